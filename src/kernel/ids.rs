@@ -1,0 +1,54 @@
+//! Identifiers of records: UUID version 7 (RFC 9562), kept as text.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Random, Timestamp};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// A new id; ids made later sort later.
+            pub fn new(now: Timestamp, random: &Random) -> Self {
+                Self(uuid_v7(now, random))
+            }
+
+            /// An id as it was stored.
+            pub fn from_stored(text: String) -> Self {
+                Self(text)
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id! {
+    /// Permanent id of a biller.
+    BillerId
+}
+id! {
+    /// Permanent id of a user: one record of the directory.
+    UserId
+}
+
+/// A UUID version 7: 48 bits of time in milliseconds, the rest random.
+pub fn uuid_v7(now: Timestamp, random: &Random) -> String {
+    let millis = u64::try_from(now.millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes()).into_uuid().to_string()
+}

@@ -1,0 +1,18 @@
+//! Words of the domain and the small things everything stands on. No I/O; time and randomness are arguments.
+
+pub mod clock;
+pub mod ids;
+pub mod random;
+pub mod reference;
+pub mod seal;
+pub mod slug;
+pub mod text;
+pub mod username;
+
+pub use clock::{Clock, Timestamp};
+pub use ids::{BillerId, UserId};
+pub use random::Random;
+pub use reference::ReferenceCode;
+pub use seal::{KeyRing, Purpose};
+pub use slug::Slug;
+pub use username::{TypedName, Username};

@@ -1,0 +1,33 @@
+//! Randomness as an argument.
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// Source of cryptographically secure random bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Random(());
+
+impl Random {
+    /// The operating system's source.
+    pub fn system() -> Self {
+        Self(())
+    }
+
+    /// `N` random bytes.
+    ///
+    /// # Panics
+    /// When the operating system has no randomness to give: nothing safe can be done then.
+    #[expect(clippy::expect_used, reason = "no safe way to go on without randomness")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks for randomness")]
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
+        bytes
+    }
+
+    /// `N` random bytes as unpadded base64url text.
+    pub fn token<const N: usize>(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.bytes::<N>())
+    }
+}

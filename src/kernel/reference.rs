@@ -1,0 +1,173 @@
+//! Reference codes: what a customer reads to support over the telephone.
+//!
+//! Sixteen characters of Crockford's base 32 (no I, L, O, U; those typed are read as what they look like). The code seals
+//! the row and the time, so that a code whose decision was never recorded still tells when, and which row of the table.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+
+use super::{Random, Timestamp};
+
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// 2026-01-01T00:00:00Z: codes count seconds from here.
+const EPOCH_SECONDS: i64 = 1_767_225_600;
+
+/// What the code stands on: a row of the routing table, or something that was no decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A decision of this row (0 to 9).
+    Row(u8),
+    /// A page shown without a decision.
+    Page,
+    /// An error page.
+    Error,
+}
+
+impl Kind {
+    fn to_bits(self) -> u64 {
+        match self {
+            Self::Row(row) => u64::from(row.min(9)),
+            Self::Page => 14,
+            Self::Error => 15,
+        }
+    }
+
+    fn from_bits(bits: u64) -> Option<Self> {
+        match bits {
+            0..=9 => u8::try_from(bits).ok().map(Self::Row),
+            14 => Some(Self::Page),
+            15 => Some(Self::Error),
+            _ => None,
+        }
+    }
+}
+
+/// A reference code in its written form, `XXXX-XXXX-XXXX-XXXX`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReferenceCode(String);
+
+impl ReferenceCode {
+    /// A new code. Layout: 32 random bits, 36 bits of row and time encrypted under them, 12 bits of check.
+    pub fn new(key: &[u8; 32], kind: Kind, now: Timestamp, random: &Random) -> Self {
+        let salt = u32::from_be_bytes(random.bytes());
+        let seconds = u64::try_from(now.seconds() - EPOCH_SECONDS).unwrap_or(0) & 0xffff_ffff;
+        let plain = (kind.to_bits() << 32) | seconds;
+        let body = plain ^ keystream(key, salt);
+        let bits = (u128::from(salt) << 48) | (u128::from(body) << 12) | u128::from(check(key, salt, plain));
+        Self::from_bits(bits)
+    }
+
+    /// Reads a code as people write it: any case, with or without hyphens and spaces, look-alikes forgiven.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bits: u128 = 0;
+        let mut count = 0;
+        for c in text.chars().filter(|c| !matches!(c, '-' | ' ')) {
+            let c = match c.to_ascii_uppercase() {
+                'O' => '0',
+                'I' | 'L' => '1',
+                other => other,
+            };
+            let value = ALPHABET.iter().position(|a| char::from(*a) == c)?;
+            bits = (bits << 5) | value as u128;
+            count += 1;
+            if count > 16 {
+                return None;
+            }
+        }
+        (count == 16).then(|| Self::from_bits(bits))
+    }
+
+    /// What the code says by itself; none when it was not made under this key (mistyped, or from elsewhere).
+    pub fn read(&self, key: &[u8; 32]) -> Option<(Kind, Timestamp)> {
+        let bits = self.bits();
+        let salt = u32::try_from(bits >> 48).ok()?;
+        let body = u64::try_from((bits >> 12) & 0xf_ffff_ffff).ok()?;
+        let plain = body ^ keystream(key, salt);
+        if u64::try_from(bits & 0xfff).ok()? != check(key, salt, plain) {
+            return None;
+        }
+        let seconds = i64::try_from(plain & 0xffff_ffff).ok()? + EPOCH_SECONDS;
+        Some((Kind::from_bits(plain >> 32)?, Timestamp::from_millis(seconds * 1000)))
+    }
+
+    /// The code as shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn from_bits(bits: u128) -> Self {
+        let mut text = String::with_capacity(19);
+        for position in (0..16).rev() {
+            let value = (bits >> (position * 5)) & 31;
+            text.push(char::from(ALPHABET[value as usize]));
+            if position % 4 == 0 && position > 0 {
+                text.push('-');
+            }
+        }
+        Self(text)
+    }
+
+    fn bits(&self) -> u128 {
+        self.0
+            .bytes()
+            .filter(|b| *b != b'-')
+            .fold(0, |bits, b| (bits << 5) | ALPHABET.iter().position(|a| *a == b).unwrap_or(0) as u128)
+    }
+}
+
+impl fmt::Display for ReferenceCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn keystream(key: &[u8; 32], salt: u32) -> u64 {
+    first_bits(key, &[b"row and time", &salt.to_be_bytes()[..]].concat()) >> 28
+}
+
+fn check(key: &[u8; 32], salt: u32, plain: u64) -> u64 {
+    first_bits(key, &[b"check", &salt.to_be_bytes()[..], &plain.to_be_bytes()[..]].concat()) >> 52
+}
+
+fn first_bits(key: &[u8; 32], message: &[u8]) -> u64 {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+    tag.as_ref()[..8].iter().fold(0, |bits, b| (bits << 8) | u64::from(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_read_aloud_comes_back_the_same() {
+        let (key, random) = ([7; 32], Random::system());
+        let now = Timestamp::parse_rfc3339("2026-11-22T08:00:00Z").unwrap();
+        for kind in [Kind::Row(0), Kind::Row(9), Kind::Page, Kind::Error] {
+            let code = ReferenceCode::new(&key, kind, now, &random);
+            assert_eq!(code.as_str().len(), 19);
+            let spoken = code.as_str().to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l");
+            assert_eq!(ReferenceCode::parse(&spoken).as_ref(), Some(&code));
+            assert_eq!(code.read(&key), Some((kind, now)));
+            assert_eq!(code.read(&[8; 32]), None);
+        }
+    }
+
+    #[test]
+    fn most_typing_errors_are_seen() {
+        let key = [7; 32];
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let code = ReferenceCode::new(&key, Kind::Row(4), now, &Random::system());
+        let wrong = (0..16)
+            .filter(|at| {
+                let mut letters: Vec<u8> = code.as_str().bytes().filter(|b| *b != b'-').collect();
+                letters[*at] = if letters[*at] == b'7' { b'8' } else { b'7' };
+                let text = String::from_utf8(letters).unwrap();
+                ReferenceCode::parse(&text).and_then(|c| c.read(&key)).is_some()
+            })
+            .count();
+        assert!(wrong <= 1, "{wrong} of 16 typing errors went unseen");
+        assert_eq!(ReferenceCode::parse("short"), None);
+        assert_eq!(ReferenceCode::parse("????-????-????-????"), None);
+    }
+}

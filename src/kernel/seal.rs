@@ -1,0 +1,291 @@
+//! Opaque tokens: authenticated encryption under a ring of keys.
+//!
+//! The first key of the ring seals, all of them open, so that keys can be changed while tokens are under way. Each token
+//! is sealed by AES-256-GCM (NIST SP 800-38D) under a key of its own, derived by HKDF (RFC 5869) from the ring's key, the
+//! purpose and a random salt: random nonces then never wear a key out, and a token made for one purpose opens for no other.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Random;
+use super::text::sha256;
+
+const VERSION: u8 = 1;
+const SALT_LEN: usize = 16;
+const KEY_ID_LEN: usize = 4;
+const HEAD_LEN: usize = 1 + KEY_ID_LEN + SALT_LEN + NONCE_LEN;
+
+/// What a token is for. Tokens of one purpose do not open as another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The username carried from the notice page to `/b/{slug}`.
+    Hint,
+    /// The long-lived routing part of a sign-in: the OAuth `state`.
+    Flow,
+    /// The short-lived security part of a sign-in, in a cookie.
+    Transaction,
+    /// Hand-off to the legacy portal.
+    LegacyHandoff,
+    /// Hand-off to a biller's portal.
+    PortalHandoff,
+    /// Opens the recovery page, nothing else.
+    Recover,
+    /// What is kept encrypted in the database (client secrets, ID tokens).
+    Storage,
+    /// The `state` of a logout on its way through the identity provider.
+    Logout,
+}
+
+impl Purpose {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Hint => "hint",
+            Self::Flow => "flow",
+            Self::Transaction => "transaction",
+            Self::LegacyHandoff => "legacy-handoff",
+            Self::PortalHandoff => "portal-handoff",
+            Self::Recover => "recover",
+            Self::Storage => "storage",
+            Self::Logout => "logout",
+        }
+    }
+}
+
+/// One master key of the ring.
+#[derive(Clone)]
+struct MasterKey {
+    id: [u8; KEY_ID_LEN],
+    prk: Prk,
+}
+
+/// The keys that seal and open tokens.
+#[derive(Clone)]
+pub struct KeyRing {
+    keys: Vec<MasterKey>,
+    random: Random,
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyRing({} keys)", self.keys.len())
+    }
+}
+
+/// Why a key ring cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRingError {
+    /// No key at all.
+    #[error("at least one key is needed")]
+    Empty,
+    /// A key that is not 32 bytes in base64.
+    #[error("a key is 32 random bytes in base64, such as `openssl rand -base64 32` prints")]
+    NotAKey,
+    /// A key of equal bytes, as in examples.
+    #[error("a key of one repeated byte is no secret")]
+    Weak,
+}
+
+/// The token is not one of ours, was changed, or was sealed by a key that the ring no longer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a token of ours")]
+pub struct NotOurs;
+
+struct DerivedLen(usize);
+
+impl KeyType for DerivedLen {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+impl KeyRing {
+    /// A ring of base64 keys; the first one seals.
+    ///
+    /// # Errors
+    /// No key, or one that is not 32 bytes.
+    pub fn from_base64<'k>(keys: impl IntoIterator<Item = &'k str>, random: Random) -> Result<Self, KeyRingError> {
+        let keys = keys
+            .into_iter()
+            .map(|text| {
+                let text = text.trim();
+                let bytes = base64::engine::general_purpose::STANDARD
+                    .decode(text)
+                    .or_else(|_| URL_SAFE_NO_PAD.decode(text))
+                    .map_err(|_| KeyRingError::NotAKey)?;
+                let bytes: [u8; 32] = bytes.try_into().map_err(|_| KeyRingError::NotAKey)?;
+                if bytes.iter().all(|b| *b == bytes[0]) {
+                    return Err(KeyRingError::Weak);
+                }
+                Ok(MasterKey::new(&bytes))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Err(KeyRingError::Empty);
+        }
+        Ok(Self { keys, random })
+    }
+
+    /// A ring of one random key, as the demo uses it.
+    pub fn ephemeral(random: Random) -> Self {
+        Self { keys: vec![MasterKey::new(&random.bytes())], random }
+    }
+
+    /// Seals a value. `context` binds the token to where it stands (such as a cookie's name) and is needed to open it.
+    pub fn seal(&self, purpose: Purpose, context: &str, value: &impl Serialize) -> String {
+        self.seal_bytes(purpose, context, json(value))
+    }
+
+    /// Seals a value so that every token of the same `padded_to` has the same length.
+    /// A value that does not fit is sealed at its own length.
+    pub fn seal_padded(&self, purpose: Purpose, context: &str, value: &impl Serialize, padded_to: usize) -> String {
+        let mut plain = json(value);
+        // JSON allows white space after the value.
+        if plain.len() < padded_to {
+            plain.resize(padded_to, b' ');
+        }
+        self.seal_bytes(purpose, context, plain)
+    }
+
+    /// Opens a token.
+    ///
+    /// # Errors
+    /// [`NotOurs`] whatever the cause, so that nobody learns which.
+    pub fn open<T: DeserializeOwned>(&self, purpose: Purpose, context: &str, token: &str) -> Result<T, NotOurs> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| NotOurs)?;
+        if bytes.len() < HEAD_LEN || bytes[0] != VERSION {
+            return Err(NotOurs);
+        }
+        let (head, sealed) = bytes.split_at_mut(HEAD_LEN);
+        let (key_id, rest) = head[1..].split_at(KEY_ID_LEN);
+        let (salt, nonce) = rest.split_at(SALT_LEN);
+        let master = self.keys.iter().find(|key| key.id == key_id).ok_or(NotOurs)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotOurs)?;
+        let plain = master
+            .message_key(purpose, salt)
+            .open_in_place(nonce, Aad::from(context.as_bytes()), sealed)
+            .map_err(|_| NotOurs)?;
+        serde_json::from_slice(plain).map_err(|_| NotOurs)
+    }
+
+    /// A 32-byte key for another use (keyed hashes, reference codes), the same in every process with this ring's last
+    /// key: the oldest one, so that putting a new key in front does not change it.
+    #[expect(clippy::expect_used, reason = "a ring is never empty, and 32 bytes is a length HKDF-SHA-256 can give")]
+    pub fn derived(&self, label: &str) -> [u8; 32] {
+        let mut out = [0; 32];
+        let oldest = self.keys.last().expect("a ring is never empty");
+        oldest
+            .prk
+            .expand(&[b"signpost derived ", label.as_bytes()], DerivedLen(32))
+            .and_then(|okm| okm.fill(&mut out))
+            .expect("HKDF gives 32 bytes");
+        out
+    }
+
+    #[expect(clippy::expect_used, reason = "AES-GCM fails only beyond 64 GiB")]
+    fn seal_bytes(&self, purpose: Purpose, context: &str, mut bytes: Vec<u8>) -> String {
+        let master = &self.keys[0];
+        let salt: [u8; SALT_LEN] = self.random.bytes();
+        let nonce: [u8; NONCE_LEN] = self.random.bytes();
+        master
+            .message_key(purpose, &salt)
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context.as_bytes()), &mut bytes)
+            .expect("AES-GCM seals");
+        let mut token = Vec::with_capacity(HEAD_LEN + bytes.len());
+        token.push(VERSION);
+        token.extend_from_slice(&master.id);
+        token.extend_from_slice(&salt);
+        token.extend_from_slice(&nonce);
+        token.extend_from_slice(&bytes);
+        URL_SAFE_NO_PAD.encode(token)
+    }
+}
+
+impl MasterKey {
+    fn new(bytes: &[u8; 32]) -> Self {
+        let hash = sha256(bytes);
+        let mut id = [0; KEY_ID_LEN];
+        id.copy_from_slice(&hash.as_bytes()[..KEY_ID_LEN]);
+        Self { id, prk: Salt::new(HKDF_SHA256, b"signpost key ring").extract(bytes) }
+    }
+
+    #[expect(clippy::expect_used, reason = "32 bytes is a length HKDF-SHA-256 can give, and an AES-256 key")]
+    fn message_key(&self, purpose: Purpose, salt: &[u8]) -> LessSafeKey {
+        let mut key = [0; 32];
+        self.prk
+            .expand(&[b"signpost seal ", purpose.label().as_bytes(), b" ", salt], DerivedLen(32))
+            .and_then(|okm| okm.fill(&mut key))
+            .expect("HKDF gives 32 bytes");
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).expect("an AES-256 key has 32 bytes"))
+    }
+}
+
+#[expect(clippy::expect_used, reason = "our own token structs always serialise")]
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("token structs serialise")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring() -> KeyRing {
+        KeyRing::ephemeral(Random::system())
+    }
+
+    #[test]
+    fn opens_only_for_its_purpose_and_context() {
+        let ring = ring();
+        let token = ring.seal(Purpose::Hint, "a", &"value");
+        assert_eq!(ring.open::<String>(Purpose::Hint, "a", &token).as_deref(), Ok("value"));
+        assert!(ring.open::<String>(Purpose::Flow, "a", &token).is_err());
+        assert!(ring.open::<String>(Purpose::Hint, "b", &token).is_err());
+        assert!(super::tests::ring().open::<String>(Purpose::Hint, "a", &token).is_err());
+    }
+
+    #[test]
+    fn any_changed_character_is_refused() {
+        let ring = ring();
+        let token = ring.seal(Purpose::Flow, "", &"v");
+        for position in 0..token.len() {
+            let mut changed = token.clone().into_bytes();
+            changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert!(ring.open::<String>(Purpose::Flow, "", &changed).is_err(), "at {position}");
+            assert!(ring.open::<String>(Purpose::Flow, "", &token[..position]).is_err());
+        }
+    }
+
+    #[test]
+    fn padded_tokens_have_one_length() {
+        let ring = ring();
+        let lengths: std::collections::BTreeSet<usize> = ["", "x", &"y".repeat(254)]
+            .into_iter()
+            .map(|name| ring.seal_padded(Purpose::LegacyHandoff, "", &name, 1024).len())
+            .collect();
+        assert_eq!(lengths.len(), 1);
+    }
+
+    #[test]
+    fn an_older_key_still_opens_after_a_new_one_was_put_in_front() {
+        let (old, new) =
+            ("q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        let before = KeyRing::from_base64([old], Random::system()).unwrap();
+        let after = KeyRing::from_base64([new, old], Random::system()).unwrap();
+        let token = before.seal(Purpose::Flow, "", &7);
+        assert_eq!(after.open::<i32>(Purpose::Flow, "", &token), Ok(7));
+        assert_eq!(before.derived("x"), after.derived("x"));
+        assert!(before.open::<i32>(Purpose::Flow, "", &after.seal(Purpose::Flow, "", &7)).is_err());
+    }
+
+    #[test]
+    fn short_and_default_keys_are_refused() {
+        let make = |text: &str| KeyRing::from_base64([text], Random::system()).map(|_| ());
+        assert_eq!(make("c2hvcnQ="), Err(KeyRingError::NotAKey));
+        assert_eq!(make(&base64::engine::general_purpose::STANDARD.encode([0; 32])), Err(KeyRingError::Weak));
+        assert_eq!(KeyRing::from_base64([], Random::system()).map(|_| ()), Err(KeyRingError::Empty));
+    }
+}
