@@ -9,6 +9,12 @@ pub fn sha256(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, bytes))
 }
 
+/// The first 64 bits of a SHA-256: for spreading things evenly and stably, not for secrecy.
+pub fn spread(bytes: &[u8]) -> u64 {
+    let hash = digest::digest(&digest::SHA256, bytes);
+    hash.as_ref()[..8].iter().fold(0, |bits, b| (bits << 8) | u64::from(*b))
+}
+
 /// HMAC-SHA-256 (RFC 2104) as unpadded base64url text.
 pub fn keyed_hash(key: &[u8], bytes: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);

@@ -1,0 +1,13 @@
+-- Every decision under its reference code: facts as they were, the trace, and what was shown.
+CREATE TABLE decision_log (
+    code      TEXT PRIMARY KEY,
+    at        BIGINT NOT NULL,
+    kind      TEXT NOT NULL,
+    biller    TEXT,
+    name_hash TEXT,
+    name_mask TEXT,
+    shown     TEXT NOT NULL,
+    details   TEXT NOT NULL
+);
+
+CREATE INDEX decision_log_at ON decision_log (at);

@@ -1,0 +1,181 @@
+//! Reading and checking settings; problems are gathered, not thrown at the first.
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+use url::Url;
+
+use super::sections::{Config, LegacyPath, ReturnTo};
+use super::{Problems, Secret};
+use crate::kernel::{KeyRing, Random};
+
+const PREFIX: &str = "SIGNPOST__";
+
+pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Problems> {
+    let mut table: Table =
+        text.parse().map_err(|error: toml::de::Error| Problems(vec![error.to_string().trim().to_owned()]))?;
+    let mut problems = Vec::new();
+    overlay(&mut table, environment, &mut problems);
+    let config = Config {
+        server: section(&mut table, "server", &mut problems),
+        database: section(&mut table, "database", &mut problems),
+        secrets: section(&mut table, "secrets", &mut problems),
+        legacy: section(&mut table, "legacy", &mut problems),
+        portal: section(&mut table, "portal", &mut problems),
+        routing: section(&mut table, "routing", &mut problems),
+        return_to: section(&mut table, "return_to", &mut problems),
+        legacy_paths: section(&mut table, "legacy_paths", &mut problems),
+        sessions: section(&mut table, "sessions", &mut problems),
+        limits: section(&mut table, "limits", &mut problems),
+        oidc: section(&mut table, "oidc", &mut problems),
+        help: section(&mut table, "help", &mut problems),
+        log: section(&mut table, "log", &mut problems),
+    };
+    problems.extend(table.keys().map(|key| format!("{key}: no such section")));
+    check(&config, &mut problems);
+    if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+}
+
+/// `SIGNPOST__SECTION__KEY=value` replaces `key` of `[section]`. The value is read as TOML where it is TOML, else as text.
+fn overlay(
+    table: &mut Table,
+    environment: impl IntoIterator<Item = (String, String)>,
+    problems: &mut Vec<String>,
+) {
+    for (name, value) in environment {
+        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        let path = path.to_ascii_lowercase();
+        let [section, key] = path.split("__").collect::<Vec<_>>()[..] else {
+            problems.push(format!("{name}: expected {PREFIX}SECTION__KEY"));
+            continue;
+        };
+        let entry = table.entry(section.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(section) = entry else {
+            problems.push(format!("{name}: only keys of a section can be set from the environment"));
+            continue;
+        };
+        let read = format!("v = {value}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("v"));
+        section.insert(key.to_owned(), read.unwrap_or(Value::String(value)));
+    }
+}
+
+/// Reads one section; an absent or unreadable one is the default, so that the others are still checked.
+fn section<T: DeserializeOwned + Default>(table: &mut Table, name: &str, problems: &mut Vec<String>) -> T {
+    let Some(value) = table.remove(name) else { return T::default() };
+    let mut unknown = Vec::new();
+    let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
+    let result = T::deserialize(serde_ignored::Deserializer::new(tracked, &mut note));
+    problems.extend(unknown.into_iter().map(|key| format!("{name}.{key}: no such setting")));
+    result.unwrap_or_else(|error| {
+        problems.push(format!("{name}.{}: {}", track.path(), error.to_string().trim()));
+        T::default()
+    })
+}
+
+fn check(config: &Config, problems: &mut Vec<String>) {
+    check_server(config, problems);
+    check_keys(&config.secrets.keys, problems);
+    match (&config.legacy.login_url, &config.legacy.login_template) {
+        (None, None) => problems.push("legacy.login_url: missing; it is where people of legacy billers sign in".into()),
+        (Some(_), Some(_)) => problems.push("legacy.login_template: only without legacy.login_url".into()),
+        (None, Some(template)) if Url::parse(&template.replace(['{', '}'], "")).is_err() => {
+            problems.push("legacy.login_template: not an address".into());
+        }
+        _ => {}
+    }
+    if config.portal.handoff_url.is_none() {
+        problems.push("portal.handoff_url: missing; it is where signed-in people are taken".into());
+    }
+    let urls = [
+        ("legacy.login_url", &config.legacy.login_url),
+        ("legacy.reset_url", &config.legacy.reset_url),
+        ("portal.handoff_url", &config.portal.handoff_url),
+    ];
+    for (name, url) in urls {
+        if url.as_ref().is_some_and(|url| !matches!(url.scheme(), "https" | "http") || url.fragment().is_some()) {
+            problems.push(format!("{name}: an http or https address without a fragment is expected"));
+        }
+    }
+    check_return_to(&config.return_to, problems);
+    for mapped in &config.legacy_paths {
+        check_legacy_path(mapped, problems);
+    }
+    for (name, value) in [
+        ("sessions.idle_minutes", config.sessions.idle_minutes),
+        ("sessions.absolute_hours", config.sessions.absolute_hours),
+        ("limits.lookups_per_address_per_minute", config.limits.lookups_per_address_per_minute.into()),
+        ("limits.lookups_per_name_per_hour", config.limits.lookups_per_name_per_hour.into()),
+        ("oidc.timeout_seconds", config.oidc.timeout_seconds),
+        ("oidc.probe_seconds", config.oidc.probe_seconds),
+        ("database.connections", config.database.connections.into()),
+        ("server.max_connections", config.server.max_connections as u64),
+    ] {
+        if value == 0 {
+            problems.push(format!("{name}: must be at least 1"));
+        }
+    }
+    if let Err(problem) = config.database.url.reveal() {
+        problems.push(format!("database.url: {problem}"));
+    }
+}
+
+fn check_server(config: &Config, problems: &mut Vec<String>) {
+    let url = &config.server.public_url;
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        problems.push("server.public_url: scheme, host and port only".into());
+    }
+    let local = url.host_str().is_some_and(|host| host == "localhost" || host.ends_with(".localhost"));
+    match url.scheme() {
+        "https" => {}
+        "http" if local => {}
+        _ => problems.push("server.public_url: https is needed everywhere but on localhost".into()),
+    }
+}
+
+fn check_keys(keys: &[Secret], problems: &mut Vec<String>) {
+    if keys.is_empty() {
+        problems.push("secrets.keys: at least one key is needed, such as `openssl rand -base64 32` prints".into());
+    }
+    for (at, key) in keys.iter().enumerate() {
+        let made = key.reveal().and_then(|text| {
+            use secrecy::ExposeSecret;
+            KeyRing::from_base64([text.expose_secret()], Random::system()).map_err(|error| error.to_string())
+        });
+        if let Err(problem) = made {
+            problems.push(format!("secrets.keys[{at}]: {problem}"));
+        }
+    }
+}
+
+fn check_return_to(return_to: &ReturnTo, problems: &mut Vec<String>) {
+    for path in return_to.paths.iter().chain(return_to.ids.values()) {
+        if !is_plain_path(path) {
+            problems.push(format!("return_to: {path:?} is not a plain path such as \"/bills\""));
+        }
+    }
+    for id in return_to.ids.keys() {
+        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            problems.push(format!("return_to.ids: {id:?} may hold letters, digits, - and _ only"));
+        }
+    }
+}
+
+/// A path of letters, digits and `/-_.~`, from the root, without empty or dot segments.
+fn is_plain_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.len() <= 200
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b))
+        && !path.split('/').skip(1).any(|part| matches!(part, "." | ".."))
+        && !path.contains("//")
+}
+
+fn check_legacy_path(mapped: &LegacyPath, problems: &mut Vec<String>) {
+    let path = &mapped.path;
+    if !path.starts_with('/') || path.contains(['?', '#']) {
+        problems.push(format!("legacy_paths: {path:?} is not a path; a query parameter goes into `query`"));
+    }
+    if mapped.query.as_ref().is_some_and(|query| !query.contains('=')) {
+        problems.push(format!("legacy_paths: the query of {path:?} is written as \"name=value\""));
+    }
+}

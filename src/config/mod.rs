@@ -1,0 +1,53 @@
+//! Settings: one file, read once. Unknown keys are refused, and all problems are reported together.
+//!
+//! `signpost.example.toml` holds every setting with its meaning. The environment overrides the file:
+//! `SIGNPOST__SECTION__KEY=value`.
+
+mod load;
+mod secret;
+mod sections;
+
+use std::fmt;
+use std::path::Path;
+
+pub use secret::Secret;
+pub use sections::{
+    Config, Database, Help, Legacy, LegacyPath, Limits, Log, LogFormat, Oidc, Portal, ReturnTo, Routing, Secrets,
+    Server, Sessions,
+};
+
+/// Everything that is wrong with the settings, one sentence each.
+#[derive(Debug)]
+pub struct Problems(pub Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the settings have {} problem(s):", self.0.len())?;
+        for problem in &self.0 {
+            writeln!(f, "  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Config {
+    /// Reads the file, overlays the environment, checks everything.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Problems> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Problems(vec![format!("{} cannot be read: {error}", path.display())]))?;
+        Self::from_text(&text, environment)
+    }
+
+    /// The same for a text at hand.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn from_text(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Problems> {
+        load::load(text, environment)
+    }
+}

@@ -1,0 +1,254 @@
+//! The sections of the settings. Every field is described in `signpost.example.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use url::Url;
+
+use super::Secret;
+use crate::decision::{DirectoryPolicy, Kill};
+use crate::kernel::Slug;
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where Signpost listens and what it is called.
+    pub server: Server,
+    /// Where its data is.
+    pub database: Database,
+    /// The key ring.
+    pub secrets: Secrets,
+    /// The legacy portal.
+    pub legacy: Legacy,
+    /// The billers' portal.
+    pub portal: Portal,
+    /// Routing for bad days.
+    pub routing: Routing,
+    /// Where people may return to.
+    pub return_to: ReturnTo,
+    /// Old addresses and what they stand for.
+    pub legacy_paths: Vec<LegacyPath>,
+    /// How long people stay signed in.
+    pub sessions: Sessions,
+    /// Limits of the look-up.
+    pub limits: Limits,
+    /// Calls to identity providers.
+    pub oidc: Oidc,
+    /// Whom customers can ask.
+    pub help: Help,
+    /// Logs.
+    pub log: Log,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Server {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// The address customers know: scheme, host and port only.
+    pub public_url: Url,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// At most so many connections at once.
+    pub max_connections: usize,
+    /// Seconds given to running requests at a stop.
+    pub drain_seconds: u64,
+}
+
+impl Default for Server {
+    #[expect(clippy::expect_used, reason = "a constant address")]
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: Url::parse("http://localhost:8080").expect("a constant address"),
+            trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            drain_seconds: 10,
+        }
+    }
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Database {
+    /// `sqlite:PATH` or `postgres://…`; a secret, since it may hold a password.
+    pub url: Secret,
+    /// Connections for reading.
+    pub connections: u32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: Secret::Inline("sqlite:signpost.db".to_owned().into()), connections: 8 }
+    }
+}
+
+/// `[secrets]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Secrets {
+    /// The key ring: the first key seals, all open.
+    pub keys: Vec<Secret>,
+}
+
+/// `[legacy]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Legacy {
+    /// The legacy login; the hand-off comes as `token`.
+    pub login_url: Option<Url>,
+    /// For a legacy portal that cannot redeem hand-offs: an address with `{username}`, `{locale}`, `{return_to}`.
+    pub login_template: Option<String>,
+    /// The legacy password reset; the hand-off comes as `token`.
+    pub reset_url: Option<Url>,
+    /// How long a hand-off may be under way, in seconds.
+    pub handoff_seconds: Option<u64>,
+}
+
+/// `[portal]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Portal {
+    /// Where signed-in people are taken; the hand-off comes as `token`. A biller may have its own.
+    pub handoff_url: Option<Url>,
+    /// How long a hand-off may be under way, in seconds.
+    pub handoff_seconds: Option<u64>,
+}
+
+/// `[routing]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Routing {
+    /// What to do while the directory cannot be read.
+    pub directory_down: DirectoryPolicy,
+    /// The kill switch.
+    pub kill_switch: Kill,
+}
+
+/// `[return_to]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ReturnTo {
+    /// Names that stand for a path of the portal.
+    pub ids: BTreeMap<String, String>,
+    /// Paths (and what lies below them) that may be asked for as they are.
+    pub paths: Vec<String>,
+}
+
+/// One `[[legacy_paths]]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct LegacyPath {
+    /// The old path, exactly.
+    pub path: String,
+    /// A query parameter and its value, as `name=value`; without it the path alone decides.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// The biller it stands for; without one it is the shared entry.
+    #[serde(default)]
+    pub biller: Option<Slug>,
+    /// A return target, by id or path.
+    #[serde(default)]
+    pub return_to: Option<String>,
+}
+
+/// `[sessions]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Sessions {
+    /// A session ends after so many minutes without a request.
+    pub idle_minutes: u64,
+    /// A session ends after so many hours whatever happens.
+    pub absolute_hours: u64,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { idle_minutes: 30, absolute_hours: 12 }
+    }
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Look-ups a minute for each client address (for IPv6 each /64).
+    pub lookups_per_address_per_minute: u32,
+    /// Look-ups an hour for each username.
+    pub lookups_per_name_per_hour: u32,
+    /// No limits for clients on this machine.
+    pub exempt_loopback: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { lookups_per_address_per_minute: 60, lookups_per_name_per_hour: 10, exempt_loopback: false }
+    }
+}
+
+/// `[oidc]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Oidc {
+    /// Issuers over http or on this machine; for trying out only.
+    pub allow_loopback_issuers: bool,
+    /// Seconds a call to an identity provider may take.
+    pub timeout_seconds: u64,
+    /// Seconds between checks of issuers that are down.
+    pub probe_seconds: u64,
+}
+
+impl Default for Oidc {
+    fn default() -> Self {
+        Self { allow_loopback_issuers: false, timeout_seconds: 5, probe_seconds: 15 }
+    }
+}
+
+/// `[help]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Help {
+    /// The company's name on pages.
+    pub company: String,
+    /// Telephone number of support.
+    pub phone: Option<String>,
+    /// Mail address of support.
+    pub email: Option<String>,
+    /// When support answers, in words.
+    pub hours: Option<String>,
+}
+
+impl Default for Help {
+    fn default() -> Self {
+        Self { company: "Example Pay".to_owned(), phone: None, email: None, hours: None }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Log {
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+    /// What is logged, in the syntax of `tracing` filters.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,29 @@
+//! The schema's history: forward only, one idea a file, the same text for SQLite and PostgreSQL.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+macro_rules! migration {
+    ($version:literal, $name:literal) => {
+        Migration::new(
+            $version,
+            $name.into(),
+            MigrationType::Simple,
+            include_str!(concat!("../../migrations/", $name, ".sql")).into_sql_str(),
+            false,
+        )
+    };
+}
+
+pub(super) fn migrator() -> Migrator {
+    Migrator::with_migrations(vec![
+        migration!(1, "0001_billers"),
+        migration!(2, "0002_users"),
+        migration!(3, "0003_issuer_health"),
+        migration!(4, "0004_sessions"),
+        migration!(5, "0005_used_once"),
+        migration!(6, "0006_decisions"),
+        migration!(7, "0007_api_keys"),
+        migration!(8, "0008_import_runs"),
+    ])
+}

@@ -1,0 +1,226 @@
+//! SQLite or PostgreSQL behind one handle, and how we write.
+//!
+//! Statements are constants with `$1` parameters that both databases take; values are text and 64-bit integers only.
+//! A transaction writes first (see ARCHITECTURE.md): read-then-write loses updates on one database and fails on the other.
+
+mod migrations;
+mod row;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgPoolOptions, PgQueryResult};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult, SqliteSynchronous};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+pub use row::{Row, Value};
+
+/// Why a database call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// A row with this key exists already.
+    #[error("the row exists already")]
+    Conflict(#[source] sqlx::Error),
+    /// Anything else: the database cannot be reached, is broken, or is not at the expected version.
+    #[error("the database failed")]
+    Failed(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database's schema could not be brought up to date")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+}
+
+fn classify(error: sqlx::Error) -> DbError {
+    match error.as_database_error() {
+        Some(database) if database.is_unique_violation() => DbError::Conflict(error),
+        _ => DbError::Failed(error),
+    }
+}
+
+/// A database.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// One file, one writer.
+    Sqlite {
+        /// Connections that read.
+        read: SqlitePool,
+        /// The one connection that writes.
+        write: SqlitePool,
+    },
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// A transaction that writes.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite, begun as `IMMEDIATE`: it holds the write lock from the start.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Waiting longer than this for a connection is a failure: people are waiting.
+const ACQUIRE: Duration = Duration::from_secs(2);
+
+macro_rules! with_values {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query($sql);
+        for value in $values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Int(number) => query.bind(number),
+                Value::OptText(text) => query.bind(text),
+                Value::OptInt(number) => query.bind(number),
+            };
+        }
+        query
+    }};
+}
+
+macro_rules! all {
+    ($sql:expr, $values:expr, $on:expr) => {
+        with_values!($sql, $values)
+            .fetch_all($on)
+            .await
+            .map(|rows| rows.into_iter().map(Row::from).collect())
+            .map_err(classify)
+    };
+}
+
+macro_rules! run {
+    ($affected:path, $sql:expr, $values:expr, $on:expr) => {
+        with_values!($sql, $values).execute($on).await.map(|done| $affected(&done)).map_err(classify)
+    };
+}
+
+impl Db {
+    /// Opens a database: `sqlite:PATH` (made when absent) or `postgres://…`.
+    ///
+    /// # Errors
+    /// A bad address, or no answer.
+    pub async fn open(url: &str, connections: u32) -> Result<Self, DbError> {
+        if !url.starts_with("sqlite:") {
+            let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE);
+            return Ok(Self::Postgres(pool.connect(url).await?));
+        }
+        let options = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5));
+        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
+        let write = pool().max_connections(1).connect_with(options.clone()).await?;
+        let read = pool().max_connections(connections.max(1)).connect_with(options.read_only(true)).await?;
+        Ok(Self::Sqlite { read, write })
+    }
+
+    /// Brings the schema up to date. Two at once are serialised by the database.
+    ///
+    /// # Errors
+    /// The database failed, or holds a newer schema than this program knows.
+    pub async fn migrate(&self) -> Result<(), DbError> {
+        let migrator = migrations::migrator();
+        match self {
+            Self::Sqlite { write, .. } => migrator.run(write).await?,
+            Self::Postgres(pool) => migrator.run(pool).await?,
+        }
+        Ok(())
+    }
+
+    /// Reads rows.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn all(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        match self {
+            Self::Sqlite { read, .. } => all!(sql, values, read),
+            Self::Postgres(pool) => all!(sql, values, pool),
+        }
+    }
+
+    /// Reads the first row.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn one(&self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, DbError> {
+        Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// Writes by a single statement; answers how many rows it touched.
+    ///
+    /// # Errors
+    /// The database failed, or a key exists already.
+    pub async fn run(&self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
+        match self {
+            Self::Sqlite { write, .. } => run!(SqliteQueryResult::rows_affected, sql, values, write),
+            Self::Postgres(pool) => run!(PgQueryResult::rows_affected, sql, values, pool),
+        }
+    }
+
+    /// Begins a transaction. Write first, or compare and set.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn begin(&self) -> Result<Tx, DbError> {
+        Ok(match self {
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Closes all connections; what is under way finishes first.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Reads rows inside the transaction.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn all(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        match self {
+            Self::Sqlite(tx) => all!(sql, values, &mut **tx),
+            Self::Postgres(tx) => all!(sql, values, &mut **tx),
+        }
+    }
+
+    /// Reads the first row.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn one(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, DbError> {
+        Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// Writes; answers how many rows were touched.
+    ///
+    /// # Errors
+    /// The database failed, or a key exists already.
+    pub async fn run(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
+        match self {
+            Self::Sqlite(tx) => run!(SqliteQueryResult::rows_affected, sql, values, &mut **tx),
+            Self::Postgres(tx) => run!(PgQueryResult::rows_affected, sql, values, &mut **tx),
+        }
+    }
+
+    /// Makes it last. A transaction that is dropped instead leaves nothing.
+    ///
+    /// # Errors
+    /// The database failed; whether it lasted is then not known.
+    pub async fn commit(self) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}

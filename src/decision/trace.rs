@@ -1,0 +1,68 @@
+//! The record of which rules were looked at and what came of each.
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::{RULES, Rule};
+
+/// What came of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It applied.
+    Hit,
+    /// It was looked at and did not apply.
+    Miss,
+    /// It was not looked at: an earlier rule had settled the matter, or its facts were not asked for.
+    NotEvaluated,
+}
+
+/// One rule in the trace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The rule.
+    pub rule: Rule,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why, in a plain sentence.
+    pub because: String,
+}
+
+/// Steps as they are taken; what is never recorded was not evaluated.
+#[derive(Default)]
+pub(super) struct Trace {
+    steps: Vec<Step>,
+}
+
+impl Trace {
+    pub(super) fn hit(&mut self, rule: Rule, because: impl Into<String>) {
+        self.steps.push(Step { rule, outcome: Outcome::Hit, because: because.into() });
+    }
+
+    pub(super) fn miss(&mut self, rule: Rule, because: impl Into<String>) {
+        self.steps.push(Step { rule, outcome: Outcome::Miss, because: because.into() });
+    }
+
+    pub(super) fn skip(&mut self, rule: Rule, because: impl Into<String>) {
+        self.steps.push(Step { rule, outcome: Outcome::NotEvaluated, because: because.into() });
+    }
+
+    /// Every rule once, in the order of [`RULES`].
+    pub(super) fn into_steps(self) -> Vec<Step> {
+        let settled = self.steps.iter().rfind(|step| step.outcome == Outcome::Hit).map(|step| step.rule);
+        let mut taken = self.steps;
+        RULES
+            .iter()
+            .map(|info| match taken.iter().position(|step| step.rule == info.rule) {
+                Some(at) => taken.swap_remove(at),
+                None => Step {
+                    rule: info.rule,
+                    outcome: Outcome::NotEvaluated,
+                    because: match settled {
+                        Some(rule) => format!("Not looked at: {} had settled the matter.", rule.as_str()),
+                        None => "Not looked at.".to_owned(),
+                    },
+                },
+            })
+            .collect()
+    }
+}

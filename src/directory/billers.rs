@@ -1,0 +1,147 @@
+//! A biller's record.
+
+use serde::{Deserialize, Serialize};
+
+use super::health::Health;
+use crate::decision::{self, CiamState, IssuerHealth, OutagePolicy, Suspension};
+use crate::kernel::{BillerId, Slug, Timestamp};
+
+/// A biller: a tenant whose customers sign in.
+#[derive(Clone, Debug)]
+pub struct Biller {
+    /// Permanent id.
+    pub id: BillerId,
+    /// Permanent short name.
+    pub slug: Slug,
+    /// Name as customers know it.
+    pub name: String,
+    /// CIAM state.
+    pub state: CiamState,
+    /// `active` counts from here on.
+    pub active_from: Option<Timestamp>,
+    /// Everything else.
+    pub settings: BillerSettings,
+    /// Hosts of its own, lower case, with the port where it is not the usual one.
+    pub hosts: Vec<String>,
+    /// Whether its identity provider answers.
+    pub health: Health,
+}
+
+/// Settings of a biller that are read as a whole.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BillerSettings {
+    /// An operator holds it.
+    pub hold: bool,
+    /// Never revealed by a username.
+    pub private: bool,
+    /// Whether any user has a legacy account.
+    pub legacy_accounts: bool,
+    /// Where users go while it is suspended.
+    pub when_suspended: Suspension,
+    /// What to do while its identity provider is down.
+    pub outage_policy: OutagePolicy,
+    /// Whether passwords came along to SecureAuth.
+    pub passwords: PasswordCarryOver,
+    /// Normalised usernames let in first; none: no list.
+    pub rollout_allow: Option<Vec<String>>,
+    /// Percentage of usernames let in.
+    pub rollout_percent: Option<u8>,
+    /// How it signs people in, once moved.
+    pub oidc: Option<OidcSettings>,
+    /// Its portal's hand-off address, where it has one of its own.
+    pub portal_url: Option<String>,
+    /// Whom its customers can ask.
+    pub support: Support,
+    /// Grows each time it is enabled anew.
+    pub generation: i64,
+}
+
+/// Whether passwords came along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PasswordCarryOver {
+    /// The password is the same as before.
+    #[default]
+    Imported,
+    /// A new one is asked for at the first sign-in.
+    ResetRequired,
+}
+
+/// The biller's registration as an OpenID Connect relying party.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OidcSettings {
+    /// Issuer identifier, exactly as the provider writes it.
+    pub issuer: String,
+    /// Client id.
+    pub client_id: String,
+    /// Client secret, sealed with purpose `Storage` and the biller's id as context.
+    pub client_secret: String,
+    /// How the client authenticates at the token endpoint.
+    pub token_auth: TokenAuth,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
+    /// The claim that tells which user it is.
+    pub bind_claim: String,
+    /// Signature algorithms accepted for ID tokens.
+    pub id_token_algs: Vec<String>,
+    /// Hosts besides the issuer's where its endpoints may be.
+    pub extra_hosts: Vec<String>,
+}
+
+/// Client authentication at the token endpoint (OpenID Connect Core, section 9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenAuth {
+    /// HTTP Basic.
+    #[default]
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
+}
+
+/// Whom a biller's customers can ask, and how else to pay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Support {
+    /// Telephone number.
+    pub phone: Option<String>,
+    /// Mail address.
+    pub email: Option<String>,
+    /// When somebody answers, in words.
+    pub hours: Option<String>,
+    /// Another way to pay, in words.
+    pub other_way_to_pay: Option<String>,
+}
+
+impl Biller {
+    /// What the routing decision needs to know.
+    pub fn facts(&self) -> decision::Biller {
+        let settings = &self.settings;
+        decision::Biller {
+            slug: self.slug.clone(),
+            state: self.state,
+            active_from: self.active_from,
+            hold: settings.hold,
+            private: settings.private,
+            legacy_accounts: settings.legacy_accounts,
+            when_suspended: settings.when_suspended,
+            rollout: decision::Rollout {
+                allow_list: settings.rollout_allow.is_some(),
+                percent: settings.rollout_percent,
+            },
+            issuer: if self.health.is_down { IssuerHealth::Down } else { IssuerHealth::Up },
+            outage_policy: settings.outage_policy,
+        }
+    }
+
+    /// Whether a normalised username is on the rollout's allow-list.
+    pub fn allows(&self, username_key: &str) -> bool {
+        self.settings.rollout_allow.as_ref().is_some_and(|list| list.iter().any(|key| key == username_key))
+    }
+
+    /// Whether it signs people in itself at this moment.
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        self.facts().is_active(now)
+    }
+}

@@ -1,0 +1,61 @@
+//! What our own calls to a biller's identity provider met with. Written down, so that every instance sees the same.
+
+use super::store;
+use super::{Directory, DirectoryError};
+use crate::kernel::{BillerId, Timestamp};
+use crate::values;
+
+/// So many failures in a row, and the issuer counts as down.
+pub const FAILURES_TO_OPEN: i64 = 3;
+
+const RECORD_FAILURE: &str = "INSERT INTO issuer_health (biller_id, state, failures, reason, changed_at, checked_at) \
+     VALUES ($1, 'up', 1, $2, $3, $3) ON CONFLICT (biller_id) DO UPDATE SET \
+     failures = issuer_health.failures + 1, reason = excluded.reason, checked_at = excluded.checked_at";
+const OPEN: &str = "UPDATE issuer_health SET state = 'down', changed_at = $2 \
+     WHERE biller_id = $1 AND state <> 'down' AND failures >= $3";
+const RECORD_SUCCESS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
+     checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0)";
+
+/// A biller's identity provider as we last met it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// It counts as down.
+    pub is_down: bool,
+    /// Failures in a row.
+    pub failures: i64,
+    /// The last failure, in a word.
+    pub reason: String,
+    /// Since when it is as it is.
+    pub since: Option<Timestamp>,
+}
+
+impl Directory {
+    /// Notes that a call of ours to the biller's issuer failed; the third in a row makes it count as down.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn issuer_failed(&self, biller: &BillerId, reason: &str, now: Timestamp) -> Result<(), DirectoryError> {
+        let mut tx = self.db.begin().await?;
+        tx.run(RECORD_FAILURE, values![biller.as_str(), reason, now]).await?;
+        if tx.run(OPEN, values![biller.as_str(), now, FAILURES_TO_OPEN]).await? > 0 {
+            store::bump(&mut tx).await?;
+            tracing::warn!(biller = %biller, reason, "issuer counts as down");
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that a call of ours to the biller's issuer succeeded.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn issuer_answered(&self, biller: &BillerId, now: Timestamp) -> Result<(), DirectoryError> {
+        let mut tx = self.db.begin().await?;
+        if tx.run(RECORD_SUCCESS, values![biller.as_str(), now]).await? > 0 {
+            store::bump(&mut tx).await?;
+            tracing::info!(biller = %biller, "issuer answers again");
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! Billers from a file: all of it is checked before anything is written, and it is written in one transaction.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::billers::{Biller, BillerSettings, OidcSettings, PasswordCarryOver, Support, TokenAuth};
+use super::{Directory, DirectoryError, store};
+use crate::config::Secret;
+use crate::decision::{CiamState, OutagePolicy, Suspension};
+use crate::kernel::{BillerId, Clock, KeyRing, Purpose, Random, Slug, Timestamp, Username};
+
+/// A biller as a file describes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BillerRow {
+    /// Permanent short name; a known one changes that biller, a new one makes a biller.
+    pub slug: Slug,
+    /// Name as customers know it.
+    pub name: String,
+    /// `legacy` (default), `active` or `suspended`.
+    #[serde(default = "legacy")]
+    pub state: CiamState,
+    /// RFC 3339; `active` counts from here on.
+    #[serde(default)]
+    pub active_from: Option<String>,
+    /// Whether passwords came along.
+    #[serde(default)]
+    pub passwords: PasswordCarryOver,
+    /// Never revealed by a username.
+    #[serde(default)]
+    pub private: bool,
+    /// Held by an operator.
+    #[serde(default)]
+    pub hold: bool,
+    /// Whether any user has a legacy account.
+    #[serde(default = "yes")]
+    pub legacy_accounts: bool,
+    /// Where users go while it is suspended.
+    #[serde(default)]
+    pub when_suspended: Suspension,
+    /// What to do while its identity provider is down.
+    #[serde(default)]
+    pub outage_policy: OutagePolicy,
+    /// Hosts of its own, such as `pay.riverside.example`.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// For whom `active` counts.
+    #[serde(default)]
+    pub rollout: Option<RolloutRow>,
+    /// How it signs people in; needed for `active`.
+    #[serde(default)]
+    pub oidc: Option<OidcRow>,
+    /// Its portal's hand-off address, where it has one of its own.
+    #[serde(default)]
+    pub portal_url: Option<Url>,
+    /// Whom its customers can ask.
+    #[serde(default)]
+    pub support: Support,
+}
+
+/// Rollout of a biller in a file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutRow {
+    /// Usernames let in first.
+    #[serde(default)]
+    pub allow: Option<Vec<String>>,
+    /// Percentage of usernames let in, 0 to 100.
+    #[serde(default)]
+    pub percent: Option<u8>,
+}
+
+/// OpenID Connect registration of a biller in a file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcRow {
+    /// Issuer identifier, exactly as the provider writes it.
+    pub issuer: String,
+    /// Client id.
+    pub client_id: String,
+    /// Client secret: inline, from a file or from the environment.
+    pub client_secret: Secret,
+    /// Client authentication at the token endpoint.
+    #[serde(default)]
+    pub token_auth: TokenAuth,
+    /// Scopes besides `openid`.
+    #[serde(default = "usual_scopes")]
+    pub scopes: Vec<String>,
+    /// The claim that tells which user it is.
+    #[serde(default = "usual_claim")]
+    pub bind_claim: String,
+    /// Signature algorithms accepted for ID tokens.
+    #[serde(default = "usual_algs")]
+    pub id_token_algs: Vec<String>,
+    /// Hosts besides the issuer's where its endpoints may be.
+    #[serde(default)]
+    pub extra_hosts: Vec<String>,
+}
+
+fn legacy() -> CiamState {
+    CiamState::Legacy
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn usual_scopes() -> Vec<String> {
+    vec!["profile".into(), "email".into()]
+}
+
+fn usual_claim() -> String {
+    "preferred_username".into()
+}
+
+fn usual_algs() -> Vec<String> {
+    vec!["RS256".into()]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    billers: Vec<BillerRow>,
+}
+
+/// What an import did, or would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Billers that are new.
+    pub created: usize,
+    /// Billers that were known.
+    pub updated: usize,
+}
+
+/// Why a file of billers was not imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file says something that cannot be; nothing was written.
+    #[error("{}", .0.join("\n"))]
+    Refused(Vec<String>),
+    /// The directory failed; nothing was written.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// Reads a file's text: TOML with `[[billers]]`, JSON `{"billers": […]}` or a JSON array.
+///
+/// # Errors
+/// A sentence with the place.
+pub fn parse(text: &str, is_json: bool) -> Result<Vec<BillerRow>, ImportError> {
+    let refuse = |error: String| ImportError::Refused(vec![error]);
+    if is_json && text.trim_start().starts_with('[') {
+        return serde_json::from_str(text).map_err(|error| refuse(error.to_string()));
+    }
+    let document: Document = if is_json {
+        serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?
+    } else {
+        toml::from_str(text).map_err(|error| refuse(error.to_string()))?
+    };
+    Ok(document.billers)
+}
+
+/// What an import needs besides the rows.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// Seals client secrets.
+    pub keys: KeyRing,
+    /// Dates the change.
+    pub clock: Clock,
+    /// Makes ids.
+    pub random: Random,
+    /// Issuers over http or on this machine are allowed.
+    pub allow_loopback_issuers: bool,
+}
+
+impl Directory {
+    /// Imports billers. With `dry_run` everything is checked and nothing is written.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the rows, or the database's failure; nothing was written then.
+    pub async fn import_billers(
+        &self,
+        rows: Vec<BillerRow>,
+        tools: &Tools,
+        dry_run: bool,
+    ) -> Result<Summary, ImportError> {
+        let known = self.billers().await?;
+        let mut problems = Vec::new();
+        let mut hosts = HashSet::new();
+        let mut slugs = HashSet::new();
+        let mut billers = Vec::new();
+        let mut summary = Summary::default();
+        for (at, row) in rows.into_iter().enumerate() {
+            let place = format!("biller {} ({})", at + 1, row.slug);
+            if !slugs.insert(row.slug.clone()) {
+                problems.push(format!("{place}: the slug stands in the file twice"));
+            }
+            let before = known.by_slug(&row.slug);
+            let biller = convert(row, before.map(|b| &**b), tools, &mut |problem| {
+                problems.push(format!("{place}: {problem}"));
+            });
+            for host in &biller.hosts {
+                let elsewhere = known.by_host(host).is_some_and(|owner| owner.slug != biller.slug);
+                if !hosts.insert(host.clone()) || elsewhere {
+                    problems.push(format!("{place}: the host {host} is another biller's"));
+                }
+            }
+            if before.is_some() { summary.updated += 1 } else { summary.created += 1 }
+            billers.push(biller);
+        }
+        if !problems.is_empty() {
+            return Err(ImportError::Refused(problems));
+        }
+        if !dry_run {
+            let mut tx = self.db.begin().await.map_err(DirectoryError::Db)?;
+            store::bump(&mut tx).await.map_err(DirectoryError::Db)?;
+            for biller in &billers {
+                store::put_biller(&mut tx, biller, tools.clock.now()).await?;
+            }
+            tx.commit().await.map_err(DirectoryError::Db)?;
+        }
+        Ok(summary)
+    }
+}
+
+fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut dyn FnMut(String)) -> Biller {
+    let id = before.map_or_else(|| BillerId::new(tools.clock.now(), &tools.random), |biller| biller.id.clone());
+    let active_from = row.active_from.as_deref().and_then(|text| {
+        let moment = Timestamp::parse_rfc3339(text);
+        if moment.is_none() {
+            problem(format!("active_from {text:?} is not a time such as 2026-11-22T08:00:00Z"));
+        }
+        moment
+    });
+    if row.name.trim().is_empty() || row.name.len() > 100 || row.name.chars().any(char::is_control) {
+        problem("the name has 1 to 100 printable characters".into());
+    }
+    match row.state {
+        CiamState::Enabling => problem("enabling is done by Signpost itself and cannot be imported".into()),
+        CiamState::Active if row.oidc.is_none() => problem("active, but without an oidc section".into()),
+        _ => {}
+    }
+    let (rollout_allow, rollout_percent) = rollout(row.rollout, problem);
+    let oidc = row.oidc.and_then(|oidc| convert_oidc(oidc, &id, tools, problem));
+    if row.portal_url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
+        problem("portal_url is not an http or https address".into());
+    }
+    let hosts = row.hosts.iter().filter_map(|host| plain_host(host, problem)).collect();
+    Biller {
+        id,
+        slug: row.slug,
+        name: row.name.trim().to_owned(),
+        state: row.state,
+        active_from,
+        settings: BillerSettings {
+            hold: row.hold,
+            private: row.private,
+            legacy_accounts: row.legacy_accounts,
+            when_suspended: row.when_suspended,
+            outage_policy: row.outage_policy,
+            passwords: row.passwords,
+            rollout_allow,
+            rollout_percent,
+            oidc,
+            portal_url: row.portal_url.map(String::from),
+            support: row.support,
+            generation: before.map_or(1, |biller| biller.settings.generation),
+        },
+        hosts,
+        health: before.map(|biller| biller.health.clone()).unwrap_or_default(),
+    }
+}
+
+fn rollout(row: Option<RolloutRow>, problem: &mut dyn FnMut(String)) -> (Option<Vec<String>>, Option<u8>) {
+    let Some(row) = row else { return (None, None) };
+    if row.percent.is_some_and(|percent| percent > 100) {
+        problem("rollout.percent is 0 to 100".into());
+    }
+    let allow = row.allow.map(|names| {
+        let mut keys = Vec::with_capacity(names.len());
+        for name in names {
+            match Username::parse(&name) {
+                Ok(username) => keys.push(username.as_str().to_owned()),
+                Err(error) => problem(format!("rollout.allow: {error}")),
+            }
+        }
+        keys
+    });
+    (allow, row.percent)
+}
+
+fn plain_host(text: &str, problem: &mut dyn FnMut(String)) -> Option<String> {
+    let host = text.trim().to_ascii_lowercase();
+    let parsed = Url::parse(&format!("https://{host}/")).ok();
+    let plain = parsed.is_some_and(|url| {
+        url.path() == "/" && url.query().is_none() && url.username().is_empty() && url.domain().is_some()
+            && url.host_str().is_some_and(|name| host == name || host.starts_with(&format!("{name}:")))
+    });
+    if !plain {
+        problem(format!("{text:?} is not a host such as pay.example.com"));
+        return None;
+    }
+    Some(host)
+}
+
+fn convert_oidc(
+    row: OidcRow,
+    id: &BillerId,
+    tools: &Tools,
+    problem: &mut dyn FnMut(String),
+) -> Option<OidcSettings> {
+    use secrecy::ExposeSecret;
+    match Url::parse(&row.issuer) {
+        Ok(url) if url.scheme() == "https" || (tools.allow_loopback_issuers && url.scheme() == "http") => {}
+        _ => problem("oidc.issuer is not an https address".into()),
+    }
+    if row.client_id.is_empty() {
+        problem("oidc.client_id is empty".into());
+    }
+    for alg in &row.id_token_algs {
+        if !["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384"].contains(&alg.as_str()) {
+            problem(format!("oidc.id_token_algs: {alg:?} is not an algorithm that can be verified here"));
+        }
+    }
+    if row.id_token_algs.is_empty() {
+        problem("oidc.id_token_algs is empty".into());
+    }
+    let secret = match row.client_secret.reveal() {
+        Ok(secret) => secret,
+        Err(error) => {
+            problem(format!("oidc.client_secret: {error}"));
+            return None;
+        }
+    };
+    Some(OidcSettings {
+        issuer: row.issuer,
+        client_id: row.client_id,
+        client_secret: tools.keys.seal(Purpose::Storage, id.as_str(), &secret.expose_secret()),
+        token_auth: row.token_auth,
+        scopes: row.scopes,
+        bind_claim: row.bind_claim,
+        id_token_algs: row.id_token_algs,
+        extra_hosts: row.extra_hosts,
+    })
+}

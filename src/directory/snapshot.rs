@@ -1,0 +1,56 @@
+//! All billers at one revision, in memory, found by id, slug and host.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Biller;
+use crate::kernel::{BillerId, Slug};
+
+/// All billers at one revision of the database.
+#[derive(Debug, Default)]
+pub struct Billers {
+    revision: i64,
+    all: Vec<Arc<Biller>>,
+    by_id: HashMap<String, usize>,
+    by_slug: HashMap<String, usize>,
+    by_host: HashMap<String, usize>,
+}
+
+impl Billers {
+    pub(super) fn new(revision: i64, billers: Vec<Biller>) -> Self {
+        let mut made = Self { revision, ..Self::default() };
+        for (at, biller) in billers.into_iter().enumerate() {
+            made.by_id.insert(biller.id.to_string(), at);
+            made.by_slug.insert(biller.slug.to_string(), at);
+            for host in &biller.hosts {
+                made.by_host.insert(host.clone(), at);
+            }
+            made.all.push(Arc::new(biller));
+        }
+        made
+    }
+
+    pub(super) fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// All of them, by slug.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Biller>> {
+        self.all.iter()
+    }
+
+    /// The biller with this id.
+    pub fn by_id(&self, id: &BillerId) -> Option<&Arc<Biller>> {
+        self.by_id.get(id.as_str()).map(|at| &self.all[*at])
+    }
+
+    /// The biller with this slug.
+    pub fn by_slug(&self, slug: &Slug) -> Option<&Arc<Biller>> {
+        self.by_slug.get(slug.as_str()).map(|at| &self.all[*at])
+    }
+
+    /// The biller with this host, as it stands in the `Host` header in lower case.
+    pub fn by_host(&self, host: &str) -> Option<&Arc<Biller>> {
+        self.by_host.get(host).map(|at| &self.all[*at])
+    }
+}

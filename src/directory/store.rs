@@ -1,0 +1,93 @@
+//! Statements on billers.
+
+use super::billers::{Biller, BillerSettings};
+use super::health::Health;
+use super::{Billers, DirectoryError};
+use crate::db::{Db, DbError, Row, Tx};
+use crate::decision::CiamState;
+use crate::kernel::{BillerId, Slug, Timestamp};
+use crate::values;
+
+const REVISION: &str = "SELECT value FROM revision WHERE name = 'billers'";
+const BUMP: &str = "UPDATE revision SET value = value + 1 WHERE name = 'billers'";
+const BILLERS: &str = "SELECT r.value, b.id, b.slug, b.name, b.state, b.active_from, b.settings, \
+     h.state, h.failures, h.reason, h.changed_at \
+     FROM revision r LEFT JOIN biller b ON 1 = 1 LEFT JOIN issuer_health h ON h.biller_id = b.id \
+     WHERE r.name = 'billers' ORDER BY b.slug";
+const HOSTS: &str = "SELECT host, biller_id FROM biller_host ORDER BY host";
+const UPSERT: &str = "INSERT INTO biller (id, slug, name, state, active_from, settings, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (slug) DO UPDATE SET name = excluded.name, \
+     state = excluded.state, active_from = excluded.active_from, settings = excluded.settings, \
+     updated_at = excluded.updated_at";
+const DROP_HOSTS: &str = "DELETE FROM biller_host WHERE biller_id = $1";
+const ADD_HOST: &str = "INSERT INTO biller_host (host, biller_id) VALUES ($1, $2)";
+
+pub(super) async fn revision(db: &Db) -> Result<i64, DirectoryError> {
+    let row = db.one(REVISION, values![]).await?;
+    row.map_or_else(|| Err(corrupt("no revision")), |row| Ok(row.int(0)?))
+}
+
+/// Every change of billers begins with this: it serialises the writers and tells the readers.
+pub(super) async fn bump(tx: &mut Tx) -> Result<(), DbError> {
+    tx.run(BUMP, values![]).await.map(|_| ())
+}
+
+pub(super) async fn load_billers(db: &Db) -> Result<Billers, DirectoryError> {
+    let rows = db.all(BILLERS, values![]).await?;
+    let hosts = db.all(HOSTS, values![]).await?;
+    let revision = rows.first().map_or_else(|| Err(corrupt("no revision")), |row| Ok(row.int(0)?))?;
+    let mut billers = rows.iter().filter_map(|row| read_biller(row).transpose()).collect::<Result<Vec<_>, _>>()?;
+    for row in hosts {
+        let (host, owner) = (row.text(0)?, row.text(1)?);
+        if let Some(biller) = billers.iter_mut().find(|biller| biller.id.as_str() == owner) {
+            biller.hosts.push(host);
+        }
+    }
+    Ok(Billers::new(revision, billers))
+}
+
+fn read_biller(row: &Row) -> Result<Option<Biller>, DirectoryError> {
+    let Some(id) = row.opt_text(1)? else { return Ok(None) };
+    let slug = row.text(2)?;
+    let bad = |what: &str| corrupt(&format!("biller {slug}: {what}"));
+    let settings: BillerSettings = serde_json::from_str(&row.text(6)?).map_err(|error| bad(&error.to_string()))?;
+    Ok(Some(Biller {
+        id: BillerId::from_stored(id),
+        name: row.text(3)?,
+        state: read_state(&row.text(4)?).ok_or_else(|| bad("unknown state"))?,
+        active_from: row.opt_time(5)?,
+        settings,
+        hosts: Vec::new(),
+        health: Health {
+            is_down: row.opt_text(7)?.as_deref() == Some("down"),
+            failures: row.opt_int(8)?.unwrap_or(0),
+            reason: row.opt_text(9)?.unwrap_or_default(),
+            since: row.opt_time(10)?,
+        },
+        slug: Slug::parse(&slug).map_err(|error| bad(&error.to_string()))?,
+    }))
+}
+
+/// Reads a state as it is written in files and in the database.
+pub(super) fn read_state(text: &str) -> Option<CiamState> {
+    [CiamState::Legacy, CiamState::Enabling, CiamState::Active, CiamState::Suspended]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+}
+
+pub(super) fn corrupt(what: &str) -> DirectoryError {
+    DirectoryError::Corrupt(what.to_owned())
+}
+
+/// Makes or changes a biller. The caller has called [`bump`] in the same transaction.
+pub(super) async fn put_biller(tx: &mut Tx, biller: &Biller, now: Timestamp) -> Result<(), DirectoryError> {
+    let settings = serde_json::to_string(&biller.settings).map_err(|error| corrupt(&error.to_string()))?;
+    let (id, slug) = (biller.id.as_str(), biller.slug.as_str());
+    let state = biller.state.as_str();
+    tx.run(UPSERT, values![id, slug, biller.name.as_str(), state, biller.active_from, settings, now]).await?;
+    tx.run(DROP_HOSTS, values![id]).await?;
+    for host in &biller.hosts {
+        tx.run(ADD_HOST, values![host, id]).await?;
+    }
+    Ok(())
+}

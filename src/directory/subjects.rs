@@ -1,0 +1,45 @@
+//! The subject an issuer knows a user by, pinned at the first sign-in (per biller, generation and issuer).
+
+use super::{Biller, Directory, DirectoryError};
+use crate::kernel::{Timestamp, UserId};
+use crate::values;
+
+const PIN: &str = "INSERT INTO subject_pin (biller_id, generation, issuer, user_id, subject, pinned_at) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+const PINNED: &str = "SELECT subject FROM subject_pin \
+     WHERE biller_id = $1 AND generation = $2 AND issuer = $3 AND user_id = $4";
+
+/// What pinning a subject found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectMatch {
+    /// The first sign-in of this user at this issuer: pinned now.
+    Pinned,
+    /// The subject of earlier sign-ins.
+    Same,
+    /// Another subject than before, or a subject that is another user's.
+    Different,
+}
+
+impl Directory {
+    /// Pins the subject, or compares it with the one pinned earlier.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn pin_subject(
+        &self,
+        biller: &Biller,
+        issuer: &str,
+        user: &UserId,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<SubjectMatch, DirectoryError> {
+        let (id, generation) = (biller.id.as_str(), biller.settings.generation);
+        let pin = values![id, generation, issuer, user.as_str(), subject, now];
+        if self.db.run(PIN, pin).await? > 0 {
+            return Ok(SubjectMatch::Pinned);
+        }
+        let pinned = self.db.one(PINNED, values![id, generation, issuer, user.as_str()]).await?;
+        let same = pinned.map(|row| row.text(0)).transpose()?.is_some_and(|pinned| pinned == subject);
+        Ok(if same { SubjectMatch::Same } else { SubjectMatch::Different })
+    }
+}

@@ -1,0 +1,91 @@
+//! A user's record, and the one by which a sign-in is bound to a membership.
+
+use super::{Directory, DirectoryError, store};
+use crate::db::Row;
+use crate::kernel::{BillerId, UserId, Username};
+use crate::values;
+
+const COLUMNS_BY_USERNAME: &str = "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE m.username_key = $1 AND m.biller_id = $2";
+const COLUMNS_BY_ID: &str = "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE m.user_id = $1 AND m.biller_id = $2";
+
+/// A user of one biller.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Permanent id.
+    pub id: UserId,
+    /// Username as it was given.
+    pub username: String,
+    /// Status.
+    pub status: UserStatus,
+}
+
+/// Status of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserStatus {
+    /// Made, not yet used.
+    Created,
+    /// In use.
+    Active,
+    /// Refused for a time.
+    Suspended,
+    /// Gone; the record is kept.
+    Deleted,
+}
+
+impl UserStatus {
+    /// Reads a status as it is written in files and in the database.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "created" => Self::Created,
+            "active" => Self::Active,
+            "suspended" => Self::Suspended,
+            "deleted" => Self::Deleted,
+            _ => return None,
+        })
+    }
+
+    /// The status as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl Directory {
+    /// The user of this biller with this username.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn user_by_username(
+        &self,
+        biller: &BillerId,
+        username: &Username,
+    ) -> Result<Option<User>, DirectoryError> {
+        let row = self.db.one(COLUMNS_BY_USERNAME, values![username.as_str(), biller.as_str()]).await?;
+        row.map(|row| read(&row)).transpose()
+    }
+
+    /// The user of this biller with this id.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn user_by_id(&self, biller: &BillerId, user: &UserId) -> Result<Option<User>, DirectoryError> {
+        let row = self.db.one(COLUMNS_BY_ID, values![user.as_str(), biller.as_str()]).await?;
+        row.map(|row| read(&row)).transpose()
+    }
+}
+
+fn read(row: &Row) -> Result<User, DirectoryError> {
+    let status = row.text(2)?;
+    Ok(User {
+        id: UserId::from_stored(row.text(0)?),
+        username: row.text(1)?,
+        status: UserStatus::parse(&status).ok_or_else(|| store::corrupt(&format!("user status {status}")))?,
+    })
+}

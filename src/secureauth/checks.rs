@@ -1,0 +1,107 @@
+//! Checks of an ID token that the library leaves to the caller (OpenID Connect Core, sections 2, 3.1.3.6, 3.1.3.7).
+//!
+//! They look at the payload after its signature, issuer, audience, expiry and nonce have been verified.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::ProviderError;
+use crate::kernel::Timestamp;
+
+/// Clocks may differ by so much, in seconds.
+pub(super) const LEEWAY: i64 = 60;
+/// A token fresh from the token endpoint was made within this, in seconds.
+const MAX_AGE: i64 = 600;
+/// No ID token lives longer, in seconds.
+const MAX_LIFE: i64 = 24 * 3600;
+
+/// The payload of a token whose signature has been verified.
+pub(super) fn payload(id_token: &str) -> Result<Map<String, Value>, ProviderError> {
+    let encoded = id_token.split('.').nth(1).unwrap_or_default();
+    let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| ProviderError::NotAccepted("id_token_not_readable"))?;
+    serde_json::from_slice(&bytes).map_err(|_| ProviderError::NotAccepted("id_token_not_readable"))
+}
+
+pub(super) fn check(claims: &Map<String, Value>, client_id: &str, now: Timestamp) -> Result<(), ProviderError> {
+    let now = now.seconds();
+    let number = |name| claims.get(name).map(|value| seconds(value).ok_or(ProviderError::NotAccepted("bad_time")));
+    let required = |name| number(name).unwrap_or(Err(ProviderError::NotAccepted("missing_time")));
+    if required("exp")? > now + MAX_LIFE {
+        return Err(ProviderError::NotAccepted("exp_too_far"));
+    }
+    if (required("iat")? - now).abs() > MAX_AGE {
+        return Err(ProviderError::NotAccepted("iat_out_of_window"));
+    }
+    if number("nbf").transpose()?.is_some_and(|not_before| not_before > now + LEEWAY) {
+        return Err(ProviderError::NotAccepted("nbf_in_future"));
+    }
+    if claims.get("azp").is_some_and(|azp| azp.as_str() != Some(client_id)) {
+        return Err(ProviderError::NotAccepted("azp_of_another_client"));
+    }
+    let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
+    let printable = subject.bytes().all(|b| (0x20..0x7f).contains(&b)) && subject.trim() == subject;
+    if !(1..=255).contains(&subject.len()) || !printable {
+        return Err(ProviderError::NotAccepted("bad_sub"));
+    }
+    Ok(())
+}
+
+/// A NumericDate (RFC 7519, section 2): seconds, by some providers with a fraction.
+pub(super) fn seconds(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let float = value.as_f64()?;
+        // Beyond this, seconds are no longer told apart.
+        (float.abs() < 9e15).then_some(float as i64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn checked(change: impl FnOnce(&mut Map<String, Value>)) -> Result<(), ProviderError> {
+        let mut claims = json!({"iss": "i", "aud": "c", "sub": "s1", "exp": NOW + 300, "iat": NOW}).as_object().cloned().unwrap();
+        change(&mut claims);
+        check(&claims, "c", Timestamp::from_millis(NOW * 1000))
+    }
+
+    #[test]
+    fn a_plain_token_passes() {
+        assert_eq!(checked(|_| {}), Ok(()));
+        assert_eq!(checked(|c| drop(c.insert("azp".into(), json!("c")))), Ok(()));
+        assert_eq!(checked(|c| drop(c.insert("nbf".into(), json!(NOW + 59)))), Ok(()));
+        assert_eq!(checked(|c| drop(c.insert("iat".into(), json!(NOW as f64 - 0.5)))), Ok(()));
+    }
+
+    #[test]
+    fn each_gap_of_the_library_is_closed() {
+        for (name, value) in [
+            ("nbf", json!(NOW + 3600)),
+            ("iat", json!(NOW - 7 * 86_400)),
+            ("iat", json!(NOW + 10 * 365 * 86_400)),
+            ("iat", json!("now")),
+            ("exp", json!(NOW + 10 * 365 * 86_400)),
+            ("exp", json!(1e300)),
+            ("azp", json!("another")),
+            ("azp", json!(["c"])),
+            ("sub", json!("")),
+            ("sub", json!("x".repeat(256))),
+            ("sub", json!("a\0b")),
+            ("sub", json!("a\nb")),
+            ("sub", json!(" a")),
+            ("sub", json!("\u{202e}a")),
+            ("sub", json!(7)),
+        ] {
+            let result = checked(|claims| drop(claims.insert(name.to_owned(), value.clone())));
+            assert!(result.is_err(), "{name} = {value} was accepted");
+        }
+        for name in ["exp", "iat", "sub"] {
+            assert!(checked(|claims| drop(claims.remove(name))).is_err(), "without {name}");
+        }
+    }
+}

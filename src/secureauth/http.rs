@@ -1,0 +1,235 @@
+//! The one HTTP client: no redirects, no proxies from the environment, no cookies, short timeouts, capped bodies, and no
+//! connection to an address inside somebody's network.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy;
+use url::{Host, Url};
+
+/// No document of a provider is longer than this.
+const MAX_BODY: usize = 256 * 1024;
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// Connection, TLS, timeout, broken answer, or a 5xx.
+    #[error("no answer ({0})")]
+    Unavailable(&'static str),
+    /// We do not accept where it points or what it holds.
+    #[error("not accepted ({0})")]
+    Refused(&'static str),
+}
+
+/// The hardened client.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: reqwest::Client,
+    allow_loopback: bool,
+}
+
+impl Http {
+    /// A client whose calls take at most `timeout`. `allow_loopback` is for trying out: http, and this machine.
+    ///
+    /// # Errors
+    /// The TLS library could not be set up.
+    #[expect(clippy::disallowed_methods, reason = "the one client there is")]
+    pub fn new(timeout: Duration, allow_loopback: bool) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(timeout.min(Duration::from_secs(2)))
+            .timeout(timeout)
+            .https_only(!allow_loopback)
+            .dns_resolver(Arc::new(PublicOnly { allow_loopback }))
+            .user_agent(concat!("signpost/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, allow_loopback })
+    }
+
+    /// Gets a JSON document.
+    ///
+    /// # Errors
+    /// No answer, an answer other than 200, or one that is too long.
+    pub async fn get(&self, url: &Url) -> Result<Vec<u8>, HttpError> {
+        self.check_target(url)?;
+        let request = self.client.get(url.clone()).header("accept", "application/json");
+        let response = request.send().await.map_err(|error| failure(&error))?;
+        match response.status().as_u16() {
+            200 => capped(response).await,
+            500.. => Err(HttpError::Unavailable("server_error")),
+            300..400 => Err(HttpError::Refused("redirect")),
+            _ => Err(HttpError::Refused("status")),
+        }
+    }
+
+    /// Whether calls to this address are allowed at all. Names are checked when they are resolved, on every connection.
+    pub fn check_target(&self, url: &Url) -> Result<(), HttpError> {
+        let secure = url.scheme() == "https" || (self.allow_loopback && url.scheme() == "http");
+        if !secure || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err(HttpError::Refused("endpoint_address"));
+        }
+        let literal = match url.host() {
+            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
+            Some(Host::Domain(_)) => None,
+            None => return Err(HttpError::Refused("endpoint_address")),
+        };
+        match literal {
+            Some(ip) if !allowed(ip, self.allow_loopback) => Err(HttpError::Refused("private_address")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn call_for_openidconnect(self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let url = Url::parse(&request.uri().to_string()).map_err(|_| HttpError::Refused("endpoint_address"))?;
+        self.check_target(&url)?;
+        let request = reqwest::Request::try_from(request).map_err(|error| failure(&error))?;
+        let response = self.client.execute(request).await.map_err(|error| failure(&error))?;
+        let status = response.status();
+        if status.is_server_error() {
+            return Err(HttpError::Unavailable("server_error"));
+        }
+        if status.is_redirection() {
+            return Err(HttpError::Refused("redirect"));
+        }
+        let headers = response.headers().clone();
+        let mut answer = HttpResponse::new(capped(response).await?);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.clone().call_for_openidconnect(request))
+    }
+}
+
+fn failure(error: &reqwest::Error) -> HttpError {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(inner) = cause {
+        if inner.is::<PrivateAddress>() {
+            return HttpError::Refused("private_address");
+        }
+        cause = inner.source();
+    }
+    HttpError::Unavailable(match error {
+        e if e.is_timeout() => "timeout",
+        e if e.is_connect() => "connect",
+        _ => "broken_answer",
+    })
+}
+
+async fn capped(mut response: reqwest::Response) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(HttpError::Refused("too_long"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the name stands for an address inside a private network")]
+struct PrivateAddress;
+
+/// Resolves names and drops addresses that are not public, at every connection, so that a name cannot change its mind.
+struct PublicOnly {
+    allow_loopback: bool,
+}
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allow_loopback = self.allow_loopback;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let public: Vec<SocketAddr> = found.into_iter().filter(|a| allowed(a.ip(), allow_loopback)).collect();
+            if public.is_empty() {
+                return Err(PrivateAddress.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn allowed(ip: IpAddr, allow_loopback: bool) -> bool {
+    is_public_address(ip) || (allow_loopback && ip.to_canonical().is_loopback())
+}
+
+/// Whether an address is globally reachable (IANA special-purpose address registries, RFC 6890).
+pub fn is_public_address(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => is_public_v6(v6),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    !(ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_multicast()
+        || ip.is_documentation()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 198 && (18..20).contains(&b))
+        || (a == 192 && b == 0 && c == 0))
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    let first = ip.segments()[0];
+    let second = ip.segments()[1];
+    // Only 2000::/3 is global unicast; 6to4 and the documentation prefix inside it are not reachable as such.
+    (0x2000..0x4000).contains(&first) && first != 0x2002 && !(first == 0x2001 && (second == 0xdb8 || second < 0x200))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inner_addresses_are_refused_in_every_spelling() {
+        let http = Http::new(Duration::from_secs(1), false).unwrap();
+        for bad in [
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://[::1]/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://169.254.169.254/latest",
+            "https://10.1.2.3/",
+            "https://192.168.0.1/",
+            "https://100.64.0.1/",
+            "https://0.0.0.0/",
+            "https://[fd00::1]/",
+            "https://[fe80::1]/",
+            "http://example.com/",
+            "https://user@example.com/",
+            "https://example.com/#x",
+            "javascript:alert(1)",
+        ] {
+            assert!(http.check_target(&Url::parse(bad).unwrap()).is_err(), "{bad}");
+        }
+        assert!(http.check_target(&Url::parse("https://login.example.com/x").unwrap()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_resolves_inward_is_refused_at_the_connection() {
+        let http = Http::new(Duration::from_secs(2), false).unwrap();
+        let refused = http.get(&Url::parse("https://localhost/").unwrap()).await;
+        assert_eq!(refused, Err(HttpError::Refused("private_address")));
+    }
+}

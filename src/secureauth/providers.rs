@@ -1,0 +1,169 @@
+//! Discovery documents and keys, kept for a while and refreshed within bounds.
+//!
+//! One fetch at a time for each issuer. A document is good for five minutes, and for a day while the issuer does not
+//! answer. An unknown key id allows one early fetch of the keys a minute, claimed before it is made, so that it fails
+//! closed. A failure is remembered for a few seconds: a dead issuer costs one caller a timeout, not all of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use openidconnect::core::CoreJsonWebKeySet;
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::document::{self, Document};
+use super::{Http, ProviderError, Registration, keys};
+use crate::kernel::{Clock, Timestamp};
+
+const FRESH: Duration = Duration::from_secs(5 * 60);
+const STALE: Duration = Duration::from_secs(24 * 3600);
+const FORCED_REFRESH_EVERY: Duration = Duration::from_secs(60);
+const FAILURE_REMEMBERED: Duration = Duration::from_secs(3);
+
+/// A provider as its documents describe it.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    pub(super) document: Document,
+    pub(super) keys: CoreJsonWebKeySet,
+}
+
+impl Provider {
+    /// Whether the authorization response must carry `iss` (RFC 9207).
+    pub fn sends_iss(&self) -> bool {
+        self.document.iss_parameter
+    }
+
+    /// Where signing out is asked for (OpenID Connect RP-Initiated Logout 1.0), if the provider has it.
+    pub fn end_session_endpoint(&self) -> Option<&url::Url> {
+        self.document.end_session_endpoint.as_ref()
+    }
+}
+
+#[derive(Default)]
+struct Entry {
+    provider: Option<(Arc<Provider>, Timestamp)>,
+    failure: Option<(ProviderError, Timestamp)>,
+    forced_at: Option<Timestamp>,
+}
+
+/// All providers met so far.
+#[derive(Clone)]
+pub struct Providers {
+    http: Http,
+    clock: Clock,
+    entries: Arc<Mutex<HashMap<String, Arc<AsyncMutex<Entry>>>>>,
+}
+
+impl std::fmt::Debug for Providers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Providers")
+    }
+}
+
+impl Providers {
+    /// None met yet.
+    pub fn new(http: Http, clock: Clock) -> Self {
+        Self { http, clock, entries: Arc::default() }
+    }
+
+    pub(super) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The provider of a registration.
+    ///
+    /// # Errors
+    /// It does not answer and nothing usable is kept, or its documents are not acceptable.
+    pub async fn get(&self, registration: &Registration) -> Result<Arc<Provider>, ProviderError> {
+        let entry = self.entry(registration);
+        let mut entry = entry.lock().await;
+        let now = self.clock.now();
+        if let Some((provider, at)) = &entry.provider
+            && at.plus(FRESH) > now
+        {
+            return Ok(Arc::clone(provider));
+        }
+        let recent_failure = entry.failure.clone().filter(|(_, at)| at.plus(FAILURE_REMEMBERED) > now);
+        let failure = match recent_failure {
+            Some((failure, _)) => failure,
+            None => match self.fetch(registration).await {
+                Ok(provider) => return Ok(entry.keep(provider, now)),
+                Err(failure) => {
+                    entry.failure = Some((failure.clone(), self.clock.now()));
+                    failure
+                }
+            },
+        };
+        match &entry.provider {
+            Some((provider, at)) if failure.counts_against_issuer() && at.plus(STALE) > now => {
+                tracing::warn!(issuer = registration.issuer, reason = failure.reason(), "going on with kept documents");
+                Ok(Arc::clone(provider))
+            }
+            _ => Err(failure),
+        }
+    }
+
+    /// Asks the issuer now, whatever is kept.
+    ///
+    /// # Errors
+    /// It does not answer, or its documents are not acceptable.
+    pub async fn probe(&self, registration: &Registration) -> Result<(), ProviderError> {
+        let fetched = self.fetch(registration).await;
+        let entry = self.entry(registration);
+        let mut entry = entry.lock().await;
+        let now = self.clock.now();
+        match fetched {
+            Ok(provider) => {
+                entry.keep(provider, now);
+                Ok(())
+            }
+            Err(failure) => {
+                entry.failure = Some((failure.clone(), now));
+                Err(failure)
+            }
+        }
+    }
+
+    /// The provider with keys fetched anew, because a token names one that is not known; at most once a minute.
+    ///
+    /// # Errors
+    /// It was done less than a minute ago, or the keys cannot be had.
+    pub(super) async fn with_fresh_keys(&self, registration: &Registration) -> Result<Arc<Provider>, ProviderError> {
+        let entry = self.entry(registration);
+        let mut entry = entry.lock().await;
+        let now = self.clock.now();
+        if entry.forced_at.is_some_and(|at| at.plus(FORCED_REFRESH_EVERY) > now) {
+            return Err(ProviderError::NotAccepted("unknown_key"));
+        }
+        entry.forced_at = Some(now);
+        let provider = self.fetch(registration).await?;
+        Ok(entry.keep(provider, now))
+    }
+
+    async fn fetch(&self, registration: &Registration) -> Result<Provider, ProviderError> {
+        let found = self.http.get(&document::address(&registration.issuer)?).await?;
+        let document = document::read(&found, registration, &self.http)?;
+        let keys = keys::read(&self.http.get(&document.jwks_uri).await?)?;
+        Ok(Provider { document, keys })
+    }
+
+    fn entry(&self, registration: &Registration) -> Arc<AsyncMutex<Entry>> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two registrations at one issuer may pin different hosts and algorithms.
+        let key = format!("{} {}", registration.client_id, registration.issuer);
+        Arc::clone(entries.entry(key).or_default())
+    }
+}
+
+impl Entry {
+    fn keep(&mut self, provider: Provider, now: Timestamp) -> Arc<Provider> {
+        let provider = Arc::new(provider);
+        self.provider = Some((Arc::clone(&provider), now));
+        self.failure = None;
+        provider
+    }
+}

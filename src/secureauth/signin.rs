@@ -1,0 +1,265 @@
+//! The authorization code flow (OpenID Connect Core, section 3.1) with PKCE S256 (RFC 7636).
+
+use openidconnect::core::{
+    CoreAuthenticationFlow, CoreClient, CoreErrorResponseType, CoreIdToken, CoreIdTokenVerifier,
+    CoreJwsSigningAlgorithm, CoreTokenResponse, CoreTokenType,
+};
+use openidconnect::{
+    AccessTokenHash, AuthType, AuthUrl, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken,
+    IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
+    SignatureVerificationError, TokenResponse, TokenUrl,
+};
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{HttpError, Provider, ProviderError, Providers, Registration, checks};
+use crate::kernel::Timestamp;
+
+/// What a sign-in attempt needs from its start to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// The `state` sent.
+    pub state: &'a str,
+    /// The `nonce` sent.
+    pub nonce: &'a str,
+    /// The PKCE verifier: 43 to 128 characters (RFC 7636, section 4.1).
+    pub verifier: &'a str,
+}
+
+/// A sign-in that passed every check.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// Who it is, at this issuer.
+    pub subject: String,
+    /// When the person authenticated.
+    pub auth_time: Timestamp,
+    /// How, if the provider says.
+    pub amr: Vec<String>,
+    /// The provider's session, for logout.
+    pub sid: Option<String>,
+    /// The token itself, as a hint for logout.
+    pub id_token: String,
+    claims: Map<String, Value>,
+}
+
+impl SignIn {
+    /// A claim that is text.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.claims.get(name).and_then(Value::as_str)
+    }
+}
+
+impl Providers {
+    /// The address that the browser is sent to.
+    ///
+    /// # Errors
+    /// The issuer does not answer, or its documents are not acceptable.
+    pub async fn authorization_url(
+        &self,
+        registration: &Registration,
+        attempt: Attempt<'_>,
+        login_hint: Option<&str>,
+    ) -> Result<(Url, std::sync::Arc<Provider>), ProviderError> {
+        let provider = self.get(registration).await?;
+        let client = client(registration, &provider)?.set_auth_uri(AuthUrl::from_url(
+            provider.document.authorization_endpoint.clone(),
+        ));
+        let verifier = PkceCodeVerifier::new(attempt.verifier.to_owned());
+        let (state, nonce) = (CsrfToken::new(attempt.state.to_owned()), Nonce::new(attempt.nonce.to_owned()));
+        let mut request = client
+            .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
+            .add_scopes(registration.scopes.iter().cloned().map(Scope::new));
+        if let Some(hint) = login_hint {
+            request = request.add_extra_param("login_hint", hint);
+        }
+        Ok((request.url().0, provider))
+    }
+
+    /// Redeems a code and checks everything about the answer.
+    ///
+    /// # Errors
+    /// The issuer does not answer, refuses, or answers something that must not be accepted. A code is sent once only.
+    pub async fn redeem(
+        &self,
+        registration: &Registration,
+        attempt: Attempt<'_>,
+        code: String,
+    ) -> Result<SignIn, ProviderError> {
+        let provider = self.get(registration).await?;
+        let client = client(registration, &provider)?;
+        let answer = client
+            .exchange_code(AuthorizationCode::new(code))
+            .set_pkce_verifier(PkceCodeVerifier::new(attempt.verifier.to_owned()))
+            .request_async(self.http())
+            .await
+            .map_err(|error| token_error(&error))?;
+        check_answer(&answer)?;
+        let id_token = answer.id_token().ok_or(ProviderError::NotAccepted("missing_id_token"))?;
+        match self.verify(registration, &provider, id_token, &answer, attempt) {
+            Err(Verification::UnknownKey) => {
+                let provider = self.with_fresh_keys(registration).await?;
+                self.verify(registration, &provider, id_token, &answer, attempt)
+            }
+            other => other,
+        }
+        .map_err(Verification::into_error)
+    }
+
+    fn verify(
+        &self,
+        registration: &Registration,
+        provider: &Provider,
+        id_token: &CoreIdToken,
+        answer: &CoreTokenResponse,
+        attempt: Attempt<'_>,
+    ) -> Result<SignIn, Verification> {
+        let refused = |reason| Verification::Refused(ProviderError::NotAccepted(reason));
+        let issuer = IssuerUrl::new(registration.issuer.clone()).map_err(|_| refused("issuer_address"))?;
+        let algs = registration.id_token_algs.iter().filter_map(|alg| {
+            serde_json::from_value::<CoreJwsSigningAlgorithm>(Value::String(alg.clone())).ok()
+        });
+        let now = self.clock().now();
+        let lenient = time_of(now.seconds() - checks::LEEWAY);
+        let verifier = CoreIdTokenVerifier::new_confidential_client(
+            ClientId::new(registration.client_id.clone()),
+            ClientSecret::new(registration.client_secret.expose_secret().to_owned()),
+            issuer,
+            provider.keys.clone(),
+        )
+        .set_allowed_algs(algs)
+        .set_time_fn(move || lenient);
+        let nonce = Nonce::new(attempt.nonce.to_owned());
+        let claims = id_token.claims(&verifier, &nonce).map_err(|error| Verification::from(&error))?;
+        if let Some(expected) = claims.access_token_hash() {
+            let alg = id_token.signing_alg().map_err(|_| refused("bad_algorithm"))?;
+            let key = id_token.signing_key(&verifier).map_err(|_| refused("unknown_key"))?;
+            let actual = AccessTokenHash::from_token(answer.access_token(), alg, key);
+            if !actual.is_ok_and(|actual| actual == *expected) {
+                return Err(refused("at_hash"));
+            }
+        }
+        let raw = id_token.to_string();
+        let claims = checks::payload(&raw).map_err(Verification::Refused)?;
+        checks::check(&claims, &registration.client_id, now).map_err(Verification::Refused)?;
+        Ok(sign_in(raw, claims, now))
+    }
+}
+
+fn sign_in(id_token: String, claims: Map<String, Value>, now: Timestamp) -> SignIn {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    let auth_time = claims.get("auth_time").and_then(checks::seconds).map_or(now, |seconds| {
+        Timestamp::from_millis(seconds.saturating_mul(1000))
+    });
+    let amr = claims.get("amr").and_then(Value::as_array).map(|methods| {
+        methods.iter().filter_map(Value::as_str).take(8).map(str::to_owned).collect()
+    });
+    SignIn {
+        subject: text("sub").unwrap_or_default(),
+        auth_time,
+        amr: amr.unwrap_or_default(),
+        sid: text("sid").filter(|sid| sid.len() <= 255),
+        id_token,
+        claims,
+    }
+}
+
+type ReadyClient = CoreClient<
+    openidconnect::EndpointNotSet,
+    openidconnect::EndpointNotSet,
+    openidconnect::EndpointNotSet,
+    openidconnect::EndpointNotSet,
+    openidconnect::EndpointSet,
+    openidconnect::EndpointNotSet,
+>;
+
+fn client(registration: &Registration, provider: &Provider) -> Result<ReadyClient, ProviderError> {
+    let issuer = IssuerUrl::new(registration.issuer.clone());
+    let issuer = issuer.map_err(|_| ProviderError::NotAccepted("issuer_address"))?;
+    let auth_type = if registration.secret_in_form { AuthType::RequestBody } else { AuthType::BasicAuth };
+    Ok(CoreClient::new(ClientId::new(registration.client_id.clone()), issuer, provider.keys.clone())
+        .set_client_secret(ClientSecret::new(registration.client_secret.expose_secret().to_owned()))
+        .set_auth_type(auth_type)
+        .set_redirect_uri(RedirectUrl::from_url(registration.redirect_uri.clone()))
+        .set_token_uri(TokenUrl::from_url(provider.document.token_endpoint.clone())))
+}
+
+fn check_answer(answer: &CoreTokenResponse) -> Result<(), ProviderError> {
+    // RFC 6749, appendix A.12. A line break in it would break the header of any later call.
+    let secret = answer.access_token().secret();
+    if secret.is_empty() || !secret.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Err(ProviderError::NotAccepted("bad_access_token"));
+    }
+    if *answer.token_type() != CoreTokenType::Bearer {
+        return Err(ProviderError::NotAccepted("bad_token_type"));
+    }
+    Ok(())
+}
+
+fn token_error<T>(error: &RequestTokenError<HttpError, T>) -> ProviderError
+where
+    T: openidconnect::ErrorResponse + 'static + AsErrorType,
+{
+    match error {
+        RequestTokenError::ServerResponse(answer) => match answer.error_type() {
+            CoreErrorResponseType::InvalidClient | CoreErrorResponseType::UnauthorizedClient => {
+                ProviderError::ClientRejected
+            }
+            CoreErrorResponseType::InvalidGrant => ProviderError::Refused("invalid_grant"),
+            _ => ProviderError::Refused("token_endpoint_error"),
+        },
+        RequestTokenError::Request(error) => (*error).into(),
+        RequestTokenError::Parse(..) => ProviderError::NotAccepted("token_answer_not_readable"),
+        RequestTokenError::Other(_) => ProviderError::NotAccepted("token_answer_not_usable"),
+    }
+}
+
+/// The standard error answer's code.
+trait AsErrorType {
+    fn error_type(&self) -> &CoreErrorResponseType;
+}
+
+impl AsErrorType for openidconnect::StandardErrorResponse<CoreErrorResponseType> {
+    fn error_type(&self) -> &CoreErrorResponseType {
+        self.error()
+    }
+}
+
+/// Why a token was not verified: an unknown key allows another try.
+enum Verification {
+    UnknownKey,
+    Refused(ProviderError),
+}
+
+impl Verification {
+    fn into_error(self) -> ProviderError {
+        match self {
+            Self::UnknownKey => ProviderError::NotAccepted("unknown_key"),
+            Self::Refused(error) => error,
+        }
+    }
+}
+
+impl From<&ClaimsVerificationError> for Verification {
+    fn from(error: &ClaimsVerificationError) -> Self {
+        use ClaimsVerificationError as E;
+        let reason = match error {
+            E::SignatureVerification(SignatureVerificationError::NoMatchingKey) => return Self::UnknownKey,
+            E::SignatureVerification(SignatureVerificationError::AmbiguousKeyId(_)) => "ambiguous_key",
+            E::SignatureVerification(SignatureVerificationError::DisallowedAlg(_)) => "bad_algorithm",
+            E::SignatureVerification(_) => "bad_signature",
+            E::Expired(_) => "expired",
+            E::InvalidAudience(_) => "bad_audience",
+            E::InvalidIssuer(_) => "bad_issuer",
+            E::InvalidNonce(_) => "bad_nonce",
+            E::InvalidSubject(_) => "bad_sub",
+            _ => "id_token_not_accepted",
+        };
+        Self::Refused(ProviderError::NotAccepted(reason))
+    }
+}
+
+fn time_of(seconds: i64) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default()
+}

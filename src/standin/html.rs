@@ -1,0 +1,138 @@
+//! The stand-ins' pages: one frame, three looks, no script.
+
+use std::fmt::Write;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::web::no_store;
+
+/// How the pages of one stand-in look.
+pub struct Look {
+    /// Whose page it is, at the top of each.
+    pub site: &'static str,
+    /// The colours, after [`COMMON`].
+    pub colours: &'static str,
+}
+
+/// SecureAuth's hosted pages: blue on white.
+pub const SECUREAUTH: Look = Look {
+    site: "SecureAuth (stand-in)",
+    colours: ":root{--back:#eef4fb;--card:#fff;--ink:#14253d;--accent:#0b4f9e;--on-accent:#fff;--round:10px}\
+        body{font-family:system-ui,sans-serif}",
+};
+
+/// The legacy portal: grey and beige, as in its year.
+pub const LEGACY: Look = Look {
+    site: "Example Pay \u{2013} classic sign-in",
+    colours: ":root{--back:#d8d4c7;--card:#f5f2e7;--ink:#222;--accent:#4a4a42;--on-accent:#fff;--round:0}\
+        body{font-family:Verdana,Tahoma,sans-serif;font-size:.9375rem}a{color:#00309c}",
+};
+
+/// The biller portal: green.
+pub const PORTAL: Look = Look {
+    site: "Example Pay billing portal",
+    colours: ":root{--back:#f0f7f2;--card:#fff;--ink:#17281f;--accent:#14633b;--on-accent:#fff;--round:4px}\
+        body{font-family:Georgia,serif;font-size:1.0625rem}",
+};
+
+/// What the three looks share.
+const COMMON: &str = "*{box-sizing:border-box}\
+    body{margin:0;line-height:1.5;background:var(--back);color:var(--ink);overflow-wrap:anywhere}\
+    header{background:var(--accent);color:var(--on-accent);padding:.75rem 1rem;font-weight:bold}\
+    main{max-width:28rem;margin:1rem auto;padding:1rem;background:var(--card);border-radius:var(--round)}\
+    h1{font-size:1.5rem;line-height:1.25;margin:.25rem 0 1rem}\
+    a{color:var(--accent)}\
+    label{display:block;font-weight:bold;margin-top:1rem}\
+    input{width:100%;font:inherit;min-height:2.75rem;padding:.5rem;color:#111;background:#fff;border:1px solid #666;\
+    border-radius:var(--round)}\
+    button{font:inherit;min-height:2.75rem;padding:.5rem 1.25rem;margin:1rem .5rem 0 0;color:var(--on-accent);\
+    background:var(--accent);border:1px solid var(--accent);border-radius:var(--round);cursor:pointer}\
+    button.second{color:var(--accent);background:#fff}\
+    a.big{display:inline-block;padding:.6rem 0;font-size:1.125rem;font-weight:bold}\
+    a:focus-visible,input:focus-visible,button:focus-visible{outline:3px solid #b35900;outline-offset:2px}\
+    .notice{border-left:4px solid #8a1f11;padding:.5rem .75rem;color:#7a1a0e;background:#fdf1ef}\
+    .small{font-size:.875rem}\
+    dt{font-weight:bold}dd{margin:0 0 .5rem}";
+
+/// Where each stand-in serves its stylesheet.
+pub const STYLE_PATH: &str = "/style.css";
+
+/// A text made harmless inside HTML, also in quoted attributes.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// A whole page. The title is text, the body HTML.
+///
+/// The content policy names no `form-action`: sign-in forms answer 303 to the gateway.
+pub fn page(look: &Look, status: StatusCode, title: &str, body: &str) -> Response {
+    let (title, site) = (escape(title), escape(look.site));
+    let text = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"{STYLE_PATH}\">\n</head>\n<body>\n\
+         <header>{site}</header>\n<main>\n<h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
+    );
+    let mut response = no_store((status, Html(text)).into_response());
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// The stylesheet of a look.
+pub fn stylesheet(look: &Look) -> Response {
+    let text = format!("{}\n{}\n", look.colours, COMMON);
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], text).into_response()
+}
+
+/// Hidden form fields.
+pub fn hidden(fields: &[(&str, &str)]) -> String {
+    let mut out = String::new();
+    for (name, value) in fields {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value));
+    }
+    out
+}
+
+/// The two fields of a sign-in form, labelled.
+pub fn credentials(username: &str) -> String {
+    format!(
+        "{}<label for=\"password\">Password</label>\n\
+         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n",
+        username_field(username)
+    )
+}
+
+/// A labelled username field.
+pub fn username_field(username: &str) -> String {
+    format!(
+        "<label for=\"username\">Username</label>\n<input id=\"username\" name=\"username\" value=\"{}\" \
+         autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\" required>\n",
+        escape(username)
+    )
+}
+
+/// A sentence that something went wrong, announced by screen readers.
+pub fn notice(text: &str) -> String {
+    format!("<p class=\"notice\" role=\"alert\">{}</p>\n", escape(text))
+}

@@ -1,0 +1,43 @@
+//! Stand-ins of the outside world, over real HTTP on ports of their own: SecureAuth's OIDC side, the legacy portal, a
+//! biller portal. For the demo and the tests; a release image is built without them.
+//!
+//! They import nothing of Signpost but `kernel`: what they know of the gateway is its address and an API key, as in life.
+
+mod handoff;
+mod html;
+mod legacy;
+mod passwords;
+mod portal;
+mod secureauth;
+mod store;
+mod web;
+
+pub use legacy::{LegacyPortal, legacy_app};
+pub use passwords::hash_password;
+pub use portal::{BillerPortal, portal_app};
+pub use secureauth::{Condition, Organization, Person, SecureAuth, SecureAuthStandIn, secureauth_app};
+
+use crate::kernel::{Clock, Random};
+
+/// What every stand-in is handed: time, randomness, and the HTTP client it calls the gateway with.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Where randomness comes from.
+    pub random: Random,
+    /// For the calls to the gateway's hand-off API.
+    pub http: reqwest::Client,
+}
+
+/// Serves one stand-in until `stop` completes, then lets the requests under way finish.
+///
+/// # Errors
+/// None in practice: `axum::serve` goes on after a failed accept.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    app: axum::Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, app).with_graceful_shutdown(stop).await
+}

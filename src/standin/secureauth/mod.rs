@@ -1,0 +1,259 @@
+//! Stand-in of SecureAuth's OIDC side: one issuer per organization, `{base}/{tenant}/{organization}`.
+//!
+//! What the vendor documents is kept to; where nothing is documented the choice is ours: a deactivated organization
+//! refuses at `authorize` with a page, and the sign-in page prefills the username from `login_hint`.
+
+mod authorize;
+mod discovery;
+mod keys;
+mod logout;
+mod pages;
+mod token;
+mod tokens;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use self::keys::SigningKey;
+use self::tokens::Codes;
+use super::html::{SECUREAUTH, STYLE_PATH, stylesheet};
+use super::store::{Store, lock};
+use super::{Tools, web};
+use crate::kernel::Timestamp;
+
+/// How long a browser stays signed in at an organization.
+const SESSION_LIFE: Duration = Duration::from_hours(8);
+/// How many requests are remembered for [`SecureAuthStandIn::requests`].
+const REQUESTS_KEPT: usize = 10_000;
+
+/// Somebody with an account at an organization.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// What is typed to sign in; compared without regard to case.
+    pub username: String,
+    /// Display name.
+    pub name: String,
+    /// Mail address.
+    pub email: String,
+}
+
+/// How an organization is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Everything works.
+    Up,
+    /// Every path of the organization answers 503.
+    Down,
+    /// Switched off, not deleted: discovery works, authorize refuses.
+    Deactivated,
+}
+
+/// An organization: an issuer with one client and its people.
+#[derive(Clone)]
+pub struct Organization {
+    /// Also its path segment.
+    pub id: String,
+    /// Shown on the sign-in page.
+    pub name: String,
+    /// At the start; see [`SecureAuthStandIn::set_condition`].
+    pub condition: Condition,
+    /// Of the one client.
+    pub client_id: String,
+    /// Of the one client.
+    pub client_secret: String,
+    /// Where codes may be sent: compared exactly.
+    pub redirect_uris: Vec<String>,
+    /// Where browsers may be sent after signing out: compared exactly.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Who can sign in.
+    pub people: Vec<Person>,
+}
+
+/// A tenant with its organizations.
+#[derive(Clone)]
+pub struct SecureAuth {
+    /// First path segment of every issuer.
+    pub tenant: String,
+    /// Of the one password that everybody has, as a PHC string.
+    pub password_hash: String,
+    /// The issuers.
+    pub organizations: Vec<Organization>,
+}
+
+/// A running stand-in: the routes, and what tests may do to it.
+#[derive(Clone)]
+pub struct SecureAuthStandIn(Arc<World>);
+
+struct World {
+    tenant: String,
+    password_hash: Arc<str>,
+    organizations: HashMap<String, Arc<Issuer>>,
+    requests: Mutex<VecDeque<String>>,
+    tools: Tools,
+}
+
+/// One organization at work.
+struct Issuer {
+    url: String,
+    /// Path of the issuer: of its cookie and its forms.
+    path: String,
+    organization: Organization,
+    /// By lower-case username.
+    people: HashMap<String, Person>,
+    condition: Mutex<Condition>,
+    key: Mutex<Option<Arc<SigningKey>>>,
+    codes: Codes,
+    access_tokens: Store<Access>,
+    sessions: Store<Session>,
+}
+
+/// What an access token opens.
+#[derive(Clone)]
+struct Access {
+    person: Person,
+    expires: Timestamp,
+}
+
+/// A browser that is signed in.
+#[derive(Clone)]
+struct Session {
+    username: String,
+    expires: Timestamp,
+}
+
+/// Builds the stand-in; `issuer_base` is where it will be reached, such as `http://127.0.0.1:8081`.
+#[expect(clippy::needless_pass_by_value, reason = "the interface agreed on")]
+pub fn secureauth_app(world: SecureAuth, issuer_base: String, tools: Tools) -> SecureAuthStandIn {
+    let issuer = |organization: Organization| {
+        let path = format!("/{}/{}", world.tenant, organization.id);
+        let url = format!("{}{path}", issuer_base.trim_end_matches('/'));
+        (organization.id.clone(), Arc::new(Issuer::new(url, path, organization)))
+    };
+    SecureAuthStandIn(Arc::new(World {
+        organizations: world.organizations.into_iter().map(issuer).collect(),
+        tenant: world.tenant,
+        password_hash: world.password_hash.into(),
+        requests: Mutex::default(),
+        tools,
+    }))
+}
+
+impl SecureAuthStandIn {
+    /// The routes.
+    pub fn router(&self) -> Router {
+        let issuer = Router::new()
+            .route("/", get(pages::account))
+            .route("/.well-known/openid-configuration", get(discovery::configuration))
+            .route("/.well-known/jwks.json", get(discovery::jwks))
+            .route("/oauth2/authorize", get(authorize::show).post(authorize::submit))
+            .route("/oauth2/token", axum::routing::post(token::exchange))
+            .route("/userinfo", get(token::userinfo).post(token::userinfo))
+            .route("/oidc/logout", get(logout::end_session).post(logout::end_session));
+        Router::new()
+            .nest("/{tenant}/{organization}", issuer)
+            .route("/{tenant}/{organization}/", get(pages::account))
+            .route(STYLE_PATH, get(async || stylesheet(&SECUREAUTH)))
+            .fallback(async || discovery::not_found("no such path"))
+            .layer(from_fn_with_state(self.clone(), gate))
+            .with_state(self.clone())
+    }
+
+    /// Changes how an organization is doing; an unknown one is ignored.
+    pub fn set_condition(&self, org: &str, condition: Condition) {
+        if let Some(issuer) = self.0.organizations.get(org) {
+            *lock(&issuer.condition) = condition;
+        }
+    }
+
+    /// Drops an organization's signing key; the next one, with another id, is made when it is asked for.
+    pub fn rotate_key(&self, org: &str) {
+        if let Some(issuer) = self.0.organizations.get(org) {
+            *lock(&issuer.key) = None;
+        }
+    }
+
+    /// Method and path of each request received, the oldest first, without queries.
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.0.requests).iter().cloned().collect()
+    }
+
+    fn note(&self, request: &Request) {
+        let mut requests = lock(&self.0.requests);
+        if requests.len() >= REQUESTS_KEPT {
+            requests.pop_front();
+        }
+        requests.push_back(format!("{} {}", request.method(), request.uri().path()));
+    }
+
+    /// The issuer whose path this is.
+    fn issuer(&self, path: &str) -> Option<&Arc<Issuer>> {
+        let mut segments = path.trim_start_matches('/').split('/');
+        if segments.next() != Some(self.0.tenant.as_str()) {
+            return None;
+        }
+        self.0.organizations.get(segments.next()?)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.tools.clock.now()
+    }
+}
+
+/// Notes the request, finds its organization, and answers for it when it is down.
+async fn gate(State(standin): State<SecureAuthStandIn>, mut request: Request, next: Next) -> Response {
+    standin.note(&request);
+    if request.uri().path() == STYLE_PATH {
+        return next.run(request).await;
+    }
+    let Some(issuer) = standin.issuer(request.uri().path()).cloned() else {
+        return discovery::not_found("no such tenant or workspace");
+    };
+    if issuer.condition() == Condition::Down {
+        return web::no_store((StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n").into_response());
+    }
+    request.extensions_mut().insert(issuer);
+    next.run(request).await
+}
+
+impl Issuer {
+    fn new(url: String, path: String, organization: Organization) -> Self {
+        let people =
+            organization.people.iter().map(|person| (person.username.to_lowercase(), person.clone())).collect();
+        Self {
+            url,
+            path,
+            people,
+            condition: Mutex::new(organization.condition),
+            organization,
+            key: Mutex::default(),
+            codes: Codes::default(),
+            access_tokens: Store::default(),
+            sessions: Store::default(),
+        }
+    }
+
+    fn condition(&self) -> Condition {
+        *lock(&self.condition)
+    }
+
+    /// The signing key, made at the first asking.
+    #[expect(clippy::expect_used, reason = "the task neither panics nor is cancelled")]
+    async fn key(self: &Arc<Self>) -> Arc<SigningKey> {
+        let issuer = Arc::clone(self);
+        let make = move || Arc::clone(lock(&issuer.key).get_or_insert_with(|| Arc::new(SigningKey::generate())));
+        tokio::task::spawn_blocking(make).await.expect("a key is made")
+    }
+
+    /// Name of the cookie by which a browser stays signed in.
+    fn session_cookie(&self) -> String {
+        format!("sa_session_{}", self.organization.id)
+    }
+}
