@@ -1,8 +1,26 @@
 //! Signpost: an authentication gateway and login router. This page is the map, in floor order: imports only go down.
 
 pub mod kernel;
+
 pub mod decision;
+
 pub mod config;
+
+pub mod telemetry;
+
 pub mod db;
-pub mod directory;
+
+pub mod audit;
+
 pub mod secureauth;
+
+pub mod directory;
+
+pub mod routing;
+
+pub mod access;
+
+pub mod state;
+
+#[cfg(feature = "standin")]
+pub mod standin;

@@ -1,0 +1,266 @@
+//! API keys: shown once, kept as a hash, scoped, revocable.
+//!
+//! A key is `sp_`, an id of 12 hexadecimal digits, `_`, a secret of 64 and a checksum of 8: the checksum refuses a mistyped
+//! key without asking the database, and the prefix lets secret scanners find keys where they should not be.
+
+use subtle::ConstantTimeEq;
+
+use crate::db::{Db, DbError, Row};
+use crate::kernel::text::{sha256, spread};
+use crate::kernel::{Clock, Random, Slug, Timestamp};
+use crate::values;
+
+const INSERT: &str = "INSERT INTO api_key (id, hash, name, scopes, audience, billers, created_at, expires_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const BY_ID: &str = "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash \
+     FROM api_key WHERE id = $1";
+const ALL: &str = "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash \
+     FROM api_key ORDER BY created_at, id";
+const REVOKE: &str = "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+const TOUCH: &str = "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
+
+/// `last_used_at` is written at most so often.
+const TOUCH_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+macro_rules! scopes {
+    ($($variant:ident $name:literal $doc:literal;)*) => {
+        /// What a key allows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Scope { $(#[doc = $doc] $variant,)* }
+
+        impl Scope {
+            /// Every scope there is.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The scope as it is written.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+scopes! {
+    Simulate "simulate" "Ask what routing would do.";
+    DecisionsRead "decisions:read" "Look decisions up by reference code.";
+    BillersRead "billers:read" "Read billers.";
+    BillersWrite "billers:write" "Make and change billers.";
+    CiamWrite "ciam:write" "Enable, suspend and resume billers.";
+    HandoffRedeem "handoff:redeem" "Redeem hand-offs.";
+    IdentityRead "identity:read" "Read users and memberships.";
+    IdentityWrite "identity:write" "Change users and memberships.";
+    AuditRead "audit:read" "Read the audit trail.";
+    KeysWrite "keys:write" "Make and revoke keys.";
+}
+
+impl Scope {
+    /// Reads a scope as it is written.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|scope| scope.as_str() == text)
+    }
+}
+
+/// Whose hand-offs a key may redeem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The legacy portal's.
+    Legacy,
+    /// A biller portal's.
+    Portal,
+}
+
+impl Audience {
+    /// The audience as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Portal => "portal",
+        }
+    }
+
+    /// Reads an audience as it is written.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Legacy, Self::Portal].into_iter().find(|audience| audience.as_str() == text)
+    }
+}
+
+/// A key to be made.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// What it is called.
+    pub name: String,
+    /// What it allows.
+    pub scopes: Vec<Scope>,
+    /// Whose hand-offs it may redeem; none: everybody's.
+    pub audience: Option<Audience>,
+    /// The billers it is limited to; none: all.
+    pub billers: Option<Vec<Slug>>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key as it is kept.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// The part of the key that is no secret.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// What it allows.
+    pub scopes: Vec<Scope>,
+    /// Whose hand-offs it may redeem.
+    pub audience: Option<Audience>,
+    /// The billers it is limited to.
+    pub billers: Option<Vec<Slug>>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether the key allows this.
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+
+    /// Whether the key reaches this biller.
+    pub fn reaches(&self, biller: &Slug) -> bool {
+        self.billers.as_ref().is_none_or(|billers| billers.contains(biller))
+    }
+}
+
+/// Why a key is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// Not a key, unknown, expired or revoked.
+    #[error("the key is not valid")]
+    Invalid,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// The keys of this installation.
+#[derive(Clone, Debug)]
+pub struct ApiKeys {
+    db: Db,
+    clock: Clock,
+    random: Random,
+}
+
+impl ApiKeys {
+    /// On a database.
+    pub fn new(db: Db, clock: Clock, random: Random) -> Self {
+        Self { db, clock, random }
+    }
+
+    /// Makes a key and answers it: the only time it can be seen.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create(&self, new: &NewKey) -> Result<String, DbError> {
+        let id = hex(&self.random.bytes::<6>());
+        let secret = hex(&self.random.bytes::<32>());
+        let body = format!("sp_{id}_{secret}");
+        let key = format!("{body}{}", checksum(&body));
+        let scopes = new.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
+        let billers = new.billers.as_ref().map(|b| b.iter().map(Slug::as_str).collect::<Vec<_>>().join(" "));
+        let (hash, audience) = (sha256(key.as_bytes()), new.audience.map(Audience::as_str));
+        let now = self.clock.now();
+        let values = values![id, hash, new.name.as_str(), scopes, audience, billers, now, new.expires_at];
+        self.db.run(INSERT, values).await?;
+        Ok(key)
+    }
+
+    /// All keys, oldest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self) -> Result<Vec<ApiKey>, DbError> {
+        self.db.all(ALL, values![]).await?.iter().map(read).collect()
+    }
+
+    /// Ends a key; answers whether there was one to end.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn revoke(&self, id: &str) -> Result<bool, DbError> {
+        Ok(self.db.run(REVOKE, values![id, self.clock.now()]).await? > 0)
+    }
+
+    /// Finds the key that a client presents.
+    ///
+    /// # Errors
+    /// The key is not valid, or the database failed.
+    pub async fn authenticate(&self, presented: &str) -> Result<ApiKey, KeyError> {
+        let id = plausible(presented).ok_or(KeyError::Invalid)?;
+        let row = self.db.one(BY_ID, values![id]).await?.ok_or(KeyError::Invalid)?;
+        let hash = sha256(presented.as_bytes());
+        if !bool::from(hash.as_bytes().ct_eq(row.text(9)?.as_bytes())) {
+            return Err(KeyError::Invalid);
+        }
+        let key = read(&row)?;
+        let now = self.clock.now();
+        if key.revoked_at.is_some() || key.expires_at.is_some_and(|end| end <= now) {
+            return Err(KeyError::Invalid);
+        }
+        if key.last_used_at.is_none_or(|used| used.plus(TOUCH_EVERY) <= now) {
+            self.db.run(TOUCH, values![id, now, now.minus(TOUCH_EVERY)]).await?;
+        }
+        Ok(key)
+    }
+}
+
+/// The id of a text that has a key's shape and checksum.
+fn plausible(presented: &str) -> Option<&str> {
+    let rest = presented.strip_prefix("sp_")?;
+    let plain = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    let (id, secret) = rest.split_once('_')?;
+    if id.len() != 12 || secret.len() != 72 || !id.chars().all(plain) || !secret.chars().all(plain) {
+        return None;
+    }
+    let (body, check) = presented.split_at(presented.len() - 8);
+    (checksum(body) == check).then_some(id)
+}
+
+fn checksum(body: &str) -> String {
+    format!("{:08x}", spread(body.as_bytes()) >> 32)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn read(row: &Row) -> Result<ApiKey, DbError> {
+    Ok(ApiKey {
+        id: row.text(0)?,
+        name: row.text(1)?,
+        scopes: row.text(2)?.split(' ').filter_map(Scope::parse).collect(),
+        audience: row.opt_text(3)?.as_deref().and_then(Audience::parse),
+        billers: row.opt_text(4)?.map(|list| list.split(' ').filter_map(|slug| Slug::parse(slug).ok()).collect()),
+        created_at: row.time(5)?,
+        expires_at: row.opt_time(6)?,
+        revoked_at: row.opt_time(7)?,
+        last_used_at: row.opt_time(8)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_key_is_refused_before_the_database_is_asked() {
+        let body = format!("sp_{}_{}", "0".repeat(12), "a".repeat(64));
+        let key = format!("{body}{}", checksum(&body));
+        assert_eq!(plausible(&key), Some("000000000000"));
+        for wrong in [&key[..key.len() - 1], &format!("{key}0"), &key.replace("aaaa", "aaab"), &key.to_uppercase(), ""] {
+            assert_eq!(plausible(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! How often names may be looked up. A refusal looks the same for known and unknown names, and every spelling of a name
+//! counts as one.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use crate::config;
+use crate::kernel::text::spread;
+
+/// The limits of the look-up.
+pub struct Limits {
+    by_address: DefaultKeyedRateLimiter<IpAddr>,
+    by_name: DefaultKeyedRateLimiter<u64>,
+    exempt_loopback: bool,
+}
+
+impl std::fmt::Debug for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Limits")
+    }
+}
+
+impl Limits {
+    /// By the settings.
+    pub fn new(config: &config::Limits) -> Self {
+        let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        Self {
+            by_address: RateLimiter::keyed(Quota::per_minute(at_least_one(config.lookups_per_address_per_minute))),
+            by_name: RateLimiter::keyed(Quota::per_hour(at_least_one(config.lookups_per_name_per_hour))),
+            exempt_loopback: config.exempt_loopback,
+        }
+    }
+
+    /// Whether this client may look this name up now. Both counters always count.
+    pub fn allow(&self, client: IpAddr, name: &str) -> bool {
+        let client = client.to_canonical();
+        if self.exempt_loopback && client.is_loopback() {
+            return true;
+        }
+        let by_address = self.by_address.check_key(&network(client)).is_ok();
+        let by_name = self.by_name.check_key(&spread(name.as_bytes())).is_ok();
+        by_address && by_name
+    }
+
+    /// Forgets clients and names that have been quiet; without it the counters would grow for ever.
+    pub fn forget_quiet_ones(&self) {
+        self.by_address.retain_recent();
+        self.by_name.retain_recent();
+    }
+}
+
+/// An IPv6 client has a /64 at least, so that is what counts.
+fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits::new(&config::Limits {
+            lookups_per_address_per_minute: 3,
+            lookups_per_name_per_hour: 2,
+            exempt_loopback: true,
+        })
+    }
+
+    #[test]
+    fn a_network_and_a_name_are_counted() {
+        let limits = limits();
+        let client = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 3, 0, 0, 0, n));
+        assert!((0..3).all(|n| limits.allow(client(n), &format!("name{n}"))), "three from one network");
+        assert!(!limits.allow(client(4), "name4"), "the fourth, from another address of that network");
+        let elsewhere = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 100 + n, 0, 0, 0, 1));
+        assert!((0..2).all(|n| limits.allow(elsewhere(n), "same")));
+        assert!(!limits.allow(elsewhere(3), "same"), "one name from many networks");
+        assert!((0..20).all(|_| limits.allow(IpAddr::from([127, 0, 0, 1]), "same")), "this machine is exempt");
+    }
+}

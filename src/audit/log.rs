@@ -1,0 +1,182 @@
+//! Taking entries without waiting for the database, and writing them in batches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use tokio::sync::{mpsc, oneshot};
+
+use super::store::{self, StoredEntry};
+use crate::db::Db;
+use crate::kernel::reference::Kind;
+use crate::kernel::text::{keyed_hash, mask};
+use crate::kernel::{Clock, KeyRing, Random, ReferenceCode, TypedName};
+
+/// Entries waiting to be written; beyond this they are dropped and counted, so that memory stays bounded.
+const QUEUE: usize = 10_000;
+const BATCH: usize = 500;
+const EVERY: Duration = Duration::from_millis(500);
+
+/// One thing to be remembered.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// The biller concerned, by slug.
+    pub biller: Option<String>,
+    /// The name typed.
+    pub name: Option<TypedName>,
+    /// What the person was shown, in a word.
+    pub shown: &'static str,
+    /// Facts and verdict, or the reason of an error.
+    pub details: Json,
+}
+
+enum Message {
+    Write(StoredEntry),
+    Flush(oneshot::Sender<()>),
+}
+
+/// The handle through which decisions are recorded.
+#[derive(Clone)]
+pub struct DecisionLog {
+    queue: mpsc::Sender<Message>,
+    dropped: Arc<AtomicU64>,
+    db: Db,
+    clock: Clock,
+    random: Random,
+    code_key: [u8; 32],
+    name_key: [u8; 32],
+}
+
+impl std::fmt::Debug for DecisionLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DecisionLog")
+    }
+}
+
+/// The part that writes; runs until every handle is gone.
+pub struct LogWriter {
+    queue: mpsc::Receiver<Message>,
+    dropped: Arc<AtomicU64>,
+    db: Db,
+}
+
+impl DecisionLog {
+    /// A log on a database, and the writer that must be run for it.
+    pub fn new(db: Db, keys: &KeyRing, clock: Clock, random: Random) -> (Self, LogWriter) {
+        let (queue, received) = mpsc::channel(QUEUE);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let log = Self {
+            queue,
+            dropped: Arc::clone(&dropped),
+            db: db.clone(),
+            clock,
+            random,
+            code_key: keys.derived("reference codes"),
+            name_key: keys.derived("usernames in logs"),
+        };
+        (log, LogWriter { queue: received, dropped, db })
+    }
+
+    /// A code for a page that stands on no decision; nothing is recorded.
+    pub fn page_code(&self) -> ReferenceCode {
+        ReferenceCode::new(&self.code_key, Kind::Page, self.clock.now(), &self.random)
+    }
+
+    /// Records an entry and answers its code. Never waits: with a full queue the entry is dropped and counted.
+    pub fn record(&self, kind: Kind, entry: Entry) -> ReferenceCode {
+        let now = self.clock.now();
+        let code = ReferenceCode::new(&self.code_key, kind, now, &self.random);
+        let key = entry.name.as_ref().map(|name| name.username().map_or(name.typed(), |username| username.as_str()));
+        let stored = StoredEntry {
+            code: code.to_string(),
+            at: now,
+            kind: match kind {
+                Kind::Row(row) => format!("row {row}"),
+                Kind::Page => "page".to_owned(),
+                Kind::Error => "error".to_owned(),
+            },
+            biller: entry.biller,
+            name_hash: key.map(|key| keyed_hash(&self.name_key, key.as_bytes())),
+            name_mask: entry.name.as_ref().map(|name| mask(name.typed())),
+            shown: entry.shown.to_owned(),
+            details: entry.details,
+        };
+        if self.queue.try_send(Message::Write(stored)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        code
+    }
+
+    /// Waits until everything recorded so far is written.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.queue.send(Message::Flush(done)).await.is_ok() {
+            let _ = wait.await;
+        }
+    }
+
+    /// Deletes entries that are older than `keep`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sweep(&self, keep: Duration) -> Result<u64, crate::db::DbError> {
+        store::sweep(&self.db, self.clock.now().minus(keep)).await
+    }
+
+    /// Looks a code up, after writing what is still waiting.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(&self, code: &ReferenceCode) -> Result<store::Found, crate::db::DbError> {
+        self.flush().await;
+        store::find(&self.db, code, &self.code_key).await
+    }
+}
+
+impl LogWriter {
+    /// Writes until every handle is gone, then writes the rest. While the database fails, entries wait in the queue.
+    pub async fn run(mut self) {
+        let mut waiting: Vec<StoredEntry> = Vec::new();
+        loop {
+            let message = tokio::time::timeout(EVERY, self.queue.recv()).await;
+            let closed = matches!(message, Ok(None));
+            let mut flushed = None;
+            match message {
+                Ok(Some(Message::Write(entry))) => waiting.push(entry),
+                Ok(Some(Message::Flush(done))) => flushed = Some(done),
+                Ok(None) | Err(_) => {}
+            }
+            let due = message_is_due(waiting.len(), flushed.is_some() || closed, self.queue.is_empty());
+            if due && !waiting.is_empty() {
+                self.write(&mut waiting).await;
+            }
+            if let Some(done) = flushed {
+                let _ = done.send(());
+            }
+            if closed {
+                return;
+            }
+        }
+    }
+
+    async fn write(&self, waiting: &mut Vec<StoredEntry>) {
+        if let Err(error) = store::insert(&self.db, waiting).await {
+            let excess = waiting.len().saturating_sub(QUEUE);
+            waiting.drain(..excess);
+            self.dropped.fetch_add(excess as u64, Ordering::Relaxed);
+            tracing::warn!(error = %error, waiting = waiting.len(), "decisions could not be written yet");
+            tokio::time::sleep(EVERY).await;
+        } else {
+            waiting.clear();
+            let dropped = self.dropped.swap(0, Ordering::Relaxed);
+            if dropped > 0 {
+                tracing::warn!(dropped, "decisions were dropped because the queue was full");
+            }
+        }
+    }
+}
+
+fn message_is_due(waiting: usize, asked: bool, queue_is_empty: bool) -> bool {
+    asked || queue_is_empty || waiting >= BATCH
+}

@@ -1,0 +1,78 @@
+//! Statements on the decision log.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::db::{Db, DbError};
+use crate::kernel::reference::Kind;
+use crate::kernel::{ReferenceCode, Timestamp};
+use crate::values;
+
+const INSERT: &str = "INSERT INTO decision_log (code, at, kind, biller, name_hash, name_mask, shown, details) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+const BY_CODE: &str = "SELECT at, kind, biller, name_hash, name_mask, shown, details FROM decision_log WHERE code = $1";
+const SWEEP: &str = "DELETE FROM decision_log WHERE at < $1";
+
+/// An entry as it is kept.
+#[derive(Clone, Debug, Serialize)]
+pub struct StoredEntry {
+    /// Reference code.
+    pub code: String,
+    /// When.
+    pub at: Timestamp,
+    /// `row N`, or `error`.
+    pub kind: String,
+    /// The biller concerned.
+    pub biller: Option<String>,
+    /// Keyed hash of the normalised username.
+    #[serde(skip)]
+    pub name_hash: Option<String>,
+    /// The username with its middle hidden.
+    pub name_mask: Option<String>,
+    /// What the person was shown.
+    pub shown: String,
+    /// Facts and verdict, or the reason of an error.
+    pub details: Json,
+}
+
+/// What a look-up found.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// The entry.
+    Entry(Box<StoredEntry>),
+    /// The code is ours, but nothing is recorded under it: a page without a decision, or an entry lost in a kill.
+    NotRecorded(Kind, Timestamp),
+    /// Not a code of ours: mistyped, or from another installation.
+    NotOurs,
+}
+
+pub(super) async fn insert(db: &Db, entries: &[StoredEntry]) -> Result<(), DbError> {
+    let mut tx = db.begin().await?;
+    for entry in entries {
+        let (code, kind, shown) = (&entry.code, &entry.kind, &entry.shown);
+        let (biller, hash, masked) = (entry.biller.clone(), entry.name_hash.clone(), entry.name_mask.clone());
+        tx.run(INSERT, values![code, entry.at, kind, biller, hash, masked, shown, entry.details.to_string()]).await?;
+    }
+    tx.commit().await
+}
+
+pub(super) async fn find(db: &Db, code: &ReferenceCode, key: &[u8; 32]) -> Result<Found, DbError> {
+    if let Some(row) = db.one(BY_CODE, values![code.as_str()]).await? {
+        return Ok(Found::Entry(Box::new(StoredEntry {
+            code: code.to_string(),
+            at: row.time(0)?,
+            kind: row.text(1)?,
+            biller: row.opt_text(2)?,
+            name_hash: row.opt_text(3)?,
+            name_mask: row.opt_text(4)?,
+            shown: row.text(5)?,
+            details: serde_json::from_str(&row.text(6)?).unwrap_or_default(),
+        })));
+    }
+    Ok(code.read(key).map_or(Found::NotOurs, |(kind, at)| Found::NotRecorded(kind, at)))
+}
+
+/// Deletes entries older than a moment.
+pub(super) async fn sweep(db: &Db, before: Timestamp) -> Result<u64, DbError> {
+    db.run(SWEEP, values![before]).await
+}

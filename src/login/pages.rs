@@ -1,0 +1,241 @@
+//! The pages customers see: one struct a page, each with its template in `templates/login` (or `templates/error`). Handlers fill
+//! them in, the wording lives in the templates. No page has a script or an inline style, as the content security policy allows neither.
+
+use askama::Template;
+
+/// Whom to ask, and how: the company's people, or one biller's.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    /// The company or biller.
+    pub name: String,
+    /// Phone number, as it should be read.
+    pub phone: Option<String>,
+    /// Mail address.
+    pub email: Option<String>,
+    /// When somebody answers, such as "Monday to Friday, 8 am to 6 pm".
+    pub hours: Option<String>,
+    /// How to pay without signing in, in a sentence or two.
+    pub other_way_to_pay: Option<String>,
+}
+
+impl Contact {
+    /// The phone number as a `tel:` link has it: digits and a leading plus, without what follows a word ("ext. 12").
+    #[must_use]
+    pub fn tel(&self) -> String {
+        let number = self.phone.as_deref().unwrap_or_default();
+        let number = number.split(char::is_alphabetic).next().unwrap_or_default();
+        let digits = number.chars().filter(char::is_ascii_digit).collect::<String>();
+        if number.trim_start().starts_with('+') { format!("+{digits}") } else { digits }
+    }
+
+    /// The mail address as a `mailto:` link has it, so that nothing in it can be read as a header field.
+    #[must_use]
+    pub fn mailto(&self) -> String {
+        let address = self.email.as_deref().unwrap_or_default();
+        address.replace('%', "%25").replace('?', "%3F").replace('&', "%26").replace('#', "%23").replace(' ', "%20")
+    }
+}
+
+/// A way on: where it leads, and what it says.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// What the link says.
+    pub label: String,
+    /// Where it leads.
+    pub url: String,
+}
+
+/// What every page has around its content.
+#[derive(Clone, Debug)]
+pub struct Chrome {
+    /// Name of the bill-payment company.
+    pub company: String,
+    /// URL of the stylesheet.
+    pub stylesheet: String,
+    /// URL of the logo.
+    pub logo: String,
+    /// Reference code, `XXXX-XXXX-XXXX-XXXX`.
+    pub reference: String,
+    /// Whom to ask; the biller's people when the page is about one.
+    pub contact: Contact,
+    /// The biller the page is about, if it is about one.
+    pub biller: Option<String>,
+    /// Where help is.
+    pub help_url: String,
+}
+
+/// Asks for the username, and for nothing else.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/login.html")]
+pub struct LoginPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// What was typed before; never cleared on an error.
+    pub username: String,
+    /// What is wrong with it, in a sentence.
+    pub error: Option<String>,
+    /// Where to go after signing in.
+    pub return_to: Option<String>,
+    /// A line of news, such as "We refreshed this page for your security."
+    pub note: Option<String>,
+}
+
+/// Tells somebody who came by the shared address that the biller has an address of its own (row 2).
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/notice.html")]
+pub struct NoticePage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Name of the biller.
+    pub biller: String,
+    /// The stable address to save, in full.
+    pub address: String,
+    /// Where Continue leads.
+    pub continue_url: String,
+    /// Does the old password still work, or will a new one be asked for?
+    pub password_carried: bool,
+    /// Where "This isn't my biller" leads.
+    pub not_mine_url: String,
+}
+
+/// "I still can't sign in": the same page for everybody, known or not.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/recover.html")]
+pub struct RecoverPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// The username typed so far.
+    pub username: Option<String>,
+    /// Where to go after signing in.
+    pub return_to: Option<String>,
+    /// What led here.
+    pub why: RecoverWhy,
+    /// Billers remembered on this device; may be empty.
+    pub offered: Vec<Link>,
+}
+
+/// What led to the recovery page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoverWhy {
+    /// The person asked for it.
+    Asked,
+    /// Only the person can say which biller is meant (row 5).
+    SeveralBillers,
+    /// The legacy portal refused the sign-in.
+    LegacyFailed,
+    /// The address named no biller that we know.
+    UnknownBiller,
+}
+
+/// Asks whose password is to be reset.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/reset.html")]
+pub struct ResetPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// What was typed before.
+    pub username: String,
+    /// What is wrong with it, in a sentence.
+    pub error: Option<String>,
+}
+
+/// What to do next about the password: the same for every username.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/reset_sent.html")]
+pub struct ResetSentPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Where the legacy portal resets passwords.
+    pub legacy_reset_url: String,
+}
+
+/// Answers and contacts.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/help.html")]
+pub struct HelpPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// The company's own people, also when the page is about a biller.
+    pub company: Contact,
+}
+
+/// The biller's issuer does not answer (row 8).
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/outage.html")]
+pub struct OutagePage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Name of the biller.
+    pub biller: String,
+    /// Where trying again leads.
+    pub retry_url: String,
+}
+
+/// Signing in is paused, for one biller or for all.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/hold.html")]
+pub struct HoldPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Name of the biller, unless all are paused.
+    pub biller: Option<String>,
+    /// Where trying again leads.
+    pub retry_url: String,
+}
+
+/// Something went wrong: what, and how to go on.
+#[derive(Clone, Debug, Template)]
+#[template(path = "error/error.html")]
+pub struct ErrorPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// What happened, as a heading.
+    pub title: String,
+    /// What it means.
+    pub text: String,
+    /// Ways on; the first is the main one.
+    pub next: Vec<Link>,
+}
+
+/// Signed in at several billers: which portal to go on to?
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/choose.html")]
+pub struct ChoosePage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// The portals, by name of the biller.
+    pub portals: Vec<Link>,
+}
+
+/// Asks before signing out.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/logout.html")]
+pub struct LogoutPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Where the person is signed in; may be empty.
+    pub billers: Vec<SignedInAt>,
+}
+
+/// A biller somebody is signed in at.
+#[derive(Clone, Debug)]
+pub struct SignedInAt {
+    /// Name of the biller.
+    pub name: String,
+    /// Its slug, as `/logout` wants it.
+    pub slug: String,
+}
+
+/// Says that signing out worked, and where one is still signed in.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/signed_out.html")]
+pub struct SignedOutPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Name of the biller one signed out of.
+    pub biller: Option<String>,
+    /// Where to sign in again.
+    pub sign_in_url: String,
+    /// Names of the billers one is still signed in at.
+    pub still: Vec<String>,
+}

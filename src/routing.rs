@@ -1,0 +1,182 @@
+//! Read the facts, decide: the one caller of the decision. Login pages, API, command line and console come through here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, LegacyPath};
+use crate::decision::{CiamState, Directory as DirectoryFacts, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Verdict, Via, decide};
+use crate::directory::{Billers, Directory, DirectoryError};
+use crate::kernel::{Clock, Slug, Timestamp, TypedName};
+
+/// A directory that takes longer than this counts as one that cannot be read: people are waiting.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Somebody at the door.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Where the browser came in.
+    pub entry: Entry,
+    /// The name typed; not looked at where the address names a biller.
+    pub name: Option<TypedName>,
+    /// Billers this device remembers.
+    pub remembered: Vec<Slug>,
+}
+
+/// A decision with what it stands on.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    /// The facts.
+    pub facts: Facts,
+    /// The decision.
+    pub verdict: Verdict,
+    /// All billers, as of the facts; the last known ones when the directory cannot be read.
+    pub billers: Arc<Billers>,
+}
+
+/// Facts that a simulation replaces.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Issuers that are up or down.
+    pub issuers: Vec<(Slug, IssuerHealth)>,
+    /// Billers in another state.
+    pub states: Vec<(Slug, CiamState)>,
+    /// The directory cannot be read.
+    pub directory_down: bool,
+    /// The kill switch.
+    pub kill: Option<Kill>,
+    /// Another moment.
+    pub at: Option<Timestamp>,
+}
+
+/// Routing by the directory and the settings.
+#[derive(Clone, Debug)]
+pub struct Routing {
+    directory: Directory,
+    kill: Kill,
+    directory_policy: DirectoryPolicy,
+    clock: Clock,
+}
+
+impl Routing {
+    /// On a directory, by the settings.
+    pub fn new(directory: Directory, config: &Config, clock: Clock) -> Self {
+        let routing = &config.routing;
+        Self { directory, kill: routing.kill_switch.clone(), directory_policy: routing.directory_down, clock }
+    }
+
+    /// Decides where somebody goes.
+    pub async fn route(&self, arrival: &Arrival) -> Routed {
+        self.simulate(arrival, &Overrides::default()).await
+    }
+
+    /// Decides where somebody would go if the facts were different. Reads only.
+    pub async fn simulate(&self, arrival: &Arrival, overrides: &Overrides) -> Routed {
+        let (directory, billers) = if overrides.directory_down {
+            (DirectoryFacts::Unavailable, self.directory.last_known_billers())
+        } else {
+            self.read(arrival).await
+        };
+        let mut facts = Facts {
+            now: overrides.at.unwrap_or_else(|| self.clock.now()),
+            kill: overrides.kill.clone().unwrap_or_else(|| self.kill.clone()),
+            entry: arrival.entry.clone(),
+            directory,
+            directory_policy: self.directory_policy,
+            remembered: arrival.remembered.clone(),
+        };
+        overrides.apply(&mut facts);
+        let verdict = decide(&facts);
+        if verdict.integrity_alarm {
+            tracing::warn!(alarm = "integrity", "a username has two legacy billers or more");
+        }
+        Routed { facts, verdict, billers }
+    }
+
+    async fn read(&self, arrival: &Arrival) -> (DirectoryFacts, Arc<Billers>) {
+        match tokio::time::timeout(PATIENCE, self.read_directory(arrival)).await {
+            Ok(Ok(read)) => return read,
+            Ok(Err(error)) => tracing::error!(error = %error, "the directory cannot be read"),
+            Err(_) => tracing::error!("the directory does not answer"),
+        }
+        (DirectoryFacts::Unavailable, self.directory.last_known_billers())
+    }
+
+    async fn read_directory(&self, arrival: &Arrival) -> Result<(DirectoryFacts, Arc<Billers>), DirectoryError> {
+        match &arrival.entry {
+            Entry::Shared => {
+                let username = arrival.name.as_ref().and_then(TypedName::username);
+                let found = self.directory.look_up(username).await?;
+                Ok((DirectoryFacts::Read { named: None, memberships: found.memberships }, found.billers))
+            }
+            Entry::Named { slug, .. } => {
+                let billers = self.directory.billers().await?;
+                let named = billers.by_slug(slug).map(|biller| biller.facts());
+                Ok((DirectoryFacts::Read { named, memberships: Vec::new() }, billers))
+            }
+        }
+    }
+}
+
+impl Overrides {
+    fn apply(&self, facts: &mut Facts) {
+        let DirectoryFacts::Read { named, memberships } = &mut facts.directory else { return };
+        for biller in named.iter_mut().chain(memberships.iter_mut().map(|m| &mut m.biller)) {
+            if let Some((_, health)) = self.issuers.iter().find(|(slug, _)| *slug == biller.slug) {
+                biller.issuer = *health;
+            }
+            if let Some((_, state)) = self.states.iter().find(|(slug, _)| *slug == biller.slug) {
+                biller.state = *state;
+                // "Were it active" means now, not from its activation date on.
+                biller.active_from = None;
+            }
+        }
+    }
+}
+
+/// What an address means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Address {
+    /// The entry it is.
+    pub entry: Entry,
+    /// A return target that the address itself stands for.
+    pub return_to: Option<String>,
+}
+
+/// Reads an address as the gateway would: shared entry, vanity path, vanity host or mapped legacy address.
+pub fn address(config: &Config, billers: &Billers, host: &str, path: &str, query: Option<&str>) -> Option<Address> {
+    if let Some(biller) = billers.by_host(host) {
+        let entry = Entry::Named { slug: biller.slug.clone(), via: Via::VanityHost };
+        return Some(Address { entry, return_to: None });
+    }
+    if host != public_host(config) {
+        return None;
+    }
+    if matches!(path, "/" | "/login") {
+        return Some(Address { entry: Entry::Shared, return_to: None });
+    }
+    if let Some(slug) = path.strip_prefix("/b/").and_then(|slug| Slug::parse(slug).ok()) {
+        return Some(Address { entry: Entry::Named { slug, via: Via::VanityPath }, return_to: None });
+    }
+    let mapped = config.legacy_paths.iter().filter(|mapped| mapped.path == path);
+    // The most exact mapping wins: one with a parameter before one without.
+    let (exact, plain): (Vec<_>, Vec<_>) = mapped.partition(|mapped| mapped.query.is_some());
+    let found = exact.into_iter().find(|mapped| has_parameter(mapped, query)).or_else(|| plain.first().copied())?;
+    let entry = match &found.biller {
+        Some(slug) => Entry::Named { slug: slug.clone(), via: Via::DeepLink },
+        None => Entry::Shared,
+    };
+    Some(Address { entry, return_to: found.return_to.clone() })
+}
+
+fn has_parameter(mapped: &LegacyPath, query: Option<&str>) -> bool {
+    let Some((name, value)) = mapped.query.as_deref().and_then(|pair| pair.split_once('=')) else { return false };
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .any(|(n, v)| n.eq_ignore_ascii_case(name) && v == value)
+}
+
+/// The public host as it stands in the `Host` header.
+pub fn public_host(config: &Config) -> String {
+    let url = &config.server.public_url;
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
