@@ -22,5 +22,15 @@ pub mod access;
 
 pub mod state;
 
+pub mod web;
+
+pub mod login;
+
+pub mod api;
+
+pub mod app;
+
+pub mod cli;
+
 #[cfg(feature = "standin")]
 pub mod standin;

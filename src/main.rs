@@ -1,3 +1,5 @@
-fn main() {
-    println!("signpost");
+//! The `signpost` program: see `signpost help`.
+
+fn main() -> std::process::ExitCode {
+    signpost::cli::main()
 }

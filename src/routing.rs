@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, LegacyPath};
-use crate::decision::{CiamState, Directory as DirectoryFacts, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Verdict, Via, decide};
+use crate::decision::{
+    CiamState, Directory as DirectoryFacts, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Verdict, Via, decide,
+};
 use crate::directory::{Billers, Directory, DirectoryError};
 use crate::kernel::{Clock, Slug, Timestamp, TypedName};
 

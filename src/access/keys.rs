@@ -17,7 +17,8 @@ const BY_ID: &str = "SELECT id, name, scopes, audience, billers, created_at, exp
 const ALL: &str = "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash \
      FROM api_key ORDER BY created_at, id";
 const REVOKE: &str = "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
-const TOUCH: &str = "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
+const TOUCH: &str =
+    "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
 
 /// `last_used_at` is written at most so often.
 const TOUCH_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
@@ -259,7 +260,8 @@ mod tests {
         let body = format!("sp_{}_{}", "0".repeat(12), "a".repeat(64));
         let key = format!("{body}{}", checksum(&body));
         assert_eq!(plausible(&key), Some("000000000000"));
-        for wrong in [&key[..key.len() - 1], &format!("{key}0"), &key.replace("aaaa", "aaab"), &key.to_uppercase(), ""] {
+        for wrong in [&key[..key.len() - 1], &format!("{key}0"), &key.replace("aaaa", "aaab"), &key.to_uppercase(), ""]
+        {
             assert_eq!(plausible(wrong), None, "{wrong}");
         }
     }

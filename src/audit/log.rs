@@ -72,7 +72,7 @@ impl DecisionLog {
             db: db.clone(),
             clock,
             random,
-            code_key: keys.derived("reference codes"),
+            code_key: code_key(keys),
             name_key: keys.derived("usernames in logs"),
         };
         (log, LogWriter { queue: received, dropped, db })
@@ -132,6 +132,18 @@ impl DecisionLog {
         self.flush().await;
         store::find(&self.db, code, &self.code_key).await
     }
+}
+
+/// Looks a code up from another process than the one that recorded it.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(db: &Db, code: &ReferenceCode, keys: &KeyRing) -> Result<store::Found, crate::db::DbError> {
+    store::find(db, code, &code_key(keys)).await
+}
+
+fn code_key(keys: &KeyRing) -> [u8; 32] {
+    keys.derived("reference codes")
 }
 
 impl LogWriter {

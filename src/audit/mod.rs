@@ -6,5 +6,5 @@
 mod log;
 mod store;
 
-pub use log::{DecisionLog, Entry, LogWriter};
+pub use log::{DecisionLog, Entry, LogWriter, find};
 pub use store::{Found, StoredEntry};

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
 
-use super::sections::{Config, LegacyPath, ReturnTo};
+use super::sections::{Config, LegacyPath, ReturnTo, is_plain_path};
 use super::{Problems, Secret};
 use crate::kernel::{KeyRing, Random};
 
@@ -36,11 +36,7 @@ pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, St
 }
 
 /// `SIGNPOST__SECTION__KEY=value` replaces `key` of `[section]`. The value is read as TOML where it is TOML, else as text.
-fn overlay(
-    table: &mut Table,
-    environment: impl IntoIterator<Item = (String, String)>,
-    problems: &mut Vec<String>,
-) {
+fn overlay(table: &mut Table, environment: impl IntoIterator<Item = (String, String)>, problems: &mut Vec<String>) {
     for (name, value) in environment {
         let Some(path) = name.strip_prefix(PREFIX) else { continue };
         let path = path.to_ascii_lowercase();
@@ -159,15 +155,6 @@ fn check_return_to(return_to: &ReturnTo, problems: &mut Vec<String>) {
             problems.push(format!("return_to.ids: {id:?} may hold letters, digits, - and _ only"));
         }
     }
-}
-
-/// A path of letters, digits and `/-_.~`, from the root, without empty or dot segments.
-fn is_plain_path(path: &str) -> bool {
-    path.starts_with('/')
-        && path.len() <= 200
-        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b))
-        && !path.split('/').skip(1).any(|part| matches!(part, "." | ".."))
-        && !path.contains("//")
 }
 
 fn check_legacy_path(mapped: &LegacyPath, problems: &mut Vec<String>) {

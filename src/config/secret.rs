@@ -42,9 +42,8 @@ impl Secret {
     pub fn reveal(&self) -> Result<SecretString, String> {
         let text = match self {
             Self::Inline(text) => return Ok(text.clone()),
-            Self::File { file } => {
-                std::fs::read_to_string(file).map_err(|error| format!("the secret file {file} cannot be read: {error}"))?
-            }
+            Self::File { file } => std::fs::read_to_string(file)
+                .map_err(|error| format!("the secret file {file} cannot be read: {error}"))?,
             Self::Env { env } => {
                 std::env::var(env).map_err(|_| format!("the environment variable {env} is not set"))?
             }

@@ -139,6 +139,28 @@ pub struct ReturnTo {
     pub paths: Vec<String>,
 }
 
+impl ReturnTo {
+    /// The portal path that an id or an allowed path stands for. Anything else (free addresses above all) is none.
+    pub fn resolve(&self, asked: &str) -> Option<String> {
+        if let Some(path) = self.ids.get(asked) {
+            return Some(path.clone());
+        }
+        let allowed = |prefix: &String| {
+            asked == prefix || asked.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        (is_plain_path(asked) && self.paths.iter().any(allowed)).then(|| asked.to_owned())
+    }
+}
+
+/// A path of letters, digits and `/-_.~`, from the root, without empty or dot segments.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.len() <= 200
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b))
+        && !path.split('/').skip(1).any(|part| matches!(part, "." | ".."))
+        && !path.contains("//")
+}
+
 /// One `[[legacy_paths]]`
 #[derive(Clone, Debug, Deserialize)]
 pub struct LegacyPath {

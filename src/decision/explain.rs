@@ -35,9 +35,7 @@ pub(super) fn counted_as_legacy(membership: &Membership, now: Timestamp) -> Opti
 fn rollout_words(membership: &Membership) -> String {
     let rollout = membership.biller.rollout;
     let list = rollout.allow_list.then(|| "not on the allow-list".to_owned());
-    let share = rollout
-        .percent
-        .map(|percent| format!("place {} of 100, {percent} are in", membership.bucket));
+    let share = rollout.percent.map(|percent| format!("place {} of 100, {percent} are in", membership.bucket));
     [list, share].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
@@ -45,10 +43,14 @@ fn rollout_words(membership: &Membership) -> String {
 pub(super) fn state_of(biller: &Biller, now: Timestamp) -> String {
     match biller.state {
         CiamState::Legacy => format!("{} signs in at the legacy login.", biller.slug),
-        CiamState::Enabling => format!("{} is being enabled and signs in at the legacy login until that is done.", biller.slug),
+        CiamState::Enabling => {
+            format!("{} is being enabled and signs in at the legacy login until that is done.", biller.slug)
+        }
         CiamState::Suspended => format!("{} is suspended.", biller.slug),
         CiamState::Active => match biller.active_from.filter(|from| *from > now) {
-            Some(from) => format!("{} becomes active on {from}; until then it signs in at the legacy login.", biller.slug),
+            Some(from) => {
+                format!("{} becomes active on {from}; until then it signs in at the legacy login.", biller.slug)
+            }
             None => format!("{} is active.", biller.slug),
         },
     }

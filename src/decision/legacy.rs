@@ -47,9 +47,8 @@ fn guard_memberships(facts: &Facts, choice: Choice, trace: &mut Trace) -> Choice
     }
     // By the kill switch any account will do; else it is the legacy memberships that count.
     let usable = |m: &&super::Membership| m.can_sign_in_at_legacy() && (choice.row == 0 || !m.is_ciam(facts.now));
-    let concerned = |m: &&super::Membership| {
-        choice.row != 0 || choice.biller.as_ref().is_none_or(|slug| m.biller.slug == *slug)
-    };
+    let concerned =
+        |m: &&super::Membership| choice.row != 0 || choice.biller.as_ref().is_none_or(|slug| m.biller.slug == *slug);
     if memberships.iter().filter(concerned).any(|m| usable(&m)) {
         trace.miss(RULE, "The person has a legacy account.");
         return choice;

@@ -83,6 +83,9 @@ pub struct OidcSettings {
     pub scopes: Vec<String>,
     /// The claim that tells which user it is.
     pub bind_claim: String,
+    /// What that claim holds.
+    #[serde(default)]
+    pub bind_to: BindTo,
     /// Signature algorithms accepted for ID tokens.
     pub id_token_algs: Vec<String>,
     /// Hosts besides the issuer's where its endpoints may be.
@@ -98,6 +101,17 @@ pub enum TokenAuth {
     ClientSecretBasic,
     /// In the form.
     ClientSecretPost,
+}
+
+/// What the claim that tells which user it is holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BindTo {
+    /// The username.
+    #[default]
+    Username,
+    /// Our user id.
+    UserId,
 }
 
 /// Whom a biller's customers can ask, and how else to pay.

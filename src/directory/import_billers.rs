@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use url::Url;
 
-use super::billers::{Biller, BillerSettings, OidcSettings, PasswordCarryOver, Support, TokenAuth};
+use super::billers::{Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 use super::{Directory, DirectoryError, store};
 use crate::config::Secret;
 use crate::decision::{CiamState, OutagePolicy, Suspension};
@@ -91,6 +91,9 @@ pub struct OidcRow {
     /// The claim that tells which user it is.
     #[serde(default = "usual_claim")]
     pub bind_claim: String,
+    /// What that claim holds: `username` (default) or `user_id`.
+    #[serde(default)]
+    pub bind_to: BindTo,
     /// Signature algorithms accepted for ID tokens.
     #[serde(default = "usual_algs")]
     pub id_token_algs: Vec<String>,
@@ -207,7 +210,11 @@ impl Directory {
                     problems.push(format!("{place}: the host {host} is another biller's"));
                 }
             }
-            if before.is_some() { summary.updated += 1 } else { summary.created += 1 }
+            if before.is_some() {
+                summary.updated += 1
+            } else {
+                summary.created += 1
+            }
             billers.push(biller);
         }
         if !problems.is_empty() {
@@ -295,7 +302,10 @@ fn plain_host(text: &str, problem: &mut dyn FnMut(String)) -> Option<String> {
     let host = text.trim().to_ascii_lowercase();
     let parsed = Url::parse(&format!("https://{host}/")).ok();
     let plain = parsed.is_some_and(|url| {
-        url.path() == "/" && url.query().is_none() && url.username().is_empty() && url.domain().is_some()
+        url.path() == "/"
+            && url.query().is_none()
+            && url.username().is_empty()
+            && url.domain().is_some()
             && url.host_str().is_some_and(|name| host == name || host.starts_with(&format!("{name}:")))
     });
     if !plain {
@@ -305,12 +315,7 @@ fn plain_host(text: &str, problem: &mut dyn FnMut(String)) -> Option<String> {
     Some(host)
 }
 
-fn convert_oidc(
-    row: OidcRow,
-    id: &BillerId,
-    tools: &Tools,
-    problem: &mut dyn FnMut(String),
-) -> Option<OidcSettings> {
+fn convert_oidc(row: OidcRow, id: &BillerId, tools: &Tools, problem: &mut dyn FnMut(String)) -> Option<OidcSettings> {
     use secrecy::ExposeSecret;
     match Url::parse(&row.issuer) {
         Ok(url) if url.scheme() == "https" || (tools.allow_loopback_issuers && url.scheme() == "http") => {}
@@ -341,6 +346,7 @@ fn convert_oidc(
         token_auth: row.token_auth,
         scopes: row.scopes,
         bind_claim: row.bind_claim,
+        bind_to: row.bind_to,
         id_token_algs: row.id_token_algs,
         extra_hosts: row.extra_hosts,
     })

@@ -283,7 +283,9 @@ fn check_row(row: &UserRow, seen: &mut HashSet<u64>) -> Vec<String> {
     let email = row.email.trim();
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | ',' | ';' | '"');
     let parts = email.split('@').collect::<Vec<_>>();
-    let looks_right = email.len() <= 254 && email.chars().all(plain) && matches!(parts[..], [l, d] if !l.is_empty() && d.contains('.'));
+    let looks_right = email.len() <= 254
+        && email.chars().all(plain)
+        && matches!(parts[..], [l, d] if !l.is_empty() && d.contains('.'));
     if !email.is_empty() && !looks_right {
         problems.push("email: not a mail address".to_owned());
     }

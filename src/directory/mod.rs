@@ -12,7 +12,7 @@ pub mod users;
 
 use std::sync::{Arc, RwLock};
 
-pub use billers::{Biller, BillerSettings, OidcSettings, PasswordCarryOver, Support, TokenAuth};
+pub use billers::{Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 pub use facts::LookUp;
 pub use health::{FAILURES_TO_OPEN, Health};
 pub use snapshot::Billers;

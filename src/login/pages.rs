@@ -19,6 +19,12 @@ pub struct Contact {
 }
 
 impl Contact {
+    /// Is there anything to list besides the name?
+    #[must_use]
+    pub fn listed(&self) -> bool {
+        self.phone.is_some() || self.email.is_some() || self.hours.is_some() || self.other_way_to_pay.is_some()
+    }
+
     /// The phone number as a `tel:` link has it: digits and a leading plus, without what follows a word ("ext. 12").
     #[must_use]
     pub fn tel(&self) -> String {
@@ -238,4 +244,142 @@ pub struct SignedOutPage {
     pub sign_in_url: String,
     /// Names of the billers one is still signed in at.
     pub still: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chrome() -> Chrome {
+        let contact = Contact {
+            name: "Example Pay".into(),
+            phone: Some("+1 (555) 010-0100 ext. 4".into()),
+            email: Some("help@example.com?bcc=x".into()),
+            hours: Some("Monday to Friday".into()),
+            other_way_to_pay: Some("Pay by mail.".into()),
+        };
+        Chrome {
+            company: "Example Pay".into(),
+            stylesheet: "/static/signpost.css".into(),
+            logo: "/static/logo.svg".into(),
+            reference: "7KQM-2XWD-94TR-HN3P".into(),
+            contact,
+            biller: Some("Riverside <Water>".into()),
+            help_url: "/help".into(),
+        }
+    }
+
+    fn link(label: &str) -> Link {
+        Link { label: label.into(), url: "/b/riverside-water".into() }
+    }
+
+    fn login() -> LoginPage {
+        LoginPage { chrome: chrome(), username: "ana".into(), error: None, return_to: Some("bills".into()), note: None }
+    }
+
+    fn recover(why: RecoverWhy) -> RecoverPage {
+        let offered = vec![link("Riverside <Water>")];
+        RecoverPage { chrome: chrome(), username: Some("ana".into()), return_to: Some("bills".into()), why, offered }
+    }
+
+    /// Every page, rendered.
+    fn samples() -> Vec<String> {
+        let biller = "Riverside <Water>".to_owned();
+        let url = "/b/riverside-water".to_owned();
+        let error = Some("Enter your username".to_owned());
+        let notice = NoticePage {
+            chrome: chrome(),
+            biller: biller.clone(),
+            address: "https://login.example.com/b/riverside-water".into(),
+            continue_url: url.clone(),
+            password_carried: true,
+            not_mine_url: "/recover".into(),
+        };
+        let reset = ResetPage { chrome: chrome(), username: "ana".into(), error: None };
+        let portals = vec![link("Riverside <Water>"), link("Maple Electric")];
+        let signed_in = vec![SignedInAt { name: biller.clone(), slug: "riverside-water".into() }];
+        let next = vec![link("Sign in"), link("Find my biller")];
+        let pages: Vec<Box<dyn askama::DynTemplate>> = vec![
+            Box::new(login()),
+            Box::new(LoginPage { error: error.clone(), ..login() }),
+            Box::new(NoticePage { password_carried: false, ..notice.clone() }),
+            Box::new(notice),
+            Box::new(recover(RecoverWhy::Asked)),
+            Box::new(recover(RecoverWhy::SeveralBillers)),
+            Box::new(recover(RecoverWhy::LegacyFailed)),
+            Box::new(recover(RecoverWhy::UnknownBiller)),
+            Box::new(ResetPage { error, ..reset.clone() }),
+            Box::new(reset),
+            Box::new(ResetSentPage { chrome: chrome(), legacy_reset_url: "https://pay.example/reset".into() }),
+            Box::new(HelpPage { chrome: chrome(), company: chrome().contact }),
+            Box::new(OutagePage { chrome: chrome(), biller: biller.clone(), retry_url: url.clone() }),
+            Box::new(HoldPage { chrome: chrome(), biller: None, retry_url: url.clone() }),
+            Box::new(HoldPage { chrome: chrome(), biller: Some(biller.clone()), retry_url: url.clone() }),
+            Box::new(ErrorPage { chrome: chrome(), title: "Not here".into(), text: "Go on.".into(), next }),
+            Box::new(ChoosePage { chrome: chrome(), portals }),
+            Box::new(LogoutPage { chrome: chrome(), billers: signed_in }),
+            Box::new(SignedOutPage {
+                chrome: chrome(),
+                biller: None,
+                sign_in_url: url.clone(),
+                still: vec![biller.clone()],
+            }),
+            Box::new(SignedOutPage { chrome: chrome(), biller: Some(biller), sign_in_url: url, still: vec![] }),
+        ];
+        pages.iter().map(|page| page.dyn_render().unwrap_or_default()).collect()
+    }
+
+    fn title(page: &str) -> &str {
+        page.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map_or("", |(title, _)| title)
+    }
+
+    #[test]
+    fn every_page_keeps_to_the_content_security_policy() {
+        for page in samples() {
+            for forbidden in ["<script", "<style", " style=", " onclick=", "http-equiv", "type=\"password\""] {
+                assert!(!page.contains(forbidden), "{forbidden} in {}", title(&page));
+            }
+        }
+    }
+
+    #[test]
+    fn every_page_has_one_heading_help_and_the_reference_code() {
+        for page in samples() {
+            assert_eq!(page.matches("<h1>").count(), 1, "{}", title(&page));
+            assert!(page.contains("<main id=\"main\""), "{}", title(&page));
+            assert!(page.contains("<code>7KQM-2XWD-94TR-HN3P</code>"), "{}", title(&page));
+            assert!(page.contains("href=\"tel:+15550100100\""), "{}", title(&page));
+            assert!(page.contains("href=\"mailto:help@example.com%3Fbcc=x\""), "{}", title(&page));
+        }
+    }
+
+    #[test]
+    fn names_are_escaped_and_titles_tell_the_pages_apart() {
+        let pages = samples();
+        assert!(pages.iter().all(|page| !page.contains("<Water>")));
+        let mut titles = pages.iter().map(|page| title(page)).collect::<Vec<_>>();
+        titles.sort_unstable();
+        titles.dedup();
+        // The notice has two samples with one title.
+        assert_eq!(titles.len(), pages.len() - 1, "{titles:?}");
+    }
+
+    #[test]
+    fn an_error_leads_to_the_field_and_keeps_what_was_typed() -> Result<(), askama::Error> {
+        let page = LoginPage { username: "a\"b".into(), error: Some("Enter it".into()), ..login() }.render()?;
+        assert!(title(&page).starts_with("Error: Sign in"));
+        assert!(page.contains("<a href=\"#username\">Enter it</a>"));
+        assert!(page.contains("value=\"a&#34;b\""));
+        assert!(page.contains("aria-invalid=\"true\""));
+        assert!(!login().render()?.contains("aria-invalid"));
+        Ok(())
+    }
+
+    #[test]
+    fn where_to_return_to_survives_a_form() -> Result<(), askama::Error> {
+        let hidden = "<input type=\"hidden\" name=\"return_to\" value=\"bills\">";
+        assert!(login().render()?.contains(hidden));
+        assert!(recover(RecoverWhy::LegacyFailed).render()?.contains(hidden));
+        Ok(())
+    }
 }

@@ -65,7 +65,8 @@ mod tests {
     const NOW: i64 = 1_800_000_000;
 
     fn checked(change: impl FnOnce(&mut Map<String, Value>)) -> Result<(), ProviderError> {
-        let mut claims = json!({"iss": "i", "aud": "c", "sub": "s1", "exp": NOW + 300, "iat": NOW}).as_object().cloned().unwrap();
+        let mut claims =
+            json!({"iss": "i", "aud": "c", "sub": "s1", "exp": NOW + 300, "iat": NOW}).as_object().cloned().unwrap();
         change(&mut claims);
         check(&claims, "c", Timestamp::from_millis(NOW * 1000))
     }

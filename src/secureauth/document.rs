@@ -1,9 +1,9 @@
 //! The discovery document (OpenID Connect Discovery 1.0, section 3; RFC 8414; RFC 9207, section 3).
 
 use openidconnect::core::{
-    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType,
-    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode,
-    CoreResponseType, CoreSubjectIdentifierType,
+    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
+    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
+    CoreSubjectIdentifierType,
 };
 use openidconnect::{AdditionalProviderMetadata, ProviderMetadata};
 use serde::{Deserialize, Serialize};
@@ -71,8 +71,7 @@ pub(super) fn read(bytes: &[u8], registration: &Registration, http: &Http) -> Re
         end_session_endpoint: metadata.additional_metadata().end_session_endpoint.clone(),
         iss_parameter: metadata.additional_metadata().authorization_response_iss_parameter_supported,
     };
-    let endpoints =
-        [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri].into_iter();
+    let endpoints = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri].into_iter();
     for endpoint in endpoints.chain(document.end_session_endpoint.as_ref()) {
         http.check_target(endpoint)?;
         if !is_pinned(endpoint, registration) {

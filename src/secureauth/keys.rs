@@ -12,7 +12,8 @@ const MAX_KEYS: usize = 64;
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 pub(super) fn read(bytes: &[u8]) -> Result<CoreJsonWebKeySet, ProviderError> {
-    let mut document: Value = serde_json::from_slice(bytes).map_err(|_| ProviderError::NotAccepted("keys_not_readable"))?;
+    let mut document: Value =
+        serde_json::from_slice(bytes).map_err(|_| ProviderError::NotAccepted("keys_not_readable"))?;
     let keys = document
         .get_mut("keys")
         .and_then(Value::as_array_mut)

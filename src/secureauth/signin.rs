@@ -62,9 +62,8 @@ impl Providers {
         login_hint: Option<&str>,
     ) -> Result<(Url, std::sync::Arc<Provider>), ProviderError> {
         let provider = self.get(registration).await?;
-        let client = client(registration, &provider)?.set_auth_uri(AuthUrl::from_url(
-            provider.document.authorization_endpoint.clone(),
-        ));
+        let client = client(registration, &provider)?
+            .set_auth_uri(AuthUrl::from_url(provider.document.authorization_endpoint.clone()));
         let verifier = PkceCodeVerifier::new(attempt.verifier.to_owned());
         let (state, nonce) = (CsrfToken::new(attempt.state.to_owned()), Nonce::new(attempt.nonce.to_owned()));
         let mut request = client
@@ -117,9 +116,10 @@ impl Providers {
     ) -> Result<SignIn, Verification> {
         let refused = |reason| Verification::Refused(ProviderError::NotAccepted(reason));
         let issuer = IssuerUrl::new(registration.issuer.clone()).map_err(|_| refused("issuer_address"))?;
-        let algs = registration.id_token_algs.iter().filter_map(|alg| {
-            serde_json::from_value::<CoreJwsSigningAlgorithm>(Value::String(alg.clone())).ok()
-        });
+        let algs = registration
+            .id_token_algs
+            .iter()
+            .filter_map(|alg| serde_json::from_value::<CoreJwsSigningAlgorithm>(Value::String(alg.clone())).ok());
         let now = self.clock().now();
         let lenient = time_of(now.seconds() - checks::LEEWAY);
         let verifier = CoreIdTokenVerifier::new_confidential_client(
@@ -149,12 +149,14 @@ impl Providers {
 
 fn sign_in(id_token: String, claims: Map<String, Value>, now: Timestamp) -> SignIn {
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
-    let auth_time = claims.get("auth_time").and_then(checks::seconds).map_or(now, |seconds| {
-        Timestamp::from_millis(seconds.saturating_mul(1000))
-    });
-    let amr = claims.get("amr").and_then(Value::as_array).map(|methods| {
-        methods.iter().filter_map(Value::as_str).take(8).map(str::to_owned).collect()
-    });
+    let auth_time = claims
+        .get("auth_time")
+        .and_then(checks::seconds)
+        .map_or(now, |seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
+    let amr = claims
+        .get("amr")
+        .and_then(Value::as_array)
+        .map(|methods| methods.iter().filter_map(Value::as_str).take(8).map(str::to_owned).collect());
     SignIn {
         subject: text("sub").unwrap_or_default(),
         auth_time,

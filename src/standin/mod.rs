@@ -30,6 +30,18 @@ pub struct Tools {
     pub http: reqwest::Client,
 }
 
+impl Tools {
+    /// With an HTTP client that follows no redirects and asks no proxy.
+    ///
+    /// # Errors
+    /// The TLS library could not be set up.
+    #[expect(clippy::disallowed_methods, reason = "the outside world has a client of its own")]
+    pub fn new(clock: Clock, random: Random) -> reqwest::Result<Self> {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
+        Ok(Self { clock, random, http })
+    }
+}
+
 /// Serves one stand-in until `stop` completes, then lets the requests under way finish.
 ///
 /// # Errors

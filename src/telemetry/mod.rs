@@ -8,7 +8,8 @@ use crate::config::{Log, LogFormat};
 /// Starts logging to standard error, once for the process; a second call changes nothing.
 pub fn start(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     let _ = match log.format {
         LogFormat::Json => lines.json().try_init(),
         LogFormat::Text => lines.try_init(),

@@ -1,0 +1,45 @@
+//! Problem details (RFC 9457) of every refusal and bare error status.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use serde_json::json;
+
+use crate::web::Refusal;
+
+/// What no route has.
+pub(super) async fn not_found() -> Refusal {
+    problem(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
+}
+
+/// A refusal in a machine's words.
+pub(super) fn problem(status: StatusCode, reason: &'static str, detail: &str) -> Refusal {
+    Refusal::new(status, reason, status.canonical_reason().unwrap_or("Error"), detail)
+}
+
+/// Makes a problem document of every refusal.
+pub(super) async fn render(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let refusal = response.extensions_mut().remove::<Refusal>();
+    if refusal.is_none() && !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let refusal = refusal.unwrap_or_else(|| {
+        let known = Refusal::from_status(status);
+        problem(status, known.reason, "The request was not accepted.")
+    });
+    let body = json!({
+        "type": format!("urn:signpost:problem:{}", refusal.reason),
+        "title": refusal.title,
+        "status": refusal.status.as_u16(),
+        "detail": refusal.text,
+    });
+    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+    let mut answer = (refusal.status, kind, body.to_string()).into_response();
+    if refusal.status == StatusCode::UNAUTHORIZED {
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+    }
+    answer
+}

@@ -1,0 +1,190 @@
+//! The composition root: one way to build the application, for `serve`, `demo` and every test.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::{Router, middleware};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_sessions::cookie::SameSite;
+use tower_sessions::{Expiry, SessionManagerLayer};
+
+use crate::access::{ApiKeys, Limits};
+use crate::audit::{DecisionLog, LogWriter};
+use crate::config::Config;
+use crate::db::{Db, DbError};
+use crate::directory::Directory;
+use crate::kernel::{Clock, KeyRing, Random};
+use crate::routing::Routing;
+use crate::secureauth::{Http, Providers};
+use crate::state::AppState;
+use crate::web::session_store::Store;
+use crate::web::{headers, layers, registrations, serve};
+use crate::{api, login, values};
+
+/// No request of ours is longer.
+const MAX_BODY: usize = 64 * 1024;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
+/// Decisions can be looked up for so long.
+const DECISIONS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Ended and idle sessions are kept for so long.
+const SESSIONS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Why the application could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The database cannot be used.
+    #[error("the database cannot be used: {0}")]
+    Db(#[from] DbError),
+    /// A secret is missing or no key.
+    #[error("{0}")]
+    Secret(String),
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client could not be set up: {0}")]
+    Http(String),
+}
+
+/// The application, ready to serve.
+pub struct App {
+    /// What its handlers hold.
+    pub state: AppState,
+    log_writer: LogWriter,
+}
+
+impl App {
+    /// Opens the database, brings its schema up to date, and puts everything together.
+    ///
+    /// # Errors
+    /// The database or the secrets cannot be used.
+    pub async fn build(config: Config, clock: Clock, random: Random) -> Result<Self, BuildError> {
+        let url = config.database.url.reveal().map_err(BuildError::Secret)?;
+        let db = Db::open(url.expose_secret(), config.database.connections).await?;
+        db.migrate().await?;
+        let keys = key_ring(&config, &random)?;
+        let timeout = Duration::from_secs(config.oidc.timeout_seconds);
+        let http = Http::new(timeout, config.oidc.allow_loopback_issuers)
+            .map_err(|error| BuildError::Http(error.to_string()))?;
+        let directory = Directory::new(db.clone());
+        let (decisions, log_writer) = DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone());
+        let state = AppState {
+            routing: Routing::new(directory.clone(), &config, clock.clone()),
+            providers: Providers::new(http, clock.clone()),
+            api_keys: ApiKeys::new(db.clone(), clock.clone(), random.clone()),
+            limits: Arc::new(Limits::new(&config.limits)),
+            config: Arc::new(config),
+            clock,
+            random,
+            keys,
+            db,
+            directory,
+            decisions,
+        };
+        Ok(Self { state, log_writer })
+    }
+
+    /// Serves until `stop`, then finishes what is under way.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let Self { state, log_writer } = self;
+        let background = TaskTracker::new();
+        let writer = background.spawn(log_writer.run());
+        background.spawn(until(stop.clone(), sweep(state.clone())));
+        background.spawn(until(stop.clone(), probe_issuers(state.clone())));
+        let server = &state.config.server;
+        let (most, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));
+        serve::serve(listener, router(state.clone()), most, drain, stop).await;
+        state.decisions.flush().await;
+        writer.abort();
+        background.close();
+        state.db.close().await;
+    }
+}
+
+/// The key ring of the settings.
+///
+/// # Errors
+/// A secret is missing or no key.
+pub fn key_ring(config: &Config, random: &Random) -> Result<KeyRing, BuildError> {
+    let keys = config.secrets.keys.iter().map(crate::config::Secret::reveal).collect::<Result<Vec<_>, _>>();
+    let keys = keys.map_err(BuildError::Secret)?;
+    KeyRing::from_base64(keys.iter().map(|key| key.expose_secret()), random.clone())
+        .map_err(|error| BuildError::Secret(format!("secrets.keys: {error}")))
+}
+
+/// Every route with every layer.
+pub fn router(state: AppState) -> Router {
+    let sessions = SessionManagerLayer::new(Store::new(state.db.clone(), state.clock.clone(), &state.config.sessions))
+        .with_name("__Host-s")
+        .with_secure(true)
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_path("/")
+        .with_expiry(Expiry::OnSessionEnd);
+    let for_panics = state.clone();
+    login::router()
+        .layer(sessions)
+        .layer(CsrfLayer::new())
+        .layer(middleware::from_fn_with_state(state.clone(), login::errors::render))
+        .merge(api::router())
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(middleware::from_fn_with_state(state.clone(), layers::host))
+        .layer(CatchPanicLayer::custom(move |_| -> Response { login::errors::panicked(&for_panics) }))
+        .layer(middleware::from_fn_with_state(state.clone(), layers::log))
+        .layer(middleware::from_fn_with_state(state.clone(), headers::set))
+        .with_state(state)
+}
+
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Clears away what has outlived its use, in a rhythm.
+async fn sweep(state: AppState) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        state.limits.forget_quiet_ones();
+        if let Err(error) = sweep_once(&state).await {
+            tracing::warn!(error = %error, "old rows could not be cleared away");
+        }
+    }
+}
+
+async fn sweep_once(state: &AppState) -> Result<(), DbError> {
+    const USED: &str = "DELETE FROM used_once WHERE expires_at < $1";
+    const ROWS: &str = "DELETE FROM biller_session WHERE created_at < $1 AND NOT EXISTS \
+         (SELECT 1 FROM session s WHERE s.visit = biller_session.visit AND s.ended_at IS NULL AND s.last_seen >= $1)";
+    const SESSIONS: &str = "DELETE FROM session WHERE last_seen < $1";
+    let now = state.clock.now();
+    state.db.run(USED, values![now]).await?;
+    state.db.run(ROWS, values![now.minus(SESSIONS_KEPT)]).await?;
+    state.db.run(SESSIONS, values![now.minus(SESSIONS_KEPT)]).await?;
+    state.decisions.sweep(DECISIONS_KEPT).await?;
+    Ok(())
+}
+
+/// Asks every issuer once, and then those that failed lately whether they answer again.
+async fn probe_issuers(state: AppState) {
+    registrations::probe_all(&state).await;
+    loop {
+        tokio::time::sleep(Duration::from_secs(state.config.oidc.probe_seconds)).await;
+        let Ok(billers) = state.directory.billers().await else { continue };
+        for biller in billers.iter().filter(|biller| biller.health.failures > 0 && biller.is_active(state.clock.now()))
+        {
+            if let Err(reason) = registrations::probe(&state, biller).await {
+                tracing::debug!(biller = %biller.slug, reason, "issuer still fails");
+            }
+        }
+    }
+}

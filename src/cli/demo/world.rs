@@ -1,0 +1,369 @@
+//! The demo's world. It is fixed: people and checks refer to it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::directory::{import_billers, import_users};
+use crate::kernel::Slug;
+use crate::standin::{BillerPortal, Condition, LegacyPortal, Organization, Person, SecureAuth};
+use crate::state::AppState;
+
+pub(super) const PASSWORD: &str = "demo-password";
+/// The biller whose identity provider does not answer.
+pub(super) const ISSUER_DOWN: &str = "cedar-county";
+
+const TENANT: &str = "demo";
+/// Users of Pinehill Gas, besides those in the table.
+const PINEHILL_USERS: usize = 2500;
+
+/// A biller of the demo.
+struct DemoBiller {
+    slug: &'static str,
+    name: &'static str,
+    state: &'static str,
+    passwords: &'static str,
+    phone: &'static str,
+    /// How its organization at SecureAuth is; none: it has none.
+    organization: Option<Condition>,
+}
+
+const BILLERS: [DemoBiller; 7] = [
+    DemoBiller {
+        slug: "riverside-water",
+        name: "Riverside Water",
+        state: "active",
+        passwords: "imported",
+        phone: "+1 555 010 0101",
+        organization: Some(Condition::Up),
+    },
+    DemoBiller {
+        slug: "maple-electric",
+        name: "Maple Electric",
+        state: "active",
+        passwords: "reset_required",
+        phone: "+1 555 010 0102",
+        organization: Some(Condition::Up),
+    },
+    DemoBiller {
+        slug: "harbor-insurance",
+        name: "Harbor Insurance",
+        state: "active",
+        passwords: "imported",
+        phone: "+1 555 010 0103",
+        organization: Some(Condition::Up),
+    },
+    DemoBiller {
+        slug: "oakdale-city",
+        name: "Oakdale City",
+        state: "legacy",
+        passwords: "imported",
+        phone: "+1 555 010 0104",
+        organization: None,
+    },
+    DemoBiller {
+        slug: "pinehill-gas",
+        name: "Pinehill Gas",
+        state: "legacy",
+        passwords: "imported",
+        phone: "+1 555 010 0105",
+        organization: None,
+    },
+    DemoBiller {
+        slug: "summit-telecom",
+        name: "Summit Telecom",
+        state: "suspended",
+        passwords: "imported",
+        phone: "+1 555 010 0106",
+        organization: Some(Condition::Deactivated),
+    },
+    DemoBiller {
+        slug: ISSUER_DOWN,
+        name: "Cedar County",
+        state: "active",
+        passwords: "imported",
+        phone: "+1 555 010 0107",
+        organization: Some(Condition::Down),
+    },
+];
+
+/// A username of the demo.
+pub(super) struct DemoUser {
+    pub username: &'static str,
+    pub billers: &'static [&'static str],
+    pub row: u8,
+    /// The same name at each biller, but another person.
+    different_people: bool,
+    sees: &'static str,
+}
+
+const fn user(username: &'static str, billers: &'static [&'static str], row: u8, sees: &'static str) -> DemoUser {
+    DemoUser { username, billers, row, different_people: false, sees }
+}
+
+pub(super) const PEOPLE: [DemoUser; 8] = [
+    user("one-moved", &["riverside-water"], 2, "the bookmark notice, then Riverside Water's own sign-in"),
+    user("one-legacy", &["oakdale-city"], 3, "the classic sign-in"),
+    user("moved-and-legacy", &["oakdale-city", "riverside-water"], 4, "the classic sign-in; recovery is one step away"),
+    user("two-moved", &["riverside-water", "maple-electric"], 5, "the recovery page: which biller?"),
+    user("two-legacy", &["oakdale-city", "pinehill-gas"], 6, "the classic sign-in, and an integrity alarm for us"),
+    user("issuer-down", &["cedar-county"], 8, "the outage page of Cedar County"),
+    user("switched-off", &["summit-telecom"], 3, "the classic sign-in, since Summit Telecom is suspended"),
+    DemoUser {
+        username: "shared-name",
+        billers: &["riverside-water", "harbor-insurance"],
+        row: 5,
+        different_people: true,
+        sees: "the recovery page; two people have this name",
+    },
+];
+
+/// The ports, counted from the first.
+#[derive(Clone, Copy)]
+pub(super) struct Ports {
+    pub base: u16,
+}
+
+impl Ports {
+    pub(super) fn gateway(self) -> u16 {
+        self.base
+    }
+
+    pub(super) fn secureauth(self) -> u16 {
+        self.base + 1
+    }
+
+    pub(super) fn legacy(self) -> u16 {
+        self.base + 2
+    }
+
+    pub(super) fn portal(self) -> u16 {
+        self.base + 3
+    }
+
+    /// On another name than the stand-ins, so that they are another site, as in life.
+    pub(super) fn gateway_address(self) -> String {
+        format!("http://localhost:{}", self.base)
+    }
+
+    pub(super) fn address(self, port: u16) -> String {
+        format!("http://127.0.0.1:{port}")
+    }
+}
+
+pub(super) fn config(data: &Path, ports: Ports, log: &str) -> Result<Config, anyhow::Error> {
+    let key = super::key_beside(data)?;
+    let gateway = ports.gateway_address();
+    let (legacy, portal) = (ports.address(ports.legacy()), ports.address(ports.portal()));
+    let database = format!("sqlite:{}", data.join("signpost.db").display());
+    let text = format!(
+        r#"
+        [server]
+        listen = "127.0.0.1:{base}"
+        public_url = "{gateway}"
+        drain_seconds = 2
+        [database]
+        url = {database:?}
+        [secrets]
+        keys = ["{key}"]
+        [legacy]
+        login_url = "{legacy}/login"
+        reset_url = "{legacy}/reset"
+        [portal]
+        handoff_url = "{portal}/handoff"
+        [return_to]
+        paths = ["/bills"]
+        ids = {{ bills = "/bills", pay = "/bills/pay" }}
+        [[legacy_paths]]
+        path = "/customer/login.aspx"
+        query = "biller=riverside-water"
+        biller = "riverside-water"
+        return_to = "bills"
+        [[legacy_paths]]
+        path = "/customer/login.aspx"
+        query = "biller=oakdale-city"
+        biller = "oakdale-city"
+        [[legacy_paths]]
+        path = "/customer/login.aspx"
+        [[legacy_paths]]
+        path = "/paybill"
+        return_to = "pay"
+        [limits]
+        exempt_loopback = true
+        [oidc]
+        allow_loopback_issuers = true
+        [help]
+        company = "Example Pay"
+        phone = "+1 555 010 0100"
+        email = "help@example-pay.example"
+        hours = "Monday to Friday, 8 am to 6 pm"
+        [log]
+        filter = {log:?}
+        "#,
+        base = ports.base,
+    );
+    super::parse(&text)
+}
+
+/// Puts billers and users into the directory, as an operator would: by import.
+pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::Error> {
+    let rows = import_billers::parse(&billers_file(ports), false)?;
+    let tools = import_billers::Tools {
+        keys: state.keys.clone(),
+        clock: state.clock.clone(),
+        random: state.random.clone(),
+        allow_loopback_issuers: true,
+    };
+    state.directory.import_billers(rows, &tools, false).await?;
+    let billers = state.directory.billers().await?;
+    let folder = tempfile::tempdir()?;
+    for demo in &BILLERS {
+        let path = folder.path().join(format!("{}.csv", demo.slug));
+        std::fs::write(&path, users_file(demo.slug))?;
+        let biller = billers.by_slug(&Slug::parse(demo.slug)?).context("a biller was imported")?;
+        let options = import_users::Options { legacy_accounts: true, dry_run: false };
+        state.directory.import_users(&path, biller, options, (&state.clock, &state.random), &|_, _| {}).await?;
+    }
+    Ok(())
+}
+
+fn billers_file(ports: Ports) -> String {
+    let mut file = String::new();
+    for demo in &BILLERS {
+        let DemoBiller { slug, name, state, passwords, phone, .. } = demo;
+        let _ = write!(
+            file,
+            r#"
+            [[billers]]
+            slug = "{slug}"
+            name = "{name}"
+            state = "{state}"
+            passwords = "{passwords}"
+            hosts = ["{slug}.localhost:{base}"]
+            [billers.support]
+            phone = "{phone}"
+            email = "help@{slug}.example"
+            hours = "Monday to Friday, 9 am to 5 pm"
+            other_way_to_pay = "You can also pay by phone, or by mail with the slip on your bill."
+            "#,
+            base = ports.base,
+        );
+        if demo.organization.is_some() {
+            let (issuer, secret) = (issuer(ports, slug), client_secret(slug));
+            let _ = write!(
+                file,
+                r#"
+                [billers.oidc]
+                issuer = "{issuer}"
+                client_id = "signpost-{slug}"
+                client_secret = "{secret}"
+                "#
+            );
+        }
+    }
+    file
+}
+
+fn issuer(ports: Ports, slug: &str) -> String {
+    format!("{}/{TENANT}/{slug}", ports.address(ports.secureauth()))
+}
+
+/// No secret worth the name: stand-in and gateway are one process.
+fn client_secret(slug: &str) -> String {
+    format!("demo-client-secret-of-{slug}")
+}
+
+fn users_file(slug: &str) -> String {
+    let mut file = String::from("username,email,first_name,last_name,status\n");
+    for person in members(slug) {
+        let (first, last) = person.name.split_once(' ').unwrap_or((&person.name, ""));
+        let _ = writeln!(file, "{},{},{first},{last},active", person.username, person.email);
+    }
+    file
+}
+
+fn members(slug: &str) -> Vec<Person> {
+    let mut members: Vec<Person> = PEOPLE
+        .iter()
+        .filter(|user| user.billers.contains(&slug))
+        .map(|user| Person {
+            username: user.username.to_owned(),
+            name: format!("Demo {}", user.username),
+            email: if user.different_people {
+                format!("{}@{slug}.example", user.username)
+            } else {
+                format!("{}@mail.example", user.username)
+            },
+        })
+        .collect();
+    if slug == "pinehill-gas" {
+        members.extend((1..=PINEHILL_USERS).map(|number| Person {
+            username: format!("pine{number:04}"),
+            name: format!("Pine {number:04}"),
+            email: format!("pine{number:04}@mail.example"),
+        }));
+    }
+    members
+}
+
+pub(super) fn secureauth(ports: Ports, password_hash: &str) -> SecureAuth {
+    let gateway = ports.gateway_address();
+    let organizations = BILLERS
+        .iter()
+        .filter_map(|demo| demo.organization.map(|condition| (demo, condition)))
+        .map(|(demo, condition)| Organization {
+            id: demo.slug.to_owned(),
+            name: demo.name.to_owned(),
+            condition,
+            client_id: format!("signpost-{}", demo.slug),
+            client_secret: client_secret(demo.slug),
+            redirect_uris: vec![format!("{gateway}/callback/{}", demo.slug)],
+            post_logout_redirect_uris: vec![format!("{gateway}/signed-out")],
+            people: members(demo.slug),
+        })
+        .collect();
+    SecureAuth { tenant: TENANT.to_owned(), password_hash: password_hash.to_owned(), organizations }
+}
+
+pub(super) fn legacy(ports: Ports, password_hash: &str, api_key: &str) -> LegacyPortal {
+    let usernames = BILLERS.iter().flat_map(|demo| members(demo.slug)).map(|person| person.username).collect();
+    LegacyPortal {
+        gateway: ports.gateway_address(),
+        api_key: api_key.to_owned(),
+        password_hash: password_hash.to_owned(),
+        usernames,
+    }
+}
+
+pub(super) fn portal(ports: Ports, api_key: &str) -> BillerPortal {
+    let billers = BILLERS.iter().map(|demo| (demo.slug.to_owned(), demo.name.to_owned())).collect();
+    BillerPortal { gateway: ports.gateway_address(), api_key: api_key.to_owned(), billers }
+}
+
+/// What the demo prints for people.
+pub(super) fn in_words(ports: Ports, description: &Value) -> String {
+    let text = |name: &str| description[name].as_str().unwrap_or_default().to_owned();
+    let gateway = text("gateway");
+    let mut out = format!(
+        "\nSignpost is running. Open {gateway}/ in a browser.\n\n  \
+         gateway        {gateway}\n  SecureAuth     {}\n  legacy portal  {}\n  biller portal  {}\n  \
+         API key        {}\n\nEverybody's password is {PASSWORD}. Type one of these usernames:\n\n",
+        text("secureauth"),
+        text("legacy"),
+        text("portal"),
+        text("api_key"),
+    );
+    for user in &PEOPLE {
+        let _ = writeln!(out, "  {:<17} row {}  {}", user.username, user.row, user.sees);
+    }
+    let _ = writeln!(
+        out,
+        "\nOther doors:\n  {gateway}/b/riverside-water\n  http://riverside-water.localhost:{}/\n  \
+         {gateway}/customer/login.aspx?biller=riverside-water   (an address of the old site)\n\nStop with Ctrl+C.",
+        ports.base
+    );
+    out
+}

@@ -1,0 +1,98 @@
+//! `signpost import billers|users`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Done;
+use crate::decision::CiamState;
+use crate::directory::{import_billers, import_users};
+use crate::kernel::Slug;
+use crate::state::AppState;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Arguments {
+    /// Billers from JSON or TOML. A known slug is changed, a new one is made.
+    Billers {
+        /// The file.
+        file: PathBuf,
+        /// Check only.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Users of one biller from CSV, with the columns username, email, first_name, last_name, status.
+    Users(Users),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Users {
+    /// The file.
+    file: PathBuf,
+    /// The biller they belong to.
+    #[arg(long)]
+    biller: String,
+    /// Check only.
+    #[arg(long)]
+    dry_run: bool,
+    /// Whether they have accounts in the legacy system [default: yes, unless the biller is active].
+    #[arg(long)]
+    legacy_accounts: Option<bool>,
+}
+
+pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+    let state = super::open(config).await?.state;
+    match arguments {
+        Arguments::Billers { file, dry_run } => billers(&state, &file, dry_run).await,
+        Arguments::Users(users) => import(&state, users).await,
+    }
+}
+
+async fn billers(state: &AppState, file: &Path, dry_run: bool) -> Done {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let is_json = file.extension().is_some_and(|extension| extension == "json");
+    let rows = import_billers::parse(&text, is_json).context("nothing was written")?;
+    let tools = import_billers::Tools {
+        keys: state.keys.clone(),
+        clock: state.clock.clone(),
+        random: state.random.clone(),
+        allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
+    };
+    let done = state.directory.import_billers(rows, &tools, dry_run).await.context("nothing was written")?;
+    let verb = if dry_run { "would be" } else { "were" };
+    println!("{} biller(s) {verb} made, {} changed", done.created, done.updated);
+    Ok(())
+}
+
+async fn import(state: &AppState, users: Users) -> Done {
+    let slug = Slug::parse(&users.biller).with_context(|| format!("--biller {}", users.biller))?;
+    let Some(biller) = state.directory.named(&slug).await? else {
+        bail!("there is no biller {slug}; import it first");
+    };
+    let legacy_accounts = users.legacy_accounts.unwrap_or(biller.state != CiamState::Active);
+    let options = import_users::Options { legacy_accounts, dry_run: users.dry_run };
+    let bar = ProgressBar::no_length();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {human_pos} rows ({per_sec}, {elapsed})") {
+        bar.set_style(style);
+    }
+    let progress = |phase: &'static str, rows: u64| {
+        if rows.is_multiple_of(1000) {
+            bar.set_message(phase);
+            bar.set_position(rows);
+        }
+    };
+    let tools = (&state.clock, &state.random);
+    let done = state.directory.import_users(&users.file, &biller, options, tools, &progress).await;
+    bar.finish_and_clear();
+    let done = done?;
+    if users.dry_run {
+        println!("{} row(s) checked, nothing wrong, nothing written", done.rows);
+    } else {
+        println!("{} row(s): {} user(s) made, {} changed", done.rows, done.created, done.updated);
+        if done.resumed_after > 0 {
+            println!("went on after row {}, where an earlier run had stopped", done.resumed_after);
+        }
+    }
+    Ok(())
+}

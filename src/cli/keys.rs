@@ -1,0 +1,99 @@
+//! `signpost keys create|list|revoke`
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+
+use super::Done;
+use crate::access::{Audience, NewKey, Scope};
+use crate::kernel::Slug;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Arguments {
+    /// Make a key. It is shown once.
+    Create(Create),
+    /// List keys, without their secrets.
+    List,
+    /// End a key.
+    Revoke {
+        /// The key's id: the 12 characters after `sp_`.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// What the key is for.
+    #[arg(long)]
+    name: String,
+    /// What it allows; may be given several times.
+    #[arg(long = "scope", required = true, value_parser = scope)]
+    scopes: Vec<Scope>,
+    /// Only hand-offs for this system: `legacy` or `portal`.
+    #[arg(long, value_parser = audience)]
+    audience: Option<Audience>,
+    /// Only these billers; may be given several times.
+    #[arg(long = "biller", value_parser = slug)]
+    billers: Vec<Slug>,
+    /// Ends after so many days.
+    #[arg(long)]
+    expires_days: Option<u64>,
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    let names: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+    Scope::parse(text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
+}
+
+fn audience(text: &str) -> Result<Audience, String> {
+    Audience::parse(text).ok_or_else(|| "expected legacy or portal".to_owned())
+}
+
+fn slug(text: &str) -> Result<Slug, String> {
+    Slug::parse(text).map_err(|error| error.to_string())
+}
+
+pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+    let state = super::open(config).await?.state;
+    match arguments {
+        Arguments::Create(create) => {
+            let billers = state.directory.billers().await?;
+            if let Some(unknown) = create.billers.iter().find(|slug| billers.by_slug(slug).is_none()) {
+                bail!("there is no biller {unknown}");
+            }
+            let now = state.clock.now();
+            let new = NewKey {
+                name: create.name,
+                scopes: create.scopes,
+                audience: create.audience,
+                billers: (!create.billers.is_empty()).then_some(create.billers),
+                expires_at: create.expires_days.map(|days| now.plus(Duration::from_secs(days * 24 * 3600))),
+            };
+            println!("{}", state.api_keys.create(&new).await?);
+            eprintln!("Keep it safe: it is not shown again.");
+        }
+        Arguments::List => {
+            for key in state.api_keys.list().await? {
+                let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
+                let standing = match (key.revoked_at, key.expires_at) {
+                    (Some(at), _) => format!("revoked {at}"),
+                    (None, Some(at)) if at <= state.clock.now() => format!("expired {at}"),
+                    (None, Some(at)) => format!("until {at}"),
+                    (None, None) => "valid".to_owned(),
+                };
+                let used = key.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("last used {at}"));
+                println!("{}  {}  [{scopes}]  {standing}, {used}", key.id, key.name);
+            }
+        }
+        Arguments::Revoke { id } => {
+            let id = id.strip_prefix("sp_").unwrap_or(&id);
+            if !state.api_keys.revoke(id).await? {
+                bail!("there is no valid key with the id {id}");
+            }
+            println!("revoked {id}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! `signpost decision CODE`
+
+use std::path::Path;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::Done;
+use crate::audit::Found;
+use crate::decision::Verdict;
+use crate::kernel::ReferenceCode;
+use crate::kernel::reference::Kind;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The code, as the person reads it out.
+    code: String,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+    let Some(code) = ReferenceCode::parse(&arguments.code) else {
+        bail!("{:?} is not a reference code: one has 16 letters and digits", arguments.code);
+    };
+    let app = super::open(config).await?;
+    let found = crate::audit::find(&app.state.db, &code, &app.state.keys).await?;
+    match found {
+        Found::Entry(entry) if arguments.json => println!("{}", serde_json::to_string(&entry)?),
+        Found::Entry(entry) => {
+            println!("{}  {}  {}", entry.code, entry.at, entry.kind);
+            println!("Shown:    {}", entry.shown);
+            if let Some(name) = &entry.name_mask {
+                println!("Username: {name}");
+            }
+            match serde_json::from_value::<Verdict>(entry.details["verdict"].clone()) {
+                Ok(verdict) => println!("{}", super::simulate::text(&verdict, entry.biller.as_deref())),
+                Err(_) => println!("{}", serde_json::to_string_pretty(&entry.details)?),
+            }
+        }
+        Found::NotRecorded(Kind::Page, at) => println!("{code}: a page without a decision, shown at {at}"),
+        Found::NotRecorded(Kind::Row(row), at) => println!("{code}: row {row}, at {at}; details not recorded"),
+        Found::NotRecorded(Kind::Error, at) => println!("{code}: an error page, at {at}; details not recorded"),
+        Found::NotOurs => bail!("{code} is not a code of this installation; please check it letter by letter"),
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The command line. One file a command.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod check;
+#[cfg(feature = "standin")]
+mod demo;
+mod generate;
+mod import;
+mod keys;
+mod look_up;
+mod serve;
+mod simulate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::kernel::{Clock, Random};
+
+/// Takes everyone who knocks to the right biller's sign-in page, and explains why.
+#[derive(Debug, Parser)]
+#[command(name = "signpost", version, max_term_width = 100)]
+struct Cli {
+    /// The settings file; see signpost.example.toml.
+    #[arg(long, global = true, env = "SIGNPOST_CONFIG", default_value = "signpost.toml", value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve customers and machines until stopped.
+    Serve,
+    /// Try everything out on this machine: gateway, identity provider and portals in one process, no set-up.
+    #[cfg(feature = "standin")]
+    Demo(demo::Arguments),
+    /// Say what is wrong with settings, database and identity providers, and what to do about it.
+    Check,
+    /// Bring the database's schema up to date (`serve` does it as well).
+    Migrate,
+    /// Ask where somebody would be taken, and why. Nothing is sent, written or counted.
+    Simulate(simulate::Arguments),
+    /// Bring billers or users in from a file.
+    #[command(subcommand)]
+    Import(import::Arguments),
+    /// Make, list and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::Arguments),
+    /// Show the decision behind a reference code.
+    Decision(look_up::Arguments),
+    /// Write the documents that are made from the code.
+    Generate(generate::Arguments),
+}
+
+/// What a command answers: a sentence for people when it failed.
+type Done = Result<(), anyhow::Error>;
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Errors only if another provider was installed before, and nothing else does that.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("signpost: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("signpost: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Done {
+    match cli.command {
+        Command::Serve => serve::run(&cli.config).await,
+        #[cfg(feature = "standin")]
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Check => check::run(&cli.config).await,
+        Command::Migrate => open(&cli.config).await.map(|_| println!("the schema is up to date")),
+        Command::Simulate(arguments) => simulate::run(&cli.config, arguments).await,
+        Command::Import(arguments) => import::run(&cli.config, arguments).await,
+        Command::Keys(arguments) => keys::run(&cli.config, arguments).await,
+        Command::Decision(arguments) => look_up::run(&cli.config, arguments).await,
+        Command::Generate(arguments) => generate::run(&arguments),
+    }
+}
+
+fn load(path: &std::path::Path) -> Result<Config, anyhow::Error> {
+    Ok(Config::load(path, std::env::vars())?)
+}
+
+/// The application on the settings' database, for commands that do not serve.
+async fn open(path: &std::path::Path) -> Result<App, anyhow::Error> {
+    Ok(App::build(load(path)?, Clock::System, Random::system()).await?)
+}

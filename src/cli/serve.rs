@@ -1,0 +1,43 @@
+//! `signpost serve`
+
+use std::path::Path;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::Done;
+use crate::app::App;
+use crate::kernel::{Clock, Random};
+use crate::telemetry;
+
+pub(super) async fn run(config: &Path) -> Done {
+    let config = super::load(config)?;
+    telemetry::start(&config.log);
+    if config.oidc.allow_loopback_issuers {
+        tracing::warn!("oidc.allow_loopback_issuers is on: for trying out only");
+    }
+    let listen = config.server.listen;
+    let app = App::build(config, Clock::System, Random::system()).await?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    tracing::info!(%listen, "serving");
+    app.serve(listener, stop_on_signal()?).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+pub(super) fn stop_on_signal() -> Result<CancellationToken, std::io::Error> {
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,348 @@
+//! The browser comes back from the identity provider: `/callback/{slug}` (OpenID Connect Core, section 3.1.2.5).
+//!
+//! The order matters: everything that can be checked without a call is checked first; the attempt is marked as used and
+//! that is committed; only then is the code sent, once. A crash in between costs the person one more click, never more.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderValue, StatusCode, header};
+use tower_sessions::Session;
+
+use super::flow::{Attempt, Journey, Travelling};
+use super::{lookup, start};
+use crate::directory::{Biller, BindTo, OidcSettings, SubjectMatch, User, UserStatus};
+use crate::kernel::{Purpose, Slug, UserId, Username};
+use crate::secureauth::{self, ProviderError, Registration, SignIn};
+use crate::state::AppState;
+use crate::web::fields::Fields;
+use crate::web::handoffs::{self, Luggage};
+use crate::web::visits::{Details, NewSession, Visits};
+use crate::web::{Refusal, paths, registrations};
+
+const MAX_CODE: usize = 4096;
+
+/// What can be refused here, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    /// The query cannot be read, a parameter is there twice, or tokens came where a code should be.
+    BadResponse(&'static str),
+    /// `state` is missing or not ours.
+    BadState,
+    /// The answer belongs to another biller's sign-in (RFC 9700, section 4.4).
+    MixUp,
+    /// `iss` is not the issuer that was asked, or is missing (RFC 9207, section 2.4).
+    Iss,
+    /// This sign-in was finished before.
+    UsedBefore,
+    /// No sign-in of this browser, and starting again did not help.
+    NoAttempt,
+    /// The biller does not sign people in itself (any more).
+    NotActive,
+    /// The provider says no.
+    ProviderSays(&'static str),
+    /// Nobody of this biller, or not the one that the subject belonged to before.
+    NotAMember(&'static str),
+    /// A user who may not sign in now.
+    UserNotActive,
+}
+
+/// `GET /callback/{slug}`
+pub(super) async fn finish(
+    State(state): State<AppState>,
+    session: Session,
+    Path(slug): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    if start::is_prefetch(&headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
+    let query = query.unwrap_or_default();
+    let fields = read(&query).map_err(|refused| refused.page(&state, &slug, None))?;
+    let sealed = fields.get("state").unwrap_or_default();
+    let Ok(Travelling { slug: issued_for, journey }) = state.keys.open(Purpose::Flow, "", sealed) else {
+        return Err(Refused::BadState.page(&state, &slug, None));
+    };
+    let mut response = if issued_for == slug {
+        let arrived = Arrived { state: &state, headers: &headers, session: &session, slug: &slug, fields: &fields };
+        arrived.finish(&journey).await.into_response()
+    } else {
+        // The attempt is burnt, so that its code cannot be tried elsewhere.
+        handoffs::use_once(&state, "attempt", &journey.attempt).await?;
+        Refused::MixUp.page(&state, &issued_for, Some(&journey)).into_response()
+    };
+    if let Ok(removal) = HeaderValue::from_str(&Attempt::removal(&journey.attempt)) {
+        response.headers_mut().append(header::SET_COOKIE, removal);
+    }
+    Ok(response)
+}
+
+fn read(query: &str) -> Result<Fields, Refused> {
+    let fields = Fields::parse(query.as_bytes()).map_err(|_| Refused::BadResponse("not_readable"))?;
+    if fields.any_twice(&["code", "state", "iss", "error", "error_description"]) {
+        return Err(Refused::BadResponse("duplicate_parameter"));
+    }
+    if fields.has("id_token") || fields.has("access_token") {
+        return Err(Refused::BadResponse("tokens_in_response"));
+    }
+    Ok(fields)
+}
+
+struct Arrived<'a> {
+    state: &'a AppState,
+    headers: &'a HeaderMap,
+    session: &'a Session,
+    slug: &'a Slug,
+    fields: &'a Fields,
+}
+
+impl Arrived<'_> {
+    async fn finish(&self, journey: &Journey) -> Result<Response, Refusal> {
+        let state = self.state;
+        let refuse = |refused: Refused| refused.page(state, self.slug, Some(journey));
+        let Some(attempt) = Attempt::find(state, self.headers, &journey.attempt) else {
+            return self.without_attempt(journey).await;
+        };
+        let biller = self.active_biller().await?.ok_or_else(|| refuse(Refused::NotActive))?;
+        let Some((registration, oidc)) = registrations::of(state, &biller) else {
+            return Err(refuse(Refused::NotActive));
+        };
+        if attempt.has_expired(state.clock.now()) || attempt.issuer != registration.issuer {
+            return self.without_attempt(journey).await;
+        }
+        let first = handoffs::use_once(state, "attempt", &attempt.id).await?;
+        if !first {
+            return self.again(journey).await;
+        }
+        let expected_iss = self.fields.get("iss");
+        if attempt.slug != *self.slug
+            || expected_iss.is_some_and(|iss| iss != attempt.issuer)
+            || (attempt.needs_iss && expected_iss.is_none())
+        {
+            return Err(refuse(Refused::Iss));
+        }
+        if let Some(error) = self.fields.get("error") {
+            return Err(refuse(Refused::ProviderSays(class_of(error))));
+        }
+        let plain =
+            |code: &&str| (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(|b| (0x20..0x7f).contains(&b));
+        let Some(code) = self.fields.get("code").filter(plain) else {
+            return Err(refuse(Refused::BadResponse("no_code")));
+        };
+        let secrets = secureauth::Attempt { state: "", nonce: &attempt.nonce, verifier: &attempt.verifier };
+        let redeemed = state.providers.redeem(&registration, secrets, code.to_owned()).await;
+        registrations::note(state, &biller, redeemed.as_ref().err()).await;
+        let sign_in = redeemed.map_err(|error| provider_failed(state, self.slug, journey, &error))?;
+        let user = self.bind(&biller, oidc, &registration, &sign_in).await?.map_err(refuse)?;
+        self.enter(&biller, &registration, &user, sign_in, journey).await
+    }
+
+    /// The biller, if it signs people in itself at this moment.
+    async fn active_biller(&self) -> Result<Option<std::sync::Arc<Biller>>, Refusal> {
+        let now = self.state.clock.now();
+        let found = self.state.directory.named(self.slug).await?;
+        Ok(found.filter(|biller| biller.is_active(now) && !biller.settings.hold))
+    }
+
+    /// No attempt of this browser, or too old a one: somebody signed in meanwhile goes on, others start again once.
+    async fn without_attempt(&self, journey: &Journey) -> Result<Response, Refusal> {
+        if self.is_signed_in().await {
+            return Ok(Redirect::to(&paths::go(self.slug)).into_response());
+        }
+        // Whoever has used it before gets the same page in this browser and in any other.
+        if !handoffs::use_once(self.state, "attempt", &journey.attempt).await? {
+            return Err(Refused::UsedBefore.page(self.state, self.slug, Some(journey)));
+        }
+        if journey.restarts > 0 {
+            return Err(Refused::NoAttempt.page(self.state, self.slug, Some(journey)));
+        }
+        let again = Journey { restarts: journey.restarts + 1, ..journey.clone() };
+        Ok(Redirect::to(&again.restart(self.state, self.slug)).into_response())
+    }
+
+    /// The attempt was used before: a reload, or Back.
+    async fn again(&self, journey: &Journey) -> Result<Response, Refusal> {
+        if self.is_signed_in().await {
+            return Ok(Redirect::to(&paths::go(self.slug)).into_response());
+        }
+        Err(Refused::UsedBefore.page(self.state, self.slug, Some(journey)))
+    }
+
+    async fn is_signed_in(&self) -> bool {
+        lookup::signed_in(self.state, self.session).await.iter().any(|(biller, _)| biller.slug == *self.slug)
+    }
+
+    /// Which member of this biller it is, by the claim the registration names, and by the subject pinned earlier.
+    async fn bind(
+        &self,
+        biller: &Biller,
+        oidc: &OidcSettings,
+        registration: &Registration,
+        sign_in: &SignIn,
+    ) -> Result<Result<User, Refused>, Refusal> {
+        let directory = &self.state.directory;
+        let Some(claim) = sign_in.claim(&oidc.bind_claim) else { return Ok(Err(Refused::NotAMember("claim_missing"))) };
+        let found = match oidc.bind_to {
+            BindTo::UserId => directory.user_by_id(&biller.id, &UserId::from_stored(claim.to_owned())).await?,
+            BindTo::Username => match Username::parse(claim) {
+                Ok(username) => directory.user_by_username(&biller.id, &username).await?,
+                Err(_) => None,
+            },
+        };
+        let Some(user) = found.filter(|user| user.status != UserStatus::Deleted) else {
+            return Ok(Err(Refused::NotAMember("unknown_user")));
+        };
+        if user.status != UserStatus::Active {
+            let visits = Visits::new(self.state.db.clone(), self.state.clock.clone(), self.state.random.clone());
+            visits.end_user(&biller.id, &user.id).await?;
+            return Ok(Err(Refused::UserNotActive));
+        }
+        let now = self.state.clock.now();
+        let pinned = directory.pin_subject(biller, &registration.issuer, &user.id, &sign_in.subject, now).await?;
+        Ok(if pinned == SubjectMatch::Different { Err(Refused::NotAMember("another_subject")) } else { Ok(user) })
+    }
+
+    /// Signs the user in and hands over to the portal.
+    async fn enter(
+        &self,
+        biller: &Biller,
+        registration: &Registration,
+        user: &User,
+        sign_in: SignIn,
+        journey: &Journey,
+    ) -> Result<Response, Refusal> {
+        let state = self.state;
+        let details = Details {
+            username: user.username.clone(),
+            amr: sign_in.amr,
+            sid: sign_in.sid,
+            id_token: state.keys.seal(Purpose::Storage, "id_token", &sign_in.id_token),
+        };
+        let new = NewSession {
+            biller_id: &biller.id,
+            user,
+            issuer: &registration.issuer,
+            subject: &sign_in.subject,
+            auth_time: sign_in.auth_time,
+            details,
+        };
+        let visits = Visits::new(state.db.clone(), state.clock.clone(), state.random.clone());
+        let row = visits.sign_in(self.session, new).await?;
+        let luggage = Luggage {
+            name: None,
+            biller: Some(self.slug.clone()),
+            return_to: journey.return_to.clone(),
+            code: journey.code.clone(),
+        };
+        let own_portal = biller.settings.portal_url.as_deref();
+        let portal_state = journey.portal_state.clone();
+        Ok(Redirect::to(&handoffs::portal(state, &row, self.slug, own_portal, &luggage, portal_state)).into_response())
+    }
+}
+
+/// The classes of authorization errors (RFC 6749, section 4.1.2.1; OpenID Connect Core, section 3.1.2.6).
+fn class_of(error: &str) -> &'static str {
+    match error {
+        "access_denied" => "access_denied",
+        "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
+            "interaction_required"
+        }
+        "temporarily_unavailable" => "temporarily_unavailable",
+        "server_error" => "server_error",
+        _ => "other_error",
+    }
+}
+
+/// The provider lied, refused or did not answer when the code was redeemed. A code is never sent again.
+fn provider_failed(state: &AppState, slug: &Slug, journey: &Journey, error: &ProviderError) -> Refusal {
+    tracing::warn!(biller = %slug, reason = error.reason(), "a sign-in was not accepted");
+    let status = match error {
+        ProviderError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    Refusal::new(
+        status,
+        error.reason(),
+        "Signing in did not work",
+        "Your sign-in could not be completed. Nothing is wrong with your password. Please try again.",
+    )
+    .about(slug.as_str())
+    .next("Try again", journey.restart(state, slug))
+}
+
+impl Refused {
+    fn page(self, state: &AppState, slug: &Slug, journey: Option<&Journey>) -> Refusal {
+        let (status, reason, title, text) = self.words();
+        let restart = journey.map_or_else(|| paths::biller(slug), |journey| journey.restart(state, slug));
+        let refusal = Refusal::new(status, reason, title, text).about(slug.as_str());
+        match self {
+            Self::NotAMember(_) | Self::UserNotActive => {
+                refusal.next("Find my biller", paths::RECOVER).next("Try again", restart)
+            }
+            _ => refusal.next("Sign in", restart),
+        }
+    }
+
+    fn words(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+        const BAD: StatusCode = StatusCode::BAD_REQUEST;
+        const AGAIN: &str = "Please sign in again with the button below.";
+        match self {
+            Self::BadResponse(reason) => (BAD, reason, "We could not complete your sign-in", AGAIN),
+            Self::BadState => (BAD, "bad_state", "We could not complete your sign-in", AGAIN),
+            Self::MixUp => (BAD, "mix_up", "We could not complete your sign-in", AGAIN),
+            Self::Iss => (BAD, "iss_mismatch", "We could not complete your sign-in", AGAIN),
+            Self::UsedBefore => (
+                BAD,
+                "used_before",
+                "This sign-in was already used",
+                "Each sign-in works once. If you went back or opened the page again, just sign in once more.",
+            ),
+            Self::NoAttempt => (
+                BAD,
+                "no_attempt",
+                "Your browser did not keep this sign-in",
+                "Please allow cookies for this site, or do not switch browsers while signing in, and then try again.",
+            ),
+            Self::NotActive => (
+                BAD,
+                "not_active",
+                "This sign-in page is not in use just now",
+                "Your biller does not take sign-ins this way at the moment. We will take you to the right page.",
+            ),
+            Self::ProviderSays("access_denied") => (
+                BAD,
+                "access_denied",
+                "You did not sign in",
+                "Signing in was cancelled. You can try again at any time.",
+            ),
+            Self::ProviderSays("interaction_required") => (
+                BAD,
+                "interaction_required",
+                "Please sign in again",
+                "Your biller’s sign-in page needs you to sign in anew.",
+            ),
+            Self::ProviderSays(reason @ ("temporarily_unavailable" | "server_error")) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                reason,
+                "Sorry, there is a problem",
+                "Your biller’s sign-in page does not work just now. Please try again in a few minutes.",
+            ),
+            Self::ProviderSays(reason) => (BAD, reason, "Signing in did not work", AGAIN),
+            Self::NotAMember(reason) => (
+                StatusCode::FORBIDDEN,
+                reason,
+                "We could not find your account",
+                "You signed in, but we have no account for you at this biller. If you pay several billers, this may be the \
+                 wrong one.",
+            ),
+            Self::UserNotActive => (
+                StatusCode::FORBIDDEN,
+                "user_not_active",
+                "Your account cannot be used just now",
+                "You signed in, but your account is not active. Please contact support and tell them the reference code.",
+            ),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! One `match` makes HTTP of a decision.
+
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use super::flow::Journey;
+use super::pages::{HoldPage, Link, NoticePage, OutagePage, RecoverPage, RecoverWhy};
+use super::{show, start};
+use crate::audit::Entry as LogEntry;
+use crate::decision::{Decision, Entry};
+use crate::directory::{Biller, PasswordCarryOver};
+use crate::kernel::ReferenceCode;
+use crate::kernel::reference::Kind;
+use crate::routing::{Arrival, Routed};
+use crate::state::AppState;
+use crate::web::handoffs::{self, Luggage};
+use crate::web::{Refusal, paths};
+
+/// What somebody brings along besides where they come from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Visitor {
+    /// A path of the portal.
+    pub return_to: Option<String>,
+    /// What the portal passed when it started the visit.
+    pub portal_state: Option<String>,
+    /// How often the journey was begun again by itself.
+    pub restarts: u8,
+}
+
+/// Decides, records, and goes there.
+pub(super) async fn decide_and_follow(
+    state: &AppState,
+    headers: &HeaderMap,
+    arrival: Arrival,
+    visitor: Visitor,
+) -> Result<Response, Refusal> {
+    let routed = state.routing.route(&arrival).await;
+    follow(state, headers, &arrival, &routed, visitor).await
+}
+
+/// Records a decision and goes there.
+pub(super) async fn follow(
+    state: &AppState,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+    routed: &Routed,
+    visitor: Visitor,
+) -> Result<Response, Refusal> {
+    let verdict = &routed.verdict;
+    let code = record(state, arrival, routed);
+    let biller = verdict.biller.as_ref().and_then(|slug| routed.billers.by_slug(slug)).map(|biller| &**biller);
+    match (verdict.decision, biller) {
+        (Decision::SecureauthLogin, Some(biller)) => {
+            start::begin(state, headers, arrival, biller, visitor, &code).await
+        }
+        (Decision::BookmarkNotice, Some(biller)) => notice(state, arrival, biller, visitor, &code),
+        (Decision::OutagePage, Some(biller)) => outage(state, arrival, biller, visitor, &code),
+        (Decision::LegacyLogin, _) => {
+            let luggage = Luggage::new(&code, arrival.name.clone(), verdict.biller.clone(), visitor.return_to);
+            Ok(Redirect::to(&handoffs::legacy_login(state, &luggage)).into_response())
+        }
+        (Decision::HoldPage, biller) => hold(state, biller, &code),
+        // A decision that names a biller which is not there any more ends here as well: find my biller.
+        _ => recovery(state, arrival, routed, visitor, &code),
+    }
+}
+
+fn record(state: &AppState, arrival: &Arrival, routed: &Routed) -> ReferenceCode {
+    let verdict = &routed.verdict;
+    let shown = match verdict.decision {
+        Decision::BookmarkNotice => "bookmark notice",
+        Decision::SecureauthLogin => "redirect to SecureAuth",
+        Decision::LegacyLogin => "redirect to the legacy login",
+        Decision::Recovery => "recovery page",
+        Decision::OutagePage => "outage page",
+        Decision::HoldPage => "hold page",
+    };
+    let entry = LogEntry {
+        biller: verdict.biller.as_ref().map(ToString::to_string),
+        name: arrival.name.clone(),
+        shown,
+        details: json!({ "verdict": verdict, "facts": routed.facts }),
+    };
+    state.decisions.record(Kind::Row(verdict.row), entry)
+}
+
+fn notice(
+    state: &AppState,
+    arrival: &Arrival,
+    biller: &Biller,
+    visitor: Visitor,
+    code: &ReferenceCode,
+) -> Result<Response, Refusal> {
+    let journey = journey(arrival, visitor, code);
+    let page = NoticePage {
+        chrome: show::chrome(state, code.as_str(), Some(biller)),
+        biller: biller.name.clone(),
+        address: stable_address(state, biller),
+        continue_url: journey.restart(state, &biller.slug),
+        password_carried: biller.settings.passwords == PasswordCarryOver::Imported,
+        not_mine_url: paths::RECOVER.to_owned(),
+    };
+    show::page(StatusCode::OK, &page)
+}
+
+/// The address to bookmark: the biller's own host where it has one, else its path with us.
+fn stable_address(state: &AppState, biller: &Biller) -> String {
+    match biller.hosts.first() {
+        Some(host) => format!("{}://{host}/", state.config.server.public_url.scheme()),
+        None => paths::absolute(&state.config, &paths::biller(&biller.slug)).to_string(),
+    }
+}
+
+/// The journey of an arrival, for links that lead on from a page.
+pub(super) fn journey(arrival: &Arrival, visitor: Visitor, code: &ReferenceCode) -> Journey {
+    Journey {
+        name: arrival.name.as_ref().map(|name| name.typed().to_owned()),
+        return_to: visitor.return_to,
+        portal_state: visitor.portal_state,
+        code: code.to_string(),
+        attempt: String::new(),
+        restarts: visitor.restarts,
+    }
+}
+
+pub(super) fn outage(
+    state: &AppState,
+    arrival: &Arrival,
+    biller: &Biller,
+    visitor: Visitor,
+    code: &ReferenceCode,
+) -> Result<Response, Refusal> {
+    let retry_url = journey(arrival, visitor, code).restart(state, &biller.slug);
+    let chrome = show::chrome(state, code.as_str(), Some(biller));
+    let page = OutagePage { chrome, biller: biller.name.clone(), retry_url };
+    Ok(retry_later(show::page(StatusCode::SERVICE_UNAVAILABLE, &page)?))
+}
+
+fn hold(state: &AppState, biller: Option<&Biller>, code: &ReferenceCode) -> Result<Response, Refusal> {
+    let page = HoldPage {
+        chrome: show::chrome(state, code.as_str(), biller),
+        biller: biller.map(|biller| biller.name.clone()),
+        retry_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| paths::biller(&biller.slug)),
+    };
+    Ok(retry_later(show::page(StatusCode::SERVICE_UNAVAILABLE, &page)?))
+}
+
+fn recovery(
+    state: &AppState,
+    arrival: &Arrival,
+    routed: &Routed,
+    visitor: Visitor,
+    code: &ReferenceCode,
+) -> Result<Response, Refusal> {
+    let (status, why) = match arrival.entry {
+        Entry::Shared => (StatusCode::OK, RecoverWhy::SeveralBillers),
+        Entry::Named { .. } => (StatusCode::NOT_FOUND, RecoverWhy::UnknownBiller),
+    };
+    let offered = routed.verdict.offered.iter().filter_map(|slug| routed.billers.by_slug(slug));
+    let link = |biller: &std::sync::Arc<Biller>| Link { label: biller.name.clone(), url: paths::biller(&biller.slug) };
+    let page = RecoverPage {
+        chrome: show::chrome(state, code.as_str(), None),
+        username: arrival.name.as_ref().map(|name| name.typed().to_owned()),
+        return_to: visitor.return_to,
+        why,
+        offered: offered.map(link).collect(),
+    };
+    show::form_page(status, &page, handoffs::legacy_origin(state).into_iter().collect())
+}
+
+fn retry_later(mut response: Response) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+    response
+}

@@ -1,0 +1,115 @@
+//! Signing out: here first, then at the identity provider (OpenID Connect RP-Initiated Logout 1.0).
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use tower_sessions::Session;
+
+use super::lookup::{read_form, signed_in};
+use super::pages::{LogoutPage, SignedInAt, SignedOutPage};
+use super::show;
+use crate::directory::Biller;
+use crate::kernel::{Purpose, Slug};
+use crate::state::AppState;
+use crate::web::fields::Fields;
+use crate::web::visits::{BillerSession, Visits};
+use crate::web::{Refusal, paths, registrations};
+
+/// `GET /logout`: asks; a link alone signs nobody out. `?biller=` asks about one biller only.
+pub(super) async fn ask(
+    State(state): State<AppState>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let mut rows = signed_in(&state, &session).await;
+    if let Some(slug) = fields.get("biller") {
+        rows.retain(|(biller, _)| biller.slug.as_str() == slug);
+    }
+    let mut targets = Vec::new();
+    for (biller, _) in &rows {
+        targets.extend(end_session_address(&state, biller, None).await.map(|url| url.origin().ascii_serialization()));
+    }
+    let billers = rows
+        .iter()
+        .map(|(biller, _)| SignedInAt { name: biller.name.clone(), slug: biller.slug.to_string() })
+        .collect();
+    let chrome = show::chrome(&state, state.decisions.page_code().as_str(), None);
+    show::form_page(StatusCode::OK, &LogoutPage { chrome, billers }, targets)
+}
+
+/// `POST /logout`: ends the session at one biller (the only one, when none is named), then goes to its issuer.
+pub(super) async fn submit(
+    State(state): State<AppState>,
+    session: Session,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let fields = read_form(&headers, &body)?;
+    let rows = signed_in(&state, &session).await;
+    let wanted = fields.get("biller");
+    let found = match (wanted, rows.as_slice()) {
+        (Some(slug), rows) => rows.iter().find(|(biller, _)| biller.slug.as_str() == slug),
+        (None, [only]) => Some(only),
+        (None, []) => None,
+        (None, _) => return Ok(Redirect::to(paths::LOGOUT).into_response()),
+    };
+    let Some((biller, _)) = found else { return Ok(Redirect::to(paths::SIGNED_OUT).into_response()) };
+    let visits = Visits::new(state.db.clone(), state.clock.clone(), state.random.clone());
+    let ended = visits.sign_out(&session, &biller.id).await?;
+    let target = match &ended {
+        Some(row) => end_session_address(&state, biller, Some(row)).await,
+        None => None,
+    };
+    let target = target.map_or_else(|| signed_out_address(&state, &biller.slug), String::from);
+    Ok(Redirect::to(&target).into_response())
+}
+
+/// `GET /signed-out`: says so. The `state` tells of which biller; without one that is ours it is just the page.
+pub(super) async fn done(
+    State(state): State<AppState>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let slug = fields.get("state").and_then(|sealed| state.keys.open::<Slug>(Purpose::Logout, "", sealed).ok());
+    let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
+    let biller = slug.as_ref().and_then(|slug| billers.by_slug(slug));
+    let still = signed_in(&state, &session).await;
+    let page = SignedOutPage {
+        chrome: show::chrome(&state, state.decisions.page_code().as_str(), biller.map(|biller| &**biller)),
+        biller: biller.map(|biller| biller.name.clone()),
+        sign_in_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| paths::biller(&biller.slug)),
+        still: still.iter().map(|(biller, _)| biller.name.clone()).collect(),
+    };
+    show::page(StatusCode::OK, &page)
+}
+
+/// Where the issuer signs people out, if it does; with what it needs to know, if a session was ended.
+async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&BillerSession>) -> Option<url::Url> {
+    let (registration, _) = registrations::of(state, biller)?;
+    let provider = state.providers.get(&registration).await.ok()?;
+    let mut address = provider.end_session_endpoint()?.clone();
+    if let Some(row) = ended {
+        let mut query = address.query_pairs_mut();
+        if let Ok(id_token) = state.keys.open::<String>(Purpose::Storage, "id_token", &row.details.id_token) {
+            query.append_pair("id_token_hint", &id_token);
+        }
+        let back = paths::absolute(&state.config, paths::SIGNED_OUT);
+        query
+            .append_pair("client_id", &registration.client_id)
+            .append_pair("post_logout_redirect_uri", back.as_str())
+            .append_pair("state", &sealed(state, &biller.slug));
+    }
+    Some(address)
+}
+
+fn signed_out_address(state: &AppState, slug: &Slug) -> String {
+    paths::with_query(paths::SIGNED_OUT, "state", &sealed(state, slug))
+}
+
+fn sealed(state: &AppState, slug: &Slug) -> String {
+    state.keys.seal(Purpose::Logout, "", slug)
+}

@@ -1,0 +1,160 @@
+//! The first page: somebody types a username.
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{StatusCode, header};
+use tower_sessions::Session;
+
+use super::follow::{Visitor, decide_and_follow};
+use super::pages::{ChoosePage, Link, LoginPage};
+use super::show;
+use crate::decision::Entry;
+use crate::directory::Biller;
+use crate::kernel::username::UsernameError;
+use crate::kernel::{Slug, TypedName};
+use crate::routing::Arrival;
+use crate::state::AppState;
+use crate::web::client::{self, Peer};
+use crate::web::fields::Fields;
+use crate::web::handoffs::{self, Luggage};
+use crate::web::visits::{BillerSession, Visits};
+use crate::web::{Refusal, paths};
+
+/// `GET /` and `GET /login`: the form; somebody signed in already goes on to the portal, or chooses among theirs.
+pub(super) async fn form(
+    State(state): State<AppState>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    if !fields.has("other") {
+        match signed_in(&state, &session).await.as_slice() {
+            [] => {}
+            [(biller, _)] => return Ok(Redirect::to(&paths::go(&biller.slug)).into_response()),
+            several => return choose(&state, several),
+        }
+    }
+    let page = login_page(&state, fields.get("return_to"));
+    show::form_page(StatusCode::OK, &page, handoffs::legacy_origin(&state).into_iter().collect())
+}
+
+/// `POST /login`: looks the name up and goes where the decision says.
+pub(super) async fn submit(
+    State(state): State<AppState>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let fields = read_form(&headers, &body)?;
+    let typed = fields.get("username").unwrap_or_default();
+    let return_to = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked));
+    let name = match TypedName::parse(typed) {
+        Ok(name) => name,
+        Err(error) => {
+            let page = LoginPage {
+                username: kept(typed),
+                error: Some(sentence(error).to_owned()),
+                ..login_page(&state, fields.get("return_to"))
+            };
+            let targets = handoffs::legacy_origin(&state).into_iter().collect();
+            return show::form_page(StatusCode::BAD_REQUEST, &page, targets);
+        }
+    };
+    check_limits(&state, peer, &headers, &name)?;
+    let arrival = Arrival { entry: Entry::Shared, name: Some(name), remembered: Vec::new() };
+    decide_and_follow(&state, &headers, arrival, Visitor { return_to, ..Visitor::default() }).await
+}
+
+/// `GET /go/{slug}`: on to the portal of a biller one is signed in at; else its sign-in.
+pub(super) async fn go(
+    State(state): State<AppState>,
+    session: Session,
+    Path(slug): Path<String>,
+) -> Result<Response, Refusal> {
+    let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
+    let found = signed_in(&state, &session).await.into_iter().find(|(biller, _)| biller.slug == slug);
+    let Some((biller, row)) = found else { return Ok(Redirect::to(&paths::biller(&slug)).into_response()) };
+    let luggage = Luggage::new(&state.decisions.page_code(), None, Some(slug.clone()), None);
+    let own_portal = biller.settings.portal_url.as_deref();
+    Ok(Redirect::to(&handoffs::portal(&state, &row, &slug, own_portal, &luggage, None)).into_response())
+}
+
+/// Where this browser is signed in; nowhere, when that cannot be found out.
+pub(super) async fn signed_in(state: &AppState, session: &Session) -> Vec<(std::sync::Arc<Biller>, BillerSession)> {
+    let visits = Visits::new(state.db.clone(), state.clock.clone(), state.random.clone());
+    let Ok(billers) = state.directory.billers().await else { return Vec::new() };
+    match visits.live(session, &billers).await {
+        Ok(rows) => rows
+            .into_iter()
+            .filter_map(|row| billers.by_id(&row.biller_id).map(|biller| (biller.clone(), row)))
+            .collect(),
+        Err(error) => {
+            tracing::warn!(error = %error, "sessions cannot be read");
+            Vec::new()
+        }
+    }
+}
+
+fn choose(state: &AppState, several: &[(std::sync::Arc<Biller>, BillerSession)]) -> Result<Response, Refusal> {
+    let mut portals: Vec<Link> =
+        several.iter().map(|(biller, _)| Link { label: biller.name.clone(), url: paths::go(&biller.slug) }).collect();
+    portals.sort_by(|a, b| a.label.cmp(&b.label));
+    portals.push(Link { label: "Sign in to another biller".to_owned(), url: format!("{}?other", paths::LOGIN) });
+    let chrome = show::chrome(state, state.decisions.page_code().as_str(), None);
+    show::page(StatusCode::OK, &ChoosePage { chrome, portals })
+}
+
+fn login_page(state: &AppState, return_to: Option<&str>) -> LoginPage {
+    LoginPage {
+        chrome: show::chrome(state, state.decisions.page_code().as_str(), None),
+        username: String::new(),
+        error: None,
+        return_to: return_to.filter(|asked| state.config.return_to.resolve(asked).is_some()).map(str::to_owned),
+        note: None,
+    }
+}
+
+/// A form's fields; anything but a browser's form is refused.
+pub(super) fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<Fields, Refusal> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Refusal::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    Fields::parse(body).map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST))
+}
+
+/// Refuses when too many names were looked up; the same way for every name.
+pub(super) fn check_limits(
+    state: &AppState,
+    peer: Option<Extension<Peer>>,
+    headers: &HeaderMap,
+    name: &TypedName,
+) -> Result<(), Refusal> {
+    let peer = peer.map(|Extension(peer)| peer);
+    let client = client::address(peer, headers, &state.config.server.trusted_proxies);
+    let counted = name.username().map_or(name.typed(), |username| username.as_str());
+    if state.limits.allow(client, counted) {
+        return Ok(());
+    }
+    Err(Refusal::from_status(StatusCode::TOO_MANY_REQUESTS))
+}
+
+/// What is wrong with a name, in words that help.
+pub(super) fn sentence(error: UsernameError) -> &'static str {
+    match error {
+        UsernameError::Empty => "Enter your username",
+        UsernameError::TooLong => "Enter a shorter username: no username has more than 254 characters",
+        UsernameError::Control | UsernameError::NotAllowed => {
+            "Enter your username without line breaks or other invisible characters"
+        }
+    }
+}
+
+/// What was typed, to be shown again, within reason.
+pub(super) fn kept(typed: &str) -> String {
+    typed.chars().filter(|c| !c.is_control()).take(254).collect()
+}

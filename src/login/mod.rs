@@ -1,0 +1,37 @@
+//! Pages for customers. One file a journey; `follow` makes HTTP of a decision, `show` makes pages.
+
+mod callback;
+pub mod errors;
+mod flow;
+mod follow;
+mod legacy_links;
+mod logout;
+mod lookup;
+pub mod pages;
+mod recover;
+mod show;
+mod start;
+
+use axum::Router;
+use axum::routing::{MethodFilter, get, on};
+
+use crate::state::AppState;
+use crate::web::{assets, paths};
+
+/// Everything that customers can ask for.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route(paths::ROOT, get(lookup::form))
+        .route(paths::LOGIN, get(lookup::form).post(lookup::submit))
+        .route(paths::BILLER, get(start::biller))
+        .route(paths::GO, get(lookup::go))
+        // `get` would answer HEAD as well, and a HEAD must not use a code up.
+        .route(paths::CALLBACK, on(MethodFilter::GET, callback::finish).head(errors::no_head))
+        .route(paths::LOGOUT, get(logout::ask).post(logout::submit))
+        .route(paths::SIGNED_OUT, get(logout::done))
+        .route(paths::RECOVER, get(recover::recover))
+        .route(paths::RESET, get(recover::reset_form).post(recover::reset_submit))
+        .route(paths::HELP, get(recover::help))
+        .route(paths::STATIC, get(assets::get))
+        .fallback(legacy_links::old_address)
+}

@@ -1,0 +1,78 @@
+//! The ways back in: recovery, password reset, help. First, plain versions; the same for everybody, known or not.
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::lookup::{check_limits, kept, read_form, sentence};
+use super::pages::{HelpPage, RecoverPage, RecoverWhy, ResetPage, ResetSentPage};
+use super::show;
+use crate::kernel::{Purpose, Slug, TypedName};
+use crate::state::AppState;
+use crate::web::Refusal;
+use crate::web::client::Peer;
+use crate::web::fields::Fields;
+use crate::web::handoffs::{self, Luggage, RecoverToken};
+
+/// `GET /recover`, with `?t=` from a system that could not let the person in.
+pub(super) async fn recover(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let token = fields.get("t").and_then(|t| state.keys.open::<RecoverToken>(Purpose::Recover, "", t).ok());
+    let why = if token.is_some() { RecoverWhy::LegacyFailed } else { RecoverWhy::Asked };
+    let token = token.unwrap_or_default();
+    let page = RecoverPage {
+        chrome: show::chrome(&state, state.decisions.page_code().as_str(), None),
+        username: token.name,
+        return_to: token.return_to,
+        why,
+        offered: Vec::new(),
+    };
+    show::form_page(StatusCode::OK, &page, handoffs::legacy_origin(&state).into_iter().collect())
+}
+
+/// `GET /reset`
+pub(super) async fn reset_form(State(state): State<AppState>) -> Result<Response, Refusal> {
+    show::form_page(StatusCode::OK, &reset_page(&state), Vec::new())
+}
+
+/// `POST /reset`: one page for every name, with a hand-off to the legacy reset.
+pub(super) async fn reset_submit(
+    State(state): State<AppState>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let fields = read_form(&headers, &body)?;
+    let typed = fields.get("username").unwrap_or_default();
+    let name = match TypedName::parse(typed) {
+        Ok(name) => name,
+        Err(error) => {
+            let page =
+                ResetPage { username: kept(typed), error: Some(sentence(error).to_owned()), ..reset_page(&state) };
+            return show::form_page(StatusCode::BAD_REQUEST, &page, Vec::new());
+        }
+    };
+    check_limits(&state, peer, &headers, &name)?;
+    let code = state.decisions.page_code();
+    let legacy_reset_url = handoffs::legacy_reset(&state, &Luggage::new(&code, Some(name), None, None));
+    let page = ResetSentPage { chrome: show::chrome(&state, code.as_str(), None), legacy_reset_url };
+    show::page(StatusCode::OK, &page)
+}
+
+fn reset_page(state: &AppState) -> ResetPage {
+    let chrome = show::chrome(state, state.decisions.page_code().as_str(), None);
+    ResetPage { chrome, username: String::new(), error: None }
+}
+
+/// `GET /help`, for a biller with `?biller=`.
+pub(super) async fn help(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
+    let slug = fields.get("biller").and_then(|slug| Slug::parse(slug).ok());
+    let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
+    let chrome = show::chrome(&state, state.decisions.page_code().as_str(), biller.as_deref());
+    show::page(StatusCode::OK, &HelpPage { chrome, company: show::company(&state) })
+}

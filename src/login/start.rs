@@ -1,0 +1,133 @@
+//! Beginning a sign-in at a biller: `/b/{slug}`.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderValue, StatusCode, header};
+
+use super::flow::{Attempt, Journey, Travelling};
+use super::follow::{self, Visitor, decide_and_follow};
+use crate::decision::{Decision, Entry, IssuerHealth, Via};
+use crate::directory::Biller;
+use crate::kernel::{Purpose, ReferenceCode, Slug};
+use crate::routing::{Arrival, Overrides};
+use crate::secureauth::{self, ProviderError};
+use crate::state::AppState;
+use crate::web::fields::Fields;
+use crate::web::handoffs::{self, Luggage};
+use crate::web::{Refusal, paths, registrations};
+
+/// No `state` of a portal is longer.
+const MAX_PORTAL_STATE: usize = 512;
+
+/// `GET /b/{slug}`: to the biller's sign-in, wherever that is at this moment.
+pub(super) async fn biller(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    if is_prefetch(&headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let slug = Slug::parse(&slug).map_err(|_| unknown_biller())?;
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let journey = match fields.get("h") {
+        Some(hint) => {
+            state.keys.open::<Journey>(Purpose::Hint, slug.as_str(), hint).map_err(|_| changed_link(&slug))?
+        }
+        None => Journey {
+            return_to: fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked)),
+            portal_state: fields.get("state").filter(|s| s.len() <= MAX_PORTAL_STATE).map(str::to_owned),
+            ..Journey::default()
+        },
+    };
+    let entry = Entry::Named { slug, via: Via::VanityPath };
+    let arrival = Arrival { entry, name: journey.name(), remembered: Vec::new() };
+    let visitor =
+        Visitor { return_to: journey.return_to, portal_state: journey.portal_state, restarts: journey.restarts };
+    decide_and_follow(&state, &headers, arrival, visitor).await
+}
+
+/// Sends the browser to the biller's issuer.
+pub(super) async fn begin(
+    state: &AppState,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+    biller: &Biller,
+    visitor: Visitor,
+    code: &ReferenceCode,
+) -> Result<Response, Refusal> {
+    let Some((registration, _)) = registrations::of(state, biller) else {
+        return follow::outage(state, arrival, biller, visitor, code);
+    };
+    let mut attempt = Attempt::new(state, &biller.slug, &registration.issuer);
+    let journey = Journey { attempt: attempt.id.clone(), ..follow::journey(arrival, visitor.clone(), code) };
+    let hint = journey.name.clone();
+    let oauth_state = state.keys.seal(Purpose::Flow, "", &Travelling { slug: biller.slug.clone(), journey });
+    let secrets = secureauth::Attempt { state: &oauth_state, nonce: &attempt.nonce, verifier: &attempt.verifier };
+    let asked = state.providers.authorization_url(&registration, secrets, hint.as_deref()).await;
+    registrations::note(state, biller, asked.as_ref().err()).await;
+    let (address, provider) = match asked {
+        Ok(found) => found,
+        Err(error) => return unreachable(state, arrival, biller, visitor, code, &error).await,
+    };
+    attempt.needs_iss = provider.sends_iss();
+    let mut response = Redirect::to(address.as_str()).into_response();
+    for line in attempt.cookies(state, headers) {
+        if let Ok(value) = HeaderValue::from_str(&line) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    Ok(response)
+}
+
+/// The issuer failed just now: what the biller's policy says for an outage.
+async fn unreachable(
+    state: &AppState,
+    arrival: &Arrival,
+    biller: &Biller,
+    visitor: Visitor,
+    code: &ReferenceCode,
+    error: &ProviderError,
+) -> Result<Response, Refusal> {
+    tracing::warn!(biller = %biller.slug, reason = error.reason(), "a sign-in could not begin");
+    let down = Overrides { issuers: vec![(biller.slug.clone(), IssuerHealth::Down)], ..Overrides::default() };
+    let routed = state.routing.simulate(arrival, &down).await;
+    if routed.verdict.decision == Decision::LegacyLogin {
+        let slug = routed.verdict.biller.clone();
+        let luggage = Luggage::new(code, arrival.name.clone(), slug, visitor.return_to);
+        return Ok(Redirect::to(&handoffs::legacy_login(state, &luggage)).into_response());
+    }
+    follow::outage(state, arrival, biller, visitor, code)
+}
+
+/// A browser that loads pages before they are asked for must not begin anything.
+pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose"]
+        .iter()
+        .filter_map(|name| headers.get(*name)?.to_str().ok())
+        .any(|value| value.contains("prefetch"))
+}
+
+fn unknown_biller() -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        "unknown_biller",
+        "We don’t know this address",
+        "No biller has this address. It may be mistyped or out of date.",
+    )
+    .next("Find my biller", paths::RECOVER)
+    .next("Go to the sign-in page", paths::LOGIN)
+}
+
+fn changed_link(slug: &Slug) -> Refusal {
+    Refusal::new(
+        StatusCode::BAD_REQUEST,
+        "changed_link",
+        "This link is not complete",
+        "The link was changed or cut off on its way to you. You can go on to the sign-in page without it.",
+    )
+    .about(slug.as_str())
+    .next("Go on to sign in", paths::biller(slug))
+}

@@ -1,0 +1,45 @@
+//! Static files, built into the program, under names that hold their hash.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+
+use crate::kernel::text::sha256;
+
+/// A file and the name it is served under.
+#[derive(Debug)]
+pub struct Asset {
+    /// Path with the hash in it.
+    pub path: String,
+    content_type: &'static str,
+    bytes: &'static [u8],
+}
+
+impl Asset {
+    fn new(name: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
+        let path = format!("/static/{name}.{}.{extension}", &sha256(bytes)[..12]);
+        Self { path, content_type, bytes }
+    }
+}
+
+/// The stylesheet.
+pub static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("signpost", "css", "text/css; charset=utf-8", include_bytes!("../../static/signpost.css"))
+});
+/// The logo.
+pub static LOGO: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("logo", "svg", "image/svg+xml", include_bytes!("../../static/logo.svg")));
+
+/// Serves a file by its hashed name; it may be kept for ever.
+pub async fn get(Path(file): Path<String>) -> Response {
+    let wanted = format!("/static/{file}");
+    match [&*STYLESHEET, &*LOGO].into_iter().find(|asset| asset.path == wanted) {
+        Some(asset) => {
+            let kept = "public, max-age=31536000, immutable";
+            ([(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, kept)], asset.bytes).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Strict reading of forms and query strings (`application/x-www-form-urlencoded`): bytes that are not UTF-8, broken
+//! percent encoding and fields given twice are refused instead of being mended.
+
+use percent_encoding::percent_decode;
+
+/// Fields in the order they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(String, String)>);
+
+/// Why fields could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldsError {
+    /// Not UTF-8, or a broken percent encoding.
+    #[error("not_readable")]
+    NotReadable,
+}
+
+impl Fields {
+    /// Reads a form's body or a query string.
+    ///
+    /// # Errors
+    /// Something that cannot be read exactly.
+    pub fn parse(text: &[u8]) -> Result<Self, FieldsError> {
+        text.split(|byte| *byte == b'&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let mut parts = pair.splitn(2, |byte| *byte == b'=');
+                let name = decode(parts.next().unwrap_or_default())?;
+                Ok((name, decode(parts.next().unwrap_or_default())?))
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The field, when it was given exactly once.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let mut found = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// Whether any of these fields was given more than once (RFC 6749, section 3.1: must not be).
+    pub fn any_twice(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.0.iter().filter(|(n, _)| n == name).count() > 1)
+    }
+
+    /// Whether the field was given at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
+    }
+}
+
+fn decode(text: &[u8]) -> Result<String, FieldsError> {
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    let broken = spaced.iter().enumerate().any(|(at, byte)| {
+        *byte == b'%' && !spaced.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    });
+    if broken {
+        return Err(FieldsError::NotReadable);
+    }
+    String::from_utf8(percent_decode(&spaced).collect()).map_err(|_| FieldsError::NotReadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_exactly_or_not_at_all() {
+        let fields = Fields::parse(b"a=1&b=x+y%20z&&c&a=2").unwrap();
+        assert_eq!(fields.get("b"), Some("x y z"));
+        assert_eq!(fields.get("c"), Some(""));
+        assert_eq!(fields.get("a"), None, "given twice");
+        assert!(fields.any_twice(&["b", "a"]));
+        for bad in [&b"a=%zz"[..], b"a=%f", b"a=%ff%fe", b"\xff=1", b"a=%"] {
+            assert_eq!(Fields::parse(bad), Err(FieldsError::NotReadable), "{bad:?}");
+        }
+        assert_eq!(Fields::parse(b"&"), Ok(Fields::default()));
+    }
+}

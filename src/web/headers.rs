@@ -1,0 +1,65 @@
+//! Security headers, set here for every route and status.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::{self, HeaderName, HeaderValue};
+
+use crate::state::AppState;
+
+/// What a page with forms needs from its headers.
+#[derive(Clone, Debug, Default)]
+pub struct PageNeeds {
+    /// Origins, besides our own, that this page's POST may redirect to.
+    pub form_targets: Vec<String>,
+}
+
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const COOP: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
+
+/// Sets the headers of an answer by what it is: page, redirect, API answer or static file.
+pub async fn set(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let needs = response.extensions_mut().remove::<PageNeeds>();
+    let is_page = content_type(&response).starts_with("text/html");
+    let is_static = response.headers().get(header::CACHE_CONTROL).is_some();
+    let headers = response.headers_mut();
+    if state.config.server.public_url.scheme() == "https" {
+        set_text(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");
+    }
+    set_text(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set_text(headers, CORP, "same-origin");
+    let referrer = if needs.is_some() { "same-origin" } else { "no-referrer" };
+    set_text(headers, header::REFERRER_POLICY, referrer);
+    if !is_static {
+        set_text(headers, header::CACHE_CONTROL, "no-store");
+    }
+    let form_action = match needs {
+        Some(needs) => std::iter::once("'self'".to_owned()).chain(needs.form_targets).collect::<Vec<_>>().join(" "),
+        None => "'none'".to_owned(),
+    };
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action {form_action}; frame-ancestors 'none'; \
+         base-uri 'none'"
+    );
+    if let Ok(value) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, value);
+    }
+    if is_page {
+        set_text(headers, COOP, "same-origin");
+        set_text(headers, PERMISSIONS, "camera=(), geolocation=(), microphone=(), payment=(), usb=()");
+        set_text(headers, header::X_FRAME_OPTIONS, "DENY");
+        set_text(headers, ROBOTS, "noindex, nofollow");
+    }
+    response
+}
+
+fn content_type(response: &Response) -> &str {
+    response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn set_text(headers: &mut http::HeaderMap, name: HeaderName, value: &'static str) {
+    headers.insert(name, HeaderValue::from_static(value));
+}

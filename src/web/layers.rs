@@ -1,0 +1,69 @@
+//! What happens to every request before a handler sees it.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderMap, StatusCode, header};
+
+use super::paths;
+use crate::kernel::text::spread;
+use crate::routing::public_host;
+use crate::state::AppState;
+
+/// A cookie header longer than this is refused: no browser of ours has so many cookies.
+const MAX_COOKIES: usize = 16 * 1024;
+
+/// One log line a request: method, route, status, milliseconds, id. Never a path with a value in it, never a query.
+pub async fn log(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = format!("{:012x}", spread(&state.random.bytes::<16>()) >> 16);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let mut response = next.run(request).await;
+    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
+    tracing::info!(request = id, %method, route = route.as_deref().unwrap_or("-"), status, millis, "request");
+    if let Ok(value) = id.parse() {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+/// Only the public host and billers' hosts are served. A biller's host is an address to bookmark: it leads to the biller's
+/// path on the public host, where cookies live.
+pub async fn host(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if headers.get_all(header::COOKIE).iter().map(|value| value.len()).sum::<usize>() > MAX_COOKIES {
+        return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
+    }
+    let Some(host) = one_host(headers, &request) else {
+        return StatusCode::MISDIRECTED_REQUEST.into_response();
+    };
+    if host == public_host(&state.config) {
+        return next.run(request).await;
+    }
+    let known = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
+    match known.by_host(&host) {
+        Some(biller) => {
+            let mut target = paths::absolute(&state.config, &paths::biller(&biller.slug)).to_string();
+            let fields = super::fields::Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
+            for name in ["return_to", "state", "h"] {
+                if let Some(value) = fields.as_ref().ok().and_then(|fields| fields.get(name)) {
+                    target = paths::with_query(&target, name, value);
+                }
+            }
+            Redirect::to(&target).into_response()
+        }
+        None => StatusCode::MISDIRECTED_REQUEST.into_response(),
+    }
+}
+
+/// The one host that was asked for, in lower case. Two `Host` headers, or a target that names another, are none.
+fn one_host(headers: &HeaderMap, request: &Request) -> Option<String> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next()?.to_str().ok()?.to_ascii_lowercase();
+    let another = request.uri().authority().is_some_and(|named| named.as_str().to_ascii_lowercase() != host);
+    (hosts.next().is_none() && !another).then_some(host)
+}

@@ -1,0 +1,16 @@
+//! HTTP things that the audiences share: paths, layers, headers, refusals, sessions, forms, assets, the accept loop.
+
+pub mod assets;
+pub mod client;
+pub mod fields;
+pub mod handoffs;
+pub mod headers;
+pub mod layers;
+pub mod paths;
+pub mod refusal;
+pub mod registrations;
+pub mod serve;
+pub mod session_store;
+pub mod visits;
+
+pub use refusal::Refusal;

@@ -1,0 +1,62 @@
+//! Every path in one place, and the addresses made from them. Scheme and host come from the settings, never from a
+//! request.
+
+use url::Url;
+
+use crate::config::Config;
+use crate::kernel::Slug;
+
+/// The first page.
+pub const ROOT: &str = "/";
+/// The look-up.
+pub const LOGIN: &str = "/login";
+/// A biller's own address.
+pub const BILLER: &str = "/b/{slug}";
+/// Where the identity provider sends the browser back.
+pub const CALLBACK: &str = "/callback/{slug}";
+/// On to the portal of a biller one is signed in at.
+pub const GO: &str = "/go/{slug}";
+/// Signing out.
+pub const LOGOUT: &str = "/logout";
+/// After signing out.
+pub const SIGNED_OUT: &str = "/signed-out";
+/// "I still can't sign in".
+pub const RECOVER: &str = "/recover";
+/// Forgotten password.
+pub const RESET: &str = "/reset";
+/// Help.
+pub const HELP: &str = "/help";
+/// Redeeming hand-offs.
+pub const REDEEM: &str = "/api/v1/handoffs/redeem";
+/// Static files.
+pub const STATIC: &str = "/static/{file}";
+
+/// `/b/{slug}`
+pub fn biller(slug: &Slug) -> String {
+    format!("/b/{slug}")
+}
+
+/// `/go/{slug}`
+pub fn go(slug: &Slug) -> String {
+    format!("/go/{slug}")
+}
+
+/// The full address of a path.
+///
+/// # Panics
+/// Never: the paths are our own.
+pub fn absolute(config: &Config, path: &str) -> Url {
+    config.server.public_url.join(path).unwrap_or_else(|_| config.server.public_url.clone())
+}
+
+/// `/callback/{slug}` in full: the redirect URI registered at the biller's issuer.
+pub fn redirect_uri(config: &Config, slug: &Slug) -> Url {
+    absolute(config, &format!("/callback/{slug}"))
+}
+
+/// A path or address with one more query parameter.
+pub fn with_query(address: &str, name: &str, value: &str) -> String {
+    let encoded: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let joint = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{joint}{name}={encoded}")
+}

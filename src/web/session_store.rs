@@ -1,0 +1,108 @@
+//! Browser sessions in the database, for tower-sessions.
+//!
+//! What the ready stores lack, and why this is our own: the id is kept as a hash, so that a leaked table gives no cookies;
+//! `save` never brings back a session that has ended (another tab may have signed out meanwhile); life is judged on the
+//! server by idle and absolute time.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use tower_sessions::session::{Id, Record};
+use tower_sessions::session_store::{Error, Result, SessionStore};
+
+use crate::config::Sessions;
+use crate::db::{Db, DbError};
+use crate::kernel::text::sha256;
+use crate::kernel::{Clock, Timestamp};
+use crate::values;
+
+const INSERT: &str = "INSERT INTO session (id_hash, visit, data, created_at, last_seen) VALUES ($1, $2, $3, $4, $4) \
+     ON CONFLICT DO NOTHING";
+const SAVE: &str = "UPDATE session SET visit = $2, data = $3, last_seen = $4 WHERE id_hash = $1 AND ended_at IS NULL";
+const LOAD: &str = "SELECT data, created_at, last_seen FROM session \
+     WHERE id_hash = $1 AND ended_at IS NULL AND last_seen > $2 AND created_at > $3";
+const TOUCH: &str = "UPDATE session SET last_seen = $2 WHERE id_hash = $1 AND ended_at IS NULL AND last_seen < $2";
+const END: &str = "UPDATE session SET ended_at = $2 WHERE id_hash = $1 AND ended_at IS NULL";
+
+/// `last_seen` is written at most so often.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// Key of the session's data under which the visit's id stands: it outlives the rotation of the session's id.
+pub const VISIT: &str = "visit";
+
+/// The store.
+#[derive(Clone, Debug)]
+pub struct Store {
+    db: Db,
+    clock: Clock,
+    idle: Duration,
+    absolute: Duration,
+}
+
+impl Store {
+    /// On a database, by the settings.
+    pub fn new(db: Db, clock: Clock, config: &Sessions) -> Self {
+        let idle = Duration::from_secs(config.idle_minutes * 60);
+        Self { db, clock, idle, absolute: Duration::from_secs(config.absolute_hours * 3600) }
+    }
+}
+
+#[async_trait]
+impl SessionStore for Store {
+    async fn create(&self, record: &mut Record) -> Result<()> {
+        loop {
+            let (visit, data) = write(record)?;
+            let values = values![hash(&record.id), visit, data, self.clock.now()];
+            if self.db.run(INSERT, values).await.map_err(failed)? > 0 {
+                return Ok(());
+            }
+            record.id = Id::default();
+        }
+    }
+
+    async fn save(&self, record: &Record) -> Result<()> {
+        let (visit, data) = write(record)?;
+        let values = values![hash(&record.id), visit, data, self.clock.now()];
+        match self.db.run(SAVE, values).await.map_err(failed)? {
+            0 => Err(Error::Backend("the session has ended".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    async fn load(&self, id: &Id) -> Result<Option<Record>> {
+        let (id_hash, now) = (hash(id), self.clock.now());
+        let values = values![&id_hash, now.minus(self.idle), now.minus(self.absolute)];
+        let Some(row) = self.db.one(LOAD, values).await.map_err(failed)? else { return Ok(None) };
+        let data = row.text(0).map_err(failed)?;
+        let created_at = row.time(1).map_err(failed)?;
+        if row.time(2).map_err(failed)?.plus(TOUCH_EVERY) <= now {
+            self.db.run(TOUCH, values![&id_hash, now]).await.map_err(failed)?;
+        }
+        let data = serde_json::from_str(&data).map_err(|error| Error::Decode(error.to_string()))?;
+        let expiry_date = moment(created_at.plus(self.absolute));
+        Ok(Some(Record { id: *id, data, expiry_date }))
+    }
+
+    async fn delete(&self, id: &Id) -> Result<()> {
+        self.db.run(END, values![hash(id), self.clock.now()]).await.map(|_| ()).map_err(failed)
+    }
+}
+
+fn hash(id: &Id) -> String {
+    sha256(id.to_string().as_bytes())
+}
+
+fn write(record: &Record) -> Result<(String, String)> {
+    let visit = record.data.get(VISIT).and_then(|visit| visit.as_str()).unwrap_or_default().to_owned();
+    let data = serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?;
+    Ok((visit, data))
+}
+
+fn failed(error: DbError) -> Error {
+    Error::Backend(error.to_string())
+}
+
+fn moment(at: Timestamp) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
