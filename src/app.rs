@@ -91,6 +91,11 @@ impl App {
         Ok(Self { state, log_writer })
     }
 
+    /// Writes the decision log and nothing else, for whoever calls the handlers without a listener.
+    pub async fn write_log(self) {
+        self.log_writer.run().await;
+    }
+
     /// Serves until `stop`, then finishes what is under way.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let Self { state, log_writer } = self;

@@ -54,8 +54,10 @@ fn guard_memberships(facts: &Facts, choice: Choice, trace: &mut Trace) -> Choice
         return choice;
     }
     let integrity_alarm = choice.integrity_alarm;
+    // A hold page names its biller, which a username must not do for a private one.
+    let private = memberships.iter().any(|m| m.biller.private && choice.biller.as_ref() == Some(&m.biller.slug));
     let (decision, biller) = match choice.row {
-        0 | 3 => (Decision::HoldPage, choice.biller.as_ref()),
+        0 | 3 if !private => (Decision::HoldPage, choice.biller.as_ref()),
         _ => (Decision::Recovery, None),
     };
     trace.hit(RULE, format!("The person has no legacy account that works now: {}.", decision.in_words()));

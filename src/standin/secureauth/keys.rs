@@ -26,8 +26,9 @@ impl SigningKey {
 
     /// The public half as a JSON Web Key (RFC 7517).
     pub fn jwk(&self) -> Value {
-        let (n, e) = modulus_and_exponent(self.pair.public_key().as_ref()).unwrap_or_default();
-        let (n, e) = (URL_SAFE_NO_PAD.encode(n), URL_SAFE_NO_PAD.encode(e));
+        let public = self.pair.public_key();
+        let n = URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero());
+        let e = URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero());
         json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, "n": n, "e": e })
     }
 
@@ -53,32 +54,4 @@ impl SigningKey {
         let (_, claims) = message.split_once('.')?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
     }
-}
-
-/// Reads DER `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017, appendix A.1.1).
-fn modulus_and_exponent(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (body, _) = value_of(0x30, der)?;
-    let (modulus, rest) = value_of(0x02, body)?;
-    let (exponent, _) = value_of(0x02, rest)?;
-    Some((without_sign(modulus), without_sign(exponent)))
-}
-
-/// One DER value with this tag, and what follows it.
-fn value_of(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (found, rest) = der.split_first()?;
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..0x80 => (usize::from(*first), rest),
-        // A long length: so many bytes, big-endian.
-        _ => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)), rest)
-        }
-    };
-    (*found == tag).then(|| rest.split_at_checked(length))?
-}
-
-/// A DER integer without the zero that keeps it positive.
-fn without_sign(integer: &[u8]) -> &[u8] {
-    integer.strip_prefix(&[0]).unwrap_or(integer)
 }

@@ -1,0 +1,18 @@
+# The gateway alone: no stand-ins, no demo. scripts/replay-dockerfile follows these steps where no container engine is at hand.
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --profile dist --no-default-features --locked
+
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
+# For an SQLite database; a volume belongs here, or use PostgreSQL.
+RUN install -d -o 10001 -g 10001 /var/lib/signpost
+COPY --from=build /src/target/dist/signpost /usr/local/bin/signpost
+# Within the container every address is listened on; TLS ends at the proxy in front.
+ENV SIGNPOST__SERVER__LISTEN=0.0.0.0:8080
+USER 10001:10001
+WORKDIR /var/lib/signpost
+EXPOSE 8080
+ENTRYPOINT ["signpost"]
+CMD ["serve", "--config", "/etc/signpost/signpost.toml"]

@@ -1,0 +1,74 @@
+// What people do and see, in words that the journeys share.
+
+import assert from "node:assert/strict";
+
+export const PASSWORD = "demo-password";
+/** Crockford's letters: none looks like another. */
+export const REFERENCE = /\b[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}\b/;
+
+/** Waits for a page by its heading. */
+export async function heading(page, text) {
+  await page.getByRole("heading", { level: 1, name: text, exact: true }).waitFor();
+}
+
+/** Where the browser is, without the query. */
+export function place(page) {
+  const url = new URL(page.url());
+  return url.origin + url.pathname;
+}
+
+export async function typeUsername(visitor, username, page = visitor.page) {
+  await page.goto(visitor.world.at("/login"));
+  await page.getByLabel("Username").fill(username);
+  await page.getByRole("button", { name: "Continue" }).click();
+}
+
+/** The biller's sign-in page, with this name prefilled. */
+export async function atSecureauth(visitor, slug, name, username = "", page = visitor.page) {
+  await heading(page, `Sign in to ${name}`);
+  assert.equal(place(page), `${visitor.world.secureauth}/demo/${slug}/oauth2/authorize`);
+  assert.equal(await page.getByLabel("Username").inputValue(), username);
+}
+
+export async function signIn(page, username, password = PASSWORD) {
+  if (username) await page.getByLabel("Username").fill(username);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+}
+
+/** The legacy portal's sign-in page, with this name prefilled. */
+export async function atLegacy(visitor, username = "", page = visitor.page) {
+  await heading(page, "Sign in");
+  await page.getByText("classic sign-in").waitFor();
+  assert.equal(place(page), `${visitor.world.legacy}/login`);
+  assert.equal(await page.getByLabel("Username").inputValue(), username);
+}
+
+/** The portal asks, since this browser did not start the visit there. */
+export async function confirm(page, name, username) {
+  await heading(page, `You are about to enter ${name} as ${username}`);
+  await page.getByRole("button", { name: "Continue" }).click();
+}
+
+/** The biller's portal, signed in. */
+export async function inPortal(visitor, name, username, page = visitor.page) {
+  await heading(page, `Welcome to ${name}`);
+  assert.ok(page.url().startsWith(visitor.world.portal), page.url());
+  assert.equal(await page.locator("#username").textContent(), username);
+}
+
+/** From the biller's own address to its portal. */
+export async function signInAt(visitor, slug, name, username, page = visitor.page) {
+  await page.goto(visitor.world.at(`/b/${slug}`));
+  await atSecureauth(visitor, slug, name, "", page);
+  await signIn(page, username);
+  await confirm(page, name, username);
+  await inPortal(visitor, name, username, page);
+}
+
+/** A page of ours that leaves nobody alone: a code for support, and a way on. */
+export async function helps(page) {
+  assert.match(await page.locator("footer code").innerText(), REFERENCE);
+  assert.ok((await page.locator("main a[href]").count()) > 0, "no way on");
+  assert.equal(await page.locator("input[type=password]").count(), 0);
+}

@@ -1,0 +1,243 @@
+// The demo and a browser, for one file of journeys. Every journey gets a browser context of its own, runs once without
+// and once with JavaScript, and is checked at its end: no server error, no blocked content, no careless cookie.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+export const HERE = dirname(dirname(fileURLToPath(import.meta.url)));
+const BINARY = resolve(process.env.SIGNPOST_BIN ?? join(HERE, "../../target/debug/signpost"));
+const CHROMIUM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const PATIENCE = 15_000;
+const START_PATIENCE = 90_000;
+
+export const WIDE = { width: 1280, height: 900 };
+export const NARROW = { width: 320, height: 640 };
+
+/** Starts the demo and a browser before the tests of a file, and ends both after them. */
+export function useWorld() {
+  const world = new World();
+  before(() => world.start(), { timeout: START_PATIENCE + 30_000 });
+  after(() => world.stop());
+  return world;
+}
+
+class World {
+  async start() {
+    this.demo = await startDemo();
+    Object.assign(this, this.demo.description);
+    this.browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS, timeout: 60_000 });
+  }
+
+  async stop() {
+    await this.browser?.close();
+    await this.demo?.stop();
+  }
+
+  /** An address of the gateway. */
+  at(path) {
+    return new URL(path, this.gateway).href;
+  }
+
+  /** An address of the gateway on a biller's own host. */
+  hostOf(slug) {
+    return `http://${slug}.localhost:${new URL(this.gateway).port}/`;
+  }
+
+  /** A new browser context with one page. */
+  async visitor({ js = true, viewport = WIDE } = {}) {
+    const context = await this.browser.newContext({ javaScriptEnabled: js, viewport, locale: "en-US" });
+    context.setDefaultTimeout(PATIENCE);
+    context.setDefaultNavigationTimeout(PATIENCE);
+    const visitor = new Visitor(this, context);
+    visitor.page = await context.newPage();
+    return visitor;
+  }
+
+  /** A journey, once without and once with JavaScript. */
+  journey(name, body, { scripts = [false, true] } = {}) {
+    for (const js of scripts) {
+      test(`${name} (${js ? "with" : "without"} JavaScript)`, { timeout: 90_000 }, async () => {
+        const visitor = await this.visitor({ js });
+        try {
+          await body(visitor);
+          await visitor.verify();
+        } catch (error) {
+          throw await visitor.explain(name, error);
+        } finally {
+          await visitor.close();
+        }
+      });
+    }
+  }
+}
+
+/** Somebody with a browser; keeps an eye on everything it receives. */
+export class Visitor {
+  /** Statuses that a journey means to see, besides those below 500. */
+  expected = new Set();
+  requests = [];
+  #complaints = [];
+  #responses = [];
+
+  constructor(world, context) {
+    this.world = world;
+    this.context = context;
+    context.on("request", (request) => this.requests.push(request.url()));
+    context.on("response", (response) => this.#responses.push(response));
+    context.on("console", (message) => this.#onConsole(message));
+    context.on("weberror", (error) => this.#complaints.push(`script error: ${error.error()}`));
+  }
+
+  /** The same world in another browser. */
+  async elsewhere() {
+    this.others ??= [];
+    const other = await this.world.visitor({ js: true });
+    other.expected = this.expected;
+    this.others.push(other);
+    return other;
+  }
+
+  /** The address under the gateway that was asked for last and starts so. */
+  lastRequest(path) {
+    const found = this.requests.findLast((url) => url.startsWith(this.world.at(path)));
+    assert.ok(found, `no request for ${path}`);
+    return found;
+  }
+
+  #onConsole(message) {
+    if (message.type() !== "error") return;
+    const { url } = message.location();
+    // Chromium reports every page with an error status; statuses are checked on their own.
+    const isStatus = message.text().startsWith("Failed to load resource: the server responded with a status");
+    if (!isStatus) this.#complaints.push(`${message.text()} (${url})`);
+  }
+
+  /** What must hold after every journey. */
+  async verify() {
+    assert.deepEqual(this.#complaints, [], "the browser complained");
+    for (const response of this.#responses) {
+      const status = response.status();
+      const address = new URL(response.url());
+      assert.ok(status < 500 || this.expected.has(status), `${status} from ${address.origin}${address.pathname}`);
+      if (address.origin === this.world.gateway) await checkCookies(response);
+    }
+    for (const other of this.others ?? []) await other.verify();
+  }
+
+  /** An error with what the person saw. */
+  async explain(name, error) {
+    const folder = join(HERE, "screenshots", "failed");
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, `${name.replace(/[^a-z0-9]+/gi, "-")}.png`);
+    let seen = "";
+    for (const page of this.context.pages()) {
+      try {
+        await page.screenshot({ path: file });
+        seen += `\n  page: ${page.url().slice(0, 120)}\n  ${(await page.locator("body").innerText()).slice(0, 400)}`;
+      } catch {
+        seen += "\n  (no picture)";
+      }
+    }
+    const complaints = this.#complaints.join("; ") || "none";
+    error.stack = `${error.stack}\n  seen:${seen}\n  complaints: ${complaints}`;
+    return error;
+  }
+
+  async close() {
+    for (const other of this.others ?? []) await other.close();
+    await this.context.close();
+  }
+}
+
+/** Every cookie of the gateway belongs to its host alone and is out of reach of scripts. */
+async function checkCookies(response) {
+  const headers = await response.headersArray();
+  for (const { name, value } of headers) {
+    if (name.toLowerCase() !== "set-cookie") continue;
+    for (const line of value.split("\n")) {
+      const [pair, ...rest] = line.split(";").map((part) => part.trim());
+      const attributes = new Set(rest.map((part) => part.toLowerCase()));
+      assert.match(pair, /^__Host-/, "a cookie's name");
+      for (const wanted of ["secure", "httponly", "path=/", "samesite=lax"]) {
+        assert.ok(attributes.has(wanted), `${wanted} is missing on ${pair.split("=")[0]}`);
+      }
+      assert.ok(![...attributes].some((one) => one.startsWith("domain")), "a cookie names a domain");
+    }
+  }
+}
+
+async function startDemo() {
+  assert.ok(existsSync(BINARY), `${BINARY} is missing: run cargo build first`);
+  const logs = join(HERE, "logs");
+  mkdirSync(logs, { recursive: true });
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tryDemo(join(logs, `${basename(process.argv[1] ?? "demo", ".mjs")}.log`));
+    } catch (error) {
+      // Somebody else may have taken a port in between.
+      if (attempt === 3) throw error;
+    }
+  }
+}
+
+async function tryDemo(logFile) {
+  const data = mkdtempSync(join(tmpdir(), "signpost-journeys-"));
+  const base = await freeBase();
+  const child = spawn(BINARY, ["demo", "--json", "--port-base", String(base), "--data", data], {
+    stdio: ["ignore", "pipe", openSync(logFile, "w")],
+  });
+  const ended = new Promise((done) => child.once("exit", done));
+  const stop = async () => {
+    child.kill("SIGTERM");
+    const late = setTimeout(() => child.kill("SIGKILL"), 10_000);
+    await ended;
+    clearTimeout(late);
+    rmSync(data, { recursive: true, force: true });
+  };
+  const line = new Promise((done, fail) => {
+    createInterface({ input: child.stdout }).once("line", done);
+    child.once("error", fail);
+    child.once("exit", (code) => fail(new Error(`the demo ended with ${code}, see ${logFile}`)));
+    setTimeout(() => fail(new Error("the demo did not start in time")), START_PATIENCE).unref();
+  });
+  try {
+    return { description: JSON.parse(await line), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The first of four ports in a row that nobody listens on. */
+async function freeBase() {
+  for (;;) {
+    const base = 20_000 + 4 * Math.floor(Math.random() * 3_000);
+    const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(base + offset)));
+    if (free.every(Boolean)) return base;
+  }
+}
+
+function isFree(port) {
+  return new Promise((done) => {
+    const server = createServer();
+    server.once("error", () => done(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
+  });
+}

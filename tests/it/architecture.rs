@@ -1,0 +1,122 @@
+//! The floors: imports go down only, and libraries stay in their room. The list is ARCHITECTURE.md's.
+
+use std::path::{Path, PathBuf};
+
+/// Rooms and their floors.
+const FLOORS: [(&str, u8); 18] = [
+    ("kernel", 0),
+    ("decision", 1),
+    ("config", 2),
+    ("telemetry", 3),
+    ("db", 4),
+    ("audit", 5),
+    ("secureauth", 6),
+    ("directory", 7),
+    ("routing", 8),
+    ("access", 9),
+    ("state", 11),
+    ("web", 12),
+    ("login", 13),
+    ("api", 13),
+    ("app", 14),
+    ("standin", 15),
+    ("cli", 16),
+    ("main", 17),
+];
+
+/// Libraries, and the rooms that may use them.
+const LIBRARIES: [(&str, &[&str]); 6] = [
+    ("axum", &["state", "web", "login", "api", "app", "standin"]),
+    ("sqlx", &["db"]),
+    ("reqwest", &["secureauth", "standin"]),
+    ("openidconnect", &["secureauth"]),
+    ("askama", &["login"]),
+    ("tokio", &["config", "telemetry", "db", "audit", "secureauth", "directory", "routing", "access", "state", "web", "login", "api", "app", "standin", "cli"]),
+];
+
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let inside = path.strip_prefix(root).unwrap();
+                let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+                let room = first.trim_end_matches(".rs").to_owned();
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((room, path.clone(), text));
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources were found");
+    found
+}
+
+fn floor(room: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)
+}
+
+/// Rooms named after `crate::`, also inside `use crate::{a, b}`.
+fn imports(text: &str) -> Vec<String> {
+    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut rooms = Vec::new();
+    for after in code.split("crate::").skip(1) {
+        let names = match after.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap().split(',').map(str::trim).collect(),
+            None => vec![after],
+        };
+        for name in names {
+            rooms.push(name.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned());
+        }
+    }
+    rooms
+}
+
+#[test]
+fn imports_go_down() {
+    let mut wrong = Vec::new();
+    for (room, path, text) in sources() {
+        if room == "lib" {
+            continue;
+        }
+        let own = floor(&room).unwrap_or_else(|| panic!("the room `{room}` has no floor: see ARCHITECTURE.md, floors"));
+        for other in imports(&text) {
+            let Some(theirs) = floor(&other) else { continue };
+            if other != room && theirs >= own {
+                wrong.push(format!("{}: `{room}` may not import `{other}`: see ARCHITECTURE.md, floors", path.display()));
+            }
+            if room == "standin" && !["kernel", "standin"].contains(&other.as_str()) {
+                wrong.push(format!("{}: the stand-ins import only `kernel`, not `{other}`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn libraries_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    for (room, path, text) in sources() {
+        let code: Vec<&str> = text.lines().take_while(|line| !line.contains("#[cfg(test)]")).collect();
+        for (library, rooms) in LIBRARIES {
+            let used = code.iter().any(|line| {
+                let line = line.trim_start();
+                !line.starts_with("//") && (line.contains(&format!("{library}::")) || line.starts_with(&format!("use {library};")))
+            });
+            if used && !rooms.contains(&room.as_str()) {
+                wrong.push(format!("{}: `{room}` may not use {library}: see ARCHITECTURE.md, libraries", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_lives_in_it() {
+    for (_, path, text) in sources() {
+        assert!(text.starts_with("//!"), "{} does not open with //!", path.display());
+    }
+}

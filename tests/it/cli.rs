@@ -1,0 +1,115 @@
+//! The command line, as a program.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn signpost(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_signpost")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn simulate(arguments: &[&str]) -> Value {
+    let mut all = vec!["simulate", "--demo", "--format", "json"];
+    all.extend(arguments);
+    let output = signpost(&all);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    let lines = text(&output.stdout);
+    assert_eq!(lines.lines().count(), 1, "one object on one line");
+    serde_json::from_str(&lines).unwrap()
+}
+
+#[test]
+fn the_demo_world_is_simulated_as_its_table_says() {
+    for (arguments, decision, row, biller) in [
+        (&["--username", "one-moved"][..], "bookmark_notice", 2, Some("riverside-water")),
+        (&["--username", "one-legacy"], "legacy_login", 3, Some("oakdale-city")),
+        (&["--username", "moved-and-legacy"], "legacy_login", 4, Some("oakdale-city")),
+        (&["--username", "two-moved"], "recovery", 5, None),
+        (&["--username", "two-legacy"], "legacy_login", 6, None),
+        (&["--username", "issuer-down"], "outage_page", 8, Some("cedar-county")),
+        (&["--username", "switched-off"], "legacy_login", 3, Some("summit-telecom")),
+        (&["--username", "shared-name"], "recovery", 5, None),
+        (&["--username", "nobody"], "legacy_login", 1, None),
+        (&["--entry", "http://localhost:8080/b/riverside-water"], "secureauth_login", 7, Some("riverside-water")),
+        (&["--entry", "http://oakdale-city.localhost:8080/"], "legacy_login", 7, Some("oakdale-city")),
+        (&["--entry", "/customer/login.aspx?biller=riverside-water"], "bookmark_notice", 7, Some("riverside-water")),
+        (&["--username", "issuer-down", "--issuer", "cedar-county=up"], "bookmark_notice", 2, Some("cedar-county")),
+        (&["--username", "one-moved", "--issuer", "riverside-water=down"], "outage_page", 8, Some("riverside-water")),
+        (&["--username", "two-moved", "--biller", "maple-electric=legacy"], "legacy_login", 4, Some("maple-electric")),
+        (&["--username", "one-moved", "--directory", "down"], "legacy_login", 9, None),
+        (&["--username", "one-moved", "--kill", "all-legacy"], "legacy_login", 0, None),
+        (&["--username", "one-moved", "--kill", "hold"], "hold_page", 0, None),
+        (&["--username", "one-moved", "--kill", "riverside-water=legacy"], "legacy_login", 0, Some("riverside-water")),
+    ] {
+        let verdict = simulate(arguments);
+        assert_eq!(verdict["decision"], decision, "{arguments:?}");
+        assert_eq!(verdict["row"], row, "{arguments:?}");
+        assert_eq!(verdict["biller"].as_str(), biller, "{arguments:?}");
+        let keys: Vec<&String> = verdict.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["biller", "decision", "row", "rule", "trace"]);
+        for step in verdict["trace"].as_array().unwrap() {
+            assert!(["hit", "miss", "not_evaluated"].contains(&step["outcome"].as_str().unwrap()));
+            assert!(step["rule"].is_string() && step["because"].is_string());
+        }
+    }
+    let remembered = simulate(&["--username", "two-moved", "--remembered", "maple-electric"]);
+    let step = remembered["trace"].as_array().unwrap().iter().find(|step| step["rule"] == "remembered_billers").unwrap();
+    assert_eq!(step["outcome"], "hit");
+}
+
+#[test]
+fn questions_that_cannot_be_answered_get_a_sentence() {
+    for (arguments, says) in [
+        (&["simulate", "--demo"][..], "--username is needed"),
+        (&["simulate", "--demo", "--username", "x", "--entry", "http://evil.example/"], "not an address that Signpost serves"),
+        (&["simulate", "--demo", "--username", "x", "--biller", "nobody=active"], "there is no biller nobody"),
+        (&["simulate", "--demo", "--username", "x", "--biller", "oakdale-city=sleeping"], "expected legacy, enabling, active or suspended"),
+        (&["simulate", "--demo", "--username", "x", "--at", "tomorrow"], "expected a time"),
+        (&["check", "--config", "/no/such/file.toml"], "cannot be read"),
+        (&["decision", "nonsense", "--config", "/no/such/file.toml"], "not a reference code"),
+    ] {
+        let output = signpost(arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(text(&output.stderr).contains(says), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn an_installation_is_set_up_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("signpost.toml"), format!(
+        "[secrets]\nkeys = [\"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\"]\n[database]\nurl = \"sqlite:{}\"\n\
+         [legacy]\nlogin_url = \"https://classic.example/login\"\n[portal]\nhandoff_url = \"https://portal.example/\"\n", path("s.db"))).unwrap();
+    std::fs::write(path("billers.json"), r#"[{"slug":"oakdale-city","name":"Oakdale"}]"#).unwrap();
+    std::fs::write(path("users.csv"), "username,email,first_name,last_name,status\nann,ann@mail.example,Ann,A,active\n").unwrap();
+    std::fs::write(path("bad.csv"), "username,email\nann,nonsense\n").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut all = arguments.to_vec();
+        let config = path("signpost.toml");
+        all.extend(["--config", &config]);
+        let output = signpost(&all);
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    assert!(run(&["import", "billers", &path("billers.json"), "--dry-run"]).1.contains("1 biller(s) would be made"));
+    assert!(run(&["import", "billers", &path("billers.json")]).1.contains("1 biller(s) were made"));
+    assert!(run(&["import", "users", &path("users.csv"), "--biller", "oakdale-city", "--dry-run"]).1.contains("1 row(s) checked"));
+    assert!(run(&["import", "users", &path("users.csv"), "--biller", "oakdale-city"]).1.contains("1 user(s) made"));
+    let bad = run(&["import", "users", &path("bad.csv"), "--biller", "oakdale-city"]);
+    assert!(!bad.0 && bad.2.contains("line 2: email"), "{}", bad.2);
+    assert!(run(&["simulate", "--username", "ANN"]).1.contains("the legacy login (Oakdale)"));
+    let check = run(&["check"]);
+    assert!(check.0 && check.1.contains("ok    database"), "{check:?}");
+    let made = run(&["keys", "create", "--name", "legacy", "--scope", "handoff:redeem", "--audience", "legacy"]);
+    let key = made.1.trim();
+    assert!(made.0 && key.starts_with("sp_"), "{made:?}");
+    let id = key.split('_').nth(1).unwrap();
+    let listed = run(&["keys", "list"]).1;
+    assert!(listed.contains(id) && listed.contains("[handoff:redeem]") && !listed.contains(key));
+    assert!(run(&["keys", "revoke", id]).1.contains("revoked"));
+    assert!(run(&["keys", "list"]).1.contains("revoked"));
+}

@@ -1,0 +1,92 @@
+//! Settings: the example is whole, unknown keys are refused, and all problems are told at once.
+
+use signpost::config::Config;
+
+fn problems(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::from_text(text, environment).err().map(|problems| problems.0).unwrap_or_default()
+}
+
+const GOOD: &str = r#"
+    [server]
+    public_url = "https://login.example.com"
+    [secrets]
+    keys = ["q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="]
+    [legacy]
+    login_url = "https://classic.example.com/login"
+    [portal]
+    handoff_url = "https://portal.example.com/handoff"
+"#;
+
+#[test]
+fn the_example_is_good_but_for_its_secret_file() {
+    let text = include_str!("../../signpost.example.toml");
+    let found = problems(text, &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("/run/secrets/signpost-key"), "{found:?}");
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if setting.contains(" = ") && !setting.starts_with(' ') => setting,
+            _ => line,
+        })
+        .filter(|line| !line.starts_with("login_template"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert_eq!(problems(&uncommented, &[]).len(), 1, "every setting that is commented out exists: {:?}", problems(&uncommented, &[]));
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let found = problems(
+        r#"
+        [server]
+        listen = "nowhere"
+        pubic_url = "https://x.example"
+        [secrets]
+        keys = ["c2hvcnQ="]
+        [limits]
+        lookups_per_name_per_hour = 0
+        [nonsense]
+        a = 1
+        [return_to]
+        paths = ["//evil.example"]
+        "#,
+        &[],
+    );
+    for expected in ["server.listen", "server.pubic_url", "secrets.keys[0]", "legacy.login_url", "portal.handoff_url",
+        "limits.lookups_per_name_per_hour", "nonsense", "//evil.example"] {
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{expected} is not told: {found:#?}");
+    }
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    assert_eq!(problems(GOOD, &[]), Vec::<String>::new());
+    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let config = Config::from_text(GOOD, [set("SIGNPOST__SERVER__LISTEN", "0.0.0.0:9000"), set("SIGNPOST__SESSIONS__IDLE_MINUTES", "5"), set("PATH", "x")]).unwrap();
+    assert_eq!((config.server.listen.port(), config.sessions.idle_minutes), (9000, 5));
+    assert!(problems(GOOD, &[("SIGNPOST__SERVER__NO_SUCH", "1")])[0].contains("server.no_such"));
+    assert!(problems(GOOD, &[("SIGNPOST__SERVER", "1")])[0].contains("SIGNPOST__SERVER"));
+}
+
+#[test]
+fn http_is_for_localhost_only_and_secrets_are_not_shown() {
+    let found = problems(&GOOD.replace("https://login.example.com", "http://login.example.com"), &[]);
+    assert!(found[0].contains("https is needed"), "{found:?}");
+    let config = Config::from_text(GOOD, []).unwrap();
+    assert!(!format!("{config:?}").contains("q83vEjRWeJ"), "a key shows in Debug");
+}
+
+#[test]
+fn return_targets_are_ids_or_allowed_paths() {
+    let text = format!("{GOOD}\n[return_to]\npaths = [\"/bills\"]\nids = {{ pay = \"/pay/now\" }}");
+    let config = Config::from_text(&text, []).unwrap();
+    let resolve = |asked: &str| config.return_to.resolve(asked);
+    assert_eq!(resolve("pay").as_deref(), Some("/pay/now"));
+    assert_eq!(resolve("/bills/2026-11").as_deref(), Some("/bills/2026-11"));
+    for line in include_str!("../corpus/redirects.txt").lines() {
+        assert_eq!(resolve(line), None, "{line:?} was accepted");
+    }
+    assert_eq!(resolve("/bills2"), None);
+}

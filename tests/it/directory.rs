@@ -1,0 +1,231 @@
+//! Billers, users, memberships: imports, the look-up, and that a change is seen at once. On both databases.
+
+use signpost::directory::import_billers::{self, ImportError as BillersError};
+use signpost::directory::import_users::ImportError;
+use signpost::directory::{Directory, UserStatus};
+use signpost::kernel::{Slug, Username};
+
+use crate::harness::{World, each_database, slug};
+
+fn name(text: &str) -> Username {
+    Username::parse(text).unwrap()
+}
+
+async fn billers_of(directory: &Directory, username: &str) -> Vec<Slug> {
+    let found = directory.look_up(Some(&name(username))).await.unwrap();
+    found.memberships.into_iter().map(|membership| membership.biller.slug).collect()
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_across_billers_in_every_spelling() {
+    each_database(|world| async move {
+        let directory = &world.state.directory;
+        assert_eq!(billers_of(directory, "two-moved").await, [slug("maple-electric"), slug("riverside-water")]);
+        assert_eq!(billers_of(directory, "maple.user").await, [slug("maple-electric")]);
+        assert_eq!(billers_of(directory, "ＭＡＰＬＥ.user").await, [slug("maple-electric")]);
+        assert_eq!(billers_of(directory, "nobody").await, Vec::<Slug>::new());
+        assert!(directory.look_up(None).await.unwrap().memberships.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_by_another_process_is_seen_by_the_next_request() {
+    each_database(|world| async move {
+        let other = Directory::new(world.state.db.clone());
+        other.billers().await.unwrap();
+        world.import_billers("[[billers]]\nslug = \"oakdale-city\"\nname = \"New name\"\nhold = true\n").await;
+        let found = other.look_up(Some(&name("one-legacy"))).await.unwrap();
+        assert!(found.memberships[0].biller.hold);
+        let biller = other.named(&slug("oakdale-city")).await.unwrap().unwrap();
+        assert_eq!(biller.name, "New name");
+        assert!(biller.hosts.is_empty(), "what the file leaves out is gone");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_of_billers_is_taken_whole_or_not_at_all() {
+    each_database(|world| async move {
+        let tools = import_billers::Tools {
+            keys: world.state.keys.clone(),
+            clock: world.clock.clone(),
+            random: world.state.random.clone(),
+            allow_loopback_issuers: false,
+        };
+        let file = r#"
+            [[billers]]
+            slug = "good-one"
+            name = "Good"
+            [[billers]]
+            slug = "bad-one"
+            name = "Bad"
+            state = "active"
+            hosts = ["pay.oakdale.example", "not a host", "http://x.example"]
+            active_from = "tomorrow"
+            rollout = { percent = 101, allow = ["ok", "no\u200bne"] }
+            [billers.oidc]
+            issuer = "http://issuer.example"
+            client_id = ""
+            client_secret = { env = "SIGNPOST_NO_SUCH_VARIABLE" }
+            id_token_algs = ["none"]
+            [[billers]]
+            slug = "good-one"
+            name = "Again"
+        "#;
+        let rows = import_billers::parse(file, false).unwrap();
+        let Err(BillersError::Refused(problems)) = world.state.directory.import_billers(rows, &tools, false).await else {
+            panic!("it was taken");
+        };
+        for expected in ["another biller's", "not a host", "http://x.example", "tomorrow", "0 to 100", "rollout.allow", "oidc.issuer", "client_id",
+            "SIGNPOST_NO_SUCH_VARIABLE", "\"none\"", "twice"] {
+            assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} is not told: {problems:#?}");
+        }
+        assert!(world.state.directory.named(&slug("good-one")).await.unwrap().is_none(), "nothing was written");
+    })
+    .await;
+}
+
+#[test]
+fn billers_come_as_toml_or_json_and_unknown_fields_are_refused() {
+    let json = r#"[{"slug":"a-biller","name":"A"}]"#;
+    assert_eq!(import_billers::parse(json, true).unwrap().len(), 1);
+    assert_eq!(import_billers::parse(r#"{"billers":[{"slug":"a-biller","name":"A"}]}"#, true).unwrap().len(), 1);
+    for bad in [r#"[{"slug":"a-biller","name":"A","colour":"red"}]"#, r#"[{"slug":"Not A Slug","name":"A"}]"#, "[", "{}"] {
+        assert!(import_billers::parse(bad, true).is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn client_secrets_are_not_kept_in_clear() {
+    let world = World::start().await;
+    let rows = world.state.db.all("SELECT settings FROM biller", Vec::new()).await.unwrap();
+    assert!(rows.iter().all(|row| !row.text(0).unwrap().contains("secret of")));
+}
+
+#[tokio::test]
+async fn a_file_of_users_is_checked_whole_before_anything_is_written() {
+    each_database(|world| async move {
+        let text = "username,email,first_name,last_name,status\n\
+            fine,fine@mail.example,A,B,active\n\
+            ,x@mail.example,,,\n\
+            smile😀,x@mail.example,,,\n\
+            FINE,other@mail.example,,,\n\
+            mail,not-an-address,,,\n\
+            odd,odd@mail.example,,,sleeping\n\
+            short,row\n";
+        let Err(ImportError::Refused { total, shown }) = world.import_csv("oakdale-city", text).await else {
+            panic!("it was taken");
+        };
+        assert_eq!(total, 6, "{shown:#?}");
+        for (line, says) in [(3, "missing"), (4, "not allowed"), (5, "twice"), (6, "mail address"), (7, "sleeping"), (8, "")] {
+            let found = shown.iter().any(|problem| problem.starts_with(&format!("line {line}:")) && problem.contains(says));
+            assert!(found, "line {line} ({says}) is not told: {shown:#?}");
+        }
+        assert!(billers_of(&world.state.directory, "fine").await.is_empty(), "nothing was written");
+        let missing = world.import_csv("oakdale-city", "username,phone\nx,1\n").await;
+        assert!(missing.unwrap_err().to_string().contains("email"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn users_are_made_changed_and_marked_deleted() {
+    each_database(|world| async move {
+        let header = "username,email,first_name,last_name,status\n";
+        let rows: String = (0..2_500).map(|n| format!("user{n},user{n}@mail.example,A,B,active\n")).collect();
+        let done = world.import_csv("oakdale-city", &format!("{header}{rows}")).await.unwrap();
+        assert_eq!((done.rows, done.created, done.updated), (2_500, 2_500, 0));
+        let again = world.import_csv("oakdale-city", &format!("{header}{rows}")).await.unwrap();
+        assert_eq!((again.created, again.updated), (0, 2_500), "the same file again changes, and doubles nobody");
+        let oakdale = world.state.directory.named(&slug("oakdale-city")).await.unwrap().unwrap();
+        let user = |n: usize| name(&format!("user{n}"));
+        world.import_csv("oakdale-city", &format!("{header}USER7,new@mail.example,A,B,deleted\n")).await.unwrap();
+        let gone = world.state.directory.user_by_username(&oakdale.id, &user(7)).await.unwrap().unwrap();
+        assert_eq!((gone.status, gone.username.as_str()), (UserStatus::Deleted, "USER7"));
+        assert!(billers_of(&world.state.directory, "user7").await.is_empty(), "a deleted user is no membership");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_person_at_two_billers_is_one_user_and_two_people_with_one_name_are_two() {
+    each_database(|world| async move {
+        world.import_csv("riverside-water", "username,email\nsame,a@mail.example\nshared,a@mail.example\n").await.unwrap();
+        world.import_csv("oakdale-city", "username,email\nsame,A@mail.example\nshared,b@mail.example\n").await.unwrap();
+        let id = async |biller: &str, username: &str| {
+            let biller = world.state.directory.named(&slug(biller)).await.unwrap().unwrap();
+            world.state.directory.user_by_username(&biller.id, &name(username)).await.unwrap().unwrap().id
+        };
+        assert_eq!(id("riverside-water", "same").await, id("oakdale-city", "same").await);
+        assert_ne!(id("riverside-water", "shared").await, id("oakdale-city", "shared").await);
+        let oakdale = world.state.directory.named(&slug("oakdale-city")).await.unwrap().unwrap();
+        let user = id("oakdale-city", "same").await;
+        assert!(world.state.directory.user_by_id(&oakdale.id, &user).await.unwrap().is_some());
+        let maple = world.state.directory.named(&slug("maple-electric")).await.unwrap().unwrap();
+        assert!(world.state.directory.user_by_id(&maple.id, &user).await.unwrap().is_none(), "not of another biller");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_interrupted_import_goes_on_where_it_stopped() {
+    each_database(|world| async move {
+        let rows: String = (0..3_000).map(|n| format!("user{n},user{n}@mail.example\n")).collect();
+        let text = format!("username,email\n{rows}");
+        world.import_csv("oakdale-city", &text).await.unwrap();
+        // As if the process had died after the first batch of a second run.
+        let back = "UPDATE import_run SET ended_at = NULL, rows_done = 1000 WHERE ended_at IS NOT NULL AND rows_done = 3000";
+        assert_eq!(world.state.db.run(back, Vec::new()).await.unwrap(), 1);
+        let done = world.import_csv("oakdale-city", &text).await.unwrap();
+        assert_eq!((done.resumed_after, done.updated), (1_000, 2_000));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_name_is_one_users_within_a_biller() {
+    each_database(|world| async move {
+        let insert = "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
+            SELECT username_key, biller_id, user_id, 1, 0 FROM membership WHERE username_key = 'one-legacy'";
+        let again = world.state.db.run(insert, Vec::new()).await;
+        assert!(matches!(again, Err(signpost::db::DbError::Conflict(_))), "{again:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn issuer_health_is_the_same_for_every_instance() {
+    each_database(|world| async move {
+        let other = Directory::new(world.state.db.clone());
+        let biller = other.named(&slug("riverside-water")).await.unwrap().unwrap();
+        for failures in 1..=3 {
+            world.state.directory.issuer_failed(&biller.id, "timeout", world.clock.now()).await.unwrap();
+            let seen = other.named(&slug("riverside-water")).await.unwrap().unwrap();
+            assert_eq!(seen.health.is_down, failures == 3);
+        }
+        world.state.directory.issuer_answered(&biller.id, world.clock.now()).await.unwrap();
+        let seen = other.named(&slug("riverside-water")).await.unwrap().unwrap();
+        assert!(!seen.health.is_down && seen.health.failures == 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn writers_do_not_lose_each_others_updates() {
+    each_database(|world| async move {
+        let biller = world.state.directory.named(&slug("riverside-water")).await.unwrap().unwrap();
+        let writes = (0..50).map(|_| {
+            let (directory, id, now) = (world.state.directory.clone(), biller.id.clone(), world.clock.now());
+            tokio::spawn(async move { directory.issuer_failed(&id, "timeout", now).await.unwrap() })
+        });
+        for write in writes.collect::<Vec<_>>() {
+            write.await.unwrap();
+        }
+        let seen = world.state.directory.named(&slug("riverside-water")).await.unwrap().unwrap();
+        let rows = world.state.db.all("SELECT failures FROM issuer_health", Vec::new()).await.unwrap();
+        assert_eq!(rows[0].int(0).unwrap(), 50);
+        assert!(seen.health.is_down);
+    })
+    .await;
+}

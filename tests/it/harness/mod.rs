@@ -1,0 +1,392 @@
+//! The real application on a database of its own, a clock that is moved by hand, and the outside world over real HTTP.
+//!
+//! `World::start` builds it; `World::browser` is a browser with cookies of its own that talks to the gateway's router
+//! directly; requests to the stand-ins go through the network. `each_database` runs a test on SQLite and, where
+//! `SIGNPOST_TEST_POSTGRES` names a server, on PostgreSQL.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use signpost::app::{App, router};
+use signpost::config::Config;
+use signpost::directory::{import_billers, import_users};
+use signpost::kernel::{Clock, Random, Slug, Timestamp};
+use signpost::standin::{self, Condition, Organization, Person, SecureAuth, SecureAuthStandIn, Tools};
+use signpost::state::AppState;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+pub const PASSWORD: &str = "correct-horse";
+pub const GATEWAY: &str = "http://localhost:8080";
+pub const LEGACY: &str = "http://127.0.0.1:9992";
+pub const PORTAL: &str = "http://127.0.0.1:9993";
+
+/// The usual billers: `riverside-water`, `maple-electric` (moved), `oakdale-city`, `pinehill-gas` (legacy),
+/// `summit-telecom` (suspended), `clinic` (moved, private), `cedar-county` (moved, issuer down).
+pub const MOVED: [&str; 4] = ["riverside-water", "maple-electric", "clinic", "cedar-county"];
+
+pub struct World {
+    pub state: AppState,
+    pub router: Router,
+    pub clock: Clock,
+    pub issuers: SecureAuthStandIn,
+    pub issuer_base: String,
+    pub folder: Arc<TempDir>,
+}
+
+pub fn now() -> Timestamp {
+    Timestamp::parse_rfc3339("2026-11-22T08:00:00Z").unwrap()
+}
+
+pub fn slug(text: &str) -> Slug {
+    Slug::parse(text).unwrap()
+}
+
+/// Settings as the tests use them; `more` is added to the text.
+pub fn config(database: &str, more: &str) -> Config {
+    let key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
+    let text = format!(
+        r#"
+        [server]
+        public_url = "{GATEWAY}"
+        [database]
+        url = "{database}"
+        connections = 4
+        [secrets]
+        keys = ["{key}"]
+        [legacy]
+        login_url = "{LEGACY}/login"
+        reset_url = "{LEGACY}/reset"
+        [portal]
+        handoff_url = "{PORTAL}/handoff"
+        [return_to]
+        paths = ["/bills"]
+        ids = {{ pay = "/bills/pay" }}
+        [[legacy_paths]]
+        path = "/old/login.aspx"
+        query = "biller=1"
+        biller = "riverside-water"
+        return_to = "pay"
+        [[legacy_paths]]
+        path = "/old/login.aspx"
+        query = "biller=2"
+        biller = "oakdale-city"
+        [[legacy_paths]]
+        path = "/old/login.aspx"
+        [limits]
+        exempt_loopback = true
+        [oidc]
+        allow_loopback_issuers = true
+        {more}
+        "#
+    );
+    Config::from_text(&text, []).unwrap()
+}
+
+impl World {
+    /// On SQLite.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("test.db").display());
+        Self::on(&database, folder, "").await
+    }
+
+    /// On SQLite, with more settings.
+    pub async fn with(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("test.db").display());
+        Self::on(&database, folder, more).await
+    }
+
+    async fn on(database: &str, folder: TempDir, more: &str) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (clock, random) = (Clock::manual(now()), Random::system());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer_base = format!("http://{}", listener.local_addr().unwrap());
+        let tools = Tools::new(clock.clone(), random.clone()).unwrap();
+        let issuers = standin::secureauth_app(secureauth(&random), issuer_base.clone(), tools);
+        tokio::spawn(standin::serve(listener, issuers.router(), std::future::pending()));
+        let app = App::build(config(database, more), clock.clone(), random).await.unwrap();
+        let state = app.state.clone();
+        // Serves nothing, but writes the decision log.
+        tokio::spawn(app.write_log());
+        let world =
+            Self { router: router(state.clone()), state, clock, issuers, issuer_base, folder: Arc::new(folder) };
+        world.seed().await;
+        world
+    }
+
+    async fn seed(&self) {
+        let mut file = String::new();
+        for (name, state, more) in [
+            ("riverside-water", "active", "hosts = [\"pay.riverside.example\"]\nsupport = { phone = \"+1 555 010 0101\" }"),
+            ("maple-electric", "active", "passwords = \"reset_required\""),
+            ("clinic", "active", "private = true"),
+            ("cedar-county", "active", ""),
+            ("oakdale-city", "legacy", "hosts = [\"pay.oakdale.example\"]"),
+            ("pinehill-gas", "legacy", ""),
+            ("summit-telecom", "suspended", ""),
+        ] {
+            file.push_str(&format!("[[billers]]\nslug = \"{name}\"\nname = \"Name of {name}\"\nstate = \"{state}\"\n{more}\n"));
+            if state != "legacy" {
+                file.push_str(&format!(
+                    "[billers.oidc]\nissuer = \"{}\"\nclient_id = \"client-{name}\"\nclient_secret = \"secret of {name}\"\n",
+                    self.issuer(name)
+                ));
+            }
+        }
+        self.import_billers(&file).await;
+        for (biller, users) in MEMBERS {
+            self.import_users(biller, users).await;
+        }
+    }
+
+    pub fn issuer(&self, biller: &str) -> String {
+        format!("{}/test/{biller}", self.issuer_base)
+    }
+
+    pub async fn import_billers(&self, file: &str) {
+        let tools = import_billers::Tools {
+            keys: self.state.keys.clone(),
+            clock: self.clock.clone(),
+            random: self.state.random.clone(),
+            allow_loopback_issuers: true,
+        };
+        let rows = import_billers::parse(file, false).unwrap();
+        self.state.directory.import_billers(rows, &tools, false).await.unwrap();
+    }
+
+    pub async fn import_users(&self, biller: &str, users: &[&str]) {
+        let rows: Vec<String> = users.iter().map(|user| format!("{user},{user}@mail.example,active")).collect();
+        self.import_csv(biller, &format!("username,email,status\n{}\n", rows.join("\n"))).await.unwrap();
+    }
+
+    pub async fn import_csv(&self, biller: &str, text: &str) -> Result<import_users::Summary, import_users::ImportError> {
+        let path = self.folder.path().join(format!("{}.csv", self.state.random.token::<8>()));
+        std::fs::write(&path, text).unwrap();
+        let biller = self.state.directory.named(&slug(biller)).await.unwrap().unwrap();
+        let options = import_users::Options { legacy_accounts: true, dry_run: false };
+        let tools = (&self.clock, &self.state.random);
+        self.state.directory.import_users(&path, &biller, options, tools, &|_, _| {}).await
+    }
+
+    pub fn browser(&self) -> Browser {
+        Browser { router: self.router.clone(), cookies: BTreeMap::new() }
+    }
+
+    /// Types the right password at the issuer's hosted page and answers the callback's address.
+    pub async fn authenticate(&self, authorize: &str, username: &str) -> String {
+        let (status, html) = outside_get(authorize).await;
+        assert_eq!(status, 200, "the hosted sign-in page");
+        let mut fields = hidden_fields(&html);
+        fields.push(("username".into(), username.into()));
+        fields.push(("password".into(), PASSWORD.into()));
+        let action = authorize.split('?').next().unwrap();
+        outside_post(action, &fields).await.expect("the issuer sends the browser back")
+    }
+
+    /// A whole sign-in at a biller; answers the address the gateway sends the browser to at its end.
+    pub async fn sign_in(&self, browser: &mut Browser, biller: &str, username: &str) -> String {
+        let start = browser.get(&format!("/b/{biller}")).await;
+        let callback = self.authenticate(&start.location(), username).await;
+        let done = browser.get(&callback).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+        done.location()
+    }
+
+    pub async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+}
+
+const MEMBERS: [(&str, &[&str]); 7] = [
+    ("riverside-water", &["one-moved", "moved-and-legacy", "two-moved"]),
+    ("maple-electric", &["two-moved", "Maple.User"]),
+    ("clinic", &["patient"]),
+    ("cedar-county", &["issuer-down"]),
+    ("oakdale-city", &["one-legacy", "moved-and-legacy", "two-legacy"]),
+    ("pinehill-gas", &["two-legacy"]),
+    ("summit-telecom", &["switched-off"]),
+];
+
+fn secureauth(random: &Random) -> SecureAuth {
+    let organizations = MOVED
+        .iter()
+        .map(|biller| Organization {
+            id: (*biller).to_owned(),
+            name: format!("Name of {biller}"),
+            condition: if *biller == "cedar-county" { Condition::Down } else { Condition::Up },
+            client_id: format!("client-{biller}"),
+            client_secret: format!("secret of {biller}"),
+            redirect_uris: vec![format!("{GATEWAY}/callback/{biller}")],
+            post_logout_redirect_uris: vec![format!("{GATEWAY}/signed-out")],
+            // The issuer knows people whom the directory does not.
+            people: ["one-moved", "moved-and-legacy", "two-moved", "Maple.User", "patient", "stranger"]
+                .iter()
+                .map(|name| Person {
+                    username: (*name).to_owned(),
+                    name: format!("Name of {name}"),
+                    email: format!("{name}@mail.example"),
+                })
+                .collect(),
+        })
+        .collect();
+    SecureAuth {
+        tenant: "test".to_owned(),
+        password_hash: standin::hash_password(PASSWORD, random),
+        organizations,
+    }
+}
+
+/// A browser: cookies, and no redirects followed, so that each step can be looked at.
+#[derive(Clone)]
+pub struct Browser {
+    router: Router,
+    pub cookies: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn location(&self) -> String {
+        let location = self.headers.get(header::LOCATION);
+        let location = location.unwrap_or_else(|| panic!("no Location: {} {}", self.status, self.body));
+        location.to_str().unwrap().to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn title(&self) -> &str {
+        self.body.split("<h1>").nth(1).and_then(|rest| rest.split("</h1>").next()).unwrap_or_default()
+    }
+
+    /// The reference code on the page.
+    pub fn reference(&self) -> String {
+        let code = self.body.split("<code>").nth(1).and_then(|rest| rest.split("</code>").next());
+        code.unwrap_or_else(|| panic!("no reference code: {}", self.body)).to_owned()
+    }
+
+    /// The address of the link with this text.
+    pub fn link(&self, text: &str) -> String {
+        let before = self.body.split(text).next().unwrap();
+        let href = before.rsplit("href=\"").next().unwrap().split('"').next().unwrap();
+        href.replace("&amp;", "&").replace("&#38;", "&")
+    }
+}
+
+impl Browser {
+    pub async fn get(&mut self, address: &str) -> Answer {
+        self.send(Request::get(local(address))).await
+    }
+
+    pub async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> Answer {
+        let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.post_raw(address, body.into_bytes()).await
+    }
+
+    pub async fn post_raw(&mut self, address: &str, body: Vec<u8>) -> Answer {
+        let request = Request::post(local(address))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", "same-origin");
+        self.send_with(request, Body::from(body)).await
+    }
+
+    pub async fn send(&mut self, request: http::request::Builder) -> Answer {
+        self.send_with(request, Body::empty()).await
+    }
+
+    pub async fn send_with(&mut self, mut request: http::request::Builder, body: Body) -> Answer {
+        if request.headers_ref().is_some_and(|headers| !headers.contains_key(header::HOST)) {
+            request = request.header(header::HOST, "localhost:8080");
+        }
+        if !self.cookies.is_empty() {
+            let line: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            request = request.header(header::COOKIE, line.join("; "));
+        }
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        for line in parts.headers.get_all(header::SET_COOKIE) {
+            self.keep(line.to_str().unwrap());
+        }
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    fn keep(&mut self, line: &str) {
+        let mut parts = line.split("; ");
+        let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).unwrap();
+        if value.is_empty() || parts.any(|part| part == "Max-Age=0") {
+            self.cookies.remove(name);
+        } else {
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+    }
+}
+
+/// Path and query of an address; the gateway is called without the network.
+fn local(address: &str) -> String {
+    address.strip_prefix(GATEWAY).unwrap_or(address).to_owned()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a client of the outside world")]
+fn outside() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+}
+
+pub async fn outside_get(address: &str) -> (u16, String) {
+    let response = outside().get(address).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+/// Posts a form; answers where the answer leads, if it is a redirect.
+pub async fn outside_post(address: &str, fields: &[(String, String)]) -> Option<String> {
+    let response = outside().post(address).form(fields).send().await.unwrap();
+    response.headers().get(header::LOCATION).map(|value| value.to_str().unwrap().to_owned())
+}
+
+fn hidden_fields(html: &str) -> Vec<(String, String)> {
+    let attribute = |tag: &str, name: &str| {
+        let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
+        Some(value.replace("&quot;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    };
+    html.split("<input").skip(1).map(|rest| rest.split('>').next().unwrap()).filter(|tag| tag.contains("\"hidden\""))
+        .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
+        .collect()
+}
+
+/// Runs a test on SQLite and, where a server is named, on PostgreSQL.
+pub async fn each_database<F, Fut>(test: F)
+where
+    F: Fn(World) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    test(World::start().await).await;
+    if let Some(server) = postgres() {
+        let name = format!("signpost_test_{}", Random::system().token::<9>().to_lowercase().replace('-', "_"));
+        let admin = sqlx::PgPool::connect(&server).await.unwrap();
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{name}\""));
+        sqlx::query(create).execute(&admin).await.unwrap();
+        let mut url = url::Url::parse(&server).unwrap();
+        url.set_path(&name);
+        test(World::on(url.as_str(), tempfile::tempdir().unwrap(), "").await).await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests take their server from the environment")]
+fn postgres() -> Option<String> {
+    let server = std::env::var("SIGNPOST_TEST_POSTGRES").ok();
+    assert!(server.is_some() || std::env::var("CI").is_err(), "CI tests on PostgreSQL as well");
+    server
+}

@@ -1,0 +1,114 @@
+//! What never stands in a log: codes, tokens, cookies, usernames.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::harness::{World, each_database};
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_logged() {
+    let captured = Captured::default();
+    let filter = tracing_subscriber::EnvFilter::new("info,signpost=trace");
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(captured.clone()).finish();
+    // For this thread: the test's runtime has one only.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let mut secrets: Vec<String> = ["one-moved", "One-Legacy", "stranger", "two-legacy"].map(str::to_owned).to_vec();
+    for name in ["One-Legacy", "two-legacy"] {
+        let answer = browser.post("/login", &[("username", name)]).await;
+        secrets.push(answer.location().split("token=").nth(1).unwrap().to_owned());
+    }
+    let notice = browser.post("/login", &[("username", "one-moved"), ("password", "canary-password")]).await;
+    secrets.push("canary-password".to_owned());
+    let link = notice.link("Continue to");
+    secrets.push(link.split("h=").nth(1).unwrap().to_owned());
+    let start = browser.get(&link).await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    for (name, value) in url::Url::parse(&callback).unwrap().query_pairs() {
+        if name != "iss" {
+            secrets.push(value.into_owned());
+        }
+    }
+    secrets.extend(browser.cookies.values().cloned());
+    let portal = browser.get(&callback).await.location();
+    secrets.push(portal.split("token=").nth(1).unwrap().to_owned());
+    secrets.extend(browser.cookies.values().cloned());
+    browser.get(&callback).await;
+    let stranger = world.browser().get("/b/riverside-water").await;
+    let refused = world.authenticate(&stranger.location(), "stranger").await;
+    world.browser().get(&refused).await;
+    browser.post("/logout", &[]).await;
+    crate::handoffs::redeem(&world, portal.split("token=").nth(1).unwrap()).await;
+    world.state.decisions.flush().await;
+
+    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("\"/callback/{slug}\"") && log.contains("status=303"), "requests are logged by route: {log}");
+    for secret in secrets {
+        assert!(!log.contains(&secret), "{secret} stands in the log");
+    }
+}
+
+#[tokio::test]
+async fn the_decision_log_keeps_no_username_in_clear() {
+    each_database(|world| async move {
+        world.browser().post("/login", &[("username", "one-moved")]).await;
+        world.browser().post("/login", &[("username", "unheard-of-name")]).await;
+        world.state.decisions.flush().await;
+        let rows = world.state.db.all("SELECT name_hash, name_mask, details, shown FROM decision_log", Vec::new()).await.unwrap();
+        assert_eq!(rows.len(), 2);
+        for row in rows {
+            for column in 0..4 {
+                let text = row.text(column).unwrap();
+                assert!(!text.contains("one-moved") && !text.contains("unheard-of-name"), "{text}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_leads_support_to_its_decision() {
+    each_database(|world| async move {
+        let page = world.browser().post("/login", &[("username", "two-moved")]).await;
+        let code = signpost::kernel::ReferenceCode::parse(&page.reference()).unwrap();
+        match world.state.decisions.find(&code).await.unwrap() {
+            signpost::audit::Found::Entry(entry) => {
+                assert_eq!((entry.kind.as_str(), entry.shown.as_str()), ("row 5", "recovery page"));
+                let facts: signpost::decision::Facts = serde_json::from_value(entry.details["facts"].clone()).unwrap();
+                let again = serde_json::to_value(signpost::decision::decide(&facts)).unwrap();
+                assert_eq!(again, entry.details["verdict"], "the facts as they were decide the same again");
+            }
+            other => panic!("{other:?}"),
+        }
+        let form = world.browser().get("/login").await;
+        let code = signpost::kernel::ReferenceCode::parse(&form.reference()).unwrap();
+        let found = world.state.decisions.find(&code).await.unwrap();
+        assert!(matches!(found, signpost::audit::Found::NotRecorded(signpost::kernel::reference::Kind::Page, _)));
+    })
+    .await;
+}

@@ -1,0 +1,115 @@
+//! Browser sessions: what is stored, how long they live, and that nothing brings an ended one back.
+
+use std::time::Duration;
+
+use signpost::web::session_store::Store;
+use tower_sessions::session::{Id, Record};
+use tower_sessions::session_store::SessionStore;
+
+use crate::harness::{World, each_database};
+
+fn record() -> Record {
+    let mut data = std::collections::HashMap::new();
+    data.insert("visit".to_owned(), serde_json::json!("v1"));
+    Record { id: Id::default(), data, expiry_date: time::OffsetDateTime::UNIX_EPOCH }
+}
+
+fn store(world: &World) -> Store {
+    Store::new(world.state.db.clone(), world.clock.clone(), &world.state.config.sessions)
+}
+
+#[tokio::test]
+async fn an_ended_session_stays_ended() {
+    each_database(|world| async move {
+        let store = store(&world);
+        let mut session = record();
+        store.create(&mut session).await.unwrap();
+        assert!(store.load(&session.id).await.unwrap().is_some());
+        store.save(&session).await.unwrap();
+        store.delete(&session.id).await.unwrap();
+        assert!(store.load(&session.id).await.unwrap().is_none());
+        assert!(store.save(&session).await.is_err(), "a request that began before must not bring it back");
+        assert!(store.load(&session.id).await.unwrap().is_none());
+        let unknown = record();
+        assert!(store.save(&unknown).await.is_err(), "an id that was never ours is not adopted");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ids_are_kept_as_hashes() {
+    let world = World::start().await;
+    let mut session = record();
+    store(&world).create(&mut session).await.unwrap();
+    let rows = world.state.db.all("SELECT id_hash FROM session", Vec::new()).await.unwrap();
+    let kept = rows[0].text(0).unwrap();
+    assert_eq!(kept.len(), 43);
+    assert!(!kept.contains(&session.id.to_string()));
+}
+
+#[tokio::test]
+async fn two_sessions_with_one_id_do_not_share_it() {
+    each_database(|world| async move {
+        let store = store(&world);
+        let (mut first, mut second) = (record(), record());
+        second.id = first.id;
+        store.create(&mut first).await.unwrap();
+        store.create(&mut second).await.unwrap();
+        assert_ne!(first.id, second.id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_end_by_idleness_and_by_age() {
+    each_database(|world| async move {
+        let store = store(&world);
+        let mut idle = record();
+        store.create(&mut idle).await.unwrap();
+        world.advance(Duration::from_secs(29 * 60)).await;
+        assert!(store.load(&idle.id).await.unwrap().is_some(), "a load is a request");
+        world.advance(Duration::from_secs(29 * 60)).await;
+        assert!(store.load(&idle.id).await.unwrap().is_some());
+        world.advance(Duration::from_secs(31 * 60)).await;
+        assert!(store.load(&idle.id).await.unwrap().is_none(), "half an hour without one");
+        let mut busy = record();
+        store.create(&mut busy).await.unwrap();
+        for _ in 0..71 {
+            world.advance(Duration::from_secs(10 * 60)).await;
+            assert!(store.load(&busy.id).await.unwrap().is_some());
+        }
+        world.advance(Duration::from_secs(11 * 60)).await;
+        assert!(store.load(&busy.id).await.unwrap().is_none(), "twelve hours in all");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn signing_in_changes_the_sessions_id() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    browser.cookies.insert("__Host-s".to_owned(), Id::default().to_string());
+    let planted = browser.cookies["__Host-s"].clone();
+    world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+    let first = browser.cookies["__Host-s"].clone();
+    assert_ne!(planted, first, "a planted id is not adopted");
+    world.sign_in(&mut browser, "maple-electric", "two-moved").await;
+    let second = browser.cookies["__Host-s"].clone();
+    assert_ne!(first, second);
+    let mut old = world.browser();
+    old.cookies.insert("__Host-s".to_owned(), first);
+    assert_eq!(old.get("/").await.title(), "Sign in", "the id from before is worth nothing");
+    assert!(browser.get("/").await.body.contains("/go/riverside-water"), "and both sign-ins are kept");
+}
+
+#[tokio::test]
+async fn starting_a_sign_in_writes_no_session() {
+    let world = World::start().await;
+    for _ in 0..50 {
+        world.browser().get("/b/riverside-water").await;
+    }
+    for table in ["SELECT count(*) FROM session", "SELECT count(*) FROM biller_session", "SELECT count(*) FROM used_once"] {
+        let rows = world.state.db.all(table, Vec::new()).await.unwrap();
+        assert_eq!(rows[0].int(0).unwrap(), 0, "{table}");
+    }
+}

@@ -1,0 +1,361 @@
+//! Signing in at a biller and coming back: the whole way, and every way it can go wrong in the browser's hands.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+
+use crate::harness::{PORTAL, World, each_database};
+
+fn query(address: &str) -> std::collections::BTreeMap<String, String> {
+    url::Url::parse(address).unwrap().query_pairs().into_owned().collect()
+}
+
+#[tokio::test]
+async fn from_the_notice_to_the_portal() {
+    each_database(|world| async move {
+        let mut browser = world.browser();
+        let notice = browser.post("/login", &[("username", "One-Moved"), ("return_to", "pay")]).await;
+        let start = browser.get(&notice.link("Continue to")).await;
+        let sent = query(&start.location());
+        assert_eq!(sent["login_hint"], "One-Moved", "typed once, passed on as typed");
+        assert_eq!((sent["response_type"].as_str(), sent["code_challenge_method"].as_str()), ("code", "S256"));
+        assert!(sent["state"].len() > 20 && sent["nonce"].len() >= 32);
+        let callback = world.authenticate(&start.location(), "one-moved").await;
+        assert!(callback.starts_with("http://localhost:8080/callback/riverside-water?"));
+        let before = browser.cookies.clone();
+        let done = browser.get(&callback).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER);
+        assert!(done.location().starts_with(&format!("{PORTAL}/handoff?token=")));
+        assert!(browser.cookies.contains_key("__Host-s"), "signed in");
+        assert!(before.keys().any(|name| name.starts_with("__Host-t-")));
+        assert!(!browser.cookies.keys().any(|name| name.starts_with("__Host-t-")), "the attempt's cookie is gone");
+        assert!(browser.get("/").await.location().starts_with("/go/riverside-water"), "signed in: on to the portal");
+        assert!(browser.get("/go/riverside-water").await.location().starts_with(PORTAL));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reload_of_the_callback_redeems_no_code_again() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    let mut other = browser.clone();
+    assert_eq!(browser.get(&callback).await.status, StatusCode::SEE_OTHER);
+    let tokens = || world.issuers.requests().iter().filter(|request| request.contains("/oauth2/token")).count();
+    assert_eq!(tokens(), 1);
+    assert_eq!(browser.get(&callback).await.location(), "/go/riverside-water", "the same browser just goes on");
+    let replay = other.get(&callback).await;
+    assert_eq!((replay.status, replay.title()), (StatusCode::BAD_REQUEST, "This sign-in was already used"));
+    assert!(replay.link("Sign in</a>").starts_with("/b/riverside-water?h="), "with a way to the same biller");
+    assert_eq!(tokens(), 1, "the code was sent once");
+}
+
+#[tokio::test]
+async fn eight_callbacks_at_once_give_one_session() {
+    each_database(|world| async move {
+        let mut browser = world.browser();
+        let start = browser.get("/b/riverside-water").await;
+        let callback = world.authenticate(&start.location(), "one-moved").await;
+        let tries = (0..8).map(|_| {
+            let (mut browser, callback) = (browser.clone(), callback.clone());
+            tokio::spawn(async move { browser.get(&callback).await.status.as_u16() })
+        });
+        let mut statuses = Vec::new();
+        for attempt in tries.collect::<Vec<_>>() {
+            statuses.push(attempt.await.unwrap());
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [303, 400, 400, 400, 400, 400, 400, 400]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_old_attempt_starts_again_once_at_the_same_biller() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let notice = browser.post("/login", &[("username", "one-moved"), ("return_to", "pay")]).await;
+    let start = browser.get(&notice.link("Continue to")).await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    world.advance(Duration::from_secs(10 * 60 + 1)).await;
+    let again = browser.get(&callback).await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER);
+    assert!(again.location().starts_with("/b/riverside-water?h="), "{}", again.location());
+    let restarted = browser.get(&again.location()).await;
+    assert_eq!(query(&restarted.location())["login_hint"], "one-moved", "nothing is typed twice");
+    let second = world.authenticate(&restarted.location(), "one-moved").await;
+    assert!(browser.get(&second).await.location().starts_with(PORTAL));
+}
+
+#[tokio::test]
+async fn without_cookies_it_starts_again_once_and_then_says_so() {
+    let world = World::start().await;
+    let start = world.browser().get("/b/riverside-water").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    let again = world.browser().get(&callback).await;
+    let restarted = world.browser().get(&again.location()).await;
+    let second = world.authenticate(&restarted.location(), "one-moved").await;
+    let page = world.browser().get(&second).await;
+    assert_eq!((page.status, page.title()), (StatusCode::BAD_REQUEST, "Your browser did not keep this sign-in"));
+    assert!(page.link("Sign in</a>").starts_with("/b/riverside-water?h="));
+}
+
+#[tokio::test]
+async fn a_portals_state_and_the_return_target_come_through() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water?state=from-the-portal&return_to=/bills/7").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    let handoff = browser.get(&callback).await.location();
+    let redeemed = crate::handoffs::redeem(&world, &query(&handoff)["token"]).await.unwrap();
+    assert_eq!(redeemed["state"], "from-the-portal");
+    assert_eq!(redeemed["return_to"], "/bills/7");
+    assert_eq!(redeemed["username"], "one-moved");
+    assert_eq!(redeemed["biller"], "riverside-water");
+    assert_eq!(redeemed["iss"], world.issuer("riverside-water"));
+}
+
+#[tokio::test]
+async fn tampered_answers_are_refused_before_any_call() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    let path = callback.split('?').next().unwrap();
+    let parameters = query(&callback);
+    let (code, state, iss) = (&parameters["code"], &parameters["state"], &parameters["iss"]);
+    let calls = |world: &World| world.issuers.requests().len();
+    let before = calls(&world);
+    for bad in [
+        String::new(),
+        "&".to_owned(),
+        "%zz=1".to_owned(),
+        "code=%ff".to_owned(),
+        format!("code={code}"),
+        format!("code={code}&state={state}x&iss={iss}"),
+        format!("code={code}&code=other&state={state}&iss={iss}"),
+        format!("code={code}&state={state}&state={state}&iss={iss}"),
+        format!("code={code}&state={state}&iss={iss}&iss={iss}"),
+        format!("code={code}&state={state}&iss={iss}&id_token=x"),
+        format!("code={code}&state={state}&iss={iss}&access_token=x"),
+        format!("code={code};state={state}"),
+    ] {
+        let answer = browser.clone().get(&format!("{path}?{bad}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+        assert!(answer.body.contains("/b/riverside-water"), "{bad}: no way on");
+        assert_eq!(answer.reference().len(), 19);
+    }
+    for method in ["HEAD", "PUT", "POST", "OPTIONS"] {
+        let request = Request::builder().method(method).uri(callback.strip_prefix("http://localhost:8080").unwrap());
+        assert_eq!(browser.clone().send(request).await.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
+    }
+    let prefetch = Request::get(callback.strip_prefix("http://localhost:8080").unwrap()).header("sec-purpose", "prefetch");
+    assert_eq!(browser.clone().send(prefetch).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(calls(&world), before, "nobody was called");
+    assert!(browser.get(&callback).await.location().starts_with(PORTAL), "and the sign-in still works");
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_issuer_in_the_answer_is_refused() {
+    let world = World::start().await;
+    for change in [|iss: &str| format!("&iss={iss}1"), |iss: &str| format!("&iss={iss}/"), |_: &str| String::new()] {
+        let mut browser = world.browser();
+        let start = browser.get("/b/riverside-water").await;
+        let callback = world.authenticate(&start.location(), "one-moved").await;
+        let parameters = query(&callback);
+        let tokens = world.issuers.requests().iter().filter(|r| r.contains("/oauth2/token")).count();
+        let iss = change(&parameters["iss"]);
+        let path = format!("/callback/riverside-water?code={}&state={}{iss}", parameters["code"], parameters["state"]);
+        let answer = browser.get(&path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        assert!(!browser.cookies.contains_key("__Host-s"));
+        assert_eq!(world.issuers.requests().iter().filter(|r| r.contains("/oauth2/token")).count(), tokens);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_for_one_biller_is_not_taken_for_another() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water").await;
+    let callback = world.authenticate(&start.location(), "two-moved").await;
+    let crossed = callback.replace("/callback/riverside-water", "/callback/maple-electric");
+    let answer = browser.clone().get(&crossed).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.body.contains("/b/riverside-water"), "the way on leads to the biller that was meant");
+    assert_eq!(browser.get(&callback).await.status, StatusCode::BAD_REQUEST, "the attempt is burnt");
+    assert!(!world.issuers.requests().iter().any(|request| request.contains("/oauth2/token")));
+}
+
+#[tokio::test]
+async fn several_tabs_end_at_their_own_billers() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let first = browser.get("/b/riverside-water").await.location();
+    let second = browser.get("/b/maple-electric").await.location();
+    let third = browser.get("/b/riverside-water").await.location();
+    let third = world.authenticate(&third, "one-moved").await;
+    let second = world.authenticate(&second, "two-moved").await;
+    let first = world.authenticate(&first, "two-moved").await;
+    for callback in [&third, &second, &first] {
+        assert!(browser.get(callback).await.location().starts_with(PORTAL));
+    }
+    let page = browser.get("/").await;
+    assert_eq!(page.status, StatusCode::OK, "signed in at two: choose");
+    assert!(page.body.contains("/go/riverside-water") && page.body.contains("/go/maple-electric"));
+    assert_eq!(browser.get("/login?other").await.title(), "Sign in");
+}
+
+#[tokio::test]
+async fn twelve_tabs_leave_five_attempts() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let mut starts = Vec::new();
+    for _ in 0..12 {
+        starts.push(browser.get("/b/riverside-water").await.location());
+        world.advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(browser.cookies.len(), 5);
+    let callback = world.authenticate(&starts[7], "one-moved").await;
+    assert!(browser.get(&callback).await.location().starts_with(PORTAL));
+}
+
+#[tokio::test]
+async fn the_providers_errors_have_our_own_words() {
+    let world = World::start().await;
+    for (error, status, title) in [
+        ("access_denied", 400, "You did not sign in"),
+        ("login_required", 400, "Please sign in again"),
+        ("temporarily_unavailable", 503, "Sorry, there is a problem"),
+        ("server_error", 503, "Sorry, there is a problem"),
+        ("<script>alert(1)</script>", 400, "Signing in did not work"),
+    ] {
+        let mut browser = world.browser();
+        let start = browser.get("/b/riverside-water").await;
+        let sent = query(&start.location());
+        let error: String = form_urlencoded::byte_serialize(error.as_bytes()).collect();
+        let iss = world.issuer("riverside-water");
+        let path = format!("/callback/riverside-water?error={error}&error_description=%3Cscript%3E&state={}&iss={iss}", sent["state"]);
+        let answer = browser.get(&path).await;
+        assert_eq!((answer.status.as_u16(), answer.title()), (status, title));
+        assert!(!answer.body.contains("<script"));
+        assert_eq!(browser.get(&path).await.status, StatusCode::BAD_REQUEST, "the attempt is used up");
+    }
+}
+
+#[tokio::test]
+async fn only_active_members_of_this_biller_get_in() {
+    each_database(|world| async move {
+        for (biller, person, status) in [("riverside-water", "stranger", 403), ("maple-electric", "one-moved", 403)] {
+            let mut browser = world.browser();
+            let start = browser.get(&format!("/b/{biller}")).await;
+            let callback = world.authenticate(&start.location(), person).await;
+            assert_eq!(browser.get(&callback).await.status.as_u16(), status, "{person} at {biller}");
+            assert!(!browser.cookies.contains_key("__Host-s"));
+        }
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        for status in ["suspended", "created", "deleted"] {
+            world.import_csv("riverside-water", &format!("username,email,status\none-moved,one-moved@mail.example,{status}\n")).await.unwrap();
+            let mut again = world.browser();
+            let start = again.get("/b/riverside-water").await;
+            let callback = world.authenticate(&start.location(), "one-moved").await;
+            assert_eq!(again.get(&callback).await.status, StatusCode::FORBIDDEN, "{status}");
+        }
+        assert_eq!(browser.get("/").await.status, StatusCode::OK, "the session of a suspended user has ended");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_biller_switched_off_meanwhile_signs_nobody_in() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    let mut signed_in = world.browser();
+    world.sign_in(&mut signed_in, "riverside-water", "two-moved").await;
+    world.import_billers("[[billers]]\nslug = \"riverside-water\"\nname = \"Riverside\"\nstate = \"suspended\"\n").await;
+    let answer = browser.get(&callback).await;
+    assert_eq!((answer.status, answer.title()), (StatusCode::BAD_REQUEST, "This sign-in page is not in use just now"));
+    assert_eq!(signed_in.get("/").await.title(), "Sign in", "and sessions there count no more");
+}
+
+#[tokio::test]
+async fn a_subject_is_pinned_to_its_user() {
+    each_database(|world| async move {
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        let biller = world.state.directory.named(&crate::harness::slug("riverside-water")).await.unwrap().unwrap();
+        let username = signpost::kernel::Username::parse("one-moved").unwrap();
+        let user = world.state.directory.user_by_username(&biller.id, &username).await.unwrap().unwrap();
+        let issuer = world.issuer("riverside-water");
+        let other = world.state.directory.pin_subject(&biller, &issuer, &user.id, "another", world.clock.now()).await.unwrap();
+        assert_eq!(other, signpost::directory::SubjectMatch::Different);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_rotated_during_a_sign_in_do_not_stop_it() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+    let start = browser.get("/b/riverside-water").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    world.issuers.rotate_key("riverside-water");
+    assert!(browser.get(&callback).await.location().starts_with(PORTAL));
+}
+
+#[tokio::test]
+async fn signing_out_ends_both_sides_and_only_this_biller() {
+    each_database(|world| async move {
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "riverside-water", "two-moved").await;
+        world.sign_in(&mut browser, "maple-electric", "two-moved").await;
+        assert!(browser.get("/logout").await.body.contains("Name of maple-electric"));
+        let old = browser.clone();
+        let out = browser.post("/logout", &[("biller", "riverside-water")]).await;
+        let sent = query(&out.location());
+        assert!(out.location().starts_with(&format!("{}/oidc/logout?", world.issuer("riverside-water"))));
+        assert!(sent["id_token_hint"].split('.').count() == 3 && sent["post_logout_redirect_uri"] == "http://localhost:8080/signed-out");
+        let page = browser.get(&format!("/signed-out?state={}", sent["state"])).await;
+        assert!(page.body.contains("Name of riverside-water") && page.body.contains("Name of maple-electric"), "still signed in there");
+        assert_eq!(browser.get("/").await.location(), "/go/maple-electric");
+        browser.post("/logout", &[]).await;
+        for mut browser in [browser, old] {
+            assert_eq!(browser.get("/").await.title(), "Sign in", "the cookie is worth nothing any more");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_alone_signs_nobody_out_and_odd_states_lead_nowhere_else() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+    browser.get("/logout?biller=riverside-water").await;
+    assert!(browser.get("/").await.location().starts_with("/go/"));
+    for state in ["", "x", "https://evil.example", "//evil.example"] {
+        let page = browser.get(&format!("/signed-out?state={state}")).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(!page.body.contains("evil.example"));
+    }
+}
+
+#[tokio::test]
+async fn links_that_were_changed_still_lead_to_the_biller() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let notice = browser.post("/login", &[("username", "one-moved")]).await;
+    let link = notice.link("Continue to");
+    let cut = &link[..link.len() - 3];
+    let page = browser.get(cut).await;
+    assert_eq!((page.status, page.link("Go on to sign in").as_str()), (StatusCode::BAD_REQUEST, "/b/riverside-water"));
+    let moved = link.replace("riverside-water", "maple-electric");
+    assert_eq!(browser.get(&moved).await.status, StatusCode::BAD_REQUEST, "a hint is good for its biller only");
+}
