@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::Next;
 use axum::response::Response;
 use axum::{Router, middleware};
 use secrecy::ExposeSecret;
@@ -26,7 +28,7 @@ use crate::kernel::{Clock, KeyRing, Random};
 use crate::routing::Routing;
 use crate::secureauth::{Http, Providers};
 use crate::state::AppState;
-use crate::web::session_store::Store;
+use crate::web::session_store::{self, Store};
 use crate::web::{headers, layers, registrations, serve};
 use crate::{api, login, values};
 
@@ -127,25 +129,34 @@ pub fn key_ring(config: &Config, random: &Random) -> Result<KeyRing, BuildError>
 /// Every route with every layer.
 pub fn router(state: AppState) -> Router {
     let sessions = SessionManagerLayer::new(Store::new(state.db.clone(), state.clock.clone(), &state.config.sessions))
-        .with_name("__Host-s")
+        .with_name(session_store::COOKIE)
         .with_secure(true)
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
         .with_path("/")
         .with_expiry(Expiry::OnSessionEnd);
-    let for_panics = state.clone();
     login::router()
         .layer(sessions)
+        .layer(middleware::map_response(session_store::complete_removal))
         .layer(CsrfLayer::new())
-        .layer(middleware::from_fn_with_state(state.clone(), login::errors::render))
         .merge(api::router())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(middleware::from_fn_with_state(state.clone(), layers::host))
-        .layer(CatchPanicLayer::custom(move |_| -> Response { login::errors::panicked(&for_panics) }))
+        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn_with_state(state.clone(), errors))
         .layer(middleware::from_fn_with_state(state.clone(), layers::log))
         .layer(middleware::from_fn_with_state(state.clone(), headers::set))
         .with_state(state)
+}
+
+/// Refusals and bare error statuses, in the words of the audience: problem documents for machines, pages for people.
+async fn errors(state: State<AppState>, request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with("/api/") {
+        api::problem::render(request, next).await
+    } else {
+        login::errors::render(state, request, next).await
+    }
 }
 
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {

@@ -2,10 +2,9 @@
 
 mod auth;
 mod handoffs;
-mod problem;
+pub mod problem;
 
 use axum::Router;
-use axum::middleware;
 use axum::routing::post;
 
 use crate::state::AppState;
@@ -16,5 +15,4 @@ pub fn router() -> Router<AppState> {
     Router::new()
         .route(paths::REDEEM, post(handoffs::redeem))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
-        .layer(middleware::from_fn(problem::render))
 }

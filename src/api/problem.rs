@@ -18,8 +18,8 @@ pub(super) fn problem(status: StatusCode, reason: &'static str, detail: &str) ->
     Refusal::new(status, reason, status.canonical_reason().unwrap_or("Error"), detail)
 }
 
-/// Makes a problem document of every refusal.
-pub(super) async fn render(request: Request, next: Next) -> Response {
+/// Makes a problem document of every refusal and of every bare error status.
+pub async fn render(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let status = response.status();
     let refusal = response.extensions_mut().remove::<Refusal>();

@@ -54,19 +54,35 @@ fn overlay(table: &mut Table, environment: impl IntoIterator<Item = (String, Str
     }
 }
 
-/// Reads one section; an absent or unreadable one is the default, so that the others are still checked.
+/// Reads one section, setting by setting, so that one that is wrong does not hide the others; it keeps its default then.
 fn section<T: DeserializeOwned + Default>(table: &mut Table, name: &str, problems: &mut Vec<String>) -> T {
     let Some(value) = table.remove(name) else { return T::default() };
-    let mut unknown = Vec::new();
-    let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+    let Value::Table(settings) = value else { return read(value, name, problems).unwrap_or_default() };
+    let mut good = Table::new();
+    for (key, value) in settings {
+        let alone = Table::from_iter([(key.clone(), value.clone())]);
+        if read::<T>(Value::Table(alone), name, problems).is_some() {
+            good.insert(key, value);
+        }
+    }
+    T::deserialize(Value::Table(good)).unwrap_or_default()
+}
+
+/// Reads a value; unknown keys and what cannot be read become problems.
+fn read<T: DeserializeOwned>(value: Value, name: &str, problems: &mut Vec<String>) -> Option<T> {
+    let before = problems.len();
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
-    let result = T::deserialize(serde_ignored::Deserializer::new(tracked, &mut note));
-    problems.extend(unknown.into_iter().map(|key| format!("{name}.{key}: no such setting")));
-    result.unwrap_or_else(|error| {
-        problems.push(format!("{name}.{}: {}", track.path(), error.to_string().trim()));
-        T::default()
-    })
+    let mut unknown = |path: serde_ignored::Path<'_>| problems.push(format!("{name}.{path}: no such setting"));
+    match T::deserialize(serde_ignored::Deserializer::new(tracked, &mut unknown)) {
+        Ok(read) => (problems.len() == before).then_some(read),
+        Err(error) => {
+            let text = error.to_string();
+            let sentence = text.lines().next().unwrap_or_default();
+            problems.push(format!("{name}.{}: {sentence}", track.path()));
+            None
+        }
+    }
 }
 
 fn check(config: &Config, problems: &mut Vec<String>) {

@@ -10,7 +10,8 @@ pub const FAILURES_TO_OPEN: i64 = 3;
 
 const RECORD_FAILURE: &str = "INSERT INTO issuer_health (biller_id, state, failures, reason, changed_at, checked_at) \
      VALUES ($1, 'up', 1, $2, $3, $3) ON CONFLICT (biller_id) DO UPDATE SET \
-     failures = issuer_health.failures + 1, reason = excluded.reason, checked_at = excluded.checked_at";
+     failures = issuer_health.failures + 1, reason = excluded.reason, checked_at = excluded.checked_at \
+     RETURNING failures";
 const OPEN: &str = "UPDATE issuer_health SET state = 'down', changed_at = $2 \
      WHERE biller_id = $1 AND state <> 'down' AND failures >= $3";
 const RECORD_SUCCESS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
@@ -36,10 +37,15 @@ impl Directory {
     /// The database failed.
     pub async fn issuer_failed(&self, biller: &BillerId, reason: &str, now: Timestamp) -> Result<(), DirectoryError> {
         let mut tx = self.db.begin().await?;
-        tx.run(RECORD_FAILURE, values![biller.as_str(), reason, now]).await?;
-        if tx.run(OPEN, values![biller.as_str(), now, FAILURES_TO_OPEN]).await? > 0 {
-            store::bump(&mut tx).await?;
+        let recorded = tx.one(RECORD_FAILURE, values![biller.as_str(), reason, now]).await?;
+        let is_first = recorded.map(|row| row.int(0)).transpose()? == Some(1);
+        let opened = tx.run(OPEN, values![biller.as_str(), now, FAILURES_TO_OPEN]).await? > 0;
+        if opened {
             tracing::warn!(biller = %biller, reason, "issuer counts as down");
+        }
+        // The first one as well, so that whoever succeeds next knows there is something to clear.
+        if is_first || opened {
+            store::bump(&mut tx).await?;
         }
         tx.commit().await?;
         Ok(())

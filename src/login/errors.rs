@@ -30,18 +30,13 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     keep_headers(page, &response, is_head)
 }
 
-/// A panic, as a page.
-pub fn panicked(state: &AppState) -> Response {
-    to_page(state, &Refusal::from_status(StatusCode::INTERNAL_SERVER_ERROR))
-}
-
 /// HEAD where only GET has a meaning.
 pub(super) async fn no_head() -> StatusCode {
     StatusCode::METHOD_NOT_ALLOWED
 }
 
 /// Whether an entry of the log is made: not for what any scanner can bring about by asking for addresses.
-pub(super) fn is_worth_recording(refusal: &Refusal) -> bool {
+fn is_worth_recording(refusal: &Refusal) -> bool {
     refusal.biller.is_some() || refusal.status.is_server_error()
 }
 

@@ -7,6 +7,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::SET_COOKIE;
 use time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result, SessionStore};
@@ -87,6 +90,21 @@ impl SessionStore for Store {
     async fn delete(&self, id: &Id) -> Result<()> {
         self.db.run(END, values![hash(id), self.clock.now()]).await.map(|_| ()).map_err(failed)
     }
+}
+
+/// The cookie's name.
+pub const COOKIE: &str = "__Host-s";
+
+/// A browser takes a `__Host-` cookie's removal only with the attributes it was set with, and tower-sessions leaves two
+/// of them out.
+pub async fn complete_removal(mut response: Response) -> Response {
+    const WHOLE: HeaderValue = HeaderValue::from_static("__Host-s=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+    let removal = format!("{COOKIE}=;");
+    let lines = response.headers_mut().iter_mut().filter(|(name, _)| *name == SET_COOKIE);
+    for (_, line) in lines.filter(|(_, line)| line.as_bytes().starts_with(removal.as_bytes())) {
+        *line = WHOLE;
+    }
+    response
 }
 
 fn hash(id: &Id) -> String {

@@ -31,7 +31,26 @@ const LIBRARIES: [(&str, &[&str]); 6] = [
     ("reqwest", &["secureauth", "standin"]),
     ("openidconnect", &["secureauth"]),
     ("askama", &["login"]),
-    ("tokio", &["config", "telemetry", "db", "audit", "secureauth", "directory", "routing", "access", "state", "web", "login", "api", "app", "standin", "cli"]),
+    (
+        "tokio",
+        &[
+            "config",
+            "telemetry",
+            "db",
+            "audit",
+            "secureauth",
+            "directory",
+            "routing",
+            "access",
+            "state",
+            "web",
+            "login",
+            "api",
+            "app",
+            "standin",
+            "cli",
+        ],
+    ),
 ];
 
 fn sources() -> Vec<(String, PathBuf, String)> {
@@ -86,7 +105,10 @@ fn imports_go_down() {
         for other in imports(&text) {
             let Some(theirs) = floor(&other) else { continue };
             if other != room && theirs >= own {
-                wrong.push(format!("{}: `{room}` may not import `{other}`: see ARCHITECTURE.md, floors", path.display()));
+                wrong.push(format!(
+                    "{}: `{room}` may not import `{other}`: see ARCHITECTURE.md, floors",
+                    path.display()
+                ));
             }
             if room == "standin" && !["kernel", "standin"].contains(&other.as_str()) {
                 wrong.push(format!("{}: the stand-ins import only `kernel`, not `{other}`", path.display()));
@@ -104,10 +126,14 @@ fn libraries_stay_in_their_rooms() {
         for (library, rooms) in LIBRARIES {
             let used = code.iter().any(|line| {
                 let line = line.trim_start();
-                !line.starts_with("//") && (line.contains(&format!("{library}::")) || line.starts_with(&format!("use {library};")))
+                !line.starts_with("//")
+                    && (line.contains(&format!("{library}::")) || line.starts_with(&format!("use {library};")))
             });
             if used && !rooms.contains(&room.as_str()) {
-                wrong.push(format!("{}: `{room}` may not use {library}: see ARCHITECTURE.md, libraries", path.display()));
+                wrong.push(format!(
+                    "{}: `{room}` may not use {library}: see ARCHITECTURE.md, libraries",
+                    path.display()
+                ));
             }
         }
     }

@@ -57,7 +57,8 @@ fn the_demo_world_is_simulated_as_its_table_says() {
         }
     }
     let remembered = simulate(&["--username", "two-moved", "--remembered", "maple-electric"]);
-    let step = remembered["trace"].as_array().unwrap().iter().find(|step| step["rule"] == "remembered_billers").unwrap();
+    let step =
+        remembered["trace"].as_array().unwrap().iter().find(|step| step["rule"] == "remembered_billers").unwrap();
     assert_eq!(step["outcome"], "hit");
 }
 
@@ -65,9 +66,15 @@ fn the_demo_world_is_simulated_as_its_table_says() {
 fn questions_that_cannot_be_answered_get_a_sentence() {
     for (arguments, says) in [
         (&["simulate", "--demo"][..], "--username is needed"),
-        (&["simulate", "--demo", "--username", "x", "--entry", "http://evil.example/"], "not an address that Signpost serves"),
+        (
+            &["simulate", "--demo", "--username", "x", "--entry", "http://evil.example/"],
+            "not an address that Signpost serves",
+        ),
         (&["simulate", "--demo", "--username", "x", "--biller", "nobody=active"], "there is no biller nobody"),
-        (&["simulate", "--demo", "--username", "x", "--biller", "oakdale-city=sleeping"], "expected legacy, enabling, active or suspended"),
+        (
+            &["simulate", "--demo", "--username", "x", "--biller", "oakdale-city=sleeping"],
+            "expected legacy, enabling, active or suspended",
+        ),
         (&["simulate", "--demo", "--username", "x", "--at", "tomorrow"], "expected a time"),
         (&["check", "--config", "/no/such/file.toml"], "cannot be read"),
         (&["decision", "nonsense", "--config", "/no/such/file.toml"], "not a reference code"),
@@ -86,7 +93,11 @@ fn an_installation_is_set_up_from_files() {
         "[secrets]\nkeys = [\"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\"]\n[database]\nurl = \"sqlite:{}\"\n\
          [legacy]\nlogin_url = \"https://classic.example/login\"\n[portal]\nhandoff_url = \"https://portal.example/\"\n", path("s.db"))).unwrap();
     std::fs::write(path("billers.json"), r#"[{"slug":"oakdale-city","name":"Oakdale"}]"#).unwrap();
-    std::fs::write(path("users.csv"), "username,email,first_name,last_name,status\nann,ann@mail.example,Ann,A,active\n").unwrap();
+    std::fs::write(
+        path("users.csv"),
+        "username,email,first_name,last_name,status\nann,ann@mail.example,Ann,A,active\n",
+    )
+    .unwrap();
     std::fs::write(path("bad.csv"), "username,email\nann,nonsense\n").unwrap();
     let run = |arguments: &[&str]| {
         let mut all = arguments.to_vec();
@@ -97,7 +108,11 @@ fn an_installation_is_set_up_from_files() {
     };
     assert!(run(&["import", "billers", &path("billers.json"), "--dry-run"]).1.contains("1 biller(s) would be made"));
     assert!(run(&["import", "billers", &path("billers.json")]).1.contains("1 biller(s) were made"));
-    assert!(run(&["import", "users", &path("users.csv"), "--biller", "oakdale-city", "--dry-run"]).1.contains("1 row(s) checked"));
+    assert!(
+        run(&["import", "users", &path("users.csv"), "--biller", "oakdale-city", "--dry-run"])
+            .1
+            .contains("1 row(s) checked")
+    );
     assert!(run(&["import", "users", &path("users.csv"), "--biller", "oakdale-city"]).1.contains("1 user(s) made"));
     let bad = run(&["import", "users", &path("bad.csv"), "--biller", "oakdale-city"]);
     assert!(!bad.0 && bad.2.contains("line 2: email"), "{}", bad.2);

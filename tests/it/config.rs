@@ -33,7 +33,12 @@ fn the_example_is_good_but_for_its_secret_file() {
         .filter(|line| !line.starts_with("login_template"))
         .collect::<Vec<_>>()
         .join("\n");
-    assert_eq!(problems(&uncommented, &[]).len(), 1, "every setting that is commented out exists: {:?}", problems(&uncommented, &[]));
+    assert_eq!(
+        problems(&uncommented, &[]).len(),
+        1,
+        "every setting that is commented out exists: {:?}",
+        problems(&uncommented, &[])
+    );
 }
 
 #[test]
@@ -54,8 +59,16 @@ fn all_problems_are_told_at_once() {
         "#,
         &[],
     );
-    for expected in ["server.listen", "server.pubic_url", "secrets.keys[0]", "legacy.login_url", "portal.handoff_url",
-        "limits.lookups_per_name_per_hour", "nonsense", "//evil.example"] {
+    for expected in [
+        "server.listen",
+        "server.pubic_url",
+        "secrets.keys[0]",
+        "legacy.login_url",
+        "portal.handoff_url",
+        "limits.lookups_per_name_per_hour",
+        "nonsense",
+        "//evil.example",
+    ] {
         assert!(found.iter().any(|problem| problem.contains(expected)), "{expected} is not told: {found:#?}");
     }
 }
@@ -64,7 +77,15 @@ fn all_problems_are_told_at_once() {
 fn the_environment_overrides_the_file() {
     assert_eq!(problems(GOOD, &[]), Vec::<String>::new());
     let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let config = Config::from_text(GOOD, [set("SIGNPOST__SERVER__LISTEN", "0.0.0.0:9000"), set("SIGNPOST__SESSIONS__IDLE_MINUTES", "5"), set("PATH", "x")]).unwrap();
+    let config = Config::from_text(
+        GOOD,
+        [
+            set("SIGNPOST__SERVER__LISTEN", "0.0.0.0:9000"),
+            set("SIGNPOST__SESSIONS__IDLE_MINUTES", "5"),
+            set("PATH", "x"),
+        ],
+    )
+    .unwrap();
     assert_eq!((config.server.listen.port(), config.sessions.idle_minutes), (9000, 5));
     assert!(problems(GOOD, &[("SIGNPOST__SERVER__NO_SUCH", "1")])[0].contains("server.no_such"));
     assert!(problems(GOOD, &[("SIGNPOST__SERVER", "1")])[0].contains("SIGNPOST__SERVER"));

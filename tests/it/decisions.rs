@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde::Deserialize;
 use signpost::decision::{
-    Biller, CiamState, Decision, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Membership, OutagePolicy,
-    Outcome, RULES, Rollout, Rule, Suspension, Verdict, Via, decide, sticky_bucket,
+    Biller, CiamState, Decision, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Membership,
+    OutagePolicy, Outcome, RULES, Rollout, Rule, Suspension, Verdict, Via, decide, sticky_bucket,
 };
 use signpost::kernel::{Slug, Timestamp};
 
@@ -94,7 +94,13 @@ fn slug() -> impl Strategy<Value = Slug> {
 }
 
 fn state() -> impl Strategy<Value = CiamState> {
-    prop::sample::select(vec![CiamState::Legacy, CiamState::Enabling, CiamState::Active, CiamState::Active, CiamState::Suspended])
+    prop::sample::select(vec![
+        CiamState::Legacy,
+        CiamState::Enabling,
+        CiamState::Active,
+        CiamState::Active,
+        CiamState::Suspended,
+    ])
 }
 
 const NOW: i64 = 1_800_000_000_000;

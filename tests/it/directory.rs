@@ -74,11 +74,23 @@ async fn a_file_of_billers_is_taken_whole_or_not_at_all() {
             name = "Again"
         "#;
         let rows = import_billers::parse(file, false).unwrap();
-        let Err(BillersError::Refused(problems)) = world.state.directory.import_billers(rows, &tools, false).await else {
+        let Err(BillersError::Refused(problems)) = world.state.directory.import_billers(rows, &tools, false).await
+        else {
             panic!("it was taken");
         };
-        for expected in ["another biller's", "not a host", "http://x.example", "tomorrow", "0 to 100", "rollout.allow", "oidc.issuer", "client_id",
-            "SIGNPOST_NO_SUCH_VARIABLE", "\"none\"", "twice"] {
+        for expected in [
+            "another biller's",
+            "not a host",
+            "http://x.example",
+            "tomorrow",
+            "0 to 100",
+            "rollout.allow",
+            "oidc.issuer",
+            "client_id",
+            "SIGNPOST_NO_SUCH_VARIABLE",
+            "\"none\"",
+            "twice",
+        ] {
             assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} is not told: {problems:#?}");
         }
         assert!(world.state.directory.named(&slug("good-one")).await.unwrap().is_none(), "nothing was written");
@@ -91,7 +103,9 @@ fn billers_come_as_toml_or_json_and_unknown_fields_are_refused() {
     let json = r#"[{"slug":"a-biller","name":"A"}]"#;
     assert_eq!(import_billers::parse(json, true).unwrap().len(), 1);
     assert_eq!(import_billers::parse(r#"{"billers":[{"slug":"a-biller","name":"A"}]}"#, true).unwrap().len(), 1);
-    for bad in [r#"[{"slug":"a-biller","name":"A","colour":"red"}]"#, r#"[{"slug":"Not A Slug","name":"A"}]"#, "[", "{}"] {
+    for bad in
+        [r#"[{"slug":"a-biller","name":"A","colour":"red"}]"#, r#"[{"slug":"Not A Slug","name":"A"}]"#, "[", "{}"]
+    {
         assert!(import_billers::parse(bad, true).is_err(), "{bad}");
     }
 }
@@ -118,8 +132,11 @@ async fn a_file_of_users_is_checked_whole_before_anything_is_written() {
             panic!("it was taken");
         };
         assert_eq!(total, 6, "{shown:#?}");
-        for (line, says) in [(3, "missing"), (4, "not allowed"), (5, "twice"), (6, "mail address"), (7, "sleeping"), (8, "")] {
-            let found = shown.iter().any(|problem| problem.starts_with(&format!("line {line}:")) && problem.contains(says));
+        for (line, says) in
+            [(3, "missing"), (4, "not allowed"), (5, "twice"), (6, "mail address"), (7, "sleeping"), (8, "")]
+        {
+            let found =
+                shown.iter().any(|problem| problem.starts_with(&format!("line {line}:")) && problem.contains(says));
             assert!(found, "line {line} ({says}) is not told: {shown:#?}");
         }
         assert!(billers_of(&world.state.directory, "fine").await.is_empty(), "nothing was written");
@@ -151,7 +168,10 @@ async fn users_are_made_changed_and_marked_deleted() {
 #[tokio::test]
 async fn one_person_at_two_billers_is_one_user_and_two_people_with_one_name_are_two() {
     each_database(|world| async move {
-        world.import_csv("riverside-water", "username,email\nsame,a@mail.example\nshared,a@mail.example\n").await.unwrap();
+        world
+            .import_csv("riverside-water", "username,email\nsame,a@mail.example\nshared,a@mail.example\n")
+            .await
+            .unwrap();
         world.import_csv("oakdale-city", "username,email\nsame,A@mail.example\nshared,b@mail.example\n").await.unwrap();
         let id = async |biller: &str, username: &str| {
             let biller = world.state.directory.named(&slug(biller)).await.unwrap().unwrap();
@@ -175,7 +195,8 @@ async fn an_interrupted_import_goes_on_where_it_stopped() {
         let text = format!("username,email\n{rows}");
         world.import_csv("oakdale-city", &text).await.unwrap();
         // As if the process had died after the first batch of a second run.
-        let back = "UPDATE import_run SET ended_at = NULL, rows_done = 1000 WHERE ended_at IS NOT NULL AND rows_done = 3000";
+        let back =
+            "UPDATE import_run SET ended_at = NULL, rows_done = 1000 WHERE ended_at IS NOT NULL AND rows_done = 3000";
         assert_eq!(world.state.db.run(back, Vec::new()).await.unwrap(), 1);
         let done = world.import_csv("oakdale-city", &text).await.unwrap();
         assert_eq!((done.resumed_after, done.updated), (1_000, 2_000));

@@ -54,7 +54,17 @@ async fn rows_one_three_four_and_six_differ_in_nothing_but_the_tokens_bytes() {
     let world = World::start().await;
     let mut shapes = std::collections::BTreeSet::new();
     let long = "x".repeat(254);
-    for name in ["nobody", "one-legacy", "moved-and-legacy", "two-legacy", "switched-off", "patient", &long, "smile 😀", "q\"uote\\"] {
+    for name in [
+        "nobody",
+        "one-legacy",
+        "moved-and-legacy",
+        "two-legacy",
+        "switched-off",
+        "patient",
+        &long,
+        "smile 😀",
+        "q\"uote\\",
+    ] {
         let answer = type_name(&mut world.browser(), name).await;
         let mut headers: Vec<String> = answer
             .headers
@@ -92,7 +102,8 @@ async fn odd_names_get_a_clear_page_and_keep_what_was_typed() {
     let answer = browser.post_raw("/login", vec![b'a'; 100_000]).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(answer.body.contains("Go to the sign-in page"));
-    let json = Request::post("/login").header("content-type", "application/json").header("sec-fetch-site", "same-origin");
+    let json =
+        Request::post("/login").header("content-type", "application/json").header("sec-fetch-site", "same-origin");
     assert_eq!(browser.send_with(json, "{}".into()).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     for attack in ["%", "_", "*", "' OR 1=1--", "one%", "<script>alert(1)</script>"] {
         let answer = type_name(&mut browser, attack).await;
@@ -104,7 +115,15 @@ async fn odd_names_get_a_clear_page_and_keep_what_was_typed() {
 async fn unknown_addresses_hosts_and_methods_get_a_page_with_a_way_on() {
     let world = World::start().await;
     let mut browser = world.browser();
-    for (path, status) in [("/nope", 404), ("/b/no-such-biller", 404), ("/b/UPPER", 404), ("/LOGIN", 404), ("/login/..;/admin", 404), ("//login", 404), ("/static/nothing.css", 404)] {
+    for (path, status) in [
+        ("/nope", 404),
+        ("/b/no-such-biller", 404),
+        ("/b/UPPER", 404),
+        ("/LOGIN", 404),
+        ("/login/..;/admin", 404),
+        ("//login", 404),
+        ("/static/nothing.css", 404),
+    ] {
         let answer = browser.get(path).await;
         assert_eq!(answer.status.as_u16(), status, "{path}");
         assert_eq!(answer.reference().len(), 19, "{path}");
@@ -118,7 +137,8 @@ async fn unknown_addresses_hosts_and_methods_get_a_page_with_a_way_on() {
     }
     let two = Request::get("/login").header("host", "localhost:8080").header("host", "evil.example");
     assert_eq!(browser.send(two).await.status, StatusCode::MISDIRECTED_REQUEST);
-    let forwarded = Request::get("/recover").header("x-forwarded-host", "evil.example").header("forwarded", "host=evil.example");
+    let forwarded =
+        Request::get("/recover").header("x-forwarded-host", "evil.example").header("forwarded", "host=evil.example");
     assert!(!browser.send(forwarded).await.body.contains("evil.example"));
     assert_eq!(browser.send(Request::put("/login")).await.status, StatusCode::METHOD_NOT_ALLOWED);
     let huge = Request::get("/login").header("cookie", "a=".to_owned() + &"b".repeat(20_000));

@@ -66,7 +66,10 @@ async fn the_legacy_portal_learns_who_comes_once() {
 
         let recover = told["recover_url"].as_str().unwrap();
         let page = world.browser().get(recover).await;
-        assert!(page.status == StatusCode::OK && page.body.contains("value=\"One-Legacy\""), "the username is typed once");
+        assert!(
+            page.status == StatusCode::OK && page.body.contains("value=\"One-Legacy\""),
+            "the username is typed once"
+        );
         let code = signpost::kernel::ReferenceCode::parse(told["reference"].as_str().unwrap()).unwrap();
         match world.state.decisions.find(&code).await.unwrap() {
             signpost::audit::Found::Entry(entry) => {
@@ -141,7 +144,15 @@ async fn keys_must_be_right_and_requests_readable() {
         assert_eq!(status(post(&world, Some(&good[..good.len() - 1]), body()).await), 401);
         assert_eq!(status(post(&world, Some(&narrow), body()).await), 403);
         assert_eq!(status(post(&world, Some(&good), body()).await), 404);
-        for bad in ["", "{}", "[]", "null", "{\"token\":7}", "{\"token\":\"x\",\"more\":1}", "{\"token\":\"x\",\"token\":\"y\"}"] {
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "{\"token\":7}",
+            "{\"token\":\"x\",\"more\":1}",
+            "{\"token\":\"x\",\"token\":\"y\"}",
+        ] {
             let (status, problem) = post(&world, Some(&good), bad.to_owned()).await;
             assert_eq!((status.as_u16(), &problem["status"]), (400, &json!(400)), "{bad}");
         }
@@ -151,7 +162,8 @@ async fn keys_must_be_right_and_requests_readable() {
         assert!(world.state.api_keys.revoke(id).await.unwrap());
         assert!(!world.state.api_keys.revoke(id).await.unwrap(), "once");
         assert_eq!(status(post(&world, Some(&good), body()).await), 401, "revoked");
-        let query = Request::post(format!("/api/v1/handoffs/redeem?key={narrow}")).header("content-type", "application/json");
+        let query =
+            Request::post(format!("/api/v1/handoffs/redeem?key={narrow}")).header("content-type", "application/json");
         assert_eq!(world.browser().send_with(query, Body::from(body())).await.status, StatusCode::UNAUTHORIZED);
     })
     .await;
@@ -167,7 +179,8 @@ async fn a_legacy_portal_that_cannot_change_gets_a_plain_address() {
     state.config = std::sync::Arc::new(config);
     let world = World { router: signpost::app::router(state.clone()), state, ..world };
     for name in ["one-legacy", "nobody"] {
-        let answer = world.browser().post("/login", &[("username", &format!("{name} &x=")), ("return_to", "pay")]).await;
+        let answer =
+            world.browser().post("/login", &[("username", &format!("{name} &x=")), ("return_to", "pay")]).await;
         assert_eq!(answer.location(), format!("https://old.example/login?u={name}+%26x%3D&n=%2Fbills%2Fpay"));
     }
 }

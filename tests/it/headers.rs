@@ -5,8 +5,22 @@ use http::{Method, Request, StatusCode};
 use crate::harness::World;
 
 const ROUTES: [&str; 16] = [
-    "/", "/login", "/b/riverside-water", "/b/oakdale-city", "/b/none", "/b/cedar-county", "/callback/riverside-water", "/callback/none",
-    "/go/riverside-water", "/logout", "/signed-out", "/recover", "/reset", "/help", "/nope", "/api/v1/handoffs/redeem",
+    "/",
+    "/login",
+    "/b/riverside-water",
+    "/b/oakdale-city",
+    "/b/none",
+    "/b/cedar-county",
+    "/callback/riverside-water",
+    "/callback/none",
+    "/go/riverside-water",
+    "/logout",
+    "/signed-out",
+    "/recover",
+    "/reset",
+    "/help",
+    "/nope",
+    "/api/v1/handoffs/redeem",
 ];
 
 #[tokio::test]
@@ -17,7 +31,10 @@ async fn every_answer_has_its_headers() {
     for path in ROUTES.iter().chain(&["/api/v1/nothing", "/old/login.aspx?biller=1"]) {
         for method in &methods {
             for body in ["username=one-moved", "%zz"] {
-                let request = Request::builder().method(method).uri(*path).header("host", "localhost:8080")
+                let request = Request::builder()
+                    .method(method)
+                    .uri(*path)
+                    .header("host", "localhost:8080")
                     .header("content-type", "application/x-www-form-urlencoded");
                 let answer = world.browser().send_with(request, body.into()).await;
                 statuses.insert(answer.status.as_u16());

@@ -3,14 +3,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{self, KeyPair as _};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
@@ -68,7 +68,10 @@ impl Provider {
             calls: Arc::default(),
         };
         let app = Router::new()
-            .route("/.well-known/openid-configuration", get(|State(p): State<Self>| async move { p.note("discovery", &p.discovery) }))
+            .route(
+                "/.well-known/openid-configuration",
+                get(|State(p): State<Self>| async move { p.note("discovery", &p.discovery) }),
+            )
             .route("/keys", get(|State(p): State<Self>| async move { p.note("keys", &p.keys) }))
             .route("/token", post(|State(p): State<Self>| async move { p.token() }))
             .fallback(|State(p): State<Self>| async move { p.calls.lock().unwrap().push("other".to_owned()) })

@@ -33,7 +33,8 @@ impl<'w> MakeWriter<'w> for Captured {
 async fn nothing_secret_is_logged() {
     let captured = Captured::default();
     let filter = tracing_subscriber::EnvFilter::new("info,signpost=trace");
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(captured.clone()).finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(captured.clone()).finish();
     // For this thread: the test's runtime has one only.
     let _guard = tracing::subscriber::set_default(subscriber);
     let world = World::start().await;
@@ -79,7 +80,12 @@ async fn the_decision_log_keeps_no_username_in_clear() {
         world.browser().post("/login", &[("username", "one-moved")]).await;
         world.browser().post("/login", &[("username", "unheard-of-name")]).await;
         world.state.decisions.flush().await;
-        let rows = world.state.db.all("SELECT name_hash, name_mask, details, shown FROM decision_log", Vec::new()).await.unwrap();
+        let rows = world
+            .state
+            .db
+            .all("SELECT name_hash, name_mask, details, shown FROM decision_log", Vec::new())
+            .await
+            .unwrap();
         assert_eq!(rows.len(), 2);
         for row in rows {
             for column in 0..4 {

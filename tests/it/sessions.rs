@@ -108,7 +108,9 @@ async fn starting_a_sign_in_writes_no_session() {
     for _ in 0..50 {
         world.browser().get("/b/riverside-water").await;
     }
-    for table in ["SELECT count(*) FROM session", "SELECT count(*) FROM biller_session", "SELECT count(*) FROM used_once"] {
+    for table in
+        ["SELECT count(*) FROM session", "SELECT count(*) FROM biller_session", "SELECT count(*) FROM used_once"]
+    {
         let rows = world.state.db.all(table, Vec::new()).await.unwrap();
         assert_eq!(rows[0].int(0).unwrap(), 0, "{table}");
     }

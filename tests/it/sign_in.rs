@@ -151,7 +151,8 @@ async fn tampered_answers_are_refused_before_any_call() {
         let request = Request::builder().method(method).uri(callback.strip_prefix("http://localhost:8080").unwrap());
         assert_eq!(browser.clone().send(request).await.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
     }
-    let prefetch = Request::get(callback.strip_prefix("http://localhost:8080").unwrap()).header("sec-purpose", "prefetch");
+    let prefetch =
+        Request::get(callback.strip_prefix("http://localhost:8080").unwrap()).header("sec-purpose", "prefetch");
     assert_eq!(browser.clone().send(prefetch).await.status, StatusCode::NO_CONTENT);
     assert_eq!(calls(&world), before, "nobody was called");
     assert!(browser.get(&callback).await.location().starts_with(PORTAL), "and the sign-in still works");
@@ -237,7 +238,10 @@ async fn the_providers_errors_have_our_own_words() {
         let sent = query(&start.location());
         let error: String = form_urlencoded::byte_serialize(error.as_bytes()).collect();
         let iss = world.issuer("riverside-water");
-        let path = format!("/callback/riverside-water?error={error}&error_description=%3Cscript%3E&state={}&iss={iss}", sent["state"]);
+        let path = format!(
+            "/callback/riverside-water?error={error}&error_description=%3Cscript%3E&state={}&iss={iss}",
+            sent["state"]
+        );
         let answer = browser.get(&path).await;
         assert_eq!((answer.status.as_u16(), answer.title()), (status, title));
         assert!(!answer.body.contains("<script"));
@@ -258,7 +262,13 @@ async fn only_active_members_of_this_biller_get_in() {
         let mut browser = world.browser();
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
         for status in ["suspended", "created", "deleted"] {
-            world.import_csv("riverside-water", &format!("username,email,status\none-moved,one-moved@mail.example,{status}\n")).await.unwrap();
+            world
+                .import_csv(
+                    "riverside-water",
+                    &format!("username,email,status\none-moved,one-moved@mail.example,{status}\n"),
+                )
+                .await
+                .unwrap();
             let mut again = world.browser();
             let start = again.get("/b/riverside-water").await;
             let callback = world.authenticate(&start.location(), "one-moved").await;
@@ -277,7 +287,9 @@ async fn a_biller_switched_off_meanwhile_signs_nobody_in() {
     let callback = world.authenticate(&start.location(), "one-moved").await;
     let mut signed_in = world.browser();
     world.sign_in(&mut signed_in, "riverside-water", "two-moved").await;
-    world.import_billers("[[billers]]\nslug = \"riverside-water\"\nname = \"Riverside\"\nstate = \"suspended\"\n").await;
+    world
+        .import_billers("[[billers]]\nslug = \"riverside-water\"\nname = \"Riverside\"\nstate = \"suspended\"\n")
+        .await;
     let answer = browser.get(&callback).await;
     assert_eq!((answer.status, answer.title()), (StatusCode::BAD_REQUEST, "This sign-in page is not in use just now"));
     assert_eq!(signed_in.get("/").await.title(), "Sign in", "and sessions there count no more");
@@ -293,7 +305,8 @@ async fn a_subject_is_pinned_to_its_user() {
         let username = signpost::kernel::Username::parse("one-moved").unwrap();
         let user = world.state.directory.user_by_username(&biller.id, &username).await.unwrap().unwrap();
         let issuer = world.issuer("riverside-water");
-        let other = world.state.directory.pin_subject(&biller, &issuer, &user.id, "another", world.clock.now()).await.unwrap();
+        let other =
+            world.state.directory.pin_subject(&biller, &issuer, &user.id, "another", world.clock.now()).await.unwrap();
         assert_eq!(other, signpost::directory::SubjectMatch::Different);
     })
     .await;
@@ -321,9 +334,15 @@ async fn signing_out_ends_both_sides_and_only_this_biller() {
         let out = browser.post("/logout", &[("biller", "riverside-water")]).await;
         let sent = query(&out.location());
         assert!(out.location().starts_with(&format!("{}/oidc/logout?", world.issuer("riverside-water"))));
-        assert!(sent["id_token_hint"].split('.').count() == 3 && sent["post_logout_redirect_uri"] == "http://localhost:8080/signed-out");
+        assert!(
+            sent["id_token_hint"].split('.').count() == 3
+                && sent["post_logout_redirect_uri"] == "http://localhost:8080/signed-out"
+        );
         let page = browser.get(&format!("/signed-out?state={}", sent["state"])).await;
-        assert!(page.body.contains("Name of riverside-water") && page.body.contains("Name of maple-electric"), "still signed in there");
+        assert!(
+            page.body.contains("Name of riverside-water") && page.body.contains("Name of maple-electric"),
+            "still signed in there"
+        );
         assert_eq!(browser.get("/").await.location(), "/go/maple-electric");
         browser.post("/logout", &[]).await;
         for mut browser in [browser, old] {

@@ -124,7 +124,11 @@ impl World {
     async fn seed(&self) {
         let mut file = String::new();
         for (name, state, more) in [
-            ("riverside-water", "active", "hosts = [\"pay.riverside.example\"]\nsupport = { phone = \"+1 555 010 0101\" }"),
+            (
+                "riverside-water",
+                "active",
+                "hosts = [\"pay.riverside.example\"]\nsupport = { phone = \"+1 555 010 0101\" }",
+            ),
             ("maple-electric", "active", "passwords = \"reset_required\""),
             ("clinic", "active", "private = true"),
             ("cedar-county", "active", ""),
@@ -132,7 +136,9 @@ impl World {
             ("pinehill-gas", "legacy", ""),
             ("summit-telecom", "suspended", ""),
         ] {
-            file.push_str(&format!("[[billers]]\nslug = \"{name}\"\nname = \"Name of {name}\"\nstate = \"{state}\"\n{more}\n"));
+            file.push_str(&format!(
+                "[[billers]]\nslug = \"{name}\"\nname = \"Name of {name}\"\nstate = \"{state}\"\n{more}\n"
+            ));
             if state != "legacy" {
                 file.push_str(&format!(
                     "[billers.oidc]\nissuer = \"{}\"\nclient_id = \"client-{name}\"\nclient_secret = \"secret of {name}\"\n",
@@ -166,7 +172,11 @@ impl World {
         self.import_csv(biller, &format!("username,email,status\n{}\n", rows.join("\n"))).await.unwrap();
     }
 
-    pub async fn import_csv(&self, biller: &str, text: &str) -> Result<import_users::Summary, import_users::ImportError> {
+    pub async fn import_csv(
+        &self,
+        biller: &str,
+        text: &str,
+    ) -> Result<import_users::Summary, import_users::ImportError> {
         let path = self.folder.path().join(format!("{}.csv", self.state.random.token::<8>()));
         std::fs::write(&path, text).unwrap();
         let biller = self.state.directory.named(&slug(biller)).await.unwrap().unwrap();
@@ -236,11 +246,7 @@ fn secureauth(random: &Random) -> SecureAuth {
                 .collect(),
         })
         .collect();
-    SecureAuth {
-        tenant: "test".to_owned(),
-        password_hash: standin::hash_password(PASSWORD, random),
-        organizations,
-    }
+    SecureAuth { tenant: "test".to_owned(), password_hash: standin::hash_password(PASSWORD, random), organizations }
 }
 
 /// A browser: cookies, and no redirects followed, so that each step can be looked at.
@@ -359,9 +365,19 @@ pub async fn outside_post(address: &str, fields: &[(String, String)]) -> Option<
 fn hidden_fields(html: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
         let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
-        Some(value.replace("&quot;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+        Some(
+            value
+                .replace("&quot;", "\"")
+                .replace("&#39;", "'")
+                .replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&amp;", "&"),
+        )
     };
-    html.split("<input").skip(1).map(|rest| rest.split('>').next().unwrap()).filter(|tag| tag.contains("\"hidden\""))
+    html.split("<input")
+        .skip(1)
+        .map(|rest| rest.split('>').next().unwrap())
+        .filter(|tag| tag.contains("\"hidden\""))
         .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
         .collect()
 }
@@ -372,7 +388,11 @@ where
     F: Fn(World) -> Fut,
     Fut: Future<Output = ()>,
 {
-    test(World::start().await).await;
+    let world = World::start().await;
+    // A test may use parts of its world only; the folder with the database has to outlive them all.
+    let folder = Arc::clone(&world.folder);
+    test(world).await;
+    drop(folder);
     if let Some(server) = postgres() {
         let name = format!("signpost_test_{}", Random::system().token::<9>().to_lowercase().replace('-', "_"));
         let admin = sqlx::PgPool::connect(&server).await.unwrap();
