@@ -57,7 +57,7 @@ impl SessionStore for Store {
         loop {
             let (visit, data) = write(record)?;
             let values = values![hash(&record.id), visit, data, self.clock.now()];
-            if self.db.run(INSERT, values).await.map_err(failed)? > 0 {
+            if self.db.run(INSERT, values).await.map_err(|error| failed(&error))? > 0 {
                 return Ok(());
             }
             record.id = Id::default();
@@ -67,7 +67,7 @@ impl SessionStore for Store {
     async fn save(&self, record: &Record) -> Result<()> {
         let (visit, data) = write(record)?;
         let values = values![hash(&record.id), visit, data, self.clock.now()];
-        match self.db.run(SAVE, values).await.map_err(failed)? {
+        match self.db.run(SAVE, values).await.map_err(|error| failed(&error))? {
             0 => Err(Error::Backend("the session has ended".to_owned())),
             _ => Ok(()),
         }
@@ -76,11 +76,11 @@ impl SessionStore for Store {
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
         let (id_hash, now) = (hash(id), self.clock.now());
         let values = values![&id_hash, now.minus(self.idle), now.minus(self.absolute)];
-        let Some(row) = self.db.one(LOAD, values).await.map_err(failed)? else { return Ok(None) };
-        let data = row.text(0).map_err(failed)?;
-        let created_at = row.time(1).map_err(failed)?;
-        if row.time(2).map_err(failed)?.plus(TOUCH_EVERY) <= now {
-            self.db.run(TOUCH, values![&id_hash, now]).await.map_err(failed)?;
+        let Some(row) = self.db.one(LOAD, values).await.map_err(|error| failed(&error))? else { return Ok(None) };
+        let data = row.text(0).map_err(|error| failed(&error))?;
+        let created_at = row.time(1).map_err(|error| failed(&error))?;
+        if row.time(2).map_err(|error| failed(&error))?.plus(TOUCH_EVERY) <= now {
+            self.db.run(TOUCH, values![&id_hash, now]).await.map_err(|error| failed(&error))?;
         }
         let data = serde_json::from_str(&data).map_err(|error| Error::Decode(error.to_string()))?;
         let expiry_date = moment(created_at.plus(self.absolute));
@@ -88,7 +88,7 @@ impl SessionStore for Store {
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {
-        self.db.run(END, values![hash(id), self.clock.now()]).await.map(|_| ()).map_err(failed)
+        self.db.run(END, values![hash(id), self.clock.now()]).await.map(|_| ()).map_err(|error| failed(&error))
     }
 }
 
@@ -117,7 +117,7 @@ fn write(record: &Record) -> Result<(String, String)> {
     Ok((visit, data))
 }
 
-fn failed(error: DbError) -> Error {
+fn failed(error: &DbError) -> Error {
     Error::Backend(error.to_string())
 }
 

@@ -140,8 +140,14 @@ fn sign(header: &Value, claims: &Value, key: &KeyPair) -> String {
 
 fn sign_text(input: &str, key: &KeyPair) -> String {
     let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
+    key.sign(&signature::RSA_PKCS1_SHA256, &unused(), input.as_bytes(), &mut signature).unwrap();
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// An argument that RSASSA-PKCS1-v1_5 does not use.
+#[expect(clippy::disallowed_methods, reason = "it is not used")]
+fn unused() -> SystemRandom {
+    SystemRandom::new()
 }
 
 fn jwk(key: &KeyPair, kid: &str) -> Value {
@@ -302,7 +308,7 @@ lies! {
     algorithm_that_is_not_pinned => |lie: &mut Lie| {
         let input = format!("{}.{}", encode(&json!({"alg":"RS512","kid":"k1"})), encode(&Value::Object(lie.claims.clone())));
         let mut signature = vec![0; lie.key.public_modulus_len()];
-        lie.key.sign(&signature::RSA_PKCS1_SHA512, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
+        lie.key.sign(&signature::RSA_PKCS1_SHA512, &unused(), input.as_bytes(), &mut signature).unwrap();
         lie.raw = Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)));
     };
     signature_of_nothing => |lie: &mut Lie| {

@@ -197,7 +197,7 @@ impl World {
         fields.push(("username".into(), username.into()));
         fields.push(("password".into(), PASSWORD.into()));
         let action = authorize.split('?').next().unwrap();
-        outside_post(action, &fields).await.expect("the issuer sends the browser back")
+        outside_post(action, &fields).await.unwrap()
     }
 
     /// A whole sign-in at a biller; answers the address the gateway sends the browser to at its end.
