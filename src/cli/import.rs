@@ -72,15 +72,14 @@ async fn import(state: &AppState, users: Users) -> Done {
     };
     let legacy_accounts = users.legacy_accounts.unwrap_or(biller.state != CiamState::Active);
     let options = import_users::Options { legacy_accounts, dry_run: users.dry_run };
-    let bar = ProgressBar::no_length();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {human_pos} rows ({per_sec}, {elapsed})") {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{msg:>8} {wide_bar} {percent:>3} %  {elapsed}, {eta} to go") {
         bar.set_style(style);
     }
-    let progress = |phase: &'static str, rows: u64| {
-        if rows.is_multiple_of(1000) {
-            bar.set_message(phase);
-            bar.set_position(rows);
-        }
+    let progress = |step: import_users::Step| {
+        bar.set_message(step.phase);
+        bar.set_length(step.total);
+        bar.set_position(step.done);
     };
     let tools = (&state.clock, &state.random);
     let done = state.directory.import_users(&users.file, &biller, options, tools, &progress).await;

@@ -110,8 +110,19 @@ impl From<DbError> for ImportError {
     }
 }
 
-/// Told how many bytes of the file have been read: first while checking, then again while writing.
-pub type Progress<'p> = &'p (dyn Fn(&'static str, u64) + Sync);
+/// How far an import has come: bytes of the file while checking, rows while writing.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// `checking` or `writing`.
+    pub phase: &'static str,
+    /// So far.
+    pub done: u64,
+    /// In all.
+    pub total: u64,
+}
+
+/// Told of progress now and then.
+pub type Progress<'p> = &'p (dyn Fn(Step) + Sync);
 
 impl Directory {
     /// Imports a file into a biller.
@@ -149,8 +160,8 @@ impl Directory {
             batch.push(row.map_err(std::io::Error::other)?);
             if batch.len() == BATCH {
                 writer.write(&mut batch, &mut summary).await?;
+                progress(Step { phase: "writing", done: writer.done.unsigned_abs(), total: rows });
             }
-            progress("writing", summary.resumed_after.unsigned_abs() + batch.len() as u64);
         }
         writer.write(&mut batch, &mut summary).await?;
         self.db.run(END_RUN, values![biller_id, &file_hash, clock.now()]).await?;
@@ -222,6 +233,7 @@ async fn put(tx: &mut Tx, writer: &Writer<'_>, row: &UserRow) -> Result<bool, Im
 
 /// Reads the whole file once without writing anything.
 fn check(path: &Path, progress: Progress<'_>) -> Result<u64, ImportError> {
+    let size = std::fs::metadata(path)?.len();
     let mut reader = open(path)?;
     let (mut total, mut shown) = (0, Vec::new());
     let mut wrong = |line: u64, what: String| {
@@ -254,7 +266,9 @@ fn check(path: &Path, progress: Progress<'_>) -> Result<u64, ImportError> {
                     }
                     Err(error) => wrong(line, error.to_string()),
                 }
-                progress("checking", rows);
+                if rows % 1000 == 0 {
+                    progress(Step { phase: "checking", done: reader.position().byte(), total: size });
+                }
             }
             Err(error) => {
                 wrong(line, error.to_string());

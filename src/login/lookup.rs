@@ -84,6 +84,10 @@ pub(super) async fn go(
 
 /// Where this browser is signed in; nowhere, when that cannot be found out.
 pub(super) async fn signed_in(state: &AppState, session: &Session) -> Vec<(std::sync::Arc<Biller>, BillerSession)> {
+    // Most who knock have no session: no question to the database for them.
+    if session.id().is_none() {
+        return Vec::new();
+    }
     let visits = Visits::new(state.db.clone(), state.clock.clone(), state.random.clone());
     let Ok(billers) = state.directory.billers().await else { return Vec::new() };
     match visits.live(session, &billers).await {

@@ -258,10 +258,12 @@ fn legacy_token(state: &AppState, luggage: &Luggage, reset: bool) -> String {
 /// The biller is left out on purpose: it would tell a legacy username from an unknown one.
 fn from_template(template: &str, luggage: &Luggage) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    template
+    let filled = template
         .replace("{username}", &encode(luggage.name.as_ref().map_or("", TypedName::typed)))
         .replace("{locale}", LOCALE)
-        .replace("{return_to}", &encode(luggage.return_to.as_deref().unwrap_or_default()))
+        .replace("{return_to}", &encode(luggage.return_to.as_deref().unwrap_or_default()));
+    // Through the parser, so that whatever the template holds is fit for a header.
+    url::Url::parse(&filled).map_or_else(|_| paths::HELP.to_owned(), String::from)
 }
 
 impl Luggage {

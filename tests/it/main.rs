@@ -13,5 +13,6 @@ mod harness;
 mod headers;
 mod hostile_provider;
 mod logs;
+mod serving;
 mod sessions;
 mod sign_in;

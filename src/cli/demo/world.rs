@@ -225,7 +225,7 @@ pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::E
         std::fs::write(&path, users_file(demo.slug))?;
         let biller = billers.by_slug(&Slug::parse(demo.slug)?).context("a biller was imported")?;
         let options = import_users::Options { legacy_accounts: true, dry_run: false };
-        state.directory.import_users(&path, biller, options, (&state.clock, &state.random), &|_, _| {}).await?;
+        state.directory.import_users(&path, biller, options, (&state.clock, &state.random), &|_| {}).await?;
     }
     Ok(())
 }

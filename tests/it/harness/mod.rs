@@ -182,7 +182,7 @@ impl World {
         let biller = self.state.directory.named(&slug(biller)).await.unwrap().unwrap();
         let options = import_users::Options { legacy_accounts: true, dry_run: false };
         let tools = (&self.clock, &self.state.random);
-        self.state.directory.import_users(&path, &biller, options, tools, &|_, _| {}).await
+        self.state.directory.import_users(&path, &biller, options, tools, &|_| {}).await
     }
 
     pub fn browser(&self) -> Browser {

@@ -1,0 +1,81 @@
+//! The listener: requests over the network, and a stop that does not wait for ever.
+
+use std::time::Duration;
+
+use signpost::app::App;
+use signpost::kernel::{Clock, Random};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::config;
+
+struct Running {
+    address: std::net::SocketAddr,
+    stop: CancellationToken,
+    serving: tokio::task::JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+async fn start() -> Running {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("test.db").display());
+    let mut config = config(&database, "");
+    config.server.drain_seconds = 1;
+    let app = App::build(config, Clock::System, Random::system()).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let serving = tokio::spawn(app.serve(listener, stop.clone()));
+    Running { address, stop, serving, _folder: folder }
+}
+
+async fn ask(address: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn requests_are_answered_and_malformed_ones_refused() {
+    let running = start().await;
+    let good = ask(running.address, "GET /login HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n").await;
+    assert!(good.starts_with("HTTP/1.1 200"), "{good}");
+    for (request, statuses) in [
+        (
+            "GET /login HTTP/1.1\r\nHost: localhost:8080\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+            &["421", "400"][..],
+        ),
+        ("GET http://evil.example/login HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n", &["421"]),
+        ("GET /login HTTP/1.1\r\nConnection: close\r\n\r\n", &["421", "400"]),
+        (
+            "POST /login HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n",
+            &["400", "415"],
+        ),
+        ("TRACE /login HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n", &["405"]),
+        ("nonsense\r\n\r\n", &["400"]),
+    ] {
+        let answer = ask(running.address, request).await;
+        let status = answer.split(' ').nth(1).unwrap_or_default();
+        assert!(statuses.contains(&status), "{request:?}: {answer}");
+        assert!(!answer.contains("evil.example"), "{request:?}: {answer}");
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n", "x".repeat(70_000));
+    let answer = ask(running.address, &long).await;
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    running.stop.cancel();
+    running.serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_is_stuck_does_not_hold_up_a_stop() {
+    let running = start().await;
+    let mut stuck = TcpStream::connect(running.address).await.unwrap();
+    stuck.write_all(b"POST /login HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 100\r\n\r\nuser").await.unwrap();
+    let good = ask(running.address, "GET /help HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n").await;
+    assert!(good.starts_with("HTTP/1.1 200"));
+    running.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(8), running.serving).await.unwrap().unwrap();
+}
