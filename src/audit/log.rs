@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::store::{self, StoredEntry};
+use super::store::{self, Waiting};
 use crate::db::Db;
 use crate::kernel::reference::Kind;
 use crate::kernel::text::{keyed_hash, mask};
@@ -32,7 +32,7 @@ pub struct Entry {
 }
 
 enum Message {
-    Write(StoredEntry),
+    Write(Waiting),
     Flush(oneshot::Sender<()>),
 }
 
@@ -88,7 +88,8 @@ impl DecisionLog {
         let now = self.clock.now();
         let code = ReferenceCode::new(&self.code_key, kind, now, &self.random);
         let key = entry.name.as_ref().map(|name| name.username().map_or(name.typed(), |username| username.as_str()));
-        let stored = StoredEntry {
+        // As text: a tree of the same takes ten times the memory while it waits.
+        let stored = Waiting {
             code: code.to_string(),
             at: now,
             kind: match kind {
@@ -100,7 +101,7 @@ impl DecisionLog {
             name_hash: key.map(|key| keyed_hash(&self.name_key, key.as_bytes())),
             name_mask: entry.name.as_ref().map(|name| mask(name.typed())),
             shown: entry.shown.to_owned(),
-            details: entry.details,
+            details: entry.details.to_string(),
         };
         if self.queue.try_send(Message::Write(stored)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -149,7 +150,7 @@ fn code_key(keys: &KeyRing) -> [u8; 32] {
 impl LogWriter {
     /// Writes until every handle is gone, then writes the rest. While the database fails, entries wait in the queue.
     pub async fn run(mut self) {
-        let mut waiting: Vec<StoredEntry> = Vec::new();
+        let mut waiting: Vec<Waiting> = Vec::new();
         loop {
             let message = tokio::time::timeout(EVERY, self.queue.recv()).await;
             let closed = matches!(message, Ok(None));
@@ -172,7 +173,7 @@ impl LogWriter {
         }
     }
 
-    async fn write(&self, waiting: &mut Vec<StoredEntry>) {
+    async fn write(&self, waiting: &mut Vec<Waiting>) {
         if let Err(error) = store::insert(&self.db, waiting).await {
             let excess = waiting.len().saturating_sub(QUEUE);
             waiting.drain(..excess);

@@ -10,8 +10,21 @@ use crate::values;
 
 const INSERT: &str = "INSERT INTO decision_log (code, at, kind, biller, name_hash, name_mask, shown, details) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
-const BY_CODE: &str = "SELECT at, kind, biller, name_hash, name_mask, shown, details FROM decision_log WHERE code = $1";
+const BY_CODE: &str = "SELECT at, kind, biller, name_mask, shown, details FROM decision_log WHERE code = $1";
 const SWEEP: &str = "DELETE FROM decision_log WHERE at < $1";
+
+/// An entry that waits to be written.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub code: String,
+    pub at: Timestamp,
+    pub kind: String,
+    pub biller: Option<String>,
+    pub name_hash: Option<String>,
+    pub name_mask: Option<String>,
+    pub shown: String,
+    pub details: String,
+}
 
 /// An entry as it is kept.
 #[derive(Clone, Debug, Serialize)]
@@ -24,9 +37,6 @@ pub struct StoredEntry {
     pub kind: String,
     /// The biller concerned.
     pub biller: Option<String>,
-    /// Keyed hash of the normalised username.
-    #[serde(skip)]
-    pub name_hash: Option<String>,
     /// The username with its middle hidden.
     pub name_mask: Option<String>,
     /// What the person was shown.
@@ -46,12 +56,12 @@ pub enum Found {
     NotOurs,
 }
 
-pub(super) async fn insert(db: &Db, entries: &[StoredEntry]) -> Result<(), DbError> {
+pub(super) async fn insert(db: &Db, entries: &[Waiting]) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
     for entry in entries {
         let (code, kind, shown) = (&entry.code, &entry.kind, &entry.shown);
         let (biller, hash, masked) = (entry.biller.clone(), entry.name_hash.clone(), entry.name_mask.clone());
-        tx.run(INSERT, values![code, entry.at, kind, biller, hash, masked, shown, entry.details.to_string()]).await?;
+        tx.run(INSERT, values![code, entry.at, kind, biller, hash, masked, shown, &entry.details]).await?;
     }
     tx.commit().await
 }
@@ -63,10 +73,9 @@ pub(super) async fn find(db: &Db, code: &ReferenceCode, key: &[u8; 32]) -> Resul
             at: row.time(0)?,
             kind: row.text(1)?,
             biller: row.opt_text(2)?,
-            name_hash: row.opt_text(3)?,
-            name_mask: row.opt_text(4)?,
-            shown: row.text(5)?,
-            details: serde_json::from_str(&row.text(6)?).unwrap_or_default(),
+            name_mask: row.opt_text(3)?,
+            shown: row.text(4)?,
+            details: serde_json::from_str(&row.text(5)?).unwrap_or_default(),
         })));
     }
     Ok(code.read(key).map_or(Found::NotOurs, |(kind, at)| Found::NotRecorded(kind, at)))

@@ -15,7 +15,7 @@ use crate::kernel::ReferenceCode;
 use crate::kernel::reference::Kind;
 use crate::routing::{Arrival, Routed};
 use crate::state::AppState;
-use crate::web::handoffs::{self, Luggage};
+use crate::web::handoffs::{self, Luggage, RecoverToken};
 use crate::web::{Refusal, paths};
 
 /// What somebody brings along besides where they come from.
@@ -94,13 +94,14 @@ fn notice(
     code: &ReferenceCode,
 ) -> Result<Response, Refusal> {
     let journey = journey(arrival, visitor, code);
+    let recover = RecoverToken { name: journey.name.clone(), return_to: journey.return_to.clone(), failed: false };
     let page = NoticePage {
         chrome: show::chrome(state, code.as_str(), Some(biller)),
         biller: biller.name.clone(),
         address: stable_address(state, biller),
         continue_url: journey.restart(state, &biller.slug),
         password_carried: biller.settings.passwords == PasswordCarryOver::Imported,
-        not_mine_url: paths::RECOVER.to_owned(),
+        not_mine_url: handoffs::recover_url(state, &recover),
     };
     show::page(StatusCode::OK, &page)
 }
@@ -108,7 +109,7 @@ fn notice(
 /// The address to bookmark: the biller's own host where it has one, else its path with us.
 fn stable_address(state: &AppState, biller: &Biller) -> String {
     match biller.hosts.first() {
-        Some(host) => format!("{}://{host}/", state.config.server.public_url.scheme()),
+        Some(host) => format!("{}://{host}", state.config.server.public_url.scheme()),
         None => paths::absolute(&state.config, &paths::biller(&biller.slug)).to_string(),
     }
 }

@@ -21,8 +21,8 @@ use crate::web::handoffs::{self, Luggage, RecoverToken};
 pub(super) async fn recover(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let token = fields.get("t").and_then(|t| state.keys.open::<RecoverToken>(Purpose::Recover, "", t).ok());
-    let why = if token.is_some() { RecoverWhy::LegacyFailed } else { RecoverWhy::Asked };
     let token = token.unwrap_or_default();
+    let why = if token.failed { RecoverWhy::LegacyFailed } else { RecoverWhy::Asked };
     let page = RecoverPage {
         chrome: show::chrome(&state, state.decisions.page_code().as_str(), None),
         username: token.name,

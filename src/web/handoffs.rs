@@ -68,6 +68,9 @@ pub struct RecoverToken {
     pub name: Option<String>,
     /// A path of the portal.
     pub return_to: Option<String>,
+    /// The other system could not let the person in.
+    #[serde(default)]
+    pub failed: bool,
 }
 
 /// What redeeming a hand-off tells.
@@ -187,7 +190,10 @@ async fn redeem_legacy(state: &AppState, key: &ApiKey, token: LegacyToken) -> Re
     }
     Ok(Some(Redeemed {
         kind: if token.reset { "legacy_reset" } else { "legacy" },
-        recover_url: recover_url(state, &RecoverToken { name: token.name.clone(), return_to: token.return_to.clone() }),
+        recover_url: recover_url(
+            state,
+            &RecoverToken { name: token.name.clone(), return_to: token.return_to.clone(), failed: true },
+        ),
         username: token.name,
         biller: token.biller,
         locale: LOCALE,
@@ -213,7 +219,7 @@ async fn redeem_portal(state: &AppState, key: &ApiKey, token: PortalToken) -> Re
         kind: "portal",
         recover_url: recover_url(
             state,
-            &RecoverToken { name: Some(username.clone()), return_to: token.return_to.clone() },
+            &RecoverToken { name: Some(username.clone()), return_to: token.return_to.clone(), failed: true },
         ),
         username: Some(username),
         biller: Some(token.slug),

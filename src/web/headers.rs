@@ -3,6 +3,7 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
 
 use crate::state::AppState;
@@ -21,6 +22,7 @@ const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// Sets the headers of an answer by what it is: page, redirect, API answer or static file.
 pub async fn set(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let is_post = request.method() == Method::POST;
     let mut response = next.run(request).await;
     let needs = response.extensions_mut().remove::<PageNeeds>();
     let is_page = content_type(&response).starts_with("text/html");
@@ -34,7 +36,9 @@ pub async fn set(State(state): State<AppState>, request: Request, next: Next) ->
     let referrer = if needs.is_some() { "same-origin" } else { "no-referrer" };
     set_text(headers, header::REFERRER_POLICY, referrer);
     if !is_static {
-        set_text(headers, header::CACHE_CONTROL, "no-store");
+        // With `no-store`, Back to a page that answered a form is an error page of the browser's (docs/adr/0005).
+        let kept = if is_page && is_post { "private, no-cache" } else { "no-store" };
+        set_text(headers, header::CACHE_CONTROL, kept);
     }
     let form_action = match needs {
         Some(needs) => std::iter::once("'self'".to_owned()).chain(needs.form_targets).collect::<Vec<_>>().join(" "),

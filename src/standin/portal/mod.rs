@@ -7,6 +7,7 @@ mod pages;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -21,7 +22,7 @@ use crate::kernel::text::sha256;
 
 /// The state of the visit that this browser started.
 const STATE_COOKIE: &str = "portal_state";
-/// A hand-off that waits for a yes.
+/// The browser whose hand-offs wait for a yes.
 const PENDING_COOKIE: &str = "portal_pending";
 /// The portal's own session.
 const SESSION_COOKIE: &str = "portal_session";
@@ -42,19 +43,12 @@ struct Portal {
     billers: Vec<(String, String)>,
     /// Slugs by state.
     started: Store<String>,
-    pending: Store<Pending>,
+    /// Hand-offs that this browser did not ask for, by browser and hash of the token.
+    pending: Store<HandOff>,
     /// Slugs by hash of a token that was redeemed here.
     spent: Store<String>,
     sessions: Store<HandOff>,
     tools: Tools,
-}
-
-/// A hand-off that was not asked for by this browser.
-#[derive(Clone)]
-struct Pending {
-    handoff: HandOff,
-    /// Hash of its token, to know it again after a reload.
-    key: String,
 }
 
 /// Builds the stand-in.
@@ -103,8 +97,9 @@ async fn receive(State(portal): State<Arc<Portal>>, headers: HeaderMap, RawQuery
     let fields = Fields::parse(query.unwrap_or_default().as_bytes());
     let token = fields.get("token").unwrap_or_default();
     let key = sha256(token.as_bytes());
-    if let Some(pending) = portal.pending(&headers).filter(|pending| pending.key == key) {
-        return pages::confirm(portal.name_of(&pending.handoff), &pending.handoff);
+    let browser = cookie(&headers, PENDING_COOKIE);
+    if let Some(handoff) = browser.as_ref().and_then(|browser| portal.pending.get(&format!("{browser} {key}"))) {
+        return pages::confirm(portal.name_of(&handoff), &handoff, &key);
     }
     let redeemed = if token.is_empty() {
         Redeemed::Gone
@@ -122,10 +117,10 @@ async fn receive(State(portal): State<Arc<Portal>>, headers: HeaderMap, RawQuery
             without_cookie(response, STATE_COOKIE, "/")
         }
         Redeemed::Yes(handoff) => {
-            let response = pages::confirm(portal.name_of(&handoff), &handoff);
-            let id = portal.tools.random.token::<32>();
-            portal.pending.insert(id.clone(), Pending { handoff: *handoff, key });
-            with_cookie(response, PENDING_COOKIE, &id, "/")
+            let response = pages::confirm(portal.name_of(&handoff), &handoff, &key);
+            let browser = browser.unwrap_or_else(|| portal.tools.random.token::<32>());
+            portal.pending.insert(format!("{browser} {key}"), *handoff);
+            with_cookie(response, PENDING_COOKIE, &browser, "/")
         }
         Redeemed::Gone if portal.session(&headers).is_some() => see_other("/"),
         Redeemed::Gone => pages::gone(&portal.way_back(&headers, &key)),
@@ -134,14 +129,15 @@ async fn receive(State(portal): State<Arc<Portal>>, headers: HeaderMap, RawQuery
 }
 
 /// `POST /confirm`: yes, enter.
-async fn confirm(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {
-    let pending = cookie(&headers, PENDING_COOKIE).and_then(|id| portal.pending.take(&id));
-    let response = match pending {
-        Some(pending) => portal.sign_in(&headers, pending.handoff),
+async fn confirm(State(portal): State<Arc<Portal>>, headers: HeaderMap, body: Bytes) -> Response {
+    let fields = Fields::parse(&body);
+    let key = fields.get("visit").unwrap_or_default();
+    let pending = cookie(&headers, PENDING_COOKIE).and_then(|browser| portal.pending.take(&format!("{browser} {key}")));
+    match pending {
+        Some(handoff) => portal.sign_in(&headers, handoff),
         None if portal.session(&headers).is_some() => see_other("/"),
-        None => pages::gone(&portal.way_back(&headers, "")),
-    };
-    without_cookie(response, PENDING_COOKIE, "/")
+        None => pages::gone(&portal.way_back(&headers, key)),
+    }
 }
 
 /// `POST /signout`: ends the portal's own session, then the gateway's.
@@ -157,10 +153,6 @@ async fn sign_out(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Resp
 impl Portal {
     fn session(&self, headers: &HeaderMap) -> Option<HandOff> {
         self.sessions.get(&cookie(headers, SESSION_COOKIE)?)
-    }
-
-    fn pending(&self, headers: &HeaderMap) -> Option<Pending> {
-        self.pending.get(&cookie(headers, PENDING_COOKIE)?)
     }
 
     /// Whether this browser started the visit that the hand-off ends, at the same biller.

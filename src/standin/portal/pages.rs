@@ -42,11 +42,15 @@ pub fn signed_in(biller_name: &str, session: &HandOff) -> Response {
 }
 
 /// A visit that this browser did not start: names who and where before anything happens.
-pub fn confirm(biller_name: &str, handoff: &HandOff) -> Response {
+pub fn confirm(biller_name: &str, handoff: &HandOff, visit: &str) -> Response {
     let title = format!("You are about to enter {biller_name} as {}", username(handoff));
-    let body = "<p>This visit was not started in this browser. If this is not you, close this page.</p>\n\
-        <form method=\"post\" action=\"/confirm\"><button>Continue</button></form>\n";
-    page(&PORTAL, StatusCode::OK, &title, body)
+    let body = format!(
+        "<p>This visit was not started in this browser. If this is not you, close this page.</p>\n\
+         <form method=\"post\" action=\"/confirm\"><input type=\"hidden\" name=\"visit\" value=\"{}\">\
+         <button>Continue</button></form>\n",
+        escape(visit)
+    );
+    page(&PORTAL, StatusCode::OK, &title, &body)
 }
 
 /// A token that is good no more.
