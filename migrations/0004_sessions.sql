@@ -27,6 +27,9 @@ CREATE TABLE biller_session (
 
 CREATE INDEX biller_session_visit ON biller_session (visit);
 
+-- One at a time for each browser and biller, also when two tabs finish at the same moment.
+CREATE UNIQUE INDEX biller_session_live ON biller_session (visit, biller_id) WHERE ended_at IS NULL;
+
 CREATE INDEX biller_session_subject ON biller_session (biller_id, subject);
 
 CREATE INDEX biller_session_user ON biller_session (user_id);

@@ -20,9 +20,9 @@ use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::access::{ApiKeys, Limits};
-use crate::audit::{DecisionLog, LogWriter};
+use crate::audit::DecisionLog;
 use crate::config::Config;
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, Schema};
 use crate::directory::Directory;
 use crate::kernel::{Clock, KeyRing, Random};
 use crate::routing::Routing;
@@ -59,18 +59,16 @@ pub enum BuildError {
 pub struct App {
     /// What its handlers hold.
     pub state: AppState,
-    log_writer: LogWriter,
 }
 
 impl App {
-    /// Opens the database, brings its schema up to date, and puts everything together.
+    /// Opens the database and puts everything together.
     ///
     /// # Errors
     /// The database or the secrets cannot be used.
-    pub async fn build(config: Config, clock: Clock, random: Random) -> Result<Self, BuildError> {
+    pub async fn build(config: Config, schema: Schema, clock: Clock, random: Random) -> Result<Self, BuildError> {
         let url = config.database.url.reveal().map_err(BuildError::Secret)?;
-        let db = Db::open(url.expose_secret(), config.database.connections).await?;
-        db.migrate().await?;
+        let db = Db::open(url.expose_secret(), config.database.connections, schema).await?;
         let keys = key_ring(&config, &random)?;
         let timeout = Duration::from_secs(config.oidc.timeout_seconds);
         let http = Http::new(timeout, config.oidc.allow_loopback_issuers)
@@ -90,27 +88,22 @@ impl App {
             directory,
             decisions,
         };
-        Ok(Self { state, log_writer })
-    }
-
-    /// Writes the decision log and nothing else, for whoever calls the handlers without a listener.
-    pub async fn write_log(self) {
-        self.log_writer.run().await;
+        tokio::spawn(log_writer.run());
+        Ok(Self { state })
     }
 
     /// Serves until `stop`, then finishes what is under way.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        let Self { state, log_writer } = self;
+        let state = self.state;
         let background = TaskTracker::new();
-        let writer = background.spawn(log_writer.run());
         background.spawn(until(stop.clone(), sweep(state.clone())));
         background.spawn(until(stop.clone(), probe_issuers(state.clone())));
+        background.close();
         let server = &state.config.server;
         let (most, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));
         serve::serve(listener, router(state.clone()), most, drain, stop).await;
+        background.wait().await;
         state.decisions.flush().await;
-        writer.abort();
-        background.close();
         state.db.close().await;
     }
 }
@@ -137,12 +130,12 @@ pub fn router(state: AppState) -> Router {
         .with_expiry(Expiry::OnSessionEnd);
     login::router()
         .layer(sessions)
-        .layer(middleware::map_response(session_store::complete_removal))
+        .layer(middleware::from_fn(session_store::mend_removal))
         .layer(CsrfLayer::new())
         .merge(api::router())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(middleware::from_fn_with_state(state.clone(), layers::host))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(state.clone(), errors))
         .layer(middleware::from_fn_with_state(state.clone(), layers::log))
@@ -198,9 +191,7 @@ async fn probe_issuers(state: AppState) {
         let Ok(billers) = state.directory.billers().await else { continue };
         for biller in billers.iter().filter(|biller| biller.health.failures > 0 && biller.is_active(state.clock.now()))
         {
-            if let Err(reason) = registrations::probe(&state, biller).await {
-                tracing::debug!(biller = %biller.slug, reason, "issuer still fails");
-            }
+            registrations::probe_and_note(&state, biller).await;
         }
     }
 }

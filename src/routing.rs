@@ -7,7 +7,7 @@ use crate::config::{Config, LegacyPath};
 use crate::decision::{
     CiamState, Directory as DirectoryFacts, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Verdict, Via, decide,
 };
-use crate::directory::{Billers, Directory, DirectoryError};
+use crate::directory::{Biller, Billers, Directory, DirectoryError};
 use crate::kernel::{Clock, Slug, Timestamp, TypedName};
 
 /// A directory that takes longer than this counts as one that cannot be read: people are waiting.
@@ -68,7 +68,21 @@ impl Routing {
 
     /// Decides where somebody goes.
     pub async fn route(&self, arrival: &Arrival) -> Routed {
-        self.simulate(arrival, &Overrides::default()).await
+        let routed = self.simulate(arrival, &Overrides::default()).await;
+        if routed.verdict.integrity_alarm {
+            tracing::warn!(alarm = "integrity", "a username has two legacy billers or more");
+        }
+        routed
+    }
+
+    /// Whether a biller signs people in itself at this moment; sign-ins under way and sessions stand on the same.
+    pub fn signs_in(&self, biller: &Biller, now: Timestamp) -> bool {
+        let killed = match &self.kill {
+            Kill::Off => false,
+            Kill::AllLegacy | Kill::Hold => true,
+            Kill::BillerLegacy(slug) => *slug == biller.slug,
+        };
+        !killed && !biller.settings.hold && biller.is_active(now)
     }
 
     /// Decides where somebody would go if the facts were different. Reads only.
@@ -88,9 +102,6 @@ impl Routing {
         };
         overrides.apply(&mut facts);
         let verdict = decide(&facts);
-        if verdict.integrity_alarm {
-            tracing::warn!(alarm = "integrity", "a username has two legacy billers or more");
-        }
         Routed { facts, verdict, billers }
     }
 
@@ -111,9 +122,17 @@ impl Routing {
                 Ok((DirectoryFacts::Read { named: None, memberships: found.memberships }, found.billers))
             }
             Entry::Named { slug, .. } => {
-                let billers = self.directory.billers().await?;
+                // Somebody on the way from a notice has a name: whether they have a legacy account matters here as well.
+                let (billers, mut memberships) = match arrival.name.as_ref().and_then(TypedName::username) {
+                    Some(username) => {
+                        let found = self.directory.look_up(Some(username)).await?;
+                        (found.billers, found.memberships)
+                    }
+                    None => (self.directory.billers().await?, Vec::new()),
+                };
+                memberships.retain(|membership| membership.biller.slug == *slug);
                 let named = billers.by_slug(slug).map(|biller| biller.facts());
-                Ok((DirectoryFacts::Read { named, memberships: Vec::new() }, billers))
+                Ok((DirectoryFacts::Read { named, memberships }, billers))
             }
         }
     }
@@ -146,12 +165,9 @@ pub struct Address {
 
 /// Reads an address as the gateway would: shared entry, vanity path, vanity host or mapped legacy address.
 pub fn address(config: &Config, billers: &Billers, host: &str, path: &str, query: Option<&str>) -> Option<Address> {
-    if let Some(biller) = billers.by_host(host) {
-        let entry = Entry::Named { slug: biller.slug.clone(), via: Via::VanityHost };
-        return Some(Address { entry, return_to: None });
-    }
     if host != public_host(config) {
-        return None;
+        let slug = billers.by_host(host)?.slug.clone();
+        return Some(Address { entry: Entry::Named { slug, via: Via::VanityHost }, return_to: None });
     }
     if matches!(path, "/" | "/login") {
         return Some(Address { entry: Entry::Shared, return_to: None });

@@ -238,11 +238,15 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn read(row: &Row) -> Result<ApiKey, DbError> {
+    let audience = row.opt_text(3)?;
+    let known = audience.as_deref().and_then(Audience::parse);
+    // An audience that this program does not know is a restriction all the same: such a key allows nothing.
+    let scopes = if known.is_none() && audience.is_some() { String::new() } else { row.text(2)? };
     Ok(ApiKey {
         id: row.text(0)?,
         name: row.text(1)?,
-        scopes: row.text(2)?.split(' ').filter_map(Scope::parse).collect(),
-        audience: row.opt_text(3)?.as_deref().and_then(Audience::parse),
+        scopes: scopes.split(' ').filter_map(Scope::parse).collect(),
+        audience: known,
         billers: row.opt_text(4)?.map(|list| list.split(' ').filter_map(|slug| Slug::parse(slug).ok()).collect()),
         created_at: row.time(5)?,
         expires_at: row.opt_time(6)?,

@@ -33,15 +33,14 @@ impl Limits {
         }
     }
 
-    /// Whether this client may look this name up now. Both counters always count.
+    /// Whether this client may look this name up now. A name is counted only for clients that are let through, so that one
+    /// machine cannot lock names out at the speed of its requests.
     pub fn allow(&self, client: IpAddr, name: &str) -> bool {
         let client = client.to_canonical();
         if self.exempt_loopback && client.is_loopback() {
             return true;
         }
-        let by_address = self.by_address.check_key(&network(client)).is_ok();
-        let by_name = self.by_name.check_key(&spread(name.as_bytes())).is_ok();
-        by_address && by_name
+        self.by_address.check_key(&network(client)).is_ok() && self.by_name.check_key(&spread(name.as_bytes())).is_ok()
     }
 
     /// Forgets clients and names that have been quiet; without it the counters would grow for ever.
@@ -80,6 +79,9 @@ mod tests {
         let elsewhere = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 100 + n, 0, 0, 0, 1));
         assert!((0..2).all(|n| limits.allow(elsewhere(n), "same")));
         assert!(!limits.allow(elsewhere(3), "same"), "one name from many networks");
+        let refused = client(9);
+        assert!((0..20).all(|_| !limits.allow(refused, "victim")));
+        assert!(limits.allow(elsewhere(50), "victim"), "whoever is refused cannot lock a name out");
         assert!((0..20).all(|_| limits.allow(IpAddr::from([127, 0, 0, 1]), "same")), "this machine is exempt");
     }
 }

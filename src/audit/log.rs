@@ -124,18 +124,9 @@ impl DecisionLog {
     pub async fn sweep(&self, keep: Duration) -> Result<u64, crate::db::DbError> {
         store::sweep(&self.db, self.clock.now().minus(keep)).await
     }
-
-    /// Looks a code up, after writing what is still waiting.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn find(&self, code: &ReferenceCode) -> Result<store::Found, crate::db::DbError> {
-        self.flush().await;
-        store::find(&self.db, code, &self.code_key).await
-    }
 }
 
-/// Looks a code up from another process than the one that recorded it.
+/// Looks a code up. What this process recorded a moment ago is there after [`DecisionLog::flush`].
 ///
 /// # Errors
 /// The database failed.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Done;
 use crate::decision::CiamState;
+use crate::secureauth::ProviderError;
 use crate::web::registrations;
 
 pub(super) async fn run(config: &Path) -> Done {
@@ -34,7 +35,8 @@ pub(super) async fn run(config: &Path) -> Done {
     for biller in billers.iter().filter(|biller| biller.state == CiamState::Active) {
         match registrations::probe(&state, biller).await {
             Ok(()) => println!("ok    {}: issuer and keys answer", biller.slug),
-            Err(reason) => {
+            Err(error) => {
+                let reason = error.as_ref().map_or("no_registration", ProviderError::reason);
                 failures += 1;
                 println!("fail  {}: its issuer cannot be used ({reason}). {}", biller.slug, advice(reason));
             }

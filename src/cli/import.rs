@@ -58,6 +58,7 @@ async fn billers(state: &AppState, file: &Path, dry_run: bool) -> Done {
         clock: state.clock.clone(),
         random: state.random.clone(),
         allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
+        public_host: crate::routing::public_host(&state.config),
     };
     let done = state.directory.import_billers(rows, &tools, dry_run).await.context("nothing was written")?;
     let verb = if dry_run { "would be" } else { "were" };

@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::db::Schema;
 use crate::kernel::{Clock, Random};
 
 /// Takes everyone who knocks to the right biller's sign-in page, and explains why.
@@ -40,7 +41,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Say what is wrong with settings, database and identity providers, and what to do about it.
     Check,
-    /// Bring the database's schema up to date (`serve` does it as well).
+    /// Make the database, or bring its schema up to date (`serve` does it as well).
     Migrate,
     /// Ask where somebody would be taken, and why. Nothing is sent, written or counted.
     Simulate(simulate::Arguments),
@@ -86,7 +87,7 @@ async fn run(cli: Cli) -> Done {
         #[cfg(feature = "standin")]
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Check => check::run(&cli.config).await,
-        Command::Migrate => open(&cli.config).await.map(|_| println!("the schema is up to date")),
+        Command::Migrate => migrate(&cli.config).await,
         Command::Simulate(arguments) => simulate::run(&cli.config, arguments).await,
         Command::Import(arguments) => import::run(&cli.config, arguments).await,
         Command::Keys(arguments) => keys::run(&cli.config, arguments).await,
@@ -99,7 +100,14 @@ fn load(path: &std::path::Path) -> Result<Config, anyhow::Error> {
     Ok(Config::load(path, std::env::vars())?)
 }
 
-/// The application on the settings' database, for commands that do not serve.
+async fn migrate(path: &std::path::Path) -> Done {
+    App::build(load(path)?, Schema::BringUpToDate, Clock::System, Random::system()).await?;
+    println!("the schema is up to date");
+    Ok(())
+}
+
+/// The application on the settings' database, for commands that do not serve. They change no schema, least of all under
+/// instances that run.
 async fn open(path: &std::path::Path) -> Result<App, anyhow::Error> {
-    Ok(App::build(load(path)?, Clock::System, Random::system()).await?)
+    Ok(App::build(load(path)?, Schema::MustBeCurrent, Clock::System, Random::system()).await?)
 }

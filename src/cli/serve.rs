@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Done;
 use crate::app::App;
+use crate::db::Schema;
 use crate::kernel::{Clock, Random};
 use crate::telemetry;
 
@@ -19,7 +20,7 @@ pub(super) async fn run(config: &Path) -> Done {
         tracing::warn!("oidc.allow_loopback_issuers is on: for trying out only");
     }
     let listen = config.server.listen;
-    let app = App::build(config, Clock::System, Random::system()).await?;
+    let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     tracing::info!(%listen, "serving");
     app.serve(listener, stop_on_signal()?).await;

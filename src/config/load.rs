@@ -91,8 +91,8 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     match (&config.legacy.login_url, &config.legacy.login_template) {
         (None, None) => problems.push("legacy.login_url: missing; it is where people of legacy billers sign in".into()),
         (Some(_), Some(_)) => problems.push("legacy.login_template: only without legacy.login_url".into()),
-        (None, Some(template)) if Url::parse(&template.replace(['{', '}'], "")).is_err() => {
-            problems.push("legacy.login_template: not an address".into());
+        (None, Some(template)) if !Url::parse(&template.replace(['{', '}'], "")).is_ok_and(|url| is_web(&url)) => {
+            problems.push("legacy.login_template: an http or https address without a fragment is expected".into());
         }
         _ => {}
     }
@@ -105,13 +105,21 @@ fn check(config: &Config, problems: &mut Vec<String>) {
         ("portal.handoff_url", &config.portal.handoff_url),
     ];
     for (name, url) in urls {
-        if url.as_ref().is_some_and(|url| !matches!(url.scheme(), "https" | "http") || url.fragment().is_some()) {
+        if url.as_ref().is_some_and(|url| !is_web(url)) {
             problems.push(format!("{name}: an http or https address without a fragment is expected"));
         }
     }
     check_return_to(&config.return_to, problems);
     for mapped in &config.legacy_paths {
-        check_legacy_path(mapped, problems);
+        check_legacy_path(mapped, &config.return_to, problems);
+    }
+    for (name, seconds) in [
+        ("legacy.handoff_seconds", config.legacy.handoff_seconds),
+        ("portal.handoff_seconds", config.portal.handoff_seconds),
+    ] {
+        if seconds.is_some_and(|seconds| !(1..=3600).contains(&seconds)) {
+            problems.push(format!("{name}: 1 to 3600"));
+        }
     }
     for (name, value) in [
         ("sessions.idle_minutes", config.sessions.idle_minutes),
@@ -173,8 +181,35 @@ fn check_return_to(return_to: &ReturnTo, problems: &mut Vec<String>) {
     }
 }
 
-fn check_legacy_path(mapped: &LegacyPath, problems: &mut Vec<String>) {
+fn is_web(url: &Url) -> bool {
+    matches!(url.scheme(), "https" | "http") && url.fragment().is_none()
+}
+
+/// Addresses that are Signpost's own, and what lies below them.
+const OWN: [&str; 12] = [
+    "/login",
+    "/b",
+    "/callback",
+    "/go",
+    "/logout",
+    "/signed-out",
+    "/recover",
+    "/reset",
+    "/help",
+    "/api",
+    "/static",
+    "/.well-known",
+];
+
+fn check_legacy_path(mapped: &LegacyPath, return_to: &ReturnTo, problems: &mut Vec<String>) {
     let path = &mapped.path;
+    let below = |own: &&str| path == *own || path.strip_prefix(*own).is_some_and(|rest| rest.starts_with('/'));
+    if path == "/" || OWN.iter().any(|own| below(&own)) {
+        problems.push(format!("legacy_paths: {path:?} is an address of Signpost's own"));
+    }
+    if mapped.return_to.as_ref().is_some_and(|asked| return_to.resolve(asked).is_none()) {
+        problems.push(format!("legacy_paths: the return_to of {path:?} is neither an id nor an allowed path"));
+    }
     if !path.starts_with('/') || path.contains(['?', '#']) {
         problems.push(format!("legacy_paths: {path:?} is not a path; a query parameter goes into `query`"));
     }

@@ -15,6 +15,9 @@ macro_rules! migration {
     };
 }
 
+/// The newest version.
+pub(super) const LATEST: i64 = 8;
+
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
         migration!(1, "0001_billers"),

@@ -24,6 +24,9 @@ pub enum DbError {
     /// Anything else: the database cannot be reached, is broken, or is not at the expected version.
     #[error("the database failed")]
     Failed(#[from] sqlx::Error),
+    /// The database has another schema than this program.
+    #[error("the database's schema is not that of this program: run `signpost migrate`")]
+    OtherSchema,
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -48,6 +51,15 @@ pub enum Db {
     },
     /// A server.
     Postgres(PgPool),
+}
+
+/// What to do about the database's schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// Bring it up to date; make an SQLite file that is not there.
+    BringUpToDate,
+    /// Refuse one that is not up to date, and make nothing: for commands that only look.
+    MustBeCurrent,
 }
 
 /// A transaction that writes.
@@ -94,17 +106,26 @@ macro_rules! run {
 }
 
 impl Db {
-    /// Opens a database: `sqlite:PATH` (made when absent) or `postgres://…`.
+    /// Opens a database, `sqlite:PATH` or `postgres://…`, and looks after its schema.
     ///
     /// # Errors
-    /// A bad address, or no answer.
-    pub async fn open(url: &str, connections: u32) -> Result<Self, DbError> {
+    /// A bad address, no answer, or a schema that is not (and may not be) brought up to date.
+    pub async fn open(url: &str, connections: u32, schema: Schema) -> Result<Self, DbError> {
+        let db = Self::connect(url, connections, schema == Schema::BringUpToDate).await?;
+        match schema {
+            Schema::BringUpToDate => db.migrate().await?,
+            Schema::MustBeCurrent => db.check_schema().await?,
+        }
+        Ok(db)
+    }
+
+    async fn connect(url: &str, connections: u32, create: bool) -> Result<Self, DbError> {
         if !url.starts_with("sqlite:") {
             let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE);
             return Ok(Self::Postgres(pool.connect(url).await?));
         }
         let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
+            .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -115,17 +136,21 @@ impl Db {
         Ok(Self::Sqlite { read, write })
     }
 
-    /// Brings the schema up to date. Two at once are serialised by the database.
-    ///
-    /// # Errors
-    /// The database failed, or holds a newer schema than this program knows.
-    pub async fn migrate(&self) -> Result<(), DbError> {
+    /// Two at once are serialised by the database.
+    async fn migrate(&self) -> Result<(), DbError> {
         let migrator = migrations::migrator();
         match self {
             Self::Sqlite { write, .. } => migrator.run(write).await?,
             Self::Postgres(pool) => migrator.run(pool).await?,
         }
         Ok(())
+    }
+
+    async fn check_schema(&self) -> Result<(), DbError> {
+        const LATEST: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
+        let latest = self.one(LATEST, Vec::new()).await.map_err(|_| DbError::OtherSchema)?;
+        let latest = latest.map(|row| row.opt_int(0)).transpose()?.flatten();
+        if latest == Some(migrations::LATEST) { Ok(()) } else { Err(DbError::OtherSchema) }
     }
 
     /// Reads rows.

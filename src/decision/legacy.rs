@@ -28,8 +28,11 @@ fn guard_named(facts: &Facts, choice: Choice, trace: &mut Trace) -> Choice {
         return choice;
     };
     let slug = &biller.slug;
+    let member = facts.memberships().iter().find(|membership| membership.biller.slug == *slug);
     if biller.held_while_suspended() {
         trace.hit(RULE, format!("{slug} is suspended, and its users are held meanwhile."));
+    } else if member.is_some_and(|membership| !membership.legacy_account) {
+        trace.hit(RULE, format!("The person has no legacy account at {slug}: the hold page."));
     } else if !biller.legacy_accounts {
         trace.hit(RULE, format!("No user of {slug} has a legacy account: the hold page."));
     } else {

@@ -91,11 +91,11 @@ pub(super) fn issuer_health(facts: &Facts, choice: Choice, trace: &mut Trace) ->
 /// The biller chosen, and whether the person (or, unknown, any of its users) has a legacy account there.
 fn chosen_biller<'f>(facts: &'f Facts, slug: Option<&Slug>) -> Option<(&'f Biller, bool)> {
     let slug = slug?;
-    if let Some(named) = facts.named().filter(|biller| biller.slug == *slug) {
-        return Some((named, named.legacy_accounts));
+    if let Some(membership) = facts.memberships().iter().find(|m| m.biller.slug == *slug) {
+        return Some((&membership.biller, membership.can_sign_in_at_legacy()));
     }
-    let membership = facts.memberships().iter().find(|m| m.biller.slug == *slug)?;
-    Some((&membership.biller, membership.can_sign_in_at_legacy()))
+    let named = facts.named().filter(|biller| biller.slug == *slug)?;
+    Some((named, named.legacy_accounts))
 }
 
 /// Remembered billers, when the recovery page is shown.

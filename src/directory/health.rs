@@ -1,5 +1,7 @@
 //! What our own calls to a biller's identity provider met with. Written down, so that every instance sees the same.
 
+use std::time::Duration;
+
 use super::store;
 use super::{Directory, DirectoryError};
 use crate::kernel::{BillerId, Timestamp};
@@ -14,8 +16,24 @@ const RECORD_FAILURE: &str = "INSERT INTO issuer_health (biller_id, state, failu
      RETURNING failures";
 const OPEN: &str = "UPDATE issuer_health SET state = 'down', changed_at = $2 \
      WHERE biller_id = $1 AND state <> 'down' AND failures >= $3";
+/// A success of the documents says nothing of the token endpoint; but after a while without a failure people may try again.
+const RECORD_DOCUMENTS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
+     checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0) \
+     AND (reason NOT LIKE 'token %' OR checked_at <= $3)";
 const RECORD_SUCCESS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
      checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0)";
+
+/// How long a failing token endpoint is left alone before people may try it again.
+const TRY_TOKENS_AGAIN: Duration = Duration::from_secs(60);
+
+/// Which call of ours it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Discovery document and keys.
+    Documents,
+    /// The token endpoint.
+    Token,
+}
 
 /// A biller's identity provider as we last met it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +53,18 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn issuer_failed(&self, biller: &BillerId, reason: &str, now: Timestamp) -> Result<(), DirectoryError> {
+    pub async fn issuer_failed(
+        &self,
+        biller: &BillerId,
+        call: Call,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), DirectoryError> {
+        let reason = match call {
+            Call::Documents => reason.to_owned(),
+            Call::Token => format!("token {reason}"),
+        };
+        let reason = reason.as_str();
         let mut tx = self.db.begin().await?;
         let recorded = tx.one(RECORD_FAILURE, values![biller.as_str(), reason, now]).await?;
         let is_first = recorded.map(|row| row.int(0)).transpose()? == Some(1);
@@ -55,9 +84,15 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn issuer_answered(&self, biller: &BillerId, now: Timestamp) -> Result<(), DirectoryError> {
+    pub async fn issuer_answered(&self, biller: &BillerId, call: Call, now: Timestamp) -> Result<(), DirectoryError> {
         let mut tx = self.db.begin().await?;
-        if tx.run(RECORD_SUCCESS, values![biller.as_str(), now]).await? > 0 {
+        let cleared = match call {
+            Call::Token => tx.run(RECORD_SUCCESS, values![biller.as_str(), now]).await?,
+            Call::Documents => {
+                tx.run(RECORD_DOCUMENTS, values![biller.as_str(), now, now.minus(TRY_TOKENS_AGAIN)]).await?
+            }
+        };
+        if cleared > 0 {
             store::bump(&mut tx).await?;
             tracing::info!(biller = %biller, "issuer answers again");
         }

@@ -176,6 +176,8 @@ pub struct Tools {
     pub random: Random,
     /// Issuers over http or on this machine are allowed.
     pub allow_loopback_issuers: bool,
+    /// The host that customers know, which no biller can have.
+    pub public_host: String,
 }
 
 impl Directory {
@@ -189,7 +191,11 @@ impl Directory {
         tools: &Tools,
         dry_run: bool,
     ) -> Result<Summary, ImportError> {
-        let known = self.billers().await?;
+        // Written to first, so that two imports at once come one after the other, and the second sees the first.
+        let mut tx = self.db.begin().await.map_err(DirectoryError::Db)?;
+        store::bump(&mut tx).await.map_err(DirectoryError::Db)?;
+        let known = store::load_billers_in(&mut tx).await?;
+        let in_file: HashSet<Slug> = rows.iter().map(|row| row.slug.clone()).collect();
         let mut problems = Vec::new();
         let mut hosts = HashSet::new();
         let mut slugs = HashSet::new();
@@ -205,7 +211,12 @@ impl Directory {
                 problems.push(format!("{place}: {problem}"));
             });
             for host in &biller.hosts {
-                let elsewhere = known.by_host(host).is_some_and(|owner| owner.slug != biller.slug);
+                let elsewhere = known
+                    .by_host(host)
+                    .is_some_and(|owner| owner.slug != biller.slug && !in_file.contains(&owner.slug));
+                if *host == tools.public_host {
+                    problems.push(format!("{place}: the host {host} is that of server.public_url"));
+                }
                 if !hosts.insert(host.clone()) || elsewhere {
                     problems.push(format!("{place}: the host {host} is another biller's"));
                 }
@@ -221,8 +232,10 @@ impl Directory {
             return Err(ImportError::Refused(problems));
         }
         if !dry_run {
-            let mut tx = self.db.begin().await.map_err(DirectoryError::Db)?;
-            store::bump(&mut tx).await.map_err(DirectoryError::Db)?;
+            // Hosts may move from one biller of the file to another.
+            for biller in &billers {
+                store::drop_hosts(&mut tx, biller).await.map_err(DirectoryError::Db)?;
+            }
             for biller in &billers {
                 store::put_biller(&mut tx, biller, tools.clock.now()).await?;
             }
@@ -251,8 +264,9 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
     }
     let (rollout_allow, rollout_percent) = rollout(row.rollout, problem);
     let oidc = row.oidc.and_then(|oidc| convert_oidc(oidc, &id, tools, problem));
-    if row.portal_url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
-        problem("portal_url is not an http or https address".into());
+    let fit = |url: &Url| matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
+    if row.portal_url.as_ref().is_some_and(|url| !fit(url)) {
+        problem("portal_url is not an http or https address without a fragment".into());
     }
     let hosts = row.hosts.iter().filter_map(|host| plain_host(host, problem)).collect();
     Biller {

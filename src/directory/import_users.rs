@@ -38,6 +38,11 @@ const ADD_USER: &str = "INSERT INTO users (id, username, username_key, email, em
      created_at, updated_at, deleted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
 const CHANGE_USER: &str = "UPDATE users SET username = $2, email = $3, email_key = $4, first_name = $5, last_name = $6, \
      status = $7, updated_at = $8, deleted_at = $9 WHERE id = $1";
+const ELSEWHERE: &str = "SELECT biller_id FROM membership WHERE user_id = $1 AND biller_id <> $2 LIMIT 1";
+const DROP_MEMBER: &str = "DELETE FROM membership WHERE user_id = $1 AND biller_id = $2";
+const END_SESSIONS: &str = "UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
+const END_SESSIONS_HERE: &str =
+    "UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL";
 const ADD_MEMBER: &str = "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
      VALUES ($1, $2, $3, $4, $5)";
 
@@ -201,7 +206,8 @@ impl Writer<'_> {
 }
 
 /// Writes one row; answers whether it is new to the biller. The same username and mail address at another biller is
-/// taken for the same person.
+/// taken for the same person, whose record this biller's file does not change; and a person who is deleted here but belongs
+/// elsewhere as well only stops belonging here.
 async fn put(tx: &mut Tx, writer: &Writer<'_>, row: &UserRow) -> Result<bool, ImportError> {
     let key = Username::parse(&row.username).map_err(std::io::Error::other)?;
     let (key, biller_id, now) = (key.as_str(), writer.biller.id.as_str(), writer.now);
@@ -211,21 +217,30 @@ async fn put(tx: &mut Tx, writer: &Writer<'_>, row: &UserRow) -> Result<bool, Im
     let email_key = email.to_lowercase();
     let (first, last) = (row.first_name.trim(), row.last_name.trim());
     let username = row.username.trim();
-    let change = |id: &str| values![id, username, email, &email_key, first, last, status.as_str(), now, deleted_at];
     if let Some(member) = tx.one(MEMBER, values![key, biller_id]).await? {
-        tx.run(CHANGE_USER, change(&member.text(0)?)).await?;
+        let id = member.text(0)?;
+        if status == UserStatus::Deleted && tx.one(ELSEWHERE, values![&id, biller_id]).await?.is_some() {
+            tx.run(END_SESSIONS_HERE, values![&id, biller_id, now]).await?;
+            tx.run(DROP_MEMBER, values![&id, biller_id]).await?;
+            return Ok(false);
+        }
+        let change = values![&id, username, email, &email_key, first, last, status.as_str(), now, deleted_at];
+        tx.run(CHANGE_USER, change).await?;
+        if status != UserStatus::Active {
+            tx.run(END_SESSIONS, values![&id, now]).await?;
+        }
         return Ok(false);
     }
     let known = if email_key.is_empty() { None } else { tx.one(SAME_PERSON, values![key, &email_key]).await? };
-    let id = if let Some(known) = known {
-        let id = known.text(0)?;
-        tx.run(CHANGE_USER, change(&id)).await?;
-        id
-    } else {
-        let id = UserId::new(now, writer.random).to_string();
-        let add = values![&id, username, key, email, &email_key, first, last, status.as_str(), now, deleted_at];
-        tx.run(ADD_USER, add).await?;
-        id
+    let id = match known {
+        Some(_) if status == UserStatus::Deleted => return Ok(false),
+        Some(known) => known.text(0)?,
+        None => {
+            let id = UserId::new(now, writer.random).to_string();
+            let add = values![&id, username, key, email, &email_key, first, last, status.as_str(), now, deleted_at];
+            tx.run(ADD_USER, add).await?;
+            id
+        }
     };
     tx.run(ADD_MEMBER, values![key, biller_id, &id, writer.options.legacy_accounts, now]).await?;
     Ok(true)

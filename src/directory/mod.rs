@@ -14,7 +14,7 @@ use std::sync::{Arc, RwLock};
 
 pub use billers::{Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 pub use facts::LookUp;
-pub use health::{FAILURES_TO_OPEN, Health};
+pub use health::{Call, FAILURES_TO_OPEN, Health};
 pub use snapshot::Billers;
 pub use subjects::SubjectMatch;
 pub use users::{User, UserStatus};
@@ -43,11 +43,6 @@ impl Directory {
     /// A directory on a database whose schema is up to date.
     pub fn new(db: Db) -> Self {
         Self { db, billers: Arc::default() }
-    }
-
-    /// The database underneath, for what is written together with directory changes.
-    pub fn db(&self) -> &Db {
-        &self.db
     }
 
     /// All billers as they are now.

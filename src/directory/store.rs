@@ -33,8 +33,15 @@ pub(super) async fn bump(tx: &mut Tx) -> Result<(), DbError> {
 }
 
 pub(super) async fn load_billers(db: &Db) -> Result<Billers, DirectoryError> {
-    let rows = db.all(BILLERS, values![]).await?;
-    let hosts = db.all(HOSTS, values![]).await?;
+    assemble(&db.all(BILLERS, values![]).await?, &db.all(HOSTS, values![]).await?)
+}
+
+/// The same inside a transaction.
+pub(super) async fn load_billers_in(tx: &mut Tx) -> Result<Billers, DirectoryError> {
+    assemble(&tx.all(BILLERS, values![]).await?, &tx.all(HOSTS, values![]).await?)
+}
+
+fn assemble(rows: &[Row], hosts: &[Row]) -> Result<Billers, DirectoryError> {
     let revision = rows.first().map_or_else(|| Err(corrupt("no revision")), |row| Ok(row.int(0)?))?;
     let mut billers = rows.iter().filter_map(|row| read_biller(row).transpose()).collect::<Result<Vec<_>, _>>()?;
     for row in hosts {
@@ -79,13 +86,17 @@ pub(super) fn corrupt(what: &str) -> DirectoryError {
     DirectoryError::Corrupt(what.to_owned())
 }
 
-/// Makes or changes a biller. The caller has called [`bump`] in the same transaction.
+/// Takes a biller's hosts away, before those of a change are written.
+pub(super) async fn drop_hosts(tx: &mut Tx, biller: &Biller) -> Result<(), DbError> {
+    tx.run(DROP_HOSTS, values![biller.id.as_str()]).await.map(|_| ())
+}
+
+/// Makes or changes a biller. The caller has called [`bump`] and [`drop_hosts`] in the same transaction.
 pub(super) async fn put_biller(tx: &mut Tx, biller: &Biller, now: Timestamp) -> Result<(), DirectoryError> {
     let settings = serde_json::to_string(&biller.settings).map_err(|error| corrupt(&error.to_string()))?;
     let (id, slug) = (biller.id.as_str(), biller.slug.as_str());
     let state = biller.state.as_str();
     tx.run(UPSERT, values![id, slug, biller.name.as_str(), state, biller.active_from, settings, now]).await?;
-    tx.run(DROP_HOSTS, values![id]).await?;
     for host in &biller.hosts {
         tx.run(ADD_HOST, values![host, id]).await?;
     }

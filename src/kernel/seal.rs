@@ -129,8 +129,8 @@ impl KeyRing {
         Ok(Self { keys, random })
     }
 
-    /// A ring of one random key, as the demo uses it.
-    pub fn ephemeral(random: Random) -> Self {
+    #[cfg(test)]
+    fn ephemeral(random: Random) -> Self {
         Self { keys: vec![MasterKey::new(&random.bytes())], random }
     }
 

@@ -11,7 +11,7 @@ use tower_sessions::Session;
 
 use super::flow::{Attempt, Journey, Travelling};
 use super::{lookup, start};
-use crate::directory::{Biller, BindTo, OidcSettings, SubjectMatch, User, UserStatus};
+use crate::directory::{Biller, BindTo, Call, OidcSettings, SubjectMatch, User, UserStatus};
 use crate::kernel::{Purpose, Slug, UserId, Username};
 use crate::secureauth::{self, ProviderError, Registration, SignIn};
 use crate::state::AppState;
@@ -67,7 +67,8 @@ pub(super) async fn finish(
     };
     let mut response = if issued_for == slug {
         let arrived = Arrived { state: &state, headers: &headers, session: &session, slug: &slug, fields: &fields };
-        arrived.finish(&journey).await.into_response()
+        let finished = arrived.finish(&journey).await;
+        finished.map_err(|refusal| refusal.or_next("Sign in", || journey.link(&state, &slug))).into_response()
     } else {
         // The attempt is burnt, so that its code cannot be tried elsewhere.
         handoffs::use_once(&state, "attempt", &journey.attempt).await?;
@@ -133,8 +134,14 @@ impl Arrived<'_> {
         };
         let secrets = secureauth::Attempt { state: "", nonce: &attempt.nonce, verifier: &attempt.verifier };
         let redeemed = state.providers.redeem(&registration, secrets, code.to_owned()).await;
-        registrations::note(state, &biller, redeemed.as_ref().err()).await;
-        let sign_in = redeemed.map_err(|error| provider_failed(state, self.slug, journey, &error))?;
+        let sign_in = match redeemed {
+            Ok(sign_in) => sign_in,
+            Err(error) => {
+                registrations::note_failure(state, &biller, Call::Token, &error).await;
+                return Err(provider_failed(state, self.slug, journey, &error));
+            }
+        };
+        registrations::note_answer(state, &biller, Call::Token).await;
         let user = self.bind(&biller, oidc, &registration, &sign_in).await?.map_err(refuse)?;
         self.enter(&biller, &registration, &user, sign_in, journey).await
     }
@@ -143,13 +150,13 @@ impl Arrived<'_> {
     async fn active_biller(&self) -> Result<Option<std::sync::Arc<Biller>>, Refusal> {
         let now = self.state.clock.now();
         let found = self.state.directory.named(self.slug).await?;
-        Ok(found.filter(|biller| biller.is_active(now) && !biller.settings.hold))
+        Ok(found.filter(|biller| self.state.routing.signs_in(biller, now)))
     }
 
     /// No attempt of this browser, or too old a one: somebody signed in meanwhile goes on, others start again once.
     async fn without_attempt(&self, journey: &Journey) -> Result<Response, Refusal> {
         if self.is_signed_in().await {
-            return Ok(Redirect::to(&paths::go(self.slug)).into_response());
+            return Ok(Redirect::to(&journey.go(self.state, self.slug)).into_response());
         }
         // Whoever has used it before gets the same page in this browser and in any other.
         if !handoffs::use_once(self.state, "attempt", &journey.attempt).await? {
@@ -158,14 +165,13 @@ impl Arrived<'_> {
         if journey.restarts > 0 {
             return Err(Refused::NoAttempt.page(self.state, self.slug, Some(journey)));
         }
-        let again = Journey { restarts: journey.restarts + 1, ..journey.clone() };
-        Ok(Redirect::to(&again.restart(self.state, self.slug)).into_response())
+        Ok(Redirect::to(&journey.restart(self.state, self.slug)).into_response())
     }
 
     /// The attempt was used before: a reload, or Back.
     async fn again(&self, journey: &Journey) -> Result<Response, Refusal> {
         if self.is_signed_in().await {
-            return Ok(Redirect::to(&paths::go(self.slug)).into_response());
+            return Ok(Redirect::to(&journey.go(self.state, self.slug)).into_response());
         }
         Err(Refused::UsedBefore.page(self.state, self.slug, Some(journey)))
     }
@@ -195,7 +201,7 @@ impl Arrived<'_> {
             return Ok(Err(Refused::NotAMember("unknown_user")));
         };
         if user.status != UserStatus::Active {
-            let visits = Visits::new(self.state.db.clone(), self.state.clock.clone(), self.state.random.clone());
+            let visits = Visits::of(self.state);
             visits.end_user(&biller.id, &user.id).await?;
             return Ok(Err(Refused::UserNotActive));
         }
@@ -228,7 +234,7 @@ impl Arrived<'_> {
             auth_time: sign_in.auth_time,
             details,
         };
-        let visits = Visits::new(state.db.clone(), state.clock.clone(), state.random.clone());
+        let visits = Visits::of(state);
         let row = visits.sign_in(self.session, new).await?;
         let luggage = Luggage {
             name: None,
@@ -269,14 +275,17 @@ fn provider_failed(state: &AppState, slug: &Slug, journey: &Journey, error: &Pro
         "Your sign-in could not be completed. Nothing is wrong with your password. Please try again.",
     )
     .about(slug.as_str())
-    .next("Try again", journey.restart(state, slug))
+    .next("Try again", journey.link(state, slug))
+    .recorded()
 }
 
 impl Refused {
     fn page(self, state: &AppState, slug: &Slug, journey: Option<&Journey>) -> Refusal {
         let (status, reason, title, text) = self.words();
-        let restart = journey.map_or_else(|| paths::biller(slug), |journey| journey.restart(state, slug));
+        let restart = journey.map_or_else(|| paths::biller(slug), |journey| journey.link(state, slug));
         let refusal = Refusal::new(status, reason, title, text).about(slug.as_str());
+        // Without a journey of ours anyone could make it up by the thousand.
+        let refusal = if journey.is_some() { refusal.recorded() } else { refusal };
         match self {
             Self::NotAMember(_) | Self::UserNotActive => {
                 refusal.next("Find my biller", paths::RECOVER).next("Try again", restart)

@@ -35,13 +35,8 @@ pub(super) async fn no_head() -> StatusCode {
     StatusCode::METHOD_NOT_ALLOWED
 }
 
-/// Whether an entry of the log is made: not for what any scanner can bring about by asking for addresses.
-fn is_worth_recording(refusal: &Refusal) -> bool {
-    refusal.biller.is_some() || refusal.status.is_server_error()
-}
-
 fn to_page(state: &AppState, refusal: &Refusal) -> Response {
-    let code = if is_worth_recording(refusal) {
+    let code = if refusal.recorded {
         let details = json!({ "reason": refusal.reason, "status": refusal.status.as_u16(), "title": refusal.title });
         let entry = Entry { biller: refusal.biller.clone(), name: None, shown: "error page", details };
         state.decisions.record(Kind::Error, entry)

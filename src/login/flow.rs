@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::{Purpose, Slug, Timestamp, TypedName};
 use crate::state::AppState;
+use crate::web::paths;
 
 /// How long somebody may take at the identity provider.
 pub(super) const LIFE: Duration = Duration::from_secs(10 * 60);
@@ -46,15 +47,29 @@ impl Journey {
         self.name.as_deref().and_then(|name| TypedName::parse(name).ok())
     }
 
-    /// Sealed for `/b/{slug}?h=`.
-    pub fn as_hint(&self, state: &AppState, slug: &Slug) -> String {
-        state.keys.seal(Purpose::Hint, slug.as_str(), self)
+    /// The address that begins this journey anew, for somebody who clicks on it.
+    pub fn link(&self, state: &AppState, slug: &Slug) -> String {
+        self.address(state, &paths::biller(slug), slug, 0)
     }
 
-    /// The address that begins this journey anew.
+    /// The same for a redirect that we make by ourselves: it is counted, so that it cannot go on for ever.
     pub fn restart(&self, state: &AppState, slug: &Slug) -> String {
-        let again = Self { attempt: String::new(), ..self.clone() };
-        crate::web::paths::with_query(&crate::web::paths::biller(slug), "h", &again.as_hint(state, slug))
+        self.address(state, &paths::biller(slug), slug, self.restarts.saturating_add(1))
+    }
+
+    /// The address that goes on to the portal of a biller one is signed in at.
+    pub fn go(&self, state: &AppState, slug: &Slug) -> String {
+        self.address(state, &paths::go(slug), slug, 0)
+    }
+
+    fn address(&self, state: &AppState, path: &str, slug: &Slug, restarts: u8) -> String {
+        let hint = Self { attempt: String::new(), restarts, ..self.clone() };
+        paths::with_query(path, "h", &state.keys.seal(Purpose::Hint, slug.as_str(), &hint))
+    }
+
+    /// Opens what [`Journey::link`] and the others sealed.
+    pub fn open(state: &AppState, slug: &Slug, hint: &str) -> Option<Self> {
+        state.keys.open(Purpose::Hint, slug.as_str(), hint).ok()
     }
 }
 

@@ -11,8 +11,8 @@ use super::{show, start};
 use crate::audit::Entry as LogEntry;
 use crate::decision::{Decision, Entry};
 use crate::directory::{Biller, PasswordCarryOver};
-use crate::kernel::ReferenceCode;
 use crate::kernel::reference::Kind;
+use crate::kernel::{ReferenceCode, TypedName};
 use crate::routing::{Arrival, Routed};
 use crate::state::AppState;
 use crate::web::handoffs::{self, Luggage, RecoverToken};
@@ -61,14 +61,18 @@ pub(super) async fn follow(
             let luggage = Luggage::new(&code, arrival.name.clone(), verdict.biller.clone(), visitor.return_to);
             Ok(Redirect::to(&handoffs::legacy_login(state, &luggage)).into_response())
         }
-        (Decision::HoldPage, biller) => hold(state, biller, &code),
+        (Decision::HoldPage, biller) => hold(state, arrival, biller, visitor, &code),
         // A decision that names a biller which is not there any more ends here as well: find my biller.
         _ => recovery(state, arrival, routed, visitor, &code),
     }
 }
 
-fn record(state: &AppState, arrival: &Arrival, routed: &Routed) -> ReferenceCode {
+/// Records a decision. Addresses that name no biller of ours are not recorded: anyone can make them up by the thousand.
+pub(super) fn record(state: &AppState, arrival: &Arrival, routed: &Routed) -> ReferenceCode {
     let verdict = &routed.verdict;
+    if matches!(arrival.entry, Entry::Named { .. }) && verdict.decision == Decision::Recovery {
+        return state.decisions.page_code();
+    }
     let shown = match verdict.decision {
         Decision::BookmarkNotice => "bookmark notice",
         Decision::SecureauthLogin => "redirect to SecureAuth",
@@ -99,7 +103,7 @@ fn notice(
         chrome: show::chrome(state, code.as_str(), Some(biller)),
         biller: biller.name.clone(),
         address: stable_address(state, biller),
-        continue_url: journey.restart(state, &biller.slug),
+        continue_url: journey.link(state, &biller.slug),
         password_carried: biller.settings.passwords == PasswordCarryOver::Imported,
         not_mine_url: handoffs::recover_url(state, &recover),
     };
@@ -133,17 +137,24 @@ pub(super) fn outage(
     visitor: Visitor,
     code: &ReferenceCode,
 ) -> Result<Response, Refusal> {
-    let retry_url = journey(arrival, visitor, code).restart(state, &biller.slug);
+    let retry_url = journey(arrival, visitor, code).link(state, &biller.slug);
     let chrome = show::chrome(state, code.as_str(), Some(biller));
     let page = OutagePage { chrome, biller: biller.name.clone(), retry_url };
     Ok(retry_later(show::page(StatusCode::SERVICE_UNAVAILABLE, &page)?))
 }
 
-fn hold(state: &AppState, biller: Option<&Biller>, code: &ReferenceCode) -> Result<Response, Refusal> {
+fn hold(
+    state: &AppState,
+    arrival: &Arrival,
+    biller: Option<&Biller>,
+    visitor: Visitor,
+    code: &ReferenceCode,
+) -> Result<Response, Refusal> {
+    let journey = journey(arrival, visitor, code);
     let page = HoldPage {
         chrome: show::chrome(state, code.as_str(), biller),
         biller: biller.map(|biller| biller.name.clone()),
-        retry_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| paths::biller(&biller.slug)),
+        retry_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| journey.link(state, &biller.slug)),
     };
     Ok(retry_later(show::page(StatusCode::SERVICE_UNAVAILABLE, &page)?))
 }
@@ -167,6 +178,7 @@ fn recovery(
         return_to: visitor.return_to,
         why,
         offered: offered.map(link).collect(),
+        reset_url: super::recover::reset_address(state, arrival.name.as_ref().map(TypedName::typed)),
     };
     show::form_page(status, &page, handoffs::legacy_origin(state).into_iter().collect())
 }

@@ -13,7 +13,7 @@ use crate::web::{Refusal, paths};
 /// Any address that no route has.
 pub(super) async fn old_address(State(state): State<AppState>, request: Request) -> Result<Response, Refusal> {
     let not_found = || Refusal::from_status(StatusCode::NOT_FOUND);
-    if request.method() != Method::GET {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(not_found());
     }
     let (path, query) = (request.uri().path(), request.uri().query());

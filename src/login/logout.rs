@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use tower_sessions::Session;
 
-use super::lookup::{read_form, signed_in};
+use super::lookup::{read_form, sessions, signed_in};
 use super::pages::{LogoutPage, SignedInAt, SignedOutPage};
 use super::show;
 use crate::directory::Biller;
@@ -24,7 +24,7 @@ pub(super) async fn ask(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let mut rows = signed_in(&state, &session).await;
+    let mut rows = sessions(&state, &session).await?;
     if let Some(slug) = fields.get("biller") {
         rows.retain(|(biller, _)| biller.slug.as_str() == slug);
     }
@@ -48,7 +48,7 @@ pub(super) async fn submit(
     body: Bytes,
 ) -> Result<Response, Refusal> {
     let fields = read_form(&headers, &body)?;
-    let rows = signed_in(&state, &session).await;
+    let rows = sessions(&state, &session).await?;
     let wanted = fields.get("biller");
     let found = match (wanted, rows.as_slice()) {
         (Some(slug), rows) => rows.iter().find(|(biller, _)| biller.slug.as_str() == slug),
@@ -57,8 +57,7 @@ pub(super) async fn submit(
         (None, _) => return Ok(Redirect::to(paths::LOGOUT).into_response()),
     };
     let Some((biller, _)) = found else { return Ok(Redirect::to(paths::SIGNED_OUT).into_response()) };
-    let visits = Visits::new(state.db.clone(), state.clock.clone(), state.random.clone());
-    let ended = visits.sign_out(&session, &biller.id).await?;
+    let ended = Visits::of(&state).sign_out(&session, &biller.id).await?;
     let target = match &ended {
         Some(row) => end_session_address(&state, biller, Some(row)).await,
         None => None,
@@ -90,7 +89,7 @@ pub(super) async fn done(
 /// Where the issuer signs people out, if it does; with what it needs to know, if a session was ended.
 async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&BillerSession>) -> Option<url::Url> {
     let (registration, _) = registrations::of(state, biller)?;
-    let provider = state.providers.get(&registration).await.ok()?;
+    let (provider, _) = state.providers.get(&registration).await.ok()?;
     let mut address = provider.end_session_endpoint()?.clone();
     if let Some(row) = ended {
         let mut query = address.query_pairs_mut();

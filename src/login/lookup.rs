@@ -1,5 +1,7 @@
 //! The first page: somebody types a username.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
@@ -8,6 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::{StatusCode, header};
 use tower_sessions::Session;
 
+use super::flow::Journey;
 use super::follow::{Visitor, decide_and_follow};
 use super::pages::{ChoosePage, Link, LoginPage};
 use super::show;
@@ -33,8 +36,10 @@ pub(super) async fn form(
     if !fields.has("other") {
         match signed_in(&state, &session).await.as_slice() {
             [] => {}
-            [(biller, _)] => return Ok(Redirect::to(&paths::go(&biller.slug)).into_response()),
-            several => return choose(&state, several),
+            [(biller, _)] => {
+                return Ok(Redirect::to(&go_address(&biller.slug, fields.get("return_to"))).into_response());
+            }
+            several => return choose(&state, several, fields.get("return_to")),
         }
     }
     let page = login_page(&state, fields.get("return_to"));
@@ -68,43 +73,71 @@ pub(super) async fn submit(
     decide_and_follow(&state, &headers, arrival, Visitor { return_to, ..Visitor::default() }).await
 }
 
-/// `GET /go/{slug}`: on to the portal of a biller one is signed in at; else its sign-in.
+/// `GET /go/{slug}`: on to the portal of a biller one is signed in at; else its sign-in. `?h=` and `?return_to=` say where
+/// to in the portal, as they do at `/b/{slug}`.
 pub(super) async fn go(
     State(state): State<AppState>,
     session: Session,
     Path(slug): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let mut journey = fields.get("h").and_then(|hint| Journey::open(&state, &slug, hint)).unwrap_or_default();
+    if let Some(return_to) = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked)) {
+        journey.return_to = Some(return_to);
+    }
     let found = signed_in(&state, &session).await.into_iter().find(|(biller, _)| biller.slug == slug);
-    let Some((biller, row)) = found else { return Ok(Redirect::to(&paths::biller(&slug)).into_response()) };
-    let luggage = Luggage::new(&state.decisions.page_code(), None, Some(slug.clone()), None);
+    let Some((biller, row)) = found else { return Ok(Redirect::to(&journey.link(&state, &slug)).into_response()) };
+    let luggage = Luggage::new(&state.decisions.page_code(), None, Some(slug.clone()), journey.return_to);
     let own_portal = biller.settings.portal_url.as_deref();
-    Ok(Redirect::to(&handoffs::portal(&state, &row, &slug, own_portal, &luggage, None)).into_response())
+    let address = handoffs::portal(&state, &row, &slug, own_portal, &luggage, journey.portal_state);
+    Ok(Redirect::to(&address).into_response())
 }
 
-/// Where this browser is signed in; nowhere, when that cannot be found out.
-pub(super) async fn signed_in(state: &AppState, session: &Session) -> Vec<(std::sync::Arc<Biller>, BillerSession)> {
-    // Most who knock have no session: no question to the database for them.
-    if session.id().is_none() {
-        return Vec::new();
-    }
-    let visits = Visits::new(state.db.clone(), state.clock.clone(), state.random.clone());
-    let Ok(billers) = state.directory.billers().await else { return Vec::new() };
-    match visits.live(session, &billers).await {
-        Ok(rows) => rows
-            .into_iter()
-            .filter_map(|row| billers.by_id(&row.biller_id).map(|biller| (biller.clone(), row)))
-            .collect(),
-        Err(error) => {
-            tracing::warn!(error = %error, "sessions cannot be read");
+/// Billers with the session that this browser has there.
+pub(super) type SignedIn = Vec<(Arc<Biller>, BillerSession)>;
+
+/// Where this browser is signed in and may go on; nowhere, when that cannot be found out.
+pub(super) async fn signed_in(state: &AppState, session: &Session) -> SignedIn {
+    let now = state.clock.now();
+    match sessions(state, session).await {
+        Ok(mut rows) => {
+            rows.retain(|(biller, _)| state.routing.signs_in(biller, now));
+            rows
+        }
+        Err(refusal) => {
+            tracing::warn!(reason = refusal.reason, "sessions cannot be read");
             Vec::new()
         }
     }
 }
 
-fn choose(state: &AppState, several: &[(std::sync::Arc<Biller>, BillerSession)]) -> Result<Response, Refusal> {
-    let mut portals: Vec<Link> =
-        several.iter().map(|(biller, _)| Link { label: biller.name.clone(), url: paths::go(&biller.slug) }).collect();
+/// Where this browser has sessions, also at billers that sign nobody in just now.
+pub(super) async fn sessions(state: &AppState, session: &Session) -> Result<SignedIn, Refusal> {
+    let rows = Visits::of(state).live(session).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let billers = state.directory.billers().await?;
+    let known = rows.into_iter().filter_map(|row| billers.by_id(&row.biller_id).map(|biller| (biller.clone(), row)));
+    Ok(known.collect())
+}
+
+fn go_address(slug: &Slug, return_to: Option<&str>) -> String {
+    let address = paths::go(slug);
+    return_to.map_or_else(|| address.clone(), |asked| paths::with_query(&address, "return_to", asked))
+}
+
+fn choose(
+    state: &AppState,
+    several: &[(Arc<Biller>, BillerSession)],
+    return_to: Option<&str>,
+) -> Result<Response, Refusal> {
+    let mut portals: Vec<Link> = several
+        .iter()
+        .map(|(biller, _)| Link { label: biller.name.clone(), url: go_address(&biller.slug, return_to) })
+        .collect();
     portals.sort_by(|a, b| a.label.cmp(&b.label));
     portals.push(Link { label: "Sign in to another biller".to_owned(), url: format!("{}?other", paths::LOGIN) });
     let chrome = show::chrome(state, state.decisions.page_code().as_str(), None);
@@ -117,7 +150,6 @@ fn login_page(state: &AppState, return_to: Option<&str>) -> LoginPage {
         username: String::new(),
         error: None,
         return_to: return_to.filter(|asked| state.config.return_to.resolve(asked).is_some()).map(str::to_owned),
-        note: None,
     }
 }
 

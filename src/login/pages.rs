@@ -82,8 +82,6 @@ pub struct LoginPage {
     pub error: Option<String>,
     /// Where to go after signing in.
     pub return_to: Option<String>,
-    /// A line of news, such as "We refreshed this page for your security."
-    pub note: Option<String>,
 }
 
 /// Tells somebody who came by the shared address that the biller has an address of its own (row 2).
@@ -118,6 +116,8 @@ pub struct RecoverPage {
     pub why: RecoverWhy,
     /// Billers remembered on this device; may be empty.
     pub offered: Vec<Link>,
+    /// Where the password is reset, with the name already typed.
+    pub reset_url: String,
 }
 
 /// What led to the recovery page.
@@ -274,12 +274,19 @@ mod tests {
     }
 
     fn login() -> LoginPage {
-        LoginPage { chrome: chrome(), username: "ana".into(), error: None, return_to: Some("bills".into()), note: None }
+        LoginPage { chrome: chrome(), username: "ana".into(), error: None, return_to: Some("bills".into()) }
     }
 
     fn recover(why: RecoverWhy) -> RecoverPage {
         let offered = vec![link("Riverside <Water>")];
-        RecoverPage { chrome: chrome(), username: Some("ana".into()), return_to: Some("bills".into()), why, offered }
+        RecoverPage {
+            chrome: chrome(),
+            username: Some("ana".into()),
+            return_to: Some("bills".into()),
+            why,
+            offered,
+            reset_url: "/reset".into(),
+        }
     }
 
     /// Every page, rendered.

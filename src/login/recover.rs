@@ -12,10 +12,10 @@ use super::pages::{HelpPage, RecoverPage, RecoverWhy, ResetPage, ResetSentPage};
 use super::show;
 use crate::kernel::{Purpose, Slug, TypedName};
 use crate::state::AppState;
-use crate::web::Refusal;
 use crate::web::client::Peer;
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage, RecoverToken};
+use crate::web::{Refusal, paths};
 
 /// `GET /recover`, with `?t=` from a system that could not let the person in.
 pub(super) async fn recover(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
@@ -23,19 +23,31 @@ pub(super) async fn recover(State(state): State<AppState>, RawQuery(query): RawQ
     let token = fields.get("t").and_then(|t| state.keys.open::<RecoverToken>(Purpose::Recover, "", t).ok());
     let token = token.unwrap_or_default();
     let why = if token.failed { RecoverWhy::LegacyFailed } else { RecoverWhy::Asked };
+    let reset_url = reset_address(&state, token.name.as_deref());
     let page = RecoverPage {
         chrome: show::chrome(&state, state.decisions.page_code().as_str(), None),
         username: token.name,
         return_to: token.return_to,
         why,
         offered: Vec::new(),
+        reset_url,
     };
     show::form_page(StatusCode::OK, &page, handoffs::legacy_origin(&state).into_iter().collect())
 }
 
-/// `GET /reset`
-pub(super) async fn reset_form(State(state): State<AppState>) -> Result<Response, Refusal> {
-    show::form_page(StatusCode::OK, &reset_page(&state), Vec::new())
+/// The address of the reset page, with the name already typed.
+pub(super) fn reset_address(state: &AppState, name: Option<&str>) -> String {
+    let Some(name) = name else { return paths::RESET.to_owned() };
+    let token = RecoverToken { name: Some(name.to_owned()), ..RecoverToken::default() };
+    paths::with_query(paths::RESET, "t", &state.keys.seal(Purpose::Recover, "", &token))
+}
+
+/// `GET /reset`, with `?t=` from a page that knows the name.
+pub(super) async fn reset_form(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let token = fields.get("t").and_then(|t| state.keys.open::<RecoverToken>(Purpose::Recover, "", t).ok());
+    let username = token.and_then(|token| token.name).unwrap_or_default();
+    show::form_page(StatusCode::OK, &ResetPage { username, ..reset_page(&state) }, Vec::new())
 }
 
 /// `POST /reset`: one page for every name, with a hand-off to the legacy reset.

@@ -8,10 +8,10 @@ use http::{HeaderValue, StatusCode, header};
 use super::flow::{Attempt, Journey, Travelling};
 use super::follow::{self, Visitor, decide_and_follow};
 use crate::decision::{Decision, Entry, IssuerHealth, Via};
-use crate::directory::Biller;
+use crate::directory::{Biller, Call};
 use crate::kernel::{Purpose, ReferenceCode, Slug};
 use crate::routing::{Arrival, Overrides};
-use crate::secureauth::{self, ProviderError};
+use crate::secureauth::{self, Contact, ProviderError};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage};
@@ -33,9 +33,7 @@ pub(super) async fn biller(
     let slug = Slug::parse(&slug).map_err(|_| unknown_biller())?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let journey = match fields.get("h") {
-        Some(hint) => {
-            state.keys.open::<Journey>(Purpose::Hint, slug.as_str(), hint).map_err(|_| changed_link(&slug))?
-        }
+        Some(hint) => Journey::open(&state, &slug, hint).ok_or_else(|| changed_link(&slug))?,
         None => Journey {
             return_to: fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked)),
             portal_state: fields.get("state").filter(|s| s.len() <= MAX_PORTAL_STATE).map(str::to_owned),
@@ -67,10 +65,19 @@ pub(super) async fn begin(
     let oauth_state = state.keys.seal(Purpose::Flow, "", &Travelling { slug: biller.slug.clone(), journey });
     let secrets = secureauth::Attempt { state: &oauth_state, nonce: &attempt.nonce, verifier: &attempt.verifier };
     let asked = state.providers.authorization_url(&registration, secrets, hint.as_deref()).await;
-    registrations::note(state, biller, asked.as_ref().err()).await;
     let (address, provider) = match asked {
-        Ok(found) => found,
-        Err(error) => return unreachable(state, arrival, biller, visitor, code, &error).await,
+        Ok((address, provider, contact)) => {
+            match contact {
+                Contact::None => {}
+                Contact::Answered => registrations::note_answer(state, biller, Call::Documents).await,
+                Contact::Failed(error) => registrations::note_failure(state, biller, Call::Documents, &error).await,
+            }
+            (address, provider)
+        }
+        Err(error) => {
+            registrations::note_failure(state, biller, Call::Documents, &error).await;
+            return unreachable(state, arrival, biller, visitor, &error).await;
+        }
     };
     attempt.needs_iss = provider.sends_iss();
     let mut response = Redirect::to(address.as_str()).into_response();
@@ -88,12 +95,12 @@ async fn unreachable(
     arrival: &Arrival,
     biller: &Biller,
     visitor: Visitor,
-    code: &ReferenceCode,
     error: &ProviderError,
 ) -> Result<Response, Refusal> {
     tracing::warn!(biller = %biller.slug, reason = error.reason(), "a sign-in could not begin");
     let down = Overrides { issuers: vec![(biller.slug.clone(), IssuerHealth::Down)], ..Overrides::default() };
     let routed = state.routing.simulate(arrival, &down).await;
+    let code = &follow::record(state, arrival, &routed);
     if routed.verdict.decision == Decision::LegacyLogin {
         let slug = routed.verdict.biller.clone();
         let luggage = Luggage::new(code, arrival.name.clone(), slug, visitor.return_to);

@@ -168,7 +168,7 @@ fn allowed(ip: IpAddr, allow_loopback: bool) -> bool {
 }
 
 /// Whether an address is globally reachable (IANA special-purpose address registries, RFC 6890).
-pub fn is_public_address(ip: IpAddr) -> bool {
+fn is_public_address(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),

@@ -11,8 +11,8 @@ mod providers;
 mod signin;
 
 pub use error::ProviderError;
-pub use http::{Http, HttpError, is_public_address};
-pub use providers::{Provider, Providers};
+pub use http::{Http, HttpError};
+pub use providers::{Contact, Provider, Providers};
 pub use signin::{Attempt, SignIn};
 
 use secrecy::SecretString;

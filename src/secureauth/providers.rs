@@ -1,7 +1,7 @@
 //! Discovery documents and keys, kept for a while and refreshed within bounds.
 //!
-//! One fetch at a time for each issuer. A document is good for five minutes, and for a day while the issuer does not
-//! answer. An unknown key id allows one early fetch of the keys a minute, claimed before it is made, so that it fails
+//! One fetch at a time for each issuer. A document is good for a minute (so that an issuer in use that has gone is noticed
+//! soon), and for a day while the issuer does not answer. An unknown key id allows one early fetch of the keys a minute, claimed before it is made, so that it fails
 //! closed. A failure is remembered for a few seconds: a dead issuer costs one caller a timeout, not all of them.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use super::document::{self, Document};
 use super::{Http, ProviderError, Registration, keys};
 use crate::kernel::{Clock, Timestamp};
 
-const FRESH: Duration = Duration::from_secs(5 * 60);
+const FRESH: Duration = Duration::from_secs(60);
 const STALE: Duration = Duration::from_secs(24 * 3600);
 const FORCED_REFRESH_EVERY: Duration = Duration::from_secs(60);
 const FAILURE_REMEMBERED: Duration = Duration::from_secs(3);
@@ -37,6 +37,17 @@ impl Provider {
     pub fn end_session_endpoint(&self) -> Option<&url::Url> {
         self.document.end_session_endpoint.as_ref()
     }
+}
+
+/// Whether the issuer itself was asked, and how that went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contact {
+    /// It was not asked: what is kept is fresh, or it failed a moment ago.
+    None,
+    /// It answered.
+    Answered,
+    /// It failed; what is kept was used all the same.
+    Failed(ProviderError),
 }
 
 #[derive(Default)]
@@ -78,30 +89,30 @@ impl Providers {
     ///
     /// # Errors
     /// It does not answer and nothing usable is kept, or its documents are not acceptable.
-    pub async fn get(&self, registration: &Registration) -> Result<Arc<Provider>, ProviderError> {
+    pub async fn get(&self, registration: &Registration) -> Result<(Arc<Provider>, Contact), ProviderError> {
         let entry = self.entry(registration);
         let mut entry = entry.lock().await;
         let now = self.clock.now();
         if let Some((provider, at)) = &entry.provider
             && at.plus(FRESH) > now
         {
-            return Ok(Arc::clone(provider));
+            return Ok((Arc::clone(provider), Contact::None));
         }
         let recent_failure = entry.failure.clone().filter(|(_, at)| at.plus(FAILURE_REMEMBERED) > now);
-        let failure = match recent_failure {
-            Some((failure, _)) => failure,
+        let (failure, contact) = match recent_failure {
+            Some((failure, _)) => (failure, Contact::None),
             None => match self.fetch(registration).await {
-                Ok(provider) => return Ok(entry.keep(provider, now)),
+                Ok(provider) => return Ok((entry.keep(provider, now), Contact::Answered)),
                 Err(failure) => {
                     entry.failure = Some((failure.clone(), self.clock.now()));
-                    failure
+                    (failure.clone(), Contact::Failed(failure))
                 }
             },
         };
         match &entry.provider {
             Some((provider, at)) if failure.counts_against_issuer() && at.plus(STALE) > now => {
                 tracing::warn!(issuer = registration.issuer, reason = failure.reason(), "going on with kept documents");
-                Ok(Arc::clone(provider))
+                Ok((Arc::clone(provider), contact))
             }
             _ => Err(failure),
         }

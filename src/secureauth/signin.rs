@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{HttpError, Provider, ProviderError, Providers, Registration, checks};
+use super::{Contact, HttpError, Provider, ProviderError, Providers, Registration, checks};
 use crate::kernel::Timestamp;
 
 /// What a sign-in attempt needs from its start to its end.
@@ -60,8 +60,8 @@ impl Providers {
         registration: &Registration,
         attempt: Attempt<'_>,
         login_hint: Option<&str>,
-    ) -> Result<(Url, std::sync::Arc<Provider>), ProviderError> {
-        let provider = self.get(registration).await?;
+    ) -> Result<(Url, std::sync::Arc<Provider>, Contact), ProviderError> {
+        let (provider, contact) = self.get(registration).await?;
         let client = client(registration, &provider)?
             .set_auth_uri(AuthUrl::from_url(provider.document.authorization_endpoint.clone()));
         let verifier = PkceCodeVerifier::new(attempt.verifier.to_owned());
@@ -73,7 +73,7 @@ impl Providers {
         if let Some(hint) = login_hint {
             request = request.add_extra_param("login_hint", hint);
         }
-        Ok((request.url().0, provider))
+        Ok((request.url().0, provider, contact))
     }
 
     /// Redeems a code and checks everything about the answer.
@@ -86,7 +86,7 @@ impl Providers {
         attempt: Attempt<'_>,
         code: String,
     ) -> Result<SignIn, ProviderError> {
-        let provider = self.get(registration).await?;
+        let (provider, _) = self.get(registration).await?;
         let client = client(registration, &provider)?;
         let answer = client
             .exchange_code(AuthorizationCode::new(code))

@@ -10,6 +10,7 @@ use super::paths;
 use super::visits::{BillerSession, Visits};
 use crate::access::{ApiKey, Audience};
 use crate::db::{Db, DbError};
+use crate::directory::DirectoryError;
 use crate::kernel::{Purpose, ReferenceCode, Slug, Timestamp, TypedName};
 use crate::state::AppState;
 use crate::values;
@@ -20,7 +21,7 @@ const USE: &str = "INSERT INTO used_once (kind, id, expires_at) VALUES ($1, $2, 
 const PADDED: usize = 1024;
 const LEGACY_SECONDS: u64 = 120;
 const PORTAL_SECONDS: u64 = 60;
-/// What was used is remembered for longer than any token lives.
+/// What was used is remembered for longer than any token lives (the settings allow an hour).
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// The one locale there is so far.
@@ -171,7 +172,7 @@ pub fn recover_url(state: &AppState, token: &RecoverToken) -> String {
 ///
 /// # Errors
 /// The database failed; the token can be tried again.
-pub async fn redeem(state: &AppState, key: &ApiKey, token: &str) -> Result<Option<Redeemed>, DbError> {
+pub async fn redeem(state: &AppState, key: &ApiKey, token: &str) -> Result<Option<Redeemed>, DirectoryError> {
     if let Ok(legacy) = state.keys.open::<LegacyToken>(Purpose::LegacyHandoff, "", token) {
         return redeem_legacy(state, key, legacy).await;
     }
@@ -181,7 +182,7 @@ pub async fn redeem(state: &AppState, key: &ApiKey, token: &str) -> Result<Optio
     }
 }
 
-async fn redeem_legacy(state: &AppState, key: &ApiKey, token: LegacyToken) -> Result<Option<Redeemed>, DbError> {
+async fn redeem_legacy(state: &AppState, key: &ApiKey, token: LegacyToken) -> Result<Option<Redeemed>, DirectoryError> {
     let life = Duration::from_secs(state.config.legacy.handoff_seconds.unwrap_or(LEGACY_SECONDS));
     let foreign = key.audience == Some(Audience::Portal)
         || key.billers.is_some() && !token.biller.as_ref().is_some_and(|biller| key.reaches(biller));
@@ -203,14 +204,17 @@ async fn redeem_legacy(state: &AppState, key: &ApiKey, token: LegacyToken) -> Re
     }))
 }
 
-async fn redeem_portal(state: &AppState, key: &ApiKey, token: PortalToken) -> Result<Option<Redeemed>, DbError> {
+async fn redeem_portal(state: &AppState, key: &ApiKey, token: PortalToken) -> Result<Option<Redeemed>, DirectoryError> {
     let life = Duration::from_secs(state.config.portal.handoff_seconds.unwrap_or(PORTAL_SECONDS));
     let foreign = key.audience == Some(Audience::Legacy) || !key.reaches(&token.slug);
     if foreign || token.at.plus(life) <= state.clock.now() {
         return Ok(None);
     }
-    let visits = Visits::new(state.db.clone(), state.clock.clone(), state.random.clone());
-    let Some(session) = visits.live_by_id(&token.session).await? else { return Ok(None) };
+    let Some(session) = Visits::of(state).live_by_id(&token.session).await? else { return Ok(None) };
+    let biller = state.directory.named(&token.slug).await?;
+    if !biller.is_some_and(|biller| state.routing.signs_in(&biller, state.clock.now())) {
+        return Ok(None);
+    }
     if !use_once(state, "handoff", &token.id).await? {
         return Ok(None);
     }
@@ -219,7 +223,7 @@ async fn redeem_portal(state: &AppState, key: &ApiKey, token: PortalToken) -> Re
         kind: "portal",
         recover_url: recover_url(
             state,
-            &RecoverToken { name: Some(username.clone()), return_to: token.return_to.clone(), failed: true },
+            &RecoverToken { name: Some(username.clone()), return_to: token.return_to.clone(), failed: false },
         ),
         username: Some(username),
         biller: Some(token.slug),

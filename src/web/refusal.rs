@@ -19,18 +19,41 @@ pub struct Refusal {
     pub next: Vec<(String, String)>,
     /// The biller concerned, by slug.
     pub biller: Option<String>,
+    /// It is worth an entry in the decision log. Not what anyone can bring about by asking for addresses.
+    pub recorded: bool,
 }
 
 impl Refusal {
     /// A refusal in words.
     pub fn new(status: StatusCode, reason: &'static str, title: &str, text: &str) -> Self {
-        Self { status, reason, title: title.to_owned(), text: text.to_owned(), next: Vec::new(), biller: None }
+        Self {
+            status,
+            reason,
+            title: title.to_owned(),
+            text: text.to_owned(),
+            next: Vec::new(),
+            biller: None,
+            recorded: status.is_server_error(),
+        }
     }
 
     /// With a way on.
     #[must_use]
     pub fn next(mut self, label: impl Into<String>, address: impl Into<String>) -> Self {
         self.next.push((label.into(), address.into()));
+        self
+    }
+
+    /// With a way on, unless there is one already.
+    #[must_use]
+    pub fn or_next(self, label: &str, address: impl FnOnce() -> String) -> Self {
+        if self.next.is_empty() { self.next(label, address()) } else { self }
+    }
+
+    /// To be found in the decision log.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.recorded = true;
         self
     }
 

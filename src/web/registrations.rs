@@ -4,9 +4,9 @@ use futures_util::StreamExt;
 use secrecy::SecretString;
 
 use super::paths;
-use crate::directory::{Biller, OidcSettings, TokenAuth};
+use crate::directory::{Biller, Call, OidcSettings, TokenAuth};
 use crate::kernel::Purpose;
-use crate::secureauth::Registration;
+use crate::secureauth::{ProviderError, Registration};
 use crate::state::AppState;
 
 /// A biller's registration with what binds its users; none when the biller has none, or its secret was sealed under a key
@@ -31,15 +31,13 @@ pub fn of<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registration, &'b
     Some((registration, oidc))
 }
 
-/// Asks a biller's issuer for its documents, and writes down how that went.
+/// Asks a biller's issuer for its documents.
 ///
 /// # Errors
-/// The reason, in a word.
-pub async fn probe(state: &AppState, biller: &Biller) -> Result<(), &'static str> {
-    let Some((registration, _)) = of(state, biller) else { return Err("no_registration") };
-    let answer = state.providers.probe(&registration).await;
-    note(state, biller, answer.as_ref().err()).await;
-    answer.map_err(|error| error.reason())
+/// What went wrong; no registration is `None`.
+pub async fn probe(state: &AppState, biller: &Biller) -> Result<(), Option<ProviderError>> {
+    let Some((registration, _)) = of(state, biller) else { return Err(None) };
+    state.providers.probe(&registration).await.map_err(Some)
 }
 
 /// Asks the issuers of all active billers, a few at a time; one that does not answer is asked until it counts as down.
@@ -50,7 +48,7 @@ pub async fn probe_all(state: &AppState) {
     futures_util::stream::iter(active)
         .for_each_concurrent(8, |biller| async move {
             for _ in 0..crate::directory::FAILURES_TO_OPEN {
-                if probe(state, &biller).await.is_ok() {
+                if probe_and_note(state, &biller).await {
                     return;
                 }
             }
@@ -59,18 +57,36 @@ pub async fn probe_all(state: &AppState) {
         .await;
 }
 
-/// Writes down how a call of ours to a biller's issuer went. Trouble in writing is logged and changes nothing else.
-pub async fn note(state: &AppState, biller: &Biller, error: Option<&crate::secureauth::ProviderError>) {
-    let now = state.clock.now();
-    let written = match error {
-        Some(error) if error.counts_against_issuer() => {
-            state.directory.issuer_failed(&biller.id, error.reason(), now).await
+/// Asks a biller's issuer and writes down how that went; answers whether it is well.
+pub async fn probe_and_note(state: &AppState, biller: &Biller) -> bool {
+    match probe(state, biller).await {
+        Ok(()) => note_answer(state, biller, Call::Documents).await,
+        Err(Some(error)) => {
+            note_failure(state, biller, Call::Documents, &error).await;
+            return false;
         }
-        None if biller.health.failures > 0 || biller.health.is_down => {
-            state.directory.issuer_answered(&biller.id, now).await
-        }
-        _ => Ok(()),
-    };
+        Err(None) => return false,
+    }
+    true
+}
+
+/// Writes down that a call of ours to a biller's issuer failed, if that counts against it. Trouble in writing is logged and
+/// changes nothing else.
+pub async fn note_failure(state: &AppState, biller: &Biller, call: Call, error: &ProviderError) {
+    if error.counts_against_issuer() {
+        let now = state.clock.now();
+        log_trouble(state.directory.issuer_failed(&biller.id, call, error.reason(), now).await);
+    }
+}
+
+/// Writes down that a biller's issuer answered, if there was anything against it.
+pub async fn note_answer(state: &AppState, biller: &Biller, call: Call) {
+    if biller.health.failures > 0 || biller.health.is_down {
+        log_trouble(state.directory.issuer_answered(&biller.id, call, state.clock.now()).await);
+    }
+}
+
+fn log_trouble(written: Result<(), crate::directory::DirectoryError>) {
     if let Err(error) = written {
         tracing::warn!(error = %error, "issuer health could not be written");
     }

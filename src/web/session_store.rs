@@ -7,6 +7,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::extract::Request;
+use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::SET_COOKIE;
@@ -14,6 +16,7 @@ use time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result, SessionStore};
 
+use super::paths::LOGOUT;
 use crate::config::Sessions;
 use crate::db::{Db, DbError};
 use crate::kernel::text::sha256;
@@ -95,14 +98,24 @@ impl SessionStore for Store {
 /// The cookie's name.
 pub const COOKIE: &str = "__Host-s";
 
-/// A browser takes a `__Host-` cookie's removal only with the attributes it was set with, and tower-sessions leaves two
-/// of them out.
-pub async fn complete_removal(mut response: Response) -> Response {
+/// Mends what tower-sessions does about a session that is not there any more: the removal of a `__Host-` cookie needs the
+/// attributes it was set with, and belongs on answers of the logout only. Elsewhere the answer to a slow request would take
+/// away the cookie that a quicker one has just renewed.
+pub async fn mend_removal(request: Request, next: Next) -> Response {
     const WHOLE: HeaderValue = HeaderValue::from_static("__Host-s=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
-    let removal = format!("{COOKIE}=;");
-    let lines = response.headers_mut().iter_mut().filter(|(name, _)| *name == SET_COOKIE);
-    for (_, line) in lines.filter(|(_, line)| line.as_bytes().starts_with(removal.as_bytes())) {
-        *line = WHOLE;
+    let is_logout = request.uri().path() == LOGOUT;
+    let mut response = next.run(request).await;
+    let is_removal = |line: &HeaderValue| line.as_bytes().starts_with(b"__Host-s=;");
+    let lines: Vec<HeaderValue> = response.headers().get_all(SET_COOKIE).iter().cloned().collect();
+    if lines.iter().any(is_removal) {
+        response.headers_mut().remove(SET_COOKIE);
+        for line in lines {
+            match is_removal(&line) {
+                true if is_logout => response.headers_mut().append(SET_COOKIE, WHOLE),
+                true => continue,
+                false => response.headers_mut().append(SET_COOKIE, line),
+            };
+        }
     }
     response
 }

@@ -1,12 +1,15 @@
 //! Who is signed in where: under one browser session, one row for each biller.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
 
 use super::session_store::VISIT;
-use crate::db::{Db, DbError, Row};
-use crate::directory::{Billers, User};
-use crate::kernel::{BillerId, Clock, Random, Timestamp, UserId, ids};
+use crate::db::{DbError, Row};
+use crate::directory::User;
+use crate::kernel::{BillerId, Timestamp, UserId, ids};
+use crate::state::AppState;
 use crate::values;
 
 const END: &str = "UPDATE biller_session SET ended_at = $3 \
@@ -15,12 +18,13 @@ const END: &str = "UPDATE biller_session SET ended_at = $3 \
 const INSERT: &str = "INSERT INTO biller_session \
      (id, visit, biller_id, user_id, issuer, subject, sid, auth_time, details, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-const LIVE: &str = "SELECT id, biller_id, user_id, issuer, subject, auth_time, details FROM biller_session \
-     WHERE visit = $1 AND ended_at IS NULL ORDER BY created_at DESC";
+const LIVE: &str = "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
+     FROM biller_session b JOIN users u ON u.id = b.user_id \
+     WHERE b.visit = $1 AND b.ended_at IS NULL AND b.created_at > $2 AND u.status = 'active' ORDER BY b.created_at DESC";
 const LIVE_BY_ID: &str = "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
      FROM biller_session b JOIN users u ON u.id = b.user_id \
-     WHERE b.id = $1 AND b.ended_at IS NULL AND u.status = 'active' \
-     AND EXISTS (SELECT 1 FROM session s WHERE s.visit = b.visit AND s.ended_at IS NULL)";
+     WHERE b.id = $1 AND b.ended_at IS NULL AND b.created_at > $2 AND u.status = 'active' \
+     AND EXISTS (SELECT 1 FROM session s WHERE s.visit = b.visit AND s.ended_at IS NULL AND s.last_seen > $3)";
 const END_USER: &str = "UPDATE biller_session SET ended_at = $3 \
      WHERE biller_id = $1 AND user_id = $2 AND ended_at IS NULL";
 
@@ -76,15 +80,20 @@ pub struct NewSession<'a> {
 /// The rows under browser sessions.
 #[derive(Clone, Debug)]
 pub struct Visits {
-    db: Db,
-    clock: Clock,
-    random: Random,
+    state: AppState,
+    idle: Duration,
+    absolute: Duration,
 }
 
 impl Visits {
-    /// On a database.
-    pub fn new(db: Db, clock: Clock, random: Random) -> Self {
-        Self { db, clock, random }
+    /// Of an application.
+    pub fn of(state: &AppState) -> Self {
+        let sessions = &state.config.sessions;
+        Self {
+            state: state.clone(),
+            idle: Duration::from_secs(sessions.idle_minutes * 60),
+            absolute: Duration::from_secs(sessions.absolute_hours * 3600),
+        }
     }
 
     /// Signs somebody in: the browser's session gets a new id, the biller's earlier row under it ends, a new one begins.
@@ -94,17 +103,13 @@ impl Visits {
     pub async fn sign_in(&self, session: &Session, new: NewSession<'_>) -> Result<BillerSession, SignInError> {
         let visit = match visit(session).await? {
             Some(visit) => visit,
-            None => self.random.token::<18>(),
+            None => self.state.random.token::<18>(),
         };
-        let (biller, user, now) = (new.biller_id.as_str(), new.user.id.as_str(), self.clock.now());
-        let id = ids::uuid_v7(now, &self.random);
-        let details = serde_json::to_string(&new.details).unwrap_or_default();
-        let mut tx = self.db.begin().await?;
-        tx.all(END, values![&visit, biller, now]).await?;
-        let sid = new.details.sid.clone();
-        let row = values![&id, &visit, biller, user, new.issuer, new.subject, sid, new.auth_time, details, now];
-        tx.run(INSERT, row).await?;
-        tx.commit().await?;
+        // Two tabs at once: the later one ends the earlier one's row, and may have to try again to see it.
+        let id = match self.insert(&visit, &new).await {
+            Err(DbError::Conflict(_)) => self.insert(&visit, &new).await?,
+            other => other?,
+        };
         session.cycle_id().await?;
         session.insert(VISIT, &visit).await?;
         session.save().await?;
@@ -119,21 +124,33 @@ impl Visits {
         })
     }
 
-    /// Where this browser is signed in, latest first; only billers that sign people in themselves at this moment.
+    async fn insert(&self, visit: &str, new: &NewSession<'_>) -> Result<String, DbError> {
+        let now = self.state.clock.now();
+        let (biller, user) = (new.biller_id.as_str(), new.user.id.as_str());
+        let id = ids::uuid_v7(now, &self.state.random);
+        let details = serde_json::to_string(&new.details).unwrap_or_default();
+        let mut tx = self.state.db.begin().await?;
+        tx.all(END, values![visit, biller, now]).await?;
+        let sid = new.details.sid.clone();
+        let row = values![&id, visit, biller, user, new.issuer, new.subject, sid, new.auth_time, details, now];
+        tx.run(INSERT, row).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Where this browser is signed in, latest first, whatever has become of the billers since.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn live(&self, session: &Session, billers: &Billers) -> Result<Vec<BillerSession>, SignInError> {
-        let Some(visit) = visit(session).await? else { return Ok(Vec::new()) };
-        let now = self.clock.now();
-        let mut found = Vec::new();
-        for row in self.db.all(LIVE, values![visit]).await? {
-            let row = read(&row)?;
-            if billers.by_id(&row.biller_id).is_some_and(|biller| biller.is_active(now)) {
-                found.push(row);
-            }
+    pub async fn live(&self, session: &Session) -> Result<Vec<BillerSession>, SignInError> {
+        // Most who knock have no session: no question to the database for them.
+        if session.id().is_none() {
+            return Ok(Vec::new());
         }
-        Ok(found)
+        let Some(visit) = visit(session).await? else { return Ok(Vec::new()) };
+        let oldest = self.state.clock.now().minus(self.absolute);
+        let rows = self.state.db.all(LIVE, values![visit, oldest]).await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
     /// The row with this id, while it lives, its browser's session lives, and its user is active.
@@ -141,7 +158,9 @@ impl Visits {
     /// # Errors
     /// The database failed.
     pub async fn live_by_id(&self, id: &str) -> Result<Option<BillerSession>, DbError> {
-        self.db.one(LIVE_BY_ID, values![id]).await?.as_ref().map(read).transpose()
+        let now = self.state.clock.now();
+        let values = values![id, now.minus(self.absolute), now.minus(self.idle)];
+        self.state.db.one(LIVE_BY_ID, values).await?.as_ref().map(read).transpose()
     }
 
     /// Ends the browser's row for a biller, and the browser's session with the last of them. Answers what was ended.
@@ -150,9 +169,10 @@ impl Visits {
     /// The database failed.
     pub async fn sign_out(&self, session: &Session, biller: &BillerId) -> Result<Option<BillerSession>, SignInError> {
         let Some(visit) = visit(session).await? else { return Ok(None) };
-        let mut tx = self.db.begin().await?;
-        let ended = tx.all(END, values![&visit, biller.as_str(), self.clock.now()]).await?;
-        let left = tx.all(LIVE, values![&visit]).await?;
+        let now = self.state.clock.now();
+        let mut tx = self.state.db.begin().await?;
+        let ended = tx.all(END, values![&visit, biller.as_str(), now]).await?;
+        let left = tx.all(LIVE, values![&visit, now.minus(self.absolute)]).await?;
         tx.commit().await?;
         if left.is_empty() {
             session.flush().await?;
@@ -165,7 +185,7 @@ impl Visits {
     /// # Errors
     /// The database failed.
     pub async fn end_user(&self, biller: &BillerId, user: &UserId) -> Result<u64, DbError> {
-        self.db.run(END_USER, values![biller.as_str(), user.as_str(), self.clock.now()]).await
+        self.state.db.run(END_USER, values![biller.as_str(), user.as_str(), self.state.clock.now()]).await
     }
 }
 

@@ -106,6 +106,9 @@ fn an_installation_is_set_up_from_files() {
         let output = signpost(&all);
         (output.status.success(), text(&output.stdout), text(&output.stderr))
     };
+    let early = run(&["simulate", "--username", "ann"]);
+    assert!(!early.0 && !std::path::Path::new(&path("s.db")).exists(), "looking makes no database: {}", early.2);
+    assert!(run(&["migrate"]).1.contains("up to date"));
     assert!(run(&["import", "billers", &path("billers.json"), "--dry-run"]).1.contains("1 biller(s) would be made"));
     assert!(run(&["import", "billers", &path("billers.json")]).1.contains("1 biller(s) were made"));
     assert!(

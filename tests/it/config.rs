@@ -74,6 +74,18 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
+fn old_addresses_must_not_be_ours_and_must_lead_somewhere() {
+    for path in ["/", "/login", "/b/x", "/help", "/api/v1"] {
+        let found = problems(&format!("{GOOD}\n[[legacy_paths]]\npath = \"{path}\""), &[]);
+        assert!(found.iter().any(|problem| problem.contains("Signpost's own")), "{path}: {found:?}");
+    }
+    let found = problems(&format!("{GOOD}\n[[legacy_paths]]\npath = \"/old\"\nreturn_to = \"nonsense\""), &[]);
+    assert!(found[0].contains("return_to"), "{found:?}");
+    let found = problems(&GOOD.replace("handoff\"", "handoff\"\nhandoff_seconds = 86400"), &[]);
+    assert!(found[0].contains("1 to 3600"), "{found:?}");
+}
+
+#[test]
 fn the_environment_overrides_the_file() {
     assert_eq!(problems(GOOD, &[]), Vec::<String>::new());
     let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());

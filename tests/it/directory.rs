@@ -2,7 +2,7 @@
 
 use signpost::directory::import_billers::{self, ImportError as BillersError};
 use signpost::directory::import_users::ImportError;
-use signpost::directory::{Directory, UserStatus};
+use signpost::directory::{Call, Directory, UserStatus};
 use signpost::kernel::{Slug, Username};
 
 use crate::harness::{World, each_database, slug};
@@ -52,6 +52,7 @@ async fn a_file_of_billers_is_taken_whole_or_not_at_all() {
             clock: world.clock.clone(),
             random: world.state.random.clone(),
             allow_loopback_issuers: false,
+            public_host: "localhost:8080".to_owned(),
         };
         let file = r#"
             [[billers]]
@@ -221,11 +222,16 @@ async fn issuer_health_is_the_same_for_every_instance() {
         let other = Directory::new(world.state.db.clone());
         let biller = other.named(&slug("riverside-water")).await.unwrap().unwrap();
         for failures in 1..=3 {
-            world.state.directory.issuer_failed(&biller.id, "timeout", world.clock.now()).await.unwrap();
+            world
+                .state
+                .directory
+                .issuer_failed(&biller.id, Call::Documents, "timeout", world.clock.now())
+                .await
+                .unwrap();
             let seen = other.named(&slug("riverside-water")).await.unwrap().unwrap();
             assert_eq!(seen.health.is_down, failures == 3);
         }
-        world.state.directory.issuer_answered(&biller.id, world.clock.now()).await.unwrap();
+        world.state.directory.issuer_answered(&biller.id, Call::Token, world.clock.now()).await.unwrap();
         let seen = other.named(&slug("riverside-water")).await.unwrap().unwrap();
         assert!(!seen.health.is_down && seen.health.failures == 0);
     })
@@ -238,7 +244,7 @@ async fn writers_do_not_lose_each_others_updates() {
         let biller = world.state.directory.named(&slug("riverside-water")).await.unwrap().unwrap();
         let writes = (0..50).map(|_| {
             let (directory, id, now) = (world.state.directory.clone(), biller.id.clone(), world.clock.now());
-            tokio::spawn(async move { directory.issuer_failed(&id, "timeout", now).await.unwrap() })
+            tokio::spawn(async move { directory.issuer_failed(&id, Call::Documents, "timeout", now).await.unwrap() })
         });
         for write in writes.collect::<Vec<_>>() {
             write.await.unwrap();
@@ -247,6 +253,56 @@ async fn writers_do_not_lose_each_others_updates() {
         let rows = world.state.db.all("SELECT failures FROM issuer_health", Vec::new()).await.unwrap();
         assert_eq!(rows[0].int(0).unwrap(), 50);
         assert!(seen.health.is_down);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_billers_file_does_not_touch_people_of_another() {
+    each_database(|world| async move {
+        let ana = |status: &str| format!("username,email,first_name,status\nana,ana@mail.example,Ana,{status}\n");
+        let directory = &world.state.directory;
+        world.import_csv("riverside-water", &ana("active")).await.unwrap();
+        world.import_csv("oakdale-city", &ana("deleted")).await.unwrap();
+        assert_eq!(
+            billers_of(directory, "ana").await,
+            [slug("riverside-water")],
+            "never a member, so nothing to delete"
+        );
+        world.import_csv("oakdale-city", &ana("suspended")).await.unwrap();
+        let riverside = directory.named(&slug("riverside-water")).await.unwrap().unwrap();
+        let there = directory.user_by_username(&riverside.id, &name("ana")).await.unwrap().unwrap();
+        assert_eq!(there.status, UserStatus::Active);
+        assert_eq!(billers_of(directory, "ana").await.len(), 2);
+        world.import_csv("oakdale-city", &ana("deleted")).await.unwrap();
+        assert_eq!(billers_of(directory, "ana").await, [slug("riverside-water")], "she stops belonging here only");
+        world.import_csv("riverside-water", &ana("deleted")).await.unwrap();
+        assert!(billers_of(directory, "ana").await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_host_moves_from_one_biller_of_a_file_to_another_and_the_public_one_to_none() {
+    each_database(|world| async move {
+        world
+            .import_billers(
+                "[[billers]]\nslug = \"pinehill-gas\"\nname = \"P\"\nhosts = [\"pay.oakdale.example\"]\n\
+                 [[billers]]\nslug = \"oakdale-city\"\nname = \"O\"\n",
+            )
+            .await;
+        let billers = world.state.directory.billers().await.unwrap();
+        assert_eq!(billers.by_host("pay.oakdale.example").unwrap().slug, slug("pinehill-gas"));
+        let tools = import_billers::Tools {
+            keys: world.state.keys.clone(),
+            clock: world.clock.clone(),
+            random: world.state.random.clone(),
+            allow_loopback_issuers: true,
+            public_host: "localhost:8080".to_owned(),
+        };
+        let file = "[[billers]]\nslug = \"a-new-one\"\nname = \"N\"\nhosts = [\"localhost:8080\"]\n";
+        let rows = import_billers::parse(file, false).unwrap();
+        assert!(world.state.directory.import_billers(rows, &tools, false).await.is_err());
     })
     .await;
 }

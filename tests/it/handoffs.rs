@@ -70,8 +70,7 @@ async fn the_legacy_portal_learns_who_comes_once() {
             page.status == StatusCode::OK && page.body.contains("value=\"One-Legacy\""),
             "the username is typed once"
         );
-        let code = signpost::kernel::ReferenceCode::parse(told["reference"].as_str().unwrap()).unwrap();
-        match world.state.decisions.find(&code).await.unwrap() {
+        match world.decision(told["reference"].as_str().unwrap()).await {
             signpost::audit::Found::Entry(entry) => {
                 assert_eq!(entry.kind, "row 3");
                 assert_eq!(entry.details["verdict"]["row"], 3);

@@ -454,13 +454,48 @@ async fn a_discovery_document_that_lies_begins_nothing() {
 }
 
 #[tokio::test]
-async fn documents_are_kept_while_the_issuer_is_away() {
+async fn documents_are_kept_for_a_day_while_the_issuer_is_away() {
+    for (hours, status) in [(23, StatusCode::SEE_OTHER), (25, StatusCode::SERVICE_UNAVAILABLE)] {
+        let world = World::start().await;
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        world.issuers.set_condition("riverside-water", signpost::standin::Condition::Down);
+        world.advance(std::time::Duration::from_secs(hours * 3600)).await;
+        assert_eq!(browser.get("/b/riverside-water").await.status, status, "after {hours} hours");
+    }
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_fails_opens_the_breaker_though_its_documents_are_fine() {
+    let (world, provider) = world().await;
+    let health = async || world.state.directory.named(&slug("hostile")).await.unwrap().unwrap().health.clone();
+    *provider.change.lock().unwrap() = Some(Arc::new(says(json!(503))));
+    for _ in 0..3 {
+        assert!(!health().await.is_down);
+        attempt(&world, &provider).await;
+        world.advance(std::time::Duration::from_secs(2)).await;
+    }
+    assert!(health().await.is_down, "three in a row");
+    let biller = world.state.directory.named(&slug("hostile")).await.unwrap().unwrap();
+    signpost::web::registrations::probe_and_note(&world.state, &biller).await;
+    assert!(health().await.is_down, "documents that can be read say nothing of it");
+    world.advance(std::time::Duration::from_secs(61)).await;
+    signpost::web::registrations::probe_and_note(&world.state, &biller).await;
+    assert!(!health().await.is_down, "after a while people may try again");
+    *provider.change.lock().unwrap() = None;
+}
+
+#[tokio::test]
+async fn an_issuer_in_use_that_has_gone_is_an_outage_within_a_minute_or_so() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
     world.issuers.set_condition("riverside-water", signpost::standin::Condition::Down);
-    world.advance(std::time::Duration::from_secs(23 * 3600)).await;
-    assert!(browser.get("/b/riverside-water").await.headers.contains_key("location"), "a day at most");
-    world.advance(std::time::Duration::from_secs(2 * 3600)).await;
-    assert_eq!(browser.get("/b/riverside-water").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    world.advance(std::time::Duration::from_secs(60)).await;
+    for _ in 0..3 {
+        assert!(browser.get("/b/riverside-water").await.headers.contains_key("location"), "by kept documents");
+        world.advance(std::time::Duration::from_secs(4)).await;
+    }
+    let page = browser.post("/login", &[("username", "one-moved")]).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "row 8");
 }

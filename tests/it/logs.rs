@@ -101,8 +101,7 @@ async fn the_decision_log_keeps_no_username_in_clear() {
 async fn a_page_leads_support_to_its_decision() {
     each_database(|world| async move {
         let page = world.browser().post("/login", &[("username", "two-moved")]).await;
-        let code = signpost::kernel::ReferenceCode::parse(&page.reference()).unwrap();
-        match world.state.decisions.find(&code).await.unwrap() {
+        match world.decision(&page.reference()).await {
             signpost::audit::Found::Entry(entry) => {
                 assert_eq!((entry.kind.as_str(), entry.shown.as_str()), ("row 5", "recovery page"));
                 let facts: signpost::decision::Facts = serde_json::from_value(entry.details["facts"].clone()).unwrap();
@@ -112,9 +111,36 @@ async fn a_page_leads_support_to_its_decision() {
             other => panic!("{other:?}"),
         }
         let form = world.browser().get("/login").await;
-        let code = signpost::kernel::ReferenceCode::parse(&form.reference()).unwrap();
-        let found = world.state.decisions.find(&code).await.unwrap();
+        let found = world.decision(&form.reference()).await;
         assert!(matches!(found, signpost::audit::Found::NotRecorded(signpost::kernel::reference::Kind::Page, _)));
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_strangers_make_up_is_not_recorded() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    for n in 0..20 {
+        browser.get(&format!("/b/made-up-{n}")).await;
+        browser.get(&format!("/callback/made-up-{n}?state=x")).await;
+        browser.get(&format!("/callback/riverside-water?state={n}")).await;
+        browser.get(&format!("/b/riverside-water?h={n}")).await;
+        browser.get(&format!("/nothing/{n}")).await;
+    }
+    world.state.decisions.flush().await;
+    let rows = world.state.db.all("SELECT kind FROM decision_log", Vec::new()).await.unwrap();
+    assert_eq!(rows.len(), 0);
+}
+
+#[tokio::test]
+async fn the_code_of_an_outage_leads_to_the_outage() {
+    let world = World::start().await;
+    let page = world.browser().get("/b/cedar-county").await;
+    match world.decision(&page.reference()).await {
+        signpost::audit::Found::Entry(entry) => {
+            assert_eq!((entry.kind.as_str(), entry.shown.as_str()), ("row 8", "outage page"));
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use signpost::app::App;
+use signpost::db::Schema;
 use signpost::kernel::{Clock, Random};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +24,7 @@ async fn start() -> Running {
     let database = format!("sqlite:{}", folder.path().join("test.db").display());
     let mut config = config(&database, "");
     config.server.drain_seconds = 1;
-    let app = App::build(config, Clock::System, Random::system()).await.unwrap();
+    let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let serving = tokio::spawn(app.serve(listener, stop.clone()));

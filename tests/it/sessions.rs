@@ -115,3 +115,59 @@ async fn starting_a_sign_in_writes_no_session() {
         assert_eq!(rows[0].int(0).unwrap(), 0, "{table}");
     }
 }
+
+#[tokio::test]
+async fn a_sign_in_elsewhere_does_not_prolong_this_one() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    world.sign_in(&mut browser, "riverside-water", "two-moved").await;
+    for _ in 0..22 {
+        world.advance(Duration::from_secs(29 * 60)).await;
+        browser.get("/").await;
+    }
+    world.sign_in(&mut browser, "maple-electric", "two-moved").await;
+    for _ in 0..4 {
+        world.advance(Duration::from_secs(29 * 60)).await;
+        browser.get("/").await;
+    }
+    assert_eq!(
+        browser.get("/").await.location(),
+        "/go/maple-electric",
+        "twelve hours after its own sign-in the first has ended"
+    );
+}
+
+#[tokio::test]
+async fn the_answer_to_a_slow_request_takes_no_cookie_away() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+    let mut slow = browser.clone();
+    world.sign_in(&mut browser, "maple-electric", "two-moved").await;
+    let answer = slow.get("/login").await;
+    assert!(answer.headers.get("set-cookie").is_none(), "{:?}", answer.headers);
+}
+
+#[tokio::test]
+async fn two_tabs_that_finish_at_once_leave_one_session_a_biller() {
+    each_database(|world| async move {
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "maple-electric", "two-moved").await;
+        let mut callbacks = Vec::new();
+        for _ in 0..4 {
+            let start = browser.get("/b/riverside-water").await;
+            callbacks.push(world.authenticate(&start.location(), "two-moved").await);
+        }
+        let finished = callbacks.into_iter().map(|callback| {
+            let mut tab = browser.clone();
+            async move { tab.get(&callback).await.status.as_u16() }
+        });
+        let statuses = futures_util::future::join_all(finished).await;
+        assert!(statuses.contains(&303), "{statuses:?}");
+        let live = "SELECT count(*) FROM biller_session b JOIN biller x ON x.id = b.biller_id \
+             WHERE x.slug = 'riverside-water' AND b.ended_at IS NULL";
+        let rows = world.state.db.all(live, Vec::new()).await.unwrap();
+        assert_eq!(rows[0].int(0).unwrap(), 1);
+    })
+    .await;
+}

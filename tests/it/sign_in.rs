@@ -45,7 +45,8 @@ async fn a_reload_of_the_callback_redeems_no_code_again() {
     assert_eq!(browser.get(&callback).await.status, StatusCode::SEE_OTHER);
     let tokens = || world.issuers.requests().iter().filter(|request| request.contains("/oauth2/token")).count();
     assert_eq!(tokens(), 1);
-    assert_eq!(browser.get(&callback).await.location(), "/go/riverside-water", "the same browser just goes on");
+    let on = browser.get(&callback).await.location();
+    assert!(on.starts_with("/go/riverside-water?h="), "the same browser just goes on");
     let replay = other.get(&callback).await;
     assert_eq!((replay.status, replay.title()), (StatusCode::BAD_REQUEST, "This sign-in was already used"));
     assert!(replay.link("Sign in</a>").starts_with("/b/riverside-water?h="), "with a way to the same biller");
@@ -377,4 +378,104 @@ async fn links_that_were_changed_still_lead_to_the_biller() {
     assert_eq!((page.status, page.link("Go on to sign in").as_str()), (StatusCode::BAD_REQUEST, "/b/riverside-water"));
     let moved = link.replace("riverside-water", "maple-electric");
     assert_eq!(browser.get(&moved).await.status, StatusCode::BAD_REQUEST, "a hint is good for its biller only");
+}
+
+#[tokio::test]
+async fn a_reload_and_a_second_visit_keep_the_return_target() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water?return_to=pay&state=ours").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    browser.get(&callback).await;
+    let go = browser.get(&callback).await.location();
+    let again = browser.get(&go).await.location();
+    let told = crate::handoffs::redeem(&world, &query(&again)["token"]).await.unwrap();
+    assert_eq!((told["return_to"].as_str(), told["state"].as_str()), (Some("/bills/pay"), Some("ours")));
+    let go = browser.get("/login?return_to=pay").await.location();
+    let handoff = browser.get(&go).await.location();
+    let told = crate::handoffs::redeem(&world, &query(&handoff)["token"]).await.unwrap();
+    assert_eq!(told["return_to"], "/bills/pay");
+    assert!(
+        world.browser().get("/go/riverside-water?return_to=pay").await.location().starts_with("/b/riverside-water?h=")
+    );
+}
+
+#[tokio::test]
+async fn a_restart_of_long_ago_is_forgotten_after_a_click() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let mut link = "/b/riverside-water".to_owned();
+    for _ in 0..3 {
+        // Somebody who takes eleven minutes, comes back, and clicks on "Sign in" again.
+        let start = browser.get(&link).await;
+        let callback = world.authenticate(&start.location(), "one-moved").await;
+        world.advance(Duration::from_secs(11 * 60)).await;
+        let again = browser.get(&callback).await;
+        assert_eq!(again.status, StatusCode::SEE_OTHER, "begun again once by itself");
+        let restarted = browser.get(&again.location()).await;
+        let second = world.authenticate(&restarted.location(), "one-moved").await;
+        world.advance(Duration::from_secs(11 * 60)).await;
+        let page = browser.get(&second).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "and not for ever");
+        link = page.link("Sign in</a>");
+    }
+}
+
+#[tokio::test]
+async fn signing_out_works_where_nobody_can_sign_in_and_says_so_when_it_cannot() {
+    each_database(|world| async move {
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        let text = |state: &str| {
+            format!(
+                "[[billers]]\nslug = \"riverside-water\"\nname = \"R\"\nstate = \"{state}\"\n[billers.oidc]\nissuer = \"{}\"\nclient_id = \"client-riverside-water\"\nclient_secret = \"secret of riverside-water\"\n",
+                world.issuer("riverside-water")
+            )
+        };
+        world.import_billers(&text("suspended")).await;
+        assert!(browser.get("/logout").await.body.contains("value=\"riverside-water\""));
+        browser.post("/logout", &[("biller", "riverside-water")]).await;
+        world.import_billers(&text("active")).await;
+        assert_eq!(browser.get("/").await.title(), "Sign in", "it was ended, not hidden");
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        world.state.db.close().await;
+        let answer = browser.post("/logout", &[("biller", "riverside-water")]).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "not: you are signed out");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hold_ends_what_sessions_are_good_for() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let handoff = world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+    world
+        .import_billers("[[billers]]\nslug = \"riverside-water\"\nname = \"R\"\nstate = \"legacy\"\nhold = true\n")
+        .await;
+    assert_eq!(browser.get("/").await.title(), "Sign in");
+    assert_eq!(crate::handoffs::redeem(&world, &query(&handoff)["token"]).await, None);
+    let page = browser.get("/b/riverside-water?return_to=pay").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(page.body.contains("/b/riverside-water?h="), "trying again keeps the return target");
+}
+
+#[tokio::test]
+async fn somebody_without_a_legacy_account_is_not_sent_there_from_a_notice_either() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    world
+        .state
+        .db
+        .run("UPDATE membership SET legacy_account = 0 WHERE username_key = 'one-moved'", Vec::new())
+        .await
+        .unwrap();
+    let notice = browser.post("/login", &[("username", "one-moved")]).await;
+    world.import_billers("[[billers]]\nslug = \"riverside-water\"\nname = \"R\"\nstate = \"suspended\"\n").await;
+    let page = browser.get(&notice.link("Continue to")).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "the hold page");
+    assert!(
+        browser.get("/b/riverside-water").await.location().contains("/login?token="),
+        "others have legacy accounts"
+    );
 }

@@ -13,7 +13,8 @@ use super::{Done, serve};
 use crate::access::{Audience, NewKey, Scope};
 use crate::app::App;
 use crate::config::Config;
-use crate::directory::FAILURES_TO_OPEN;
+use crate::db::Schema;
+use crate::directory::{Call, FAILURES_TO_OPEN};
 use crate::kernel::{Clock, Random, Slug};
 use crate::standin::{self, Tools};
 use crate::state::AppState;
@@ -49,7 +50,7 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     let portals = [listen(ports.legacy()).await?, listen(ports.portal()).await?];
     let config = world::config(&data, ports, &arguments.log)?;
     telemetry::start(&config.log);
-    let app = App::build(config, Clock::System, Random::system()).await?;
+    let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
     let state = app.state.clone();
     world::seed(&state, ports).await?;
     let keys = fresh_keys(&state).await?;
@@ -82,13 +83,17 @@ pub(super) async fn run(arguments: Arguments) -> Done {
 /// The demo's directory without anything that listens, for simulations: one issuer is down, all others are up.
 pub(super) async fn at_rest(data: &Path) -> Result<App, anyhow::Error> {
     let ports = Ports { base: 8080 };
-    let app = App::build(world::config(data, ports, "warn")?, Clock::System, Random::system()).await?;
+    let app =
+        App::build(world::config(data, ports, "warn")?, Schema::BringUpToDate, Clock::System, Random::system()).await?;
     world::seed(&app.state, ports).await?;
     let billers = app.state.directory.billers().await?;
     let down = Slug::parse(world::ISSUER_DOWN)?;
     if let Some(biller) = billers.by_slug(&down) {
         for _ in 0..FAILURES_TO_OPEN {
-            app.state.directory.issuer_failed(&biller.id, "server_error", app.state.clock.now()).await?;
+            app.state
+                .directory
+                .issuer_failed(&biller.id, Call::Documents, "server_error", app.state.clock.now())
+                .await?;
         }
     }
     Ok(app)

@@ -13,9 +13,11 @@ use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use signpost::app::{App, router};
+use signpost::audit::Found;
 use signpost::config::Config;
+use signpost::db::Schema;
 use signpost::directory::{import_billers, import_users};
-use signpost::kernel::{Clock, Random, Slug, Timestamp};
+use signpost::kernel::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use signpost::standin::{self, Condition, Organization, Person, SecureAuth, SecureAuthStandIn, Tools};
 use signpost::state::AppState;
 use tempfile::TempDir;
@@ -111,10 +113,8 @@ impl World {
         let tools = Tools::new(clock.clone(), random.clone()).unwrap();
         let issuers = standin::secureauth_app(secureauth(&random), issuer_base.clone(), tools);
         tokio::spawn(standin::serve(listener, issuers.router(), std::future::pending()));
-        let app = App::build(config(database, more), clock.clone(), random).await.unwrap();
-        let state = app.state.clone();
-        // Serves nothing, but writes the decision log.
-        tokio::spawn(app.write_log());
+        let app = App::build(config(database, more), Schema::BringUpToDate, clock.clone(), random).await.unwrap();
+        let state = app.state;
         let world =
             Self { router: router(state.clone()), state, clock, issuers, issuer_base, folder: Arc::new(folder) };
         world.seed().await;
@@ -162,6 +162,7 @@ impl World {
             clock: self.clock.clone(),
             random: self.state.random.clone(),
             allow_loopback_issuers: true,
+            public_host: "localhost:8080".to_owned(),
         };
         let rows = import_billers::parse(file, false).unwrap();
         self.state.directory.import_billers(rows, &tools, false).await.unwrap();
@@ -183,6 +184,13 @@ impl World {
         let options = import_users::Options { legacy_accounts: true, dry_run: false };
         let tools = (&self.clock, &self.state.random);
         self.state.directory.import_users(&path, &biller, options, tools, &|_| {}).await
+    }
+
+    /// What the decision log has under a code.
+    pub async fn decision(&self, code: &str) -> Found {
+        self.state.decisions.flush().await;
+        let code = ReferenceCode::parse(code).unwrap();
+        signpost::audit::find(&self.state.db, &code, &self.state.keys).await.unwrap()
     }
 
     pub fn browser(&self) -> Browser {
