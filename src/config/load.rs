@@ -204,7 +204,7 @@ const OWN: [&str; 12] = [
 fn check_legacy_path(mapped: &LegacyPath, return_to: &ReturnTo, problems: &mut Vec<String>) {
     let path = &mapped.path;
     let below = |own: &&str| path == *own || path.strip_prefix(*own).is_some_and(|rest| rest.starts_with('/'));
-    if path == "/" || OWN.iter().any(|own| below(own)) {
+    if path == "/" || OWN.iter().any(below) {
         problems.push(format!("legacy_paths: {path:?} is an address of Signpost's own"));
     }
     if mapped.return_to.as_ref().is_some_and(|asked| return_to.resolve(asked).is_none()) {
