@@ -9,6 +9,7 @@ mod logout;
 mod lookup;
 pub mod pages;
 mod recover;
+mod refused;
 mod show;
 mod start;
 

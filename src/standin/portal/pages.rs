@@ -45,7 +45,8 @@ pub fn signed_in(biller_name: &str, session: &HandOff) -> Response {
 pub fn confirm(biller_name: &str, handoff: &HandOff, visit: &str) -> Response {
     let title = format!("You are about to enter {biller_name} as {}", username(handoff));
     let body = format!(
-        "<p>This visit was not started in this browser. If this is not you, close this page.</p>\n\
+        "<p>You were sent here from a sign-in page, not from this portal. If you did not just sign in, or this is not you, close \
+         this page.</p>\n\
          <form method=\"post\" action=\"/confirm\"><input type=\"hidden\" name=\"visit\" value=\"{}\">\
          <button>Continue</button></form>\n",
         escape(visit)

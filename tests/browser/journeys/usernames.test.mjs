@@ -32,7 +32,7 @@ world.journey("one-moved reads the notice, signs in and sees the portal", async 
   await step.typeUsername(visitor, "one-moved");
   await step.heading(page, "Riverside Water has a new sign-in page");
   await step.helps(page);
-  assert.equal(await page.locator(".address").innerText(), world.hostOf("riverside-water"));
+  assert.equal(`${await page.locator(".address").innerText()}/`, world.hostOf("riverside-water"));
   await page.getByRole("link", { name: "Continue to Riverside Water sign-in" }).click();
   await step.atSecureauth(visitor, "riverside-water", "Riverside Water", "one-moved");
   await step.signIn(page);
