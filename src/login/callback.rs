@@ -89,37 +89,51 @@ impl Arrived<'_> {
         if attempt.has_expired(state.clock.now()) || attempt.issuer != registration.issuer {
             return self.without_attempt(journey).await;
         }
-        let first = handoffs::use_once(state, "attempt", &attempt.id).await?;
-        if !first {
+        if !handoffs::use_once(state, "attempt", &attempt.id).await? {
             return self.again(journey).await;
         }
-        let expected_iss = self.fields.get("iss");
-        if attempt.slug != *self.slug
-            || expected_iss.is_some_and(|iss| iss != attempt.issuer)
-            || (attempt.needs_iss && expected_iss.is_none())
-        {
-            return Err(refuse(Refused::Iss));
+        let code = self.check(&attempt).map_err(refuse)?;
+        let sign_in = self.redeem(&biller, &registration, &attempt, code, journey).await?;
+        let user = self.bind(&biller, oidc, &registration, &sign_in).await?.map_err(refuse)?;
+        self.enter(&biller, &registration, &user, sign_in, journey).await
+    }
+
+    /// Everything about the answer that can be checked without a call; the code, if all is well.
+    fn check(&self, attempt: &Attempt) -> Result<&str, Refused> {
+        let iss = self.fields.get("iss");
+        let wrong = iss.is_some_and(|iss| iss != attempt.issuer) || (attempt.needs_iss && iss.is_none());
+        if wrong || attempt.slug != *self.slug {
+            return Err(Refused::Iss);
         }
         if let Some(error) = self.fields.get("error") {
-            return Err(refuse(Refused::ProviderSays(class_of(error))));
+            return Err(Refused::ProviderSays(class_of(error)));
         }
         let plain =
             |code: &&str| (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(|b| (0x20..0x7f).contains(&b));
-        let Some(code) = self.fields.get("code").filter(plain) else {
-            return Err(refuse(Refused::BadResponse("no_code")));
-        };
-        let secrets = secureauth::Attempt { state: "", nonce: &attempt.nonce, verifier: &attempt.verifier };
-        let redeemed = state.providers.redeem(&registration, secrets, code.to_owned()).await;
-        let sign_in = match redeemed {
-            Ok(sign_in) => sign_in,
-            Err(error) => {
-                registrations::note_failure(state, &biller, Call::Token, &error).await;
-                return Err(provider_failed(state, self.slug, journey, &error));
+        self.fields.get("code").filter(plain).ok_or(Refused::BadResponse("no_code"))
+    }
+
+    /// Sends the code, and writes down how the issuer did.
+    async fn redeem(
+        &self,
+        biller: &Biller,
+        registration: &Registration,
+        attempt: &Attempt,
+        code: &str,
+        journey: &Journey,
+    ) -> Result<SignIn, Refusal> {
+        let state = self.state;
+        let secrets = secureauth::Attempt { nonce: &attempt.nonce, verifier: &attempt.verifier };
+        match state.providers.redeem(registration, secrets, code.to_owned()).await {
+            Ok(sign_in) => {
+                registrations::note_answer(state, biller, Call::Token).await;
+                Ok(sign_in)
             }
-        };
-        registrations::note_answer(state, &biller, Call::Token).await;
-        let user = self.bind(&biller, oidc, &registration, &sign_in).await?.map_err(refuse)?;
-        self.enter(&biller, &registration, &user, sign_in, journey).await
+            Err(error) => {
+                registrations::note_failure(state, biller, Call::Token, &error).await;
+                Err(provider_failed(state, self.slug, journey, &error))
+            }
+        }
     }
 
     /// The biller, if it signs people in itself at this moment.

@@ -63,8 +63,8 @@ pub(super) async fn begin(
     let journey = Journey { attempt: attempt.id.clone(), ..follow::journey(arrival, visitor.clone(), code) };
     let hint = journey.name.clone();
     let oauth_state = state.keys.seal(Purpose::Flow, "", &Travelling { slug: biller.slug.clone(), journey });
-    let secrets = secureauth::Attempt { state: &oauth_state, nonce: &attempt.nonce, verifier: &attempt.verifier };
-    let asked = state.providers.authorization_url(&registration, secrets, hint.as_deref()).await;
+    let secrets = secureauth::Attempt { nonce: &attempt.nonce, verifier: &attempt.verifier };
+    let asked = state.providers.authorization_url(&registration, &oauth_state, secrets, hint.as_deref()).await;
     let (address, provider) = match asked {
         Ok((address, provider, contact)) => {
             match contact {

@@ -19,8 +19,6 @@ use crate::kernel::Timestamp;
 /// What a sign-in attempt needs from its start to its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
-    /// The `state` sent.
-    pub state: &'a str,
     /// The `nonce` sent.
     pub nonce: &'a str,
     /// The PKCE verifier: 43 to 128 characters (RFC 7636, section 4.1).
@@ -58,6 +56,7 @@ impl Providers {
     pub async fn authorization_url(
         &self,
         registration: &Registration,
+        state: &str,
         attempt: Attempt<'_>,
         login_hint: Option<&str>,
     ) -> Result<(Url, std::sync::Arc<Provider>, Contact), ProviderError> {
@@ -65,7 +64,7 @@ impl Providers {
         let client = client(registration, &provider)?
             .set_auth_uri(AuthUrl::from_url(provider.document.authorization_endpoint.clone()));
         let verifier = PkceCodeVerifier::new(attempt.verifier.to_owned());
-        let (state, nonce) = (CsrfToken::new(attempt.state.to_owned()), Nonce::new(attempt.nonce.to_owned()));
+        let (state, nonce) = (CsrfToken::new(state.to_owned()), Nonce::new(attempt.nonce.to_owned()));
         let mut request = client
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
