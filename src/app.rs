@@ -45,8 +45,14 @@ const SESSIONS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The database cannot be used.
-    #[error("the database cannot be used: {0}")]
-    Db(#[from] DbError),
+    #[error("the database {place} cannot be used")]
+    Db {
+        /// Where it is, without a password.
+        place: String,
+        /// Why.
+        #[source]
+        error: DbError,
+    },
     /// A secret is missing or no key.
     #[error("{0}")]
     Secret(String),
@@ -68,7 +74,10 @@ impl App {
     /// The database or the secrets cannot be used.
     pub async fn build(config: Config, schema: Schema, clock: Clock, random: Random) -> Result<Self, BuildError> {
         let url = config.database.url.reveal().map_err(BuildError::Secret)?;
-        let db = Db::open(url.expose_secret(), config.database.connections, schema).await?;
+        let url = url.expose_secret();
+        let db = Db::open(url, config.database.connections, schema)
+            .await
+            .map_err(|error| BuildError::Db { place: without_password(url), error })?;
         let keys = key_ring(&config, &random)?;
         let timeout = Duration::from_secs(config.oidc.timeout_seconds);
         let http = Http::new(timeout, config.oidc.allow_loopback_issuers)
@@ -106,6 +115,11 @@ impl App {
         state.decisions.flush().await;
         state.db.close().await;
     }
+}
+
+fn without_password(database: &str) -> String {
+    let shown = url::Url::parse(database).ok().and_then(|mut url| url.set_password(None).is_ok().then_some(url));
+    shown.map_or_else(|| database.split('@').next_back().unwrap_or_default().to_owned(), String::from)
 }
 
 /// The key ring of the settings.

@@ -142,10 +142,10 @@ impl Overrides {
     fn apply(&self, facts: &mut Facts) {
         let DirectoryFacts::Read { named, memberships } = &mut facts.directory else { return };
         for biller in named.iter_mut().chain(memberships.iter_mut().map(|m| &mut m.biller)) {
-            if let Some((_, health)) = self.issuers.iter().find(|(slug, _)| *slug == biller.slug) {
+            if let Some((_, health)) = self.issuers.iter().rfind(|(slug, _)| *slug == biller.slug) {
                 biller.issuer = *health;
             }
-            if let Some((_, state)) = self.states.iter().find(|(slug, _)| *slug == biller.slug) {
+            if let Some((_, state)) = self.states.iter().rfind(|(slug, _)| *slug == biller.slug) {
                 biller.state = *state;
                 // "Were it active" means now, not from its activation date on.
                 biller.active_from = None;

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> Done {
     }
     std::fs::create_dir_all(&arguments.to)?;
     std::fs::write(&path, wanted)?;
-    println!("{}", path.display());
+    say!("{}", path.display());
     Ok(())
 }
 

@@ -51,7 +51,11 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
 
 async fn billers(state: &AppState, file: &Path, dry_run: bool) -> Done {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let is_json = file.extension().is_some_and(|extension| extension == "json");
+    let is_json = match file.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("json") => true,
+        Some("toml") => false,
+        _ => bail!("{}: a file named *.json or *.toml is expected", file.display()),
+    };
     let rows = import_billers::parse(&text, is_json).context("nothing was written")?;
     let tools = import_billers::Tools {
         keys: state.keys.clone(),
@@ -62,7 +66,7 @@ async fn billers(state: &AppState, file: &Path, dry_run: bool) -> Done {
     };
     let done = state.directory.import_billers(rows, &tools, dry_run).await.context("nothing was written")?;
     let verb = if dry_run { "would be" } else { "were" };
-    println!("{} biller(s) {verb} made, {} changed", done.created, done.updated);
+    say!("{} biller(s) {verb} made, {} changed", done.created, done.updated);
     Ok(())
 }
 
@@ -87,11 +91,11 @@ async fn import(state: &AppState, users: Users) -> Done {
     bar.finish_and_clear();
     let done = done?;
     if users.dry_run {
-        println!("{} row(s) checked, nothing wrong, nothing written", done.rows);
+        say!("{} row(s) checked, nothing wrong, nothing written", done.rows);
     } else {
-        println!("{} row(s): {} user(s) made, {} changed", done.rows, done.created, done.updated);
+        say!("{} row(s): {} user(s) made, {} changed", done.rows, done.created, done.updated);
         if done.resumed_after > 0 {
-            println!("went on after row {}, where an earlier run had stopped", done.resumed_after);
+            say!("went on after row {}, where an earlier run had stopped", done.resumed_after);
         }
     }
     Ok(())

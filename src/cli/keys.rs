@@ -18,7 +18,7 @@ pub(super) enum Arguments {
     List,
     /// End a key.
     Revoke {
-        /// The key's id: the 12 characters after `sp_`.
+        /// The key's id (the 12 characters after `sp_`), or the key.
         id: String,
     },
 }
@@ -26,7 +26,7 @@ pub(super) enum Arguments {
 #[derive(Debug, Args)]
 pub(super) struct Create {
     /// What the key is for.
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     name: String,
     /// What it allows; may be given several times.
     #[arg(long = "scope", required = true, value_parser = scope)]
@@ -38,8 +38,14 @@ pub(super) struct Create {
     #[arg(long = "biller", value_parser = slug)]
     billers: Vec<Slug>,
     /// Ends after so many days.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3650))]
     expires_days: Option<u64>,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let fit = (1..=100).contains(&name.len()) && !name.chars().any(char::is_control);
+    if fit { Ok(name.to_owned()) } else { Err("1 to 100 printable characters are expected".to_owned()) }
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
@@ -58,7 +64,9 @@ fn slug(text: &str) -> Result<Slug, String> {
 pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
     let state = super::open(config).await?.state;
     match arguments {
-        Arguments::Create(create) => {
+        Arguments::Create(mut create) => {
+            create.scopes.sort_unstable();
+            create.scopes.dedup();
             let billers = state.directory.billers().await?;
             if let Some(unknown) = create.billers.iter().find(|slug| billers.by_slug(slug).is_none()) {
                 bail!("there is no biller {unknown}");
@@ -71,7 +79,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
                 billers: (!create.billers.is_empty()).then_some(create.billers),
                 expires_at: create.expires_days.map(|days| now.plus(Duration::from_secs(days * 24 * 3600))),
             };
-            println!("{}", state.api_keys.create(&new).await?);
+            say!("{}", state.api_keys.create(&new).await?);
             eprintln!("Keep it safe: it is not shown again.");
         }
         Arguments::List => {
@@ -84,15 +92,21 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
                     (None, None) => "valid".to_owned(),
                 };
                 let used = key.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("last used {at}"));
-                println!("{}  {}  [{scopes}]  {standing}, {used}", key.id, key.name);
+                let audience = key.audience.map_or_else(String::new, |audience| format!(" for {}", audience.as_str()));
+                let billers = key.billers.map_or_else(String::new, |billers| {
+                    format!(" at {}", billers.iter().map(Slug::as_str).collect::<Vec<_>>().join(", "))
+                });
+                say!("{}  {}  [{scopes}]{audience}{billers}  {standing}, {used}", key.id, key.name);
             }
         }
         Arguments::Revoke { id } => {
+            // Somebody may have the whole key at hand.
             let id = id.strip_prefix("sp_").unwrap_or(&id);
+            let id = id.split('_').next().unwrap_or(id);
             if !state.api_keys.revoke(id).await? {
                 bail!("there is no valid key with the id {id}");
             }
-            println!("revoked {id}");
+            say!("revoked {id}");
         }
     }
     Ok(())

@@ -27,21 +27,21 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
     let app = super::open(config).await?;
     let found = crate::audit::find(&app.state.db, &code, &app.state.keys).await?;
     match found {
-        Found::Entry(entry) if arguments.json => println!("{}", serde_json::to_string(&entry)?),
+        Found::Entry(entry) if arguments.json => say!("{}", serde_json::to_string(&entry)?),
         Found::Entry(entry) => {
-            println!("{}  {}  {}", entry.code, entry.at, entry.kind);
-            println!("Shown:    {}", entry.shown);
+            say!("{}  {}  {}", entry.code, entry.at, entry.kind);
+            say!("Shown:    {}", entry.shown);
             if let Some(name) = &entry.name_mask {
-                println!("Username: {name}");
+                say!("Username: {name}");
             }
             match serde_json::from_value::<Verdict>(entry.details["verdict"].clone()) {
-                Ok(verdict) => println!("{}", super::simulate::text(&verdict, entry.biller.as_deref())),
-                Err(_) => println!("{}", serde_json::to_string_pretty(&entry.details)?),
+                Ok(verdict) => say!("{}", super::simulate::text(&verdict, entry.biller.as_deref())),
+                Err(_) => say!("{}", serde_json::to_string_pretty(&entry.details)?),
             }
         }
-        Found::NotRecorded(Kind::Page, at) => println!("{code}: a page without a decision, shown at {at}"),
-        Found::NotRecorded(Kind::Row(row), at) => println!("{code}: row {row}, at {at}; details not recorded"),
-        Found::NotRecorded(Kind::Error, at) => println!("{code}: an error page, at {at}; details not recorded"),
+        Found::NotRecorded(Kind::Page, at) => say!("{code}: a page without a decision, shown at {at}"),
+        Found::NotRecorded(Kind::Row(row), at) => say!("{code}: row {row}, at {at}; details not recorded"),
+        Found::NotRecorded(Kind::Error, at) => say!("{code}: an error page, at {at}; details not recorded"),
         Found::NotOurs => bail!("{code} is not a code of this installation; please check it letter by letter"),
     }
     Ok(())

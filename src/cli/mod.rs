@@ -1,5 +1,10 @@
 //! The command line. One file a command.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+#![expect(clippy::print_stderr, reason = "a command line prints")]
+
+/// Prints a line. When nobody reads any more (`signpost … | head`), the program ends quietly.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::say(format_args!("{}\n", format_args!($($text)*))) };
+}
 
 mod check;
 #[cfg(feature = "standin")]
@@ -75,7 +80,7 @@ pub fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("signpost: {error:#}");
+            eprintln!("signpost: {}", sentence(&error));
             ExitCode::FAILURE
         }
     }
@@ -96,13 +101,32 @@ async fn run(cli: Cli) -> Done {
     }
 }
 
+/// An error with its causes, those left out that only repeat what was said.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut out = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !out.contains(&cause) {
+            out.push_str(if out.is_empty() { "" } else { ": " });
+            out.push_str(&cause);
+        }
+    }
+    out
+}
+
+fn say(text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    if std::io::stdout().write_fmt(text).is_err() {
+        std::process::exit(0);
+    }
+}
+
 fn load(path: &std::path::Path) -> Result<Config, anyhow::Error> {
     Ok(Config::load(path, std::env::vars())?)
 }
 
 async fn migrate(path: &std::path::Path) -> Done {
     App::build(load(path)?, Schema::BringUpToDate, Clock::System, Random::system()).await?;
-    println!("the schema is up to date");
+    say!("the schema is up to date");
     Ok(())
 }
 

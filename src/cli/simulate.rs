@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum)]
     directory: Option<Health>,
     /// As if the kill switch were `off`, `all-legacy`, `hold`, or `SLUG=legacy`.
-    #[arg(long, value_parser = kill)]
+    #[arg(long)]
     kill: Option<Kill>,
     /// As of this time, such as 2026-11-22T08:00:00Z.
     #[arg(long, value_parser = time)]
@@ -59,7 +59,7 @@ enum Health {
 }
 
 fn slug(text: &str) -> Result<Slug, String> {
-    Slug::parse(text).map_err(|error| error.to_string())
+    Slug::parse(text.trim()).map_err(|error| error.to_string())
 }
 
 fn pair(text: &str) -> Result<(Slug, &str), String> {
@@ -80,18 +80,6 @@ fn biller(text: &str) -> Result<(Slug, CiamState), String> {
     let states = [CiamState::Legacy, CiamState::Enabling, CiamState::Active, CiamState::Suspended];
     let state = states.into_iter().find(|state| state.as_str() == value);
     state.map(|state| (slug, state)).ok_or_else(|| "expected legacy, enabling, active or suspended".to_owned())
-}
-
-fn kill(text: &str) -> Result<Kill, String> {
-    match text {
-        "off" => Ok(Kill::Off),
-        "all-legacy" | "all_legacy" => Ok(Kill::AllLegacy),
-        "hold" => Ok(Kill::Hold),
-        _ => match pair(text) {
-            Ok((slug, "legacy")) => Ok(Kill::BillerLegacy(slug)),
-            _ => Err("expected off, all-legacy, hold or SLUG=legacy".to_owned()),
-        },
-    }
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
@@ -125,13 +113,20 @@ async fn simulate(state: &AppState, arguments: Arguments) -> Done {
             bail!("--biller: there is no biller {slug}");
         }
     }
-    for slug in arguments.issuer.iter().map(|(slug, _)| slug).chain(&arguments.remembered) {
+    let killed = match &arguments.kill {
+        Some(Kill::BillerLegacy(slug)) => Some(slug),
+        _ => None,
+    };
+    for slug in arguments.issuer.iter().map(|(slug, _)| slug).chain(&arguments.remembered).chain(killed) {
         if billers.by_slug(slug).is_none() {
             bail!("there is no biller {slug}");
         }
     }
     let public = &state.config.server.public_url;
     let entry = arguments.entry.as_deref().unwrap_or("/login");
+    // "pay.example.com/bills" is a host and a path, not a path of ours.
+    let with_scheme = format!("{}://{entry}", public.scheme());
+    let entry = if entry.starts_with('/') || entry.contains("://") { entry } else { &with_scheme };
     let url = public.join(entry).with_context(|| format!("--entry: {entry:?} is not an address"))?;
     let found = address(&state.config, &billers, &host_of(&url), url.path(), url.query());
     let Some(found) = found else { bail!("--entry: {url} is not an address that Signpost serves") };
@@ -149,7 +144,7 @@ async fn simulate(state: &AppState, arguments: Arguments) -> Done {
     };
     let routed = state.routing.simulate(&arrival, &overrides).await;
     match arguments.format {
-        Format::Json => println!("{}", serde_json::to_string(&routed.verdict)?),
+        Format::Json => say!("{}", serde_json::to_string(&routed.verdict)?),
         Format::Text => print_text(&routed),
     }
     Ok(())
@@ -162,7 +157,7 @@ fn host_of(url: &Url) -> String {
 
 fn print_text(routed: &Routed) {
     let biller = routed.verdict.biller.as_ref().and_then(|slug| routed.billers.by_slug(slug));
-    println!("{}", text(&routed.verdict, biller.map(|biller| biller.name.as_str())));
+    say!("{}", text(&routed.verdict, biller.map(|biller| biller.name.as_str())));
 }
 
 /// A verdict for people: where to, why, and every rule.

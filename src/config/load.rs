@@ -1,5 +1,7 @@
 //! Reading and checking settings; problems are gathered, not thrown at the first.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
@@ -11,32 +13,35 @@ use crate::kernel::{KeyRing, Random};
 const PREFIX: &str = "SIGNPOST__";
 
 pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Problems> {
-    let mut table: Table =
-        text.parse().map_err(|error: toml::de::Error| Problems(vec![error.to_string().trim().to_owned()]))?;
+    let mut table: Table = text.parse().map_err(|error| Problems(vec![super::toml_problem(text, &error)]))?;
     let mut problems = Vec::new();
-    overlay(&mut table, environment, &mut problems);
+    let mut environment = overrides(environment, &mut problems);
     let config = Config {
-        server: section(&mut table, "server", &mut problems),
-        database: section(&mut table, "database", &mut problems),
-        secrets: section(&mut table, "secrets", &mut problems),
-        legacy: section(&mut table, "legacy", &mut problems),
-        portal: section(&mut table, "portal", &mut problems),
-        routing: section(&mut table, "routing", &mut problems),
-        return_to: section(&mut table, "return_to", &mut problems),
-        legacy_paths: section(&mut table, "legacy_paths", &mut problems),
-        sessions: section(&mut table, "sessions", &mut problems),
-        limits: section(&mut table, "limits", &mut problems),
-        oidc: section(&mut table, "oidc", &mut problems),
-        help: section(&mut table, "help", &mut problems),
-        log: section(&mut table, "log", &mut problems),
+        server: section(&mut table, &mut environment, "server", &mut problems),
+        database: section(&mut table, &mut environment, "database", &mut problems),
+        secrets: section(&mut table, &mut environment, "secrets", &mut problems),
+        legacy: section(&mut table, &mut environment, "legacy", &mut problems),
+        portal: section(&mut table, &mut environment, "portal", &mut problems),
+        routing: section(&mut table, &mut environment, "routing", &mut problems),
+        return_to: section(&mut table, &mut environment, "return_to", &mut problems),
+        legacy_paths: section(&mut table, &mut environment, "legacy_paths", &mut problems),
+        sessions: section(&mut table, &mut environment, "sessions", &mut problems),
+        limits: section(&mut table, &mut environment, "limits", &mut problems),
+        oidc: section(&mut table, &mut environment, "oidc", &mut problems),
+        help: section(&mut table, &mut environment, "help", &mut problems),
+        log: section(&mut table, &mut environment, "log", &mut problems),
     };
-    problems.extend(table.keys().map(|key| format!("{key}: no such section")));
+    problems.extend(table.keys().chain(environment.keys()).map(|key| format!("{key}: no such section")));
     check(&config, &mut problems);
     if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
 }
 
-/// `SIGNPOST__SECTION__KEY=value` replaces `key` of `[section]`. The value is read as TOML where it is TOML, else as text.
-fn overlay(table: &mut Table, environment: impl IntoIterator<Item = (String, String)>, problems: &mut Vec<String>) {
+/// Values from the environment: by section, then by key, with the variable's name.
+type Environment = BTreeMap<String, Vec<(String, String, String)>>;
+
+/// `SIGNPOST__SECTION__KEY=value` replaces `key` of `[section]`.
+fn overrides(environment: impl IntoIterator<Item = (String, String)>, problems: &mut Vec<String>) -> Environment {
+    let mut found = Environment::new();
     for (name, value) in environment {
         let Some(path) = name.strip_prefix(PREFIX) else { continue };
         let path = path.to_ascii_lowercase();
@@ -44,28 +49,54 @@ fn overlay(table: &mut Table, environment: impl IntoIterator<Item = (String, Str
             problems.push(format!("{name}: expected {PREFIX}SECTION__KEY"));
             continue;
         };
-        let entry = table.entry(section.to_owned()).or_insert_with(|| Value::Table(Table::new()));
-        let Value::Table(section) = entry else {
-            problems.push(format!("{name}: only keys of a section can be set from the environment"));
-            continue;
-        };
-        let read = format!("v = {value}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("v"));
-        section.insert(key.to_owned(), read.unwrap_or(Value::String(value)));
+        found.entry(section.to_owned()).or_default().push((key.to_owned(), value, name));
     }
+    found
 }
 
 /// Reads one section, setting by setting, so that one that is wrong does not hide the others; it keeps its default then.
-fn section<T: DeserializeOwned + Default>(table: &mut Table, name: &str, problems: &mut Vec<String>) -> T {
-    let Some(value) = table.remove(name) else { return T::default() };
-    let Value::Table(settings) = value else { return read(value, name, problems).unwrap_or_default() };
+fn section<T: DeserializeOwned + Default>(
+    table: &mut Table,
+    environment: &mut Environment,
+    name: &str,
+    problems: &mut Vec<String>,
+) -> T {
+    let overrides = environment.remove(name).unwrap_or_default();
+    let mut settings = match table.remove(name) {
+        Some(Value::Table(settings)) => settings,
+        Some(value) if overrides.is_empty() => return read(value, name, problems).unwrap_or_default(),
+        Some(_) => {
+            problems.push(format!("{name}: only keys of a section can be set from the environment"));
+            return T::default();
+        }
+        None => Table::new(),
+    };
     let mut good = Table::new();
+    for (key, value, variable) in overrides {
+        settings.remove(&key);
+        let fits = |value: &Value| read::<T>(one(&key, value.clone()), name, &mut Vec::new()).is_some();
+        match readings(&value).into_iter().find(fits) {
+            Some(value) => drop(good.insert(key, value)),
+            None => problems.push(format!("{variable}: not a value that {name}.{key} takes, or no such setting")),
+        }
+    }
     for (key, value) in settings {
-        let alone = Table::from_iter([(key.clone(), value.clone())]);
-        if read::<T>(Value::Table(alone), name, problems).is_some() {
+        if read::<T>(one(&key, value.clone()), name, problems).is_some() {
             good.insert(key, value);
         }
     }
     T::deserialize(Value::Table(good)).unwrap_or_default()
+}
+
+fn one(key: &str, value: Value) -> Value {
+    Value::Table(Table::from_iter([(key.to_owned(), value)]))
+}
+
+/// What a variable's value can mean, likeliest first: TOML, a text, or a list with commas.
+fn readings(value: &str) -> Vec<Value> {
+    let toml = format!("v = {value}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("v"));
+    let list = value.split(',').map(|part| Value::String(part.trim().to_owned())).collect();
+    toml.into_iter().chain([Value::String(value.to_owned()), Value::Array(list)]).collect()
 }
 
 /// Reads a value; unknown keys and what cannot be read become problems.
@@ -78,7 +109,12 @@ fn read<T: DeserializeOwned>(value: Value, name: &str, problems: &mut Vec<String
         Ok(read) => (problems.len() == before).then_some(read),
         Err(error) => {
             let text = error.to_string();
-            let sentence = text.lines().next().unwrap_or_default();
+            // The sentence may repeat the value, and these may be secrets.
+            let sentence = match name {
+                "secrets" => "a list is expected of texts, { file = … } or { env = … }",
+                "database" => "not what this setting takes",
+                _ => text.lines().next().unwrap_or_default(),
+            };
             problems.push(format!("{name}.{}: {sentence}", track.path()));
             None
         }

@@ -51,3 +51,10 @@ impl Config {
         load::load(text, environment)
     }
 }
+
+/// What is wrong with a TOML text, and where; without the text itself, which may hold secrets.
+pub(crate) fn toml_problem(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| text.get(..span.start).unwrap_or(text).lines().count().max(1));
+    let sentence = error.message();
+    line.map_or_else(|| sentence.to_owned(), |line| format!("line {line}: {sentence}"))
+}

@@ -126,7 +126,12 @@ pub struct Routing {
     /// What to do while the directory cannot be read.
     pub directory_down: DirectoryPolicy,
     /// The kill switch.
+    #[serde(deserialize_with = "kill")]
     pub kill_switch: Kill,
+}
+
+fn kill<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Kill, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 /// `[return_to]`

@@ -24,6 +24,9 @@ pub enum DbError {
     /// Anything else: the database cannot be reached, is broken, or is not at the expected version.
     #[error("the database failed")]
     Failed(#[from] sqlx::Error),
+    /// There is no such file, and none may be made.
+    #[error("there is no such database yet: `signpost migrate` makes it")]
+    Absent,
     /// The database has another schema than this program.
     #[error("the database's schema is not that of this program: run `signpost migrate`")]
     OtherSchema,
@@ -131,6 +134,9 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
+        if !create && !options.get_filename().exists() {
+            return Err(DbError::Absent);
+        }
         let write = pool().max_connections(1).connect_with(options.clone()).await?;
         let read = pool().max_connections(connections.max(1)).connect_with(options.read_only(true)).await?;
         Ok(Self::Sqlite { read, write })

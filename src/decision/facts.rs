@@ -41,6 +41,34 @@ pub enum Kill {
     BillerLegacy(Slug),
 }
 
+/// The kill switch as people write it: `off`, `all-legacy`, `hold` or `SLUG=legacy`.
+impl std::str::FromStr for Kill {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "off" => Ok(Self::Off),
+            "all-legacy" | "all_legacy" => Ok(Self::AllLegacy),
+            "hold" => Ok(Self::Hold),
+            other => match other.split_once('=').map(|(slug, place)| (Slug::parse(slug.trim()), place.trim())) {
+                Some((Ok(slug), "legacy")) => Ok(Self::BillerLegacy(slug)),
+                _ => Err("expected off, all-legacy, hold or SLUG=legacy".to_owned()),
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Kill {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::AllLegacy => f.write_str("all-legacy"),
+            Self::Hold => f.write_str("hold"),
+            Self::BillerLegacy(slug) => write!(f, "{slug}=legacy"),
+        }
+    }
+}
+
 /// Where the browser came in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::store;
-use super::{Directory, DirectoryError};
-use crate::kernel::{BillerId, Timestamp};
+use super::{Biller, Directory, DirectoryError};
+use crate::kernel::Timestamp;
 use crate::values;
 
 /// So many failures in a row, and the issuer counts as down.
@@ -55,7 +55,7 @@ impl Directory {
     /// The database failed.
     pub async fn issuer_failed(
         &self,
-        biller: &BillerId,
+        biller: &Biller,
         call: Call,
         reason: &str,
         now: Timestamp,
@@ -66,11 +66,11 @@ impl Directory {
         };
         let reason = reason.as_str();
         let mut tx = self.db.begin().await?;
-        let recorded = tx.one(RECORD_FAILURE, values![biller.as_str(), reason, now]).await?;
+        let recorded = tx.one(RECORD_FAILURE, values![biller.id.as_str(), reason, now]).await?;
         let is_first = recorded.map(|row| row.int(0)).transpose()? == Some(1);
-        let opened = tx.run(OPEN, values![biller.as_str(), now, FAILURES_TO_OPEN]).await? > 0;
+        let opened = tx.run(OPEN, values![biller.id.as_str(), now, FAILURES_TO_OPEN]).await? > 0;
         if opened {
-            tracing::warn!(biller = %biller, reason, "issuer counts as down");
+            tracing::warn!(biller = %biller.slug, reason, "issuer counts as down");
         }
         // The first one as well, so that whoever succeeds next knows there is something to clear.
         if is_first || opened {
@@ -84,17 +84,17 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn issuer_answered(&self, biller: &BillerId, call: Call, now: Timestamp) -> Result<(), DirectoryError> {
+    pub async fn issuer_answered(&self, biller: &Biller, call: Call, now: Timestamp) -> Result<(), DirectoryError> {
         let mut tx = self.db.begin().await?;
         let cleared = match call {
-            Call::Token => tx.run(RECORD_SUCCESS, values![biller.as_str(), now]).await?,
+            Call::Token => tx.run(RECORD_SUCCESS, values![biller.id.as_str(), now]).await?,
             Call::Documents => {
-                tx.run(RECORD_DOCUMENTS, values![biller.as_str(), now, now.minus(TRY_TOKENS_AGAIN)]).await?
+                tx.run(RECORD_DOCUMENTS, values![biller.id.as_str(), now, now.minus(TRY_TOKENS_AGAIN)]).await?
             }
         };
         if cleared > 0 {
             store::bump(&mut tx).await?;
-            tracing::info!(biller = %biller, "issuer answers again");
+            tracing::info!(biller = %biller.slug, "issuer answers again");
         }
         tx.commit().await?;
         Ok(())

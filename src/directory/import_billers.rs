@@ -3,61 +3,64 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use super::billers::{Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
+use super::health::Health;
 use super::{Directory, DirectoryError, store};
-use crate::config::Secret;
+use crate::config::{Secret, toml_problem};
 use crate::decision::{CiamState, OutagePolicy, Suspension};
 use crate::kernel::{BillerId, Clock, KeyRing, Purpose, Random, Slug, Timestamp, Username};
 
-/// A biller as a file describes it.
+/// A biller as a file describes it. What is left out stays as it is, and has its default at a new biller.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BillerRow {
     /// Permanent short name; a known one changes that biller, a new one makes a biller.
     pub slug: Slug,
-    /// Name as customers know it.
-    pub name: String,
+    /// Name as customers know it; needed for a new biller.
+    #[serde(default)]
+    pub name: Option<String>,
     /// `legacy` (default), `active` or `suspended`.
-    #[serde(default = "legacy")]
-    pub state: CiamState,
-    /// RFC 3339; `active` counts from here on.
+    #[serde(default)]
+    pub state: Option<CiamState>,
+    /// RFC 3339; `active` counts from here on. Empty: at once.
     #[serde(default)]
     pub active_from: Option<String>,
     /// Whether passwords came along.
     #[serde(default)]
-    pub passwords: PasswordCarryOver,
+    pub passwords: Option<PasswordCarryOver>,
     /// Never revealed by a username.
     #[serde(default)]
-    pub private: bool,
+    pub private: Option<bool>,
     /// Held by an operator.
     #[serde(default)]
-    pub hold: bool,
-    /// Whether any user has a legacy account.
-    #[serde(default = "yes")]
-    pub legacy_accounts: bool,
+    pub hold: Option<bool>,
+    /// Whether any user has a legacy account (default: yes).
+    #[serde(default)]
+    pub legacy_accounts: Option<bool>,
     /// Where users go while it is suspended.
     #[serde(default)]
-    pub when_suspended: Suspension,
+    pub when_suspended: Option<Suspension>,
     /// What to do while its identity provider is down.
     #[serde(default)]
-    pub outage_policy: OutagePolicy,
+    pub outage_policy: Option<OutagePolicy>,
     /// Hosts of its own, such as `pay.riverside.example`.
     #[serde(default)]
-    pub hosts: Vec<String>,
-    /// For whom `active` counts.
+    pub hosts: Option<Vec<String>>,
+    /// For whom `active` counts. Empty: for all.
     #[serde(default)]
     pub rollout: Option<RolloutRow>,
     /// How it signs people in; needed for `active`.
     #[serde(default)]
     pub oidc: Option<OidcRow>,
-    /// Its portal's hand-off address, where it has one of its own.
+    /// Its portal's hand-off address, where it has one of its own. Empty: the shared one.
     #[serde(default)]
-    pub portal_url: Option<Url>,
+    pub portal_url: Option<String>,
     /// Whom its customers can ask.
     #[serde(default)]
-    pub support: Support,
+    pub support: Option<Support>,
 }
 
 /// Rollout of a biller in a file.
@@ -102,14 +105,6 @@ pub struct OidcRow {
     pub extra_hosts: Vec<String>,
 }
 
-fn legacy() -> CiamState {
-    CiamState::Legacy
-}
-
-fn yes() -> bool {
-    true
-}
-
 fn usual_scopes() -> Vec<String> {
     vec!["profile".into(), "email".into()]
 }
@@ -120,12 +115,6 @@ fn usual_claim() -> String {
 
 fn usual_algs() -> Vec<String> {
     vec!["RS256".into()]
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    billers: Vec<BillerRow>,
 }
 
 /// What an import did, or would do.
@@ -151,18 +140,44 @@ pub enum ImportError {
 /// Reads a file's text: TOML with `[[billers]]`, JSON `{"billers": […]}` or a JSON array.
 ///
 /// # Errors
-/// A sentence with the place.
+/// A sentence with the place, and without the text that stands there: it may be a secret.
 pub fn parse(text: &str, is_json: bool) -> Result<Vec<BillerRow>, ImportError> {
+    let text = text.trim_start_matches('\u{feff}');
     let refuse = |error: String| ImportError::Refused(vec![error]);
-    if is_json && text.trim_start().starts_with('[') {
-        return serde_json::from_str(text).map_err(|error| refuse(error.to_string()));
-    }
-    let document: Document = if is_json {
+    let document: Value = if is_json {
         serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?
     } else {
-        toml::from_str(text).map_err(|error| refuse(error.to_string()))?
+        toml::from_str(text).map_err(|error| refuse(toml_problem(text, &error)))?
     };
-    Ok(document.billers)
+    let rows = match document {
+        Value::Array(rows) => rows,
+        Value::Object(mut document) => {
+            let billers = document.remove("billers");
+            if let Some(unknown) = document.keys().next() {
+                return Err(refuse(format!("{unknown}: only `billers` is expected at the top")));
+            }
+            match billers {
+                Some(Value::Array(rows)) => rows,
+                _ => return Err(refuse("a list named `billers` is expected".to_owned())),
+            }
+        }
+        _ => return Err(refuse("a list of billers is expected".to_owned())),
+    };
+    let mut problems = Vec::new();
+    let mut billers = Vec::new();
+    for (at, row) in rows.into_iter().enumerate() {
+        let slug = row.get("slug").and_then(Value::as_str).unwrap_or("no slug").to_owned();
+        match serde_path_to_error::deserialize::<_, BillerRow>(row) {
+            Ok(row) => billers.push(row),
+            Err(error) => {
+                let field = error.path().to_string();
+                let what =
+                    if field.contains("secret") { "not a secret".to_owned() } else { error.into_inner().to_string() };
+                problems.push(format!("biller {} ({slug}): {field}: {what}", at + 1));
+            }
+        }
+    }
+    if problems.is_empty() { Ok(billers) } else { Err(ImportError::Refused(problems)) }
 }
 
 /// What an import needs besides the rows.
@@ -246,56 +261,69 @@ impl Directory {
 }
 
 fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut dyn FnMut(String)) -> Biller {
-    let id = before.map_or_else(|| BillerId::new(tools.clock.now(), &tools.random), |biller| biller.id.clone());
-    let active_from = row.active_from.as_deref().and_then(|text| {
-        let moment = Timestamp::parse_rfc3339(text);
-        if moment.is_none() {
-            problem(format!("active_from {text:?} is not a time such as 2026-11-22T08:00:00Z"));
-        }
-        moment
+    let mut biller = before.cloned().unwrap_or_else(|| Biller {
+        id: BillerId::new(tools.clock.now(), &tools.random),
+        slug: row.slug.clone(),
+        name: String::new(),
+        state: CiamState::Legacy,
+        active_from: None,
+        settings: BillerSettings { legacy_accounts: true, generation: 1, ..BillerSettings::default() },
+        hosts: Vec::new(),
+        health: Health::default(),
     });
-    if row.name.trim().is_empty() || row.name.len() > 100 || row.name.chars().any(char::is_control) {
+    if let Some(name) = row.name {
+        biller.name = name.trim().to_owned();
+    }
+    if biller.name.is_empty() || biller.name.len() > 100 || biller.name.chars().any(char::is_control) {
         problem("the name has 1 to 100 printable characters".into());
     }
-    match row.state {
-        CiamState::Enabling => problem("enabling is done by Signpost itself and cannot be imported".into()),
-        CiamState::Active if row.oidc.is_none() => problem("active, but without an oidc section".into()),
-        _ => {}
+    if let Some(text) = row.active_from {
+        biller.active_from = Timestamp::parse_rfc3339(&text);
+        if biller.active_from.is_none() && !text.is_empty() {
+            problem(format!("active_from {text:?} is not a time such as 2026-11-22T08:00:00Z"));
+        }
     }
-    let (rollout_allow, rollout_percent) = rollout(row.rollout, problem);
-    let oidc = row.oidc.and_then(|oidc| convert_oidc(oidc, &id, tools, problem));
-    let fit = |url: &Url| matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
-    if row.portal_url.as_ref().is_some_and(|url| !fit(url)) {
-        problem("portal_url is not an http or https address without a fragment".into());
+    let settings = &mut biller.settings;
+    set(&mut settings.passwords, row.passwords);
+    set(&mut settings.private, row.private);
+    set(&mut settings.hold, row.hold);
+    set(&mut settings.legacy_accounts, row.legacy_accounts);
+    set(&mut settings.when_suspended, row.when_suspended);
+    set(&mut settings.outage_policy, row.outage_policy);
+    set(&mut settings.support, row.support);
+    if let Some(row) = row.rollout {
+        (settings.rollout_allow, settings.rollout_percent) = rollout(row, problem);
     }
-    let hosts = row.hosts.iter().filter_map(|host| plain_host(host, problem)).collect();
-    Biller {
-        id,
-        slug: row.slug,
-        name: row.name.trim().to_owned(),
-        state: row.state,
-        active_from,
-        settings: BillerSettings {
-            hold: row.hold,
-            private: row.private,
-            legacy_accounts: row.legacy_accounts,
-            when_suspended: row.when_suspended,
-            outage_policy: row.outage_policy,
-            passwords: row.passwords,
-            rollout_allow,
-            rollout_percent,
-            oidc,
-            portal_url: row.portal_url.map(String::from),
-            support: row.support,
-            generation: before.map_or(1, |biller| biller.settings.generation),
-        },
-        hosts,
-        health: before.map(|biller| biller.health.clone()).unwrap_or_default(),
+    if let Some(row) = row.oidc {
+        settings.oidc = convert_oidc(row, &biller.id, tools, problem);
+    } else if row.state == Some(CiamState::Active) && settings.oidc.is_none() {
+        problem("active, but without an oidc section".into());
+    }
+    if let Some(text) = row.portal_url {
+        let fit = |url: &Url| matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
+        let url = Url::parse(&text).ok().filter(fit);
+        if url.is_none() && !text.is_empty() {
+            problem("portal_url is not an http or https address without a fragment".into());
+        }
+        settings.portal_url = url.map(String::from);
+    }
+    if let Some(hosts) = row.hosts {
+        biller.hosts = hosts.iter().filter_map(|host| plain_host(host, problem)).collect();
+    }
+    if row.state == Some(CiamState::Enabling) {
+        problem("enabling is done by Signpost itself and cannot be imported".into());
+    }
+    set(&mut biller.state, row.state);
+    biller
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
     }
 }
 
-fn rollout(row: Option<RolloutRow>, problem: &mut dyn FnMut(String)) -> (Option<Vec<String>>, Option<u8>) {
-    let Some(row) = row else { return (None, None) };
+fn rollout(row: RolloutRow, problem: &mut dyn FnMut(String)) -> (Option<Vec<String>>, Option<u8>) {
     if row.percent.is_some_and(|percent| percent > 100) {
         problem("rollout.percent is 0 to 100".into());
     }

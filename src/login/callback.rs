@@ -46,8 +46,10 @@ pub(super) async fn finish(
         let finished = arrived.finish(&journey).await;
         finished.map_err(|refusal| refusal.or_next("Sign in", || journey.link(&state, &slug))).into_response()
     } else {
-        // The attempt is burnt, so that its code cannot be tried elsewhere.
-        handoffs::use_once(&state, "attempt", &journey.attempt).await?;
+        // The attempt is burnt, so that its code cannot be tried elsewhere; but only by the browser whose it is.
+        if Attempt::find(&state, &headers, &journey.attempt).is_some() {
+            handoffs::use_once(&state, "attempt", &journey.attempt).await?;
+        }
         Refused::MixUp.page(&state, &issued_for, Some(&journey)).into_response()
     };
     if let Ok(removal) = HeaderValue::from_str(&Attempt::removal(&journey.attempt)) {
@@ -148,8 +150,9 @@ impl Arrived<'_> {
         if self.is_signed_in().await {
             return Ok(Redirect::to(&journey.go(self.state, self.slug)).into_response());
         }
-        // Whoever has used it before gets the same page in this browser and in any other.
-        if !handoffs::use_once(self.state, "attempt", &journey.attempt).await? {
+        // Whoever has used it before gets the same page in this browser and in any other. It is not used up here: the
+        // browser whose attempt it is may be on its way.
+        if handoffs::was_used(self.state, "attempt", &journey.attempt).await? {
             return Err(Refused::UsedBefore.page(self.state, self.slug, Some(journey)));
         }
         if journey.restarts > 0 {

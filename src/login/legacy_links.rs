@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 
 use super::follow::{Visitor, decide_and_follow};
 use crate::decision::Entry;
+use crate::kernel::Slug;
 use crate::routing::{Arrival, address, public_host};
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
@@ -17,6 +18,9 @@ pub(super) async fn old_address(State(state): State<AppState>, request: Request)
         return Err(not_found());
     }
     let (path, query) = (request.uri().path(), request.uri().query());
+    if let Some(slug) = path.strip_prefix("/b/").and_then(|rest| Slug::parse(rest.trim_end_matches('/')).ok()) {
+        return Ok(Redirect::permanent(&paths::biller(&slug)).into_response());
+    }
     let billers = state.directory.last_known_billers();
     let found = address(&state.config, &billers, &public_host(&state.config), path, query).ok_or_else(not_found)?;
     let return_to = found.return_to.as_deref();

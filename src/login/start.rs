@@ -30,7 +30,14 @@ pub(super) async fn biller(
     if is_prefetch(&headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let slug = Slug::parse(&slug).map_err(|_| unknown_biller())?;
+    let slug = match Slug::parse(&slug) {
+        Ok(slug) => slug,
+        // Typed off a bill, with capitals.
+        Err(_) => {
+            let lower = Slug::parse(&slug.to_ascii_lowercase()).map_err(|_| unknown_biller())?;
+            return Ok(Redirect::permanent(&paths::biller(&lower)).into_response());
+        }
+    };
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let journey = match fields.get("h") {
         Some(hint) => Journey::open(&state, &slug, hint).ok_or_else(|| changed_link(&slug))?,

@@ -1,5 +1,7 @@
 //! Logs. A line never holds a query string, a token, a cookie, a username or a mail address.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -8,8 +10,11 @@ use crate::config::{Log, LogFormat};
 /// Starts logging to standard error, once for the process; a second call changes nothing.
 pub fn start(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_span_events(FmtSpan::NONE);
     let _ = match log.format {
         LogFormat::Json => lines.json().try_init(),
         LogFormat::Text => lines.try_init(),

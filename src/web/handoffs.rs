@@ -15,6 +15,7 @@ use crate::kernel::{Purpose, ReferenceCode, Slug, Timestamp, TypedName};
 use crate::state::AppState;
 use crate::values;
 
+const USED: &str = "SELECT 1 FROM used_once WHERE kind = $1 AND id = $2";
 const USE: &str = "INSERT INTO used_once (kind, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
 /// Room for the longest username, return target and slug, so that every legacy token has one length.
@@ -246,6 +247,14 @@ async fn redeem_portal(state: &AppState, key: &ApiKey, token: PortalToken) -> Re
 /// The database failed: then it must count as used.
 pub async fn use_once(state: &AppState, kind: &'static str, id: &str) -> Result<bool, DbError> {
     mark(&state.db, kind, id, state.clock.now().plus(REMEMBERED)).await
+}
+
+/// Whether something was marked as used before.
+///
+/// # Errors
+/// The database failed.
+pub async fn was_used(state: &AppState, kind: &'static str, id: &str) -> Result<bool, DbError> {
+    Ok(state.db.one(USED, values![kind, id]).await?.is_some())
 }
 
 async fn mark(db: &Db, kind: &str, id: &str, until: Timestamp) -> Result<bool, DbError> {

@@ -75,14 +75,14 @@ pub async fn probe_and_note(state: &AppState, biller: &Biller) -> bool {
 pub async fn note_failure(state: &AppState, biller: &Biller, call: Call, error: &ProviderError) {
     if error.counts_against_issuer() {
         let now = state.clock.now();
-        log_trouble(state.directory.issuer_failed(&biller.id, call, error.reason(), now).await);
+        log_trouble(state.directory.issuer_failed(biller, call, error.reason(), now).await);
     }
 }
 
 /// Writes down that a biller's issuer answered, if there was anything against it.
 pub async fn note_answer(state: &AppState, biller: &Biller, call: Call) {
     if biller.health.failures > 0 || biller.health.is_down {
-        log_trouble(state.directory.issuer_answered(&biller.id, call, state.clock.now()).await);
+        log_trouble(state.directory.issuer_answered(biller, call, state.clock.now()).await);
     }
 }
 

@@ -131,3 +131,21 @@ fn an_installation_is_set_up_from_files() {
     assert!(run(&["keys", "revoke", id]).1.contains("revoked"));
     assert!(run(&["keys", "list"]).1.contains("revoked"));
 }
+
+#[test]
+fn overrides_that_name_nobody_are_refused_and_the_last_one_counts() {
+    let refused = signpost(&["simulate", "--demo", "--username", "one-moved", "--kill", "nope=legacy"]);
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("there is no biller nope"), "{}", text(&refused.stderr));
+    let both = ["--username", "one-moved", "--issuer", "riverside-water=down", "--issuer", "riverside-water=up"];
+    assert_eq!(simulate(&both)["decision"], "bookmark_notice");
+    assert_eq!(simulate(&["--entry", "riverside-water.localhost:8080"])["row"], 7, "a host alone");
+}
+
+#[test]
+fn output_that_nobody_reads_ends_the_program_quietly() {
+    let program = env!("CARGO_BIN_EXE_signpost");
+    let command = format!("{program} simulate --demo --username one-moved | true; exit ${{PIPESTATUS[0]}}");
+    let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+}

@@ -23,11 +23,13 @@ fn the_example_is_good_but_for_its_secret_file() {
     let text = include_str!("../../signpost.example.toml");
     let found = problems(text, &[]);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].contains("/run/secrets/signpost-key"), "{found:?}");
+    assert!(found[0].contains("file signpost.key"), "{found:?}");
     let uncommented: String = text
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(setting) if setting.contains(" = ") && !setting.starts_with(' ') => setting,
+            Some(setting) if (setting.contains(" = ") || setting.starts_with("[[")) && !setting.starts_with(' ') => {
+                setting
+            }
             _ => line,
         })
         .filter(|line| !line.starts_with("login_template"))
@@ -100,6 +102,10 @@ fn the_environment_overrides_the_file() {
     .unwrap();
     assert_eq!((config.server.listen.port(), config.sessions.idle_minutes), (9000, 5));
     assert!(problems(GOOD, &[("SIGNPOST__SERVER__NO_SUCH", "1")])[0].contains("server.no_such"));
+    let odd = [set("SIGNPOST__HELP__PHONE", "911"), set("SIGNPOST__RETURN_TO__PATHS", "/bills, /pay")];
+    let config = Config::from_text(GOOD, odd).unwrap();
+    assert_eq!(config.help.phone.as_deref(), Some("911"));
+    assert_eq!(config.return_to.paths, ["/bills", "/pay"]);
     assert!(problems(GOOD, &[("SIGNPOST__SERVER", "1")])[0].contains("SIGNPOST__SERVER"));
 }
 
@@ -122,4 +128,21 @@ fn return_targets_are_ids_or_allowed_paths() {
         assert_eq!(resolve(line), None, "{line:?} was accepted");
     }
     assert_eq!(resolve("/bills2"), None);
+}
+
+#[test]
+fn a_problem_never_repeats_a_secret() {
+    const SECRET: &str = "c2VjcmV0LXNlY3JldA";
+    for text in [
+        GOOD.replace("[secrets]", &format!("[secrets]\nold = \"{SECRET}\"")),
+        format!("[secrets]\nkeys = \"{SECRET}\""),
+        format!("[secrets]\nkeys = \"{SECRET}"),
+        format!("[secrets]\nkeys = [{{ inline = \"{SECRET}\" }}]"),
+        format!("[database]\nurl = [\"{SECRET}\"]"),
+    ] {
+        let told = problems(&text, &[]).join("\n");
+        assert!(!told.is_empty() && !told.contains(SECRET), "{told}");
+    }
+    let told = problems(GOOD, &[("SIGNPOST__SECRETS__KEYS", SECRET)]).join("\n");
+    assert!(!told.is_empty() && !told.contains(SECRET), "{told}");
 }

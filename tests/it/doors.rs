@@ -118,7 +118,7 @@ async fn unknown_addresses_hosts_and_methods_get_a_page_with_a_way_on() {
     for (path, status) in [
         ("/nope", 404),
         ("/b/no-such-biller", 404),
-        ("/b/UPPER", 404),
+        ("/b/no_such_biller", 404),
         ("/LOGIN", 404),
         ("/login/..;/admin", 404),
         ("//login", 404),
@@ -128,6 +128,10 @@ async fn unknown_addresses_hosts_and_methods_get_a_page_with_a_way_on() {
         assert_eq!(answer.status.as_u16(), status, "{path}");
         assert_eq!(answer.reference().len(), 19, "{path}");
         assert!(answer.body.contains("/login") || answer.body.contains("/recover"), "{path} has a way on");
+    }
+    for path in ["/b/Riverside-Water", "/b/riverside-water/"] {
+        let answer = browser.get(path).await;
+        assert_eq!((answer.status, answer.location().as_str()), (StatusCode::PERMANENT_REDIRECT, "/b/riverside-water"));
     }
     for host in ["evil.example", "localhost:9999", "localhost"] {
         let answer = browser.send(Request::get("/login").header("host", host)).await;

@@ -192,6 +192,19 @@ async fn an_answer_for_one_biller_is_not_taken_for_another() {
 }
 
 #[tokio::test]
+async fn whoever_opens_anothers_callback_does_not_spoil_it() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    world.browser().get(&callback).await;
+    world.browser().get(&callback.replace("/callback/riverside-water", "/callback/maple-electric")).await;
+    assert!(browser.get(&callback).await.location().starts_with(PORTAL));
+    let page = world.browser().get(&callback).await;
+    assert_eq!(page.title(), "This sign-in was already used");
+}
+
+#[tokio::test]
 async fn several_tabs_end_at_their_own_billers() {
     let world = World::start().await;
     let mut browser = world.browser();

@@ -72,9 +72,9 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     let serving = tokio::spawn(app.serve(gateway, stop));
     let description = describe(ports, &keys.all);
     if arguments.json {
-        println!("{description}");
+        say!("{description}");
     } else {
-        print!("{}", world::in_words(ports, &description));
+        super::say(format_args!("{}", world::in_words(ports, &description)));
     }
     serving.await?;
     Ok(())
@@ -90,10 +90,7 @@ pub(super) async fn at_rest(data: &Path) -> Result<App, anyhow::Error> {
     let down = Slug::parse(world::ISSUER_DOWN)?;
     if let Some(biller) = billers.by_slug(&down) {
         for _ in 0..FAILURES_TO_OPEN {
-            app.state
-                .directory
-                .issuer_failed(&biller.id, Call::Documents, "server_error", app.state.clock.now())
-                .await?;
+            app.state.directory.issuer_failed(biller, Call::Documents, "server_error", app.state.clock.now()).await?;
         }
     }
     Ok(app)
