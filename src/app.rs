@@ -35,6 +35,7 @@ use crate::{api, login, values};
 /// No request of ours is longer.
 const MAX_BODY: usize = 64 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+const FOLLOW_KEYS_EVERY: Duration = Duration::from_millis(500);
 const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Decisions can be looked up for so long.
 const DECISIONS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -86,7 +87,7 @@ impl App {
         let (decisions, log_writer) = DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone());
         let state = AppState {
             routing: Routing::new(directory.clone(), &config, clock.clone()),
-            providers: Providers::new(http, clock.clone()),
+            providers: Providers::new(http, clock.clone(), random.clone()),
             api_keys: ApiKeys::new(db.clone(), clock.clone(), random.clone()),
             limits: Arc::new(Limits::new(&config.limits)),
             config: Arc::new(config),
@@ -107,6 +108,7 @@ impl App {
         let background = TaskTracker::new();
         background.spawn(until(stop.clone(), sweep(state.clone())));
         background.spawn(until(stop.clone(), probe_issuers(state.clone())));
+        background.spawn(until(stop.clone(), follow_keys(state.clone())));
         background.close();
         let server = &state.config.server;
         let (most, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));
@@ -127,10 +129,7 @@ fn without_password(database: &str) -> String {
 /// # Errors
 /// A secret is missing or no key.
 pub fn key_ring(config: &Config, random: &Random) -> Result<KeyRing, BuildError> {
-    let keys = config.secrets.keys.iter().map(crate::config::Secret::reveal).collect::<Result<Vec<_>, _>>();
-    let keys = keys.map_err(BuildError::Secret)?;
-    KeyRing::from_base64(keys.iter().map(|key| key.expose_secret()), random.clone())
-        .map_err(|error| BuildError::Secret(format!("secrets.keys: {error}")))
+    config.secrets.key_ring(random).map_err(|problem| BuildError::Secret(format!("secrets.keys: {problem}")))
 }
 
 /// Every route with every layer.
@@ -146,6 +145,7 @@ pub fn router(state: AppState) -> Router {
         .layer(sessions)
         .layer(middleware::from_fn(session_store::mend_removal))
         .layer(CsrfLayer::new())
+        .merge(login::from_other_sites())
         .merge(api::router())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(middleware::from_fn_with_state(state.clone(), layers::host))
@@ -159,7 +159,8 @@ pub fn router(state: AppState) -> Router {
 
 /// Refusals and bare error statuses, in the words of the audience: problem documents for machines, pages for people.
 async fn errors(state: State<AppState>, request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with("/api/") {
+    let machines = ["/api/", "/backchannel-logout/", "/auth/", "/.well-known/jwks.json"];
+    if machines.iter().any(|path| request.uri().path().starts_with(path)) {
         api::problem::render(request, next).await
     } else {
         login::errors::render(state, request, next).await
@@ -195,6 +196,27 @@ async fn sweep_once(state: &AppState) -> Result<(), DbError> {
     state.db.run(SESSIONS, values![now.minus(SESSIONS_KEPT)]).await?;
     state.decisions.sweep(DECISIONS_KEPT).await?;
     Ok(())
+}
+
+/// Takes over the key ring's files when they change; one that cannot be used leaves the keys as they are.
+async fn follow_keys(state: AppState) {
+    let mut told = None;
+    loop {
+        tokio::time::sleep(FOLLOW_KEYS_EVERY).await;
+        match state.config.secrets.key_ring(&state.random) {
+            Ok(ring) => {
+                if state.keys.replace(&ring) {
+                    tracing::info!("the key ring was taken over from its files");
+                }
+                told = None;
+            }
+            Err(problem) if told.as_ref() != Some(&problem) => {
+                tracing::error!(problem, "the key ring's files cannot be used; going on with the keys as they were");
+                told = Some(problem);
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// Asks every issuer once, and then those that failed lately whether they answer again.

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::auth::require;
-use super::problem::problem;
+use super::problem::{problem, read_json};
 use crate::access::Scope;
 use crate::state::AppState;
 use crate::web::Refusal;
@@ -26,14 +26,7 @@ pub(super) async fn redeem(
     body: Bytes,
 ) -> Result<Json<Redeemed>, Refusal> {
     let key = require(&state, &headers, Scope::HandoffRedeem).await?;
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        let detail = "Send JSON, with Content-Type: application/json.";
-        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail));
-    }
-    let request: Request = serde_json::from_slice(&body).map_err(|error| {
-        problem(StatusCode::BAD_REQUEST, "not_readable", &format!("Expected {{\"token\": …}}: {error}"))
-    })?;
+    let request: Request = read_json(&headers, &body)?;
     match handoffs::redeem(&state, &key, &request.token).await? {
         Some(redeemed) => Ok(Json(redeemed)),
         None => {

@@ -1,11 +1,14 @@
 //! JSON for machines: `/api/v1`. Errors are problem details (RFC 9457).
 
 mod auth;
+mod backchannel_logout;
 mod handoffs;
+mod kill_switch;
 pub mod problem;
 
 use axum::Router;
-use axum::routing::post;
+use axum::extract::State;
+use axum::routing::{get, post};
 
 use crate::state::AppState;
 use crate::web::paths;
@@ -14,5 +17,13 @@ use crate::web::paths;
 pub fn router() -> Router<AppState> {
     Router::new()
         .route(paths::REDEEM, post(handoffs::redeem))
+        .route(paths::BACKCHANNEL_LOGOUT, post(backchannel_logout::receive))
+        .route(paths::KILL_SWITCH, get(kill_switch::get).put(kill_switch::put))
+        .route(paths::KEYS, get(keys))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
+}
+
+/// The public halves of our signing keys (RFC 7517, section 5), for providers that check our assertions.
+async fn keys(State(state): State<AppState>) -> axum::Json<serde_json::Value> {
+    axum::Json(state.keys.public_keys())
 }

@@ -3,7 +3,8 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::web::Refusal;
@@ -16,6 +17,18 @@ pub(super) async fn not_found() -> Refusal {
 /// A refusal in a machine's words.
 pub(super) fn problem(status: StatusCode, reason: &'static str, detail: &str) -> Refusal {
     Refusal::new(status, reason, status.canonical_reason().unwrap_or("Error"), detail)
+}
+
+/// A request's JSON body.
+pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        let detail = "Send JSON, with Content-Type: application/json.";
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        problem(StatusCode::BAD_REQUEST, "not_readable", &format!("The body is not as expected: {error}"))
+    })
 }
 
 /// Makes a problem document of every refusal and of every bare error status.

@@ -13,6 +13,8 @@ mod generate;
 mod import;
 mod keys;
 mod look_up;
+mod orders;
+mod secrets;
 mod serve;
 mod simulate;
 
@@ -24,7 +26,7 @@ use clap::{Parser, Subcommand};
 use crate::app::App;
 use crate::config::Config;
 use crate::db::Schema;
-use crate::kernel::{Clock, Random};
+use crate::kernel::{Clock, Random, Slug};
 
 /// Takes everyone who knocks to the right biller's sign-in page, and explains why.
 #[derive(Debug, Parser)]
@@ -56,6 +58,25 @@ enum Command {
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Arguments),
+    /// Show the kill switch, or set it: everybody to the legacy login, one biller's people there, or nobody in.
+    KillSwitch(orders::KillSwitch),
+    /// Hold a biller: its people get the hold page.
+    Hold {
+        /// The biller.
+        slug: Slug,
+    },
+    /// End a biller's hold.
+    Release {
+        /// The biller.
+        slug: Slug,
+    },
+    /// Say from when on, and for whom, an active biller counts as moved.
+    Rollout(orders::Rollout),
+    /// End sessions of a biller: all, one user's, or one session's at the issuer.
+    EndSessions(orders::EndSessions),
+    /// Change the keys that seal and sign.
+    #[command(subcommand)]
+    Secrets(secrets::Arguments),
     /// Show the decision behind a reference code.
     Decision(look_up::Arguments),
     /// Write the documents that are made from the code.
@@ -96,6 +117,12 @@ async fn run(cli: Cli) -> Done {
         Command::Simulate(arguments) => simulate::run(&cli.config, arguments).await,
         Command::Import(arguments) => import::run(&cli.config, arguments).await,
         Command::Keys(arguments) => keys::run(&cli.config, arguments).await,
+        Command::KillSwitch(arguments) => orders::kill_switch(&cli.config, arguments).await,
+        Command::Hold { slug } => orders::hold(&cli.config, &slug, true).await,
+        Command::Release { slug } => orders::hold(&cli.config, &slug, false).await,
+        Command::Rollout(arguments) => orders::rollout(&cli.config, arguments).await,
+        Command::EndSessions(arguments) => orders::end_sessions(&cli.config, arguments).await,
+        Command::Secrets(arguments) => secrets::run(&cli.config, arguments),
         Command::Decision(arguments) => look_up::run(&cli.config, arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),
     }
@@ -118,6 +145,26 @@ fn say(text: std::fmt::Arguments<'_>) {
     if std::io::stdout().write_fmt(text).is_err() {
         std::process::exit(0);
     }
+}
+
+/// Writes a file anew, whole or not at all; who may read it stays as it was, and nobody but its owner at first.
+fn replace_file(path: &std::path::Path, text: &str) -> Done {
+    use anyhow::Context;
+    use std::io::Write;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let written = || -> Result<(), std::io::Error> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        if let Ok(before) = std::fs::metadata(path) {
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(before.mode()))?;
+            chown(file.path(), Some(before.uid()), Some(before.gid()))?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    written().with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn load(path: &std::path::Path) -> Result<Config, anyhow::Error> {

@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
 
-use super::sections::{Config, LegacyPath, ReturnTo, is_plain_path};
+use super::sections::{Config, LegacyPath, ReturnTo, Secrets, is_plain_path};
 use super::{Problems, Secret};
-use crate::kernel::{KeyRing, Random};
+use crate::kernel::Random;
 
 const PREFIX: &str = "SIGNPOST__";
 
@@ -194,11 +194,7 @@ fn check_keys(keys: &[Secret], problems: &mut Vec<String>) {
         problems.push("secrets.keys: at least one key is needed, such as `openssl rand -base64 32` prints".into());
     }
     for (at, key) in keys.iter().enumerate() {
-        let made = key.reveal().and_then(|text| {
-            use secrecy::ExposeSecret;
-            KeyRing::from_base64([text.expose_secret()], Random::system()).map_err(|error| error.to_string())
-        });
-        if let Err(problem) = made {
+        if let Err(problem) = (Secrets { keys: vec![key.clone()] }).key_ring(&Random::system()) {
             problems.push(format!("secrets.keys[{at}]: {problem}"));
         }
     }
@@ -222,7 +218,7 @@ fn is_web(url: &Url) -> bool {
 }
 
 /// Addresses that are Signpost's own, and what lies below them.
-const OWN: [&str; 12] = [
+const OWN: [&str; 14] = [
     "/login",
     "/b",
     "/callback",
@@ -233,6 +229,8 @@ const OWN: [&str; 12] = [
     "/reset",
     "/help",
     "/api",
+    "/auth",
+    "/backchannel-logout",
     "/static",
     "/.well-known",
 ];

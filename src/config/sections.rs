@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::Url;
 
 use super::Secret;
 use crate::decision::{DirectoryPolicy, Kill};
-use crate::kernel::Slug;
+use crate::kernel::{KeyRing, Random, Slug};
 
 /// All settings.
 #[derive(Clone, Debug)]
@@ -91,8 +93,21 @@ impl Default for Database {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Secrets {
-    /// The key ring: the first key seals, all open.
+    /// The key ring: the first key seals, all open. Each text holds a key a line; what follows a `#` is a note.
     pub keys: Vec<Secret>,
+}
+
+impl Secrets {
+    /// The ring as it is now.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong, without the key.
+    pub fn key_ring(&self, random: &Random) -> Result<KeyRing, String> {
+        let texts = self.keys.iter().map(Secret::reveal).collect::<Result<Vec<_>, _>>()?;
+        let lines = texts.iter().flat_map(|text| text.expose_secret().lines());
+        let keys = lines.map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|key| !key.is_empty());
+        KeyRing::from_base64(keys, random.clone()).map_err(|error| error.to_string())
+    }
 }
 
 /// `[legacy]`
@@ -125,7 +140,9 @@ pub struct Portal {
 pub struct Routing {
     /// What to do while the directory cannot be read.
     pub directory_down: DirectoryPolicy,
-    /// The kill switch.
+    /// A file on this machine with the kill switch; while it is there, it counts before everything else.
+    pub kill_file: Option<PathBuf>,
+    /// The kill switch, unless it is set by the file or for every instance.
     #[serde(deserialize_with = "kill")]
     pub kill_switch: Kill,
 }

@@ -16,7 +16,7 @@ macro_rules! migration {
 }
 
 /// The newest version.
-pub(super) const LATEST: i64 = 8;
+pub(super) const LATEST: i64 = 10;
 
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
@@ -28,5 +28,7 @@ pub(super) fn migrator() -> Migrator {
         migration!(6, "0006_decisions"),
         migration!(7, "0007_api_keys"),
         migration!(8, "0008_import_runs"),
+        migration!(9, "0009_protocol"),
+        migration!(10, "0010_orders"),
     ])
 }

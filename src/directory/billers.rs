@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::health::Health;
 use crate::decision::{self, CiamState, IssuerHealth, OutagePolicy, Suspension};
 use crate::kernel::{BillerId, Slug, Timestamp};
+use crate::secureauth::Wishes;
 
 /// A biller: a tenant whose customers sign in.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Biller {
     pub hosts: Vec<String>,
     /// Whether its identity provider answers.
     pub health: Health,
+    /// The issuer that was seen to name itself in its answers (RFC 9207), and has to from then on.
+    pub pinned_iss: Option<String>,
 }
 
 /// Settings of a biller that are read as a whole.
@@ -76,7 +79,11 @@ pub struct OidcSettings {
     /// Client id.
     pub client_id: String,
     /// Client secret, sealed with purpose `Storage` and the biller's id as context.
-    pub client_secret: String,
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    /// Tried when the first is refused; sealed likewise.
+    #[serde(default)]
+    pub second_client_secret: Option<String>,
     /// How the client authenticates at the token endpoint.
     pub token_auth: TokenAuth,
     /// Scopes asked for.
@@ -90,6 +97,9 @@ pub struct OidcSettings {
     pub id_token_algs: Vec<String>,
     /// Hosts besides the issuer's where its endpoints may be.
     pub extra_hosts: Vec<String>,
+    /// What is asked of a sign-in.
+    #[serde(flatten)]
+    pub wishes: Wishes,
 }
 
 /// Client authentication at the token endpoint (OpenID Connect Core, section 9).
@@ -101,6 +111,8 @@ pub enum TokenAuth {
     ClientSecretBasic,
     /// In the form.
     ClientSecretPost,
+    /// By a token signed with our own key, whose public half is at `/.well-known/jwks.json`.
+    PrivateKeyJwt,
 }
 
 /// What the claim that tells which user it is holds.

@@ -12,6 +12,7 @@ use super::{Directory, DirectoryError, store};
 use crate::config::{Secret, toml_problem};
 use crate::decision::{CiamState, OutagePolicy, Suspension};
 use crate::kernel::{BillerId, Clock, KeyRing, Purpose, Random, Slug, Timestamp, Username};
+use crate::secureauth::Wishes;
 
 /// A biller as a file describes it. What is left out stays as it is, and has its default at a new biller.
 #[derive(Clone, Debug, Deserialize)]
@@ -83,8 +84,12 @@ pub struct OidcRow {
     pub issuer: String,
     /// Client id.
     pub client_id: String,
-    /// Client secret: inline, from a file or from the environment.
-    pub client_secret: Secret,
+    /// Client secret: inline, from a file or from the environment. Needed unless `token_auth` is `private_key_jwt`.
+    #[serde(default)]
+    pub client_secret: Option<Secret>,
+    /// Tried when the first is refused: the old one, or the coming one, while the secret is being changed.
+    #[serde(default)]
+    pub second_client_secret: Option<Secret>,
     /// Client authentication at the token endpoint.
     #[serde(default)]
     pub token_auth: TokenAuth,
@@ -103,6 +108,29 @@ pub struct OidcRow {
     /// Hosts besides the issuer's where its endpoints may be.
     #[serde(default)]
     pub extra_hosts: Vec<String>,
+    /// `prompt` of the request: `login`, `select_account` or `consent`.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// `acr_values` of the request; the answer must carry one of them.
+    #[serde(default)]
+    pub acr_values: Vec<String>,
+    /// Seconds since the person signed in at the provider, at most.
+    #[serde(default)]
+    pub max_age: Option<u32>,
+    /// How the answer comes back: `query` (default) or `form_post`.
+    #[serde(default)]
+    pub response_mode: ResponseMode,
+}
+
+/// How the answer comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// In the address.
+    #[default]
+    Query,
+    /// In a form that the browser posts.
+    FormPost,
 }
 
 fn usual_scopes() -> Vec<String> {
@@ -252,6 +280,9 @@ impl Directory {
                 store::drop_hosts(&mut tx, biller).await.map_err(DirectoryError::Db)?;
             }
             for biller in &billers {
+                if biller.pinned_iss.is_none() {
+                    store::drop_iss_pin(&mut tx, biller).await.map_err(DirectoryError::Db)?;
+                }
                 store::put_biller(&mut tx, biller, tools.clock.now()).await?;
             }
             tx.commit().await.map_err(DirectoryError::Db)?;
@@ -270,6 +301,7 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
         settings: BillerSettings { legacy_accounts: true, generation: 1, ..BillerSettings::default() },
         hosts: Vec::new(),
         health: Health::default(),
+        pinned_iss: None,
     });
     if let Some(name) = row.name {
         biller.name = name.trim().to_owned();
@@ -296,6 +328,7 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
     }
     if let Some(row) = row.oidc {
         settings.oidc = convert_oidc(row, &biller.id, tools, problem);
+        biller.pinned_iss = None;
     } else if row.state == Some(CiamState::Active) && settings.oidc.is_none() {
         problem("active, but without an oidc section".into());
     }
@@ -374,22 +407,37 @@ fn convert_oidc(row: OidcRow, id: &BillerId, tools: &Tools, problem: &mut dyn Fn
     if row.id_token_algs.is_empty() {
         problem("oidc.id_token_algs is empty".into());
     }
-    let secret = match row.client_secret.reveal() {
-        Ok(secret) => secret,
+    if row.prompt.as_deref().is_some_and(|prompt| !["login", "select_account", "consent"].contains(&prompt)) {
+        problem("oidc.prompt is login, select_account or consent".into());
+    }
+    if row.client_secret.is_none() && row.token_auth != TokenAuth::PrivateKeyJwt {
+        problem("oidc.client_secret is missing".into());
+    }
+    let mut seal = |name: &str, secret: Option<Secret>| match secret?.reveal() {
+        Ok(secret) => Some(tools.keys.seal(Purpose::Storage, id.as_str(), &secret.expose_secret())),
         Err(error) => {
-            problem(format!("oidc.client_secret: {error}"));
-            return None;
+            problem(format!("oidc.{name}: {error}"));
+            None
         }
     };
+    let client_secret = seal("client_secret", row.client_secret);
+    let second_client_secret = seal("second_client_secret", row.second_client_secret);
     Some(OidcSettings {
         issuer: row.issuer,
         client_id: row.client_id,
-        client_secret: tools.keys.seal(Purpose::Storage, id.as_str(), &secret.expose_secret()),
+        client_secret,
+        second_client_secret,
         token_auth: row.token_auth,
         scopes: row.scopes,
         bind_claim: row.bind_claim,
         bind_to: row.bind_to,
         id_token_algs: row.id_token_algs,
         extra_hosts: row.extra_hosts,
+        wishes: Wishes {
+            prompt: row.prompt,
+            acr_values: row.acr_values,
+            max_age: row.max_age,
+            form_post: row.response_mode == ResponseMode::FormPost,
+        },
     })
 }

@@ -1,6 +1,7 @@
 //! Billers, users, memberships, and the one look-up that routing stands on.
 
 pub mod billers;
+mod changes;
 mod facts;
 mod health;
 pub mod import_billers;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Biller;
+use crate::decision::Kill;
 use crate::kernel::{BillerId, Slug};
 
 /// All billers at one revision of the database.
@@ -14,11 +15,12 @@ pub struct Billers {
     by_id: HashMap<String, usize>,
     by_slug: HashMap<String, usize>,
     by_host: HashMap<String, usize>,
+    kill_switch: Option<Kill>,
 }
 
 impl Billers {
-    pub(super) fn new(revision: i64, billers: Vec<Biller>) -> Self {
-        let mut made = Self { revision, ..Self::default() };
+    pub(super) fn new(revision: i64, billers: Vec<Biller>, kill_switch: Option<Kill>) -> Self {
+        let mut made = Self { revision, kill_switch, ..Self::default() };
         for (at, biller) in billers.into_iter().enumerate() {
             made.by_id.insert(biller.id.to_string(), at);
             made.by_slug.insert(biller.slug.to_string(), at);
@@ -32,6 +34,11 @@ impl Billers {
 
     pub(super) fn revision(&self) -> i64 {
         self.revision
+    }
+
+    /// The kill switch as it was set for every instance; none: never.
+    pub fn kill_switch(&self) -> Option<&Kill> {
+        self.kill_switch.as_ref()
     }
 
     /// All of them, by slug.

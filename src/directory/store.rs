@@ -11,16 +11,22 @@ use crate::values;
 const REVISION: &str = "SELECT value FROM revision WHERE name = 'billers'";
 const BUMP: &str = "UPDATE revision SET value = value + 1 WHERE name = 'billers'";
 const BILLERS: &str = "SELECT r.value, b.id, b.slug, b.name, b.state, b.active_from, b.settings, \
-     h.state, h.failures, h.reason, h.changed_at \
+     h.state, h.failures, h.reason, h.changed_at, p.issuer \
      FROM revision r LEFT JOIN biller b ON 1 = 1 LEFT JOIN issuer_health h ON h.biller_id = b.id \
+     LEFT JOIN iss_pin p ON p.biller_id = b.id \
      WHERE r.name = 'billers' ORDER BY b.slug";
 const HOSTS: &str = "SELECT host, biller_id FROM biller_host ORDER BY host";
 const UPSERT: &str = "INSERT INTO biller (id, slug, name, state, active_from, settings, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (slug) DO UPDATE SET name = excluded.name, \
      state = excluded.state, active_from = excluded.active_from, settings = excluded.settings, \
      updated_at = excluded.updated_at";
+const ORDER: &str = "SELECT value FROM standing_order WHERE name = $1";
+const DROP_ISS_PIN: &str = "DELETE FROM iss_pin WHERE biller_id = $1";
 const DROP_HOSTS: &str = "DELETE FROM biller_host WHERE biller_id = $1";
 const ADD_HOST: &str = "INSERT INTO biller_host (host, biller_id) VALUES ($1, $2)";
+
+/// Name of the order that is the kill switch.
+pub(super) const KILL_SWITCH: &str = "kill_switch";
 
 pub(super) async fn revision(db: &Db) -> Result<i64, DirectoryError> {
     let row = db.one(REVISION, values![]).await?;
@@ -33,15 +39,17 @@ pub(super) async fn bump(tx: &mut Tx) -> Result<(), DbError> {
 }
 
 pub(super) async fn load_billers(db: &Db) -> Result<Billers, DirectoryError> {
-    assemble(&db.all(BILLERS, values![]).await?, &db.all(HOSTS, values![]).await?)
+    let (billers, hosts) = (db.all(BILLERS, values![]).await?, db.all(HOSTS, values![]).await?);
+    assemble(&billers, &hosts, db.one(ORDER, values![KILL_SWITCH]).await?)
 }
 
 /// The same inside a transaction.
 pub(super) async fn load_billers_in(tx: &mut Tx) -> Result<Billers, DirectoryError> {
-    assemble(&tx.all(BILLERS, values![]).await?, &tx.all(HOSTS, values![]).await?)
+    let (billers, hosts) = (tx.all(BILLERS, values![]).await?, tx.all(HOSTS, values![]).await?);
+    assemble(&billers, &hosts, tx.one(ORDER, values![KILL_SWITCH]).await?)
 }
 
-fn assemble(rows: &[Row], hosts: &[Row]) -> Result<Billers, DirectoryError> {
+fn assemble(rows: &[Row], hosts: &[Row], kill_switch: Option<Row>) -> Result<Billers, DirectoryError> {
     let revision = rows.first().map_or_else(|| Err(corrupt("no revision")), |row| Ok(row.int(0)?))?;
     let mut billers = rows.iter().filter_map(|row| read_biller(row).transpose()).collect::<Result<Vec<_>, _>>()?;
     for row in hosts {
@@ -50,7 +58,9 @@ fn assemble(rows: &[Row], hosts: &[Row]) -> Result<Billers, DirectoryError> {
             biller.hosts.push(host);
         }
     }
-    Ok(Billers::new(revision, billers))
+    let kill_switch = kill_switch.map(|row| row.text(0)).transpose()?;
+    let kill_switch = kill_switch.map(|text| text.parse().map_err(|error: String| corrupt(&error))).transpose()?;
+    Ok(Billers::new(revision, billers, kill_switch))
 }
 
 fn read_biller(row: &Row) -> Result<Option<Biller>, DirectoryError> {
@@ -71,6 +81,7 @@ fn read_biller(row: &Row) -> Result<Option<Biller>, DirectoryError> {
             reason: row.opt_text(9)?.unwrap_or_default(),
             since: row.opt_time(10)?,
         },
+        pinned_iss: row.opt_text(11)?,
         slug: Slug::parse(&slug).map_err(|error| bad(&error.to_string()))?,
     }))
 }
@@ -89,6 +100,11 @@ pub(super) fn corrupt(what: &str) -> DirectoryError {
 /// Takes a biller's hosts away, before those of a change are written.
 pub(super) async fn drop_hosts(tx: &mut Tx, biller: &Biller) -> Result<(), DbError> {
     tx.run(DROP_HOSTS, values![biller.id.as_str()]).await.map(|_| ())
+}
+
+/// Forgets that an issuer names itself: its registration was written anew.
+pub(super) async fn drop_iss_pin(tx: &mut Tx, biller: &Biller) -> Result<(), DbError> {
+    tx.run(DROP_ISS_PIN, values![biller.id.as_str()]).await.map(|_| ())
 }
 
 /// Makes or changes a biller. The caller has called [`bump`] and [`drop_hosts`] in the same transaction.

@@ -1,6 +1,7 @@
 //! Opaque tokens: authenticated encryption under a ring of keys.
 //!
-//! The first key of the ring seals, all of them open, so that keys can be changed while tokens are under way. Each token
+//! The first key of the ring seals, all of them open, so that keys can be changed while tokens are under way; the ring of a
+//! running process can be replaced. Each token
 //! is sealed by AES-256-GCM (NIST SP 800-38D) under a key of its own, derived by HKDF (RFC 5869) from the ring's key, the
 //! purpose and a random salt: random nonces then never wear a key out, and a token made for one purpose opens for no other.
 
@@ -8,11 +9,13 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Random;
 use super::text::sha256;
+use super::{Random, SigningKey};
 
 const VERSION: u8 = 1;
 const SALT_LEN: usize = 16;
@@ -38,6 +41,8 @@ pub enum Purpose {
     Storage,
     /// The `state` of a logout on its way through the identity provider.
     Logout,
+    /// An answer that came by form post, on its way to a request that carries our cookies.
+    Answer,
 }
 
 impl Purpose {
@@ -51,6 +56,7 @@ impl Purpose {
             Self::Recover => "recover",
             Self::Storage => "storage",
             Self::Logout => "logout",
+            Self::Answer => "answer",
         }
     }
 }
@@ -60,18 +66,19 @@ impl Purpose {
 struct MasterKey {
     id: [u8; KEY_ID_LEN],
     prk: Prk,
+    signing: Arc<SigningKey>,
 }
 
-/// The keys that seal and open tokens.
+/// The keys that seal and open tokens, and sign as ourselves. Clones share one ring.
 #[derive(Clone)]
 pub struct KeyRing {
-    keys: Vec<MasterKey>,
+    keys: Arc<RwLock<Arc<[MasterKey]>>>,
     random: Random,
 }
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "KeyRing({} keys)", self.keys.len())
+        write!(f, "KeyRing({} keys)", self.keys().len())
     }
 }
 
@@ -122,16 +129,40 @@ impl KeyRing {
                 }
                 Ok(MasterKey::new(&bytes))
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Arc<[_]>, _>>()?;
         if keys.is_empty() {
             return Err(KeyRingError::Empty);
         }
-        Ok(Self { keys, random })
+        Ok(Self { keys: Arc::new(RwLock::new(keys)), random })
     }
 
     #[cfg(test)]
     fn ephemeral(random: Random) -> Self {
-        Self { keys: vec![MasterKey::new(&random.bytes())], random }
+        Self { keys: Arc::new(RwLock::new([MasterKey::new(&random.bytes())].into())), random }
+    }
+
+    fn keys(&self) -> Arc<[MasterKey]> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the keys of another ring, here and in every clone; answers whether they were others.
+    pub fn replace(&self, other: &Self) -> bool {
+        let new = other.keys();
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let differs = !keys.iter().map(|key| key.id).eq(new.iter().map(|key| key.id));
+        *keys = new;
+        differs
+    }
+
+    /// The key that signs now: it belongs to the key that seals.
+    pub fn signing_key(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.keys()[0].signing)
+    }
+
+    /// The public halves of all signing keys (RFC 7517): those of older keys too, and of one that is prepared.
+    pub fn public_keys(&self) -> serde_json::Value {
+        let keys: Vec<_> = self.keys().iter().map(|key| key.signing.jwk().clone()).collect();
+        serde_json::json!({ "keys": keys })
     }
 
     /// Seals a value. `context` binds the token to where it stands (such as a cookie's name) and is needed to open it.
@@ -162,7 +193,8 @@ impl KeyRing {
         let (head, sealed) = bytes.split_at_mut(HEAD_LEN);
         let (key_id, rest) = head[1..].split_at(KEY_ID_LEN);
         let (salt, nonce) = rest.split_at(SALT_LEN);
-        let master = self.keys.iter().find(|key| key.id == key_id).ok_or(NotOurs)?;
+        let keys = self.keys();
+        let master = keys.iter().find(|key| key.id == key_id).ok_or(NotOurs)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotOurs)?;
         let plain = master
             .message_key(purpose, salt)
@@ -176,7 +208,8 @@ impl KeyRing {
     #[expect(clippy::expect_used, reason = "a ring is never empty, and 32 bytes is a length HKDF-SHA-256 can give")]
     pub fn derived(&self, label: &str) -> [u8; 32] {
         let mut out = [0; 32];
-        let oldest = self.keys.last().expect("a ring is never empty");
+        let keys = self.keys();
+        let oldest = keys.last().expect("a ring is never empty");
         oldest
             .prk
             .expand(&[b"signpost derived ", label.as_bytes()], DerivedLen(32))
@@ -187,7 +220,8 @@ impl KeyRing {
 
     #[expect(clippy::expect_used, reason = "AES-GCM fails only beyond 64 GiB")]
     fn seal_bytes(&self, purpose: Purpose, context: &str, mut bytes: Vec<u8>) -> String {
-        let master = &self.keys[0];
+        let keys = self.keys();
+        let master = &keys[0];
         let salt: [u8; SALT_LEN] = self.random.bytes();
         let nonce: [u8; NONCE_LEN] = self.random.bytes();
         master
@@ -209,7 +243,8 @@ impl MasterKey {
         let hash = sha256(bytes);
         let mut id = [0; KEY_ID_LEN];
         id.copy_from_slice(&hash.as_bytes()[..KEY_ID_LEN]);
-        Self { id, prk: Salt::new(HKDF_SHA256, b"signpost key ring").extract(bytes) }
+        let prk = Salt::new(HKDF_SHA256, b"signpost key ring").extract(bytes);
+        Self { id, signing: Arc::new(signing_key(&prk)), prk }
     }
 
     #[expect(clippy::expect_used, reason = "32 bytes is a length HKDF-SHA-256 can give, and an AES-256 key")]
@@ -221,6 +256,19 @@ impl MasterKey {
             .expect("HKDF gives 32 bytes");
         LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).expect("an AES-256 key has 32 bytes"))
     }
+}
+
+#[expect(clippy::expect_used, reason = "32 bytes is a length HKDF-SHA-256 can give, and nearly every scalar is a key")]
+fn signing_key(prk: &Prk) -> SigningKey {
+    (0_u8..=255)
+        .find_map(|attempt| {
+            let mut scalar = [0; 32];
+            prk.expand(&[b"signpost signing key", &[attempt]], DerivedLen(32))
+                .and_then(|okm| okm.fill(&mut scalar))
+                .expect("HKDF gives 32 bytes");
+            SigningKey::from_scalar(&scalar)
+        })
+        .expect("one of 256 scalars is a key")
 }
 
 #[expect(clippy::expect_used, reason = "our own token structs always serialise")]

@@ -72,6 +72,14 @@ impl From<Slug> for String {
     }
 }
 
+impl std::str::FromStr for Slug {
+    type Err = SlugError;
+
+    fn from_str(text: &str) -> Result<Self, SlugError> {
+        Self::parse(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,25 +3,30 @@
 //! The order matters: everything that can be checked without a call is checked first; the attempt is marked as used and
 //! that is committed; only then is the code sent, once. A crash in between costs the person one more click, never more.
 
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderValue, StatusCode, header};
 use tower_sessions::Session;
 
-use super::flow::{Attempt, Journey, Travelling};
+use super::flow::{Attempt, Journey, LIFE, Travelling};
 use super::refused::{Refused, class_of, provider_failed};
 use super::{lookup, start};
 use crate::directory::{Biller, BindTo, Call, OidcSettings, SubjectMatch, User, UserStatus};
-use crate::kernel::{Purpose, Slug, UserId, Username};
+use crate::kernel::{Purpose, Slug, Timestamp, UserId, Username};
 use crate::secureauth::{self, Registration, SignIn};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage};
-use crate::web::visits::{Details, NewSession, Visits};
-use crate::web::{Refusal, registrations};
+use crate::web::visits::{Details, Ending, NewSession, Visits};
+use crate::web::{Refusal, paths, registrations};
 
 const MAX_CODE: usize = 4096;
+/// No answer is longer: a code, our state, and an issuer.
+const MAX_ANSWER: usize = 8 * 1024;
+/// The query parameter with a sealed answer.
+const ANSWER: &str = "answer";
 
 /// `GET /callback/{slug}`
 pub(super) async fn finish(
@@ -35,7 +40,8 @@ pub(super) async fn finish(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
-    let query = query.unwrap_or_default();
+    let query =
+        unsealed(&state, &slug, query.unwrap_or_default()).map_err(|refused| refused.page(&state, &slug, None))?;
     let fields = read(&query).map_err(|refused| refused.page(&state, &slug, None))?;
     let sealed = fields.get("state").unwrap_or_default();
     let Ok(Travelling { slug: issued_for, journey }) = state.keys.open(Purpose::Flow, "", sealed) else {
@@ -56,6 +62,34 @@ pub(super) async fn finish(
         response.headers_mut().append(header::SET_COOKIE, removal);
     }
     Ok(response)
+}
+
+/// `POST /callback/{slug}`: the answer as a form (OAuth 2.0 Form Post Response Mode). Our `Lax` cookies do not travel with a
+/// POST from another site, but they do with the GET that a 303 makes of it: so the answer is sealed, and the browser brings
+/// it back by itself, without a script and without the code in the address.
+pub(super) async fn take_form_post(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
+    lookup::read_form(&headers, &body)?;
+    let form = std::str::from_utf8(&body).unwrap_or_default();
+    if form.len() > MAX_ANSWER {
+        return Err(Refused::BadResponse("too_long").page(&state, &slug, None));
+    }
+    let sealed = state.keys.seal(Purpose::Answer, slug.as_str(), &(state.clock.now(), form));
+    Ok(Redirect::to(&paths::with_query(&format!("/callback/{slug}"), ANSWER, &sealed)).into_response())
+}
+
+/// The answer that [`take_form_post`] sealed a moment ago, or the query as it is.
+fn unsealed(state: &AppState, slug: &Slug, query: String) -> Result<String, Refused> {
+    let fields = Fields::parse(query.as_bytes()).unwrap_or_default();
+    let Some(sealed) = fields.get(ANSWER) else { return Ok(query) };
+    let opened = state.keys.open::<(Timestamp, String)>(Purpose::Answer, slug.as_str(), sealed);
+    let fresh = opened.ok().filter(|(at, _)| at.plus(LIFE) > state.clock.now());
+    fresh.map(|(_, form)| form).ok_or(Refused::BadResponse("bad_answer"))
 }
 
 fn read(query: &str) -> Result<Fields, Refused> {
@@ -195,7 +229,7 @@ impl Arrived<'_> {
         };
         if user.status != UserStatus::Active {
             let visits = Visits::of(self.state);
-            visits.end_user(&biller.id, &user.id).await?;
+            visits.end(&biller.id, Ending::User(&user.id)).await?;
             return Ok(Err(Refused::UserNotActive));
         }
         let now = self.state.clock.now();
@@ -229,6 +263,9 @@ impl Arrived<'_> {
         };
         let visits = Visits::of(state);
         let row = visits.sign_in(self.session, new).await?;
+        if self.fields.has("iss") {
+            state.directory.pin_iss(biller, &registration.issuer).await?;
+        }
         let luggage = Luggage {
             name: None,
             biller: Some(self.slug.clone()),

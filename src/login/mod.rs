@@ -12,12 +12,18 @@ mod recover;
 mod refused;
 mod show;
 mod start;
+mod verify;
 
 use axum::Router;
 use axum::routing::{MethodFilter, get, on};
 
 use crate::state::AppState;
 use crate::web::{assets, paths};
+
+/// Answers of identity providers that come by form post: a browser brings them from another site, without our cookies.
+pub fn from_other_sites() -> Router<AppState> {
+    Router::new().route(paths::CALLBACK, axum::routing::post(callback::take_form_post))
+}
 
 /// Everything that customers can ask for.
 pub fn router() -> Router<AppState> {
@@ -34,5 +40,6 @@ pub fn router() -> Router<AppState> {
         .route(paths::RESET, get(recover::reset_form).post(recover::reset_submit))
         .route(paths::HELP, get(recover::help))
         .route(paths::STATIC, get(assets::get))
+        .route(paths::VERIFY, get(verify::verify))
         .fallback(legacy_links::old_address)
 }

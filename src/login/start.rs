@@ -86,7 +86,7 @@ pub(super) async fn begin(
             return unreachable(state, arrival, biller, visitor, &error).await;
         }
     };
-    attempt.needs_iss = provider.sends_iss();
+    attempt.needs_iss = provider.sends_iss() || biller.pinned_iss.as_ref() == Some(&registration.issuer);
     let mut response = Redirect::to(address.as_str()).into_response();
     for line in attempt.cookies(state, headers) {
         if let Ok(value) = HeaderValue::from_str(&line) {

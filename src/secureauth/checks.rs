@@ -47,6 +47,22 @@ pub(super) fn check(claims: &Map<String, Value>, client_id: &str, now: Timestamp
     Ok(())
 }
 
+/// Whether the sign-in is as fresh and as strong as was asked (OpenID Connect Core, sections 3.1.3.7 and 5.5.1.1).
+pub(super) fn check_wishes(
+    claims: &Map<String, Value>,
+    wishes: &super::Wishes,
+    now: Timestamp,
+) -> Result<(), ProviderError> {
+    let auth_time = claims.get("auth_time").and_then(seconds);
+    let stale = |max_age: u32| auth_time.is_none_or(|at| now.seconds() - at > i64::from(max_age) + LEEWAY);
+    let acr = claims.get("acr").and_then(Value::as_str).unwrap_or_default();
+    let weak = !wishes.acr_values.is_empty() && !wishes.acr_values.iter().any(|wish| wish == acr);
+    if wishes.max_age.is_some_and(stale) || weak {
+        return Err(ProviderError::Refused("reauth_needed"));
+    }
+    Ok(())
+}
+
 /// A NumericDate (RFC 7519, section 2): seconds, by some providers with a fraction.
 pub(super) fn seconds(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| {

@@ -31,6 +31,9 @@ struct Extra {
     end_session_endpoint: Option<Url>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    pushed_authorization_request_endpoint: Option<Url>,
+    #[serde(default)]
+    require_pushed_authorization_requests: bool,
 }
 
 impl AdditionalProviderMetadata for Extra {}
@@ -43,6 +46,9 @@ pub(super) struct Document {
     pub jwks_uri: Url,
     pub end_session_endpoint: Option<Url>,
     pub iss_parameter: bool,
+    /// Where requests are pushed (RFC 9126), if they can be.
+    pub par_endpoint: Option<Url>,
+    pub par_required: bool,
 }
 
 /// Where an issuer's document is: the path is appended to the issuer's, as OpenID Connect Discovery has it.
@@ -64,15 +70,18 @@ pub(super) fn read(bytes: &[u8], registration: &Registration, http: &Http) -> Re
         return Err(ProviderError::NotAccepted("discovery_algorithms"));
     }
     let token_endpoint = metadata.token_endpoint().ok_or(ProviderError::NotAccepted("discovery_no_token_endpoint"))?;
+    let extra = metadata.additional_metadata();
     let document = Document {
         authorization_endpoint: metadata.authorization_endpoint().url().clone(),
         token_endpoint: token_endpoint.url().clone(),
         jwks_uri: metadata.jwks_uri().url().clone(),
-        end_session_endpoint: metadata.additional_metadata().end_session_endpoint.clone(),
-        iss_parameter: metadata.additional_metadata().authorization_response_iss_parameter_supported,
+        end_session_endpoint: extra.end_session_endpoint.clone(),
+        iss_parameter: extra.authorization_response_iss_parameter_supported,
+        par_endpoint: extra.pushed_authorization_request_endpoint.clone(),
+        par_required: extra.require_pushed_authorization_requests,
     };
     let endpoints = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri].into_iter();
-    for endpoint in endpoints.chain(document.end_session_endpoint.as_ref()) {
+    for endpoint in endpoints.chain(&document.end_session_endpoint).chain(&document.par_endpoint) {
         http.check_target(endpoint)?;
         if !is_pinned(endpoint, registration) {
             return Err(ProviderError::NotAccepted("discovery_foreign_endpoint"));

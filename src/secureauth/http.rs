@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
@@ -64,6 +66,29 @@ impl Http {
             500.. => Err(HttpError::Unavailable("server_error")),
             300..400 => Err(HttpError::Refused("redirect")),
             _ => Err(HttpError::Refused("status")),
+        }
+    }
+
+    /// Posts a form; answers the status and the body, whatever they are.
+    ///
+    /// # Errors
+    /// No answer, a 5xx, a redirect, or a body that is too long.
+    pub async fn post(
+        &self,
+        url: &Url,
+        fields: &[(String, String)],
+        authorization: Option<HeaderValue>,
+    ) -> Result<(u16, Vec<u8>), HttpError> {
+        self.check_target(url)?;
+        let mut request = self.client.post(url.clone()).header("accept", "application/json").form(fields);
+        if let Some(value) = authorization {
+            request = request.header(AUTHORIZATION, value);
+        }
+        let response = request.send().await.map_err(|error| failure(&error))?;
+        match response.status().as_u16() {
+            500.. => Err(HttpError::Unavailable("server_error")),
+            300..400 => Err(HttpError::Refused("redirect")),
+            status => Ok((status, capped(response).await?)),
         }
     }
 

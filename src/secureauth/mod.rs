@@ -3,19 +3,23 @@
 //! `openidconnect` does the protocol; what it leaves open (see `checks` and `keys`) is closed here.
 
 mod checks;
+mod client_auth;
 mod document;
 mod error;
 mod http;
 mod keys;
+mod logout_token;
 mod providers;
 mod signin;
 
+pub use client_auth::ClientAuth;
 pub use error::ProviderError;
 pub use http::{Http, HttpError};
+pub use logout_token::LogoutToken;
 pub use providers::{Contact, Provider, Providers};
 pub use signin::{Attempt, SignIn};
 
-use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// One biller's registration at its issuer.
@@ -25,10 +29,8 @@ pub struct Registration {
     pub issuer: String,
     /// Client id.
     pub client_id: String,
-    /// Client secret.
-    pub client_secret: SecretString,
-    /// The secret goes into the form instead of the header.
-    pub secret_in_form: bool,
+    /// How the client proves who it is: tried in order, so that a secret can be changed without an outage.
+    pub auth: Vec<ClientAuth>,
     /// Where the provider sends the browser back.
     pub redirect_uri: Url,
     /// Scopes besides `openid`.
@@ -37,4 +39,24 @@ pub struct Registration {
     pub id_token_algs: Vec<String>,
     /// Hosts besides the issuer's where its endpoints may be.
     pub extra_hosts: Vec<String>,
+    /// What is asked of the sign-in besides who it is.
+    pub wishes: Wishes,
+}
+
+/// What a biller asks of a sign-in (OpenID Connect Core, section 3.1.2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wishes {
+    /// `prompt`, such as `login`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// `acr_values`; the answer's `acr` must be one of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<String>,
+    /// `max_age` in seconds; the answer's `auth_time` must keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
+    /// `response_mode=form_post` instead of the query (OAuth 2.0 Form Post Response Mode).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub form_post: bool,
 }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::document::{self, Document};
 use super::{Http, ProviderError, Registration, keys};
-use crate::kernel::{Clock, Timestamp};
+use crate::kernel::{Clock, Random, Timestamp};
 
 const FRESH: Duration = Duration::from_secs(60);
 const STALE: Duration = Duration::from_secs(24 * 3600);
@@ -62,6 +62,7 @@ struct Entry {
 pub struct Providers {
     http: Http,
     clock: Clock,
+    pub(super) random: Random,
     entries: Arc<Mutex<HashMap<String, Arc<AsyncMutex<Entry>>>>>,
 }
 
@@ -73,8 +74,8 @@ impl std::fmt::Debug for Providers {
 
 impl Providers {
     /// None met yet.
-    pub fn new(http: Http, clock: Clock) -> Self {
-        Self { http, clock, entries: Arc::default() }
+    pub fn new(http: Http, clock: Clock, random: Random) -> Self {
+        Self { http, clock, random, entries: Arc::default() }
     }
 
     pub(super) fn http(&self) -> &Http {

@@ -5,15 +5,15 @@ use openidconnect::core::{
     CoreJwsSigningAlgorithm, CoreTokenResponse, CoreTokenType,
 };
 use openidconnect::{
-    AccessTokenHash, AuthType, AuthUrl, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken,
-    IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
+    AccessTokenHash, AuthType, AuthUrl, AuthorizationCode, ClaimsVerificationError, ClientId, CsrfToken, IssuerUrl,
+    Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
     SignatureVerificationError, TokenResponse, TokenUrl,
 };
-use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Contact, HttpError, Provider, ProviderError, Providers, Registration, checks};
+use super::client_auth::Authenticated;
+use super::{ClientAuth, Contact, HttpError, Provider, ProviderError, Providers, Registration, checks};
 use crate::kernel::Timestamp;
 
 /// What a sign-in attempt needs from its start to its end.
@@ -69,16 +69,77 @@ impl Providers {
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .add_scopes(registration.scopes.iter().cloned().map(Scope::new));
+        let wishes = &registration.wishes;
+        if let Some(prompt) = &wishes.prompt {
+            request = request.add_extra_param("prompt", prompt);
+        }
+        if !wishes.acr_values.is_empty() {
+            request = request.add_extra_param("acr_values", wishes.acr_values.join(" "));
+        }
+        if let Some(seconds) = wishes.max_age {
+            request = request.add_extra_param("max_age", seconds.to_string());
+        }
+        if wishes.form_post {
+            request = request.add_extra_param("response_mode", "form_post");
+        }
         if let Some(hint) = login_hint {
             request = request.add_extra_param("login_hint", hint);
         }
-        Ok((request.url().0, provider, contact))
+        let address = request.url().0;
+        let address = match self.push(registration, &provider, &address).await {
+            Ok(pushed) => pushed.unwrap_or(address),
+            // A provider that takes requests in both ways is not out of order because one way is.
+            Err(ProviderError::Unavailable(reason)) if !provider.document.par_required => {
+                tracing::warn!(issuer = registration.issuer, reason, "a request could not be pushed");
+                address
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((address, provider, contact))
+    }
+
+    /// Pushes the request (RFC 9126), where the provider takes that; answers the short address that stands for it.
+    async fn push(
+        &self,
+        registration: &Registration,
+        provider: &Provider,
+        address: &Url,
+    ) -> Result<Option<Url>, ProviderError> {
+        #[derive(serde::Deserialize)]
+        struct Pushed {
+            request_uri: String,
+        }
+        let Some(endpoint) = &provider.document.par_endpoint else { return Ok(None) };
+        let fields: Vec<(String, String)> = address.query_pairs().into_owned().collect();
+        let mut answer = Err(ProviderError::ClientRejected);
+        for auth in &registration.auth {
+            let proof = auth.fields(registration, self.clock().now(), &self.random);
+            let proof = proof.into_iter().map(|(name, value)| (name.to_owned(), value));
+            let fields: Vec<_> = fields.iter().cloned().chain(proof).collect();
+            answer = match self.http().post(endpoint, &fields, auth.header(&registration.client_id)).await? {
+                (200 | 201, body) => Ok(body),
+                (401, _) => Err(ProviderError::ClientRejected),
+                _ => Err(ProviderError::Refused("pushed_request")),
+            };
+            if answer != Err(ProviderError::ClientRejected) {
+                break;
+            }
+        }
+        let pushed: Pushed =
+            serde_json::from_slice(&answer?).map_err(|_| ProviderError::NotAccepted("pushed_request_not_readable"))?;
+        let mut short = provider.document.authorization_endpoint.clone();
+        short
+            .query_pairs_mut()
+            .append_pair("client_id", &registration.client_id)
+            .append_pair("request_uri", &pushed.request_uri);
+        Ok(Some(short))
     }
 
     /// Redeems a code and checks everything about the answer.
     ///
     /// # Errors
-    /// The issuer does not answer, refuses, or answers something that must not be accepted. A code is sent once only.
+    /// The issuer does not answer, refuses, or answers something that must not be accepted. A code is sent once only; but
+    /// a client that was refused proves itself by its next secret, since the code was not looked at then.
     pub async fn redeem(
         &self,
         registration: &Registration,
@@ -86,13 +147,20 @@ impl Providers {
         code: String,
     ) -> Result<SignIn, ProviderError> {
         let (provider, _) = self.get(registration).await?;
-        let client = client(registration, &provider)?;
-        let answer = client
-            .exchange_code(AuthorizationCode::new(code))
-            .set_pkce_verifier(PkceCodeVerifier::new(attempt.verifier.to_owned()))
-            .request_async(self.http())
-            .await
-            .map_err(|error| token_error(&error))?;
+        let mut answer = Err(ProviderError::ClientRejected);
+        for (at, auth) in registration.auth.iter().enumerate() {
+            answer = self.exchange(registration, &provider, auth, attempt, code.clone()).await;
+            if answer.as_ref().err() != Some(&ProviderError::ClientRejected) {
+                if at > 0 {
+                    tracing::warn!(
+                        issuer = registration.issuer,
+                        "the first client secret is refused, the second one is not"
+                    );
+                }
+                break;
+            }
+        }
+        let answer = answer?;
         check_answer(&answer)?;
         let id_token = answer.id_token().ok_or(ProviderError::NotAccepted("missing_id_token"))?;
         match self.verify(registration, &provider, id_token, &answer, attempt) {
@@ -103,6 +171,25 @@ impl Providers {
             other => other,
         }
         .map_err(Verification::into_error)
+    }
+
+    async fn exchange(
+        &self,
+        registration: &Registration,
+        provider: &Provider,
+        auth: &ClientAuth,
+        attempt: Attempt<'_>,
+        code: String,
+    ) -> Result<CoreTokenResponse, ProviderError> {
+        let client = client(registration, provider)?;
+        let mut request = client
+            .exchange_code(AuthorizationCode::new(code))
+            .set_pkce_verifier(PkceCodeVerifier::new(attempt.verifier.to_owned()));
+        for (name, value) in auth.fields(registration, self.clock().now(), &self.random) {
+            request = request.add_extra_param(name, value);
+        }
+        let http = Authenticated { http: self.http(), header: auth.header(&registration.client_id) };
+        request.request_async(&http).await.map_err(|error| token_error(&error))
     }
 
     fn verify(
@@ -121,9 +208,9 @@ impl Providers {
             .filter_map(|alg| serde_json::from_value::<CoreJwsSigningAlgorithm>(Value::String(alg.clone())).ok());
         let now = self.clock().now();
         let lenient = time_of(now.seconds() - checks::LEEWAY);
-        let verifier = CoreIdTokenVerifier::new_confidential_client(
+        // Without a secret, so that no token signed by a shared one can pass.
+        let verifier = CoreIdTokenVerifier::new_public_client(
             ClientId::new(registration.client_id.clone()),
-            ClientSecret::new(registration.client_secret.expose_secret().to_owned()),
             issuer,
             provider.keys.clone(),
         )
@@ -142,6 +229,7 @@ impl Providers {
         let raw = id_token.to_string();
         let claims = checks::payload(&raw).map_err(Verification::Refused)?;
         checks::check(&claims, &registration.client_id, now).map_err(Verification::Refused)?;
+        checks::check_wishes(&claims, &registration.wishes, now).map_err(Verification::Refused)?;
         Ok(sign_in(raw, claims, now))
     }
 }
@@ -178,10 +266,8 @@ type ReadyClient = CoreClient<
 fn client(registration: &Registration, provider: &Provider) -> Result<ReadyClient, ProviderError> {
     let issuer = IssuerUrl::new(registration.issuer.clone());
     let issuer = issuer.map_err(|_| ProviderError::NotAccepted("issuer_address"))?;
-    let auth_type = if registration.secret_in_form { AuthType::RequestBody } else { AuthType::BasicAuth };
     Ok(CoreClient::new(ClientId::new(registration.client_id.clone()), issuer, provider.keys.clone())
-        .set_client_secret(ClientSecret::new(registration.client_secret.expose_secret().to_owned()))
-        .set_auth_type(auth_type)
+        .set_auth_type(AuthType::RequestBody)
         .set_redirect_uri(RedirectUrl::from_url(registration.redirect_uri.clone()))
         .set_token_uri(TokenUrl::from_url(provider.document.token_endpoint.clone())))
 }

@@ -38,6 +38,10 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
     if headers.get_all(header::COOKIE).iter().map(|value| value.len()).sum::<usize>() > MAX_COOKIES {
         return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
     }
+    // A proxy asks under the name by which it knows us; nothing is made of that name.
+    if request.uri().path() == paths::VERIFY {
+        return next.run(request).await;
+    }
     let Some(host) = one_host(headers, &request) else {
         return StatusCode::MISDIRECTED_REQUEST.into_response();
     };

@@ -28,6 +28,14 @@ pub const RESET: &str = "/reset";
 pub const HELP: &str = "/help";
 /// Redeeming hand-offs.
 pub const REDEEM: &str = "/api/v1/handoffs/redeem";
+/// The kill switch.
+pub const KILL_SWITCH: &str = "/api/v1/kill-switch";
+/// An issuer tells that somebody signed out there.
+pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{slug}";
+/// A reverse proxy asks who it is.
+pub const VERIFY: &str = "/auth/verify";
+/// Our public signing keys.
+pub const KEYS: &str = "/.well-known/jwks.json";
 /// Static files.
 pub const STATIC: &str = "/static/{file}";
 

@@ -28,6 +28,12 @@ const LIVE_BY_ID: &str = "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subje
 const END_USER: &str = "UPDATE biller_session SET ended_at = $3 \
      WHERE biller_id = $1 AND user_id = $2 AND ended_at IS NULL";
 
+const END_BILLER: &str = "UPDATE biller_session SET ended_at = $2 WHERE biller_id = $1 AND ended_at IS NULL";
+const END_SUBJECT: &str = "UPDATE biller_session SET ended_at = $4 \
+     WHERE biller_id = $1 AND issuer = $2 AND subject = $3 AND ended_at IS NULL";
+const END_SID: &str = "UPDATE biller_session SET ended_at = $5 \
+     WHERE biller_id = $1 AND issuer = $2 AND sid = $3 AND subject = COALESCE($4, subject) AND ended_at IS NULL";
+
 /// As many tabs as have an attempt each.
 const TABS_AT_ONCE: usize = 5;
 
@@ -187,13 +193,45 @@ impl Visits {
         Ok(ended.first().map(read).transpose()?)
     }
 
-    /// Ends all of a user's rows at a biller.
+    /// Ends rows of a biller, in whatever browser, on every instance at once; answers how many.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn end_user(&self, biller: &BillerId, user: &UserId) -> Result<u64, DbError> {
-        self.state.db.run(END_USER, values![biller.as_str(), user.as_str(), self.state.clock.now()]).await
+    pub async fn end(&self, biller: &BillerId, ending: Ending<'_>) -> Result<u64, DbError> {
+        let (biller, now) = (biller.as_str(), self.state.clock.now());
+        let db = &self.state.db;
+        match ending {
+            Ending::All => db.run(END_BILLER, values![biller, now]).await,
+            Ending::User(user) => db.run(END_USER, values![biller, user.as_str(), now]).await,
+            Ending::Subject { issuer, subject } => db.run(END_SUBJECT, values![biller, issuer, subject, now]).await,
+            Ending::Sid { issuer, sid, subject } => db.run(END_SID, values![biller, issuer, sid, subject, now]).await,
+        }
     }
+}
+
+/// Which sessions of a biller end.
+#[derive(Clone, Copy, Debug)]
+pub enum Ending<'a> {
+    /// All of them.
+    All,
+    /// A user's.
+    User(&'a UserId),
+    /// Those of a subject of an issuer.
+    Subject {
+        /// The issuer.
+        issuer: &'a str,
+        /// Its subject.
+        subject: &'a str,
+    },
+    /// Those of one session at an issuer.
+    Sid {
+        /// The issuer.
+        issuer: &'a str,
+        /// Its session.
+        sid: &'a str,
+        /// Only if they are this subject's.
+        subject: Option<&'a str>,
+    },
 }
 
 /// Why signing in or out failed.

@@ -1,7 +1,11 @@
 //! Read the facts, decide: the one caller of the decision. Login pages, API, command line and console come through here.
 
+mod kill_switch;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use kill_switch::KillSwitch;
 
 use crate::config::{Config, LegacyPath};
 use crate::decision::{
@@ -54,7 +58,8 @@ pub struct Overrides {
 #[derive(Clone, Debug)]
 pub struct Routing {
     directory: Directory,
-    kill: Kill,
+    /// The kill switch.
+    pub kill_switch: KillSwitch,
     directory_policy: DirectoryPolicy,
     clock: Clock,
 }
@@ -63,7 +68,7 @@ impl Routing {
     /// On a directory, by the settings.
     pub fn new(directory: Directory, config: &Config, clock: Clock) -> Self {
         let routing = &config.routing;
-        Self { directory, kill: routing.kill_switch.clone(), directory_policy: routing.directory_down, clock }
+        Self { directory, kill_switch: KillSwitch::new(routing), directory_policy: routing.directory_down, clock }
     }
 
     /// Decides where somebody goes.
@@ -77,10 +82,10 @@ impl Routing {
 
     /// Whether a biller signs people in itself at this moment; sign-ins under way and sessions stand on the same.
     pub fn signs_in(&self, biller: &Biller, now: Timestamp) -> bool {
-        let killed = match &self.kill {
+        let killed = match self.kill_switch.now(&self.directory.last_known_billers()) {
             Kill::Off => false,
             Kill::AllLegacy | Kill::Hold => true,
-            Kill::BillerLegacy(slug) => *slug == biller.slug,
+            Kill::BillerLegacy(slug) => slug == biller.slug,
         };
         !killed && !biller.settings.hold && biller.is_active(now)
     }
@@ -94,7 +99,7 @@ impl Routing {
         };
         let mut facts = Facts {
             now: overrides.at.unwrap_or_else(|| self.clock.now()),
-            kill: overrides.kill.clone().unwrap_or_else(|| self.kill.clone()),
+            kill: overrides.kill.clone().unwrap_or_else(|| self.kill_switch.now(&billers)),
             entry: arrival.entry.clone(),
             directory,
             directory_policy: self.directory_policy,

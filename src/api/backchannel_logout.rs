@@ -1,0 +1,51 @@
+//! `POST /backchannel-logout/{slug}`: an issuer tells that somebody signed out there (OpenID Connect Back-Channel Logout
+//! 1.0, section 2.5).
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use http::{HeaderMap, StatusCode, header};
+
+use super::problem::problem;
+use crate::kernel::Slug;
+use crate::kernel::text::sha256;
+use crate::state::AppState;
+use crate::web::fields::Fields;
+use crate::web::visits::{Ending, Visits};
+use crate::web::{Refusal, handoffs, registrations};
+
+/// Ends the sessions that the token names. Used, changed, foreign or old tokens: 400.
+pub(super) async fn receive(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refusal> {
+    let refuse = |reason: &'static str| problem(StatusCode::BAD_REQUEST, reason, "The logout token was not accepted.");
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !media.starts_with("application/x-www-form-urlencoded") {
+        return Err(refuse("media_type"));
+    }
+    let fields = Fields::parse(&body).map_err(|_| refuse("not_readable"))?;
+    let token = fields.get("logout_token").ok_or_else(|| refuse("logout_token_missing"))?;
+    let billers = state.directory.billers().await?;
+    let biller = Slug::parse(&slug).ok().and_then(|slug| billers.by_slug(&slug).cloned());
+    let biller = biller.ok_or_else(|| problem(StatusCode::NOT_FOUND, "not_found", "There is no such biller."))?;
+    let (registration, _) = registrations::of(&state, &biller).ok_or_else(|| refuse("no_registration"))?;
+    let read = state.providers.logout_token(&registration, token).await.map_err(|error| {
+        tracing::warn!(biller = %biller.slug, reason = error.reason(), "a logout token was not accepted");
+        refuse(error.reason())
+    })?;
+    let issuer = registration.issuer.as_str();
+    let ending = match (&read.sid, &read.subject) {
+        (Some(sid), subject) => Ending::Sid { issuer, sid, subject: subject.as_deref() },
+        (None, Some(subject)) => Ending::Subject { issuer, subject },
+        (None, None) => return Err(refuse("nobody_named")),
+    };
+    let id = sha256(format!("{}\n{}", biller.id, read.id).as_bytes());
+    if !handoffs::use_once(&state, "logout", &id).await? {
+        return Err(refuse("used_before"));
+    }
+    let ended = Visits::of(&state).end(&biller.id, ending).await?;
+    tracing::info!(biller = %biller.slug, ended, "sessions were ended by the issuer");
+    Ok(StatusCode::OK)
+}

@@ -1,0 +1,57 @@
+//! `signpost secrets`: the key ring's file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Subcommand;
+
+use super::Done;
+use crate::config::Secret;
+use crate::kernel::{Clock, Random};
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum Arguments {
+    /// Put a new key in front, or the one that was prepared: it seals and signs from now on, all others still open.
+    /// Running instances follow within a second.
+    Rotate,
+    /// Add a key that opens only, and whose public half is published, until the next `rotate`: for several instances with
+    /// copies of the file, and for providers that fetch our public keys now and then.
+    Prepare,
+}
+
+const PREPARED: &str = "prepared";
+
+pub(super) fn run(config: &Path, arguments: Arguments) -> Done {
+    let file = ring_file(config)?;
+    let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let is_key = |line: &String| !line.split('#').next().unwrap_or_default().trim().is_empty();
+    let first = lines.iter().position(is_key).unwrap_or(0);
+    let prepared = lines.iter().position(|line| line.split_once('#').is_some_and(|(_, note)| note.contains(PREPARED)));
+    let now = Clock::System.now();
+    let fresh = STANDARD.encode(Random::system().bytes::<32>());
+    match (arguments, prepared) {
+        (Arguments::Prepare, Some(_)) => bail!("a key is prepared already; `signpost secrets rotate` puts it to use"),
+        (Arguments::Prepare, None) => lines.insert(first + 1, format!("{fresh}  # {PREPARED} {now}")),
+        (Arguments::Rotate, Some(at)) => {
+            let key = lines.remove(at).split('#').next().unwrap_or_default().trim().to_owned();
+            lines.insert(first, format!("{key}  # in use since {now}"));
+        }
+        (Arguments::Rotate, None) => lines.insert(first, format!("{fresh}  # in use since {now}")),
+    }
+    super::replace_file(&file, &format!("{}\n", lines.join("\n")))?;
+    let keys = lines.iter().filter(|line| is_key(line)).count();
+    say!("{}: {keys} keys; running instances follow within a second", file.display());
+    Ok(())
+}
+
+/// The one file with keys that the settings name.
+fn ring_file(config: &Path) -> Result<PathBuf, anyhow::Error> {
+    let settings = super::load(config)?;
+    match &settings.secrets.keys[..] {
+        [Secret::File { file }] => Ok(PathBuf::from(file)),
+        _ => bail!("secrets.keys does not name one file: put a new key in front of the others by hand"),
+    }
+}

@@ -1,0 +1,147 @@
+//! Logout tokens (OpenID Connect Back-Channel Logout 1.0, sections 2.4 and 2.6).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openidconnect::JsonWebKey;
+use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeyType, CoreJwsSigningAlgorithm};
+use serde_json::{Map, Value};
+
+use super::{Provider, ProviderError, Providers, Registration, checks};
+use crate::kernel::Timestamp;
+
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+/// A logout token is used at once; one that is older, or from the future, in seconds, is not.
+const MAX_AGE: i64 = 600;
+/// No logout token is longer.
+const MAX_LEN: usize = 16 * 1024;
+
+/// A logout token that passed every check but whether it was used before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogoutToken {
+    /// Whose sessions end, at this issuer.
+    pub subject: Option<String>,
+    /// Which of the provider's sessions ends.
+    pub sid: Option<String>,
+    /// The token's id: it counts once.
+    pub id: String,
+}
+
+impl Providers {
+    /// Checks a logout token of a registration's issuer.
+    ///
+    /// # Errors
+    /// The token must not be acted on, or the issuer's keys cannot be had.
+    pub async fn logout_token(&self, registration: &Registration, token: &str) -> Result<LogoutToken, ProviderError> {
+        let jws = Jws::parse(token)?;
+        // Before its signature is looked at, so that only tokens of this issuer cost that much.
+        let read = check(&jws.claims, registration, self.clock().now())?;
+        if !registration.id_token_algs.contains(&jws.alg) {
+            return Err(ProviderError::NotAccepted("bad_algorithm"));
+        }
+        let (provider, _) = self.get(registration).await?;
+        match jws.verify(&provider) {
+            None => jws.verify(&*self.with_fresh_keys(registration).await?),
+            known => known,
+        }
+        .filter(|good| *good)
+        .map(|_| read)
+        .ok_or(ProviderError::NotAccepted("bad_signature"))
+    }
+}
+
+/// A signed token, taken apart (RFC 7515, section 3.1).
+struct Jws<'t> {
+    alg: String,
+    kid: Option<String>,
+    claims: Map<String, Value>,
+    input: &'t str,
+    signature: Vec<u8>,
+}
+
+impl<'t> Jws<'t> {
+    fn parse(token: &'t str) -> Result<Self, ProviderError> {
+        const UNREADABLE: ProviderError = ProviderError::NotAccepted("logout_token_not_readable");
+        let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else { return Err(UNREADABLE) };
+        let object = |part: &str| -> Result<Map<String, Value>, ProviderError> {
+            let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| UNREADABLE)?;
+            serde_json::from_slice(&bytes).map_err(|_| UNREADABLE)
+        };
+        if token.len() > MAX_LEN {
+            return Err(UNREADABLE);
+        }
+        let (header_members, claims) = (object(header)?, object(payload)?);
+        let text = |name: &str| header_members.get(name).and_then(Value::as_str).map(str::to_owned);
+        let kind = text("typ").map(|kind| kind.to_ascii_lowercase());
+        let fit = matches!(kind.as_deref(), None | Some("jwt" | "logout+jwt" | "application/logout+jwt"));
+        if !fit || header_members.contains_key("crit") {
+            return Err(ProviderError::NotAccepted("bad_token_type"));
+        }
+        Ok(Self {
+            alg: text("alg").ok_or(UNREADABLE)?,
+            kid: text("kid"),
+            claims,
+            input: &token[..header.len() + 1 + payload.len()],
+            signature: URL_SAFE_NO_PAD.decode(signature).map_err(|_| UNREADABLE)?,
+        })
+    }
+
+    /// Whether the signature is that of the key named, or without a name of any that fits; none: no such key.
+    fn verify(&self, provider: &Provider) -> Option<bool> {
+        let alg: CoreJwsSigningAlgorithm = serde_json::from_value(Value::String(self.alg.clone())).ok()?;
+        let kind = if self.alg.starts_with("ES") { CoreJsonWebKeyType::EllipticCurve } else { CoreJsonWebKeyType::RSA };
+        let named = |key: &&CoreJsonWebKey| match &self.kid {
+            Some(kid) => key.key_id().is_some_and(|id| id.as_str() == kid),
+            None => true,
+        };
+        let fitting = provider.keys.keys().iter().filter(|key| *key.key_type() == kind).filter(named);
+        let mut tried = None;
+        for key in fitting {
+            let good = key.verify_signature(&alg, self.input.as_bytes(), &self.signature).is_ok();
+            tried = Some(tried.unwrap_or(false) || good);
+        }
+        tried
+    }
+}
+
+fn check(
+    claims: &Map<String, Value>,
+    registration: &Registration,
+    now: Timestamp,
+) -> Result<LogoutToken, ProviderError> {
+    let refused = ProviderError::NotAccepted;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    if text("iss") != Some(registration.issuer.as_str()) {
+        return Err(refused("bad_issuer"));
+    }
+    let is_for_us = match claims.get("aud") {
+        Some(Value::String(one)) => *one == registration.client_id,
+        Some(Value::Array(several)) => several.iter().any(|one| *one == registration.client_id),
+        _ => false,
+    };
+    if !is_for_us {
+        return Err(refused("bad_audience"));
+    }
+    let seconds = |name: &str| claims.get(name).and_then(checks::seconds);
+    let now = now.seconds();
+    if !seconds("iat").is_some_and(|at| (at - now).abs() <= MAX_AGE) {
+        return Err(refused("iat_out_of_window"));
+    }
+    // Providers of earlier drafts send none.
+    if claims.contains_key("exp") && !seconds("exp").is_some_and(|end| end > now - checks::LEEWAY) {
+        return Err(refused("expired"));
+    }
+    if !claims.get("events").and_then(|events| events.get(EVENT)).is_some_and(Value::is_object) {
+        return Err(refused("no_logout_event"));
+    }
+    if claims.contains_key("nonce") {
+        return Err(refused("nonce_in_logout_token"));
+    }
+    let fit = |text: &&str| (1..=255).contains(&text.len());
+    let id = text("jti").filter(fit).ok_or(refused("missing_jti"))?;
+    let (subject, sid) = (text("sub").filter(fit), text("sid").filter(fit));
+    let odd = |name: &str, read: Option<&str>| claims.contains_key(name) && read.is_none();
+    if odd("sub", subject) || odd("sid", sid) || (subject.is_none() && sid.is_none()) {
+        return Err(refused("nobody_named"));
+    }
+    Ok(LogoutToken { subject: subject.map(str::to_owned), sid: sid.map(str::to_owned), id: id.to_owned() })
+}
