@@ -74,10 +74,14 @@ pub(super) async fn take_form_post(
     body: Bytes,
 ) -> Result<Response, Refusal> {
     let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
-    lookup::read_form(&headers, &body)?;
-    let form = std::str::from_utf8(&body).unwrap_or_default();
+    let refuse = |reason| Refused::BadResponse(reason).page(&state, &slug, None);
+    match lookup::read_form(&headers, &body) {
+        Err(refusal) if refusal.status == StatusCode::BAD_REQUEST => return Err(refuse("not_readable")),
+        other => other?,
+    };
+    let form = std::str::from_utf8(&body).map_err(|_| refuse("not_readable"))?;
     if form.len() > MAX_ANSWER {
-        return Err(Refused::BadResponse("too_long").page(&state, &slug, None));
+        return Err(refuse("too_long"));
     }
     let sealed = state.keys.seal(Purpose::Answer, slug.as_str(), &(state.clock.now(), form));
     Ok(Redirect::to(&paths::with_query(&format!("/callback/{slug}"), ANSWER, &sealed)).into_response())

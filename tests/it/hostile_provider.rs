@@ -13,38 +13,43 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{World, now, slug};
 
-type Change = Arc<dyn Fn(&mut Lie) + Send + Sync>;
+pub type Change = Arc<dyn Fn(&mut Lie) + Send + Sync>;
 
 /// What the provider is about to say; a change makes a lie of it.
-struct Lie {
-    claims: Map<String, Value>,
-    header: Value,
-    answer: Value,
+pub struct Lie {
+    pub claims: Map<String, Value>,
+    pub header: Value,
+    pub answer: Value,
     /// The token, once it is signed.
-    raw: Option<String>,
-    key: Arc<KeyPair>,
-    kid: &'static str,
+    pub raw: Option<String>,
+    pub key: Arc<KeyPair>,
+    pub kid: &'static str,
+    /// What the client sent: the Authorization header, and the form.
+    pub asked: (String, String),
 }
 
 #[derive(Clone)]
-struct Provider {
-    issuer: String,
-    key: Arc<KeyPair>,
-    other_key: Arc<KeyPair>,
-    nonce: Arc<Mutex<String>>,
-    change: Arc<Mutex<Option<Change>>>,
-    discovery: Arc<Mutex<Value>>,
-    keys: Arc<Mutex<Value>>,
-    calls: Arc<Mutex<Vec<String>>>,
+pub struct Provider {
+    pub issuer: String,
+    pub key: Arc<KeyPair>,
+    pub other_key: Arc<KeyPair>,
+    pub nonce: Arc<Mutex<String>>,
+    pub change: Arc<Mutex<Option<Change>>>,
+    pub discovery: Arc<Mutex<Value>>,
+    pub keys: Arc<Mutex<Value>>,
+    pub calls: Arc<Mutex<Vec<String>>>,
+    /// What it answers to a pushed request, and the last one that came.
+    pub pushed: Arc<Mutex<(u16, String)>>,
+    pub last_pushed: Arc<Mutex<(String, String)>>,
 }
 
 impl Provider {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let key = Arc::new(KeyPair::generate(KeySize::Rsa2048).unwrap());
@@ -66,6 +71,8 @@ impl Provider {
             nonce: Arc::default(),
             change: Arc::default(),
             calls: Arc::default(),
+            pushed: Arc::new(Mutex::new((201, r#"{"request_uri":"urn:x:1","expires_in":60}"#.to_owned()))),
+            last_pushed: Arc::default(),
         };
         let app = Router::new()
             .route(
@@ -73,7 +80,13 @@ impl Provider {
                 get(|State(p): State<Self>| async move { p.note("discovery", &p.discovery) }),
             )
             .route("/keys", get(|State(p): State<Self>| async move { p.note("keys", &p.keys) }))
-            .route("/token", post(|State(p): State<Self>| async move { p.token() }))
+            .route(
+                "/token",
+                post(|State(p): State<Self>, headers: HeaderMap, body: String| async move {
+                    p.token((authorization(&headers), body))
+                }),
+            )
+            .route("/par", post(Self::par))
             .fallback(|State(p): State<Self>| async move { p.calls.lock().unwrap().push("other".to_owned()) })
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -85,11 +98,18 @@ impl Provider {
         Json(document.lock().unwrap().clone())
     }
 
-    fn calls(&self, call: &str) -> usize {
+    async fn par(State(p): State<Self>, headers: HeaderMap, body: String) -> Response {
+        p.calls.lock().unwrap().push("par".to_owned());
+        *p.last_pushed.lock().unwrap() = (authorization(&headers), body);
+        let (status, text) = p.pushed.lock().unwrap().clone();
+        (StatusCode::from_u16(status).unwrap(), text).into_response()
+    }
+
+    pub fn calls(&self, call: &str) -> usize {
         self.calls.lock().unwrap().iter().filter(|made| *made == call).count()
     }
 
-    fn token(&self) -> Response {
+    fn token(&self, asked: (String, String)) -> Response {
         self.calls.lock().unwrap().push("token".to_owned());
         let seconds = now().seconds();
         let mut lie = Lie {
@@ -105,6 +125,7 @@ impl Provider {
             raw: None,
             key: Arc::clone(&self.key),
             kid: "k1",
+            asked,
         };
         let change = self.change.lock().unwrap().clone();
         if let Some(change) = change {
@@ -124,17 +145,24 @@ impl Provider {
                 (status, [("content-type", "text/html")], "<html>oops</html>").into_response()
             }
             Value::Bool(_) => (StatusCode::FOUND, [("location", format!("{}/stolen", self.issuer))]).into_response(),
-            Value::Array(parts) => (StatusCode::BAD_REQUEST, Json(parts[0].clone())).into_response(),
+            Value::Array(parts) => {
+                let status = parts.get(1).and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+                (StatusCode::from_u16(status.unwrap_or(400)).unwrap(), Json(parts[0].clone())).into_response()
+            }
             Value::Null => Json(Value::Null).into_response(),
         }
     }
+}
+
+fn authorization(headers: &HeaderMap) -> String {
+    headers.get("authorization").map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
 }
 
 fn encode(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-fn sign(header: &Value, claims: &Value, key: &KeyPair) -> String {
+pub fn sign(header: &Value, claims: &Value, key: &KeyPair) -> String {
     sign_text(&format!("{}.{}", encode(header), encode(claims)), key)
 }
 
@@ -150,7 +178,7 @@ fn unused() -> SystemRandom {
     SystemRandom::new()
 }
 
-fn jwk(key: &KeyPair, kid: &str) -> Value {
+pub fn jwk(key: &KeyPair, kid: &str) -> Value {
     let public = key.public_key();
     let bytes = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
     json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid,
@@ -159,10 +187,15 @@ fn jwk(key: &KeyPair, kid: &str) -> Value {
 }
 
 async fn world() -> (World, Provider) {
+    world_with("client_secret = \"s\"").await
+}
+
+/// A world with a biller at this provider, by these settings of its registration.
+pub async fn world_with(settings: &str) -> (World, Provider) {
     let (world, provider) = (World::start().await, Provider::start().await);
     world
         .import_billers(&format!(
-            "[[billers]]\nslug = \"hostile\"\nname = \"Hostile\"\nstate = \"active\"\n[billers.oidc]\nissuer = \"{}\"\nclient_id = \"c\"\nclient_secret = \"s\"\n",
+            "[[billers]]\nslug = \"hostile\"\nname = \"Hostile\"\nstate = \"active\"\n[billers.oidc]\nissuer = \"{}\"\nclient_id = \"c\"\n{settings}\n",
             provider.issuer
         ))
         .await;
@@ -171,7 +204,7 @@ async fn world() -> (World, Provider) {
 }
 
 /// A sign-in as far as the answer to the callback; says whether it was let in.
-async fn attempt(world: &World, provider: &Provider) -> (StatusCode, bool, String) {
+pub async fn attempt(world: &World, provider: &Provider) -> (StatusCode, bool, String) {
     let mut browser = world.browser();
     let start = browser.get("/b/hostile").await;
     let Some(location) = start.headers.get("location") else { return (start.status, false, start.title().to_owned()) };
@@ -217,7 +250,7 @@ macro_rules! honest {
     };
 }
 
-fn set(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut Lie) + Send + Sync {
+pub fn set(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut Lie) + Send + Sync {
     let value = value.into();
     move |lie: &mut Lie| drop(lie.claims.insert(name.to_owned(), value.clone()))
 }
@@ -231,7 +264,7 @@ fn header(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut Lie) + Se
     move |lie: &mut Lie| lie.header[name] = value.clone()
 }
 
-fn says(value: Value) -> impl Fn(&mut Lie) + Send + Sync {
+pub fn says(value: Value) -> impl Fn(&mut Lie) + Send + Sync {
     move |lie: &mut Lie| lie.answer = value.clone()
 }
 
@@ -242,6 +275,10 @@ fn answer(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut Lie) + Se
 
 honest! {
     a_plain_token_is_accepted => |_: &mut Lie| {};
+    a_token_with_claims_nobody_asked_for_is_accepted => set("https://odd.example/x", json!({"a": [1, null]}));
+    a_token_type_in_capitals_is_accepted => answer("token_type", "BEARER");
+    an_answer_with_more_members_is_accepted => answer("scope", json!("openid profile"));
+    a_refresh_token_is_passed_over => answer("refresh_token", "never asked for");
     an_audience_list_of_one_is_accepted => set("aud", json!(["c"]));
     an_own_azp_is_accepted => set("azp", "c");
     no_type_is_accepted => |lie: &mut Lie| drop(lie.header.as_object_mut().unwrap().remove("typ"));
@@ -344,6 +381,12 @@ lies! {
     answer_is_an_error_with_200 => says(json!("{\"error\":\"invalid_grant\"}"));
     answer_is_a_redirect => says(json!(true));
     answer_is_invalid_grant => says(json!([{"error": "invalid_grant"}]));
+    answer_is_a_bad_request_as_403 => says(json!([{"error": "invalid_grant", "error_description": "no"}, 403]));
+    answer_is_an_error_nobody_knows => says(json!([{"error": "hamster_escaped"}]));
+    answer_is_an_error_that_is_no_error => says(json!([{"message": "no"}, 401]));
+    answer_is_unauthorized_in_html => says(json!(401));
+    answer_is_forbidden_in_html => says(json!(403));
+    answer_is_too_many_requests_in_html => says(json!(429));
     answer_is_invalid_client => says(json!([{"error": "invalid_client"}]));
     answer_is_not_found_in_html => says(json!(404));
     answer_is_endless => |lie: &mut Lie| lie.answer["padding"] = json!("x".repeat(300 * 1024));

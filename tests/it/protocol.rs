@@ -1,0 +1,331 @@
+//! What a biller's registration can ask of the protocol: client authentication, pushed requests, form post, wishes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{Browser, World, now, slug};
+use crate::hostile_provider::{Lie, Provider, attempt, jwk, says, set, world_with};
+
+fn form(text: &str) -> BTreeMap<String, String> {
+    form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
+/// What the token endpoint was asked with, of a sign-in that must go well.
+async fn asked(world: &World, provider: &Provider) -> (String, BTreeMap<String, String>) {
+    let seen = Arc::new(std::sync::Mutex::new(None));
+    let keep = Arc::clone(&seen);
+    *provider.change.lock().unwrap() =
+        Some(Arc::new(move |lie: &mut Lie| *keep.lock().unwrap() = Some(lie.asked.clone())));
+    assert!(attempt(world, provider).await.1);
+    let (header, body) = seen.lock().unwrap().take().unwrap();
+    (header, form(&body))
+}
+
+#[tokio::test]
+async fn a_secret_in_the_header_is_percent_encoded_and_the_form_names_no_client() {
+    let (world, provider) = world_with("client_secret = \"a b+c:%~*é\"").await;
+    let (header, form) = asked(&world, &provider).await;
+    let plain = STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap();
+    assert_eq!(String::from_utf8(plain).unwrap(), "c:a%20b%2Bc%3A%25~%2A%C3%A9");
+    assert_eq!(form.keys().collect::<Vec<_>>(), ["code", "code_verifier", "grant_type", "redirect_uri"]);
+}
+
+#[tokio::test]
+async fn a_secret_in_the_form_is_nowhere_else() {
+    let (world, provider) = world_with("client_secret = \"a b\"\ntoken_auth = \"client_secret_post\"").await;
+    let (header, form) = asked(&world, &provider).await;
+    assert_eq!((header.as_str(), form["client_id"].as_str(), form["client_secret"].as_str()), ("", "c", "a b"));
+}
+
+#[tokio::test]
+async fn a_client_without_secret_signs_an_assertion_that_its_published_key_verifies() {
+    let (world, provider) = world_with("token_auth = \"private_key_jwt\"").await;
+    let (header, form) = asked(&world, &provider).await;
+    assert_eq!(header, "");
+    assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    let parts: Vec<&str> = form["client_assertion"].split('.').collect();
+    let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+    let claims = read(parts[1]);
+    assert_eq!((claims["iss"].as_str(), claims["sub"].as_str()), (Some("c"), Some("c")));
+    assert_eq!(claims["aud"], json!(provider.issuer));
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
+    let published = world.browser().get("/.well-known/jwks.json").await;
+    let keys: Value = serde_json::from_str(&published.body).unwrap();
+    let key = &keys["keys"][0];
+    assert_eq!(key["kid"], read(parts[0])["kid"]);
+    assert!(key.get("d").is_none());
+    let number = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
+    let point = [vec![4], number("x"), number("y")].concat();
+    aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED, point)
+        .verify(format!("{}.{}", parts[0], parts[1]).as_bytes(), &URL_SAFE_NO_PAD.decode(parts[2]).unwrap())
+        .unwrap();
+    let (_, again) = asked(&world, &provider).await;
+    assert_ne!(again["client_assertion"], form["client_assertion"], "an assertion counts once");
+}
+
+#[tokio::test]
+async fn the_second_secret_is_tried_when_the_first_is_refused_and_only_then() {
+    let (world, provider) = world_with("client_secret = \"new\"\nsecond_client_secret = \"old\"").await;
+    let refused = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&refused);
+    *provider.change.lock().unwrap() = Some(Arc::new(move |lie: &mut Lie| {
+        if lie.asked.0 == format!("Basic {}", STANDARD.encode("c:new")) {
+            count.fetch_add(1, Ordering::SeqCst);
+            lie.answer = json!([{ "error": "invalid_client" }, 401]);
+        }
+    }));
+    assert!(attempt(&world, &provider).await.1);
+    assert_eq!((refused.load(Ordering::SeqCst), provider.calls("token")), (1, 2));
+    *provider.change.lock().unwrap() = Some(Arc::new(says(json!([{ "error": "invalid_grant" }]))));
+    assert!(!attempt(&world, &provider).await.1);
+    assert_eq!(provider.calls("token"), 3, "a refused code is not sent again");
+}
+
+async fn pushing(settings: &str) -> (World, Provider) {
+    let (world, provider) = world_with(settings).await;
+    provider.discovery.lock().unwrap()["pushed_authorization_request_endpoint"] =
+        json!(format!("{}/par", provider.issuer));
+    (world, provider)
+}
+
+#[tokio::test]
+async fn a_request_is_pushed_where_that_is_offered() {
+    for settings in [
+        "client_secret = \"s\"\nmax_age = 300\nacr_values = [\"gold\", \"silver\"]\nprompt = \"login\"",
+        "token_auth = \"private_key_jwt\"",
+    ] {
+        let (world, provider) = pushing(settings).await;
+        let start = world.browser().get("/b/hostile").await;
+        assert_eq!(start.location(), format!("{}/authorize?client_id=c&request_uri=urn%3Ax%3A1", provider.issuer));
+        let (header, body) = provider.last_pushed.lock().unwrap().clone();
+        let pushed = form(&body);
+        for name in ["response_type", "redirect_uri", "scope", "state", "nonce", "code_challenge", "client_id"] {
+            assert!(pushed.contains_key(name), "{name}");
+        }
+        if settings.contains("private_key_jwt") {
+            assert!(header.is_empty() && pushed.contains_key("client_assertion"));
+        } else {
+            assert!(header.starts_with("Basic ") && !pushed.contains_key("client_assertion"));
+            assert_eq!((pushed["max_age"].as_str(), pushed["prompt"].as_str()), ("300", "login"));
+            assert_eq!(pushed["acr_values"], "gold silver");
+        }
+    }
+}
+
+#[tokio::test]
+async fn odd_answers_to_a_pushed_request_end_at_a_page_and_an_outage_of_it_at_the_plain_way() {
+    for (status, text) in [
+        (400, r#"{"error":"invalid_request"}"#),
+        (401, r#"{"error":"invalid_client"}"#),
+        (403, "<html>"),
+        (201, "<html>"),
+        (201, "{}"),
+        (302, ""),
+        (413, ""),
+    ] {
+        let (world, provider) = pushing("client_secret = \"s\"").await;
+        *provider.pushed.lock().unwrap() = (status, text.to_owned());
+        let page = world.browser().get("/b/hostile").await;
+        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{status} {text}");
+        assert!(page.body.contains("/b/hostile"), "a way on");
+    }
+    let (world, provider) = pushing("client_secret = \"s\"").await;
+    *provider.pushed.lock().unwrap() = (503, String::new());
+    assert!(world.browser().get("/b/hostile").await.location().contains("code_challenge="));
+    let (world, provider) = pushing("client_secret = \"s\"").await;
+    provider.discovery.lock().unwrap()["require_pushed_authorization_requests"] = json!(true);
+    *provider.pushed.lock().unwrap() = (503, String::new());
+    assert_eq!(world.browser().get("/b/hostile").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// The answer by form post, from another site: without our cookies.
+async fn posted(browser: &mut Browser, address: &str) -> String {
+    let (path, answer) = address.split_once('?').unwrap();
+    let path = path.strip_prefix("http://localhost:8080").unwrap_or(path);
+    let request = Request::post(path)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("sec-fetch-site", "cross-site")
+        .header("origin", "http://127.0.0.1:1");
+    let mut stranger = browser.clone();
+    stranger.cookies.clear();
+    let answer = stranger.send_with(request, axum::body::Body::from(answer.to_owned())).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    assert!(answer.headers.get("set-cookie").is_none());
+    answer.location()
+}
+
+#[tokio::test]
+async fn an_answer_by_form_post_comes_back_with_the_cookies_and_without_the_code_in_the_address() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    let again = posted(&mut browser, &callback).await;
+    let code = form(callback.split_once('?').unwrap().1)["code"].clone();
+    assert!(again.starts_with("/callback/riverside-water?answer=") && !again.contains(&code));
+    let elsewhere = again.replace("riverside-water", "maple-electric");
+    assert_eq!(browser.clone().get(&elsewhere).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(browser.clone().get(&format!("{again}x")).await.status, StatusCode::BAD_REQUEST);
+    assert!(browser.get(&again).await.location().starts_with(crate::harness::PORTAL));
+    assert!(browser.get(&again).await.location().starts_with("/go/"), "a reload goes on");
+    assert_eq!(world.browser().get(&again).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn form_posts_without_cookies_end_and_never_loop() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let mut next = "/b/riverside-water".to_owned();
+    let mut rounds = 0;
+    let page = loop {
+        browser.cookies.clear();
+        let start = browser.get(&next).await;
+        if start.status != StatusCode::SEE_OTHER {
+            break start;
+        }
+        let callback = world.authenticate(&start.location(), "one-moved").await;
+        let again = posted(&mut browser, &callback).await;
+        browser.cookies.clear();
+        let answer = browser.get(&again).await;
+        if answer.status != StatusCode::SEE_OTHER {
+            break answer;
+        }
+        next = answer.location();
+        rounds += 1;
+        assert!(rounds < 3, "a loop");
+    };
+    assert_eq!((page.status, page.title()), (StatusCode::BAD_REQUEST, "Your browser did not keep this sign-in"));
+    for body in ["", "&", "error=access_denied", "code=a&state=b&state=b"] {
+        let again = posted(&mut browser, &format!("/callback/riverside-water?{body}")).await;
+        assert_eq!(browser.get(&again).await.status, StatusCode::BAD_REQUEST, "{body}");
+    }
+    for body in ["%zz".to_owned(), "code=%ff".to_owned(), format!("code={}", "a".repeat(9000))] {
+        let request =
+            Request::post("/callback/riverside-water").header("content-type", "application/x-www-form-urlencoded");
+        let page = browser.send_with(request, axum::body::Body::from(body)).await;
+        assert_eq!((page.status, page.link("Sign in</a>")), (StatusCode::BAD_REQUEST, "/b/riverside-water".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_too_old_or_too_weak_is_refused() {
+    let cases: [(&str, fn() -> Value, bool); 7] = [
+        ("max_age = 300", || json!(now().seconds() - 200), true),
+        ("max_age = 300", || json!(now().seconds() as f64 - 200.5), true),
+        ("max_age = 300", || json!(now().seconds() - 400), false),
+        ("max_age = 300", || Value::Null, false),
+        ("max_age = 300", || json!("yesterday"), false),
+        ("acr_values = [\"gold\"]", || json!("gold"), true),
+        ("acr_values = [\"gold\"]", || json!("bronze"), false),
+    ];
+    for (wish, value, good) in cases {
+        let (world, provider) = world_with(&format!("client_secret = \"s\"\n{wish}")).await;
+        let claim = if wish.starts_with("acr") { "acr" } else { "auth_time" };
+        *provider.change.lock().unwrap() = Some(Arc::new(set(claim, value())));
+        let (status, let_in, _) = attempt(&world, &provider).await;
+        let expected = if good { StatusCode::SEE_OTHER } else { StatusCode::BAD_GATEWAY };
+        assert_eq!((let_in, status), (good, expected), "{wish} {}", value());
+    }
+}
+
+#[tokio::test]
+async fn wishes_go_along_with_the_request() {
+    let settings = "client_secret = \"s\"\nprompt = \"login\"\nmax_age = 0\nresponse_mode = \"form_post\"";
+    let (world, _provider) = world_with(settings).await;
+    let start = world.browser().get("/b/hostile").await.location();
+    let sent = form(start.split_once('?').unwrap().1);
+    assert_eq!((sent["prompt"].as_str(), sent["max_age"].as_str()), ("login", "0"));
+    assert_eq!(sent["response_mode"], "form_post");
+}
+
+#[tokio::test]
+async fn an_issuer_that_named_itself_once_has_to_from_then_on() {
+    let (world, provider) = world_with("client_secret = \"s\"").await;
+    let finish = async |with_iss: bool| {
+        let mut browser = world.browser();
+        let start = browser.get("/b/hostile").await.location();
+        let sent = form(start.split_once('?').unwrap().1);
+        *provider.nonce.lock().unwrap() = sent["nonce"].clone();
+        let iss = if with_iss { format!("&iss={}", provider.issuer) } else { String::new() };
+        browser.get(&format!("/callback/hostile?code=code&state={}{iss}", sent["state"])).await.status
+    };
+    assert_eq!(finish(false).await, StatusCode::SEE_OTHER, "never seen");
+    assert_eq!(finish(true).await, StatusCode::SEE_OTHER);
+    assert_eq!(finish(false).await, StatusCode::BAD_REQUEST, "it was taken away");
+    assert_eq!(finish(true).await, StatusCode::SEE_OTHER);
+    let biller = world.state.directory.named(&slug("hostile")).await.unwrap().unwrap();
+    assert_eq!(biller.pinned_iss.as_ref(), Some(&provider.issuer));
+    world
+        .import_billers(&format!(
+            "[[billers]]\nslug = \"hostile\"\n[billers.oidc]\nissuer = \"{}\"\nclient_id = \"c\"\nclient_secret = \"s\"\n",
+            provider.issuer
+        ))
+        .await;
+    assert_eq!(finish(false).await, StatusCode::SEE_OTHER, "an operator registered it anew");
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_slash_at_its_end_is_taken_as_it_is_written() {
+    let (world, mut provider) = (World::start().await, Provider::start().await);
+    provider.issuer.push('/');
+    provider.discovery.lock().unwrap()["issuer"] = json!(provider.issuer);
+    world
+        .import_billers(&format!(
+            "[[billers]]\nslug = \"hostile\"\nname = \"H\"\nstate = \"active\"\n[billers.oidc]\nissuer = \"{}\"\nclient_id = \"c\"\nclient_secret = \"s\"\n",
+            provider.issuer
+        ))
+        .await;
+    world.import_users("hostile", &["one-moved"]).await;
+    let issuer = provider.issuer.clone();
+    *provider.change.lock().unwrap() =
+        Some(Arc::new(move |lie: &mut Lie| drop(lie.claims.insert("iss".into(), json!(issuer)))));
+    assert!(attempt(&world, &provider).await.1);
+}
+
+#[tokio::test]
+async fn documents_with_names_nobody_knows_are_read_all_the_same() {
+    let (world, provider) = world_with("client_secret = \"s\"").await;
+    {
+        let mut discovery = provider.discovery.lock().unwrap();
+        discovery["id_token_signing_alg_values_supported"] = json!(["none", "Ed448", "EdDSA", "RS256", "odd"]);
+        discovery["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic", "odd", "tls_client_auth"]);
+        discovery["response_modes_supported"] = json!(["query", "jwt", "odd"]);
+        discovery["claims_supported"] = json!([]);
+        discovery["odd"] = json!({ "a": [null] });
+        let mut keys = provider.keys.lock().unwrap();
+        let edwards =
+            json!({ "kty": "OKP", "crv": "Ed25519", "kid": "e", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+        let encryption = json!({ "kty": "RSA", "use": "enc", "kid": "k1", "n": "AQAB", "e": "AQAB" });
+        let mut plain = jwk(&provider.key, "k1");
+        plain.as_object_mut().unwrap().remove("use");
+        plain.as_object_mut().unwrap().remove("alg");
+        *keys = json!({ "keys": [edwards, encryption, plain] });
+    }
+    assert!(attempt(&world, &provider).await.1);
+}
+
+#[tokio::test]
+async fn what_an_error_says_is_never_shown() {
+    let world = World::start().await;
+    for text in ["<script>alert(1)</script>", "a\r\nSet-Cookie: x=1", "\u{1b}[31mred", &"x".repeat(7000), "\u{202e}"] {
+        let mut browser = world.browser();
+        let start = browser.get("/b/riverside-water").await.location();
+        let state = form(start.split_once('?').unwrap().1)["state"].clone();
+        let query: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("error", "access_denied")
+            .append_pair("error_description", text)
+            .append_pair("error_uri", "javascript:alert(1)")
+            .append_pair("iss", &world.issuer("riverside-water"))
+            .append_pair("state", &state)
+            .finish();
+        let page = browser.get(&format!("/callback/riverside-water?{query}")).await;
+        assert_eq!((page.status, page.title()), (StatusCode::BAD_REQUEST, "You did not sign in"));
+        assert!(!page.body.contains("alert") && !page.body.contains("xxxx") && !page.body.contains('\u{1b}'));
+    }
+}
