@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Done;
@@ -22,7 +22,10 @@ pub(super) enum Arguments {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Users of one biller from CSV, with the columns username, email, first_name, last_name, status.
+    /// Users of one biller from a file with commas or tabs.
+    ///
+    /// Columns: username (or identifiers.Uid), email; and, if there are any, first_name (payload.first_name), last_name
+    /// (payload.last_name), status, metadata.roles, and password_hash (PHC string or bcrypt) or credentials.password.
     Users(Users),
 }
 
@@ -39,6 +42,15 @@ pub(super) struct Users {
     /// Whether they have accounts in the legacy system [default: yes, unless the biller is active].
     #[arg(long)]
     legacy_accounts: Option<bool>,
+    /// Passwords in clear (credentials.password): hash them at once by argon2id, or refuse the file.
+    #[arg(long, value_enum, default_value = "hash")]
+    plain_passwords: PlainPasswords,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PlainPasswords {
+    Hash,
+    Refuse,
 }
 
 pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
@@ -76,7 +88,11 @@ async fn import(state: &AppState, users: Users) -> Done {
         bail!("there is no biller {slug}; import it first");
     };
     let legacy_accounts = users.legacy_accounts.unwrap_or(biller.state != CiamState::Active);
-    let options = import_users::Options { legacy_accounts, dry_run: users.dry_run };
+    let options = import_users::Options {
+        legacy_accounts,
+        dry_run: users.dry_run,
+        refuse_plain_passwords: users.plain_passwords == PlainPasswords::Refuse,
+    };
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg:>8} {wide_bar} {percent:>3} %  {elapsed}, {eta} to go") {
         bar.set_style(style);
@@ -86,7 +102,7 @@ async fn import(state: &AppState, users: Users) -> Done {
         bar.set_length(step.total);
         bar.set_position(step.done);
     };
-    let tools = (&state.clock, &state.random);
+    let tools = import_users::Tools { clock: &state.clock, random: &state.random, keys: &state.keys };
     let done = state.directory.import_users(&users.file, &biller, options, tools, &progress).await;
     bar.finish_and_clear();
     let done = done?;

@@ -16,7 +16,7 @@ macro_rules! migration {
 }
 
 /// The newest version.
-pub(super) const LATEST: i64 = 10;
+pub(super) const LATEST: i64 = 11;
 
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
@@ -30,5 +30,6 @@ pub(super) fn migrator() -> Migrator {
         migration!(8, "0008_import_runs"),
         migration!(9, "0009_protocol"),
         migration!(10, "0010_orders"),
+        migration!(11, "0011_user_attributes"),
     ])
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgPoolOptions, PgQueryResult};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 pub use row::{Row, Value};
 
@@ -77,6 +77,11 @@ pub enum Tx {
 /// Waiting longer than this for a connection is a failure: people are waiting.
 const ACQUIRE: Duration = Duration::from_secs(2);
 
+#[expect(clippy::expect_used, reason = "texts and numbers always serialise")]
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("texts and numbers serialise")
+}
+
 macro_rules! with_values {
     ($sql:expr, $values:expr) => {{
         let mut query = sqlx::query($sql);
@@ -132,7 +137,10 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
+            .busy_timeout(Duration::from_secs(5))
+            // 64 MiB of pages kept, and as many written before they are moved from the log to the file: imports touch many.
+            .pragma("cache_size", "-65536")
+            .pragma("wal_autocheckpoint", "16384");
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
         if !create && !options.get_filename().exists() {
             return Err(DbError::Absent);
@@ -240,6 +248,52 @@ impl Tx {
         match self {
             Self::Sqlite(tx) => run!(SqliteQueryResult::rows_affected, sql, values, &mut **tx),
             Self::Postgres(tx) => run!(PgQueryResult::rows_affected, sql, values, &mut **tx),
+        }
+    }
+
+    /// Reads rows by a value and a list of keys: `head` has `$1` for the value, and ends with `IN`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn all_in(&mut self, head: &'static str, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let list = match self {
+            Self::Sqlite(_) => "SELECT value FROM json_each($2)",
+            Self::Postgres(_) => "SELECT value FROM json_array_elements_text($2::json)",
+        };
+        let sql = format!("{head} ({list})");
+        let values = vec![value, Value::Text(json(&keys))];
+        match self {
+            Self::Sqlite(tx) => all!(AssertSqlSafe(sql), values, &mut **tx),
+            Self::Postgres(tx) => all!(AssertSqlSafe(sql), values, &mut **tx),
+        }
+    }
+
+    /// Writes many rows by one statement: `head` is `INSERT INTO` with its columns, `tail` says what happens to rows that
+    /// exist. The rows travel as one JSON text, since thousands of parameters take longer than what they hold.
+    ///
+    /// # Errors
+    /// The database failed, or a key exists already and `tail` does not say what then.
+    pub async fn run_rows(
+        &mut self,
+        head: &'static str,
+        rows: &[Vec<Value>],
+        tail: &'static str,
+    ) -> Result<u64, DbError> {
+        let Some(first) = rows.first() else { return Ok(0) };
+        let column = |(at, value): (usize, &Value)| match value {
+            Value::Text(_) | Value::OptText(_) => format!("value->>{at}"),
+            Value::Int(_) | Value::OptInt(_) => format!("CAST(value->>{at} AS BIGINT)"),
+        };
+        let columns = first.iter().enumerate().map(column).collect::<Vec<_>>().join(", ");
+        let list = match self {
+            Self::Sqlite(_) => "json_each($1)",
+            Self::Postgres(_) => "json_array_elements($1::json)",
+        };
+        let sql = format!("{head} SELECT {columns} FROM {list} WHERE true {tail}");
+        let values = vec![Value::Text(json(&rows))];
+        match self {
+            Self::Sqlite(tx) => run!(SqliteQueryResult::rows_affected, AssertSqlSafe(sql), values, &mut **tx),
+            Self::Postgres(tx) => run!(PgQueryResult::rows_affected, AssertSqlSafe(sql), values, &mut **tx),
         }
     }
 

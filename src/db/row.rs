@@ -1,5 +1,6 @@
 //! Values in and rows out: text and 64-bit integers, which both databases have.
 
+use serde::Serialize;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -8,7 +9,8 @@ use super::DbError;
 use crate::kernel::Timestamp;
 
 /// A parameter of a statement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
 pub enum Value {
     /// Text.
     Text(String),

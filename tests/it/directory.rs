@@ -132,20 +132,72 @@ async fn a_file_of_users_is_checked_whole_before_anything_is_written() {
             mail,not-an-address,,,\n\
             odd,odd@mail.example,,,sleeping\n\
             short,row\n";
-        let Err(ImportError::Refused { total, shown }) = world.import_csv("oakdale-city", text).await else {
+        let Err(ImportError::Refused { rows, problems, shown }) = world.import_csv("oakdale-city", text).await else {
             panic!("it was taken");
         };
-        assert_eq!(total, 6, "{shown:#?}");
-        for (line, says) in
-            [(3, "missing"), (4, "not allowed"), (5, "twice"), (6, "mail address"), (7, "sleeping"), (8, "")]
-        {
+        assert_eq!((rows, problems), (6, 6), "{shown:#?}");
+        for (line, says) in [
+            (3, "missing"),
+            (4, "not allowed"),
+            (5, "in line 2 already"),
+            (6, "mail address"),
+            (7, "sleeping"),
+            (8, ""),
+        ] {
             let found =
                 shown.iter().any(|problem| problem.starts_with(&format!("line {line}:")) && problem.contains(says));
             assert!(found, "line {line} ({says}) is not told: {shown:#?}");
         }
         assert!(billers_of(&world.state.directory, "fine").await.is_empty(), "nothing was written");
-        let missing = world.import_csv("oakdale-city", "username,phone\nx,1\n").await;
-        assert!(missing.unwrap_err().to_string().contains("email"));
+        for (text, says) in [
+            ("username,first_name\nx,1\n", "email is missing"),
+            ("username;email\nx;1\n", "separated by commas or tabs"),
+            ("username,email,phone\nx,x@mail.example,1\n", "\"phone\""),
+            ("username,email,identifiers.Uid\nx,,x\n", "twice"),
+            ("", "missing"),
+        ] {
+            let told = world.import_csv("oakdale-city", text).await.unwrap_err().to_string();
+            assert!(told.starts_with("nothing was written: line 1: ") && told.contains(says), "{told}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_columns_of_the_user_files_there_are_are_known() {
+    const BCRYPT: &str = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW";
+    each_database(|world| async move {
+        let header = "email,payload.first_name,payload.last_name,metadata.roles,identifiers.Uid,credentials.password";
+        for (separator, uid) in [(",", "by-comma"), ("\t", "by-tab")] {
+            let text = format!(
+                "\u{feff}{}\r\n{}\r\n",
+                header.replace(',', separator),
+                ["a@mail.example", "Ann", "A", "payer|admin", uid, "correct horse"].join(separator)
+            );
+            assert_eq!(world.import_csv("oakdale-city", &text).await.unwrap().created, 1, "{text}");
+        }
+        let hashed = format!("username,email,password_hash\nhashed,,{BCRYPT}\n");
+        world.import_csv("oakdale-city", &hashed).await.unwrap();
+        let sql = "SELECT u.username, u.attributes, p.sealed, u.id FROM users u \
+             JOIN user_password p ON p.user_id = u.id ORDER BY u.username";
+        let rows = world.state.db.all(sql, Vec::new()).await.unwrap();
+        let names: Vec<String> = rows.iter().map(|row| row.text(0).unwrap()).collect();
+        assert_eq!(names, ["by-comma", "by-tab", "hashed"]);
+        assert_eq!(rows[0].text(1).unwrap(), r#"{"roles":["payer","admin"]}"#);
+        let open = |at: usize| {
+            let (sealed, id) = (rows[at].text(2).unwrap(), rows[at].text(3).unwrap());
+            world.state.keys.open::<String>(signpost::kernel::Purpose::Storage, &id, &sealed).unwrap()
+        };
+        assert!(open(0).starts_with("$argon2id$") && open(0) != open(1), "each with a salt of its own");
+        assert_eq!(open(2), BCRYPT);
+        for (text, says) in [
+            ("username,email,password_hash\nx,,5f4dcc3b5aa765d61d8327deb882cf99\n", "neither a PHC string nor bcrypt"),
+            ("username,email,credentials.password,password_hash\nx,,correct horse,$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW\n", "only one"),
+            ("username,email,metadata.roles\nx,,[1]\n", "roles"),
+        ] {
+            let told = world.import_csv("oakdale-city", text).await.unwrap_err().to_string();
+            assert!(told.contains(says) && !told.contains("correct horse"), "{told}");
+        }
     })
     .await;
 }

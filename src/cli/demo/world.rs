@@ -225,8 +225,9 @@ pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::E
         let path = folder.path().join(format!("{}.csv", demo.slug));
         std::fs::write(&path, users_file(demo.slug))?;
         let biller = billers.by_slug(&Slug::parse(demo.slug)?).context("a biller was imported")?;
-        let options = import_users::Options { legacy_accounts: true, dry_run: false };
-        state.directory.import_users(&path, biller, options, (&state.clock, &state.random), &|_| {}).await?;
+        let options = import_users::Options { legacy_accounts: true, dry_run: false, refuse_plain_passwords: true };
+        let tools = import_users::Tools { clock: &state.clock, random: &state.random, keys: &state.keys };
+        state.directory.import_users(&path, biller, options, tools, &|_| {}).await?;
     }
     Ok(())
 }

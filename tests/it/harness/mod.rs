@@ -181,8 +181,8 @@ impl World {
         let path = self.folder.path().join(format!("{}.csv", self.state.random.token::<8>()));
         std::fs::write(&path, text).unwrap();
         let biller = self.state.directory.named(&slug(biller)).await.unwrap().unwrap();
-        let options = import_users::Options { legacy_accounts: true, dry_run: false };
-        let tools = (&self.clock, &self.state.random);
+        let options = import_users::Options { legacy_accounts: true, dry_run: false, refuse_plain_passwords: false };
+        let tools = import_users::Tools { clock: &self.clock, random: &self.state.random, keys: &self.state.keys };
         self.state.directory.import_users(&path, &biller, options, tools, &|_| {}).await
     }
 

@@ -1,0 +1,162 @@
+//! Users of one biller from a file: the whole file is checked before anything is written, then it is written in batches.
+//! Each batch is one transaction that moves the journal forward by compare-and-set, so that an interrupted import goes on
+//! where it stopped, and two at once cannot both write.
+
+mod check;
+mod file;
+mod passwords;
+mod write;
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Biller, Directory, DirectoryError};
+use crate::db::DbError;
+use crate::kernel::{Clock, KeyRing, Random};
+use crate::values;
+
+/// Rows a transaction: enough to be quick, few enough that nobody waits long for the database meanwhile.
+const BATCH: usize = 2000;
+/// Between two batches the database is left to others for this part of the time the batch took.
+const LEFT_TO_OTHERS: u32 = 8;
+
+const BEGIN_RUN: &str = "INSERT INTO import_run (biller_id, file_hash, rows_done, created, updated, started_at) \
+     VALUES ($1, $2, 0, 0, 0, $3) ON CONFLICT (biller_id, file_hash) DO UPDATE SET \
+     rows_done = CASE WHEN import_run.ended_at IS NULL THEN import_run.rows_done ELSE 0 END, \
+     created = CASE WHEN import_run.ended_at IS NULL THEN import_run.created ELSE 0 END, \
+     updated = CASE WHEN import_run.ended_at IS NULL THEN import_run.updated ELSE 0 END, ended_at = NULL";
+const RUN: &str = "SELECT rows_done, created, updated FROM import_run WHERE biller_id = $1 AND file_hash = $2";
+const END_RUN: &str = "UPDATE import_run SET ended_at = $3 WHERE biller_id = $1 AND file_hash = $2";
+
+/// How to import.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether these users have accounts in the legacy system.
+    pub legacy_accounts: bool,
+    /// Check only.
+    pub dry_run: bool,
+    /// Refuse files with passwords in clear instead of hashing them.
+    pub refuse_plain_passwords: bool,
+}
+
+/// What an import needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Tools<'a> {
+    /// Dates the changes.
+    pub clock: &'a Clock,
+    /// Makes ids and salts.
+    pub random: &'a Random,
+    /// Seals password hashes.
+    pub keys: &'a KeyRing,
+}
+
+/// What an import did, or would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows in the file.
+    pub rows: u64,
+    /// Users or memberships that are new.
+    pub created: i64,
+    /// Users that were known.
+    pub updated: i64,
+    /// Rows that an interrupted import of the same file had written before.
+    pub resumed_after: i64,
+}
+
+/// Why a file of users was not imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}")]
+    File(#[from] std::io::Error),
+    /// The file's first line does not name the columns as it should; nothing was written.
+    #[error("nothing was written: {0}")]
+    Header(String),
+    /// Rows are wrong; nothing was written.
+    #[error("{rows} row(s) are wrong, nothing was written:\n{}{}", .shown.join("\n"), more(*.problems, .shown.len()))]
+    Refused {
+        /// How many rows.
+        rows: usize,
+        /// How many things are wrong with them.
+        problems: usize,
+        /// The first of these, each with its line.
+        shown: Vec<String>,
+    },
+    /// Another import of the same file into the same biller is running.
+    #[error("another import of this file is running; this one stopped without harm")]
+    Overtaken,
+    /// The directory failed; run it again to go on where it stopped.
+    #[error("{0}; run the same import again to go on where it stopped")]
+    Directory(#[from] DirectoryError),
+}
+
+fn more(problems: usize, shown: usize) -> String {
+    if problems > shown { format!("\n… and {} more", problems - shown) } else { String::new() }
+}
+
+impl From<DbError> for ImportError {
+    fn from(error: DbError) -> Self {
+        Self::Directory(error.into())
+    }
+}
+
+/// How far an import has come: bytes of the file while checking, rows while writing.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// `checking` or `writing`.
+    pub phase: &'static str,
+    /// So far.
+    pub done: u64,
+    /// In all.
+    pub total: u64,
+}
+
+/// Told of progress now and then.
+pub type Progress<'p> = &'p (dyn Fn(Step) + Sync);
+
+impl Directory {
+    /// Imports a file into a biller.
+    ///
+    /// # Errors
+    /// The file or rows of it are wrong (nothing is written), or the database failed (what was written stays, and the
+    /// next run of the same file goes on from there).
+    pub async fn import_users(
+        &self,
+        path: &Path,
+        biller: &Biller,
+        options: Options,
+        tools: Tools<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Summary, ImportError> {
+        let file_hash = file::hash(path)?;
+        let rows = check::check(path, options, progress)?;
+        if options.dry_run {
+            return Ok(Summary { rows, ..Summary::default() });
+        }
+        let (biller_id, now) = (biller.id.as_str(), tools.clock.now());
+        self.db.run(BEGIN_RUN, values![biller_id, &file_hash, now]).await?;
+        let run = self.db.one(RUN, values![biller_id, &file_hash]).await?.ok_or(ImportError::Overtaken)?;
+        let done = run.int(0)?;
+        let mut summary = Summary { rows, created: run.int(1)?, updated: run.int(2)?, resumed_after: done };
+        let mut writer = write::Writer { db: &self.db, biller_id, options, tools, file_hash: &file_hash, done, now };
+        let mut reader = file::Reader::open(path)?;
+        reader.skip(done.unsigned_abs())?;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            while batch.len() < BATCH
+                && let Some((_, row)) = reader.next()?
+            {
+                batch.push(row);
+            }
+            if batch.is_empty() {
+                break;
+            }
+            let started = std::time::Instant::now();
+            writer.write(&mut batch, &mut summary).await?;
+            progress(Step { phase: "writing", done: writer.done.unsigned_abs(), total: rows });
+            tokio::time::sleep((started.elapsed() / LEFT_TO_OTHERS).min(Duration::from_millis(50))).await;
+        }
+        self.db.run(END_RUN, values![biller_id, &file_hash, tools.clock.now()]).await?;
+        Ok(summary)
+    }
+}
