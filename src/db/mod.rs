@@ -77,10 +77,8 @@ pub enum Tx {
 /// Waiting longer than this for a connection is a failure: people are waiting.
 const ACQUIRE: Duration = Duration::from_secs(2);
 
-#[expect(clippy::expect_used, reason = "texts and numbers always serialise")]
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("texts and numbers serialise")
-}
+/// Rows written by one statement: more would make its text and its parameters the larger part of the work.
+pub const ROWS_A_STATEMENT: usize = 100;
 
 macro_rules! with_values {
     ($sql:expr, $values:expr) => {{
@@ -138,8 +136,10 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
-            // 64 MiB of pages kept, and as many written before they are moved from the log to the file: imports touch many.
+            // 64 MiB of pages kept, and as many written before they are moved from the log to the file; what undoes half a
+            // statement stays in memory: imports touch many pages.
             .pragma("cache_size", "-65536")
+            .pragma("temp_store", "memory")
             .pragma("wal_autocheckpoint", "16384");
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
         if !create && !options.get_filename().exists() {
@@ -261,40 +261,43 @@ impl Tx {
             Self::Postgres(_) => "SELECT value FROM json_array_elements_text($2::json)",
         };
         let sql = format!("{head} ({list})");
-        let values = vec![value, Value::Text(json(&keys))];
+        let values = vec![value, Value::Text(serde_json::Value::from(keys).to_string())];
         match self {
             Self::Sqlite(tx) => all!(AssertSqlSafe(sql), values, &mut **tx),
             Self::Postgres(tx) => all!(AssertSqlSafe(sql), values, &mut **tx),
         }
     }
 
-    /// Writes many rows by one statement: `head` is `INSERT INTO` with its columns, `tail` says what happens to rows that
-    /// exist. The rows travel as one JSON text, since thousands of parameters take longer than what they hold.
+    /// Writes many rows by few statements: `head` ends with `VALUES`, `tail` says what happens to rows that exist.
     ///
     /// # Errors
     /// The database failed, or a key exists already and `tail` does not say what then.
     pub async fn run_rows(
         &mut self,
         head: &'static str,
-        rows: &[Vec<Value>],
+        rows: Vec<Vec<Value>>,
         tail: &'static str,
     ) -> Result<u64, DbError> {
-        let Some(first) = rows.first() else { return Ok(0) };
-        let column = |(at, value): (usize, &Value)| match value {
-            Value::Text(_) | Value::OptText(_) => format!("value->>{at}"),
-            Value::Int(_) | Value::OptInt(_) => format!("CAST(value->>{at} AS BIGINT)"),
-        };
-        let columns = first.iter().enumerate().map(column).collect::<Vec<_>>().join(", ");
-        let list = match self {
-            Self::Sqlite(_) => "json_each($1)",
-            Self::Postgres(_) => "json_array_elements($1::json)",
-        };
-        let sql = format!("{head} SELECT {columns} FROM {list} WHERE true {tail}");
-        let values = vec![Value::Text(json(&rows))];
-        match self {
-            Self::Sqlite(tx) => run!(SqliteQueryResult::rows_affected, AssertSqlSafe(sql), values, &mut **tx),
-            Self::Postgres(tx) => run!(PgQueryResult::rows_affected, AssertSqlSafe(sql), values, &mut **tx),
+        let width = rows.first().map_or(1, Vec::len);
+        let mut affected = 0;
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let part: Vec<Vec<Value>> = rows.by_ref().take(ROWS_A_STATEMENT).collect();
+            // SQLite looks a numbered parameter up among all others; PostgreSQL has no others.
+            let place = |at: usize| match self {
+                Self::Sqlite(_) => "?".to_owned(),
+                Self::Postgres(_) => format!("${}", at + 1),
+            };
+            let row = |at: usize| (at * width..(at + 1) * width).map(place).collect::<Vec<_>>().join(", ");
+            let list: Vec<String> = (0..part.len()).map(|at| format!("({})", row(at))).collect();
+            let sql = AssertSqlSafe(format!("{head} {} {tail}", list.join(", ")));
+            let values = part.into_iter().flatten();
+            affected += match self {
+                Self::Sqlite(tx) => run!(SqliteQueryResult::rows_affected, sql, values, &mut **tx),
+                Self::Postgres(tx) => run!(PgQueryResult::rows_affected, sql, values, &mut **tx),
+            }?;
         }
+        Ok(affected)
     }
 
     /// Makes it last. A transaction that is dropped instead leaves nothing.

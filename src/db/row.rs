@@ -1,6 +1,5 @@
 //! Values in and rows out: text and 64-bit integers, which both databases have.
 
-use serde::Serialize;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -9,8 +8,7 @@ use super::DbError;
 use crate::kernel::Timestamp;
 
 /// A parameter of a statement.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum Value {
     /// Text.
     Text(String),

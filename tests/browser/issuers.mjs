@@ -32,9 +32,10 @@ const ERRORS = [
 /**
  * Starts the issuers at `http://127.0.0.1:{port}/{name}`; without a port, at a free one.
  *
- * Every issuer is `{ name, clients, alg, par, logout, backchannelLogout, configuration }`:
+ * Every issuer is `{ name, clients, acr, alg, par, logout, backchannelLogout, configuration }`:
  * - `clients`: client metadata. Addresses that start with a slash are the gateway's; a client of `private_key_jwt` gets
  *   the gateway's keys and ES256, unless it says otherwise.
+ * - `acr`: what a sign-in here is worth; nothing.
  * - `alg`: what ID tokens are signed with (RS256, PS256, ES256 or EdDSA); RS256.
  * - `par`: pushed authorization requests, "off", "allowed" or "required"; "off".
  * - `logout`: RP-initiated logout; true.
@@ -78,6 +79,7 @@ class Issuer {
     this.name = settings.name;
     this.path = `/${settings.name}`;
     this.url = origin + this.path;
+    this.acr = settings.acr;
     this.alg = settings.alg ?? "RS256";
     this.#log = log;
     this.#configuration = this.#configure(settings, gateway);
@@ -185,6 +187,7 @@ class Issuer {
     const { par = "off", logout = true, configuration = {} } = settings;
     const { backchannelLogout = clients.some((client) => client.backchannel_logout_uri) } = settings;
     return {
+      acrValues: this.acr ? [this.acr] : [],
       adapter: this.#store.adapter,
       claims: {
         openid: ["sub", "preferred_username"],
@@ -262,7 +265,7 @@ class Issuer {
     }
     const sub = this.subject(username);
     this.#accounts.set(sub, username);
-    await this.#provider.interactionFinished(request, response, { login: { accountId: sub } });
+    await this.#provider.interactionFinished(request, response, { login: { accountId: sub, acr: this.acr } });
   }
 }
 

@@ -136,7 +136,7 @@ impl Reader {
     }
 
     /// Passes over rows that were written before.
-    pub fn skip(&mut self, rows: u64) -> Result<(), ImportError> {
+    pub fn skip(&mut self, rows: usize) -> Result<(), ImportError> {
         for _ in 0..rows {
             self.next()?;
         }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::check::{read_status, roles};
 use super::file::UserRow;
 use super::{ImportError, Options, Summary, Tools, passwords};
-use crate::db::{Db, Tx, Value};
+use crate::db::{Db, ROWS_A_STATEMENT, Tx, Value};
 use crate::directory::UserStatus;
 use crate::kernel::{Purpose, Timestamp, UserId, Username};
 use crate::values;
@@ -19,15 +19,17 @@ const MEMBERS: &str = "SELECT username_key, user_id FROM membership WHERE biller
 const SAME_NAMES: &str = "SELECT m.username_key, u.email_key, u.id FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE u.status <> $1 AND u.email_key <> '' AND m.username_key IN";
 const PUT_USERS: &str = "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
-     attributes, created_at, updated_at, deleted_at)";
+     attributes, created_at, updated_at, deleted_at) VALUES";
 const OVER_USERS: &str = "ON CONFLICT (id) DO UPDATE SET username = excluded.username, email = excluded.email, \
      email_key = excluded.email_key, first_name = excluded.first_name, last_name = excluded.last_name, \
      status = excluded.status, attributes = excluded.attributes, updated_at = excluded.updated_at, \
      deleted_at = excluded.deleted_at";
-const PUT_MEMBERS: &str = "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at)";
-const PUT_PASSWORDS: &str = "INSERT INTO user_password (user_id, sealed, set_at)";
+const PUT_MEMBERS: &str =
+    "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) VALUES";
+const PUT_PASSWORDS: &str = "INSERT INTO user_password (user_id, sealed, set_at) VALUES";
 const OVER_PASSWORDS: &str = "ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at";
-const ELSEWHERE: &str = "SELECT biller_id FROM membership WHERE user_id = $1 AND biller_id <> $2 LIMIT 1";
+const ELSEWHERE: &str = "SELECT m.biller_id FROM membership m JOIN biller b ON b.id = m.biller_id \
+     WHERE m.user_id = $1 AND m.biller_id <> $2 LIMIT 1";
 const DROP_MEMBER: &str = "DELETE FROM membership WHERE user_id = $1 AND biller_id = $2";
 const END_SESSIONS: &str = "UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
 const END_SESSIONS_HERE: &str =
@@ -44,7 +46,37 @@ pub(super) struct Writer<'w> {
     pub now: Timestamp,
 }
 
-/// What a batch writes.
+/// A row made ready to be written.
+pub(super) struct Record {
+    /// What the row is found by.
+    pub key: Username,
+    email_key: String,
+    status: UserStatus,
+    attributes: String,
+    /// Nothing is left to be written.
+    is_done: bool,
+    row: UserRow,
+}
+
+impl Record {
+    /// Of a row that was checked.
+    pub fn new(row: UserRow) -> Result<Self, std::io::Error> {
+        let attributes = match roles(&row.roles) {
+            Some(roles) if !roles.is_empty() => json!({ "roles": roles }).to_string(),
+            _ => "{}".to_owned(),
+        };
+        Ok(Self {
+            key: Username::parse(&row.username).map_err(std::io::Error::other)?,
+            email_key: row.email.to_lowercase(),
+            status: read_status(&row.status).unwrap_or(UserStatus::Active),
+            attributes,
+            is_done: false,
+            row,
+        })
+    }
+}
+
+/// What a few statements write.
 #[derive(Default)]
 struct Batch {
     users: Vec<Vec<Value>>,
@@ -52,29 +84,38 @@ struct Batch {
     passwords: Vec<Vec<Value>>,
 }
 
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.members.is_empty() && self.passwords.is_empty()
+    }
+}
+
 impl Writer<'_> {
-    /// Writes the rows and moves the journal on, in one transaction.
-    pub async fn write(&mut self, rows: &mut Vec<UserRow>, summary: &mut Summary) -> Result<(), ImportError> {
-        let after = self.done + i64::try_from(rows.len()).unwrap_or(0);
+    /// Writes the records and moves the journal on, in one transaction.
+    pub async fn write(&mut self, mut records: Vec<Record>, summary: &mut Summary) -> Result<(), ImportError> {
+        let after = self.done + i64::try_from(records.len()).unwrap_or(0);
         // Before the database is taken: hashing takes its time.
-        let hashes = self.hashes(rows).await?;
-        let keys = rows.iter().map(|row| Username::parse(&row.username));
-        let keys = keys.collect::<Result<Vec<_>, _>>().map_err(std::io::Error::other)?;
+        let hashes = self.hashes(&mut records).await?;
         let mut tx = self.db.begin().await?;
         let moved = values![self.biller_id, self.file_hash, self.done, after];
         if tx.run(MOVE_ON, moved).await? == 0 {
             return Err(ImportError::Overtaken);
         }
-        let members = self.members(&mut tx, &keys).await?;
-        let known = self.known(&mut tx, &keys).await?;
-        let mut batch = Batch::default();
-        for ((row, key), hash) in rows.drain(..).zip(&keys).zip(hashes) {
-            let is_new = self.put(&mut tx, &mut batch, &row, key.as_str(), hash, (&members, &known)).await?;
-            if is_new { summary.created += 1 } else { summary.updated += 1 }
+        let (members, known) = {
+            let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
+            (self.members(&mut tx, &keys).await?, self.known(&mut tx, &keys).await?)
+        };
+        self.end_and_drop(&mut tx, &mut records, &members).await?;
+        let mut left = records.into_iter().zip(hashes).peekable();
+        let mut ready = Batch::default();
+        while left.peek().is_some() || !ready.is_empty() {
+            // The next rows are made ready while the database takes these.
+            let part = left.by_ref().take(ROWS_A_STATEMENT);
+            let next = async { self.make_ready(part, (&members, &known), summary) };
+            let (taken, next) = tokio::join!(put(&mut tx, ready), next);
+            taken?;
+            ready = next;
         }
-        tx.run_rows(PUT_USERS, &batch.users, OVER_USERS).await?;
-        tx.run_rows(PUT_MEMBERS, &batch.members, "").await?;
-        tx.run_rows(PUT_PASSWORDS, &batch.passwords, OVER_PASSWORDS).await?;
         tx.run(COUNT, values![self.biller_id, self.file_hash, summary.created, summary.updated]).await?;
         tx.commit().await?;
         self.done = after;
@@ -82,15 +123,13 @@ impl Writer<'_> {
     }
 
     /// The password hash of each row, if it has one.
-    async fn hashes(&self, rows: &mut [UserRow]) -> Result<Vec<Option<String>>, ImportError> {
-        let given = |row: &mut UserRow| std::mem::take(&mut row.password_hash);
+    async fn hashes(&self, records: &mut [Record]) -> Result<Vec<Option<String>>, ImportError> {
+        let given = |record: &mut Record| std::mem::take(&mut record.row.password_hash);
         let mut hashes: Vec<Option<String>> =
-            rows.iter_mut().map(given).map(|hash| (!hash.is_empty()).then_some(hash)).collect();
-        let plain: Vec<(usize, SecretString)> = rows
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(at, row)| row.password.take().map(|password| (at, password)))
-            .collect();
+            records.iter_mut().map(given).map(|hash| (!hash.is_empty()).then_some(hash)).collect();
+        let plain = records.iter_mut().enumerate();
+        let plain = plain.filter_map(|(at, record)| record.row.password.take().map(|password| (at, password)));
+        let plain: Vec<(usize, SecretString)> = plain.collect();
         if plain.is_empty() {
             return Ok(hashes);
         }
@@ -112,17 +151,15 @@ impl Writer<'_> {
     }
 
     /// Who belongs to the biller already.
-    async fn members(&self, tx: &mut Tx, keys: &[Username]) -> Result<HashMap<String, String>, ImportError> {
-        let keys: Vec<&str> = keys.iter().map(Username::as_str).collect();
-        let rows = tx.all_in(MEMBERS, self.biller_id.into(), &keys).await?;
+    async fn members(&self, tx: &mut Tx, keys: &[&str]) -> Result<HashMap<String, String>, ImportError> {
+        let rows = tx.all_in(MEMBERS, self.biller_id.into(), keys).await?;
         Ok(rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect::<Result<_, crate::db::DbError>>()?)
     }
 
     /// Who of any biller has these names, by name and mail address; the oldest record first.
-    async fn known(&self, tx: &mut Tx, keys: &[Username]) -> Result<HashMap<(String, String), String>, ImportError> {
-        let keys: Vec<&str> = keys.iter().map(Username::as_str).collect();
+    async fn known(&self, tx: &mut Tx, keys: &[&str]) -> Result<HashMap<(String, String), String>, ImportError> {
         let mut known = HashMap::new();
-        for row in tx.all_in(SAME_NAMES, UserStatus::Deleted.as_str().into(), &keys).await? {
+        for row in tx.all_in(SAME_NAMES, UserStatus::Deleted.as_str().into(), keys).await? {
             let id = row.text(2)?;
             let oldest = known.entry((row.text(0)?, row.text(1)?)).or_insert_with(|| id.clone());
             if id < *oldest {
@@ -132,69 +169,79 @@ impl Writer<'_> {
         Ok(known)
     }
 
-    /// Takes one row into the batch; answers whether it is new to the biller. The same username and mail address at another
-    /// biller is taken for the same person, whose record this biller's file does not change; and a person who is deleted
-    /// here but belongs elsewhere as well only stops belonging here.
-    async fn put(
+    /// Ends the sessions of members who are no longer active. A person who is deleted here but belongs elsewhere as well only
+    /// stops belonging here.
+    async fn end_and_drop(
         &self,
         tx: &mut Tx,
-        batch: &mut Batch,
-        row: &UserRow,
-        key: &str,
-        hash: Option<String>,
-        (members, known): (&HashMap<String, String>, &HashMap<(String, String), String>),
-    ) -> Result<bool, ImportError> {
+        records: &mut [Record],
+        members: &HashMap<String, String>,
+    ) -> Result<(), ImportError> {
         let now = self.now;
-        let status = read_status(&row.status).unwrap_or(UserStatus::Active);
-        if let Some(id) = members.get(key) {
-            if status == UserStatus::Deleted && tx.one(ELSEWHERE, values![id, self.biller_id]).await?.is_some() {
+        for record in records.iter_mut().filter(|record| record.status != UserStatus::Active) {
+            let Some(id) = members.get(record.key.as_str()) else { continue };
+            let is_deleted = record.status == UserStatus::Deleted;
+            if is_deleted && tx.one(ELSEWHERE, values![id, self.biller_id]).await?.is_some() {
                 tx.run(END_SESSIONS_HERE, values![id, self.biller_id, now]).await?;
                 tx.run(DROP_MEMBER, values![id, self.biller_id]).await?;
-                return Ok(false);
-            }
-            if status != UserStatus::Active {
+                record.is_done = true;
+            } else {
                 tx.run(END_SESSIONS, values![id, now]).await?;
             }
-            self.take_record(batch, row, key, hash, (id, status));
-            return Ok(false);
         }
-        let email_key = row.email.to_lowercase();
-        let id = match known.get(&(key.to_owned(), email_key)) {
-            Some(_) if status == UserStatus::Deleted => return Ok(false),
-            Some(known) => known.clone(),
-            None => {
-                // By the present moment: ids that grow land side by side in their indexes.
-                let id = UserId::new(self.tools.clock.now(), self.tools.random).to_string();
-                self.take_record(batch, row, key, hash, (&id, status));
-                id
-            }
-        };
-        batch.members.push(values![key, self.biller_id, id, self.options.legacy_accounts, now]);
-        Ok(true)
+        Ok(())
     }
 
-    fn take_record(
+    /// Makes rows of records. The same username and mail address at another biller is taken for the same person, whose record
+    /// this biller's file does not change.
+    fn make_ready(
         &self,
-        batch: &mut Batch,
-        row: &UserRow,
-        key: &str,
-        hash: Option<String>,
-        (id, status): (&str, UserStatus),
-    ) {
+        records: impl Iterator<Item = (Record, Option<String>)>,
+        (members, known): (&HashMap<String, String>, &HashMap<(String, String), String>),
+        summary: &mut Summary,
+    ) -> Batch {
+        let mut batch = Batch::default();
+        for (record, hash) in records {
+            if let Some(id) = members.get(record.key.as_str()) {
+                summary.updated += 1;
+                if !record.is_done {
+                    self.take_record(&mut batch, record, hash, id);
+                }
+                continue;
+            }
+            let name = (record.key.as_str().to_owned(), record.email_key.clone());
+            let found = if known.is_empty() { None } else { known.get(&name) };
+            let id = match found {
+                Some(_) if record.status == UserStatus::Deleted => {
+                    summary.updated += 1;
+                    continue;
+                }
+                Some(known) => known.clone(),
+                None => {
+                    // By the present moment: ids that grow land side by side in their indexes.
+                    let id = UserId::new(self.tools.clock.now(), self.tools.random).to_string();
+                    self.take_record(&mut batch, record, hash, &id);
+                    id
+                }
+            };
+            summary.created += 1;
+            batch.members.push(values![name.0, self.biller_id, id, self.options.legacy_accounts, self.now]);
+        }
+        batch
+    }
+
+    fn take_record(&self, batch: &mut Batch, record: Record, hash: Option<String>, id: &str) {
         let now = self.now;
+        let Record { key, email_key, status, attributes, row, .. } = record;
         let deleted_at = (status == UserStatus::Deleted).then_some(now);
-        let attributes = match roles(&row.roles) {
-            Some(roles) if !roles.is_empty() => json!({ "roles": roles }).to_string(),
-            _ => "{}".to_owned(),
-        };
         batch.users.push(values![
             id,
-            row.username.as_str(),
-            key,
-            row.email.as_str(),
-            row.email.to_lowercase(),
-            row.first_name.as_str(),
-            row.last_name.as_str(),
+            row.username,
+            key.as_str(),
+            row.email,
+            email_key,
+            row.first_name,
+            row.last_name,
             status.as_str(),
             attributes,
             now,
@@ -205,4 +252,11 @@ impl Writer<'_> {
             batch.passwords.push(values![id, self.tools.keys.seal(Purpose::Storage, id, &hash), now]);
         }
     }
+}
+
+async fn put(tx: &mut Tx, batch: Batch) -> Result<(), crate::db::DbError> {
+    tx.run_rows(PUT_USERS, batch.users, OVER_USERS).await?;
+    tx.run_rows(PUT_MEMBERS, batch.members, "").await?;
+    tx.run_rows(PUT_PASSWORDS, batch.passwords, OVER_PASSWORDS).await?;
+    Ok(())
 }

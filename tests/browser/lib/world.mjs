@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 export const HERE = dirname(dirname(fileURLToPath(import.meta.url)));
-const BINARY = resolve(process.env.SIGNPOST_BIN ?? join(HERE, "../../target/debug/signpost"));
+export const BINARY = resolve(process.env.SIGNPOST_BIN ?? join(HERE, "../../target/debug/signpost"));
 const CHROMIUM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
 const FLAGS = [
   "--no-sandbox",
@@ -38,10 +38,17 @@ export function useWorld() {
   return world;
 }
 
-class World {
+export class World {
+  /** Origins whose pages are not ours to mend: the browser may complain about them. */
+  strangers = [];
+
   async start() {
     this.demo = await startDemo();
     Object.assign(this, this.demo.description);
+    await this.openBrowser();
+  }
+
+  async openBrowser() {
     this.browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS, timeout: 60_000 });
   }
 
@@ -124,6 +131,7 @@ export class Visitor {
   #onConsole(message) {
     if (message.type() !== "error") return;
     const { url } = message.location();
+    if (this.world.strangers.some((origin) => url.startsWith(origin))) return;
     // Chromium reports every page with an error status; statuses are checked on their own.
     const isStatus = message.text().startsWith("Failed to load resource: the server responded with a status");
     if (!isStatus) this.#complaints.push(`${message.text()} (${url})`);
@@ -185,11 +193,10 @@ async function checkCookies(response) {
 
 async function startDemo() {
   assert.ok(existsSync(BINARY), `${BINARY} is missing: run cargo build first`);
-  const logs = join(HERE, "logs");
-  mkdirSync(logs, { recursive: true });
+  const log = logFile();
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await tryDemo(join(logs, `${basename(process.argv[1] ?? "demo", ".mjs")}.log`));
+      return await tryDemo(log);
     } catch (error) {
       // Somebody else may have taken a port in between.
       if (attempt === 3) throw error;
@@ -197,11 +204,18 @@ async function startDemo() {
   }
 }
 
-async function tryDemo(logFile) {
+/** Where the programs that a file of tests starts write their logs. */
+export function logFile(suffix = "") {
+  const logs = join(HERE, "logs");
+  mkdirSync(logs, { recursive: true });
+  return join(logs, `${basename(process.argv[1] ?? "demo", ".mjs")}${suffix}.log`);
+}
+
+async function tryDemo(log) {
   const data = mkdtempSync(join(tmpdir(), "signpost-journeys-"));
   const base = await freeBase();
   const child = spawn(BINARY, ["demo", "--json", "--port-base", String(base), "--data", data], {
-    stdio: ["ignore", "pipe", openSync(logFile, "w")],
+    stdio: ["ignore", "pipe", openSync(log, "w")],
   });
   const ended = new Promise((done) => child.once("exit", done));
   const stop = async () => {
@@ -214,7 +228,7 @@ async function tryDemo(logFile) {
   const line = new Promise((done, fail) => {
     createInterface({ input: child.stdout }).once("line", done);
     child.once("error", fail);
-    child.once("exit", (code) => fail(new Error(`the demo ended with ${code}, see ${logFile}`)));
+    child.once("exit", (code) => fail(new Error(`the demo ended with ${code}, see ${log}`)));
     setTimeout(() => fail(new Error("the demo did not start in time")), START_PATIENCE).unref();
   });
   try {
@@ -226,7 +240,7 @@ async function tryDemo(logFile) {
 }
 
 /** The first of four ports in a row that nobody listens on. */
-async function freeBase() {
+export async function freeBase() {
   for (;;) {
     const base = 20_000 + 4 * Math.floor(Math.random() * 3_000);
     const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(base + offset)));
