@@ -34,11 +34,11 @@ impl KillSwitch {
 
     /// The order in force.
     pub fn now(&self, billers: &Billers) -> Kill {
-        self.from_file().or_else(|| billers.kill_switch().cloned()).unwrap_or_else(|| self.settings.clone())
+        self.ordered_by_file().or_else(|| billers.kill_switch().cloned()).unwrap_or_else(|| self.settings.clone())
     }
 
     /// What the file orders; none while there is no file.
-    fn from_file(&self) -> Option<Kill> {
+    fn ordered_by_file(&self) -> Option<Kill> {
         let path = self.file.as_ref()?;
         let text = match std::fs::read_to_string(path) {
             Ok(text) => Some(text),

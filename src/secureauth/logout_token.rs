@@ -123,11 +123,11 @@ fn check(
     }
     let seconds = |name: &str| claims.get(name).and_then(checks::seconds);
     let now = now.seconds();
-    if !seconds("iat").is_some_and(|at| (at - now).abs() <= MAX_AGE) {
+    if seconds("iat").is_none_or(|at| (at - now).abs() > MAX_AGE) {
         return Err(refused("iat_out_of_window"));
     }
     // Providers of earlier drafts send none.
-    if claims.contains_key("exp") && !seconds("exp").is_some_and(|end| end > now - checks::LEEWAY) {
+    if claims.contains_key("exp") && seconds("exp").is_none_or(|end| end <= now - checks::LEEWAY) {
         return Err(refused("expired"));
     }
     if !claims.get("events").and_then(|events| events.get(EVENT)).is_some_and(Value::is_object) {

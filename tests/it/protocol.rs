@@ -215,7 +215,8 @@ async fn form_posts_without_cookies_end_and_never_loop() {
 
 #[tokio::test]
 async fn a_sign_in_that_is_too_old_or_too_weak_is_refused() {
-    let cases: [(&str, fn() -> Value, bool); 7] = [
+    type Claim = fn() -> Value;
+    let cases: [(&str, Claim, bool); 7] = [
         ("max_age = 300", || json!(now().seconds() - 200), true),
         ("max_age = 300", || json!(now().seconds() as f64 - 200.5), true),
         ("max_age = 300", || json!(now().seconds() - 400), false),

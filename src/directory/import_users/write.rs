@@ -76,6 +76,9 @@ impl Record {
     }
 }
 
+/// User ids by username and mail address.
+type Known = HashMap<(String, String), String>;
+
 /// What a few statements write.
 #[derive(Default)]
 struct Batch {
@@ -157,8 +160,8 @@ impl Writer<'_> {
     }
 
     /// Who of any biller has these names, by name and mail address; the oldest record first.
-    async fn known(&self, tx: &mut Tx, keys: &[&str]) -> Result<HashMap<(String, String), String>, ImportError> {
-        let mut known = HashMap::new();
+    async fn known(&self, tx: &mut Tx, keys: &[&str]) -> Result<Known, ImportError> {
+        let mut known = Known::new();
         for row in tx.all_in(SAME_NAMES, UserStatus::Deleted.as_str().into(), keys).await? {
             let id = row.text(2)?;
             let oldest = known.entry((row.text(0)?, row.text(1)?)).or_insert_with(|| id.clone());
@@ -197,7 +200,7 @@ impl Writer<'_> {
     fn make_ready(
         &self,
         records: impl Iterator<Item = (Record, Option<String>)>,
-        (members, known): (&HashMap<String, String>, &HashMap<(String, String), String>),
+        (members, known): (&HashMap<String, String>, &Known),
         summary: &mut Summary,
     ) -> Batch {
         let mut batch = Batch::default();
