@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
@@ -81,9 +82,94 @@ class Demo {
   }
 
   rows(table) {
-    const database = join(this.data, "signpost.db");
-    return Number(execFileSync("sqlite3", ["-readonly", database, `SELECT count(*) FROM ${table}`], { encoding: "utf8" }));
+    return Number(ask(join(this.data, "signpost.db"), `SELECT count(*) FROM ${table}`));
   }
+}
+
+/** What a database answers, beside whoever else has it open. */
+function ask(database, question) {
+  const args = ["-readonly", "-cmd", ".timeout 5000", database, question];
+  return execFileSync("sqlite3", args, { encoding: "utf8", maxBuffer: 2 ** 28 }).trim();
+}
+
+/** Settings by which the command line works on a database, and what was imported there. */
+class Installation {
+  constructor(folder, database, key) {
+    Object.assign(this, { folder, database, settings: join(folder, "signpost.toml") });
+    const text = `
+      [server]
+      public_url = "http://localhost:8080"
+      [database]
+      url = "sqlite:${database}"
+      [secrets]
+      keys = [{ file = "${key}" }]
+      [legacy]
+      login_url = "https://classic.example/login"
+      [portal]
+      handoff_url = "https://portal.example/"
+      [oidc]
+      allow_loopback_issuers = true
+    `;
+    writeFileSync(this.settings, text);
+  }
+
+  /** A new database with one biller, `river`. */
+  static fresh(folder) {
+    const here = new Installation(folder, join(folder, "new.db"), join(folder, "new.key"));
+    writeFileSync(join(folder, "new.key"), `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
+    writeFileSync(join(folder, "billers.toml"), '[[billers]]\nslug = "river"\nname = "River"\n');
+    here.run("migrate");
+    here.run("import", "billers", join(folder, "billers.toml"));
+    return here;
+  }
+
+  run(...args) {
+    return execFileSync(BINARY, [...args, "--config", this.settings], { encoding: "utf8" });
+  }
+
+  /** Starts an import; `ended` tells how it went: what it said, seconds, and the most memory it had at once, in MiB. */
+  importUsers(file, biller) {
+    const start = performance.now();
+    const args = ["import", "users", file, "--biller", biller, "--config", this.settings];
+    const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const done = { child, code: null, said: "", peak: 0 };
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (done.said += part));
+    const watch = setInterval(() => (done.peak = Math.max(done.peak, peakMemory(child.pid))), 10);
+    done.ended = new Promise((settle) => {
+      child.once("close", (code, signal) => {
+        clearInterval(watch);
+        settle(Object.assign(done, { code, signal, seconds: (performance.now() - start) / 1000 }));
+      });
+    });
+    return done;
+  }
+
+  /** Rows the journal says are written; none before there is a journal. */
+  written() {
+    return Number(ask(this.database, "SELECT coalesce(max(rows_done), -1) FROM import_run WHERE ended_at IS NULL"));
+  }
+}
+
+/** The most resident memory a process ever had, in MiB; 0 when it is gone. */
+function peakMemory(pid) {
+  try {
+    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
+  } catch {
+    return 0;
+  }
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Users, in an order that is none; 1,000,003 is prime, so nobody comes twice. */
+function usersFile(folder, count) {
+  const rows = Array.from({ length: count }, (_, at) => {
+    const number = String((at * 7919) % 1_000_003).padStart(7, "0");
+    return `user${number},user${number}@mail.example,First${number},Last${number},active`;
+  });
+  const path = join(folder, `${count}.csv`);
+  writeFileSync(path, `username,email,first_name,last_name,status\n${rows.join("\n")}\n`);
+  return { path, rows, count };
 }
 
 /** (a) People who begin and never come back must cost nothing that stays. */
@@ -214,17 +300,136 @@ async function throughput(demo) {
   return { pagesPerSecond, signInsPerSecond, parts, pageAlone: median(pageAlone) };
 }
 
+/** (d) Users come in quickly, and ten times as many take no more memory. */
+async function imports() {
+  const runs = [];
+  for (const count of [100_000, 1_000_000]) {
+    const folder = mkdtempSync(join(tmpdir(), "signpost-prove-"));
+    try {
+      const here = Installation.fresh(folder);
+      const { code, said, seconds, peak } = await here.importUsers(usersFile(folder, count).path, "river").ended;
+      assert.equal(code, 0, said);
+      assert.match(said, new RegExp(`^${count} row\\(s\\): ${count} user\\(s\\) made, 0 changed$`, "m"));
+      assert.equal(Number(ask(here.database, "SELECT count(*) FROM users")), count);
+      runs.push({ count, perSecond: count / seconds, peak });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return runs;
+}
+
+/** (e) An import that is killed goes on where it stopped, and everybody is there once. */
+async function killedImports() {
+  const COUNT = 300_000;
+  const KILLS = 5;
+  const folder = mkdtempSync(join(tmpdir(), "signpost-prove-"));
+  try {
+    const here = Installation.fresh(folder);
+    const file = usersFile(folder, COUNT);
+    const count = (what) => Number(ask(here.database, `SELECT count(${what}`));
+    const stopped = [];
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const running = here.importUsers(file.path, "river");
+      // All over the file, at any moment of a batch.
+      const from = (COUNT * (kill + 0.5)) / KILLS;
+      while (running.code === null && here.written() < from) await pause(10);
+      await pause(Math.random() * 150);
+      running.child.kill("SIGKILL");
+      const { signal, said } = await running.ended;
+      assert.equal(signal, "SIGKILL", `it ended before it was killed: ${said}`);
+      stopped.push(here.written());
+      assert.ok(stopped.at(-1) < COUNT, "killed too late");
+      assert.deepEqual([count("*) FROM users"), count("*) FROM membership")], [stopped.at(-1), stopped.at(-1)]);
+    }
+    const { code, said } = await here.importUsers(file.path, "river").ended;
+    assert.equal(code, 0, said);
+    assert.match(said, new RegExp(`^${COUNT} row\\(s\\): ${COUNT} user\\(s\\) made, 0 changed$`, "m"));
+    assert.match(said, new RegExp(`^went on after row ${stopped.at(-1)}, where an earlier run had stopped$`, "m"));
+    const found = { users: count("*) FROM users"), members: count("*) FROM membership") };
+    const names = count("DISTINCT username_key) FROM users");
+    const persons = count("DISTINCT user_id) FROM membership");
+    assert.deepEqual([found.users, found.members, names, persons], [COUNT, COUNT, COUNT, COUNT]);
+    const columns = "u.username || ',' || u.email || ',' || u.first_name || ',' || u.last_name || ',' || u.status";
+    const both = "users u JOIN membership m ON m.user_id = u.id AND m.username_key = u.username_key";
+    const kept = ask(here.database, `SELECT ${columns} FROM ${both} ORDER BY u.username`);
+    assert.ok(kept === file.rows.toSorted().join("\n"), "the database does not hold what the file says");
+    assert.equal(ask(here.database, "PRAGMA integrity_check"), "ok");
+    return { count: COUNT, stopped, ...found };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** (f) Whoever signs in while users are imported gets in. */
+async function signInsMeanwhile(demo) {
+  const COUNT = 500_000;
+  const ALONE = 8000;
+  const folder = mkdtempSync(join(tmpdir(), "signpost-prove-"));
+  const measure = async (goesOn) => {
+    const done = [];
+    const failures = [];
+    while (goesOn()) {
+      await signIn(demo).then((spent) => done.push(spent), (error) => failures.push(error.message));
+    }
+    const parts = ["start", "callback", "redeem"].map((name) => [name, done.map((one) => one[name])]);
+    const whole = done.map((one) => one.start + one.callback + one.redeem);
+    const figures = [...parts, ["all three", whole]].map(([name, values]) => {
+      return [name, { median: median(values), worst: Math.max(...values) }];
+    });
+    return { count: done.length, failures, figures: Object.fromEntries(figures) };
+  };
+  try {
+    const here = new Installation(folder, join(demo.data, "signpost.db"), join(demo.data, "signpost.key"));
+    const file = usersFile(folder, COUNT);
+    const end = performance.now() + ALONE;
+    const without = await measure(() => performance.now() < end);
+    const before = demo.rows("users");
+    const running = here.importUsers(file.path, "pinehill-gas");
+    while (running.code === null && here.written() <= 0) await pause(10);
+    const start = performance.now();
+    let over = 0;
+    running.ended.then(() => (over = performance.now()));
+    const during = await measure(() => !over);
+    const { code, said, seconds } = await running.ended;
+    assert.equal(code, 0, said);
+    assert.equal(demo.rows("users") - before, COUNT);
+    const lasted = (over - start) / 1000;
+    return { users: COUNT, perSecond: COUNT / seconds, alone: ALONE / 1000, lasted, during, without };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** MiB that the load of (a) may add. */
 const MOST_GROWTH = 32;
+/** MiB that 1,000,000 users may take more than 100,000. */
+const MOST_MORE = 64;
+/** Rows a second an import should reach. */
+const IMPORT_BAR = 50_000;
 
-function write({ starts, answers, rate, size }) {
+/** Whether symbols are still in the binary: they make it several times as large. */
+function symbolsSaid() {
+  const sections = execFileSync("readelf", ["--wide", "--sections", BINARY], { encoding: "utf8" });
+  return sections.includes(".debug_info") ? " with debug information" : "";
+}
+
+function write({ starts, answers, rate, size, symbols, runs, killed, meanwhile }) {
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const ours = rate.parts.filter(([name]) => name !== "authorize").reduce((sum, [, ms]) => sum + ms, 0);
   const growth = starts.memory.at(-1) - starts.memory[0];
+  const more = runs[1].peak - runs[0].peak;
+  const { without, during } = meanwhile;
+  const failures = [...without.failures, ...during.failures];
+  const ratio = (name) => (during.figures[name].median / without.figures[name].median).toFixed(2);
+  const compared = Object.keys(without.figures).map((name) => {
+    const figures = [without, during].flatMap(({ figures: of }) => [of[name].median, of[name].worst]);
+    return `| ${name} | ${figures.map((ms) => ms.toFixed(2)).join(" | ")} | ${ratio(name)} |`;
+  });
   const text = `# Report of the long runs
 
 Written by \`scripts/prove\` on ${new Date().toISOString().slice(0, 10)}: ${availableParallelism()} cores (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB,
-Linux, release build of ${(size / 2 ** 20).toFixed(1)} MiB. Gateway, stand-ins, SQLite and the client that measures share
+Linux, release build of ${(size / 2 ** 20).toFixed(1)} MiB${symbols}. Gateway, stand-ins, SQLite and the client that measures share
 these cores, so figures in a second are for comparing one run with another, not for planning.
 
 ## Sign-ins that are begun and never finished
@@ -257,23 +462,58 @@ ${rate.parts.map(([name, ms]) => `| ${name} | ${ms.toFixed(2)} |`).join("\n")}
 
 \`authorize\` is the stand-in's alone, nearly all of it its password hash (Argon2). The gateway's own three parts take ${ours.toFixed(2)} ms,
 of which \`callback\` holds the stand-in's signing of the ID token: ${whole(ours / rate.pageAlone)} times \`GET /login\`.
+
+## Users imported
+
+\`signpost import users\` into a new SQLite database, usernames in no order; the whole command, its check included:
+
+| users | rows a second | most resident memory, MiB |
+| --- | --- | --- |
+${runs.map(({ count, perSecond, peak }) => `| ${whole(count)} | ${whole(perSecond)} | ${peak.toFixed(1)} |`).join("\n")}
+
+- The bar of ${whole(IMPORT_BAR)} rows a second: ${runs.map(({ count, perSecond }) => `${perSecond < IMPORT_BAR ? "not reached" : "reached"} with ${whole(count)}`).join(", ")}.
+- Ten times the users take ${more.toFixed(1)} MiB more; at most ${MOST_MORE} are allowed.
+
+Killed and run again: an import of ${whole(killed.count)} users was ended by SIGKILL ${killed.stopped.length} times, with these rows written:
+${killed.stopped.map(whole).join("; ")}. Each time there were as many users and memberships as the journal said.
+The last run said that it went on after row ${whole(killed.stopped.at(-1))}; then there were ${whole(killed.users)} users and ${whole(killed.members)} memberships,
+nobody twice, each as the file has it, and SQLite found its file whole.
+
+Sign-ins meanwhile, whole ones, one at a time: ${whole(without.count)} in ${meanwhile.alone} s without an import, then ${whole(during.count)} in the ${meanwhile.lasted.toFixed(1)} s in which
+another process wrote ${whole(meanwhile.users)} users of Pinehill Gas into the same database, at ${whole(meanwhile.perSecond)} rows a second.
+Sign-ins that failed: ${without.failures.length} without, ${during.failures.length} during. Milliseconds:
+
+| part | without: median | worst | during: median | worst | ratio of medians |
+| --- | --- | --- | --- | --- | --- |
+${compared.join("\n")}
+
+\`authorize\`, the stand-in's, is left out. The gateway's three parts take ${ratio("all three")} times as long during an import.
 `;
   writeFileSync(REPORT, text);
   console.log(text);
   if (growth > MOST_GROWTH) throw new Error(`memory grew by ${growth.toFixed(1)} MiB`);
   if (starts.logged < starts.begun) throw new Error(`${starts.begun - starts.logged} decisions were not recorded`);
+  if (more > MOST_MORE) throw new Error(`1,000,000 users took ${more.toFixed(1)} MiB more than 100,000`);
+  if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
 
+const found = { size: statSync(BINARY).size, symbols: symbolsSaid() };
 const demo = await Demo.start();
 try {
   console.log("sign-ins that are never finished");
-  const starts = await abandonedStarts(demo);
+  found.starts = await abandonedStarts(demo);
   console.log("answers that must look alike");
-  const answers = await sameAnswers(demo);
+  found.answers = await sameAnswers(demo);
   console.log("whole sign-ins");
-  const rate = await throughput(demo);
-  write({ starts, answers, rate, size: statSync(BINARY).size });
+  found.rate = await throughput(demo);
+  console.log("sign-ins while users are imported");
+  found.meanwhile = await signInsMeanwhile(demo);
 } finally {
   agent.destroy();
   await demo.stop();
 }
+console.log("users imported");
+found.runs = await imports();
+console.log("imports that are killed");
+found.killed = await killedImports();
+write(found);

@@ -7,7 +7,7 @@ mod migrations;
 mod row;
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgPoolOptions, PgQueryResult};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult, SqliteSynchronous};
@@ -77,6 +77,20 @@ pub enum Tx {
 /// Waiting longer than this for a connection is a failure: people are waiting.
 const ACQUIRE: Duration = Duration::from_secs(2);
 
+/// How long a writer waits for another process to finish writing to the same file.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Another process is writing (SQLite's result codes 5, 261 and 517).
+fn is_busy(error: &DbError) -> bool {
+    let DbError::Failed(sqlx::Error::Database(error)) = error else { return false };
+    error.code().is_some_and(|code| matches!(&*code, "5" | "261" | "517"))
+}
+
+/// Soon: who writes much leaves short gaps.
+async fn look_again() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
 /// Rows written by one statement: more would make its text and its parameters the larger part of the work.
 pub const ROWS_A_STATEMENT: usize = 100;
 
@@ -117,47 +131,73 @@ impl Db {
     /// # Errors
     /// A bad address, no answer, or a schema that is not (and may not be) brought up to date.
     pub async fn open(url: &str, connections: u32, schema: Schema) -> Result<Self, DbError> {
-        let db = Self::connect(url, connections, schema == Schema::BringUpToDate).await?;
-        match schema {
-            Schema::BringUpToDate => db.migrate().await?,
-            Schema::MustBeCurrent => db.check_schema().await?,
+        if schema == Schema::BringUpToDate {
+            Self::migrate(url).await?;
+        }
+        let db = Self::connect(url, connections).await?;
+        if schema == Schema::MustBeCurrent {
+            db.check_schema().await?;
         }
         Ok(db)
     }
 
-    async fn connect(url: &str, connections: u32, create: bool) -> Result<Self, DbError> {
+    async fn connect(url: &str, connections: u32) -> Result<Self, DbError> {
         if !url.starts_with("sqlite:") {
             let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE);
             return Ok(Self::Postgres(pool.connect(url).await?));
         }
         let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5))
-            // 64 MiB of pages kept, and as many written before they are moved from the log to the file; what undoes half a
-            // statement stays in memory: imports touch many pages.
-            .pragma("cache_size", "-65536")
-            .pragma("temp_store", "memory")
-            .pragma("wal_autocheckpoint", "16384");
+            .busy_timeout(Duration::from_secs(5));
+        // 64 MiB are written before they are moved from the log to the file, so that an import does that and not a sign-in.
+        let writing = options.clone().pragma("wal_autocheckpoint", "16384");
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
-        if !create && !options.get_filename().exists() {
+        if !options.get_filename().exists() {
             return Err(DbError::Absent);
         }
-        let write = pool().max_connections(1).connect_with(options.clone()).await?;
+        let write = pool().max_connections(1).connect_with(writing).await?;
+        // Opened patiently, since a killed process leaves a log to be read; from here on waiting is done by `run` and `begin`:
+        // SQLite itself looks again at growing intervals and misses short gaps.
+        sqlx::query("PRAGMA busy_timeout = 1").execute(&write).await?;
         let read = pool().max_connections(connections.max(1)).connect_with(options.read_only(true)).await?;
         Ok(Self::Sqlite { read, write })
     }
 
     /// Two at once are serialised by the database.
-    async fn migrate(&self) -> Result<(), DbError> {
+    async fn migrate(url: &str) -> Result<(), DbError> {
         let migrator = migrations::migrator();
-        match self {
-            Self::Sqlite { write, .. } => migrator.run(write).await?,
-            Self::Postgres(pool) => migrator.run(pool).await?,
+        if url.starts_with("sqlite:") {
+            let patient = SqliteConnectOptions::from_str(url)?
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .busy_timeout(Duration::from_secs(30));
+            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(patient).await?;
+            let done = migrator.run(&pool).await;
+            pool.close().await;
+            done?;
+        } else {
+            let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect(url).await?;
+            let done = migrator.run(&pool).await;
+            pool.close().await;
+            done?;
         }
         Ok(())
+    }
+
+    /// Prepares for writing very much: more pages are kept, and what undoes half a statement stays in memory.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn expect_much(&self) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite { .. } => {
+                self.run("PRAGMA cache_size = -65536", Vec::new()).await?;
+                self.run("PRAGMA temp_store = memory", Vec::new()).await.map(drop)
+            }
+            Self::Postgres(_) => Ok(()),
+        }
     }
 
     async fn check_schema(&self) -> Result<(), DbError> {
@@ -192,7 +232,16 @@ impl Db {
     /// The database failed, or a key exists already.
     pub async fn run(&self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
         match self {
-            Self::Sqlite { write, .. } => run!(SqliteQueryResult::rows_affected, sql, values, write),
+            Self::Sqlite { write, .. } => {
+                let deadline = Instant::now() + PATIENCE;
+                loop {
+                    let done: Result<u64, DbError> = run!(SqliteQueryResult::rows_affected, sql, values.clone(), write);
+                    match done {
+                        Err(error) if is_busy(&error) && Instant::now() < deadline => look_again().await,
+                        other => return other,
+                    }
+                }
+            }
             Self::Postgres(pool) => run!(PgQueryResult::rows_affected, sql, values, pool),
         }
     }
@@ -202,10 +251,17 @@ impl Db {
     /// # Errors
     /// The database failed.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        Ok(match self {
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
-        })
+        let write = match self {
+            Self::Sqlite { write, .. } => write,
+            Self::Postgres(pool) => return Ok(Tx::Postgres(pool.begin().await?)),
+        };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match write.begin_with("BEGIN IMMEDIATE").await.map_err(classify) {
+                Err(error) if is_busy(&error) && Instant::now() < deadline => look_again().await,
+                begun => return Ok(Tx::Sqlite(begun?)),
+            }
+        }
     }
 
     /// Closes all connections; what is under way finishes first.

@@ -16,11 +16,11 @@ use crate::kernel::{Clock, KeyRing, Random};
 use crate::values;
 
 /// Rows a transaction: enough to be quick, few enough that nobody waits long for the database meanwhile.
-const BATCH: usize = 8000;
+const BATCH: usize = 1000;
 /// Rows that are sorted together.
-const WINDOW: usize = 8 * BATCH;
+const WINDOW: usize = 64 * BATCH;
 /// Between two batches the database is left to others for this part of the time the batch took.
-const LEFT_TO_OTHERS: u32 = 16;
+const LEFT_TO_OTHERS: u32 = 10;
 
 const BEGIN_RUN: &str = "INSERT INTO import_run (biller_id, file_hash, rows_done, created, updated, started_at) \
      VALUES ($1, $2, 0, 0, 0, $3) ON CONFLICT (biller_id, file_hash) DO UPDATE SET \
@@ -137,6 +137,7 @@ impl Directory {
             return Ok(Summary { rows, ..Summary::default() });
         }
         let (biller_id, now) = (biller.id.as_str(), tools.clock.now());
+        self.db.expect_much().await?;
         self.db.run(BEGIN_RUN, values![biller_id, &file_hash, now]).await?;
         let run = self.db.one(RUN, values![biller_id, &file_hash]).await?.ok_or(ImportError::Overtaken)?;
         let done = run.int(0)?;
