@@ -24,8 +24,10 @@ use crate::audit::DecisionLog;
 use crate::config::Config;
 use crate::db::{Db, DbError, Schema};
 use crate::directory::Directory;
+use crate::enablement::{self, Enablement};
 use crate::kernel::{Clock, KeyRing, Random};
 use crate::routing::Routing;
+use crate::secureauth::management::{Management, Place, ServiceClient};
 use crate::secureauth::{Http, Providers};
 use crate::state::AppState;
 use crate::web::session_store::{self, Store};
@@ -85,7 +87,17 @@ impl App {
             .map_err(|error| BuildError::Http(error.to_string()))?;
         let directory = Directory::new(db.clone());
         let (decisions, log_writer) = DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone());
+        let management = management(&config, &http, &clock, &random)?;
+        let parts = enablement::Parts {
+            db: db.clone(),
+            directory: directory.clone(),
+            management,
+            keys: keys.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        };
         let state = AppState {
+            enablement: Enablement::new(parts, &config),
             routing: Routing::new(directory.clone(), &config, clock.clone()),
             providers: Providers::new(http, clock.clone(), random.clone()),
             api_keys: ApiKeys::new(db.clone(), clock.clone(), random.clone()),
@@ -109,6 +121,8 @@ impl App {
         background.spawn(until(stop.clone(), sweep(state.clone())));
         background.spawn(until(stop.clone(), probe_issuers(state.clone())));
         background.spawn(until(stop.clone(), follow_keys(state.clone())));
+        let enablement = state.enablement.clone();
+        background.spawn(until(stop.clone(), async move { enablement.keep_working().await }));
         background.close();
         let server = &state.config.server;
         let (most, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));
@@ -117,6 +131,26 @@ impl App {
         state.decisions.flush().await;
         state.db.close().await;
     }
+}
+
+/// SecureAuth's management API, where the settings name one.
+fn management(config: &Config, http: &Http, clock: &Clock, random: &Random) -> Result<Option<Management>, BuildError> {
+    let settings = &config.secureauth;
+    let Some(base) = &settings.base_url else { return Ok(None) };
+    let client = |id: &str, secret: &Option<crate::config::Secret>| {
+        let secret = secret.as_ref().ok_or_else(|| BuildError::Secret("a secret of [secureauth] is missing".into()))?;
+        let client_secret = secret.reveal().map_err(BuildError::Secret)?;
+        Ok::<_, BuildError>(ServiceClient { client_id: id.to_owned(), client_secret })
+    };
+    let place = Place {
+        base: base.clone(),
+        tenant: settings.tenant.clone(),
+        paths: settings.paths,
+        import: settings.import_path,
+        system: client(&settings.system_client_id, &settings.system_client_secret)?,
+        admin: client(&settings.admin_client_id, &settings.admin_client_secret)?,
+    };
+    Ok(Some(Management::new(http.clone(), place, clock.clone(), random.clone())))
 }
 
 fn without_password(database: &str) -> String {

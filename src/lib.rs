@@ -20,6 +20,8 @@ pub mod routing;
 
 pub mod access;
 
+pub mod enablement;
+
 pub mod state;
 
 pub mod web;

@@ -7,6 +7,7 @@ use crate::audit::DecisionLog;
 use crate::config::Config;
 use crate::db::Db;
 use crate::directory::Directory;
+use crate::enablement::Enablement;
 use crate::kernel::{Clock, KeyRing, Random};
 use crate::routing::Routing;
 use crate::secureauth::Providers;
@@ -30,6 +31,8 @@ pub struct AppState {
     pub routing: Routing,
     /// The decision log.
     pub decisions: DecisionLog,
+    /// Jobs that move billers.
+    pub enablement: Enablement,
     /// Identity providers.
     pub providers: Providers,
     /// Keys of machine clients.

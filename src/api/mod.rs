@@ -2,13 +2,14 @@
 
 mod auth;
 mod backchannel_logout;
+mod ciam;
 mod handoffs;
 mod kill_switch;
 pub mod problem;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 use crate::state::AppState;
 use crate::web::paths;
@@ -19,6 +20,8 @@ pub fn router() -> Router<AppState> {
         .route(paths::REDEEM, post(handoffs::redeem))
         .route(paths::BACKCHANNEL_LOGOUT, post(backchannel_logout::receive))
         .route(paths::KILL_SWITCH, get(kill_switch::get).put(kill_switch::put))
+        .route(paths::CIAM, put(ciam::put))
+        .route(paths::JOB, get(ciam::job))
         .route(paths::KEYS, get(keys))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
 }

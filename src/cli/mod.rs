@@ -9,6 +9,7 @@ macro_rules! say {
 mod check;
 #[cfg(feature = "standin")]
 mod demo;
+mod enable;
 mod generate;
 mod import;
 mod keys;
@@ -74,6 +75,20 @@ enum Command {
     Rollout(orders::Rollout),
     /// End sessions of a biller: all, one user's, or one session's at the issuer.
     EndSessions(orders::EndSessions),
+    /// Move a biller to SecureAuth: its organization, pool, login client and users, and then its routing.
+    Enable(enable::Enable),
+    /// Switch a moved biller off without deleting anything.
+    Suspend {
+        /// The biller.
+        slug: Slug,
+    },
+    /// Switch a suspended biller on again.
+    Resume {
+        /// The biller.
+        slug: Slug,
+    },
+    /// List the jobs that move billers, with what each has made.
+    Jobs,
     /// Change the keys that seal and sign.
     #[command(subcommand)]
     Secrets(secrets::Arguments),
@@ -122,6 +137,10 @@ async fn run(cli: Cli) -> Done {
         Command::Release { slug } => orders::hold(&cli.config, &slug, false).await,
         Command::Rollout(arguments) => orders::rollout(&cli.config, arguments).await,
         Command::EndSessions(arguments) => orders::end_sessions(&cli.config, arguments).await,
+        Command::Enable(arguments) => enable::run(&cli.config, arguments).await,
+        Command::Suspend { slug } => enable::suspend(&cli.config, &slug).await,
+        Command::Resume { slug } => enable::resume(&cli.config, &slug).await,
+        Command::Jobs => enable::jobs(&cli.config).await,
         Command::Secrets(arguments) => secrets::run(&cli.config, arguments),
         Command::Decision(arguments) => look_up::run(&cli.config, arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),

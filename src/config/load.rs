@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
 
-use super::sections::{Config, LegacyPath, ReturnTo, Secrets, is_plain_path};
+use super::sections::{Config, LegacyPath, ReturnTo, Secrets, SecureAuth, is_plain_path};
 use super::{Problems, Secret};
 use crate::kernel::Random;
 
@@ -28,6 +28,7 @@ pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, St
         sessions: section(&mut table, &mut environment, "sessions", &mut problems),
         limits: section(&mut table, &mut environment, "limits", &mut problems),
         oidc: section(&mut table, &mut environment, "oidc", &mut problems),
+        secureauth: section(&mut table, &mut environment, "secureauth", &mut problems),
         help: section(&mut table, &mut environment, "help", &mut problems),
         log: section(&mut table, &mut environment, "log", &mut problems),
     };
@@ -123,6 +124,7 @@ fn read<T: DeserializeOwned>(value: Value, name: &str, problems: &mut Vec<String
 
 fn check(config: &Config, problems: &mut Vec<String>) {
     check_server(config, problems);
+    check_secureauth(&config.secureauth, problems);
     check_keys(&config.secrets.keys, problems);
     match (&config.legacy.login_url, &config.legacy.login_template) {
         (None, None) => problems.push("legacy.login_url: missing; it is where people of legacy billers sign in".into()),
@@ -173,6 +175,36 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     }
     if let Err(problem) = config.database.url.reveal() {
         problems.push(format!("database.url: {problem}"));
+    }
+}
+
+/// Where SecureAuth's management API is named, everything that belongs to it has to be.
+fn check_secureauth(secureauth: &SecureAuth, problems: &mut Vec<String>) {
+    if secureauth.base_url.is_none() {
+        return;
+    }
+    let secrets = [
+        ("system_client_secret", &secureauth.system_client_secret),
+        ("admin_client_secret", &secureauth.admin_client_secret),
+    ];
+    for (name, secret) in secrets {
+        match secret.as_ref().map(Secret::reveal) {
+            None => problems.push(format!("secureauth.{name}: missing")),
+            Some(Err(problem)) => problems.push(format!("secureauth.{name}: {problem}")),
+            Some(Ok(_)) => {}
+        }
+    }
+    for (name, value) in [
+        ("tenant", &secureauth.tenant),
+        ("system_client_id", &secureauth.system_client_id),
+        ("admin_client_id", &secureauth.admin_client_id),
+    ] {
+        if value.is_empty() || value.contains('/') {
+            problems.push(format!("secureauth.{name}: missing, or not an id"));
+        }
+    }
+    if !(2..=3600).contains(&secureauth.lease_seconds) {
+        problems.push("secureauth.lease_seconds: 2 to 3600".into());
     }
 }
 

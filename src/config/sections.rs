@@ -38,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// Calls to identity providers.
     pub oidc: Oidc,
+    /// SecureAuth's management API.
+    pub secureauth: SecureAuth,
     /// Whom customers can ask.
     pub help: Help,
     /// Logs.
@@ -249,6 +251,68 @@ impl Default for Oidc {
     fn default() -> Self {
         Self { allow_loopback_issuers: false, timeout_seconds: 5, probe_seconds: 15 }
     }
+}
+
+/// `[secureauth]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct SecureAuth {
+    /// Where its management API is; without it no biller can be enabled.
+    pub base_url: Option<Url>,
+    /// Tenant id.
+    pub tenant: String,
+    /// How its addresses are made.
+    pub paths: PathMode,
+    /// Where users are imported.
+    pub import_path: ImportPath,
+    /// Id of the client of the System workspace.
+    pub system_client_id: String,
+    /// Its secret.
+    pub system_client_secret: Option<Secret>,
+    /// Id of the client of the Admin workspace.
+    pub admin_client_id: String,
+    /// Its secret.
+    pub admin_client_secret: Option<Secret>,
+    /// Seconds until another instance takes over the job of one that has gone.
+    pub lease_seconds: u64,
+}
+
+impl Default for SecureAuth {
+    fn default() -> Self {
+        Self {
+            base_url: None,
+            tenant: String::new(),
+            paths: PathMode::Default,
+            import_path: ImportPath::Tenant,
+            system_client_id: String::new(),
+            system_client_secret: None,
+            admin_client_id: String::new(),
+            admin_client_secret: None,
+            lease_seconds: 30,
+        }
+    }
+}
+
+/// How the addresses of SecureAuth's management API are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathMode {
+    /// The tenant stands in every path.
+    #[default]
+    Default,
+    /// The host stands for the tenant.
+    Tenant,
+}
+
+/// Where users are imported: the vendor's documents disagree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportPath {
+    /// `/api/identity/{tenant}/configuration`, as in its OpenAPI files.
+    #[default]
+    Tenant,
+    /// `/api/identity/system/{tenant}/configuration`, as in its guides.
+    System,
 }
 
 /// `[help]`

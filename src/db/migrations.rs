@@ -16,7 +16,7 @@ macro_rules! migration {
 }
 
 /// The newest version.
-pub(super) const LATEST: i64 = 11;
+pub(super) const LATEST: i64 = 12;
 
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
@@ -31,5 +31,6 @@ pub(super) fn migrator() -> Migrator {
         migration!(9, "0009_protocol"),
         migration!(10, "0010_orders"),
         migration!(11, "0011_user_attributes"),
+        migration!(12, "0012_jobs"),
     ])
 }

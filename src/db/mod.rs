@@ -151,8 +151,8 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
-        // 64 MiB are written before they are moved from the log to the file, so that an import does that and not a sign-in.
-        let writing = options.clone().pragma("wal_autocheckpoint", "16384");
+        // 8 MiB are written before they are moved from the log to the file.
+        let writing = options.clone().pragma("wal_autocheckpoint", "2048");
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
         if !options.get_filename().exists() {
             return Err(DbError::Absent);
@@ -186,7 +186,8 @@ impl Db {
         Ok(())
     }
 
-    /// Prepares for writing very much: more pages are kept, and what undoes half a statement stays in memory.
+    /// Prepares for writing very much: more pages are kept and written before they are moved from the log to the file, and
+    /// what undoes half a statement stays in memory.
     ///
     /// # Errors
     /// The database failed.
@@ -194,6 +195,7 @@ impl Db {
         match self {
             Self::Sqlite { .. } => {
                 self.run("PRAGMA cache_size = -65536", Vec::new()).await?;
+                self.run("PRAGMA wal_autocheckpoint = 16384", Vec::new()).await?;
                 self.run("PRAGMA temp_store = memory", Vec::new()).await.map(drop)
             }
             Self::Postgres(_) => Ok(()),

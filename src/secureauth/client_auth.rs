@@ -52,12 +52,17 @@ impl ClientAuth {
     /// readers of forms and of addresses agree on.
     pub(super) fn header(&self, client_id: &str) -> Option<HeaderValue> {
         let Self::Basic(secret) = self else { return None };
-        let (id, secret) =
-            (utf8_percent_encode(client_id, RESERVED), utf8_percent_encode(secret.expose_secret(), RESERVED));
-        let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        basic(client_id, secret)
     }
+}
+
+/// The header of HTTP Basic authentication of a client.
+pub(super) fn basic(client_id: &str, secret: &SecretString) -> Option<HeaderValue> {
+    let (id, secret) =
+        (utf8_percent_encode(client_id, RESERVED), utf8_percent_encode(secret.expose_secret(), RESERVED));
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// The HTTP client with proof of who we are in the header, where that is the method.

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
@@ -90,6 +90,32 @@ impl Http {
             300..400 => Err(HttpError::Refused("redirect")),
             status => Ok((status, capped(response).await?)),
         }
+    }
+
+    /// Makes a call with JSON; answers status, headers and body, whatever they are.
+    ///
+    /// # Errors
+    /// No answer, a redirect, or a body that is too long.
+    pub async fn json(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: Option<&serde_json::Value>,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), HttpError> {
+        self.check_target(url)?;
+        let mut request =
+            self.client.request(method, url.clone()).headers(headers).header("accept", "application/json");
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| failure(&error))?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(HttpError::Refused("redirect"));
+        }
+        let headers = response.headers().clone();
+        Ok((status.as_u16(), headers, capped(response).await?))
     }
 
     /// Whether calls to this address are allowed at all. Names are checked when they are resolved, on every connection.

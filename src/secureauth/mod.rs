@@ -9,6 +9,7 @@ mod error;
 mod http;
 mod keys;
 mod logout_token;
+pub mod management;
 mod providers;
 mod signin;
 

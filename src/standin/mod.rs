@@ -1,4 +1,4 @@
-//! Stand-ins of the outside world, over real HTTP on ports of their own: SecureAuth's OIDC side, the legacy portal, a
+//! Stand-ins of the outside world, over real HTTP on ports of their own: SecureAuth, the legacy portal, a
 //! biller portal. For the demo and the tests; a release image is built without them.
 //!
 //! They import nothing of Signpost but `kernel`: what they know of the gateway is its address and an API key, as in life.
@@ -15,7 +15,10 @@ mod web;
 pub use legacy::{LegacyPortal, legacy_app};
 pub use passwords::hash_password;
 pub use portal::{BillerPortal, portal_app};
-pub use secureauth::{Condition, Organization, Person, SecureAuth, SecureAuthStandIn, secureauth_app};
+pub use secureauth::{
+    ApiCall, ApiClients, Condition, Fault, Faults, Mail, Organization, Person, RetryAfter, Rule, SecureAuth,
+    SecureAuthStandIn, ServiceClient, secureauth_app,
+};
 
 use crate::kernel::{Clock, Random};
 

@@ -1,4 +1,4 @@
-//! Passwords of the stand-ins' people: argon2id, as PHC strings.
+//! Passwords of the stand-ins' people: argon2id, as PHC strings; bcrypt is verified as well.
 
 use std::sync::Arc;
 
@@ -17,6 +17,12 @@ pub fn hash_password(password: &str, random: &Random) -> String {
 /// Whether the password is the one that was hashed; counted on a thread where waiting is allowed.
 pub async fn verify(hash: &Arc<str>, password: &str) -> bool {
     let (hash, password) = (Arc::clone(hash), password.to_owned());
-    let check = move || Argon2::default().verify_password(password.as_bytes(), &*hash).is_ok();
+    let check = move || {
+        if hash.starts_with("$2") {
+            bcrypt::verify(password, &hash).unwrap_or(false)
+        } else {
+            Argon2::default().verify_password(password.as_bytes(), &*hash).is_ok()
+        }
+    };
     tokio::task::spawn_blocking(check).await.unwrap_or(false)
 }

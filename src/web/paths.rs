@@ -30,6 +30,10 @@ pub const HELP: &str = "/help";
 pub const REDEEM: &str = "/api/v1/handoffs/redeem";
 /// The kill switch.
 pub const KILL_SWITCH: &str = "/api/v1/kill-switch";
+/// Moving a biller.
+pub const CIAM: &str = "/api/v1/billers/{slug}/ciam";
+/// A job that moves a biller.
+pub const JOB: &str = "/api/v1/jobs/{id}";
 /// An issuer tells that somebody signed out there.
 pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{slug}";
 /// A reverse proxy asks who it is.

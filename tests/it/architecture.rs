@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their floors.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 19] = [
     ("kernel", 0),
     ("decision", 1),
     ("config", 2),
@@ -14,6 +14,7 @@ const FLOORS: [(&str, u8); 18] = [
     ("directory", 7),
     ("routing", 8),
     ("access", 9),
+    ("enablement", 10),
     ("state", 11),
     ("web", 12),
     ("login", 13),
@@ -42,6 +43,7 @@ const LIBRARIES: [(&str, &[&str]); 6] = [
             "directory",
             "routing",
             "access",
+            "enablement",
             "state",
             "web",
             "login",

@@ -9,7 +9,9 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::directory::{import_billers, import_users};
 use crate::kernel::Slug;
-use crate::standin::{BillerPortal, Condition, LegacyPortal, Organization, Person, SecureAuth};
+use crate::standin::{
+    ApiClients, BillerPortal, Condition, LegacyPortal, Organization, Person, SecureAuth, ServiceClient,
+};
 use crate::state::AppState;
 
 pub(super) const PASSWORD: &str = "demo-password";
@@ -159,6 +161,8 @@ pub(super) fn config(data: &Path, ports: Ports, log: &str) -> Result<Config, any
     let gateway = ports.gateway_address();
     let (legacy, portal) = (ports.address(ports.legacy()), ports.address(ports.portal()));
     let database = format!("sqlite:{}", data.join("signpost.db").display());
+    let secureauth = ports.address(ports.secureauth());
+    let (system_secret, admin_secret) = (service_secret("signpost-system"), service_secret("signpost-admin"));
     let text = format!(
         r#"
         [server]
@@ -195,6 +199,13 @@ pub(super) fn config(data: &Path, ports: Ports, log: &str) -> Result<Config, any
         exempt_loopback = true
         [oidc]
         allow_loopback_issuers = true
+        [secureauth]
+        base_url = "{secureauth}"
+        tenant = "{TENANT}"
+        system_client_id = "signpost-system"
+        system_client_secret = "{system_secret}"
+        admin_client_id = "signpost-admin"
+        admin_client_secret = "{admin_secret}"
         [help]
         company = "Example Pay"
         phone = "+1 555 010 0100"
@@ -209,6 +220,10 @@ pub(super) fn config(data: &Path, ports: Ports, log: &str) -> Result<Config, any
 }
 
 /// Puts billers and users into the directory, as an operator would: by import.
+fn service_secret(client: &str) -> String {
+    format!("demo secret of {client}")
+}
+
 pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::Error> {
     let rows = import_billers::parse(&billers_file(ports), false)?;
     let tools = import_billers::Tools {
@@ -221,9 +236,10 @@ pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::E
     state.directory.import_billers(rows, &tools, false).await?;
     let billers = state.directory.billers().await?;
     let folder = tempfile::tempdir()?;
+    let password_hash = crate::standin::hash_password(PASSWORD, &state.random);
     for demo in &BILLERS {
         let path = folder.path().join(format!("{}.csv", demo.slug));
-        std::fs::write(&path, users_file(demo.slug))?;
+        std::fs::write(&path, users_file(demo.slug, &password_hash))?;
         let biller = billers.by_slug(&Slug::parse(demo.slug)?).context("a biller was imported")?;
         let options = import_users::Options { legacy_accounts: true, dry_run: false, refuse_plain_passwords: true };
         let tools = import_users::Tools { clock: &state.clock, random: &state.random, keys: &state.keys };
@@ -278,11 +294,11 @@ fn client_secret(slug: &str) -> String {
     format!("demo-client-secret-of-{slug}")
 }
 
-fn users_file(slug: &str) -> String {
-    let mut file = String::from("username,email,first_name,last_name,status\n");
+fn users_file(slug: &str, password_hash: &str) -> String {
+    let mut file = String::from("username,email,first_name,last_name,status,password_hash\n");
     for person in members(slug) {
         let (first, last) = person.name.split_once(' ').unwrap_or((&person.name, ""));
-        let _ = writeln!(file, "{},{},{first},{last},active", person.username, person.email);
+        let _ = writeln!(file, "{},{},{first},{last},active,\"{password_hash}\"", person.username, person.email);
     }
     file
 }
@@ -327,7 +343,9 @@ pub(super) fn secureauth(ports: Ports, password_hash: &str) -> SecureAuth {
             people: members(demo.slug),
         })
         .collect();
-    SecureAuth { tenant: TENANT.to_owned(), password_hash: password_hash.to_owned(), organizations }
+    let client = |id: &str| Some(ServiceClient { id: id.to_owned(), secret: service_secret(id) });
+    let api = Some(ApiClients { system: client("signpost-system"), admin: client("signpost-admin") });
+    SecureAuth { tenant: TENANT.to_owned(), password_hash: password_hash.to_owned(), organizations, api }
 }
 
 pub(super) fn legacy(ports: Ports, password_hash: &str, api_key: &str) -> LegacyPortal {

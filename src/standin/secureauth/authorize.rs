@@ -9,7 +9,7 @@ use axum::response::Response;
 use url::Url;
 
 use super::tokens::{Grant, well_formed};
-use super::{Condition, Issuer, Person, SESSION_LIFE, SecureAuthStandIn, Session, pages};
+use super::{Account, Condition, Issuer, SESSION_LIFE, SecureAuthStandIn, Session, new_password, pages};
 use crate::standin::passwords;
 use crate::standin::web::{Fields, cookie, see_other, with_cookie};
 
@@ -47,9 +47,13 @@ impl AuthorizeRequest {
 }
 
 /// `GET`: the sign-in page. It waits for the person, also for one who is signed in already.
-pub async fn show(Extension(issuer): Extension<Arc<Issuer>>, RawForm(query): RawForm) -> Response {
+pub async fn show(
+    State(standin): State<SecureAuthStandIn>,
+    Extension(issuer): Extension<Arc<Issuer>>,
+    RawForm(query): RawForm,
+) -> Response {
     let fields = Fields::parse(&query);
-    match check(&issuer, &fields) {
+    match check(&standin, &issuer, &fields) {
         Err(refusal) => *refusal,
         Ok(request) if request.prompt_none => back(
             &issuer,
@@ -69,7 +73,7 @@ pub async fn submit(
     RawForm(form): RawForm,
 ) -> Response {
     let fields = Fields::parse(&form);
-    let request = match check(&issuer, &fields) {
+    let request = match check(&standin, &issuer, &fields) {
         Ok(request) => request,
         Err(refusal) => return *refusal,
     };
@@ -77,22 +81,37 @@ pub async fn submit(
         let denied = error("access_denied", "the person cancelled");
         return back(&issuer, &request.redirect_uri, request.state.as_deref(), &denied);
     }
+    if fields.get("action") == Some("set-password") {
+        return new_password::submit(&standin, &issuer, &headers, request, &fields).await;
+    }
     let typed = fields.get("username").unwrap_or_default().trim();
-    // The password is checked also for a name that nobody has: both take as long.
-    let password_right = passwords::verify(&standin.0.password_hash, fields.get("password").unwrap_or_default()).await;
-    match issuer.people.get(&typed.to_lowercase()) {
-        Some(person) if password_right => signed_in(&standin, &issuer, &headers, request, person),
+    let password = fields.get("password").unwrap_or_default();
+    if issuer.people.contains_key(&typed.to_lowercase()) {
+        // The one password of the constructor's people.
+        let right = passwords::verify(&standin.0.password_hash, password).await;
+        return match issuer.people.get(&typed.to_lowercase()) {
+            Some(account) if right => signed_in(&standin, &issuer, &headers, request, account),
+            _ => pages::sign_in(&issuer, &request, typed, Some(WRONG)),
+        };
+    }
+    let found = standin.0.api.person(&issuer.id, typed, standin.now());
+    // A password is checked also for a name that nobody has: both take as long.
+    let hash = found.as_ref().and_then(|found| found.hash.clone());
+    let right = passwords::verify(hash.as_ref().unwrap_or(&standin.0.password_hash), password).await;
+    match found {
+        Some(found) if found.needs_new_password(right) => new_password::ask(&standin, &issuer, &request, &found, None),
+        Some(found) if right && found.hash.is_some() => signed_in(&standin, &issuer, &headers, request, &found.account),
         _ => pages::sign_in(&issuer, &request, typed, Some(WRONG)),
     }
 }
 
 /// Remembers the browser and sends it back with a code.
-fn signed_in(
+pub fn signed_in(
     standin: &SecureAuthStandIn,
     issuer: &Issuer,
     headers: &HeaderMap,
     request: AuthorizeRequest,
-    person: &Person,
+    account: &Account,
 ) -> Response {
     let (now, random) = (standin.now(), &standin.0.tools.random);
     let cookie_name = issuer.session_cookie();
@@ -100,7 +119,7 @@ fn signed_in(
         issuer.sessions.take(&before);
     }
     let session_id = random.token::<32>();
-    let session = Session { username: person.username.clone(), expires: now.plus(SESSION_LIFE) };
+    let session = Session { username: account.person.username.clone(), expires: now.plus(SESSION_LIFE) };
     issuer.sessions.insert(session_id.clone(), session);
     let grant = Grant {
         client_id: request.client_id,
@@ -108,7 +127,7 @@ fn signed_in(
         challenge: request.challenge,
         nonce: request.nonce,
         scope: request.scope,
-        person: person.clone(),
+        account: account.clone(),
         auth_time: now,
         sid: random.token::<16>(),
     };
@@ -118,18 +137,18 @@ fn signed_in(
 }
 
 /// Checks a request. What is wrong before the redirect URI is trusted gives a page, never a redirect.
-fn check(issuer: &Issuer, fields: &Fields) -> Result<AuthorizeRequest, Box<Response>> {
-    let organization = &issuer.organization;
+fn check(standin: &SecureAuthStandIn, issuer: &Issuer, fields: &Fields) -> Result<AuthorizeRequest, Box<Response>> {
     if issuer.condition() == Condition::Deactivated {
-        let text = format!("{} is not available for sign-in at the moment.", organization.name);
+        let text = format!("{} is not available for sign-in at the moment.", issuer.name());
         return Err(Box::new(pages::refused(StatusCode::FORBIDDEN, "Organization not available", &text)));
     }
     let page =
         |text: &str| Box::new(pages::refused(StatusCode::BAD_REQUEST, "This sign-in request is not valid", text));
-    if fields.repeats("client_id") || fields.get("client_id") != Some(organization.client_id.as_str()) {
+    let named = fields.get("client_id").filter(|_| !fields.repeats("client_id"));
+    let Some(client) = named.and_then(|id| standin.0.api.oidc_client(&issuer.id, id)) else {
         return Err(page("The client is not known here."));
-    }
-    let registered = |uri: &&str| organization.redirect_uris.iter().any(|known| known == uri);
+    };
+    let registered = |uri: &&str| client.redirect_uris.iter().any(|known| known == uri);
     let Some(uri) = fields.get("redirect_uri").filter(registered).filter(|_| !fields.repeats("redirect_uri")) else {
         return Err(page("The redirect_uri is not registered."));
     };
@@ -142,7 +161,7 @@ fn check(issuer: &Issuer, fields: &Fields) -> Result<AuthorizeRequest, Box<Respo
     }
     let owned = |name| fields.get(name).map(str::to_owned);
     Ok(AuthorizeRequest {
-        client_id: organization.client_id.clone(),
+        client_id: client.id.clone(),
         redirect_uri,
         redirect_uri_text: uri.to_owned(),
         scope: owned("scope").unwrap_or_default(),

@@ -1,18 +1,21 @@
-//! Stand-in of SecureAuth's OIDC side: one issuer per organization, `{base}/{tenant}/{organization}`.
+//! Stand-in of SecureAuth: one issuer per organization, `{base}/{tenant}/{organization}`, and the management API.
 //!
 //! What the vendor documents is kept to; where nothing is documented the choice is ours: a deactivated organization
 //! refuses at `authorize` with a page, and the sign-in page prefills the username from `login_hint`.
 
+mod api;
 mod authorize;
 mod discovery;
 mod keys;
 mod logout;
+mod new_password;
 mod pages;
 mod token;
 mod tokens;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +25,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use self::api::Api;
+pub use self::api::{ApiCall, ApiClients, Fault, Faults, Mail, RetryAfter, Rule, ServiceClient};
 use self::keys::SigningKey;
 use self::tokens::Codes;
 use super::html::{SECUREAUTH, STYLE_PATH, stylesheet};
@@ -86,6 +91,8 @@ pub struct SecureAuth {
     pub password_hash: String,
     /// The issuers.
     pub organizations: Vec<Organization>,
+    /// Who may call the management API; without it there is none.
+    pub api: Option<ApiClients>,
 }
 
 /// A running stand-in: the routes, and what tests may do to it.
@@ -95,30 +102,45 @@ pub struct SecureAuthStandIn(Arc<World>);
 struct World {
     tenant: String,
     password_hash: Arc<str>,
-    organizations: HashMap<String, Arc<Issuer>>,
+    issuer_base: String,
+    organizations: RwLock<HashMap<String, Arc<Issuer>>>,
+    api: Api,
     requests: Mutex<VecDeque<String>>,
     tools: Tools,
 }
 
 /// One organization at work.
 struct Issuer {
+    id: String,
     url: String,
     /// Path of the issuer: of its cookie and its forms.
     path: String,
-    organization: Organization,
-    /// By lower-case username.
-    people: HashMap<String, Person>,
-    condition: Mutex<Condition>,
+    name: Mutex<String>,
+    /// Those of the constructor, by lower-case username.
+    people: HashMap<String, Account>,
+    down: AtomicBool,
+    deactivated: AtomicBool,
     key: Mutex<Option<Arc<SigningKey>>>,
     codes: Codes,
     access_tokens: Store<Access>,
     sessions: Store<Session>,
 }
 
+/// Somebody who can sign in, from wherever.
+#[derive(Clone)]
+struct Account {
+    person: Person,
+    /// What the subject is made from.
+    key: String,
+    email_verified: bool,
+    /// The authentication context: what claims may be taken from.
+    context: serde_json::Map<String, serde_json::Value>,
+}
+
 /// What an access token opens.
 #[derive(Clone)]
 struct Access {
-    person: Person,
+    account: Account,
     expires: Timestamp,
 }
 
@@ -132,13 +154,16 @@ struct Session {
 /// Builds the stand-in; `issuer_base` is where it will be reached, such as `http://127.0.0.1:8081`.
 #[expect(clippy::needless_pass_by_value, reason = "the interface agreed on")]
 pub fn secureauth_app(world: SecureAuth, issuer_base: String, tools: Tools) -> SecureAuthStandIn {
-    let issuer = |organization: Organization| {
-        let path = format!("/{}/{}", world.tenant, organization.id);
-        let url = format!("{}{path}", issuer_base.trim_end_matches('/'));
-        (organization.id.clone(), Arc::new(Issuer::new(url, path, organization)))
+    let base = issuer_base.trim_end_matches('/').to_owned();
+    let issuer = |organization: &Organization| {
+        let issuer = Issuer::new(&base, &world.tenant, &organization.id, &organization.name, &organization.people);
+        issuer.set_condition(organization.condition);
+        (organization.id.clone(), Arc::new(issuer))
     };
     SecureAuthStandIn(Arc::new(World {
-        organizations: world.organizations.into_iter().map(issuer).collect(),
+        organizations: RwLock::new(world.organizations.iter().map(issuer).collect()),
+        api: Api::new(&world.tenant, world.api, &world.organizations),
+        issuer_base: base,
         tenant: world.tenant,
         password_hash: world.password_hash.into(),
         requests: Mutex::default(),
@@ -168,16 +193,42 @@ impl SecureAuthStandIn {
 
     /// Changes how an organization is doing; an unknown one is ignored.
     pub fn set_condition(&self, org: &str, condition: Condition) {
-        if let Some(issuer) = self.0.organizations.get(org) {
-            *lock(&issuer.condition) = condition;
+        if let Some(issuer) = self.organization(org) {
+            issuer.set_condition(condition);
         }
     }
 
     /// Drops an organization's signing key; the next one, with another id, is made when it is asked for.
     pub fn rotate_key(&self, org: &str) {
-        if let Some(issuer) = self.0.organizations.get(org) {
+        if let Some(issuer) = self.organization(org) {
             *lock(&issuer.key) = None;
         }
+    }
+
+    /// What goes wrong at the management API.
+    pub fn faults(&self) -> Faults {
+        self.0.api.faults.clone()
+    }
+
+    /// Every call of the management API, its token endpoints included, in the order they arrived.
+    pub fn api_calls(&self) -> Vec<ApiCall> {
+        self.0.api.journal.calls()
+    }
+
+    /// The most calls of the management API that were under way at once.
+    pub fn api_peak(&self) -> usize {
+        self.0.api.journal.peak()
+    }
+
+    /// Ids of all objects by kind: `organizations`, `pools`, `users` (an object: ids by pool), `user_identifiers`,
+    /// `user_verifiable_addresses`, `user_credentials`, `idps`, `clients`, `claims`.
+    pub fn snapshot(&self) -> serde_json::Value {
+        self.0.api.snapshot()
+    }
+
+    /// The mails that were sent, the oldest first.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.0.api.mails()
     }
 
     /// Method and path of each request received, the oldest first, without queries.
@@ -194,12 +245,25 @@ impl SecureAuthStandIn {
     }
 
     /// The issuer whose path this is.
-    fn issuer(&self, path: &str) -> Option<&Arc<Issuer>> {
+    fn issuer(&self, path: &str) -> Option<Arc<Issuer>> {
         let mut segments = path.trim_start_matches('/').split('/');
         if segments.next() != Some(self.0.tenant.as_str()) {
             return None;
         }
-        self.0.organizations.get(segments.next()?)
+        self.organization(segments.next()?)
+    }
+
+    fn organization(&self, id: &str) -> Option<Arc<Issuer>> {
+        self.0.organizations.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn add_issuer(&self, id: &str, name: &str) {
+        let issuer = Arc::new(Issuer::new(&self.0.issuer_base, &self.0.tenant, id, name, &[]));
+        self.0.organizations.write().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), issuer);
+    }
+
+    fn remove_issuer(&self, id: &str) {
+        self.0.organizations.write().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     fn now(&self) -> Timestamp {
@@ -213,7 +277,10 @@ async fn gate(State(standin): State<SecureAuthStandIn>, mut request: Request, ne
     if request.uri().path() == STYLE_PATH {
         return next.run(request).await;
     }
-    let Some(issuer) = standin.issuer(request.uri().path()).cloned() else {
+    if api::is_api(&standin.0.tenant, request.uri().path()) {
+        return api::handle(&standin, request).await;
+    }
+    let Some(issuer) = standin.issuer(request.uri().path()) else {
         return discovery::not_found("no such tenant or workspace");
     };
     if issuer.condition() == Condition::Down {
@@ -224,15 +291,16 @@ async fn gate(State(standin): State<SecureAuthStandIn>, mut request: Request, ne
 }
 
 impl Issuer {
-    fn new(url: String, path: String, organization: Organization) -> Self {
-        let people =
-            organization.people.iter().map(|person| (person.username.to_lowercase(), person.clone())).collect();
+    fn new(base: &str, tenant: &str, id: &str, name: &str, people: &[Person]) -> Self {
+        let path = format!("/{tenant}/{id}");
         Self {
-            url,
+            id: id.to_owned(),
+            url: format!("{base}{path}"),
             path,
-            people,
-            condition: Mutex::new(organization.condition),
-            organization,
+            name: Mutex::new(name.to_owned()),
+            people: people.iter().map(|person| (person.username.to_lowercase(), Account::of(person))).collect(),
+            down: AtomicBool::new(false),
+            deactivated: AtomicBool::new(false),
             key: Mutex::default(),
             codes: Codes::default(),
             access_tokens: Store::default(),
@@ -241,7 +309,37 @@ impl Issuer {
     }
 
     fn condition(&self) -> Condition {
-        *lock(&self.condition)
+        if self.down.load(Ordering::SeqCst) {
+            Condition::Down
+        } else if self.deactivated() {
+            Condition::Deactivated
+        } else {
+            Condition::Up
+        }
+    }
+
+    /// Down says nothing about being deactivated: an outage does not switch an organization on or off.
+    fn set_condition(&self, condition: Condition) {
+        self.down.store(condition == Condition::Down, Ordering::SeqCst);
+        if condition != Condition::Down {
+            self.set_deactivated(condition == Condition::Deactivated);
+        }
+    }
+
+    fn deactivated(&self) -> bool {
+        self.deactivated.load(Ordering::SeqCst)
+    }
+
+    fn set_deactivated(&self, deactivated: bool) {
+        self.deactivated.store(deactivated, Ordering::SeqCst);
+    }
+
+    fn name(&self) -> String {
+        lock(&self.name).clone()
+    }
+
+    fn set_name(&self, name: &str) {
+        name.clone_into(&mut lock(&self.name));
     }
 
     /// The signing key, made at the first asking.
@@ -254,6 +352,24 @@ impl Issuer {
 
     /// Name of the cookie by which a browser stays signed in.
     fn session_cookie(&self) -> String {
-        format!("sa_session_{}", self.organization.id)
+        format!("sa_session_{}", self.id)
+    }
+}
+
+impl Account {
+    /// One of the constructor's people.
+    fn of(person: &Person) -> Self {
+        let context = [
+            ("username", &person.username),
+            ("preferred_username", &person.username),
+            ("name", &person.name),
+            ("email", &person.email),
+        ];
+        Self {
+            person: person.clone(),
+            key: person.username.to_lowercase(),
+            email_verified: true,
+            context: context.map(|(name, value)| (name.to_owned(), value.as_str().into())).into_iter().collect(),
+        }
     }
 }

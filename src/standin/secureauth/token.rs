@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
+use super::api::OidcClient;
 use super::tokens::{TOKEN_LIFE, basic_credentials, id_token_claims, person_claims, same};
 use super::{Access, Issuer, SecureAuthStandIn};
 use crate::standin::web::{Fields, no_store};
@@ -38,7 +39,7 @@ async fn try_exchange(
     if ONCE.iter().any(|name| fields.repeats(name)) {
         return Err(("invalid_request", "a parameter is sent twice"));
     }
-    authenticate(issuer, headers, fields)?;
+    let client = authenticate(standin, issuer, headers, fields)?;
     match fields.get("grant_type") {
         Some("authorization_code") => {}
         Some(_) => return Err(("unsupported_grant_type", "the grant_type must be authorization_code")),
@@ -49,12 +50,13 @@ async fn try_exchange(
     let (redirect_uri, verifier) = (fields.get("redirect_uri"), fields.get("code_verifier"));
     let grant = issuer
         .codes
-        .redeem(code, &issuer.organization.client_id, redirect_uri, verifier, now)
+        .redeem(code, &client.id, redirect_uri, verifier, now)
         .map_err(|description| ("invalid_grant", description))?;
     let access_token = standin.0.tools.random.token::<32>();
-    let access = Access { person: grant.person.clone(), expires: now.plus(TOKEN_LIFE) };
+    let access = Access { account: grant.account.clone(), expires: now.plus(TOKEN_LIFE) };
     issuer.access_tokens.insert(access_token.clone(), access);
-    let claims = id_token_claims(&issuer.url, &issuer.organization, &grant, &access_token, now);
+    let added = standin.0.api.id_token_claims(&issuer.id, &grant.scope, &grant.account.context);
+    let claims = id_token_claims(&issuer.url, &issuer.id, &grant, &access_token, added, now);
     let answer = json!({
         "access_token": access_token,
         "token_type": "Bearer",
@@ -66,7 +68,12 @@ async fn try_exchange(
 }
 
 /// Checks the client by `client_secret_basic` or `client_secret_post`: one of them, not both.
-fn authenticate(issuer: &Issuer, headers: &HeaderMap, fields: &Fields) -> Result<(), Refusal> {
+fn authenticate(
+    standin: &SecureAuthStandIn,
+    issuer: &Issuer,
+    headers: &HeaderMap,
+    fields: &Fields,
+) -> Result<OidcClient, Refusal> {
     const INVALID: Refusal = ("invalid_client", "the client is unknown or its secret is wrong");
     let in_form = fields.get("client_secret");
     let (id, secret) = match headers.get(header::AUTHORIZATION) {
@@ -77,17 +84,19 @@ fn authenticate(issuer: &Issuer, headers: &HeaderMap, fields: &Fields) -> Result
             (id.to_owned(), in_form.ok_or(INVALID)?.to_owned())
         }
     };
-    let organization = &issuer.organization;
     if fields.get("client_id").is_some_and(|named| named != id) {
         return Err(INVALID);
     }
-    if id == organization.client_id && same(&secret, &organization.client_secret) { Ok(()) } else { Err(INVALID) }
+    let client = standin.0.api.oidc_client(&issuer.id, &id).ok_or(INVALID)?;
+    let used = if headers.contains_key(header::AUTHORIZATION) { "client_secret_basic" } else { "client_secret_post" };
+    let method_fits = client.auth_method.as_deref().is_none_or(|method| method == used);
+    if method_fits && same(&secret, &client.secret) { Ok(client) } else { Err(INVALID) }
 }
 
 fn refused(issuer: &Issuer, (error, description): Refusal) -> Response {
     let body = Json(json!({ "error": error, "error_description": description }));
     if error == "invalid_client" {
-        let realm = format!("Basic realm=\"{}\"", issuer.organization.id);
+        let realm = format!("Basic realm=\"{}\"", issuer.id);
         return no_store((StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, realm)], body).into_response());
     }
     no_store((StatusCode::BAD_REQUEST, body).into_response())
@@ -107,7 +116,7 @@ pub async fn userinfo(
         .and_then(|(_, token)| issuer.access_tokens.get(token.trim()))
         .filter(|access| standin.now() < access.expires);
     match access {
-        Some(access) => no_store(Json(person_claims(&issuer.organization, &access.person)).into_response()),
+        Some(access) => no_store(Json(person_claims(&issuer.id, &access.account)).into_response()),
         None => {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             let body = Json(json!({ "error": "invalid_token" }));

@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_lc_rs::{constant_time, digest};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Organization, Person};
+use super::Account;
 use crate::kernel::text::sha256;
 use crate::kernel::{Random, Timestamp};
 use crate::standin::store::Store;
@@ -31,7 +31,7 @@ pub struct Grant {
     /// As asked.
     pub scope: String,
     /// Who signed in.
-    pub person: Person,
+    pub account: Account,
     /// When.
     pub auth_time: Timestamp,
     /// The sign-in session.
@@ -111,21 +111,23 @@ pub fn same(left: &str, right: &str) -> bool {
 }
 
 /// The subject of a person: a one-way hash, as SecureAuth's `subject_format` `hash` makes it.
-pub fn subject(organization: &Organization, person: &Person) -> String {
-    sha256(format!("{}\n{}", organization.id, person.username.to_lowercase()).as_bytes())
+fn subject(organization: &str, account: &Account) -> String {
+    sha256(format!("{organization}\n{}", account.key).as_bytes())
 }
 
-/// Claims of an ID token.
+/// Claims of an ID token; `added` are those the organization adds, and replace none of the protocol's.
 pub fn id_token_claims(
     issuer: &str,
-    organization: &Organization,
+    organization: &str,
     grant: &Grant,
     access_token: &str,
+    added: Map<String, Value>,
     now: Timestamp,
 ) -> Value {
-    let mut claims = person_claims(organization, &grant.person);
+    let mut claims = person_claims(organization, &grant.account);
     let more = json!({
         "iss": issuer,
+        "sub": subject(organization, &grant.account),
         "aud": grant.client_id,
         "exp": now.plus(TOKEN_LIFE).seconds(),
         "iat": now.seconds(),
@@ -135,6 +137,7 @@ pub fn id_token_claims(
         "at_hash": left_half_hash(access_token),
     });
     if let (Value::Object(claims), Value::Object(more)) = (&mut claims, more) {
+        claims.extend(added);
         claims.extend(more);
         if let Some(nonce) = &grant.nonce {
             claims.insert("nonce".to_owned(), json!(nonce));
@@ -144,14 +147,17 @@ pub fn id_token_claims(
 }
 
 /// Claims about a person: in the ID token and at userinfo.
-pub fn person_claims(organization: &Organization, person: &Person) -> Value {
-    json!({
-        "sub": subject(organization, person),
-        "preferred_username": person.username,
-        "name": person.name,
-        "email": person.email,
-        "email_verified": true,
-    })
+pub fn person_claims(organization: &str, account: &Account) -> Value {
+    let person = &account.person;
+    let mut claims = json!({ "sub": subject(organization, account), "preferred_username": person.username });
+    if !person.name.is_empty() {
+        claims["name"] = json!(person.name);
+    }
+    if !person.email.is_empty() {
+        claims["email"] = json!(person.email);
+        claims["email_verified"] = json!(account.email_verified);
+    }
+    claims
 }
 
 /// `at_hash` (OpenID Connect Core, section 3.1.3.6) under RS256.
@@ -173,11 +179,11 @@ mod tests {
             challenge: CHALLENGE.to_owned(),
             nonce: Some("n".to_owned()),
             scope: "openid".to_owned(),
-            person: Person {
+            account: Account::of(&crate::standin::Person {
                 username: "Ann".to_owned(),
                 name: "Ann Example".to_owned(),
                 email: "ann@example.com".to_owned(),
-            },
+            }),
             auth_time,
             sid: "sid".to_owned(),
         }

@@ -18,7 +18,7 @@ use signpost::config::Config;
 use signpost::db::Schema;
 use signpost::directory::{import_billers, import_users};
 use signpost::kernel::{Clock, Random, ReferenceCode, Slug, Timestamp};
-use signpost::standin::{self, Condition, Organization, Person, SecureAuth, SecureAuthStandIn, Tools};
+use signpost::standin::{self, ApiClients, Condition, Organization, Person, SecureAuth, SecureAuthStandIn, Tools};
 use signpost::state::AppState;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -113,7 +113,13 @@ impl World {
         let tools = Tools::new(clock.clone(), random.clone()).unwrap();
         let issuers = standin::secureauth_app(secureauth(&random), issuer_base.clone(), tools);
         tokio::spawn(standin::serve(listener, issuers.router(), std::future::pending()));
-        let app = App::build(config(database, more), Schema::BringUpToDate, clock.clone(), random).await.unwrap();
+        let management = format!(
+            "[secureauth]\nbase_url = {issuer_base:?}\ntenant = \"test\"\nsystem_client_id = \"system\"\n\
+             system_client_secret = \"secret of system\"\nadmin_client_id = \"admin\"\n\
+             admin_client_secret = \"secret of admin\"\nlease_seconds = 2\n"
+        );
+        let more = format!("{more}\n{management}");
+        let app = App::build(config(database, &more), Schema::BringUpToDate, clock.clone(), random).await.unwrap();
         let state = app.state;
         let world =
             Self { router: router(state.clone()), state, clock, issuers, issuer_base, folder: Arc::new(folder) };
@@ -254,7 +260,16 @@ fn secureauth(random: &Random) -> SecureAuth {
                 .collect(),
         })
         .collect();
-    SecureAuth { tenant: "test".to_owned(), password_hash: standin::hash_password(PASSWORD, random), organizations }
+    SecureAuth {
+        tenant: "test".to_owned(),
+        password_hash: standin::hash_password(PASSWORD, random),
+        organizations,
+        api: Some(ApiClients { system: service_client("system"), admin: service_client("admin") }),
+    }
+}
+
+fn service_client(id: &str) -> Option<standin::ServiceClient> {
+    Some(standin::ServiceClient { id: id.to_owned(), secret: format!("secret of {id}") })
 }
 
 /// A browser: cookies, and no redirects followed, so that each step can be looked at.

@@ -1,0 +1,32 @@
+-- Jobs that move a biller, and their ledger: what is about to be made at SecureAuth is written before the call.
+CREATE TABLE job (
+    id          TEXT PRIMARY KEY,
+    biller_id   TEXT NOT NULL REFERENCES biller (id),
+    state       TEXT NOT NULL,
+    turned_back BIGINT NOT NULL,
+    mode        TEXT NOT NULL,
+    passwords   TEXT NOT NULL,
+    generation  BIGINT NOT NULL,
+    fence       BIGINT NOT NULL,
+    lease_until BIGINT NOT NULL,
+    users_after TEXT NOT NULL,
+    done        BIGINT NOT NULL,
+    total       BIGINT NOT NULL,
+    message     TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    ended_at    BIGINT
+);
+
+-- One job a biller at a time.
+CREATE UNIQUE INDEX job_open ON job (biller_id) WHERE ended_at IS NULL;
+
+CREATE TABLE job_step (
+    job_id     TEXT NOT NULL REFERENCES job (id),
+    kind       TEXT NOT NULL,
+    object_id  TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    sealed     TEXT,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (job_id, kind)
+);

@@ -1,0 +1,131 @@
+//! `signpost enable|suspend|resume|jobs`
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Done;
+use crate::directory::PasswordCarryOver;
+use crate::enablement::{CONFIRM, CiamMode, EnableError, Enablement, Job, JobState, Order};
+use crate::kernel::Slug;
+
+#[derive(Debug, Args)]
+pub(super) struct Enable {
+    /// The biller.
+    slug: Slug,
+    /// How its users will sign in.
+    #[arg(long, value_enum, default_value = "password")]
+    mode: Mode,
+    /// Whether passwords come along.
+    #[arg(long, value_enum, default_value = "imported")]
+    passwords: Passwords,
+    /// Stay until it is done, and show how far it is.
+    #[arg(long)]
+    watch: bool,
+    /// Stop the job that is at it, and undo what it has made.
+    #[arg(long, conflicts_with_all = ["mode", "passwords"])]
+    undo: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    Password,
+    Mfa,
+    Sso,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Passwords {
+    Imported,
+    ResetRequired,
+}
+
+pub(super) async fn run(config: &Path, arguments: Enable) -> Done {
+    let state = super::open(config).await?.state;
+    let enablement = &state.enablement;
+    let job = if arguments.undo {
+        match enablement.turn_back(&arguments.slug).await? {
+            Some(job) => job,
+            None => bail!("nothing is being done about {}", arguments.slug),
+        }
+    } else {
+        let order = Order {
+            mode: match arguments.mode {
+                Mode::Password => CiamMode::Password,
+                Mode::Mfa => CiamMode::Mfa,
+                Mode::Sso => CiamMode::Sso,
+            },
+            passwords: match arguments.passwords {
+                Passwords::Imported => PasswordCarryOver::Imported,
+                Passwords::ResetRequired => PasswordCarryOver::ResetRequired,
+            },
+        };
+        eprintln!("{CONFIRM}");
+        enablement.start(&arguments.slug, order).await?
+    };
+    say!("job {}", job.id);
+    if arguments.watch { watch(enablement, &job.id).await } else { Ok(()) }
+}
+
+/// Shows how far a job is. Works on it as well, unless an instance does.
+async fn watch(enablement: &Enablement, id: &str) -> Done {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} users  {elapsed}  {msg}") {
+        bar.set_style(style);
+    }
+    let worker = {
+        let enablement = enablement.clone();
+        tokio::spawn(async move { enablement.keep_working().await })
+    };
+    let job = loop {
+        let Some(job) = enablement.job(id).await.map_err(EnableError::from)? else { bail!("there is no job {id}") };
+        bar.set_length(job.total.unsigned_abs());
+        bar.set_position(job.done.unsigned_abs());
+        bar.set_message(job.message.clone());
+        if job.state.is_final() {
+            break job;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    worker.abort();
+    bar.finish_and_clear();
+    say!("{}", line(&job, ""));
+    if job.state == JobState::Active {
+        return Ok(());
+    }
+    bail!("{} (reference: job {})", job.message, job.id)
+}
+
+fn line(job: &Job, biller: &str) -> String {
+    format!("{}  {biller}  {}  {}/{} users  {}", job.id, job.state.as_str(), job.done, job.total, job.message)
+}
+
+pub(super) async fn jobs(config: &Path) -> Done {
+    let state = super::open(config).await?.state;
+    let billers = state.directory.billers().await?;
+    for job in state.enablement.jobs().await.map_err(EnableError::from)? {
+        let biller = billers.by_id(&job.biller_id).map_or("", |biller| biller.slug.as_str());
+        say!("{}  {}", job.created_at, line(&job, biller));
+        for step in state.enablement.steps(&job).await.map_err(EnableError::from)? {
+            say!("    {:<12} {:<11} {}", step.kind, step.state.as_str(), step.object_id);
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn suspend(config: &Path, slug: &Slug) -> Done {
+    let state = super::open(config).await?.state;
+    state.enablement.suspend(slug).await?;
+    say!("{slug} is suspended: its people go where they went before; nothing was deleted");
+    Ok(())
+}
+
+pub(super) async fn resume(config: &Path, slug: &Slug) -> Done {
+    let state = super::open(config).await?.state;
+    state.enablement.resume(slug).await?;
+    say!("{slug} is active again");
+    Ok(())
+}

@@ -1,0 +1,338 @@
+//! Jobs and their steps in the database. Every write of a worker carries its fence and renews its lease.
+
+use std::time::Duration;
+
+use super::{CiamMode, EnableError, Enablement, Order};
+use crate::db::{Db, DbError, Row, Tx};
+use crate::decision::CiamState;
+use crate::directory::{Biller, PasswordCarryOver};
+use crate::kernel::{BillerId, Timestamp, ids};
+use crate::values;
+
+macro_rules! columns {
+    ($tail:literal) => {
+        concat!(
+            "SELECT id, biller_id, state, turned_back, mode, passwords, generation, fence, users_after, done, total, \
+             message, created_at, ended_at FROM job ",
+            $tail
+        )
+    };
+}
+
+const OPEN: &str = columns!("WHERE biller_id = $1 AND ended_at IS NULL");
+const BY_ID: &str = columns!("WHERE id = $1");
+const LATEST: &str = columns!("ORDER BY created_at DESC, id DESC LIMIT 100");
+const DUE: &str = columns!("WHERE ended_at IS NULL AND lease_until < $1 ORDER BY created_at, id LIMIT 1");
+const CREATE: &str = "INSERT INTO job (id, biller_id, state, turned_back, mode, passwords, generation, fence, lease_until, \
+     users_after, done, total, message, created_at, updated_at) \
+     VALUES ($1, $2, 'queued', 0, $3, $4, $5, 0, 0, '', 0, $6, '', $7, $7)";
+const TURN_BACK: &str = "UPDATE job SET turned_back = 1, updated_at = $2 WHERE biller_id = $1 AND ended_at IS NULL";
+/// Compare and set: of two that want it, one gets it.
+const TAKE: &str = "UPDATE job SET fence = fence + 1, lease_until = $3, updated_at = $2, \
+     state = CASE WHEN state = 'queued' THEN 'running' ELSE state END \
+     WHERE id = $1 AND ended_at IS NULL AND lease_until < $2 AND fence = $4";
+const RENEW: &str =
+    "UPDATE job SET lease_until = $3, updated_at = $4 WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
+const MOVE_ON: &str = "UPDATE job SET lease_until = $3, updated_at = $4, users_after = $5, done = $6, message = $7 \
+     WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
+const SET_STATE: &str = "UPDATE job SET lease_until = $3, updated_at = $4, state = $5, message = $6, ended_at = $7 \
+     WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
+const STEPS: &str = "SELECT kind, object_id, state, sealed FROM job_step WHERE job_id = $1 ORDER BY updated_at, kind";
+const PUT_STEP: &str = "INSERT INTO job_step (job_id, kind, object_id, state, sealed, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job_id, kind) DO UPDATE SET state = excluded.state, \
+     updated_at = excluded.updated_at";
+const ORGANIZATION: &str = "SELECT s.object_id FROM job_step s JOIN job j ON j.id = s.job_id \
+     WHERE j.biller_id = $1 AND j.state = 'active' AND s.kind = 'organization' ORDER BY j.created_at DESC LIMIT 1";
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Nobody has taken it up.
+    Queued,
+    /// On its way forward.
+    Running,
+    /// On its way back.
+    RollingBack,
+    /// Done: the biller is active.
+    Active,
+    /// Undone: nothing is left.
+    RolledBack,
+    /// Neither: something has to be looked at by a person.
+    NeedsAttention,
+}
+
+impl JobState {
+    const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::RollingBack, Self::Active, Self::RolledBack, Self::NeedsAttention];
+
+    /// The state as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::RollingBack => "rolling_back",
+            Self::Active => "active",
+            Self::RolledBack => "rolled_back",
+            Self::NeedsAttention => "needs_attention",
+        }
+    }
+
+    /// Whether nothing more will happen by itself.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Active | Self::RolledBack | Self::NeedsAttention)
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Permanent id; the tag of everything it makes.
+    pub id: String,
+    /// The biller it moves.
+    pub biller_id: BillerId,
+    /// Where it is.
+    pub state: JobState,
+    /// Somebody wants it undone.
+    pub turned_back: bool,
+    /// How the biller's users will sign in.
+    pub mode: CiamMode,
+    /// Whether passwords come along.
+    pub passwords: PasswordCarryOver,
+    /// Part of the ids of what it makes, so that they are never used again.
+    pub generation: i64,
+    /// Users sent so far.
+    pub done: i64,
+    /// Users in all, as of its start.
+    pub total: i64,
+    /// For people.
+    pub message: String,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The owner's number.
+    pub(super) fence: i64,
+    /// The last user sent.
+    pub(super) users_after: String,
+}
+
+/// Where a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepState {
+    /// It was there before and stays, whatever happens.
+    Kept,
+    /// It was there before, but switched off; it is switched off again when the job is undone.
+    Reactivated,
+    /// About to be made: it may be there, or not.
+    Intended,
+    /// Made.
+    Confirmed,
+    /// Taken away again.
+    Undone,
+}
+
+impl StepState {
+    const ALL: [Self; 5] = [Self::Kept, Self::Reactivated, Self::Intended, Self::Confirmed, Self::Undone];
+
+    /// The state as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Reactivated => "reactivated",
+            Self::Intended => "intended",
+            Self::Confirmed => "confirmed",
+            Self::Undone => "undone",
+        }
+    }
+}
+
+/// One object that a job makes.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// `organization`, `pool`, `connection`, `client` or `claim`.
+    pub kind: String,
+    /// Its exact id at SecureAuth.
+    pub object_id: String,
+    /// Where it is.
+    pub state: StepState,
+    /// A secret that belongs to it, sealed.
+    pub(super) sealed: Option<String>,
+}
+
+/// Why a worker stops.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    /// Another owner has it, or it has ended.
+    #[error("the job has another owner")]
+    Lost,
+    /// Somebody wants it undone.
+    #[error("the job was turned back")]
+    TurnedBack,
+    /// It cannot go on, and says why.
+    #[error("{0}")]
+    Failed(String),
+    /// It can go on later.
+    #[error(transparent)]
+    Later(#[from] EnableError),
+}
+
+impl From<DbError> for Stop {
+    fn from(error: DbError) -> Self {
+        Self::Later(error.into())
+    }
+}
+
+pub(super) async fn open_job(db: &Db, biller: &BillerId) -> Result<Option<Job>, DbError> {
+    one(db, OPEN, biller.as_str()).await
+}
+
+pub(super) async fn job(db: &Db, id: &str) -> Result<Option<Job>, DbError> {
+    one(db, BY_ID, id).await
+}
+
+pub(super) async fn latest(db: &Db) -> Result<Vec<Job>, DbError> {
+    db.all(LATEST, values![]).await?.iter().map(read).collect()
+}
+
+async fn one(db: &Db, sql: &'static str, value: &str) -> Result<Option<Job>, DbError> {
+    db.one(sql, values![value]).await?.map(|row| read(&row)).transpose()
+}
+
+/// Makes the job and marks the biller, in one transaction. Of two at once the later one joins the earlier one's job.
+pub(super) async fn create(room: &Enablement, biller: &Biller, order: Order) -> Result<Job, EnableError> {
+    let now = room.clock.now();
+    let id = ids::uuid_v7(now, &room.random);
+    let total = super::users::count(&room.db, &biller.id).await?;
+    let mut tx = room.db.begin().await?;
+    let mut generation = 0;
+    let marked = room
+        .directory
+        .change_biller_in(&mut tx, &biller.slug, now, |biller| {
+            biller.state = CiamState::Enabling;
+            biller.settings.generation += 1;
+            generation = biller.settings.generation;
+        })
+        .await?;
+    if !marked {
+        return Err(EnableError::NoSuchBiller(biller.slug.clone()));
+    }
+    let passwords = serde_json::to_string(&order.passwords).unwrap_or_default();
+    let row = values![&id, biller.id.as_str(), order.mode.as_str(), passwords, generation, total, now];
+    match tx.run(CREATE, row).await {
+        Ok(_) => tx.commit().await?,
+        Err(DbError::Conflict(_)) => drop(tx),
+        Err(error) => return Err(error.into()),
+    }
+    open_job(&room.db, &biller.id).await?.ok_or_else(|| EnableError::NoSuchBiller(biller.slug.clone()))
+}
+
+pub(super) async fn turn_back(db: &Db, biller: &BillerId, now: Timestamp) -> Result<(), DbError> {
+    db.run(TURN_BACK, values![biller.as_str(), now]).await.map(|_| ())
+}
+
+/// Takes up a job that nobody is at.
+pub(super) async fn take(db: &Db, now: Timestamp, lease: Duration) -> Result<Option<Job>, DbError> {
+    let Some(row) = db.one(DUE, values![now]).await? else { return Ok(None) };
+    let mut job = read(&row)?;
+    if db.run(TAKE, values![&job.id, now, now.plus(lease), job.fence]).await? == 0 {
+        return Ok(None);
+    }
+    job.fence += 1;
+    if job.state == JobState::Queued {
+        job.state = JobState::Running;
+    }
+    Ok(Some(job))
+}
+
+pub(super) async fn steps(db: &Db, job: &str) -> Result<Vec<Step>, DbError> {
+    let rows = db.all(STEPS, values![job]).await?;
+    rows.iter()
+        .map(|row| {
+            let state = row.text(2)?;
+            Ok(Step {
+                kind: row.text(0)?,
+                object_id: row.text(1)?,
+                state: StepState::ALL.into_iter().find(|known| known.as_str() == state).unwrap_or(StepState::Kept),
+                sealed: row.opt_text(3)?,
+            })
+        })
+        .collect()
+}
+
+/// The organization that a biller was moved to.
+pub(super) async fn organization_of(db: &Db, biller: &BillerId) -> Result<Option<String>, DbError> {
+    db.one(ORGANIZATION, values![biller.as_str()]).await?.map(|row| row.text(0)).transpose()
+}
+
+impl Enablement {
+    /// Renews the lease; [`Stop::TurnedBack`] once somebody wants the job undone.
+    pub(super) async fn renew(&self, job: &Job) -> Result<(), Stop> {
+        let now = self.clock.now();
+        let renewed = self.db.run(RENEW, values![&job.id, job.fence, now.plus(self.lease), now]).await?;
+        if renewed == 0 {
+            return Err(Stop::Lost);
+        }
+        let turned_back = self::job(&self.db, &job.id).await?.is_some_and(|job| job.turned_back);
+        if turned_back && job.state == JobState::Running { Err(Stop::TurnedBack) } else { Ok(()) }
+    }
+
+    /// Writes a step, under the fence.
+    pub(super) async fn put_step(&self, job: &Job, step: &Step) -> Result<(), Stop> {
+        let mut tx = self.db.begin().await?;
+        self.fenced(&mut tx, job).await?;
+        let row = values![
+            &job.id,
+            step.kind.as_str(),
+            step.object_id.as_str(),
+            step.state.as_str(),
+            step.sealed.clone(),
+            self.clock.now()
+        ];
+        tx.run(PUT_STEP, row).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Writes how far the users are.
+    pub(super) async fn users_done(&self, job: &Job, message: &str) -> Result<(), Stop> {
+        let now = self.clock.now();
+        let row = values![&job.id, job.fence, now.plus(self.lease), now, job.users_after.as_str(), job.done, message];
+        if self.db.run(MOVE_ON, row).await? == 0 { Err(Stop::Lost) } else { Ok(()) }
+    }
+
+    /// Moves the job to a state; a final one ends it.
+    pub(super) async fn set_state(&self, tx: &mut Tx, job: &Job, state: JobState, message: &str) -> Result<(), Stop> {
+        let now = self.clock.now();
+        let ended_at = state.is_final().then_some(now);
+        let lease = if state.is_final() { now } else { now.plus(self.lease) };
+        let row = values![&job.id, job.fence, lease, now, state.as_str(), message, ended_at];
+        if tx.run(SET_STATE, row).await? == 0 { Err(Stop::Lost) } else { Ok(()) }
+    }
+
+    /// First in every transaction of a worker.
+    async fn fenced(&self, tx: &mut Tx, job: &Job) -> Result<(), Stop> {
+        let now = self.clock.now();
+        let renewed = tx.run(RENEW, values![&job.id, job.fence, now.plus(self.lease), now]).await?;
+        if renewed == 0 { Err(Stop::Lost) } else { Ok(()) }
+    }
+}
+
+fn read(row: &Row) -> Result<Job, DbError> {
+    let state = row.text(2)?;
+    Ok(Job {
+        id: row.text(0)?,
+        biller_id: BillerId::from_stored(row.text(1)?),
+        state: JobState::ALL.into_iter().find(|known| known.as_str() == state).unwrap_or(JobState::NeedsAttention),
+        turned_back: row.int(3)? != 0,
+        mode: CiamMode::parse(&row.text(4)?).unwrap_or_default(),
+        passwords: serde_json::from_str(&row.text(5)?).unwrap_or_default(),
+        generation: row.int(6)?,
+        fence: row.int(7)?,
+        users_after: row.text(8)?,
+        done: row.int(9)?,
+        total: row.int(10)?,
+        message: row.text(11)?,
+        created_at: row.time(12)?,
+        ended_at: row.opt_time(13)?,
+    })
+}

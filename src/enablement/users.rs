@@ -1,0 +1,160 @@
+//! A biller's users, as SecureAuth's import takes them.
+
+use serde_json::{Value, json};
+
+use super::{EnableError, Enablement, Job};
+use crate::db::{Db, DbError, Row};
+use crate::directory::PasswordCarryOver;
+use crate::kernel::{BillerId, Purpose, Timestamp};
+use crate::values;
+
+const COUNT: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE m.biller_id = $1 AND u.status <> 'deleted'";
+const PAGE: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
+     p.sealed FROM membership m JOIN users u ON u.id = m.user_id LEFT JOIN user_password p ON p.user_id = u.id \
+     WHERE m.biller_id = $1 AND m.user_id > $2 AND u.status <> 'deleted' ORDER BY m.user_id LIMIT $3";
+const CHANGED: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
+     p.sealed FROM membership m JOIN users u ON u.id = m.user_id LEFT JOIN user_password p ON p.user_id = u.id \
+     WHERE m.biller_id = $1 AND m.user_id > $2 AND u.status <> 'deleted' AND (u.updated_at >= $4 OR m.created_at >= $4) \
+     ORDER BY m.user_id LIMIT $3";
+/// Users looked at before a job begins, a page.
+const CHECKED: i64 = 5000;
+const SHOWN: usize = 10;
+
+/// A user to be moved.
+pub(super) struct Mover {
+    pub id: String,
+    username: String,
+    email: String,
+    first_name: String,
+    last_name: String,
+    status: String,
+    attributes: Value,
+    created_at: Timestamp,
+    sealed: Option<String>,
+}
+
+impl Mover {
+    /// What the user is found by there: printable ASCII without spaces as `uid`, everything else by mail address alone.
+    fn identifiers(&self) -> Vec<(&'static str, &str)> {
+        let plain = !self.username.is_empty() && self.username.bytes().all(|b| (0x21..0x7f).contains(&b));
+        let uid = plain.then_some(("uid", self.username.as_str()));
+        let same = self.email.eq_ignore_ascii_case(&self.username);
+        let email = (!(self.email.is_empty() || plain && same)).then_some(("email", self.email.as_str()));
+        uid.into_iter().chain(email).collect()
+    }
+}
+
+pub(super) async fn count(db: &Db, biller: &BillerId) -> Result<i64, DbError> {
+    db.one(COUNT, values![biller.as_str()]).await?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// A page of users after an id.
+pub(super) async fn page(db: &Db, biller: &BillerId, after: &str, limit: i64) -> Result<Vec<Mover>, DbError> {
+    db.all(PAGE, values![biller.as_str(), after, limit]).await?.iter().map(read).collect()
+}
+
+/// The same of users made or changed since a moment.
+pub(super) async fn changed(
+    db: &Db,
+    biller: &BillerId,
+    after: &str,
+    limit: i64,
+    since: Timestamp,
+) -> Result<Vec<Mover>, DbError> {
+    db.all(CHANGED, values![biller.as_str(), after, limit, since]).await?.iter().map(read).collect()
+}
+
+/// Refuses before anything is made when users cannot be taken along.
+pub(super) async fn check_all(db: &Db, biller: &BillerId) -> Result<(), EnableError> {
+    let (mut after, mut count, mut shown) = (String::new(), 0, Vec::new());
+    loop {
+        let page = page(db, biller, &after, CHECKED).await?;
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.id);
+        for user in page.iter().filter(|user| user.identifiers().is_empty()) {
+            count += 1;
+            if shown.len() < SHOWN {
+                shown.push(user.username.clone());
+            }
+        }
+    }
+    if count > 0 { Err(EnableError::Unfit { count, shown }) } else { Ok(()) }
+}
+
+impl Enablement {
+    /// Users with all that belongs to them. Every id follows from the user's and the pool's: sent again, it is the same.
+    pub(super) fn dump(&self, job: &Job, tenant: &str, pool: &str, users: &[Mover]) -> Value {
+        let (mut people, mut identifiers, mut addresses, mut credentials) = (vec![], vec![], vec![], vec![]);
+        for user in users {
+            let made = user.created_at.to_string();
+            let common = json!({ "tenant_id": tenant, "user_pool_id": pool, "created_at": made, "updated_at": made });
+            let with = |more: Value| merged(&common, more);
+            // A user who is not active here must not be there either.
+            let status = if user.status == "active" || user.status == "created" { "active" } else { "inactive" };
+            people.push(with(json!({
+                "id": user.id, "status": status,
+                "payload": { "given_name": user.first_name, "family_name": user.last_name },
+                "metadata": user.attributes,
+            })));
+            for (kind, value) in user.identifiers() {
+                identifiers.push(with(json!({
+                    "id": format!("{}-{kind}", user.id), "user_id": user.id, "type": kind, "identifier": value,
+                    "identifier_lc": value.to_lowercase(), "metadata": {},
+                })));
+            }
+            if !user.email.is_empty() {
+                addresses.push(with(json!({
+                    "id": format!("{}-address", user.id), "user_id": user.id, "type": "email", "status": "active",
+                    "verified": true, "address": user.email, "address_lc": user.email.to_lowercase(), "metadata": {},
+                })));
+            }
+            if let Some(payload) = self.credential(job, user) {
+                credentials.push(with(json!({
+                    "id": format!("{}-password", user.id), "user_id": user.id, "type": "password", "state": "valid",
+                    "payload": payload,
+                })));
+            }
+        }
+        json!({
+            "users": people, "user_identifiers": identifiers, "user_verifiable_addresses": addresses,
+            "user_credentials": credentials,
+        })
+    }
+
+    /// The password hash that comes along, in the vendor's shape.
+    fn credential(&self, job: &Job, user: &Mover) -> Option<Value> {
+        if job.passwords != PasswordCarryOver::Imported {
+            return None;
+        }
+        let hash: String = self.keys.open(Purpose::Storage, &user.id, user.sealed.as_ref()?).ok()?;
+        let method = match hash.split('$').nth(1)? {
+            "2a" | "2b" | "2y" => "bcrypt",
+            kind if kind.starts_with("argon2") => "argon2",
+            kind if kind.starts_with("pbkdf2") => "pbkdf2",
+            _ => return None,
+        };
+        Some(json!({ "hashed_password": { "value": hash, "config": { "method": method } } }))
+    }
+}
+
+fn merged(common: &Value, mut more: Value) -> Value {
+    if let (Value::Object(common), Value::Object(more)) = (common, &mut more) {
+        more.extend(common.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    more
+}
+
+fn read(row: &Row) -> Result<Mover, DbError> {
+    Ok(Mover {
+        id: row.text(0)?,
+        username: row.text(1)?,
+        email: row.text(2)?,
+        first_name: row.text(3)?,
+        last_name: row.text(4)?,
+        status: row.text(5)?,
+        attributes: serde_json::from_str(&row.text(6)?).unwrap_or_else(|_| json!({})),
+        created_at: row.time(7)?,
+        sealed: row.opt_text(8)?,
+    })
+}

@@ -1,0 +1,287 @@
+//! The things there are, and the calls on them.
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::calls::{Call, CallError};
+use super::{Management, Workspace};
+use crate::config::ImportPath;
+
+/// An organization: a biller's own issuer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Organization {
+    /// Permanent id.
+    pub id: String,
+    /// Switched off without being deleted.
+    #[serde(default)]
+    pub deactivated: bool,
+    /// Its issuer identifier.
+    #[serde(default)]
+    pub issuer_url: Option<String>,
+    /// The tag it was made with.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// A pool of users.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Pool {
+    /// Permanent id.
+    pub id: String,
+    /// The organization it belongs to.
+    #[serde(default)]
+    pub workspace_id: Option<String>,
+    /// How many users it holds.
+    #[serde(default)]
+    pub number_of_users: Option<i64>,
+}
+
+/// A login client to be registered.
+#[derive(Clone, Debug)]
+pub struct NewClient<'a> {
+    /// The organization it belongs to.
+    pub organization: &'a str,
+    /// Permanent id.
+    pub client_id: &'a str,
+    /// Name on the vendor's pages.
+    pub name: &'a str,
+    /// Where codes go.
+    pub redirect_uri: &'a Url,
+    /// Where people go after signing out.
+    pub signed_out: &'a Url,
+    /// Where logout tokens go.
+    pub backchannel_logout: &'a Url,
+}
+
+/// Users with all that belongs to them, as the vendor's import takes them: at most a hundred.
+pub type Dump = Value;
+
+impl Management {
+    /// The organization with exactly this id.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn organization(&self, id: &str) -> Result<Option<Organization>, CallError> {
+        let path = format!("{}/organizations/{id}", self.prefix("system"));
+        found(self.get(Workspace::System, path).await)
+    }
+
+    /// Makes an organization; the tag tells later whose it is.
+    ///
+    /// # Errors
+    /// No answer, or a refusal: 409 when the id is taken.
+    pub async fn create_organization(&self, id: &str, name: &str, tag: &str) -> Result<Organization, CallError> {
+        let body = json!({ "id": id, "name": name, "description": tag });
+        let path = format!("{}/organizations", self.prefix("system"));
+        read(self.post(Workspace::System, path, &body).await?)
+    }
+
+    /// Switches an organization off or on, and leaves the rest of it as it is.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn deactivate_organization(&self, id: &str, deactivated: bool) -> Result<(), CallError> {
+        let path = format!("{}/organizations/{id}", self.prefix("system"));
+        // The vendor does not say whether a change may leave something out.
+        let mut whole = self.get(Workspace::System, path.clone()).await?;
+        whole["deactivated"] = json!(deactivated);
+        self.put(Workspace::System, path, &whole).await.map(drop)
+    }
+
+    /// Deletes an organization; one that is gone is fine.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn delete_organization(&self, id: &str) -> Result<(), CallError> {
+        self.delete(Workspace::System, format!("{}/organizations/{id}", self.prefix("system"))).await
+    }
+
+    /// The pool with exactly this id.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn pool(&self, id: &str) -> Result<Option<Pool>, CallError> {
+        found(self.get(Workspace::System, format!("{}/system/pools/{id}", self.prefix("identity"))).await)
+    }
+
+    /// Makes a pool for an organization, with the means of signing in that its users have.
+    ///
+    /// # Errors
+    /// No answer, or a refusal: 409 when the id is taken.
+    pub async fn create_pool(
+        &self,
+        id: &str,
+        organization: &str,
+        name: &str,
+        mechanisms: (&[&str], &[&str]),
+    ) -> Result<Pool, CallError> {
+        let body = json!({
+            "tenant_id": self.tenant(), "id": id, "name": name, "workspace_id": organization,
+            "authentication_mechanisms": mechanisms.0, "second_factor_authentication_mechanisms": mechanisms.1,
+            "identifier_case_insensitive": true, "public_registration_allowed": false,
+        });
+        read(self.post(Workspace::System, format!("{}/system/pools", self.prefix("identity")), &body).await?)
+    }
+
+    /// Deletes a pool with its users; one that is gone is fine.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn delete_pool(&self, id: &str) -> Result<(), CallError> {
+        self.delete(Workspace::System, format!("{}/system/pools/{id}", self.prefix("identity"))).await
+    }
+
+    fn connections(&self, organization: &str) -> String {
+        format!("{}/servers/{organization}/idps/identity_pool", self.prefix("admin"))
+    }
+
+    /// Whether the connection of a pool to its organization is there.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn has_connection(&self, organization: &str, id: &str) -> Result<bool, CallError> {
+        let path = format!("{}/{id}", self.connections(organization));
+        Ok(found::<Value>(self.get(Workspace::Admin, path).await)?.is_some())
+    }
+
+    /// Lets an organization sign in the users of a pool.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn create_connection(&self, organization: &str, id: &str, pool: &str) -> Result<(), CallError> {
+        let body = json!({ "id": id, "identity_pool_id": pool, "name": "Customers", "disabled": false });
+        self.post(Workspace::Admin, self.connections(organization), &body).await.map(drop)
+    }
+
+    /// Takes a connection away; one that is gone is fine.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn delete_connection(&self, organization: &str, id: &str) -> Result<(), CallError> {
+        self.delete(Workspace::Admin, format!("{}/servers/{organization}/idps/{id}", self.prefix("admin"))).await
+    }
+
+    /// Whether a login client with exactly this id is there.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn has_client(&self, id: &str) -> Result<bool, CallError> {
+        let path = format!("{}/clients/{id}", self.prefix("admin"));
+        Ok(found::<Value>(self.get(Workspace::Admin, path).await)?.is_some())
+    }
+
+    /// Registers a login client with a secret of ours.
+    ///
+    /// # Errors
+    /// No answer, or a refusal: 409 when the id is taken.
+    pub async fn create_client(&self, new: &NewClient<'_>, secret: &str) -> Result<(), CallError> {
+        let body = json!({
+            "tenant_id": self.tenant(), "authorization_server_id": new.organization, "client_id": new.client_id,
+            "client_name": new.name, "client_secret": secret, "redirect_uris": [new.redirect_uri.as_str()],
+            "post_logout_redirect_uris": [new.signed_out.as_str()],
+            "backchannel_logout_uri": new.backchannel_logout.as_str(), "backchannel_logout_session_required": true,
+            "grant_types": ["authorization_code"], "response_types": ["code"], "trusted": true,
+            "token_endpoint_auth_method": "client_secret_basic", "scopes": ["openid", "profile", "email"],
+        });
+        let path = format!("{}/clients", self.prefix("admin"));
+        self.post(Workspace::Admin, path, &body).await.map(drop)
+    }
+
+    /// Deletes a login client; one that is gone is fine.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn delete_client(&self, id: &str) -> Result<(), CallError> {
+        self.delete(Workspace::Admin, format!("{}/clients/{id}", self.prefix("admin"))).await
+    }
+
+    /// Whether an organization has a claim with exactly this id.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn has_claim(&self, organization: &str, id: &str) -> Result<bool, CallError> {
+        // One claim cannot be asked for; all of an organization can.
+        let path = format!("{}/servers/{organization}/claims", self.prefix("admin"));
+        let claims = found::<Value>(self.get(Workspace::Admin, path).await)?.unwrap_or_default();
+        Ok(claims["claims"].as_array().is_some_and(|claims| claims.iter().any(|claim| claim["id"] == id)))
+    }
+
+    /// Puts the pool's user id into ID tokens.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn create_user_id_claim(&self, organization: &str, id: &str, name: &str) -> Result<(), CallError> {
+        let body = json!({
+            "id": id, "authorization_server_id": organization, "name": name, "type": "id_token",
+            "source_type": "authnCtx", "source_path": "user_id", "scopes": [], "opaque": false,
+        });
+        self.post(Workspace::Admin, format!("{}/claims", self.prefix("admin")), &body).await.map(drop)
+    }
+
+    /// Takes a claim away; one that is gone is fine.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn delete_claim(&self, id: &str) -> Result<(), CallError> {
+        self.delete(Workspace::Admin, format!("{}/claims/{id}", self.prefix("admin"))).await
+    }
+
+    /// Whether a pool has a user with exactly this id.
+    ///
+    /// # Errors
+    /// No answer, or a refusal other than 404.
+    pub async fn has_user(&self, pool: &str, id: &str) -> Result<bool, CallError> {
+        let path = format!("{}/system/pools/{pool}/users/{id}", self.prefix("identity"));
+        Ok(found::<Value>(self.get(Workspace::System, path).await)?.is_some())
+    }
+
+    /// Imports users with all that belongs to them. Sending the same again changes nothing, since every id is ours.
+    ///
+    /// # Errors
+    /// No answer, or a refusal: 409 when an identifier belongs to somebody else in the pool.
+    pub async fn import(&self, dump: Dump) -> Result<(), CallError> {
+        let path = match self.place.import {
+            ImportPath::Tenant => format!("{}/configuration", self.prefix("identity")),
+            ImportPath::System => format!("/api/identity/system/{}/configuration", self.tenant()),
+        };
+        // Whatever the version understands by it: entries are complete, and none of them is anybody else's.
+        self.put(Workspace::System, format!("{path}?mode=update"), &dump).await.map(drop)
+    }
+
+    async fn get(&self, workspace: Workspace, path: String) -> Result<Value, CallError> {
+        self.call(Call { workspace, method: Method::GET, path, body: None, idempotency_key: None }).await
+    }
+
+    async fn put(&self, workspace: Workspace, path: String, body: &Value) -> Result<Value, CallError> {
+        self.call(Call { workspace, method: Method::PUT, path, body: Some(body), idempotency_key: None }).await
+    }
+
+    /// A repetition within the vendor's minute is answered as the first one was: so the key is that of the whole request, and
+    /// an organization that was undone and is made again by another job, whose tag it carries, is another request.
+    async fn post(&self, workspace: Workspace, path: String, body: &Value) -> Result<Value, CallError> {
+        let key = crate::kernel::text::sha256(format!("{path} {body}").as_bytes());
+        self.call(Call { workspace, method: Method::POST, path, body: Some(body), idempotency_key: Some(key) }).await
+    }
+
+    async fn delete(&self, workspace: Workspace, path: String) -> Result<(), CallError> {
+        match self.call(Call { workspace, method: Method::DELETE, path, body: None, idempotency_key: None }).await {
+            Err(error) if !error.is(404) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, CallError> {
+    serde_json::from_value(value).map_err(|_| CallError::Unknown("answer_not_readable"))
+}
+
+/// What was found; none for 404.
+fn found<T: serde::de::DeserializeOwned>(answer: Result<Value, CallError>) -> Result<Option<T>, CallError> {
+    match answer {
+        Ok(value) => read(value).map(Some),
+        Err(error) if error.is(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

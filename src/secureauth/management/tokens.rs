@@ -1,0 +1,82 @@
+//! Access tokens by client credentials (RFC 6749, section 4.4): one a workspace, renewed by one caller at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::calls::CallError;
+use super::{Management, Workspace};
+use crate::config::PathMode;
+use crate::kernel::Timestamp;
+use crate::secureauth::client_auth::basic;
+
+/// A token is renewed so long before it ends.
+const BEFORE_ITS_END: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+struct Token {
+    value: Arc<str>,
+    ends: Timestamp,
+}
+
+/// The tokens there are.
+#[derive(Clone, Default)]
+pub(super) struct Tokens {
+    system: Arc<Mutex<Option<Token>>>,
+    admin: Arc<Mutex<Option<Token>>>,
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+impl Management {
+    /// A token of a workspace: another one than `refused`, if that is given.
+    pub(super) async fn token(&self, workspace: Workspace, refused: Option<&str>) -> Result<Arc<str>, CallError> {
+        let place = match workspace {
+            Workspace::System => &self.tokens.system,
+            Workspace::Admin => &self.tokens.admin,
+        };
+        let mut kept = place.lock().await;
+        let now = self.clock.now();
+        if let Some(token) = &*kept
+            && token.ends > now.plus(BEFORE_ITS_END)
+            && refused != Some(&*token.value)
+        {
+            return Ok(Arc::clone(&token.value));
+        }
+        let (name, client) = match workspace {
+            Workspace::System => ("system", &self.place.system),
+            Workspace::Admin => ("admin", &self.place.admin),
+        };
+        let path = match self.place.paths {
+            PathMode::Default => format!("/{}/{name}/oauth2/token", self.place.tenant),
+            PathMode::Tenant => format!("/{name}/oauth2/token"),
+        };
+        let fields = [("grant_type".to_owned(), "client_credentials".to_owned())];
+        let proof = basic(&client.client_id, &client.client_secret);
+        let (status, body) = self.http.post(&self.address(&path), &fields, proof).await?;
+        if status != 200 {
+            return Err(CallError::refused(status, &body));
+        }
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| CallError::Unknown("token_not_readable"))?;
+        if answer.access_token.is_empty() || !answer.access_token.bytes().all(|b| (0x21..0x7f).contains(&b)) {
+            return Err(CallError::Unknown("bad_access_token"));
+        }
+        let life = Duration::from_secs(answer.expires_in.unwrap_or(300).min(24 * 3600));
+        let token = Token { value: answer.access_token.into(), ends: now.plus(life) };
+        *kept = Some(token.clone());
+        Ok(token.value)
+    }
+}

@@ -1,0 +1,482 @@
+//! The management API of the SecureAuth stand-in, over real HTTP: what a client of ours may count on in its own tests.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use signpost::kernel::text::sha256;
+use signpost::kernel::{Clock, Random};
+use signpost::standin::{
+    self, ApiClients, Fault, RetryAfter, Rule, SecureAuth, SecureAuthStandIn, ServiceClient, Tools,
+};
+
+use crate::harness::{PASSWORD, now};
+
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CALLBACK: &str = "http://localhost:8080/callback/acme";
+const SYSTEM_POOLS: &str = "/api/identity/t/system/pools";
+const IMPORT: &str = "/api/identity/system/t/configuration";
+
+struct Api {
+    standin: SecureAuthStandIn,
+    base: String,
+    http: reqwest::Client,
+    clock: Clock,
+    system: String,
+    admin: String,
+}
+
+impl Api {
+    #[expect(clippy::disallowed_methods, reason = "a client of the outside world")]
+    async fn start() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (clock, random) = (Clock::manual(now()), Random::system());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let service = |id: &str| Some(ServiceClient { id: id.to_owned(), secret: format!("secret of {id}") });
+        let world = SecureAuth {
+            tenant: "t".to_owned(),
+            password_hash: standin::hash_password(PASSWORD, &random),
+            organizations: Vec::new(),
+            api: Some(ApiClients { system: service("system-client"), admin: service("admin-client") }),
+        };
+        let tools = Tools::new(clock.clone(), random).unwrap();
+        let standin = standin::secureauth_app(world, base.clone(), tools);
+        tokio::spawn(standin::serve(listener, standin.router(), std::future::pending()));
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        let mut api = Self { standin, base, http, clock, system: String::new(), admin: String::new() };
+        api.mint().await;
+        api
+    }
+
+    async fn mint(&mut self) {
+        self.system = self.token("system").await;
+        self.admin = self.token("admin").await;
+    }
+
+    async fn token(&self, workspace: &str) -> String {
+        let id = format!("{workspace}-client");
+        let response = self.token_response(workspace, &id, &format!("secret of {id}")).await;
+        assert_eq!(response.status(), 200);
+        response.json::<Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn token_response(&self, workspace: &str, id: &str, secret: &str) -> Response {
+        let fields = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
+        self.http.post(format!("{}/t/{workspace}/oauth2/token", self.base)).form(&fields).send().await.unwrap()
+    }
+
+    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let admin = path.starts_with("/api/admin") || path.contains("/t/admin");
+        let token = if admin { &self.admin } else { &self.system };
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token)
+    }
+
+    /// Status and body, null if there is none.
+    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let request = self.request(method, path);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or_default())
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.call("GET", path, Value::Null).await
+    }
+
+    /// An organization, its pool, the connection, a client, and the claim that names the pool's user.
+    async fn organization(&self) {
+        let made = [
+            ("/api/system/t/organizations", json!({ "id": "acme", "name": "Acme" })),
+            (SYSTEM_POOLS, json!({ "id": "acme-pool", "tenant_id": "t", "name": "Acme", "workspace_id": "acme" })),
+            (
+                "/api/admin/t/servers/acme/idps/identity_pool",
+                json!({ "identity_pool_id": "acme-pool", "name": "Acme" }),
+            ),
+            (
+                "/api/admin/t/clients",
+                json!({
+                    "client_id": "gateway", "tenant_id": "t", "authorization_server_id": "acme",
+                    "client_secret": "0123456789abcdef0123456789abcdef", "redirect_uris": [CALLBACK],
+                }),
+            ),
+            (
+                "/api/admin/t/claims",
+                json!({
+                    "authorization_server_id": "acme", "name": "pool_user", "type": "id_token",
+                    "source_type": "authnCtx", "source_path": "identity_pool_user_id",
+                }),
+            ),
+        ];
+        for (path, body) in made {
+            let (status, answer) = self.call("POST", path, body).await;
+            assert_eq!(status, 201, "{path}: {answer}");
+        }
+    }
+
+    async fn import(&self, dump: Value) -> u16 {
+        self.call("PUT", IMPORT, dump).await.0
+    }
+
+    fn request_fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("client_id", "gateway".into()),
+            ("redirect_uri", CALLBACK.into()),
+            ("response_type", "code".into()),
+            ("scope", "openid profile".into()),
+            ("nonce", "n".into()),
+            ("code_challenge", sha256(VERIFIER.as_bytes())),
+            ("code_challenge_method", "S256".into()),
+        ]
+    }
+
+    /// Posts the hosted page's form.
+    async fn submit(&self, more: &[(&'static str, &str)]) -> Response {
+        let mut fields = self.request_fields();
+        fields.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        self.http.post(format!("{}/t/acme/oauth2/authorize", self.base)).form(&fields).send().await.unwrap()
+    }
+
+    /// Claims of the ID token that the answer of the hosted page leads to.
+    async fn redeem(&self, answer: &Response) -> Value {
+        let location = answer.headers()["location"].to_str().unwrap();
+        let url = url::Url::parse(location).unwrap();
+        let code = url.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+        ];
+        let request = self.http.post(format!("{}/t/acme/oauth2/token", self.base));
+        let request = request.basic_auth("gateway", Some("0123456789abcdef0123456789abcdef")).form(&fields);
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        let claims = answer["id_token"].as_str().unwrap().split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+    }
+}
+
+/// Users with a uid and an address; a password where a hash is given.
+fn dump(numbers: std::ops::Range<usize>, hash: Option<&str>, state: &str) -> Value {
+    let (mut users, mut identifiers, mut addresses, mut credentials) = (vec![], vec![], vec![], vec![]);
+    let moment = "2026-11-22T08:00:00Z";
+    for number in numbers {
+        let of_user = |mut value: Value| {
+            for (name, text) in [("tenant_id", "t"), ("user_pool_id", "acme-pool"), ("created_at", moment)] {
+                value[name] = json!(text);
+            }
+            value["user_id"] = json!(format!("user-{number:05}"));
+            value["updated_at"] = json!(moment);
+            value
+        };
+        users.push(of_user(json!({
+            "id": format!("user-{number:05}"), "status": "active", "payload": { "name": format!("Name {number}") },
+        })));
+        identifiers.push(of_user(json!({
+            "id": format!("identifier-{number:05}"), "type": "uid",
+            "identifier": format!("User{number}"), "identifier_lc": format!("user{number}"),
+        })));
+        addresses.push(of_user(json!({
+            "id": format!("address-{number:05}"), "type": "email", "status": "active", "verified": true,
+            "address": format!("user{number}@mail.example"), "address_lc": format!("user{number}@mail.example"),
+        })));
+        if let Some(hash) = hash {
+            let method = if hash.starts_with("$2") { "bcrypt" } else { "argon2" };
+            credentials.push(of_user(json!({
+                "id": format!("credential-{number:05}"), "type": "password", "state": state,
+                "payload": { "hashed_password": { "value": hash, "config": { "method": method } } },
+            })));
+        }
+    }
+    json!({
+        "users": users, "user_identifiers": identifiers, "user_verifiable_addresses": addresses,
+        "user_credentials": credentials,
+    })
+}
+
+#[tokio::test]
+async fn tokens_open_one_workspace() {
+    let mut api = Api::start().await;
+    assert_eq!(api.token_response("system", "system-client", "wrong").await.status(), 401);
+    let elsewhere = api.http.post(format!("{}/default/system/oauth2/token", api.base)).send().await.unwrap();
+    assert_eq!(elsewhere.status(), 404, "another tenant");
+    assert_eq!(api.get("/api/system/t/organizations").await.0, 200);
+    assert_eq!(api.get("/api/admin/t/organizations").await.0, 200);
+
+    std::mem::swap(&mut api.system, &mut api.admin);
+    let (status, body) = api.get("/api/system/t/organizations").await;
+    assert_eq!((status, &body["error_code"]), (401, &json!("invalid_access_token")), "the other workspace's token");
+    std::mem::swap(&mut api.system, &mut api.admin);
+
+    api.standin.faults().expire_tokens();
+    assert_eq!(api.get("/api/system/t/organizations").await.0, 401);
+    api.mint().await;
+    assert_eq!(api.get("/api/system/t/organizations").await.0, 200);
+    api.clock.advance(Duration::from_secs(3601));
+    assert_eq!(api.get("/api/system/t/organizations").await.0, 401);
+    let last = api.standin.api_calls().pop().unwrap();
+    assert_eq!((last.method.as_str(), last.path.as_str()), ("GET", "/api/system/t/organizations"));
+    assert_eq!(last.status, Some(401));
+}
+
+#[tokio::test]
+async fn an_organization_is_an_issuer_until_it_is_deactivated_or_gone() {
+    let api = Api::start().await;
+    let organizations = "/api/system/t/organizations";
+    let (status, made) = api.call("POST", organizations, json!({ "id": "acme", "name": "Acme" })).await;
+    assert_eq!((status, &made["issuer_url"]), (201, &json!(format!("{}/t/acme", api.base))));
+    assert_eq!(api.call("POST", organizations, json!({ "id": "acme" })).await.0, 409);
+    let discovery = || async { api.get("/t/acme/.well-known/openid-configuration").await.0 };
+    assert_eq!(discovery().await, 200);
+
+    let one = "/api/system/t/organizations/acme";
+    let (status, put) = api.call("PUT", one, json!({ "name": "Acme Ltd", "deactivated": true })).await;
+    assert_eq!((status, &put["deactivated"], &put["name"]), (200, &json!(true), &json!("Acme Ltd")));
+    assert_eq!(discovery().await, 200);
+    let refused = api.get("/t/acme/oauth2/authorize").await;
+    assert_eq!(refused.0, 403);
+    assert_eq!(api.get("/api/admin/t/organizations/acme").await.1["deactivated"], json!(true));
+    api.call("PUT", one, json!({ "name": "Acme" })).await;
+    assert_eq!(api.get("/t/acme/oauth2/authorize").await.0, 400, "the request is looked at again");
+
+    let tag = api.request("GET", one).send().await.unwrap().headers()["etag"].clone();
+    let stale = api.request("PUT", one).header("if-match", "\"v0\"").json(&json!({})).send().await.unwrap();
+    assert_eq!(stale.status(), 412);
+    let fresh = api.request("PUT", one).header("if-match", tag).json(&json!({ "name": "A" })).send().await.unwrap();
+    assert_eq!(fresh.status(), 200);
+
+    for number in 0..25 {
+        api.call("POST", organizations, json!({ "id": format!("many-{number:02}"), "name": "One of MANY" })).await;
+    }
+    let page = api.get("/api/system/t/organizations?search_phrase=many").await.1;
+    assert_eq!(page["organizations"].as_array().unwrap().len(), 20);
+    let rest = api.get("/api/system/t/organizations?search_phrase=many&after_organization_id=many-19").await.1;
+    assert_eq!(rest["organizations"].as_array().unwrap().len(), 5);
+
+    assert_eq!(api.call("DELETE", one, Value::Null).await.0, 204);
+    assert_eq!(api.get(one).await.0, 404);
+    assert_eq!(discovery().await, 404);
+}
+
+#[tokio::test]
+async fn pools_connections_clients_and_claims_come_and_go() {
+    let api = Api::start().await;
+    api.organization().await;
+    let again = json!({ "id": "acme-pool", "name": "Acme" });
+    assert_eq!(api.call("POST", SYSTEM_POOLS, again).await.0, 409);
+    let (_, pools) = api.get("/api/identity/t/system/workspace/acme/pools").await;
+    assert_eq!(pools["pools"][0]["number_of_users"], json!(0));
+
+    let made = "/api/identity/t/admin/workspace/acme/pools?with_idp=true";
+    assert_eq!(api.call("POST", made, json!({ "id": "second", "name": "Second" })).await.0, 201);
+    let (_, idps) = api.get("/api/admin/t/servers/acme/idps").await;
+    let idps = idps["idps"].as_array().unwrap().clone();
+    assert_eq!(idps.len(), 2, "with_idp connects");
+    let second = idps.iter().find(|idp| idp["identity_pool_id"] == "second").unwrap()["id"].as_str().unwrap();
+    let one = format!("/api/admin/t/servers/acme/idps/identity_pool/{second}");
+    assert_eq!(api.get(&one).await.0, 200);
+    assert_eq!(api.call("DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(api.call("DELETE", "/api/identity/t/system/pools/second", Value::Null).await.0, 204);
+
+    let short = json!({ "tenant_id": "t", "authorization_server_id": "acme", "client_secret": "short" });
+    assert_eq!(api.call("POST", "/api/admin/t/clients", short).await.0, 422);
+    let (status, made) =
+        api.call("POST", "/api/admin/t/clients", json!({ "tenant_id": "t", "authorization_server_id": "acme" })).await;
+    assert_eq!(status, 201);
+    assert!(made["client_secret"].as_str().unwrap().len() >= 32, "generated");
+    let client = format!("/api/admin/t/clients/{}", made["client_id"].as_str().unwrap());
+    let uris = json!({ "redirect_uris": ["https://a.example/callback"] });
+    assert_eq!(api.call("PUT", &client, uris).await.1["client_secret"], made["client_secret"], "kept");
+    assert_eq!(api.call("DELETE", &client, Value::Null).await.0, 204);
+
+    let (_, claims) = api.get("/api/admin/t/servers/acme/claims").await;
+    let claim = format!("/api/admin/t/claims/{}", claims["claims"][0]["id"].as_str().unwrap());
+    assert_eq!(api.call("DELETE", &claim, Value::Null).await.0, 204);
+    let snapshot = api.standin.snapshot();
+    assert_eq!(snapshot["pools"], json!(["acme-pool"]));
+    assert_eq!(snapshot["clients"], json!(["gateway"]));
+    assert_eq!(snapshot["claims"], json!([]));
+    assert_eq!(snapshot["users"], json!({ "acme-pool": [] }));
+}
+
+#[tokio::test]
+async fn users_are_imported_by_the_hundred_and_sign_in_with_the_password_they_had() {
+    let api = Api::start().await;
+    api.organization().await;
+    let hash = standin::hash_password("old secret", &Random::system());
+    for start in [0, 100, 200] {
+        assert_eq!(api.import(dump(start..(start + 100).min(250), Some(&hash), "valid")).await, 204);
+    }
+    assert_eq!(api.import(dump(0..101, None, "valid")).await, 422, "too many");
+    assert_eq!(api.import(dump(0..100, Some(&hash), "valid")).await, 204, "again");
+    let mut taken = dump(300..301, None, "valid");
+    taken["user_identifiers"][0]["identifier"] = json!("user7");
+    taken["user_identifiers"][0]["identifier_lc"] = json!("user7");
+    assert_eq!(api.import(taken).await, 409, "user 7 has it");
+
+    assert_eq!(api.get("/api/identity/t/system/pools/acme-pool").await.1["number_of_users"], json!(250));
+    let mut seen = Vec::new();
+    loop {
+        let after = seen.last().map(|id| format!("&after_user_id={id}")).unwrap_or_default();
+        let (_, page) = api.get(&format!("{SYSTEM_POOLS}/acme-pool/users?limit=100{after}")).await;
+        let users = page["users"].as_array().unwrap();
+        if users.is_empty() {
+            break;
+        }
+        seen.extend(users.iter().map(|user| user["id"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(json!(seen), api.standin.snapshot()["users"]["acme-pool"]);
+
+    let page = api.submit(&[("username", "user7"), ("password", "wrong")]).await;
+    assert_eq!(page.status(), 200, "the page again");
+    let claims = api.redeem(&api.submit(&[("username", "uSER7"), ("password", "old secret")]).await).await;
+    assert_eq!(claims["preferred_username"], json!("User7"));
+    assert_eq!((&claims["name"], &claims["email"]), (&json!("Name 7"), &json!("user7@mail.example")));
+    assert_eq!(claims["pool_user"], json!("user-00007"), "the claim that was added");
+    assert_ne!(claims["sub"], json!("user-00007"), "the subject is a hash");
+
+    let user = format!("{SYSTEM_POOLS}/acme-pool/users/user-00007");
+    assert_eq!(api.call("PUT", &user, json!({ "status": "inactive" })).await.0, 200);
+    assert_eq!(api.submit(&[("username", "user7"), ("password", "old secret")]).await.status(), 200);
+
+    // bcrypt of "U*U", from the test vectors of the original implementation.
+    let bcrypt = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    assert_eq!(api.import(dump(400..401, Some(bcrypt), "valid")).await, 204);
+    let signed_in = api.submit(&[("username", "user400"), ("password", "U*U")]).await;
+    assert_eq!(signed_in.status(), 303);
+}
+
+#[tokio::test]
+async fn who_must_reset_sets_a_new_password_and_goes_on() {
+    let api = Api::start().await;
+    api.organization().await;
+    let hash = standin::hash_password("old secret", &Random::system());
+    assert_eq!(api.import(dump(1..2, Some(&hash), "must_be_reset")).await, 204);
+    let page = api.submit(&[("username", "user1"), ("password", "old secret")]).await.text().await.unwrap();
+    assert!(page.contains("You need to set a new password"), "{page}");
+    let ticket =
+        |page: &str| page.split("name=\"ticket\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let submit = async |page: &str, first: &str, second: &str| {
+        let ticket = ticket(page);
+        let fields =
+            [("action", "set-password"), ("ticket", &ticket), ("new_password", first), ("new_password_again", second)];
+        api.submit(&fields).await
+    };
+    let again = submit(&page, "new secret", "another").await.text().await.unwrap();
+    assert!(again.contains("not the same"));
+    let done = submit(&again, "new secret", "new secret").await;
+    assert_eq!(api.redeem(&done).await["preferred_username"], json!("User1"));
+    assert_eq!(submit(&again, "x", "x").await.status(), 200, "the form is good once");
+    assert_eq!(api.submit(&[("username", "user1"), ("password", "new secret")]).await.status(), 303);
+    assert_eq!(api.submit(&[("username", "user1"), ("password", "old secret")]).await.status(), 200);
+}
+
+#[tokio::test]
+async fn users_are_made_changed_and_removed_one_by_one() {
+    let api = Api::start().await;
+    api.organization().await;
+    let users = format!("{SYSTEM_POOLS}/acme-pool/users");
+    let new = json!({
+        "id": "ann", "status": "active", "payload": { "given_name": "Ann", "family_name": "Example" },
+        "identifiers": [{ "identifier": "Ann", "type": "uid" }],
+        "verifiable_addresses": [
+            { "address": "ann@mail.example", "type": "email", "status": "active", "verified": true },
+        ],
+        "credentials": [{ "type": "password", "password": "plain secret" }],
+    });
+    let key = "0123456789abcdef0123456789abcdef";
+    let create = || api.request("POST", &users).header("x-idempotency-key", key).json(&new);
+    assert_eq!(create().send().await.unwrap().status(), 201);
+    let replayed = create().send().await.unwrap();
+    assert_eq!(
+        (replayed.status().as_u16(), &replayed.headers()["x-idempotent-replayed"]),
+        (201, &"true".parse().unwrap())
+    );
+    api.clock.advance(Duration::from_secs(61));
+    assert_eq!(create().send().await.unwrap().status(), 409, "the id exists");
+    let same_name = json!({ "status": "active", "identifiers": [{ "identifier": "ANN", "type": "uid" }] });
+    assert_eq!(api.call("POST", &users, same_name).await.0, 409);
+    assert_eq!(api.submit(&[("username", "ann"), ("password", "plain secret")]).await.status(), 303);
+
+    let (status, found) = api.call("POST", &format!("{users}/by_key"), json!({ "address": "ann@mail.example" })).await;
+    assert_eq!((status, &found["id"], &found["credentials"][0]["payload"]), (200, &json!("ann"), &json!({})));
+    let one = format!("{users}/ann");
+    let patch = json!({ "payload": { "given_name": "Anna" } });
+    let (_, patched) = api.call("PATCH", &one, patch).await;
+    assert_eq!(patched["payload"], json!({ "given_name": "Anna", "family_name": "Example" }));
+    let (_, put) = api.call("PUT", &one, json!({ "payload": { "name": "A" } })).await;
+    assert_eq!((&put["payload"], &put["status"]), (&json!({ "name": "A" }), &json!("active")));
+
+    let identifier = json!({ "identifier": "ann@mail.example", "type": "email" });
+    assert_eq!(api.call("POST", &format!("{one}/identifiers/add"), identifier.clone()).await.0, 200);
+    assert_eq!(api.submit(&[("username", "Ann@Mail.example"), ("password", "plain secret")]).await.status(), 303);
+    assert_eq!(api.call("POST", &format!("{one}/identifiers/remove"), identifier).await.0, 204);
+
+    let change = |old: &str| json!({ "old_password": old, "new_password": "third" });
+    assert_eq!(api.call("POST", &format!("{one}/change-password"), change("wrong")).await.0, 401);
+    assert_eq!(api.call("POST", &format!("{one}/change-password"), change("plain secret")).await.0, 204);
+    let reset = format!("{SYSTEM_POOLS}/acme-pool/user/password/reset");
+    for address in ["nobody@mail.example", "ann@mail.example"] {
+        assert_eq!(
+            api.call("POST", &format!("{reset}/request?server_id=acme"), json!({ "address": address })).await.0,
+            204
+        );
+    }
+    let mails = api.standin.mails();
+    assert_eq!((mails.len(), mails[0].to.as_str()), (1, "ann@mail.example"));
+    let complete = json!({ "code": mails[0].code, "new_password": "fourth", "identifier": "ann" });
+    assert_eq!(api.call("POST", &format!("{reset}/complete"), complete.clone()).await.0, 204);
+    assert_eq!(api.call("POST", &format!("{reset}/complete"), complete).await.0, 401, "once");
+    assert_eq!(api.submit(&[("username", "ann"), ("password", "fourth")]).await.status(), 303);
+
+    let state = json!({ "state": "must_be_reset" });
+    assert_eq!(api.call("PUT", &format!("{one}/password/state"), state).await.0, 204);
+    assert_eq!(api.submit(&[("username", "ann"), ("password", "fourth")]).await.status(), 200);
+    assert_eq!(api.call("DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(api.get(&one).await.0, 404);
+}
+
+#[tokio::test]
+async fn faults_come_when_they_are_asked_for() {
+    let api = Api::start().await;
+    api.organization().await;
+    let faults = api.standin.faults();
+    let add = |method: &str, path: &str, fault| faults.add(Rule::new(method, path, fault));
+    let send = |number: usize| api.request("PUT", IMPORT).json(&dump(number..number + 1, None, "valid")).send();
+    let users = || api.standin.snapshot()["users"]["acme-pool"].as_array().unwrap().len();
+
+    faults.add(Rule::new("PUT", "/configuration", Fault::too_many(Some(RetryAfter::Seconds(7)))).after(1).times(2));
+    assert_eq!(send(0).await.unwrap().status(), 204, "the first passes");
+    for _ in 0..2 {
+        let refused = send(1).await.unwrap();
+        assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"7".parse().unwrap()));
+    }
+    add("PUT", "/configuration", Fault::DropBefore);
+    assert!(send(1).await.is_err(), "no answer");
+    assert_eq!(users(), 1, "and no effect");
+    add("PUT", "/configuration", Fault::DropAfter);
+    assert!(send(1).await.is_err(), "no answer");
+    assert_eq!(users(), 2, "but an effect");
+    assert_eq!(api.standin.api_calls().last().unwrap().status, None);
+
+    let list = format!("{SYSTEM_POOLS}/acme-pool/users");
+    add("GET", "/users", Fault::Truncated);
+    let half = api.request("GET", &list).send().await.unwrap();
+    assert_eq!(half.status(), 200, "the head arrives");
+    assert!(half.bytes().await.is_err(), "the body does not");
+    add("*", "/users", Fault::Garbage);
+    let garbage = api.request("GET", &list).send().await.unwrap();
+    assert_eq!(garbage.status(), 200);
+    assert!(garbage.json::<Value>().await.is_err());
+    add("GET", "/users", Fault::Delay(Duration::from_millis(20)));
+    assert_eq!(api.get(&list).await.0, 200);
+
+    faults.set_list_lag(Duration::from_secs(5));
+    assert_eq!(api.get(&list).await.1["users"], json!([]), "lists lag behind");
+    api.clock.advance(Duration::from_secs(5));
+    assert_eq!(api.get(&list).await.1["users"].as_array().unwrap().len(), 2);
+    assert_eq!(faults.fired(), 7);
+}
