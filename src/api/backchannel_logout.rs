@@ -42,10 +42,12 @@ pub(super) async fn receive(
         (None, None) => return Err(refuse("nobody_named")),
     };
     let id = sha256(format!("{}\n{}", biller.id, read.id).as_bytes());
-    if !handoffs::use_once(&state, "logout", &id).await? {
+    if handoffs::was_used(&state, "logout", &id).await? {
         return Err(refuse("used_before"));
     }
+    // Marked after it was done: whoever dies in between is told again, and ending twice ends nothing more.
     let ended = Visits::of(&state).end(&biller.id, ending).await?;
+    handoffs::use_once(&state, "logout", &id).await?;
     tracing::info!(biller = %biller.slug, ended, "sessions were ended by the issuer");
     Ok(StatusCode::OK)
 }
