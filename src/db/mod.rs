@@ -5,15 +5,19 @@
 
 mod migrations;
 mod row;
+mod rows;
+mod turn;
 
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgPoolOptions, PgQueryResult};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Arguments, AssertSqlSafe, Database, Encode, PgPool, Postgres, Sqlite, SqlitePool, Transaction, Type};
 
+use self::turn::Turn;
 pub use row::{Row, Value};
+pub use rows::{ROWS_A_STATEMENT, Rows};
 
 /// Why a database call failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,8 @@ pub enum Db {
         read: SqlitePool,
         /// The one connection that writes.
         write: SqlitePool,
+        /// Shows who waits to write.
+        turn: Turn,
     },
     /// A server.
     Postgres(PgPool),
@@ -91,27 +97,32 @@ async fn look_again() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
-/// Rows written by one statement: more would make its text and its parameters the larger part of the work.
-pub const ROWS_A_STATEMENT: usize = 100;
-
-macro_rules! with_values {
-    ($sql:expr, $values:expr) => {{
-        let mut query = sqlx::query($sql);
-        for value in $values {
-            query = match value {
-                Value::Text(text) => query.bind(text),
-                Value::Int(number) => query.bind(number),
-                Value::OptText(text) => query.bind(text),
-                Value::OptInt(number) => query.bind(number),
-            };
-        }
-        query
-    }};
+/// The values of a statement, in one list: `Query::bind` moves the whole of itself for each.
+fn arguments<'v, D: Database, V: IntoIterator<Item = Value>>(values: V) -> Result<D::Arguments, DbError>
+where
+    String: Encode<'v, D> + Type<D>,
+    i64: Encode<'v, D> + Type<D>,
+    Option<String>: Encode<'v, D> + Type<D>,
+    Option<i64>: Encode<'v, D> + Type<D>,
+{
+    let values = values.into_iter();
+    let mut arguments = D::Arguments::default();
+    arguments.reserve(values.size_hint().0, 0);
+    for value in values {
+        let added = match value {
+            Value::Text(text) => arguments.add(text),
+            Value::Int(number) => arguments.add(number),
+            Value::OptText(text) => arguments.add(text),
+            Value::OptInt(number) => arguments.add(number),
+        };
+        added.map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
 }
 
 macro_rules! all {
-    ($sql:expr, $values:expr, $on:expr) => {
-        with_values!($sql, $values)
+    ($kind:ident, $sql:expr, $values:expr, $on:expr) => {
+        sqlx::query_with($sql, arguments::<$kind, _>($values)?)
             .fetch_all($on)
             .await
             .map(|rows| rows.into_iter().map(Row::from).collect())
@@ -120,8 +131,12 @@ macro_rules! all {
 }
 
 macro_rules! run {
-    ($affected:path, $sql:expr, $values:expr, $on:expr) => {
-        with_values!($sql, $values).execute($on).await.map(|done| $affected(&done)).map_err(classify)
+    ($kind:ident, $sql:expr, $values:expr, $on:expr) => {
+        sqlx::query_with($sql, arguments::<$kind, _>($values)?)
+            .execute($on)
+            .await
+            .map(|done| done.rows_affected())
+            .map_err(classify)
     };
 }
 
@@ -154,6 +169,7 @@ impl Db {
         // 8 MiB are written before they are moved from the log to the file.
         let writing = options.clone().pragma("wal_autocheckpoint", "2048");
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
+        let turn = Turn::beside(options.get_filename());
         if !options.get_filename().exists() {
             return Err(DbError::Absent);
         }
@@ -162,7 +178,7 @@ impl Db {
         // SQLite itself looks again at growing intervals and misses short gaps.
         sqlx::query("PRAGMA busy_timeout = 1").execute(&write).await?;
         let read = pool().max_connections(connections.max(1)).connect_with(options.read_only(true)).await?;
-        Ok(Self::Sqlite { read, write })
+        Ok(Self::Sqlite { read, write, turn })
     }
 
     /// Two at once are serialised by the database.
@@ -202,6 +218,18 @@ impl Db {
         }
     }
 
+    /// Whether somebody waits for a transaction to end before writing.
+    pub fn is_wanted(&self) -> bool {
+        matches!(self, Self::Sqlite { turn, .. } if turn.is_wanted())
+    }
+
+    /// Lets those write who wait for it.
+    pub async fn give_way(&self) {
+        if let Self::Sqlite { turn, .. } = self {
+            turn.give_way().await;
+        }
+    }
+
     async fn check_schema(&self) -> Result<(), DbError> {
         const LATEST: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
         let latest = self.one(LATEST, Vec::new()).await.map_err(|_| DbError::OtherSchema)?;
@@ -215,8 +243,8 @@ impl Db {
     /// The database failed.
     pub async fn all(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         match self {
-            Self::Sqlite { read, .. } => all!(sql, values, read),
-            Self::Postgres(pool) => all!(sql, values, pool),
+            Self::Sqlite { read, .. } => all!(Sqlite, sql, values, read),
+            Self::Postgres(pool) => all!(Postgres, sql, values, pool),
         }
     }
 
@@ -234,17 +262,21 @@ impl Db {
     /// The database failed, or a key exists already.
     pub async fn run(&self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
         match self {
-            Self::Sqlite { write, .. } => {
+            Self::Sqlite { write, turn, .. } => {
                 let deadline = Instant::now() + PATIENCE;
+                let mut wanted = None;
                 loop {
-                    let done: Result<u64, DbError> = run!(SqliteQueryResult::rows_affected, sql, values.clone(), write);
+                    let done: Result<u64, DbError> = run!(Sqlite, sql, values.clone(), write);
                     match done {
-                        Err(error) if is_busy(&error) && Instant::now() < deadline => look_again().await,
+                        Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                            wanted = wanted.or_else(|| turn.want());
+                            look_again().await;
+                        }
                         other => return other,
                     }
                 }
             }
-            Self::Postgres(pool) => run!(PgQueryResult::rows_affected, sql, values, pool),
+            Self::Postgres(pool) => run!(Postgres, sql, values, pool),
         }
     }
 
@@ -253,14 +285,18 @@ impl Db {
     /// # Errors
     /// The database failed.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        let write = match self {
-            Self::Sqlite { write, .. } => write,
+        let (write, turn) = match self {
+            Self::Sqlite { write, turn, .. } => (write, turn),
             Self::Postgres(pool) => return Ok(Tx::Postgres(pool.begin().await?)),
         };
         let deadline = Instant::now() + PATIENCE;
+        let mut wanted = None;
         loop {
             match write.begin_with("BEGIN IMMEDIATE").await.map_err(classify) {
-                Err(error) if is_busy(&error) && Instant::now() < deadline => look_again().await,
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                    wanted = wanted.or_else(|| turn.want());
+                    look_again().await;
+                }
                 begun => return Ok(Tx::Sqlite(begun?)),
             }
         }
@@ -269,7 +305,7 @@ impl Db {
     /// Closes all connections; what is under way finishes first.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -285,8 +321,8 @@ impl Tx {
     /// The database failed.
     pub async fn all(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         match self {
-            Self::Sqlite(tx) => all!(sql, values, &mut **tx),
-            Self::Postgres(tx) => all!(sql, values, &mut **tx),
+            Self::Sqlite(tx) => all!(Sqlite, sql, values, &mut **tx),
+            Self::Postgres(tx) => all!(Postgres, sql, values, &mut **tx),
         }
     }
 
@@ -304,8 +340,8 @@ impl Tx {
     /// The database failed, or a key exists already.
     pub async fn run(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
         match self {
-            Self::Sqlite(tx) => run!(SqliteQueryResult::rows_affected, sql, values, &mut **tx),
-            Self::Postgres(tx) => run!(PgQueryResult::rows_affected, sql, values, &mut **tx),
+            Self::Sqlite(tx) => run!(Sqlite, sql, values, &mut **tx),
+            Self::Postgres(tx) => run!(Postgres, sql, values, &mut **tx),
         }
     }
 
@@ -321,41 +357,9 @@ impl Tx {
         let sql = format!("{head} ({list})");
         let values = vec![value, Value::Text(serde_json::Value::from(keys).to_string())];
         match self {
-            Self::Sqlite(tx) => all!(AssertSqlSafe(sql), values, &mut **tx),
-            Self::Postgres(tx) => all!(AssertSqlSafe(sql), values, &mut **tx),
+            Self::Sqlite(tx) => all!(Sqlite, AssertSqlSafe(sql), values, &mut **tx),
+            Self::Postgres(tx) => all!(Postgres, AssertSqlSafe(sql), values, &mut **tx),
         }
-    }
-
-    /// Writes many rows by few statements: `head` ends with `VALUES`, `tail` says what happens to rows that exist.
-    ///
-    /// # Errors
-    /// The database failed, or a key exists already and `tail` does not say what then.
-    pub async fn run_rows(
-        &mut self,
-        head: &'static str,
-        rows: Vec<Vec<Value>>,
-        tail: &'static str,
-    ) -> Result<u64, DbError> {
-        let width = rows.first().map_or(1, Vec::len);
-        let mut affected = 0;
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            let part: Vec<Vec<Value>> = rows.by_ref().take(ROWS_A_STATEMENT).collect();
-            // SQLite looks a numbered parameter up among all others; PostgreSQL has no others.
-            let place = |at: usize| match self {
-                Self::Sqlite(_) => "?".to_owned(),
-                Self::Postgres(_) => format!("${}", at + 1),
-            };
-            let row = |at: usize| (at * width..(at + 1) * width).map(place).collect::<Vec<_>>().join(", ");
-            let list: Vec<String> = (0..part.len()).map(|at| format!("({})", row(at))).collect();
-            let sql = AssertSqlSafe(format!("{head} {} {tail}", list.join(", ")));
-            let values = part.into_iter().flatten();
-            affected += match self {
-                Self::Sqlite(tx) => run!(SqliteQueryResult::rows_affected, sql, values, &mut **tx),
-                Self::Postgres(tx) => run!(PgQueryResult::rows_affected, sql, values, &mut **tx),
-            }?;
-        }
-        Ok(affected)
     }
 
     /// Makes it last. A transaction that is dropped instead leaves nothing.

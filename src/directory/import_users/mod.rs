@@ -1,6 +1,6 @@
 //! Users of one biller from a file: the whole file is checked before anything is written, then it is written in batches.
-//! Each batch is one transaction that moves the journal forward by compare-and-set, so that an interrupted import goes on
-//! where it stopped, and two at once cannot both write.
+//! Each transaction moves the journal forward by compare-and-set, so that an interrupted import goes on where it stopped, and
+//! two at once cannot both write; it ends early when somebody else waits for the database.
 
 mod check;
 mod file;
@@ -8,19 +8,18 @@ mod passwords;
 mod write;
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::{Biller, Directory, DirectoryError};
 use crate::db::DbError;
 use crate::kernel::{Clock, KeyRing, Random};
 use crate::values;
 
-/// Rows a transaction: enough to be quick, few enough that nobody waits long for the database meanwhile.
-const BATCH: usize = 1000;
+/// Rows written at once: few enough that whoever waits for the database does not wait long.
+const BATCH: usize = 500;
+/// Batches a transaction, if nobody waits for the database.
+const BATCHES: usize = 16;
 /// Rows that are sorted together.
-const WINDOW: usize = 64 * BATCH;
-/// Between two batches the database is left to others for this part of the time the batch took.
-const LEFT_TO_OTHERS: u32 = 10;
+const WINDOW: usize = 64_000;
 
 const BEGIN_RUN: &str = "INSERT INTO import_run (biller_id, file_hash, rows_done, created, updated, started_at) \
      VALUES ($1, $2, 0, 0, 0, $3) ON CONFLICT (biller_id, file_hash) DO UPDATE SET \
@@ -142,17 +141,20 @@ impl Directory {
         let run = self.db.one(RUN, values![biller_id, &file_hash]).await?.ok_or(ImportError::Overtaken)?;
         let done = run.int(0)?;
         let mut summary = Summary { rows, created: run.int(1)?, updated: run.int(2)?, resumed_after: done };
-        let mut writer = write::Writer { db: &self.db, biller_id, options, tools, file_hash: &file_hash, done, now };
-        // Read ahead by a thread of its own, a batch or two.
-        let (sender, mut batches) = tokio::sync::mpsc::channel(1);
+        let mut writer =
+            write::Writer { db: &self.db, biller_id, options, tools, file_hash: &file_hash, done, now, open: None };
+        // Read ahead by a thread of its own: the next window while this one is written.
+        let (sender, mut batches) = tokio::sync::mpsc::channel(WINDOW / BATCH);
         let from = path.to_owned();
         let reading =
             tokio::task::spawn_blocking(move || read_batches(&from, usize::try_from(done).unwrap_or(0), &sender));
-        while let Some(batch) = batches.recv().await {
-            let started = std::time::Instant::now();
+        loop {
+            if batches.is_empty() {
+                writer.commit().await?;
+            }
+            let Some(batch) = batches.recv().await else { break };
             writer.write(batch, &mut summary).await?;
             progress(Step { phase: "writing", done: writer.done.unsigned_abs(), total: rows });
-            tokio::time::sleep((started.elapsed() / LEFT_TO_OTHERS).min(Duration::from_millis(50))).await;
         }
         reading.await.map_err(std::io::Error::other)??;
         self.db.run(END_RUN, values![biller_id, &file_hash, tools.clock.now()]).await?;

@@ -7,17 +7,16 @@ use serde_json::json;
 
 use super::check::{read_status, roles};
 use super::file::UserRow;
-use super::{ImportError, Options, Summary, Tools, passwords};
-use crate::db::{Db, ROWS_A_STATEMENT, Tx, Value};
+use super::{BATCHES, ImportError, Options, Summary, Tools, passwords};
+use crate::db::{Db, DbError, ROWS_A_STATEMENT, Rows, Tx, Value};
 use crate::directory::UserStatus;
 use crate::kernel::{Purpose, Timestamp, UserId, Username};
 use crate::values;
 
 const MOVE_ON: &str = "UPDATE import_run SET rows_done = $4 WHERE biller_id = $1 AND file_hash = $2 AND rows_done = $3";
 const COUNT: &str = "UPDATE import_run SET created = $3, updated = $4 WHERE biller_id = $1 AND file_hash = $2";
-const MEMBERS: &str = "SELECT username_key, user_id FROM membership WHERE biller_id = $1 AND username_key IN";
-const SAME_NAMES: &str = "SELECT m.username_key, u.email_key, u.id FROM membership m JOIN users u ON u.id = m.user_id \
-     WHERE u.status <> $1 AND u.email_key <> '' AND m.username_key IN";
+const SAME_NAMES: &str = "SELECT m.username_key, u.email_key, u.id, m.biller_id, u.status FROM membership m \
+     JOIN users u ON u.id = m.user_id WHERE (m.biller_id = $1 OR u.email_key <> '') AND m.username_key IN";
 const PUT_USERS: &str = "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
      attributes, created_at, updated_at, deleted_at) VALUES";
 const OVER_USERS: &str = "ON CONFLICT (id) DO UPDATE SET username = excluded.username, email = excluded.email, \
@@ -44,6 +43,8 @@ pub(super) struct Writer<'w> {
     /// Rows written.
     pub done: i64,
     pub now: Timestamp,
+    /// The transaction under way, and how many batches are in it.
+    pub open: Option<(Tx, usize)>,
 }
 
 /// A row made ready to be written.
@@ -79,7 +80,7 @@ impl Record {
 /// User ids by username and mail address.
 type Known = HashMap<(String, String), String>;
 
-/// What a few statements write.
+/// What three statements write.
 #[derive(Default)]
 struct Batch {
     users: Vec<Vec<Value>>,
@@ -87,41 +88,53 @@ struct Batch {
     passwords: Vec<Vec<Value>>,
 }
 
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.members.is_empty() && self.passwords.is_empty()
-    }
-}
-
 impl Writer<'_> {
-    /// Writes the records and moves the journal on, in one transaction.
+    /// Writes the records and moves the journal on, in the transaction that is under way or a new one.
     pub async fn write(&mut self, mut records: Vec<Record>, summary: &mut Summary) -> Result<(), ImportError> {
-        let after = self.done + i64::try_from(records.len()).unwrap_or(0);
-        // Before the database is taken: hashing takes its time.
+        if records.iter().any(|record| record.row.password.is_some()) {
+            // Hashing takes its time: nobody must wait for the database meanwhile.
+            self.commit().await?;
+        }
         let hashes = self.hashes(&mut records).await?;
-        let mut tx = self.db.begin().await?;
+        let (mut tx, batches) = match self.open.take() {
+            Some(open) => open,
+            None => (self.db.begin().await?, 0),
+        };
+        let after = self.done + i64::try_from(records.len()).unwrap_or(0);
         let moved = values![self.biller_id, self.file_hash, self.done, after];
         if tx.run(MOVE_ON, moved).await? == 0 {
             return Err(ImportError::Overtaken);
         }
         let (members, known) = {
             let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
-            (self.members(&mut tx, &keys).await?, self.known(&mut tx, &keys).await?)
+            self.same_names(&mut tx, &keys).await?
         };
         self.end_and_drop(&mut tx, &mut records, &members).await?;
         let mut left = records.into_iter().zip(hashes).peekable();
-        let mut ready = Batch::default();
+        let mut ready = Vec::new();
         while left.peek().is_some() || !ready.is_empty() {
             // The next rows are made ready while the database takes these.
             let part = left.by_ref().take(ROWS_A_STATEMENT);
             let next = async { self.make_ready(part, (&members, &known), summary) };
             let (taken, next) = tokio::join!(put(&mut tx, ready), next);
             taken?;
-            ready = next;
+            ready = next?;
         }
         tx.run(COUNT, values![self.biller_id, self.file_hash, summary.created, summary.updated]).await?;
-        tx.commit().await?;
         self.done = after;
+        self.open = Some((tx, batches + 1));
+        if batches + 1 == BATCHES || self.db.is_wanted() {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was written last, and lets others write who wait for it.
+    pub async fn commit(&mut self) -> Result<(), ImportError> {
+        if let Some((tx, _)) = self.open.take() {
+            tx.commit().await?;
+            self.db.give_way().await;
+        }
         Ok(())
     }
 
@@ -153,23 +166,24 @@ impl Writer<'_> {
         Ok(hashes)
     }
 
-    /// Who belongs to the biller already.
-    async fn members(&self, tx: &mut Tx, keys: &[&str]) -> Result<HashMap<String, String>, ImportError> {
-        let rows = tx.all_in(MEMBERS, self.biller_id.into(), keys).await?;
-        Ok(rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect::<Result<_, crate::db::DbError>>()?)
-    }
-
-    /// Who of any biller has these names, by name and mail address; the oldest record first.
-    async fn known(&self, tx: &mut Tx, keys: &[&str]) -> Result<Known, ImportError> {
-        let mut known = Known::new();
-        for row in tx.all_in(SAME_NAMES, UserStatus::Deleted.as_str().into(), keys).await? {
-            let id = row.text(2)?;
-            let oldest = known.entry((row.text(0)?, row.text(1)?)).or_insert_with(|| id.clone());
+    /// Who belongs to the biller already, by name; and who of any biller has these names, by name and mail address, the oldest
+    /// record first.
+    async fn same_names(&self, tx: &mut Tx, keys: &[&str]) -> Result<(HashMap<String, String>, Known), DbError> {
+        let (mut members, mut known) = (HashMap::new(), Known::new());
+        for row in tx.all_in(SAME_NAMES, self.biller_id.into(), keys).await? {
+            let (name, mail, id) = (row.text(0)?, row.text(1)?, row.text(2)?);
+            if row.text(3)? == self.biller_id {
+                members.insert(name.clone(), id.clone());
+            }
+            if mail.is_empty() || row.text(4)? == UserStatus::Deleted.as_str() {
+                continue;
+            }
+            let oldest = known.entry((name, mail)).or_insert_with(|| id.clone());
             if id < *oldest {
                 *oldest = id;
             }
         }
-        Ok(known)
+        Ok((members, known))
     }
 
     /// Ends the sessions of members who are no longer active. A person who is deleted here but belongs elsewhere as well only
@@ -202,7 +216,7 @@ impl Writer<'_> {
         records: impl Iterator<Item = (Record, Option<String>)>,
         (members, known): (&HashMap<String, String>, &Known),
         summary: &mut Summary,
-    ) -> Batch {
+    ) -> Result<Vec<Rows>, DbError> {
         let mut batch = Batch::default();
         for (record, hash) in records {
             if let Some(id) = members.get(record.key.as_str()) {
@@ -230,7 +244,12 @@ impl Writer<'_> {
             summary.created += 1;
             batch.members.push(values![name.0, self.biller_id, id, self.options.legacy_accounts, self.now]);
         }
-        batch
+        let statements = [
+            self.db.rows(PUT_USERS, batch.users, OVER_USERS)?,
+            self.db.rows(PUT_MEMBERS, batch.members, "")?,
+            self.db.rows(PUT_PASSWORDS, batch.passwords, OVER_PASSWORDS)?,
+        ];
+        Ok(statements.into_iter().flatten().collect())
     }
 
     fn take_record(&self, batch: &mut Batch, record: Record, hash: Option<String>, id: &str) {
@@ -257,9 +276,9 @@ impl Writer<'_> {
     }
 }
 
-async fn put(tx: &mut Tx, batch: Batch) -> Result<(), crate::db::DbError> {
-    tx.run_rows(PUT_USERS, batch.users, OVER_USERS).await?;
-    tx.run_rows(PUT_MEMBERS, batch.members, "").await?;
-    tx.run_rows(PUT_PASSWORDS, batch.passwords, OVER_PASSWORDS).await?;
+async fn put(tx: &mut Tx, ready: Vec<Rows>) -> Result<(), DbError> {
+    for rows in ready {
+        tx.run_rows(rows).await?;
+    }
     Ok(())
 }
