@@ -202,20 +202,23 @@ impl Db {
         Ok(())
     }
 
-    /// Prepares for writing very much: more pages are kept and written before they are moved from the log to the file, and
-    /// what undoes half a statement stays in memory.
+    /// Prepares for writing very much, or ends that: more pages are kept and written before they are moved from the log to the
+    /// file, and what undoes half a statement stays in memory.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn expect_much(&self) -> Result<(), DbError> {
-        match self {
-            Self::Sqlite { .. } => {
-                self.run("PRAGMA cache_size = -65536", Vec::new()).await?;
-                self.run("PRAGMA wal_autocheckpoint = 16384", Vec::new()).await?;
-                self.run("PRAGMA temp_store = memory", Vec::new()).await.map(drop)
+    pub async fn expect_much(&self, much: bool) -> Result<(), DbError> {
+        if let Self::Sqlite { .. } = self {
+            let pragmas = if much {
+                ["PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 16384", "PRAGMA temp_store = memory"]
+            } else {
+                ["PRAGMA cache_size = -2000", "PRAGMA wal_autocheckpoint = 2048", "PRAGMA temp_store = default"]
+            };
+            for pragma in pragmas {
+                self.run(pragma, Vec::new()).await?;
             }
-            Self::Postgres(_) => Ok(()),
         }
+        Ok(())
     }
 
     /// Whether somebody waits for a transaction to end before writing.

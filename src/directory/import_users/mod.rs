@@ -135,14 +135,27 @@ impl Directory {
         if options.dry_run {
             return Ok(Summary { rows, ..Summary::default() });
         }
+        self.db.expect_much(true).await?;
+        let written = self.write_users((path, &file_hash), rows, biller, options, tools, progress).await;
+        self.db.expect_much(false).await?;
+        written
+    }
+
+    async fn write_users(
+        &self,
+        (path, file_hash): (&Path, &str),
+        rows: u64,
+        biller: &Biller,
+        options: Options,
+        tools: Tools<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Summary, ImportError> {
         let (biller_id, now) = (biller.id.as_str(), tools.clock.now());
-        self.db.expect_much().await?;
-        self.db.run(BEGIN_RUN, values![biller_id, &file_hash, now]).await?;
-        let run = self.db.one(RUN, values![biller_id, &file_hash]).await?.ok_or(ImportError::Overtaken)?;
+        self.db.run(BEGIN_RUN, values![biller_id, file_hash, now]).await?;
+        let run = self.db.one(RUN, values![biller_id, file_hash]).await?.ok_or(ImportError::Overtaken)?;
         let done = run.int(0)?;
         let mut summary = Summary { rows, created: run.int(1)?, updated: run.int(2)?, resumed_after: done };
-        let mut writer =
-            write::Writer { db: &self.db, biller_id, options, tools, file_hash: &file_hash, done, now, open: None };
+        let mut writer = write::Writer { db: &self.db, biller_id, options, tools, file_hash, done, now, open: None };
         // Read ahead by a thread of its own: the next window while this one is written.
         let (sender, mut batches) = tokio::sync::mpsc::channel(WINDOW / BATCH);
         let from = path.to_owned();
@@ -157,7 +170,7 @@ impl Directory {
             progress(Step { phase: "writing", done: writer.done.unsigned_abs(), total: rows });
         }
         reading.await.map_err(std::io::Error::other)??;
-        self.db.run(END_RUN, values![biller_id, &file_hash, tools.clock.now()]).await?;
+        self.db.run(END_RUN, values![biller_id, file_hash, tools.clock.now()]).await?;
         Ok(summary)
     }
 }
