@@ -19,7 +19,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
-use crate::access::{ApiKeys, Limits};
+use crate::access::{ApiKeys, Limits, Once};
 use crate::audit::DecisionLog;
 use crate::config::Config;
 use crate::db::{Db, DbError, Schema};
@@ -41,6 +41,8 @@ const FOLLOW_KEYS_EVERY: Duration = Duration::from_millis(500);
 const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Decisions can be looked up for so long.
 const DECISIONS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Requests with an `Idempotency-Key` can be repeated for so long.
+const REPETITIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Ended and idle sessions are kept for so long.
 const SESSIONS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -88,10 +90,12 @@ impl App {
         let directory = Directory::new(db.clone());
         let (decisions, log_writer) = DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone());
         let management = management(&config, &http, &clock, &random)?;
+        let providers = Providers::new(http, clock.clone(), random.clone());
         let parts = enablement::Parts {
             db: db.clone(),
             directory: directory.clone(),
             management,
+            providers: providers.clone(),
             keys: keys.clone(),
             clock: clock.clone(),
             random: random.clone(),
@@ -99,7 +103,7 @@ impl App {
         let state = AppState {
             enablement: Enablement::new(parts, &config),
             routing: Routing::new(directory.clone(), &config, clock.clone()),
-            providers: Providers::new(http, clock.clone(), random.clone()),
+            providers,
             api_keys: ApiKeys::new(db.clone(), clock.clone(), random.clone()),
             limits: Arc::new(Limits::new(&config.limits)),
             config: Arc::new(config),
@@ -109,6 +113,7 @@ impl App {
             db,
             directory,
             decisions,
+            stopping: CancellationToken::new(),
         };
         tokio::spawn(log_writer.run());
         Ok(Self { state })
@@ -123,6 +128,11 @@ impl App {
         background.spawn(until(stop.clone(), follow_keys(state.clone())));
         let enablement = state.enablement.clone();
         background.spawn(until(stop.clone(), async move { enablement.keep_working().await }));
+        let (told, stopping) = (stop.clone(), state.stopping.clone());
+        background.spawn(async move {
+            told.cancelled().await;
+            stopping.cancel();
+        });
         background.close();
         let server = &state.config.server;
         let (most, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));
@@ -229,6 +239,7 @@ async fn sweep_once(state: &AppState) -> Result<(), DbError> {
     state.db.run(ROWS, values![now.minus(SESSIONS_KEPT)]).await?;
     state.db.run(SESSIONS, values![now.minus(SESSIONS_KEPT)]).await?;
     state.decisions.sweep(DECISIONS_KEPT).await?;
+    Once::sweep(&state.db, now.minus(REPETITIONS_KEPT)).await?;
     Ok(())
 }
 

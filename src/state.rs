@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::access::{ApiKeys, Limits};
 use crate::audit::DecisionLog;
 use crate::config::Config;
@@ -37,6 +39,8 @@ pub struct AppState {
     pub providers: Providers,
     /// Keys of machine clients.
     pub api_keys: ApiKeys,
+    /// Cancelled when this instance stops: what would go on for ever ends then.
+    pub stopping: CancellationToken,
     /// Limits of the look-up.
     pub limits: Arc<Limits>,
 }

@@ -1,7 +1,9 @@
-//! Who may ask what: keys of machine clients, and limits for everybody.
+//! Who may ask what: keys of machine clients, requests that are repeated, and limits for everybody.
 
+mod idempotency;
 mod keys;
 mod limits;
 
+pub use idempotency::{Earlier, Once};
 pub use keys::{ApiKey, ApiKeys, Audience, KeyError, NewKey, Scope};
 pub use limits::Limits;

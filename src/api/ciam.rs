@@ -1,17 +1,18 @@
-//! `/api/v1/billers/{slug}/ciam` and `/api/v1/jobs/{id}`: moving billers.
+//! `/api/v1/billers/{slug}/ciam`: moving billers.
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::auth::require;
+use super::jobs::{JobAnswer, unknown};
 use super::problem::{problem, read_json};
-use crate::access::{ApiKey, Scope};
+use crate::access::Scope;
 use crate::decision::CiamState;
 use crate::directory::PasswordCarryOver;
-use crate::enablement::{CiamMode, EnableError, Job, JobState, Order};
+use crate::enablement::{CiamMode, EnableError, Order};
 use crate::kernel::Slug;
 use crate::state::AppState;
 use crate::web::Refusal;
@@ -24,17 +25,6 @@ struct Request {
     mode: CiamMode,
     #[serde(default)]
     passwords: PasswordCarryOver,
-}
-
-/// A job, as machines see it.
-#[derive(Serialize)]
-pub(super) struct JobAnswer {
-    id: String,
-    biller: Option<Slug>,
-    state: JobState,
-    done: i64,
-    total: i64,
-    message: String,
 }
 
 /// `PUT /api/v1/billers/{slug}/ciam`: on, or off again. 202 with the job; 200 without one where a switch is all there is to do.
@@ -65,41 +55,14 @@ pub(super) async fn put(
         (false, _) => None,
     };
     let status = if job.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok((status, Json(job.map(|job| answer(job, Some(slug))))))
+    Ok((status, Json(job.map(|job| JobAnswer::new(&job, Some(slug))))))
 }
 
-/// `GET /api/v1/jobs/{id}`
-pub(super) async fn job(
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<JobAnswer>, Refusal> {
-    let key = require(&state, &headers, Scope::BillersRead).await?;
-    let billers = state.directory.billers().await?;
-    let job = state.enablement.job(&id).await?.ok_or_else(unknown)?;
-    let slug = billers.by_id(&job.biller_id).map(|biller| biller.slug.clone());
-    if !reaches(&key, slug.as_ref()) {
-        return Err(unknown());
-    }
-    Ok(Json(answer(job, slug)))
-}
-
-fn reaches(key: &ApiKey, slug: Option<&Slug>) -> bool {
-    key.billers.is_none() || slug.is_some_and(|slug| key.reaches(slug))
-}
-
-fn answer(job: Job, biller: Option<Slug>) -> JobAnswer {
-    JobAnswer { id: job.id, biller, state: job.state, done: job.done, total: job.total, message: job.message }
-}
-
-fn unknown() -> Refusal {
-    problem(StatusCode::NOT_FOUND, "not_found", "There is no such biller or job.")
-}
-
-fn refused(error: EnableError) -> Refusal {
+pub(super) fn refused(error: EnableError) -> Refusal {
     match error {
         EnableError::NoSuchBiller(_) => unknown(),
         EnableError::NotConfigured => problem(StatusCode::CONFLICT, "not_configured", &error.to_string()),
+        EnableError::NotReady(why) => problem(StatusCode::CONFLICT, "not_ready", &why),
         EnableError::WrongState { .. } => problem(StatusCode::CONFLICT, "wrong_state", &error.to_string()),
         EnableError::Unfit { .. } => problem(StatusCode::UNPROCESSABLE_ENTITY, "unfit_users", &error.to_string()),
         EnableError::Call(_) => problem(StatusCode::BAD_GATEWAY, "secureauth", &error.to_string()),

@@ -2,10 +2,13 @@
 
 mod auth;
 mod backchannel_logout;
+mod billers;
 mod ciam;
 mod handoffs;
+mod jobs;
 mod kill_switch;
 pub mod problem;
+mod readiness;
 
 use axum::Router;
 use axum::extract::State;
@@ -21,7 +24,11 @@ pub fn router() -> Router<AppState> {
         .route(paths::BACKCHANNEL_LOGOUT, post(backchannel_logout::receive))
         .route(paths::KILL_SWITCH, get(kill_switch::get).put(kill_switch::put))
         .route(paths::CIAM, put(ciam::put))
-        .route(paths::JOB, get(ciam::job))
+        .route(paths::BILLERS, get(billers::list).post(billers::create))
+        .route(paths::ONE_BILLER, get(billers::one).patch(billers::change))
+        .route(paths::READINESS, get(readiness::card))
+        .route(paths::JOB, get(jobs::job))
+        .route(paths::JOB_EVENTS, get(jobs::events))
         .route(paths::KEYS, get(keys))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
 }

@@ -19,6 +19,14 @@ pub(super) fn problem(status: StatusCode, reason: &'static str, detail: &str) ->
     Refusal::new(status, reason, status.canonical_reason().unwrap_or("Error"), detail)
 }
 
+/// A refusal that names the fields that are wrong, with dots, and says what is wrong with each.
+pub(super) fn wrong_fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> Refusal {
+    let pointer = |field: &str| format!("#/{}", field.replace('.', "/"));
+    let fields = fields.into_iter().map(|(field, text)| (pointer(field), text)).collect();
+    let detail = "Some fields cannot be as they are; see errors.";
+    Refusal { fields, ..problem(StatusCode::UNPROCESSABLE_ENTITY, "wrong_fields", detail) }
+}
+
 /// A request's JSON body.
 pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -43,12 +51,17 @@ pub async fn render(request: Request, next: Next) -> Response {
         let known = Refusal::from_status(status);
         problem(status, known.reason, "The request was not accepted.")
     });
-    let body = json!({
+    let mut body = json!({
         "type": format!("urn:signpost:problem:{}", refusal.reason),
         "title": refusal.title,
         "status": refusal.status.as_u16(),
         "detail": refusal.text,
     });
+    if !refusal.fields.is_empty() {
+        // As in RFC 9457, section 3.
+        let errors = refusal.fields.iter().map(|(pointer, detail)| json!({ "pointer": pointer, "detail": detail }));
+        body["errors"] = errors.collect();
+    }
     let kind = [(header::CONTENT_TYPE, "application/problem+json")];
     let mut answer = (refusal.status, kind, body.to_string()).into_response();
     if refusal.status == StatusCode::UNAUTHORIZED {

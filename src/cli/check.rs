@@ -2,12 +2,51 @@
 
 use std::path::Path;
 
+use anyhow::bail;
+use clap::Args;
+
 use super::Done;
 use crate::decision::{CiamState, Kill};
+use crate::enablement::{Level, advice};
+use crate::kernel::Slug;
 use crate::secureauth::ProviderError;
 use crate::web::registrations;
 
-pub(super) async fn run(config: &Path) -> Done {
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Only this biller: whether it is ready to sign its people in.
+    #[arg(long, value_name = "SLUG")]
+    biller: Option<Slug>,
+    /// As JSON.
+    #[arg(long, requires = "biller")]
+    json: bool,
+}
+
+pub(super) async fn run(config: &Path, arguments: Check) -> Done {
+    match arguments.biller {
+        Some(slug) => readiness(config, &slug, arguments.json).await,
+        None => everything(config).await,
+    }
+}
+
+async fn readiness(config: &Path, slug: &Slug, json: bool) -> Done {
+    let state = super::open(config).await?.state;
+    let Some(biller) = state.directory.named(slug).await? else { bail!("there is no biller {slug}") };
+    let card = state.enablement.readiness(&biller).await?;
+    if json {
+        say!("{}", serde_json::to_string(&card)?);
+    } else {
+        for line in &card.lines {
+            say!("{:<5}  {:<18}  {}", line.level.as_str(), line.name, line.advice);
+        }
+    }
+    if card.level == Level::Red {
+        bail!("{slug} is not ready");
+    }
+    Ok(())
+}
+
+async fn everything(config: &Path) -> Done {
     let settings = super::load(config)?;
     say!("ok    settings: {}", config.display());
     let mut failures = 0;
@@ -55,24 +94,7 @@ pub(super) async fn run(config: &Path) -> Done {
         }
     }
     if failures > 0 {
-        anyhow::bail!("{failures} thing(s) to mend");
+        bail!("{failures} thing(s) to mend");
     }
     Ok(())
-}
-
-fn advice(reason: &str) -> &'static str {
-    match reason {
-        "connect" | "timeout" | "server_error" => {
-            "Check that the issuer's address is right and can be reached from here."
-        }
-        "discovery_issuer_mismatch" => "Write the issuer exactly as its discovery document does.",
-        "discovery_foreign_endpoint" => "Name the host of its endpoints in oidc.extra_hosts, if it is theirs.",
-        "discovery_algorithms" => "Set oidc.id_token_algs to what the provider signs with.",
-        "private_address" => "The issuer's address is inside a private network, which is refused.",
-        "no_registration" => {
-            "Import the biller again: it has no registration, or its secret was sealed under a key that is gone."
-        }
-        "weak_key" | "private_key_published" => "The provider's keys are not safe; tell its operators.",
-        _ => "Look at what its discovery address answers.",
-    }
 }

@@ -84,7 +84,7 @@ async fn watch(enablement: &Enablement, id: &str) -> Done {
         let Some(job) = enablement.job(id).await.map_err(EnableError::from)? else { bail!("there is no job {id}") };
         bar.set_length(job.total.unsigned_abs());
         bar.set_position(job.done.unsigned_abs());
-        bar.set_message(job.message.clone());
+        bar.set_message(job.shown_message().to_owned());
         if job.state.is_final() {
             break job;
         }
@@ -96,11 +96,12 @@ async fn watch(enablement: &Enablement, id: &str) -> Done {
     if job.state == JobState::Active {
         return Ok(());
     }
-    bail!("{} (reference: job {})", job.message, job.id)
+    bail!("{} Reference: {}", job.shown_message(), job.reference())
 }
 
 fn line(job: &Job, biller: &str) -> String {
-    format!("{}  {biller}  {}  {}/{} users  {}", job.id, job.state.as_str(), job.done, job.total, job.message)
+    let (state, message) = (job.state.as_str(), job.shown_message());
+    format!("{}  {biller}  {state}  {}/{} users  {}  {message}", job.id, job.done, job.total, job.reference())
 }
 
 pub(super) async fn jobs(config: &Path) -> Done {

@@ -47,8 +47,8 @@ enum Command {
     /// Try everything out on this machine: gateway, identity provider and portals in one process, no set-up.
     #[cfg(feature = "standin")]
     Demo(demo::Arguments),
-    /// Say what is wrong with settings, database and identity providers, and what to do about it.
-    Check,
+    /// Say what is wrong with settings, database and identity providers, or with one biller, and what to do about it.
+    Check(check::Check),
     /// Make the database, or bring its schema up to date (`serve` does it as well).
     Migrate,
     /// Ask where somebody would be taken, and why. Nothing is sent, written or counted.
@@ -127,7 +127,7 @@ async fn run(cli: Cli) -> Done {
         Command::Serve => serve::run(&cli.config).await,
         #[cfg(feature = "standin")]
         Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Check => check::run(&cli.config).await,
+        Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Migrate => migrate(&cli.config).await,
         Command::Simulate(arguments) => simulate::run(&cli.config, arguments).await,
         Command::Import(arguments) => import::run(&cli.config, arguments).await,

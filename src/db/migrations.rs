@@ -16,7 +16,7 @@ macro_rules! migration {
 }
 
 /// The newest version.
-pub(super) const LATEST: i64 = 12;
+pub(super) const LATEST: i64 = 25;
 
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
@@ -32,5 +32,6 @@ pub(super) fn migrator() -> Migrator {
         migration!(10, "0010_orders"),
         migration!(11, "0011_user_attributes"),
         migration!(12, "0012_jobs"),
+        migration!(25, "0025_idempotency"),
     ])
 }

@@ -1,11 +1,13 @@
 //! A biller's record.
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::health::Health;
 use crate::decision::{self, CiamState, IssuerHealth, OutagePolicy, Suspension};
-use crate::kernel::{BillerId, Slug, Timestamp};
-use crate::secureauth::Wishes;
+use crate::kernel::{BillerId, KeyRing, Purpose, Slug, Timestamp};
+use crate::secureauth::{ClientAuth, Registration, Wishes};
 
 /// A biller: a tenant whose customers sign in.
 #[derive(Clone, Debug)]
@@ -164,6 +166,35 @@ impl Biller {
     /// Whether a normalised username is on the rollout's allow-list.
     pub fn allows(&self, username_key: &str) -> bool {
         self.settings.rollout_allow.as_ref().is_some_and(|list| list.iter().any(|key| key == username_key))
+    }
+
+    /// Its registration at its issuer; none when it has none, or its secret was sealed under a key that is gone.
+    pub fn registration(&self, keys: &KeyRing, redirect_uri: Url) -> Option<Registration> {
+        let oidc = self.settings.oidc.as_ref()?;
+        let open = |sealed: &String| keys.open::<String>(Purpose::Storage, self.id.as_str(), sealed);
+        let secrets = [&oidc.client_secret, &oidc.second_client_secret]
+            .into_iter()
+            .flatten()
+            .filter_map(|sealed| open(sealed).map(SecretString::from).ok());
+        let auth: Vec<ClientAuth> = match oidc.token_auth {
+            TokenAuth::ClientSecretBasic => secrets.map(ClientAuth::Basic).collect(),
+            TokenAuth::ClientSecretPost => secrets.map(ClientAuth::Post).collect(),
+            TokenAuth::PrivateKeyJwt => vec![ClientAuth::PrivateKey(keys.signing_key())],
+        };
+        if auth.is_empty() {
+            tracing::error!(biller = %self.slug, "no client secret can be opened with the present keys");
+            return None;
+        }
+        Some(Registration {
+            issuer: oidc.issuer.clone(),
+            client_id: oidc.client_id.clone(),
+            auth,
+            redirect_uri,
+            scopes: oidc.scopes.clone(),
+            id_token_algs: oidc.id_token_algs.clone(),
+            extra_hosts: oidc.extra_hosts.clone(),
+            wishes: oidc.wishes.clone(),
+        })
     }
 
     /// Whether it signs people in itself at this moment.

@@ -8,8 +8,9 @@ use url::Url;
 
 use super::billers::{Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 use super::health::Health;
-use super::{Directory, DirectoryError, store};
+use super::{Billers, Directory, DirectoryError, store};
 use crate::config::{Secret, toml_problem};
+use crate::db::Tx;
 use crate::decision::{CiamState, OutagePolicy, Suspension};
 use crate::kernel::{BillerId, Clock, KeyRing, Purpose, Random, Slug, Timestamp, Username};
 use crate::secureauth::Wishes;
@@ -133,6 +134,18 @@ pub enum ResponseMode {
     FormPost,
 }
 
+impl BillerRow {
+    /// Secrets that are to be read from this machine's files or environment: fine in a file of the operator's, and nothing
+    /// that a caller from elsewhere may ask for.
+    pub fn secrets_from_this_machine(&self) -> Vec<&'static str> {
+        let Some(oidc) = &self.oidc else { return Vec::new() };
+        let named =
+            [("oidc.client_secret", &oidc.client_secret), ("oidc.second_client_secret", &oidc.second_client_secret)];
+        let elsewhere = |secret: &Option<Secret>| secret.as_ref().is_some_and(|s| !matches!(s, Secret::Inline(_)));
+        named.into_iter().filter(|(_, secret)| elsewhere(secret)).map(|(field, _)| field).collect()
+    }
+}
+
 fn usual_scopes() -> Vec<String> {
     vec!["profile".into(), "email".into()]
 }
@@ -223,6 +236,50 @@ pub struct Tools {
     pub public_host: String,
 }
 
+/// Something that is wrong with a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which biller, counted from 0.
+    at: usize,
+    slug: Slug,
+    /// The field, with dots, such as `oidc.issuer`.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub text: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "biller {} ({}): {}", self.at + 1, self.slug, self.text)
+    }
+}
+
+/// Why one biller was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum OneError {
+    /// A new one has a slug that another has.
+    #[error("there is a biller with this slug already")]
+    Taken,
+    /// There is none to be changed.
+    #[error("there is no such biller")]
+    Unknown,
+    /// It says something that cannot be.
+    #[error("{} thing(s) cannot be", .0.len())]
+    Refused(Vec<Problem>),
+    /// The directory failed.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// Whether one biller is to be made or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// It is new.
+    New,
+    /// It is there.
+    Known,
+}
+
 impl Directory {
     /// Imports billers. With `dry_run` everything is checked and nothing is written.
     ///
@@ -238,60 +295,91 @@ impl Directory {
         let mut tx = self.db.begin().await.map_err(DirectoryError::Db)?;
         store::bump(&mut tx).await.map_err(DirectoryError::Db)?;
         let known = store::load_billers_in(&mut tx).await?;
-        let in_file: HashSet<Slug> = rows.iter().map(|row| row.slug.clone()).collect();
-        let mut problems = Vec::new();
-        let mut hosts = HashSet::new();
-        let mut slugs = HashSet::new();
-        let mut billers = Vec::new();
-        let mut summary = Summary::default();
-        for (at, row) in rows.into_iter().enumerate() {
-            let place = format!("biller {} ({})", at + 1, row.slug);
-            if !slugs.insert(row.slug.clone()) {
-                problems.push(format!("{place}: the slug stands in the file twice"));
-            }
-            let before = known.by_slug(&row.slug);
-            let biller = convert(row, before.map(|b| &**b), tools, &mut |problem| {
-                problems.push(format!("{place}: {problem}"));
-            });
-            for host in &biller.hosts {
-                let elsewhere = known
-                    .by_host(host)
-                    .is_some_and(|owner| owner.slug != biller.slug && !in_file.contains(&owner.slug));
-                if *host == tools.public_host {
-                    problems.push(format!("{place}: the host {host} is that of server.public_url"));
-                }
-                if !hosts.insert(host.clone()) || elsewhere {
-                    problems.push(format!("{place}: the host {host} is another biller's"));
-                }
-            }
-            if before.is_some() {
-                summary.updated += 1
-            } else {
-                summary.created += 1
-            }
-            billers.push(biller);
-        }
+        let (billers, problems) = check(rows, &known, tools);
         if !problems.is_empty() {
-            return Err(ImportError::Refused(problems));
+            return Err(ImportError::Refused(problems.iter().map(ToString::to_string).collect()));
         }
+        let updated = billers.iter().filter(|biller| known.by_slug(&biller.slug).is_some()).count();
+        let summary = Summary { created: billers.len() - updated, updated };
         if !dry_run {
-            // Hosts may move from one biller of the file to another.
-            for biller in &billers {
-                store::drop_hosts(&mut tx, biller).await.map_err(DirectoryError::Db)?;
-            }
-            for biller in &billers {
-                if biller.pinned_iss.is_none() {
-                    store::drop_iss_pin(&mut tx, biller).await.map_err(DirectoryError::Db)?;
-                }
-                store::put_biller(&mut tx, biller, tools.clock.now()).await?;
-            }
+            write(&mut tx, &billers, tools).await?;
             tx.commit().await.map_err(DirectoryError::Db)?;
         }
         Ok(summary)
     }
+
+    /// Makes or changes one biller, by the same checks, within a transaction that writes something else as well.
+    ///
+    /// # Errors
+    /// It is not as expected, something is wrong with it, or the database failed.
+    pub async fn put_biller_in(
+        &self,
+        tx: &mut Tx,
+        row: BillerRow,
+        tools: &Tools,
+        expect: Expect,
+    ) -> Result<Biller, OneError> {
+        store::bump(tx).await.map_err(DirectoryError::Db)?;
+        let known = store::load_billers_in(tx).await?;
+        match (expect, known.by_slug(&row.slug).is_some()) {
+            (Expect::New, true) => return Err(OneError::Taken),
+            (Expect::Known, false) => return Err(OneError::Unknown),
+            _ => {}
+        }
+        let (mut billers, problems) = check(vec![row], &known, tools);
+        if !problems.is_empty() {
+            return Err(OneError::Refused(problems));
+        }
+        write(tx, &billers, tools).await?;
+        billers.pop().ok_or(OneError::Unknown)
+    }
 }
 
-fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut dyn FnMut(String)) -> Biller {
+/// The billers that rows make of those known, and everything that is wrong with them.
+fn check(rows: Vec<BillerRow>, known: &Billers, tools: &Tools) -> (Vec<Biller>, Vec<Problem>) {
+    let in_file: HashSet<Slug> = rows.iter().map(|row| row.slug.clone()).collect();
+    let (mut hosts, mut slugs) = (HashSet::new(), HashSet::new());
+    let (mut billers, mut problems) = (Vec::new(), Vec::new());
+    for (at, row) in rows.into_iter().enumerate() {
+        let slug = row.slug.clone();
+        let mut problem = |field, text| problems.push(Problem { at, slug: slug.clone(), field, text });
+        if !slugs.insert(slug.clone()) {
+            problem("slug", "the slug stands in the file twice".into());
+        }
+        let biller = convert(row, known.by_slug(&slug).map(|b| &**b), tools, &mut problem);
+        for host in &biller.hosts {
+            let elsewhere =
+                known.by_host(host).is_some_and(|owner| owner.slug != slug && !in_file.contains(&owner.slug));
+            if *host == tools.public_host {
+                problem("hosts", format!("the host {host} is that of server.public_url"));
+            }
+            if !hosts.insert(host.clone()) || elsewhere {
+                problem("hosts", format!("the host {host} is another biller's"));
+            }
+        }
+        billers.push(biller);
+    }
+    (billers, problems)
+}
+
+async fn write(tx: &mut Tx, billers: &[Biller], tools: &Tools) -> Result<(), DirectoryError> {
+    // Hosts may move from one biller of the file to another.
+    for biller in billers {
+        store::drop_hosts(tx, biller).await?;
+    }
+    for biller in billers {
+        if biller.pinned_iss.is_none() {
+            store::drop_iss_pin(tx, biller).await?;
+        }
+        store::put_biller(tx, biller, tools.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// Takes note of a problem: the field, and what is wrong with it.
+type Complain<'a> = dyn FnMut(&'static str, String) + 'a;
+
+fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut Complain<'_>) -> Biller {
     let mut biller = before.cloned().unwrap_or_else(|| Biller {
         id: BillerId::new(tools.clock.now(), &tools.random),
         slug: row.slug.clone(),
@@ -307,12 +395,12 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
         biller.name = name.trim().to_owned();
     }
     if biller.name.is_empty() || biller.name.len() > 100 || biller.name.chars().any(char::is_control) {
-        problem("the name has 1 to 100 printable characters".into());
+        problem("name", "the name has 1 to 100 printable characters".into());
     }
     if let Some(text) = row.active_from {
         biller.active_from = Timestamp::parse_rfc3339(&text);
         if biller.active_from.is_none() && !text.is_empty() {
-            problem(format!("active_from {text:?} is not a time such as 2026-11-22T08:00:00Z"));
+            problem("active_from", format!("active_from {text:?} is not a time such as 2026-11-22T08:00:00Z"));
         }
     }
     let settings = &mut biller.settings;
@@ -330,13 +418,13 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
         settings.oidc = convert_oidc(row, &biller.id, tools, problem);
         biller.pinned_iss = None;
     } else if row.state == Some(CiamState::Active) && settings.oidc.is_none() {
-        problem("active, but without an oidc section".into());
+        problem("oidc", "active, but without an oidc section".into());
     }
     if let Some(text) = row.portal_url {
         let fit = |url: &Url| matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
         let url = Url::parse(&text).ok().filter(fit);
         if url.is_none() && !text.is_empty() {
-            problem("portal_url is not an http or https address without a fragment".into());
+            problem("portal_url", "portal_url is not an http or https address without a fragment".into());
         }
         settings.portal_url = url.map(String::from);
     }
@@ -344,7 +432,7 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
         biller.hosts = hosts.iter().filter_map(|host| plain_host(host, problem)).collect();
     }
     if row.state == Some(CiamState::Enabling) {
-        problem("enabling is done by Signpost itself and cannot be imported".into());
+        problem("state", "enabling is done by Signpost itself and cannot be imported".into());
     }
     set(&mut biller.state, row.state);
     biller
@@ -356,16 +444,16 @@ fn set<T>(field: &mut T, value: Option<T>) {
     }
 }
 
-fn rollout(row: RolloutRow, problem: &mut dyn FnMut(String)) -> (Option<Vec<String>>, Option<u8>) {
+fn rollout(row: RolloutRow, problem: &mut Complain<'_>) -> (Option<Vec<String>>, Option<u8>) {
     if row.percent.is_some_and(|percent| percent > 100) {
-        problem("rollout.percent is 0 to 100".into());
+        problem("rollout.percent", "rollout.percent is 0 to 100".into());
     }
     let allow = row.allow.map(|names| {
         let mut keys = Vec::with_capacity(names.len());
         for name in names {
             match Username::parse(&name) {
                 Ok(username) => keys.push(username.as_str().to_owned()),
-                Err(error) => problem(format!("rollout.allow: {error}")),
+                Err(error) => problem("rollout.allow", format!("rollout.allow: {error}")),
             }
         }
         keys
@@ -373,7 +461,7 @@ fn rollout(row: RolloutRow, problem: &mut dyn FnMut(String)) -> (Option<Vec<Stri
     (allow, row.percent)
 }
 
-fn plain_host(text: &str, problem: &mut dyn FnMut(String)) -> Option<String> {
+fn plain_host(text: &str, problem: &mut Complain<'_>) -> Option<String> {
     let host = text.trim().to_ascii_lowercase();
     let parsed = Url::parse(&format!("https://{host}/")).ok();
     let plain = parsed.is_some_and(|url| {
@@ -384,44 +472,47 @@ fn plain_host(text: &str, problem: &mut dyn FnMut(String)) -> Option<String> {
             && url.host_str().is_some_and(|name| host == name || host.starts_with(&format!("{name}:")))
     });
     if !plain {
-        problem(format!("{text:?} is not a host such as pay.example.com"));
+        problem("hosts", format!("{text:?} is not a host such as pay.example.com"));
         return None;
     }
     Some(host)
 }
 
-fn convert_oidc(row: OidcRow, id: &BillerId, tools: &Tools, problem: &mut dyn FnMut(String)) -> Option<OidcSettings> {
+fn convert_oidc(row: OidcRow, id: &BillerId, tools: &Tools, problem: &mut Complain<'_>) -> Option<OidcSettings> {
     use secrecy::ExposeSecret;
     match Url::parse(&row.issuer) {
         Ok(url) if url.scheme() == "https" || (tools.allow_loopback_issuers && url.scheme() == "http") => {}
-        _ => problem("oidc.issuer is not an https address".into()),
+        _ => problem("oidc.issuer", "oidc.issuer is not an https address".into()),
     }
     if row.client_id.is_empty() {
-        problem("oidc.client_id is empty".into());
+        problem("oidc.client_id", "oidc.client_id is empty".into());
     }
     for alg in &row.id_token_algs {
         if !["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384"].contains(&alg.as_str()) {
-            problem(format!("oidc.id_token_algs: {alg:?} is not an algorithm that can be verified here"));
+            problem(
+                "oidc.id_token_algs",
+                format!("oidc.id_token_algs: {alg:?} is not an algorithm that can be verified here"),
+            );
         }
     }
     if row.id_token_algs.is_empty() {
-        problem("oidc.id_token_algs is empty".into());
+        problem("oidc.id_token_algs", "oidc.id_token_algs is empty".into());
     }
     if row.prompt.as_deref().is_some_and(|prompt| !["login", "select_account", "consent"].contains(&prompt)) {
-        problem("oidc.prompt is login, select_account or consent".into());
+        problem("oidc.prompt", "oidc.prompt is login, select_account or consent".into());
     }
     if row.client_secret.is_none() && row.token_auth != TokenAuth::PrivateKeyJwt {
-        problem("oidc.client_secret is missing".into());
+        problem("oidc.client_secret", "oidc.client_secret is missing".into());
     }
-    let mut seal = |name: &str, secret: Option<Secret>| match secret?.reveal() {
+    let mut seal = |name: &'static str, secret: Option<Secret>| match secret?.reveal() {
         Ok(secret) => Some(tools.keys.seal(Purpose::Storage, id.as_str(), &secret.expose_secret())),
         Err(error) => {
-            problem(format!("oidc.{name}: {error}"));
+            problem(name, format!("{name}: {error}"));
             None
         }
     };
-    let client_secret = seal("client_secret", row.client_secret);
-    let second_client_secret = seal("second_client_secret", row.second_client_secret);
+    let client_secret = seal("oidc.client_secret", row.client_secret);
+    let second_client_secret = seal("oidc.second_client_secret", row.second_client_secret);
     Some(OidcSettings {
         issuer: row.issuer,
         client_id: row.client_id,

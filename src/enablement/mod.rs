@@ -6,6 +6,8 @@
 //! owner and stands in every write, so that an owner that slept through its lease writes nothing any more.
 
 mod ledger;
+mod readiness;
+mod shown;
 mod undo;
 mod users;
 mod work;
@@ -15,12 +17,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use ledger::{Job, JobState, Step, StepState};
+pub use readiness::{Level, Line, Readiness, advice};
 
 use crate::config::Config;
 use crate::db::{Db, DbError};
 use crate::decision::CiamState;
 use crate::directory::{Biller, Directory, DirectoryError, PasswordCarryOver};
 use crate::kernel::{Clock, KeyRing, Random, Slug};
+use crate::secureauth::Providers;
 use crate::secureauth::management::{CallError, Management};
 
 /// How a biller's users sign in, once moved.
@@ -105,6 +109,9 @@ pub enum EnableError {
         /// The first of them.
         shown: Vec<String>,
     },
+    /// A biller that is about to be activated is not ready.
+    #[error("{0}")]
+    NotReady(String),
     /// The directory or the database failed.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -125,6 +132,7 @@ pub struct Enablement {
     db: Db,
     directory: Directory,
     management: Option<Management>,
+    providers: Providers,
     keys: KeyRing,
     clock: Clock,
     random: Random,
@@ -141,6 +149,8 @@ pub struct Parts {
     pub directory: Directory,
     /// The management API, if the settings name one.
     pub management: Option<Management>,
+    /// Asks whether issuers are ready.
+    pub providers: Providers,
     /// Seals client secrets.
     pub keys: KeyRing,
     /// Time.
@@ -152,9 +162,19 @@ pub struct Parts {
 impl Enablement {
     /// By the settings.
     pub fn new(parts: Parts, config: &Config) -> Self {
-        let Parts { db, directory, management, keys, clock, random } = parts;
+        let Parts { db, directory, management, providers, keys, clock, random } = parts;
         let lease = Duration::from_secs(config.secureauth.lease_seconds);
-        Self { db, directory, management, keys, clock, random, public_url: config.server.public_url.clone(), lease }
+        Self {
+            db,
+            directory,
+            management,
+            providers,
+            keys,
+            clock,
+            random,
+            public_url: config.server.public_url.clone(),
+            lease,
+        }
     }
 
     /// Starts moving a biller; joins the job that is at it already. Nothing is called yet: a worker takes it up.

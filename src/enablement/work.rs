@@ -309,6 +309,20 @@ impl Enablement {
         issuer: String,
         sealed_secret: String,
     ) -> Result<(), Stop> {
+        let oidc = OidcSettings {
+            issuer,
+            client_id: ids.client.clone(),
+            client_secret: Some(sealed_secret),
+            second_client_secret: None,
+            token_auth: TokenAuth::ClientSecretBasic,
+            scopes: vec!["profile".to_owned(), "email".to_owned()],
+            bind_claim: USER_ID_CLAIM.to_owned(),
+            bind_to: BindTo::UserId,
+            id_token_algs: vec!["RS256".to_owned()],
+            extra_hosts: Vec::new(),
+            wishes: Wishes::default(),
+        };
+        self.hold_unless_ready(job, biller, &oidc).await?;
         self.renew(job).await?;
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
@@ -317,19 +331,7 @@ impl Enablement {
             biller.state = CiamState::Active;
             biller.active_from = Some(now);
             biller.settings.passwords = job.passwords;
-            biller.settings.oidc = Some(OidcSettings {
-                issuer,
-                client_id: ids.client.clone(),
-                client_secret: Some(sealed_secret),
-                second_client_secret: None,
-                token_auth: TokenAuth::ClientSecretBasic,
-                scopes: vec!["profile".to_owned(), "email".to_owned()],
-                bind_claim: USER_ID_CLAIM.to_owned(),
-                bind_to: BindTo::UserId,
-                id_token_algs: vec!["RS256".to_owned()],
-                extra_hosts: Vec::new(),
-                wishes: Wishes::default(),
-            });
+            biller.settings.oidc = Some(oidc);
         });
         changed.await.map_err(EnableError::from)?;
         tx.commit().await?;

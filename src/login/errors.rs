@@ -38,7 +38,8 @@ pub(super) async fn no_head() -> StatusCode {
 fn to_page(state: &AppState, refusal: &Refusal) -> Response {
     let code = if refusal.recorded {
         let details = json!({ "reason": refusal.reason, "status": refusal.status.as_u16(), "title": refusal.title });
-        let entry = Entry { biller: refusal.biller.clone(), name: None, shown: "error page", details };
+        let entry =
+            Entry { biller: refusal.biller.as_deref().map(str::to_owned), name: None, shown: "error page", details };
         state.decisions.record(Kind::Error, entry)
     } else {
         state.decisions.page_code()
@@ -55,7 +56,7 @@ fn to_page(state: &AppState, refusal: &Refusal) -> Response {
     }
     let page = ErrorPage {
         chrome: show::chrome(state, code.as_str(), biller.as_deref()),
-        title: refusal.title.clone(),
+        title: refusal.title.to_string(),
         text: refusal.text.clone(),
         next,
     };

@@ -102,20 +102,12 @@ fn notice(
     let page = NoticePage {
         chrome: show::chrome(state, code.as_str(), Some(biller)),
         biller: biller.name.clone(),
-        address: stable_address(state, biller),
+        address: paths::stable_address(&state.config, biller),
         continue_url: journey.link(state, &biller.slug),
         password_carried: biller.settings.passwords == PasswordCarryOver::Imported,
         not_mine_url: handoffs::recover_url(state, &recover),
     };
     show::page(StatusCode::OK, &page)
-}
-
-/// The address to bookmark: the biller's own host where it has one, else its path with us.
-fn stable_address(state: &AppState, biller: &Biller) -> String {
-    match biller.hosts.first() {
-        Some(host) => format!("{}://{host}", state.config.server.public_url.scheme()),
-        None => paths::absolute(&state.config, &paths::biller(&biller.slug)).to_string(),
-    }
 }
 
 /// The journey of an arrival, for links that lead on from a page.

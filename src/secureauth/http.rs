@@ -6,12 +6,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderValue, Method};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
+use reqwest::tls::TlsInfo;
 use url::{Host, Url};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+
+use crate::kernel::Timestamp;
 
 /// No document of a provider is longer than this.
 const MAX_BODY: usize = 256 * 1024;
@@ -47,6 +52,7 @@ impl Http {
             .connect_timeout(timeout.min(Duration::from_secs(2)))
             .timeout(timeout)
             .https_only(!allow_loopback)
+            .tls_info(true)
             .dns_resolver(Arc::new(PublicOnly { allow_loopback }))
             .user_agent(concat!("signpost/", env!("CARGO_PKG_VERSION")))
             .build()?;
@@ -67,6 +73,34 @@ impl Http {
             300..400 => Err(HttpError::Refused("redirect")),
             _ => Err(HttpError::Refused("status")),
         }
+    }
+
+    /// Where a browser that asks for this address is sent: the status, and the address where it is a redirect.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn leads_to(&self, url: &Url) -> Result<(u16, Option<Url>), HttpError> {
+        self.check_target(url)?;
+        let response = self.client.get(url.clone()).send().await.map_err(|error| failure(&error))?;
+        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = location.filter(|_| response.status().is_redirection()).and_then(|to| url.join(to).ok());
+        Ok((response.status().as_u16(), location))
+    }
+
+    /// Until when the certificate of the server at this address is good; none: it has none that can be read. Whatever the
+    /// server answers.
+    ///
+    /// # Errors
+    /// No connection, or a certificate that is not accepted.
+    pub async fn certificate_end(&self, url: &Url) -> Result<Option<Timestamp>, HttpError> {
+        self.check_target(url)?;
+        let response = self.client.head(url.clone()).send().await.map_err(|error| failure(&error))?;
+        let certificate = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
+        let certificate = certificate.and_then(|der| Certificate::from_der(der).ok());
+        Ok(certificate.and_then(|found| {
+            let end = found.tbs_certificate().validity().not_after.to_unix_duration();
+            i64::try_from(end.as_millis()).ok().map(Timestamp::from_millis)
+        }))
     }
 
     /// Posts a form; answers the status and the body, whatever they are.

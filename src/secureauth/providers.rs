@@ -12,7 +12,7 @@ use openidconnect::core::CoreJsonWebKeySet;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::document::{self, Document};
-use super::{Http, ProviderError, Registration, keys};
+use super::{Attempt, Http, ProviderError, Registration, Wishes, keys};
 use crate::kernel::{Clock, Random, Timestamp};
 
 const FRESH: Duration = Duration::from_secs(60);
@@ -78,7 +78,8 @@ impl Providers {
         Self { http, clock, random, entries: Arc::default() }
     }
 
-    pub(super) fn http(&self) -> &Http {
+    /// The client that asks them.
+    pub fn http(&self) -> &Http {
         &self.http
     }
 
@@ -140,6 +141,38 @@ impl Providers {
         }
     }
 
+    /// Asks the issuer for its discovery document alone.
+    ///
+    /// # Errors
+    /// It does not answer, or the document is not acceptable.
+    pub async fn probe_discovery(&self, registration: &Registration) -> Result<(), ProviderError> {
+        self.fetch_document(registration).await.map(drop)
+    }
+
+    /// Whether the issuer would send people back to us: it is asked for a sign-in that must not show anything
+    /// (`prompt=none`; OpenID Connect Core, section 3.1.2.6), which it answers at our address if it knows that, and on a
+    /// page of its own if not. None: neither can be told.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses us before the question comes up.
+    pub async fn takes_redirect_uri(&self, registration: &Registration) -> Result<Option<bool>, ProviderError> {
+        let wishes = Wishes { prompt: Some("none".to_owned()), ..Wishes::default() };
+        let silent = Registration { wishes, ..registration.clone() };
+        let (nonce, verifier) = (self.random.token::<16>(), self.random.token::<48>());
+        let attempt = Attempt { nonce: &nonce, verifier: &verifier };
+        let (address, ..) = match self.authorization_url(&silent, "readiness", attempt, None).await {
+            Err(ProviderError::Refused("pushed_request")) => return Ok(Some(false)),
+            asked => asked?,
+        };
+        let own =
+            |to: &url::Url| to.origin() == silent.redirect_uri.origin() && to.path() == silent.redirect_uri.path();
+        Ok(match self.http.leads_to(&address).await? {
+            (_, Some(to)) if own(&to) => Some(true),
+            (400 | 401 | 403 | 404, _) => Some(false),
+            _ => None,
+        })
+    }
+
     /// The provider with keys fetched anew, because a token names one that is not known; at most once a minute.
     ///
     /// # Errors
@@ -157,10 +190,14 @@ impl Providers {
     }
 
     async fn fetch(&self, registration: &Registration) -> Result<Provider, ProviderError> {
-        let found = self.http.get(&document::address(&registration.issuer)?).await?;
-        let document = document::read(&found, registration, &self.http)?;
+        let document = self.fetch_document(registration).await?;
         let keys = keys::read(&self.http.get(&document.jwks_uri).await?)?;
         Ok(Provider { document, keys })
+    }
+
+    async fn fetch_document(&self, registration: &Registration) -> Result<Document, ProviderError> {
+        let found = self.http.get(&document::address(&registration.issuer)?).await?;
+        document::read(&found, registration, &self.http)
     }
 
     fn entry(&self, registration: &Registration) -> Arc<AsyncMutex<Entry>> {

@@ -4,6 +4,7 @@
 use url::Url;
 
 use crate::config::Config;
+use crate::directory::Biller;
 use crate::kernel::Slug;
 
 /// The first page.
@@ -30,10 +31,18 @@ pub const HELP: &str = "/help";
 pub const REDEEM: &str = "/api/v1/handoffs/redeem";
 /// The kill switch.
 pub const KILL_SWITCH: &str = "/api/v1/kill-switch";
+/// Billers.
+pub const BILLERS: &str = "/api/v1/billers";
+/// One biller.
+pub const ONE_BILLER: &str = "/api/v1/billers/{slug}";
+/// Whether a biller is ready.
+pub const READINESS: &str = "/api/v1/billers/{slug}/readiness";
 /// Moving a biller.
 pub const CIAM: &str = "/api/v1/billers/{slug}/ciam";
 /// A job that moves a biller.
 pub const JOB: &str = "/api/v1/jobs/{id}";
+/// What happens to it.
+pub const JOB_EVENTS: &str = "/api/v1/jobs/{id}/events";
 /// An issuer tells that somebody signed out there.
 pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{slug}";
 /// A reverse proxy asks who it is.
@@ -59,6 +68,14 @@ pub fn go(slug: &Slug) -> String {
 /// Never: the paths are our own.
 pub fn absolute(config: &Config, path: &str) -> Url {
     config.server.public_url.join(path).unwrap_or_else(|_| config.server.public_url.clone())
+}
+
+/// The address of a biller to be kept and handed out: its own host where it has one, else its path with us.
+pub fn stable_address(config: &Config, own: &Biller) -> String {
+    match own.hosts.first() {
+        Some(host) => format!("{}://{host}", config.server.public_url.scheme()),
+        None => absolute(config, &biller(&own.slug)).to_string(),
+    }
 }
 
 /// `/callback/{slug}` in full: the redirect URI registered at the biller's issuer.

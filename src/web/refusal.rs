@@ -12,13 +12,15 @@ pub struct Refusal {
     /// Stable reason, for logs and support.
     pub reason: &'static str,
     /// One line for people.
-    pub title: String,
+    pub title: Box<str>,
     /// What happened and what can be done.
     pub text: String,
     /// Where to go on: label and address. The audience adds its usual ways.
     pub next: Vec<(String, String)>,
     /// The biller concerned, by slug.
-    pub biller: Option<String>,
+    pub biller: Option<Box<str>>,
+    /// Fields that are wrong, and how: a JSON pointer (RFC 6901) into the request's body, and a sentence.
+    pub fields: Box<[(String, String)]>,
     /// It is worth an entry in the decision log. Not what anyone can bring about by asking for addresses.
     pub recorded: bool,
 }
@@ -29,10 +31,11 @@ impl Refusal {
         Self {
             status,
             reason,
-            title: title.to_owned(),
+            title: title.into(),
             text: text.to_owned(),
             next: Vec::new(),
             biller: None,
+            fields: Box::default(),
             recorded: status.is_server_error(),
         }
     }
@@ -59,7 +62,7 @@ impl Refusal {
 
     /// About a biller.
     #[must_use]
-    pub fn about(mut self, slug: impl Into<String>) -> Self {
+    pub fn about(mut self, slug: impl Into<Box<str>>) -> Self {
         self.biller = Some(slug.into());
         self
     }

@@ -1,43 +1,17 @@
 //! A biller's registration at its issuer, made from its record.
 
 use futures_util::StreamExt;
-use secrecy::SecretString;
 
 use super::paths;
-use crate::directory::{Biller, Call, OidcSettings, TokenAuth};
-use crate::kernel::Purpose;
-use crate::secureauth::{ClientAuth, ProviderError, Registration};
+use crate::directory::{Biller, Call, OidcSettings};
+use crate::secureauth::{ProviderError, Registration};
 use crate::state::AppState;
 
 /// A biller's registration with what binds its users; none when the biller has none, or its secret was sealed under a key
 /// that is gone.
 pub fn of<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registration, &'b OidcSettings)> {
-    let oidc = biller.settings.oidc.as_ref()?;
-    let open = |sealed: &String| state.keys.open::<String>(Purpose::Storage, biller.id.as_str(), sealed);
-    let secrets = [&oidc.client_secret, &oidc.second_client_secret]
-        .into_iter()
-        .flatten()
-        .filter_map(|sealed| open(sealed).map(SecretString::from).ok());
-    let auth: Vec<ClientAuth> = match oidc.token_auth {
-        TokenAuth::ClientSecretBasic => secrets.map(ClientAuth::Basic).collect(),
-        TokenAuth::ClientSecretPost => secrets.map(ClientAuth::Post).collect(),
-        TokenAuth::PrivateKeyJwt => vec![ClientAuth::PrivateKey(state.keys.signing_key())],
-    };
-    if auth.is_empty() {
-        tracing::error!(biller = %biller.slug, "no client secret can be opened with the present keys");
-        return None;
-    }
-    let registration = Registration {
-        issuer: oidc.issuer.clone(),
-        client_id: oidc.client_id.clone(),
-        auth,
-        redirect_uri: paths::redirect_uri(&state.config, &biller.slug),
-        scopes: oidc.scopes.clone(),
-        id_token_algs: oidc.id_token_algs.clone(),
-        extra_hosts: oidc.extra_hosts.clone(),
-        wishes: oidc.wishes.clone(),
-    };
-    Some((registration, oidc))
+    let registration = biller.registration(&state.keys, paths::redirect_uri(&state.config, &biller.slug))?;
+    Some((registration, biller.settings.oidc.as_ref()?))
 }
 
 /// Asks a biller's issuer for its documents.

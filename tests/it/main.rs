@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod architecture;
+mod billers_api;
 mod cli;
 mod config;
+mod crm;
 mod decisions;
 mod directory;
 mod doors;
@@ -17,6 +19,7 @@ mod logout_tokens;
 mod logs;
 mod orders;
 mod protocol;
+mod readiness;
 mod serving;
 mod sessions;
 mod sign_in;

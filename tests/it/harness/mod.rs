@@ -18,6 +18,8 @@ use signpost::config::Config;
 use signpost::db::Schema;
 use signpost::directory::{import_billers, import_users};
 use signpost::kernel::{Clock, Random, ReferenceCode, Slug, Timestamp};
+use signpost::secureauth::Http;
+use signpost::secureauth::management::{self, Management, Place};
 use signpost::standin::{self, ApiClients, Condition, Organization, Person, SecureAuth, SecureAuthStandIn, Tools};
 use signpost::state::AppState;
 use tempfile::TempDir;
@@ -197,6 +199,24 @@ impl World {
         self.state.decisions.flush().await;
         let code = ReferenceCode::parse(code).unwrap();
         signpost::audit::find(&self.state.db, &code, &self.state.keys).await.unwrap()
+    }
+
+    /// Another hand at the management API than the gateway's.
+    pub fn management(&self) -> Management {
+        let http = Http::new(Duration::from_secs(5), true).unwrap();
+        let client = |id: &str| management::ServiceClient {
+            client_id: id.to_owned(),
+            client_secret: format!("secret of {id}").into(),
+        };
+        let place = Place {
+            base: self.issuer_base.parse().unwrap(),
+            tenant: "test".to_owned(),
+            paths: self.state.config.secureauth.paths,
+            import: self.state.config.secureauth.import_path,
+            system: client("system"),
+            admin: client("admin"),
+        };
+        Management::new(http, place, self.clock.clone(), self.state.random.clone())
     }
 
     pub fn browser(&self) -> Browser {

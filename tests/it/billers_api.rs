@@ -1,0 +1,193 @@
+//! Billers as machines make, read and change them.
+
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+use signpost::access::{NewKey, Scope};
+use signpost::kernel::Slug;
+
+use crate::harness::{Answer, Browser, World, each_database, slug};
+
+/// A machine with a key of its own.
+pub struct Machine {
+    browser: Browser,
+    key: String,
+}
+
+impl Machine {
+    pub async fn new(world: &World, scopes: &[Scope], billers: Option<&[&str]>) -> Self {
+        let billers = billers.map(|billers| billers.iter().map(|one| slug(one)).collect::<Vec<Slug>>());
+        let new = NewKey { name: "crm".into(), scopes: scopes.to_vec(), audience: None, billers, expires_at: None };
+        Self { browser: world.browser(), key: world.state.api_keys.create(&new).await.unwrap() }
+    }
+
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let request = Request::get(path).header("authorization", format!("Bearer {}", self.key));
+        read(&self.browser.clone().send(request).await)
+    }
+
+    pub async fn send(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        read(&self.send_with(method, path, body, None).await)
+    }
+
+    pub async fn send_with(&self, method: &str, path: &str, body: &Value, once: Option<&str>) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("content-type", "application/json");
+        if let Some(once) = once {
+            request = request.header("idempotency-key", once);
+        }
+        self.browser.clone().send_with(request, axum::body::Body::from(body.to_string())).await
+    }
+}
+
+fn read(answer: &Answer) -> (StatusCode, Value) {
+    (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
+}
+
+const BILLERS: &str = "/api/v1/billers";
+const BOTH: [Scope; 2] = [Scope::BillersRead, Scope::BillersWrite];
+
+#[tokio::test]
+async fn a_biller_is_made_read_and_changed() {
+    each_database(|world| async move {
+        let crm = Machine::new(&world, &BOTH, None).await;
+        let new = json!({
+            "slug": "lakeside-power", "name": "Lakeside Power", "hosts": ["pay.lakeside.example"],
+            "support": { "phone": "+1 555 010 0199" }, "outage_policy": "legacy",
+        });
+        let made = crm.send_with("POST", BILLERS, &new, None).await;
+        assert_eq!((made.status, made.header("location")), (StatusCode::CREATED, "/api/v1/billers/lakeside-power"));
+        let made: Value = serde_json::from_str(&made.body).unwrap();
+        let ciam = json!({
+            "active": false, "status": "legacy", "mode": null, "activated_at": null,
+            "login_url": "http://pay.lakeside.example",
+        });
+        assert_eq!((&made["ciam"], &made["job"]), (&ciam, &Value::Null));
+        assert_eq!(crm.send("POST", BILLERS, &new).await.0, StatusCode::CONFLICT);
+        let place = "/api/v1/billers/lakeside-power";
+        let (status, changed) = crm.send("PATCH", place, &json!({ "name": "Lakeside", "hosts": [] })).await;
+        assert_eq!(
+            (status, &changed["name"], &changed["outage_policy"]),
+            (StatusCode::OK, &json!("Lakeside"), &json!("legacy"))
+        );
+        assert_eq!(changed["ciam"]["login_url"], "http://localhost:8080/b/lakeside-power");
+        assert_eq!(crm.get(place).await, (StatusCode::OK, changed));
+        let (_, all) = crm.get(BILLERS).await;
+        assert_eq!(all["billers"].as_array().unwrap().len(), 8);
+        let moved = all["billers"].as_array().unwrap().iter().find(|b| b["slug"] == "riverside-water").unwrap();
+        assert_eq!(moved["oidc"]["client_id"], "client-riverside-water");
+        assert!(!all.to_string().contains("client_secret\":"), "no secret, sealed or not: {all}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_wrong_field_is_named_and_nothing_is_written() {
+    let world = World::start().await;
+    let crm = Machine::new(&world, &BOTH, None).await;
+    let pointers = |answer: &Value| -> Vec<String> {
+        let errors = answer["errors"].as_array().unwrap_or_else(|| panic!("no errors: {answer}"));
+        let mut pointers: Vec<_> = errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect();
+        pointers.sort();
+        pointers
+    };
+    let oidc = json!({ "issuer": "ftp://x", "client_id": "", "client_secret": { "file": "/etc/passwd" } });
+    for (body, expected) in [
+        (json!({ "slug": "new-one", "name": 5, "hosts": "x", "private": true }), vec!["#/hosts", "#/name"]),
+        (json!({ "slug": "new-one", "name": "New", "colour": "red" }), vec!["#/colour"]),
+        (json!({ "name": "New" }), vec!["#/slug"]),
+        (json!({ "slug": "New One", "name": "New" }), vec!["#/slug"]),
+        (json!({ "slug": "new-one", "name": "New", "support": null }), vec!["#/support"]),
+        (
+            json!({ "slug": "new-one", "name": "", "portal_url": "x", "hosts": ["a b"] }),
+            vec!["#/hosts", "#/name", "#/portal_url"],
+        ),
+        (json!({ "slug": "new-one", "name": "New", "hosts": ["pay.riverside.example"] }), vec!["#/hosts"]),
+        (json!({ "slug": "new-one", "name": "New", "oidc": oidc }), vec!["#/oidc/client_secret"]),
+        (json!({ "slug": "new-one", "name": "New", "ciam": "yes" }), vec!["#/ciam"]),
+        (json!({ "slug": "new-one", "name": "New", "ciam": { "mode": "none" } }), vec!["#/ciam"]),
+        (json!({ "slug": "new-one", "name": "New", "ciam": true, "state": "suspended" }), vec!["#/ciam"]),
+    ] {
+        let (status, answer) = crm.send("POST", BILLERS, &body).await;
+        assert_eq!(
+            (status, pointers(&answer)),
+            (StatusCode::UNPROCESSABLE_ENTITY, expected.iter().map(|s| (*s).to_owned()).collect()),
+            "{body} {answer}"
+        );
+    }
+    for body in [json!({ "state": "active" }), json!({ "slug": "another" }), json!({ "hosts": ["localhost:8080"] })] {
+        let (status, answer) = crm.send("PATCH", "/api/v1/billers/oakdale-city", &body).await;
+        assert_eq!((status, pointers(&answer).len()), (StatusCode::UNPROCESSABLE_ENTITY, 1), "{answer}");
+    }
+    assert_eq!(crm.send("POST", BILLERS, &json!([])).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(crm.get("/api/v1/billers/new-one").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_request_that_is_repeated_counts_once() {
+    each_database(|world| async move {
+        let crm = Machine::new(&world, &BOTH, None).await;
+        let new = json!({ "slug": "lakeside-power", "name": "Lakeside Power", "ciam": { "mode": "mfa" } });
+        let key = Some("\"8e03978e-40d5-43e8-bc93-6894a57f9324\"");
+        let all = futures_util::future::join_all((0..4).map(|_| crm.send_with("POST", BILLERS, &new, key))).await;
+        for answer in &all {
+            assert_eq!((answer.status, &answer.body), (StatusCode::CREATED, &all[0].body));
+        }
+        assert_eq!(world.state.enablement.jobs().await.unwrap().len(), 1);
+        let other = json!({ "slug": "another-one", "name": "Another" });
+        let reused = crm.send_with("POST", BILLERS, &other, key).await;
+        assert_eq!(reused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", reused.body);
+        assert!(reused.body.contains("idempotency_key_reused"));
+        let foreign = Machine::new(&world, &BOTH, None).await.send_with("POST", BILLERS, &other, key).await;
+        assert_eq!(foreign.status, StatusCode::CREATED, "another client's keys are its own: {}", foreign.body);
+        assert_eq!(crm.send_with("POST", BILLERS, &other, Some("a b")).await.status, StatusCode::BAD_REQUEST);
+        // What was refused has not used its key up.
+        let key = Some("second");
+        let bad = json!({ "slug": "third-one", "name": "" });
+        assert_eq!(crm.send_with("POST", BILLERS, &bad, key).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let good = json!({ "slug": "third-one", "name": "Third" });
+        assert_eq!(crm.send_with("POST", BILLERS, &good, key).await.status, StatusCode::CREATED);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repetition_finishes_what_a_killed_process_began() {
+    each_database(|world| async move {
+        let crm = Machine::new(&world, &BOTH, None).await;
+        let new = json!({ "slug": "lakeside-power", "name": "Lakeside Power", "ciam": true });
+        let first = crm.send_with("POST", BILLERS, &new, Some("one")).await;
+        // As if the process had died after it wrote the job, and before it wrote the answer.
+        const FORGET: &str = "UPDATE idempotency SET status = NULL, body = NULL WHERE name = $1";
+        world.state.db.run(FORGET, vec!["one".into()]).await.unwrap();
+        let second = crm.send_with("POST", BILLERS, &new, Some("one")).await;
+        assert_eq!((first.status, first.body), (second.status, second.body));
+        assert_eq!(world.state.enablement.jobs().await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_reaches_its_billers_only() {
+    let world = World::start().await;
+    let one = Machine::new(&world, &BOTH, Some(&["oakdale-city"])).await;
+    let (_, all) = one.get(BILLERS).await;
+    let slugs: Vec<_> = all["billers"].as_array().unwrap().iter().map(|biller| biller["slug"].clone()).collect();
+    assert_eq!(slugs, ["oakdale-city"]);
+    assert_eq!(one.get("/api/v1/billers/oakdale-city").await.0, StatusCode::OK);
+    assert_eq!(one.get("/api/v1/billers/pinehill-gas").await.0, StatusCode::NOT_FOUND);
+    let name = json!({ "name": "X" });
+    assert_eq!(one.send("PATCH", "/api/v1/billers/pinehill-gas", &name).await.0, StatusCode::NOT_FOUND);
+    let new = json!({ "slug": "new-one", "name": "New" });
+    assert_eq!(one.send("POST", BILLERS, &new).await.0, StatusCode::FORBIDDEN);
+    let reader = Machine::new(&world, &[Scope::BillersRead], None).await;
+    assert_eq!(reader.send("POST", BILLERS, &new).await.0, StatusCode::FORBIDDEN);
+    let writer = Machine::new(&world, &[Scope::BillersWrite], None).await;
+    assert_eq!(writer.get(BILLERS).await.0, StatusCode::FORBIDDEN);
+}
