@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::auth::require;
-use super::ciam;
 use super::jobs::{JobAnswer, unknown};
 use super::problem::{problem, read_json, wrong_fields};
-use crate::access::{Earlier, Once, Scope};
+use super::{changes, ciam};
+use crate::access::{ApiKey, Earlier, Once, Scope};
 use crate::decision::CiamState;
 use crate::directory::import_billers::{BillerRow, Expect, OneError, Tools};
 use crate::directory::{Biller, PasswordCarryOver};
@@ -149,7 +149,7 @@ pub(super) async fn create(
         None => true,
     };
     if is_first {
-        let made = state.directory.put_biller_in(&mut tx, row, &tools(&state), Expect::New).await;
+        let made = state.directory.put_biller_in(&mut tx, row, &tools(&state, &key), Expect::New).await;
         let made = made.map_err(refused)?;
         tx.commit().await?;
         tracing::info!(biller = %made.slug, key = key.id, "a biller was made");
@@ -198,7 +198,8 @@ async fn enable(state: &AppState, slug: &Slug, order: Order) -> Result<Job, Refu
     }
 }
 
-/// `PATCH /api/v1/billers/{slug}`: what is left out stays as it is; an empty list, table or text takes it away.
+/// `PATCH /api/v1/billers/{slug}`: what is left out stays as it is; an empty list, table or text takes it away. Changes of
+/// where people sign in wait for a second person: they are in `pending`.
 pub(super) async fn change(
     State(state): State<AppState>,
     Path(slug): Path<String>,
@@ -218,11 +219,15 @@ pub(super) async fn change(
     }
     let row = read_row(fields)?;
     let mut tx = state.db.begin().await?;
-    let changed = state.directory.put_biller_in(&mut tx, row, &tools(&state), Expect::Known).await;
+    let changed = state.directory.put_biller_in(&mut tx, row, &tools(&state, &key), Expect::Known).await;
     changed.map_err(refused)?;
     tx.commit().await?;
     tracing::info!(biller = %slug, key = key.id, "a biller was changed");
-    Ok(Json(shown(&state, &slug).await?))
+    let mut body = shown(&state, &slug).await?;
+    let mut pending = changes::waiting(&state, &key).await?;
+    pending.retain(|change| change["biller"] == json!(slug));
+    body["pending"] = json!(pending);
+    Ok(Json(body))
 }
 
 async fn shown(state: &AppState, slug: &Slug) -> Result<Value, Refusal> {
@@ -315,12 +320,13 @@ fn missing(what: &str) -> &str {
     what.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')).unwrap_or_default()
 }
 
-fn tools(state: &AppState) -> Tools {
+fn tools(state: &AppState, key: &ApiKey) -> Tools {
     Tools {
         keys: state.keys.clone(),
         clock: state.clock.clone(),
         random: state.random.clone(),
         allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
+        asked_by: Some(changes::person(key)),
         public_host: crate::routing::public_host(&state.config),
     }
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod backchannel_logout;
 mod billers;
+mod changes;
 mod ciam;
 mod handoffs;
 mod jobs;
@@ -26,6 +27,8 @@ pub fn router() -> Router<AppState> {
         .route(paths::CIAM, put(ciam::put))
         .route(paths::BILLERS, get(billers::list).post(billers::create))
         .route(paths::ONE_BILLER, get(billers::one).patch(billers::change))
+        .route(paths::CHANGES, get(changes::list))
+        .route(paths::CHANGE, post(changes::decide))
         .route(paths::READINESS, get(readiness::card))
         .route(paths::JOB, get(jobs::job))
         .route(paths::JOB_EVENTS, get(jobs::events))

@@ -74,11 +74,16 @@ async fn billers(state: &AppState, file: &Path, dry_run: bool) -> Done {
         clock: state.clock.clone(),
         random: state.random.clone(),
         allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
+        asked_by: Some(super::billers::person()?),
         public_host: crate::routing::public_host(&state.config),
     };
     let done = state.directory.import_billers(rows, &tools, dry_run).await.context("nothing was written")?;
     let verb = if dry_run { "would be" } else { "were" };
     say!("{} biller(s) {verb} made, {} changed", done.created, done.updated);
+    if done.pending > 0 {
+        let how = "`signpost billers pending` lists them; somebody else has to confirm them";
+        say!("{} change(s) of where people sign in {verb} kept waiting: {how}", done.pending);
+    }
     Ok(())
 }
 

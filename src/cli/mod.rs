@@ -6,6 +6,7 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::cli::say(format_args!("{}\n", format_args!($($text)*))) };
 }
 
+mod billers;
 mod check;
 #[cfg(feature = "standin")]
 mod demo;
@@ -56,6 +57,9 @@ enum Command {
     /// Bring billers or users in from a file.
     #[command(subcommand)]
     Import(import::Arguments),
+    /// Changes of where a moved biller's people sign in, which wait for a second person.
+    #[command(subcommand)]
+    Billers(billers::Arguments),
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Arguments),
@@ -131,6 +135,7 @@ async fn run(cli: Cli) -> Done {
         Command::Migrate => migrate(&cli.config).await,
         Command::Simulate(arguments) => simulate::run(&cli.config, arguments).await,
         Command::Import(arguments) => import::run(&cli.config, arguments).await,
+        Command::Billers(arguments) => billers::run(&cli.config, arguments).await,
         Command::Keys(arguments) => keys::run(&cli.config, arguments).await,
         Command::KillSwitch(arguments) => orders::kill_switch(&cli.config, arguments).await,
         Command::Hold { slug } => orders::hold(&cli.config, &slug, true).await,

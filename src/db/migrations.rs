@@ -16,7 +16,7 @@ macro_rules! migration {
 }
 
 /// The newest version.
-pub(super) const LATEST: i64 = 25;
+pub(super) const LATEST: i64 = 26;
 
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
@@ -33,5 +33,6 @@ pub(super) fn migrator() -> Migrator {
         migration!(11, "0011_user_attributes"),
         migration!(12, "0012_jobs"),
         migration!(25, "0025_idempotency"),
+        migration!(26, "0026_pending_changes"),
     ])
 }

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::billers::{Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 use super::health::Health;
+use super::pending::{self, Change};
 use super::{Billers, Directory, DirectoryError, store};
 use crate::config::{Secret, toml_problem};
 use crate::db::Tx;
@@ -165,6 +166,8 @@ pub struct Summary {
     pub created: usize,
     /// Billers that were known.
     pub updated: usize,
+    /// Changes that wait for a second person.
+    pub pending: usize,
 }
 
 /// Why a file of billers was not imported.
@@ -232,6 +235,8 @@ pub struct Tools {
     pub random: Random,
     /// Issuers over http or on this machine are allowed.
     pub allow_loopback_issuers: bool,
+    /// Who asks; changes of where people sign in then wait for somebody else. None: set up by Signpost itself.
+    pub asked_by: Option<String>,
     /// The host that customers know, which no biller can have.
     pub public_host: String,
 }
@@ -295,14 +300,15 @@ impl Directory {
         let mut tx = self.db.begin().await.map_err(DirectoryError::Db)?;
         store::bump(&mut tx).await.map_err(DirectoryError::Db)?;
         let known = store::load_billers_in(&mut tx).await?;
-        let (billers, problems) = check(rows, &known, tools);
+        let (mut billers, problems) = check(rows, &known, tools);
         if !problems.is_empty() {
             return Err(ImportError::Refused(problems.iter().map(ToString::to_string).collect()));
         }
         let updated = billers.iter().filter(|biller| known.by_slug(&biller.slug).is_some()).count();
-        let summary = Summary { created: billers.len() - updated, updated };
+        let waiting = hold_back(&mut billers, &known, tools);
+        let summary = Summary { created: billers.len() - updated, updated, pending: waiting.len() };
         if !dry_run {
-            write(&mut tx, &billers, tools).await?;
+            write(&mut tx, &billers, tools, &waiting).await?;
             tx.commit().await.map_err(DirectoryError::Db)?;
         }
         Ok(summary)
@@ -330,7 +336,8 @@ impl Directory {
         if !problems.is_empty() {
             return Err(OneError::Refused(problems));
         }
-        write(tx, &billers, tools).await?;
+        let waiting = hold_back(&mut billers, &known, tools);
+        write(tx, &billers, tools, &waiting).await?;
         billers.pop().ok_or(OneError::Unknown)
     }
 }
@@ -362,7 +369,21 @@ fn check(rows: Vec<BillerRow>, known: &Billers, tools: &Tools) -> (Vec<Biller>, 
     (billers, problems)
 }
 
-async fn write(tx: &mut Tx, billers: &[Biller], tools: &Tools) -> Result<(), DirectoryError> {
+/// Takes out of changes what has to wait for a second person: the biller's place in the list, and what waits.
+fn hold_back(billers: &mut [Biller], known: &Billers, tools: &Tools) -> Vec<(usize, Change)> {
+    if tools.asked_by.is_none() {
+        return Vec::new();
+    }
+    let each = billers.iter_mut().enumerate();
+    each.filter_map(|(at, biller)| Some((at, pending::hold_back(known.by_slug(&biller.slug)?, biller)?))).collect()
+}
+
+async fn write(
+    tx: &mut Tx,
+    billers: &[Biller],
+    tools: &Tools,
+    waiting: &[(usize, Change)],
+) -> Result<(), DirectoryError> {
     // Hosts may move from one biller of the file to another.
     for biller in billers {
         store::drop_hosts(tx, biller).await?;
@@ -372,6 +393,9 @@ async fn write(tx: &mut Tx, billers: &[Biller], tools: &Tools) -> Result<(), Dir
             store::drop_iss_pin(tx, biller).await?;
         }
         store::put_biller(tx, biller, tools.clock.now()).await?;
+    }
+    for (at, change) in waiting {
+        pending::put(tx, &billers[*at], change, tools.asked_by.as_deref().unwrap_or_default(), tools).await?;
     }
     Ok(())
 }

@@ -33,6 +33,10 @@ pub const REDEEM: &str = "/api/v1/handoffs/redeem";
 pub const KILL_SWITCH: &str = "/api/v1/kill-switch";
 /// Billers.
 pub const BILLERS: &str = "/api/v1/billers";
+/// Changes of billers that wait for a second person.
+pub const CHANGES: &str = "/api/v1/changes";
+/// One of them.
+pub const CHANGE: &str = "/api/v1/changes/{id}";
 /// One biller.
 pub const ONE_BILLER: &str = "/api/v1/billers/{slug}";
 /// Whether a biller is ready.

@@ -77,7 +77,8 @@ async fn a_biller_is_made_read_and_changed() {
             (StatusCode::OK, &json!("Lakeside"), &json!("legacy"))
         );
         assert_eq!(changed["ciam"]["login_url"], "http://localhost:8080/b/lakeside-power");
-        assert_eq!(crm.get(place).await, (StatusCode::OK, changed));
+        assert_eq!(changed["pending"], json!([]), "nobody signs in there yet");
+        assert_eq!(crm.get(place).await.1["name"], "Lakeside");
         let (_, all) = crm.get(BILLERS).await;
         assert_eq!(all["billers"].as_array().unwrap().len(), 8);
         let moved = all["billers"].as_array().unwrap().iter().find(|b| b["slug"] == "riverside-water").unwrap();
@@ -190,4 +191,43 @@ async fn a_key_reaches_its_billers_only() {
     assert_eq!(reader.send("POST", BILLERS, &new).await.0, StatusCode::FORBIDDEN);
     let writer = Machine::new(&world, &[Scope::BillersWrite], None).await;
     assert_eq!(writer.get(BILLERS).await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_change_of_where_people_sign_in_waits_for_a_second_person() {
+    each_database(|world| async move {
+        let place = "/api/v1/billers/riverside-water";
+        let (asker, other) = (Machine::new(&world, &BOTH, None).await, Machine::new(&world, &BOTH, None).await);
+        let before = asker.get(place).await.1;
+        let oidc = json!({ "issuer": "https://evil.example", "client_id": "x", "client_secret": "y" });
+        let change = json!({ "name": "Riverside", "hosts": ["pay.evil.example"], "oidc": oidc });
+        let (status, changed) = asker.send("PATCH", place, &change).await;
+        assert_eq!((status, &changed["name"]), (StatusCode::OK, &json!("Riverside")), "the rest is made at once");
+        assert_eq!((&changed["oidc"], &changed["ciam"]), (&before["oidc"], &before["ciam"]));
+        let id = changed["pending"][0]["id"].as_str().unwrap().to_owned();
+        let summary = changed["pending"][0]["summary"].as_str().unwrap();
+        assert!(summary.contains("https://evil.example") && summary.contains("[pay.evil.example]"), "{summary}");
+
+        let decide = format!("/api/v1/changes/{id}");
+        let confirm = json!({ "confirm": true });
+        assert_eq!(asker.send("POST", &decide, &confirm).await.0, StatusCode::FORBIDDEN);
+        let foreign = Machine::new(&world, &BOTH, Some(&["clinic"])).await;
+        assert_eq!(foreign.get("/api/v1/changes").await.1, json!({ "changes": [] }));
+        assert_eq!(foreign.send("POST", &decide, &confirm).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(asker.get(place).await.1["oidc"], before["oidc"], "nothing has happened yet");
+        assert_eq!(other.send("POST", &decide, &confirm).await.0, StatusCode::NO_CONTENT);
+        let after = asker.get(place).await.1;
+        assert_eq!(after["oidc"]["issuer"], "https://evil.example");
+        assert_eq!(after["ciam"]["login_url"], "http://pay.evil.example");
+        assert_eq!(other.send("POST", &decide, &confirm).await.0, StatusCode::NOT_FOUND, "it counts once");
+
+        // Back again: who asked takes it back.
+        let (_, again) = asker.send("PATCH", place, &json!({ "hosts": [] })).await;
+        let decide = format!("/api/v1/changes/{}", again["pending"][0]["id"].as_str().unwrap());
+        let decline = json!({ "confirm": false });
+        assert_eq!(asker.send("POST", &decide, &decline).await.0, StatusCode::NO_CONTENT);
+        assert_eq!(asker.get("/api/v1/changes").await.1, json!({ "changes": [] }));
+        assert_eq!(asker.get(place).await.1["hosts"], json!(["pay.evil.example"]));
+    })
+    .await;
 }

@@ -55,6 +55,7 @@ async fn a_file_of_billers_is_taken_whole_or_not_at_all() {
             clock: world.clock.clone(),
             random: world.state.random.clone(),
             allow_loopback_issuers: false,
+            asked_by: None,
             public_host: "localhost:8080".to_owned(),
         };
         let file = r#"
@@ -350,6 +351,7 @@ async fn a_host_moves_from_one_biller_of_a_file_to_another_and_the_public_one_to
             clock: world.clock.clone(),
             random: world.state.random.clone(),
             allow_loopback_issuers: true,
+            asked_by: None,
             public_host: "localhost:8080".to_owned(),
         };
         let file = "[[billers]]\nslug = \"a-new-one\"\nname = \"N\"\nhosts = [\"localhost:8080\"]\n";

@@ -231,6 +231,7 @@ pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::E
         clock: state.clock.clone(),
         random: state.random.clone(),
         allow_loopback_issuers: true,
+        asked_by: None,
         public_host: crate::routing::public_host(&state.config),
     };
     state.directory.import_billers(rows, &tools, false).await?;

@@ -170,6 +170,7 @@ impl World {
             clock: self.clock.clone(),
             random: self.state.random.clone(),
             allow_loopback_issuers: true,
+            asked_by: None,
             public_host: "localhost:8080".to_owned(),
         };
         let rows = import_billers::parse(file, false).unwrap();

@@ -1,0 +1,69 @@
+//! `signpost billers pending|confirm|decline`: changes that wait for a second person.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+
+use super::Done;
+use crate::directory::Decided;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Arguments {
+    /// List changes that wait for a second person.
+    Pending,
+    /// Make a change that somebody else asked for.
+    Confirm {
+        /// Its id.
+        id: String,
+    },
+    /// Decline a change, or take back one's own.
+    Decline {
+        /// Its id.
+        id: String,
+    },
+}
+
+pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+    let state = super::open(config).await?.state;
+    let (id, confirm) = match arguments {
+        Arguments::Pending => {
+            let billers = state.directory.billers().await?;
+            for change in state.directory.pending_changes().await? {
+                let biller = billers.by_id(&change.biller_id).map_or("", |biller| biller.slug.as_str());
+                say!(
+                    "{}  {biller}  {}  asked by {} at {}",
+                    change.id,
+                    change.summary,
+                    change.asked_by,
+                    change.asked_at
+                );
+            }
+            return Ok(());
+        }
+        Arguments::Confirm { id } => (id, true),
+        Arguments::Decline { id } => (id, false),
+    };
+    match state.directory.decide_change(&id, &person()?, confirm, state.clock.now()).await? {
+        Decided::Done => say!("{}", if confirm { "confirmed: the next request follows it" } else { "declined" }),
+        Decided::Unknown => bail!("no change with the id {id} waits"),
+        Decided::SamePerson => bail!("you asked for it yourself: somebody else has to confirm it"),
+        Decided::HostTaken => bail!("one of its hosts is another biller's by now; nothing was changed"),
+    }
+    Ok(())
+}
+
+/// Whose command it is: the owner of this process, or who became root by sudo. Not what an option says.
+pub(super) fn person() -> Result<String, anyhow::Error> {
+    let uid = std::fs::metadata("/proc/self").context("/proc cannot be read")?.uid();
+    let sudo = std::env::vars().find(|(name, _)| name == "SUDO_UID" && uid == 0).map(|(_, value)| value);
+    let uid = sudo.unwrap_or_else(|| uid.to_string());
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    Ok(format!("user {}", named.unwrap_or(uid)))
+}

@@ -1,0 +1,163 @@
+//! Changes of where a moved biller's people sign in: its issuer, client and endpoint hosts, and the address that is handed
+//! out. They wait until a second person confirms them, whoever asks, and by whatever way.
+
+use serde::{Deserialize, Serialize};
+
+use super::import_billers::Tools;
+use super::{Biller, Directory, DirectoryError, OidcSettings, store};
+use crate::db::{DbError, Row, Tx};
+use crate::decision::CiamState;
+use crate::kernel::{BillerId, Timestamp, ids};
+use crate::values;
+
+const INSERT: &str = "INSERT INTO pending_change (id, biller_id, summary, change, asked_by, asked_at) \
+     VALUES ($1, $2, $3, $4, $5, $6)";
+const OPEN: &str = "SELECT id, biller_id, summary, change, asked_by, asked_at FROM pending_change \
+     WHERE decided_at IS NULL ORDER BY asked_at, id";
+const BY_ID: &str = "SELECT id, biller_id, summary, change, asked_by, asked_at FROM pending_change WHERE id = $1";
+/// Of two that decide, one does. Who asked may take it back, and never confirm it.
+const DECIDE: &str = "UPDATE pending_change SET decided_by = $2, decided_at = $3, outcome = $4 \
+     WHERE id = $1 AND decided_at IS NULL AND ($4 = 'declined' OR asked_by <> $2)";
+
+/// What waits; the secret inside is sealed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Change {
+    oidc: Option<OidcSettings>,
+    hosts: Option<Vec<String>>,
+}
+
+/// A change that waits for a second person.
+#[derive(Clone, Debug)]
+pub struct PendingChange {
+    /// Permanent id.
+    pub id: String,
+    /// The biller.
+    pub biller_id: BillerId,
+    /// What would change, in words.
+    pub summary: String,
+    /// Who asked.
+    pub asked_by: String,
+    /// When.
+    pub asked_at: Timestamp,
+    change: Change,
+}
+
+/// How a decision about a pending change went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// It is made, or declined.
+    Done,
+    /// There is none that waits under this id.
+    Unknown,
+    /// Who asked cannot confirm.
+    SamePerson,
+    /// One of its hosts is another biller's by now.
+    HostTaken,
+}
+
+/// Takes out of a change what has to wait, and answers that.
+pub(super) fn hold_back(before: &Biller, after: &mut Biller) -> Option<Change> {
+    if !matches!(before.state, CiamState::Active | CiamState::Suspended) {
+        return None;
+    }
+    let mut change = Change::default();
+    let place = |oidc: &OidcSettings| (oidc.issuer.clone(), oidc.client_id.clone(), oidc.extra_hosts.clone());
+    if before.settings.oidc.as_ref().map(place) != after.settings.oidc.as_ref().map(place) {
+        change.oidc = std::mem::replace(&mut after.settings.oidc, before.settings.oidc.clone());
+        after.pinned_iss.clone_from(&before.pinned_iss);
+    }
+    if before.hosts.first() != after.hosts.first() {
+        change.hosts = Some(std::mem::replace(&mut after.hosts, before.hosts.clone()));
+    }
+    (change.oidc.is_some() || change.hosts.is_some()).then_some(change)
+}
+
+pub(super) async fn put(
+    tx: &mut Tx,
+    biller: &Biller,
+    change: &Change,
+    asked_by: &str,
+    tools: &Tools,
+) -> Result<(), DirectoryError> {
+    let now = tools.clock.now();
+    let text = serde_json::to_string(change).map_err(|error| store::corrupt(&error.to_string()))?;
+    let summary = change.summary(biller);
+    let row = values![ids::uuid_v7(now, &tools.random), biller.id.as_str(), summary, text, asked_by, now];
+    Ok(tx.run(INSERT, row).await.map(drop)?)
+}
+
+impl Change {
+    fn summary(&self, biller: &Biller) -> String {
+        let mut parts = Vec::new();
+        if let Some(oidc) = &self.oidc {
+            let before = biller.settings.oidc.as_ref().map_or("none", |oidc| oidc.issuer.as_str());
+            parts.push(format!("issuer {before} → {} (client {})", oidc.issuer, oidc.client_id));
+        }
+        if let Some(hosts) = &self.hosts {
+            parts.push(format!("hosts [{}] → [{}]", biller.hosts.join(", "), hosts.join(", ")));
+        }
+        parts.join("; ")
+    }
+}
+
+impl Directory {
+    /// Changes that wait, oldest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn pending_changes(&self) -> Result<Vec<PendingChange>, DirectoryError> {
+        self.db.all(OPEN, values![]).await?.iter().map(read).collect()
+    }
+
+    /// Confirms a change, and makes it, or declines it.
+    ///
+    /// # Errors
+    /// The database failed; nothing was changed then.
+    pub async fn decide_change(
+        &self,
+        id: &str,
+        who: &str,
+        confirm: bool,
+        now: Timestamp,
+    ) -> Result<Decided, DirectoryError> {
+        let mut tx = self.db.begin().await?;
+        let outcome = if confirm { "confirmed" } else { "declined" };
+        let decided = tx.run(DECIDE, values![id, who, now, outcome]).await?;
+        let Some(row) = tx.one(BY_ID, values![id]).await? else { return Ok(Decided::Unknown) };
+        let pending = read(&row)?;
+        if decided == 0 {
+            let same = confirm && pending.asked_by == who;
+            return Ok(if same { Decided::SamePerson } else { Decided::Unknown });
+        }
+        if confirm {
+            let known = store::load_billers_in(&mut tx).await?;
+            let Some(biller) = known.by_id(&pending.biller_id) else { return Ok(Decided::Unknown) };
+            if pending.change.oidc.is_some() {
+                store::drop_iss_pin(&mut tx, biller).await?;
+            }
+            let Change { oidc, hosts } = pending.change;
+            let changed = self.change_biller_in(&mut tx, &biller.slug, now, |biller| {
+                biller.settings.oidc = oidc.or(biller.settings.oidc.take());
+                biller.hosts = hosts.unwrap_or_else(|| std::mem::take(&mut biller.hosts));
+            });
+            match changed.await {
+                Err(DirectoryError::Db(DbError::Conflict(_))) => return Ok(Decided::HostTaken),
+                other => other?,
+            };
+        }
+        tx.commit().await?;
+        tracing::warn!(change = id, who, outcome, summary = pending.summary, "a pending change was decided");
+        Ok(Decided::Done)
+    }
+}
+
+fn read(row: &Row) -> Result<PendingChange, DirectoryError> {
+    Ok(PendingChange {
+        id: row.text(0)?,
+        biller_id: BillerId::from_stored(row.text(1)?),
+        summary: row.text(2)?,
+        change: serde_json::from_str(&row.text(3)?).map_err(|error| store::corrupt(&error.to_string()))?,
+        asked_by: row.text(4)?,
+        asked_at: row.time(5)?,
+    })
+}
