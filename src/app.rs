@@ -31,7 +31,7 @@ use crate::secureauth::management::{Management, Place, ServiceClient};
 use crate::secureauth::{Http, Providers};
 use crate::state::AppState;
 use crate::web::session_store::{self, Store};
-use crate::web::{headers, layers, registrations, serve};
+use crate::web::{headers, language, layers, registrations, serve};
 use crate::{api, login, values};
 
 /// No request of ours is longer.
@@ -186,6 +186,7 @@ pub fn router(state: AppState) -> Router {
         .with_path("/")
         .with_expiry(Expiry::OnSessionEnd);
     login::router()
+        .layer(middleware::from_fn(language::remember))
         .layer(sessions)
         .layer(middleware::from_fn(session_store::mend_removal))
         .layer(CsrfLayer::new())
@@ -196,6 +197,7 @@ pub fn router(state: AppState) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(state.clone(), errors))
+        .layer(middleware::from_fn(language::find))
         .layer(middleware::from_fn_with_state(state.clone(), layers::log))
         .layer(middleware::from_fn_with_state(state.clone(), headers::set))
         .with_state(state)

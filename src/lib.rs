@@ -8,6 +8,8 @@ pub mod config;
 
 pub mod telemetry;
 
+pub mod words;
+
 pub mod db;
 
 pub mod audit;

@@ -16,7 +16,7 @@ pub(super) async fn not_found() -> Refusal {
 
 /// A refusal in a machine's words.
 pub(super) fn problem(status: StatusCode, reason: &'static str, detail: &str) -> Refusal {
-    Refusal::new(status, reason, status.canonical_reason().unwrap_or("Error"), detail)
+    Refusal { reason, detail: Some(detail.to_owned()), ..Refusal::from_status(status) }
 }
 
 /// A refusal that names the fields that are wrong, with dots, and says what is wrong with each.
@@ -47,15 +47,12 @@ pub async fn render(request: Request, next: Next) -> Response {
     if refusal.is_none() && !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let refusal = refusal.unwrap_or_else(|| {
-        let known = Refusal::from_status(status);
-        problem(status, known.reason, "The request was not accepted.")
-    });
+    let refusal = refusal.unwrap_or_else(|| Refusal::from_status(status));
     let mut body = json!({
         "type": format!("urn:signpost:problem:{}", refusal.reason),
-        "title": refusal.title,
+        "title": refusal.status.canonical_reason().unwrap_or("Error"),
         "status": refusal.status.as_u16(),
-        "detail": refusal.text,
+        "detail": refusal.detail.as_deref().unwrap_or("The request was not accepted."),
     });
     if !refusal.fields.is_empty() {
         // As in RFC 9457, section 3.

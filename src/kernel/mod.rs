@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod ids;
+pub mod locale;
 pub mod random;
 pub mod reference;
 pub mod seal;
@@ -12,6 +13,7 @@ pub mod username;
 
 pub use clock::{Clock, Timestamp};
 pub use ids::{BillerId, UserId};
+pub use locale::Locale;
 pub use random::Random;
 pub use reference::ReferenceCode;
 pub use seal::{KeyRing, KeyRingError, Purpose};

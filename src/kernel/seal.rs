@@ -41,6 +41,8 @@ pub enum Purpose {
     Storage,
     /// The `state` of a logout on its way through the identity provider.
     Logout,
+    /// An error page, to be shown again in another language.
+    Page,
     /// An answer that came by form post, on its way to a request that carries our cookies.
     Answer,
 }
@@ -56,6 +58,7 @@ impl Purpose {
             Self::Recover => "recover",
             Self::Storage => "storage",
             Self::Logout => "logout",
+            Self::Page => "page",
             Self::Answer => "answer",
         }
     }

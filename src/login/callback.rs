@@ -3,6 +3,7 @@
 //! The order matters: everything that can be checked without a call is checked first; the attempt is marked as used and
 //! that is committed; only then is the code sent, once. A crash in between costs the person one more click, never more.
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
@@ -14,11 +15,12 @@ use super::flow::{Attempt, Journey, LIFE, Travelling};
 use super::refused::{Refused, class_of, provider_failed};
 use super::{lookup, start};
 use crate::directory::{Biller, BindTo, Call, OidcSettings, SubjectMatch, User, UserStatus};
-use crate::kernel::{Purpose, Slug, Timestamp, UserId, Username};
+use crate::kernel::{Locale, Purpose, Slug, Timestamp, UserId, Username};
 use crate::secureauth::{self, Registration, SignIn};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage};
+use crate::web::language::Language;
 use crate::web::visits::{Details, Ending, NewSession, Visits};
 use crate::web::{Refusal, paths, registrations};
 
@@ -31,6 +33,7 @@ const ANSWER: &str = "answer";
 /// `GET /callback/{slug}`
 pub(super) async fn finish(
     State(state): State<AppState>,
+    Extension(language): Extension<Language>,
     session: Session,
     Path(slug): Path<String>,
     RawQuery(query): RawQuery,
@@ -48,9 +51,11 @@ pub(super) async fn finish(
         return Err(Refused::BadState.page(&state, &slug, None));
     };
     let mut response = if issued_for == slug {
-        let arrived = Arrived { state: &state, headers: &headers, session: &session, slug: &slug, fields: &fields };
+        let locale = language.or(journey.locale).locale;
+        let arrived =
+            Arrived { state: &state, locale, headers: &headers, session: &session, slug: &slug, fields: &fields };
         let finished = arrived.finish(&journey).await;
-        finished.map_err(|refusal| refusal.or_next("Sign in", || journey.link(&state, &slug))).into_response()
+        finished.map_err(|refusal| refusal.or_next("go-sign-in", || journey.link(&state, &slug))).into_response()
     } else {
         // The attempt is burnt, so that its code cannot be tried elsewhere; but only by the browser whose it is.
         if Attempt::find(&state, &headers, &journey.attempt).is_some() {
@@ -109,6 +114,7 @@ fn read(query: &str) -> Result<Fields, Refused> {
 
 struct Arrived<'a> {
     state: &'a AppState,
+    locale: Locale,
     headers: &'a HeaderMap,
     session: &'a Session,
     slug: &'a Slug,
@@ -271,6 +277,7 @@ impl Arrived<'_> {
             state.directory.pin_iss(biller, &registration.issuer).await?;
         }
         let luggage = Luggage {
+            locale: self.locale,
             name: None,
             biller: Some(self.slug.clone()),
             return_to: journey.return_to.clone(),

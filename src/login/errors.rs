@@ -1,23 +1,40 @@
 //! Refusals as pages: what happened, a way on, and a reference code.
 
 use askama::Template;
-use axum::extract::{Request, State};
+use axum::Extension;
+use axum::extract::{RawQuery, Request, State};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::pages::{ErrorPage, Link};
 use super::show;
 use crate::audit::Entry;
-use crate::kernel::Slug;
 use crate::kernel::reference::Kind;
+use crate::kernel::{Locale, Purpose, Slug};
 use crate::state::AppState;
+use crate::web::fields::Fields;
+use crate::web::language::Language;
 use crate::web::{Refusal, paths};
+use crate::words::Words;
+
+/// An error page, as far as it depends on what happened.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    message: String,
+    biller: Option<String>,
+    next: Vec<(String, String)>,
+    code: String,
+}
 
 /// Makes a page of every refusal and of every bare error status.
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let is_head = request.method() == http::Method::HEAD;
+    // To ask again would do it again, or would not: a sign-in works once.
+    let is_once = !request.method().is_safe() || request.uri().path().starts_with("/callback/");
+    let language = request.extensions().get::<Language>().cloned();
     let mut response = next.run(request).await;
     let status = response.status();
     let refusal = response.extensions_mut().remove::<Refusal>();
@@ -26,8 +43,23 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     if refusal.is_none() && (is_page || !(status.is_client_error() || status.is_server_error())) {
         return response;
     }
-    let page = to_page(&state, &refusal.unwrap_or_else(|| Refusal::from_status(status)));
-    keep_headers(page, &response, is_head)
+    let Some(language) = language else { return response };
+    let refusal = refusal.unwrap_or_else(|| Refusal::from_status(status));
+    let told = tell(&state, &language, &refusal);
+    let language = if is_once { language.at(address(&state, &told)) } else { language };
+    keep_headers((refusal.status, page(&state, &language, told)).into_response(), &response, is_head)
+}
+
+/// `GET /trouble`: an error page again, in another language. Nothing is done, and its code stays.
+pub(super) async fn again(
+    State(state): State<AppState>,
+    Extension(language): Extension<Language>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let told = fields.get("t").and_then(|sealed| state.keys.open::<Told>(Purpose::Page, "", sealed).ok());
+    let told = told.ok_or_else(|| Refusal::from_status(StatusCode::NOT_FOUND))?;
+    Ok(page(&state, &language, told))
 }
 
 /// HEAD where only GET has a meaning.
@@ -35,36 +67,57 @@ pub(super) async fn no_head() -> StatusCode {
     StatusCode::METHOD_NOT_ALLOWED
 }
 
-fn to_page(state: &AppState, refusal: &Refusal) -> Response {
+fn address(state: &AppState, told: &Told) -> String {
+    // In full: the page may stand on a host that is not ours to serve.
+    let address = paths::absolute(&state.config, paths::TROUBLE);
+    paths::with_query(address.as_str(), "t", &state.keys.seal(Purpose::Page, "", told))
+}
+
+fn tell(state: &AppState, language: &Language, refusal: &Refusal) -> Told {
     let code = if refusal.recorded {
-        let details = json!({ "reason": refusal.reason, "status": refusal.status.as_u16(), "title": refusal.title });
+        let details = json!({
+            "reason": refusal.reason,
+            "status": refusal.status.as_u16(),
+            "title": Words::of(Locale::English).say(refusal.message),
+            "locale": language.locale,
+        });
         let entry =
             Entry { biller: refusal.biller.as_deref().map(str::to_owned), name: None, shown: "error page", details };
         state.decisions.record(Kind::Error, entry)
     } else {
         state.decisions.page_code()
     };
-    let billers = state.directory.last_known_billers();
-    let slug = refusal.biller.as_deref().and_then(|slug| Slug::parse(slug).ok());
-    let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
-    let mut next: Vec<Link> =
-        refusal.next.iter().map(|(label, url)| Link { label: label.clone(), url: url.clone() }).collect();
+    let mut next: Vec<(String, String)> =
+        refusal.next.iter().map(|(label, url)| ((*label).to_owned(), url.clone())).collect();
     if next.is_empty() {
-        // In full: the page may stand on a host that is not ours to serve.
-        let url = paths::absolute(&state.config, paths::LOGIN).to_string();
-        next.push(Link { label: "Go to the sign-in page".to_owned(), url });
+        next.push(("go-sign-in-page".to_owned(), paths::absolute(&state.config, paths::LOGIN).to_string()));
     }
-    let page = ErrorPage {
-        chrome: show::chrome(state, code.as_str(), biller.as_deref()),
-        title: refusal.title.to_string(),
-        text: refusal.text.clone(),
+    Told {
+        message: refusal.message.to_owned(),
+        biller: refusal.biller.as_deref().map(str::to_owned),
         next,
+        code: code.to_string(),
+    }
+}
+
+fn page(state: &AppState, language: &Language, told: Told) -> Response {
+    let billers = state.directory.last_known_billers();
+    let slug = told.biller.as_deref().and_then(|slug| Slug::parse(slug).ok());
+    let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
+    let chrome = show::chrome(state, language, &told.code, biller.as_deref());
+    let words = chrome.words;
+    let title = words.say(&told.message);
+    let page = ErrorPage {
+        chrome,
+        text: words.text(&told.message),
+        next: told.next.into_iter().map(|(label, url)| Link { label: words.say(&label), url }).collect(),
+        title,
     };
     match page.render() {
-        Ok(html) => (refusal.status, Html(html)).into_response(),
+        Ok(html) => Html(html).into_response(),
         Err(error) => {
             tracing::error!(error = %error, "the error page cannot be rendered");
-            (refusal.status, format!("{}. Reference code: {code}", refusal.title)).into_response()
+            format!("{}. {} {}", page.title, words.say("reference"), told.code).into_response()
         }
     }
 }

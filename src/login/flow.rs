@@ -8,7 +8,7 @@ use cookie::{Cookie, SameSite};
 use http::header;
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{Purpose, Slug, Timestamp, TypedName};
+use crate::kernel::{Locale, Purpose, Slug, Timestamp, TypedName};
 use crate::state::AppState;
 use crate::web::paths;
 
@@ -21,6 +21,9 @@ const PREFIX: &str = "__Host-t-";
 /// The long-lived part. As a hint it stands in `/b/{slug}?h=`, within a sign-in it is the OAuth `state`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Journey {
+    /// The language of the page it began on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
     /// The name typed, so that nobody types it twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

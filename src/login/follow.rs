@@ -16,17 +16,27 @@ use crate::kernel::{ReferenceCode, TypedName};
 use crate::routing::{Arrival, Routed};
 use crate::state::AppState;
 use crate::web::handoffs::{self, Luggage, RecoverToken};
+use crate::web::language::Language;
 use crate::web::{Refusal, paths};
 
 /// What somebody brings along besides where they come from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Visitor {
+    /// The language they read.
+    pub language: Language,
     /// A path of the portal.
     pub return_to: Option<String>,
     /// What the portal passed when it started the visit.
     pub portal_state: Option<String>,
     /// How often the journey was begun again by itself.
     pub restarts: u8,
+}
+
+impl Visitor {
+    /// Somebody who brings nothing but a language.
+    pub fn new(language: Language) -> Self {
+        Self { language, return_to: None, portal_state: None, restarts: 0 }
+    }
 }
 
 /// Decides, records, and goes there.
@@ -58,7 +68,8 @@ pub(super) async fn follow(
         (Decision::BookmarkNotice, Some(biller)) => notice(state, arrival, biller, visitor, &code),
         (Decision::OutagePage, Some(biller)) => outage(state, arrival, biller, visitor, &code),
         (Decision::LegacyLogin, _) => {
-            let luggage = Luggage::new(&code, arrival.name.clone(), verdict.biller.clone(), visitor.return_to);
+            let (locale, biller) = (visitor.language.locale, verdict.biller.clone());
+            let luggage = Luggage::new(&code, locale, arrival.name.clone(), biller, visitor.return_to);
             Ok(Redirect::to(&handoffs::legacy_login(state, &luggage)).into_response())
         }
         (Decision::HoldPage, biller) => hold(state, arrival, biller, visitor, &code),
@@ -97,22 +108,29 @@ fn notice(
     visitor: Visitor,
     code: &ReferenceCode,
 ) -> Result<Response, Refusal> {
+    let language = visitor.language.clone();
     let journey = journey(arrival, visitor, code);
-    let recover = RecoverToken { name: journey.name.clone(), return_to: journey.return_to.clone(), failed: false };
+    let recover = RecoverToken {
+        locale: journey.locale,
+        name: journey.name.clone(),
+        return_to: journey.return_to.clone(),
+        failed: false,
+    };
     let page = NoticePage {
-        chrome: show::chrome(state, code.as_str(), Some(biller)),
+        chrome: show::chrome(state, &language, code.as_str(), Some(biller)),
         biller: biller.name.clone(),
         address: paths::stable_address(&state.config, biller),
         continue_url: journey.link(state, &biller.slug),
         password_carried: biller.settings.passwords == PasswordCarryOver::Imported,
         not_mine_url: handoffs::recover_url(state, &recover),
     };
-    show::page(StatusCode::OK, &page)
+    show::answer_page(state, &language, StatusCode::OK, &page)
 }
 
 /// The journey of an arrival, for links that lead on from a page.
 pub(super) fn journey(arrival: &Arrival, visitor: Visitor, code: &ReferenceCode) -> Journey {
     Journey {
+        locale: Some(visitor.language.locale),
         name: arrival.name.as_ref().map(|name| name.typed().to_owned()),
         return_to: visitor.return_to,
         portal_state: visitor.portal_state,
@@ -129,10 +147,11 @@ pub(super) fn outage(
     visitor: Visitor,
     code: &ReferenceCode,
 ) -> Result<Response, Refusal> {
+    let chrome = show::chrome(state, &visitor.language, code.as_str(), Some(biller));
+    let language = visitor.language.clone();
     let retry_url = journey(arrival, visitor, code).link(state, &biller.slug);
-    let chrome = show::chrome(state, code.as_str(), Some(biller));
     let page = OutagePage { chrome, biller: biller.name.clone(), retry_url };
-    Ok(retry_later(show::page(StatusCode::SERVICE_UNAVAILABLE, &page)?))
+    Ok(retry_later(show::answer_page(state, &language, StatusCode::SERVICE_UNAVAILABLE, &page)?))
 }
 
 fn hold(
@@ -142,13 +161,15 @@ fn hold(
     visitor: Visitor,
     code: &ReferenceCode,
 ) -> Result<Response, Refusal> {
+    let language = visitor.language.clone();
+    let chrome = show::chrome(state, &language, code.as_str(), biller);
     let journey = journey(arrival, visitor, code);
     let page = HoldPage {
-        chrome: show::chrome(state, code.as_str(), biller),
+        chrome,
         biller: biller.map(|biller| biller.name.clone()),
         retry_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| journey.link(state, &biller.slug)),
     };
-    Ok(retry_later(show::page(StatusCode::SERVICE_UNAVAILABLE, &page)?))
+    Ok(retry_later(show::answer_page(state, &language, StatusCode::SERVICE_UNAVAILABLE, &page)?))
 }
 
 fn recovery(
@@ -165,14 +186,14 @@ fn recovery(
     let offered = routed.verdict.offered.iter().filter_map(|slug| routed.billers.by_slug(slug));
     let link = |biller: &std::sync::Arc<Biller>| Link { label: biller.name.clone(), url: paths::biller(&biller.slug) };
     let page = RecoverPage {
-        chrome: show::chrome(state, code.as_str(), None),
+        chrome: show::chrome(state, &visitor.language, code.as_str(), None),
         username: arrival.name.as_ref().map(|name| name.typed().to_owned()),
         return_to: visitor.return_to,
         why,
         offered: offered.map(link).collect(),
         reset_url: super::recover::reset_address(state, arrival.name.as_ref().map(TypedName::typed)),
     };
-    show::form_page(status, &page, handoffs::legacy_origin(state).into_iter().collect())
+    show::look_up_page(state, status, &page)
 }
 
 fn retry_later(mut response: Response) -> Response {

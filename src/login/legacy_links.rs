@@ -1,5 +1,6 @@
 //! Old addresses of the legacy site, as `[[legacy_paths]]` maps them; everything else does not exist.
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{Method, StatusCode};
@@ -9,10 +10,15 @@ use crate::decision::Entry;
 use crate::kernel::Slug;
 use crate::routing::{Arrival, address, public_host};
 use crate::state::AppState;
+use crate::web::language::Language;
 use crate::web::{Refusal, paths};
 
 /// Any address that no route has.
-pub(super) async fn old_address(State(state): State<AppState>, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn old_address(
+    State(state): State<AppState>,
+    Extension(language): Extension<Language>,
+    request: Request,
+) -> Result<Response, Refusal> {
     let not_found = || Refusal::from_status(StatusCode::NOT_FOUND);
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(not_found());
@@ -33,7 +39,7 @@ pub(super) async fn old_address(State(state): State<AppState>, request: Request)
         entry @ Entry::Named { .. } => {
             let return_to = return_to.and_then(|asked| state.config.return_to.resolve(asked));
             let arrival = Arrival { entry, name: None, remembered: Vec::new() };
-            decide_and_follow(&state, request.headers(), arrival, Visitor { return_to, ..Visitor::default() }).await
+            decide_and_follow(&state, request.headers(), arrival, Visitor { return_to, ..Visitor::new(language) }).await
         }
     }
 }

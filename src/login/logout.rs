@@ -1,5 +1,6 @@
 //! Signing out: here first, then at the identity provider (OpenID Connect RP-Initiated Logout 1.0).
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
@@ -14,12 +15,14 @@ use crate::directory::Biller;
 use crate::kernel::{Purpose, Slug};
 use crate::state::AppState;
 use crate::web::fields::Fields;
+use crate::web::language::Language;
 use crate::web::visits::{BillerSession, Visits};
 use crate::web::{Refusal, paths, registrations};
 
 /// `GET /logout`: asks; a link alone signs nobody out. `?biller=` asks about one biller only.
 pub(super) async fn ask(
     State(state): State<AppState>,
+    Extension(language): Extension<Language>,
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
@@ -36,7 +39,7 @@ pub(super) async fn ask(
         .iter()
         .map(|(biller, _)| SignedInAt { name: biller.name.clone(), slug: biller.slug.to_string() })
         .collect();
-    let chrome = show::chrome(&state, state.decisions.page_code().as_str(), None);
+    let chrome = show::chrome(&state, &language, state.decisions.page_code().as_str(), None);
     show::form_page(StatusCode::OK, &LogoutPage { chrome, billers }, targets)
 }
 
@@ -69,6 +72,7 @@ pub(super) async fn submit(
 /// `GET /signed-out`: says so. The `state` tells of which biller; without one that is ours it is just the page.
 pub(super) async fn done(
     State(state): State<AppState>,
+    Extension(language): Extension<Language>,
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
@@ -78,7 +82,7 @@ pub(super) async fn done(
     let biller = slug.as_ref().and_then(|slug| billers.by_slug(slug));
     let still = signed_in(&state, &session).await;
     let page = SignedOutPage {
-        chrome: show::chrome(&state, state.decisions.page_code().as_str(), biller.map(|biller| &**biller)),
+        chrome: show::chrome(&state, &language, state.decisions.page_code().as_str(), biller.map(|biller| &**biller)),
         biller: biller.map(|biller| biller.name.clone()),
         sign_in_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| paths::biller(&biller.slug)),
         still: still.iter().map(|(biller, _)| biller.name.clone()).collect(),

@@ -23,12 +23,15 @@ use crate::state::AppState;
 use crate::web::client::{self, Peer};
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage};
+use crate::web::language::Language;
 use crate::web::visits::{BillerSession, Visits};
 use crate::web::{Refusal, paths};
+use crate::words::Words;
 
 /// `GET /` and `GET /login`: the form; somebody signed in already goes on to the portal, or chooses among theirs.
 pub(super) async fn form(
     State(state): State<AppState>,
+    Extension(language): Extension<Language>,
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
@@ -39,21 +42,23 @@ pub(super) async fn form(
             [(biller, _)] => {
                 return Ok(Redirect::to(&go_address(&biller.slug, fields.get("return_to"))).into_response());
             }
-            several => return choose(&state, several, fields.get("return_to")),
+            several => return choose(&state, &language, several, fields.get("return_to")),
         }
     }
-    let page = login_page(&state, fields.get("return_to"));
-    show::form_page(StatusCode::OK, &page, handoffs::legacy_origin(&state).into_iter().collect())
+    let page = login_page(&state, &language, fields.get("return_to"));
+    show::look_up_page(&state, StatusCode::OK, &page)
 }
 
 /// `POST /login`: looks the name up and goes where the decision says.
 pub(super) async fn submit(
     State(state): State<AppState>,
+    Extension(language): Extension<Language>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
     let fields = read_form(&headers, &body)?;
+    let language = language.of_form(paths::LOGIN, &fields, &["username", "return_to"]);
     let typed = fields.get("username").unwrap_or_default();
     let return_to = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked));
     let name = match TypedName::parse(typed) {
@@ -61,22 +66,22 @@ pub(super) async fn submit(
         Err(error) => {
             let page = LoginPage {
                 username: kept(typed),
-                error: Some(sentence(error).to_owned()),
-                ..login_page(&state, fields.get("return_to"))
+                error: Some(sentence(&language, error)),
+                ..login_page(&state, &language, fields.get("return_to"))
             };
-            let targets = handoffs::legacy_origin(&state).into_iter().collect();
-            return show::form_page(StatusCode::BAD_REQUEST, &page, targets);
+            return show::look_up_page(&state, StatusCode::BAD_REQUEST, &page);
         }
     };
     check_limits(&state, peer, &headers, &name)?;
     let arrival = Arrival { entry: Entry::Shared, name: Some(name), remembered: Vec::new() };
-    decide_and_follow(&state, &headers, arrival, Visitor { return_to, ..Visitor::default() }).await
+    decide_and_follow(&state, &headers, arrival, Visitor { return_to, ..Visitor::new(language) }).await
 }
 
 /// `GET /go/{slug}`: on to the portal of a biller one is signed in at; else its sign-in. `?h=` and `?return_to=` say where
 /// to in the portal, as they do at `/b/{slug}`.
 pub(super) async fn go(
     State(state): State<AppState>,
+    Extension(language): Extension<Language>,
     session: Session,
     Path(slug): Path<String>,
     RawQuery(query): RawQuery,
@@ -89,7 +94,8 @@ pub(super) async fn go(
     }
     let found = signed_in(&state, &session).await.into_iter().find(|(biller, _)| biller.slug == slug);
     let Some((biller, row)) = found else { return Ok(Redirect::to(&journey.link(&state, &slug)).into_response()) };
-    let luggage = Luggage::new(&state.decisions.page_code(), None, Some(slug.clone()), journey.return_to);
+    let locale = language.or(journey.locale).locale;
+    let luggage = Luggage::new(&state.decisions.page_code(), locale, None, Some(slug.clone()), journey.return_to);
     let own_portal = biller.settings.portal_url.as_deref();
     let address = handoffs::portal(&state, &row, &slug, own_portal, &luggage, journey.portal_state);
     Ok(Redirect::to(&address).into_response())
@@ -131,6 +137,7 @@ fn go_address(slug: &Slug, return_to: Option<&str>) -> String {
 
 fn choose(
     state: &AppState,
+    language: &Language,
     several: &[(Arc<Biller>, BillerSession)],
     return_to: Option<&str>,
 ) -> Result<Response, Refusal> {
@@ -139,14 +146,14 @@ fn choose(
         .map(|(biller, _)| Link { label: biller.name.clone(), url: go_address(&biller.slug, return_to) })
         .collect();
     portals.sort_by(|a, b| a.label.cmp(&b.label));
-    portals.push(Link { label: "Sign in to another biller".to_owned(), url: format!("{}?other", paths::LOGIN) });
-    let chrome = show::chrome(state, state.decisions.page_code().as_str(), None);
+    let chrome = show::chrome(state, language, state.decisions.page_code().as_str(), None);
+    portals.push(Link { label: chrome.words.say("go-other-biller"), url: format!("{}?other", paths::LOGIN) });
     show::page(StatusCode::OK, &ChoosePage { chrome, portals })
 }
 
-fn login_page(state: &AppState, return_to: Option<&str>) -> LoginPage {
+fn login_page(state: &AppState, language: &Language, return_to: Option<&str>) -> LoginPage {
     LoginPage {
-        chrome: show::chrome(state, state.decisions.page_code().as_str(), None),
+        chrome: show::chrome(state, language, state.decisions.page_code().as_str(), None),
         username: String::new(),
         error: None,
         return_to: return_to.filter(|asked| state.config.return_to.resolve(asked).is_some()).map(str::to_owned),
@@ -180,14 +187,12 @@ pub(super) fn check_limits(
 }
 
 /// What is wrong with a name, in words that help.
-pub(super) fn sentence(error: UsernameError) -> &'static str {
-    match error {
-        UsernameError::Empty => "Enter your username",
-        UsernameError::TooLong => "Enter a shorter username: no username has more than 254 characters",
-        UsernameError::Control | UsernameError::NotAllowed => {
-            "Enter your username without line breaks or other invisible characters"
-        }
-    }
+pub(super) fn sentence(language: &Language, error: UsernameError) -> String {
+    Words::of(language.locale).say(match error {
+        UsernameError::Empty => "username-empty",
+        UsernameError::TooLong => "username-too-long",
+        UsernameError::Control | UsernameError::NotAllowed => "username-invisible",
+    })
 }
 
 /// What was typed, to be shown again, within reason.

@@ -38,6 +38,8 @@ pub fn router() -> Router<AppState> {
         .route(paths::SIGNED_OUT, get(logout::done))
         .route(paths::RECOVER, get(recover::recover))
         .route(paths::RESET, get(recover::reset_form).post(recover::reset_submit))
+        .route(paths::RESET_SENT, get(recover::reset_sent))
+        .route(paths::TROUBLE, get(errors::again))
         .route(paths::HELP, get(recover::help))
         .route(paths::STATIC, get(assets::get))
         .route(paths::VERIFY, get(verify::verify))

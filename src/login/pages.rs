@@ -3,6 +3,8 @@
 
 use askama::Template;
 
+use crate::words::Words;
+
 /// Whom to ask, and how: the company's people, or one biller's.
 #[derive(Clone, Debug)]
 pub struct Contact {
@@ -51,9 +53,24 @@ pub struct Link {
     pub url: String,
 }
 
+/// The same page in another language.
+#[derive(Clone, Debug)]
+pub struct OtherLanguage {
+    /// The language.
+    pub words: Words,
+    /// Where it is.
+    pub address: String,
+    /// The fields of the form that must be sent there; none when a link will do.
+    pub form: Option<Vec<(String, String)>>,
+}
+
 /// What every page has around its content.
 #[derive(Clone, Debug)]
 pub struct Chrome {
+    /// The words of the page.
+    pub words: Words,
+    /// The page in other languages.
+    pub others: Vec<OtherLanguage>,
     /// Name of the bill-payment company.
     pub company: String,
     /// URL of the stylesheet.
@@ -118,6 +135,18 @@ pub struct RecoverPage {
     pub offered: Vec<Link>,
     /// Where the password is reset, with the name already typed.
     pub reset_url: String,
+}
+
+impl RecoverPage {
+    /// Key of the heading, whose text says what this is.
+    fn heading(&self) -> &'static str {
+        match self.why {
+            RecoverWhy::Asked => "recover-asked",
+            RecoverWhy::SeveralBillers => "recover-several",
+            RecoverWhy::LegacyFailed => "recover-failed",
+            RecoverWhy::UnknownBiller => "recover-unknown",
+        }
+    }
 }
 
 /// What led to the recovery page.
@@ -249,8 +278,9 @@ pub struct SignedOutPage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Locale;
 
-    fn chrome() -> Chrome {
+    fn chrome(locale: Locale) -> Chrome {
         let contact = Contact {
             name: "Example Pay".into(),
             phone: Some("+1 (555) 010-0100 ext. 4".into()),
@@ -258,7 +288,16 @@ mod tests {
             hours: Some("Monday to Friday".into()),
             other_way_to_pay: Some("Pay by mail.".into()),
         };
+        let others = Locale::ALL.into_iter().filter(|other| *other != locale);
+        let form = Some(vec![("username".to_owned(), "a\"b".to_owned())]);
+        let others = others.map(|other| OtherLanguage {
+            words: Words::of(other),
+            address: format!("/login?lang={}", other.tag()),
+            form: form.clone(),
+        });
         Chrome {
+            words: Words::of(locale),
+            others: others.collect(),
             company: "Example Pay".into(),
             stylesheet: "/static/signpost.css".into(),
             logo: "/static/logo.svg".into(),
@@ -273,14 +312,14 @@ mod tests {
         Link { label: label.into(), url: "/b/riverside-water".into() }
     }
 
-    fn login() -> LoginPage {
-        LoginPage { chrome: chrome(), username: "ana".into(), error: None, return_to: Some("bills".into()) }
+    fn login(locale: Locale) -> LoginPage {
+        LoginPage { chrome: chrome(locale), username: "ana".into(), error: None, return_to: Some("bills".into()) }
     }
 
-    fn recover(why: RecoverWhy) -> RecoverPage {
+    fn recover(locale: Locale, why: RecoverWhy) -> RecoverPage {
         let offered = vec![link("Riverside <Water>")];
         RecoverPage {
-            chrome: chrome(),
+            chrome: chrome(locale),
             username: Some("ana".into()),
             return_to: Some("bills".into()),
             why,
@@ -289,8 +328,15 @@ mod tests {
         }
     }
 
-    /// Every page, rendered.
+    /// Every page, rendered, in every language.
     fn samples() -> Vec<String> {
+        Locale::ALL.into_iter().flat_map(samples_in).collect()
+    }
+
+    fn samples_in(locale: Locale) -> Vec<String> {
+        let chrome = || chrome(locale);
+        let login = || login(locale);
+        let recover = |why| recover(locale, why);
         let biller = "Riverside <Water>".to_owned();
         let url = "/b/riverside-water".to_owned();
         let error = Some("Enter your username".to_owned());
@@ -362,31 +408,54 @@ mod tests {
 
     #[test]
     fn names_are_escaped_and_titles_tell_the_pages_apart() {
-        let pages = samples();
-        assert!(pages.iter().all(|page| !page.contains("<Water>")));
-        let mut titles = pages.iter().map(|page| title(page)).collect::<Vec<_>>();
-        titles.sort_unstable();
-        titles.dedup();
-        // The notice has two samples with one title.
-        assert_eq!(titles.len(), pages.len() - 1, "{titles:?}");
+        for pages in Locale::ALL.map(samples_in) {
+            assert!(pages.iter().all(|page| !page.contains("<Water>")));
+            let mut titles = pages.iter().map(|page| title(page)).collect::<Vec<_>>();
+            titles.sort_unstable();
+            titles.dedup();
+            // The notice has two samples with one title.
+            assert_eq!(titles.len(), pages.len() - 1, "{titles:?}");
+        }
     }
 
     #[test]
     fn an_error_leads_to_the_field_and_keeps_what_was_typed() -> Result<(), askama::Error> {
-        let page = LoginPage { username: "a\"b".into(), error: Some("Enter it".into()), ..login() }.render()?;
+        let page =
+            LoginPage { username: "a\"b".into(), error: Some("Enter it".into()), ..login(Locale::English) }.render()?;
         assert!(title(&page).starts_with("Error: Sign in"));
         assert!(page.contains("<a href=\"#username\">Enter it</a>"));
         assert!(page.contains("value=\"a&#34;b\""));
         assert!(page.contains("aria-invalid=\"true\""));
-        assert!(!login().render()?.contains("aria-invalid"));
+        assert!(!login(Locale::English).render()?.contains("aria-invalid"));
+        Ok(())
+    }
+
+    #[test]
+    fn another_language_is_one_click_away_and_loses_nothing() -> Result<(), askama::Error> {
+        for locale in Locale::ALL {
+            let mut page = login(locale);
+            assert!(page.render()?.contains(&format!("<html lang=\"{}\">", locale.tag())));
+            for other in page.chrome.others.clone() {
+                let (tag, name) = (other.words.tag(), other.words.say("language"));
+                let button = format!("<button lang=\"{tag}\">{name}</button>");
+                let html = page.render()?;
+                assert!(html.contains(&format!("method=\"post\" action=\"/login?lang={tag}\"")));
+                assert!(html.contains("<input type=\"hidden\" name=\"username\" value=\"a&#34;b\">"));
+                assert!(html.contains(&button));
+            }
+            for other in &mut page.chrome.others {
+                other.form = None;
+            }
+            assert!(page.render()?.contains(" hreflang=\""));
+        }
         Ok(())
     }
 
     #[test]
     fn where_to_return_to_survives_a_form() -> Result<(), askama::Error> {
         let hidden = "<input type=\"hidden\" name=\"return_to\" value=\"bills\">";
-        assert!(login().render()?.contains(hidden));
-        assert!(recover(RecoverWhy::LegacyFailed).render()?.contains(hidden));
+        assert!(login(Locale::English).render()?.contains(hidden));
+        assert!(recover(Locale::English, RecoverWhy::LegacyFailed).render()?.contains(hidden));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What the callback refuses, and the words for it.
+//! What the callback refuses, and the message for it.
 
 use http::StatusCode;
 
@@ -8,7 +8,7 @@ use crate::secureauth::ProviderError;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
 
-/// What can be refused here, in words.
+/// What can be refused here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// The query cannot be read, a parameter is there twice, or tokens came where a code should be.
@@ -53,91 +53,46 @@ pub(super) fn provider_failed(state: &AppState, slug: &Slug, journey: &Journey, 
         ProviderError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_GATEWAY,
     };
-    Refusal::new(
-        status,
-        error.reason(),
-        "Signing in did not work",
-        "Your sign-in could not be completed. Nothing is wrong with your password. Please try again.",
-    )
-    .about(slug.as_str())
-    .next("Try again", journey.link(state, slug))
-    .recorded()
+    Refusal::new(status, error.reason(), "error-provider-failed")
+        .about(slug.as_str())
+        .next("go-again", journey.link(state, slug))
+        .recorded()
 }
 
 impl Refused {
     /// As a page with a way on.
     pub(super) fn page(self, state: &AppState, slug: &Slug, journey: Option<&Journey>) -> Refusal {
-        let (status, reason, title, text) = self.words();
+        let (status, reason, message) = self.words();
         let restart = journey.map_or_else(|| paths::biller(slug), |journey| journey.link(state, slug));
-        let refusal = Refusal::new(status, reason, title, text).about(slug.as_str());
+        let refusal = Refusal::new(status, reason, message).about(slug.as_str());
         // Without a journey of ours anyone could make it up by the thousand.
         let refusal = if journey.is_some() { refusal.recorded() } else { refusal };
         match self {
             Self::NotAMember(_) | Self::UserNotActive => {
-                refusal.next("Find my biller", paths::RECOVER).next("Try again", restart)
+                refusal.next("go-biller", paths::RECOVER).next("go-again", restart)
             }
-            _ => refusal.next("Sign in", restart),
+            _ => refusal.next("go-sign-in", restart),
         }
     }
 
-    fn words(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+    fn words(self) -> (StatusCode, &'static str, &'static str) {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
-        const AGAIN: &str = "Please sign in again with the button below.";
         match self {
-            Self::BadResponse(reason) => (BAD, reason, "We could not complete your sign-in", AGAIN),
-            Self::BadState => (BAD, "bad_state", "We could not complete your sign-in", AGAIN),
-            Self::MixUp => (BAD, "mix_up", "We could not complete your sign-in", AGAIN),
-            Self::Iss => (BAD, "iss_mismatch", "We could not complete your sign-in", AGAIN),
-            Self::UsedBefore => (
-                BAD,
-                "used_before",
-                "This sign-in was already used",
-                "Each sign-in works once. If you went back or opened the page again, just sign in once more.",
-            ),
-            Self::NoAttempt => (
-                BAD,
-                "no_attempt",
-                "Your browser did not keep this sign-in",
-                "Please allow cookies for this site, or do not switch browsers while signing in, and then try again.",
-            ),
-            Self::NotActive => (
-                BAD,
-                "not_active",
-                "This sign-in page is not in use just now",
-                "Your biller does not take sign-ins this way at the moment. We will take you to the right page.",
-            ),
-            Self::ProviderSays("access_denied") => (
-                BAD,
-                "access_denied",
-                "You did not sign in",
-                "Signing in was cancelled. You can try again at any time.",
-            ),
-            Self::ProviderSays("interaction_required") => (
-                BAD,
-                "interaction_required",
-                "Please sign in again",
-                "Your biller’s sign-in page needs you to sign in anew.",
-            ),
-            Self::ProviderSays(reason @ ("temporarily_unavailable" | "server_error")) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                reason,
-                "Sorry, there is a problem",
-                "Your biller’s sign-in page does not work just now. Please try again in a few minutes.",
-            ),
-            Self::ProviderSays(reason) => (BAD, reason, "Signing in did not work", AGAIN),
-            Self::NotAMember(reason) => (
-                StatusCode::FORBIDDEN,
-                reason,
-                "We could not find your account",
-                "You signed in, but we have no account for you at this biller. If you pay several billers, this may be the \
-                 wrong one.",
-            ),
-            Self::UserNotActive => (
-                StatusCode::FORBIDDEN,
-                "user_not_active",
-                "Your account cannot be used just now",
-                "You signed in, but your account is not active. Please contact support and tell them the reference code.",
-            ),
+            Self::BadResponse(reason) => (BAD, reason, "error-not-completed"),
+            Self::BadState => (BAD, "bad_state", "error-not-completed"),
+            Self::MixUp => (BAD, "mix_up", "error-not-completed"),
+            Self::Iss => (BAD, "iss_mismatch", "error-not-completed"),
+            Self::UsedBefore => (BAD, "used_before", "error-used-before"),
+            Self::NoAttempt => (BAD, "no_attempt", "error-no-attempt"),
+            Self::NotActive => (BAD, "not_active", "error-not-active"),
+            Self::ProviderSays(reason @ "access_denied") => (BAD, reason, "error-cancelled"),
+            Self::ProviderSays(reason @ "interaction_required") => (BAD, reason, "error-interaction"),
+            Self::ProviderSays(reason @ ("temporarily_unavailable" | "server_error")) => {
+                (StatusCode::SERVICE_UNAVAILABLE, reason, "error-provider-down")
+            }
+            Self::ProviderSays(reason) => (BAD, reason, "error-provider-says-no"),
+            Self::NotAMember(reason) => (StatusCode::FORBIDDEN, reason, "error-not-a-member"),
+            Self::UserNotActive => (StatusCode::FORBIDDEN, "user_not_active", "error-user-not-active"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Beginning a sign-in at a biller: `/b/{slug}`.
 
+use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -15,6 +16,7 @@ use crate::secureauth::{self, Contact, ProviderError};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage};
+use crate::web::language::Language;
 use crate::web::{Refusal, paths, registrations};
 
 /// No `state` of a portal is longer.
@@ -23,6 +25,7 @@ const MAX_PORTAL_STATE: usize = 512;
 /// `GET /b/{slug}`: to the biller's sign-in, wherever that is at this moment.
 pub(super) async fn biller(
     State(state): State<AppState>,
+    Extension(language): Extension<Language>,
     Path(slug): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -49,8 +52,12 @@ pub(super) async fn biller(
     };
     let entry = Entry::Named { slug, via: Via::VanityPath };
     let arrival = Arrival { entry, name: journey.name(), remembered: Vec::new() };
-    let visitor =
-        Visitor { return_to: journey.return_to, portal_state: journey.portal_state, restarts: journey.restarts };
+    let visitor = Visitor {
+        language: language.or(journey.locale),
+        return_to: journey.return_to,
+        portal_state: journey.portal_state,
+        restarts: journey.restarts,
+    };
     decide_and_follow(&state, &headers, arrival, visitor).await
 }
 
@@ -71,7 +78,9 @@ pub(super) async fn begin(
     let hint = journey.name.clone();
     let oauth_state = state.keys.seal(Purpose::Flow, "", &Travelling { slug: biller.slug.clone(), journey });
     let secrets = secureauth::Attempt { nonce: &attempt.nonce, verifier: &attempt.verifier };
-    let asked = state.providers.authorization_url(&registration, &oauth_state, secrets, hint.as_deref()).await;
+    let wanted =
+        secureauth::Wanted { state: &oauth_state, login_hint: hint.as_deref(), locale: visitor.language.locale };
+    let asked = state.providers.authorization_url(&registration, secrets, wanted).await;
     let (address, provider) = match asked {
         Ok((address, provider, contact)) => {
             match contact {
@@ -110,7 +119,7 @@ async fn unreachable(
     let code = &follow::record(state, arrival, &routed);
     if routed.verdict.decision == Decision::LegacyLogin {
         let slug = routed.verdict.biller.clone();
-        let luggage = Luggage::new(code, arrival.name.clone(), slug, visitor.return_to);
+        let luggage = Luggage::new(code, visitor.language.locale, arrival.name.clone(), slug, visitor.return_to);
         return Ok(Redirect::to(&handoffs::legacy_login(state, &luggage)).into_response());
     }
     follow::outage(state, arrival, biller, visitor, code)
@@ -125,23 +134,13 @@ pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
 }
 
 fn unknown_biller() -> Refusal {
-    Refusal::new(
-        StatusCode::NOT_FOUND,
-        "unknown_biller",
-        "We don’t know this address",
-        "No biller has this address. It may be mistyped or out of date.",
-    )
-    .next("Find my biller", paths::RECOVER)
-    .next("Go to the sign-in page", paths::LOGIN)
+    Refusal::new(StatusCode::NOT_FOUND, "unknown_biller", "error-unknown-biller")
+        .next("go-biller", paths::RECOVER)
+        .next("go-sign-in-page", paths::LOGIN)
 }
 
 fn changed_link(slug: &Slug) -> Refusal {
-    Refusal::new(
-        StatusCode::BAD_REQUEST,
-        "changed_link",
-        "This link is not complete",
-        "The link was changed or cut off on its way to you. You can go on to the sign-in page without it.",
-    )
-    .about(slug.as_str())
-    .next("Go on to sign in", paths::biller(slug))
+    Refusal::new(StatusCode::BAD_REQUEST, "changed_link", "error-changed-link")
+        .about(slug.as_str())
+        .next("go-on", paths::biller(slug))
 }

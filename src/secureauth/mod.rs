@@ -18,7 +18,7 @@ pub use error::ProviderError;
 pub use http::{Http, HttpError};
 pub use logout_token::LogoutToken;
 pub use providers::{Contact, Provider, Providers};
-pub use signin::{Attempt, SignIn};
+pub use signin::{Attempt, SignIn, Wanted};
 
 use serde::{Deserialize, Serialize};
 use url::Url;

@@ -12,8 +12,8 @@ use openidconnect::core::CoreJsonWebKeySet;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::document::{self, Document};
-use super::{Attempt, Http, ProviderError, Registration, Wishes, keys};
-use crate::kernel::{Clock, Random, Timestamp};
+use super::{Attempt, Http, ProviderError, Registration, Wanted, Wishes, keys};
+use crate::kernel::{Clock, Locale, Random, Timestamp};
 
 const FRESH: Duration = Duration::from_secs(60);
 const STALE: Duration = Duration::from_secs(24 * 3600);
@@ -160,7 +160,8 @@ impl Providers {
         let silent = Registration { wishes, ..registration.clone() };
         let (nonce, verifier) = (self.random.token::<16>(), self.random.token::<48>());
         let attempt = Attempt { nonce: &nonce, verifier: &verifier };
-        let (address, ..) = match self.authorization_url(&silent, "readiness", attempt, None).await {
+        let wanted = Wanted { state: "readiness", login_hint: None, locale: Locale::default() };
+        let (address, ..) = match self.authorization_url(&silent, attempt, wanted).await {
             Err(ProviderError::Refused("pushed_request")) => return Ok(Some(false)),
             asked => asked?,
         };

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::client_auth::Authenticated;
 use super::{ClientAuth, Contact, HttpError, Provider, ProviderError, Providers, Registration, checks};
-use crate::kernel::Timestamp;
+use crate::kernel::{Locale, Timestamp};
 
 /// What a sign-in attempt needs from its start to its end.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,17 @@ pub struct Attempt<'a> {
     pub nonce: &'a str,
     /// The PKCE verifier: 43 to 128 characters (RFC 7636, section 4.1).
     pub verifier: &'a str,
+}
+
+/// What a request to sign in says besides (OpenID Connect Core, section 3.1.2.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// What comes back with the answer.
+    pub state: &'a str,
+    /// The name typed, so that nobody types it twice.
+    pub login_hint: Option<&'a str>,
+    /// The language that the sign-in page should have.
+    pub locale: Locale,
 }
 
 /// A sign-in that passed every check.
@@ -56,15 +67,14 @@ impl Providers {
     pub async fn authorization_url(
         &self,
         registration: &Registration,
-        state: &str,
         attempt: Attempt<'_>,
-        login_hint: Option<&str>,
+        wanted: Wanted<'_>,
     ) -> Result<(Url, std::sync::Arc<Provider>, Contact), ProviderError> {
         let (provider, contact) = self.get(registration).await?;
         let client = client(registration, &provider)?
             .set_auth_uri(AuthUrl::from_url(provider.document.authorization_endpoint.clone()));
         let verifier = PkceCodeVerifier::new(attempt.verifier.to_owned());
-        let (state, nonce) = (CsrfToken::new(state.to_owned()), Nonce::new(attempt.nonce.to_owned()));
+        let (state, nonce) = (CsrfToken::new(wanted.state.to_owned()), Nonce::new(attempt.nonce.to_owned()));
         let mut request = client
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
@@ -82,7 +92,8 @@ impl Providers {
         if wishes.form_post {
             request = request.add_extra_param("response_mode", "form_post");
         }
-        if let Some(hint) = login_hint {
+        request = request.add_extra_param("ui_locales", wanted.locale.tag());
+        if let Some(hint) = wanted.login_hint {
             request = request.add_extra_param("login_hint", hint);
         }
         let address = request.url().0;

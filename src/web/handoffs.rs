@@ -11,7 +11,7 @@ use super::visits::{BillerSession, Visits};
 use crate::access::{ApiKey, Audience};
 use crate::db::{Db, DbError};
 use crate::directory::DirectoryError;
-use crate::kernel::{Purpose, ReferenceCode, Slug, Timestamp, TypedName};
+use crate::kernel::{Locale, Purpose, ReferenceCode, Slug, Timestamp, TypedName};
 use crate::state::AppState;
 use crate::values;
 
@@ -25,12 +25,11 @@ const PORTAL_SECONDS: u64 = 60;
 /// What was used is remembered for longer than any token lives (the settings allow an hour).
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// The one locale there is so far.
-pub const LOCALE: &str = "en";
-
 /// What the person takes along to another system.
 #[derive(Clone, Debug, Default)]
 pub struct Luggage {
+    /// The language the person reads.
+    pub locale: Locale,
     /// The name typed.
     pub name: Option<TypedName>,
     /// The biller, if it may be told.
@@ -45,6 +44,8 @@ pub struct Luggage {
 struct LegacyToken {
     id: String,
     at: Timestamp,
+    #[serde(default)]
+    locale: Locale,
     reset: bool,
     name: Option<String>,
     biller: Option<Slug>,
@@ -56,6 +57,8 @@ struct LegacyToken {
 struct PortalToken {
     id: String,
     at: Timestamp,
+    #[serde(default)]
+    locale: Locale,
     session: String,
     slug: Slug,
     return_to: Option<String>,
@@ -66,6 +69,9 @@ struct PortalToken {
 /// Opens the recovery page, nothing else.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RecoverToken {
+    /// The language of the page that it was made for.
+    #[serde(default)]
+    pub locale: Option<Locale>,
     /// The name typed.
     pub name: Option<String>,
     /// A path of the portal.
@@ -85,7 +91,7 @@ pub struct Redeemed {
     /// The biller, if known.
     pub biller: Option<Slug>,
     /// Language of the person.
-    pub locale: &'static str,
+    pub locale: Locale,
     /// A path of the portal.
     pub return_to: Option<String>,
     /// The decision's reference code.
@@ -151,6 +157,7 @@ pub fn portal(
     let token = PortalToken {
         id: state.random.token::<16>(),
         at: state.clock.now(),
+        locale: luggage.locale,
         session: session.id.clone(),
         slug: slug.clone(),
         return_to: luggage.return_to.clone(),
@@ -194,11 +201,16 @@ async fn redeem_legacy(state: &AppState, key: &ApiKey, token: LegacyToken) -> Re
         kind: if token.reset { "legacy_reset" } else { "legacy" },
         recover_url: recover_url(
             state,
-            &RecoverToken { name: token.name.clone(), return_to: token.return_to.clone(), failed: true },
+            &RecoverToken {
+                locale: Some(token.locale),
+                name: token.name.clone(),
+                return_to: token.return_to.clone(),
+                failed: true,
+            },
         ),
         username: token.name,
         biller: token.biller,
-        locale: LOCALE,
+        locale: token.locale,
         return_to: token.return_to,
         reference: token.code,
         identity: None,
@@ -224,11 +236,16 @@ async fn redeem_portal(state: &AppState, key: &ApiKey, token: PortalToken) -> Re
         kind: "portal",
         recover_url: recover_url(
             state,
-            &RecoverToken { name: Some(username.clone()), return_to: token.return_to.clone(), failed: false },
+            &RecoverToken {
+                locale: Some(token.locale),
+                name: Some(username.clone()),
+                return_to: token.return_to.clone(),
+                failed: false,
+            },
         ),
         username: Some(username),
         biller: Some(token.slug),
-        locale: LOCALE,
+        locale: token.locale,
         return_to: token.return_to,
         reference: token.code,
         identity: Some(Identity {
@@ -265,6 +282,7 @@ fn legacy_token(state: &AppState, luggage: &Luggage, reset: bool) -> String {
     let token = LegacyToken {
         id: state.random.token::<16>(),
         at: state.clock.now(),
+        locale: luggage.locale,
         reset,
         name: luggage.name.as_ref().map(|name| name.typed().to_owned()),
         biller: luggage.biller.clone(),
@@ -279,7 +297,7 @@ fn from_template(template: &str, luggage: &Luggage) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let filled = template
         .replace("{username}", &encode(luggage.name.as_ref().map_or("", TypedName::typed)))
-        .replace("{locale}", LOCALE)
+        .replace("{locale}", luggage.locale.tag())
         .replace("{return_to}", &encode(luggage.return_to.as_deref().unwrap_or_default()));
     // Through the parser, so that whatever the template holds is fit for a header.
     url::Url::parse(&filled).map_or_else(|_| paths::HELP.to_owned(), String::from)
@@ -287,7 +305,13 @@ fn from_template(template: &str, luggage: &Luggage) -> String {
 
 impl Luggage {
     /// For a decision.
-    pub fn new(code: &ReferenceCode, name: Option<TypedName>, biller: Option<Slug>, return_to: Option<String>) -> Self {
-        Self { name, biller, return_to, code: code.to_string() }
+    pub fn new(
+        code: &ReferenceCode,
+        locale: Locale,
+        name: Option<TypedName>,
+        biller: Option<Slug>,
+        return_to: Option<String>,
+    ) -> Self {
+        Self { locale, name, biller, return_to, code: code.to_string() }
     }
 }

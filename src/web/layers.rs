@@ -53,7 +53,7 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
         Some(biller) => {
             let mut target = paths::absolute(&state.config, &paths::biller(&biller.slug)).to_string();
             let fields = super::fields::Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
-            for name in ["return_to", "state", "h"] {
+            for name in ["return_to", "state", "h", super::language::PARAMETER] {
                 if let Some(value) = fields.as_ref().ok().and_then(|fields| fields.get(name)) {
                     target = paths::with_query(&target, name, value);
                 }

@@ -1,10 +1,11 @@
-//! HTTP things that the audiences share: paths, layers, headers, refusals, sessions, forms, assets, the accept loop.
+//! HTTP things that the audiences share: paths, layers, headers, languages, refusals, sessions, forms, assets, the accept loop.
 
 pub mod assets;
 pub mod client;
 pub mod fields;
 pub mod handoffs;
 pub mod headers;
+pub mod language;
 pub mod layers;
 pub mod paths;
 pub mod refusal;

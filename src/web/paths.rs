@@ -25,6 +25,10 @@ pub const SIGNED_OUT: &str = "/signed-out";
 pub const RECOVER: &str = "/recover";
 /// Forgotten password.
 pub const RESET: &str = "/reset";
+/// What [`RESET`] answers, again.
+pub const RESET_SENT: &str = "/reset/sent";
+/// An error page again, in another language.
+pub const TROUBLE: &str = "/trouble";
 /// Help.
 pub const HELP: &str = "/help";
 /// Redeeming hand-offs.
@@ -90,6 +94,10 @@ pub fn redirect_uri(config: &Config, slug: &Slug) -> Url {
 /// A path or address with one more query parameter.
 pub fn with_query(address: &str, name: &str, value: &str) -> String {
     let encoded: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    let joint = if address.contains('?') { '&' } else { '?' };
+    let joint = match address.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
     format!("{address}{joint}{name}={encoded}")
 }

@@ -1,4 +1,4 @@
-//! What is answered instead of what was asked. It knows no capability: a status, a stable reason, and words for people.
+//! What is answered instead of what was asked. It knows no capability: a status, a stable reason, and a message.
 //! The audience's own layer makes a page or a problem document of it.
 
 use axum::response::{IntoResponse, Response};
@@ -11,12 +11,12 @@ pub struct Refusal {
     pub status: StatusCode,
     /// Stable reason, for logs and support.
     pub reason: &'static str,
-    /// One line for people.
-    pub title: Box<str>,
-    /// What happened and what can be done.
-    pub text: String,
-    /// Where to go on: label and address. The audience adds its usual ways.
-    pub next: Vec<(String, String)>,
+    /// Key of the message for people, whose text says what can be done.
+    pub message: &'static str,
+    /// What happened, for machines.
+    pub detail: Option<String>,
+    /// Where to go on: key of the label, and address. The audience adds its usual ways.
+    pub next: Vec<(&'static str, String)>,
     /// The biller concerned, by slug.
     pub biller: Option<Box<str>>,
     /// Fields that are wrong, and how: a JSON pointer (RFC 6901) into the request's body, and a sentence.
@@ -26,13 +26,13 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal in words.
-    pub fn new(status: StatusCode, reason: &'static str, title: &str, text: &str) -> Self {
+    /// A refusal, with the key of its message.
+    pub fn new(status: StatusCode, reason: &'static str, message: &'static str) -> Self {
         Self {
             status,
             reason,
-            title: title.into(),
-            text: text.to_owned(),
+            message,
+            detail: None,
             next: Vec::new(),
             biller: None,
             fields: Box::default(),
@@ -42,14 +42,14 @@ impl Refusal {
 
     /// With a way on.
     #[must_use]
-    pub fn next(mut self, label: impl Into<String>, address: impl Into<String>) -> Self {
-        self.next.push((label.into(), address.into()));
+    pub fn next(mut self, label: &'static str, address: impl Into<String>) -> Self {
+        self.next.push((label, address.into()));
         self
     }
 
     /// With a way on, unless there is one already.
     #[must_use]
-    pub fn or_next(self, label: &str, address: impl FnOnce() -> String) -> Self {
+    pub fn or_next(self, label: &'static str, address: impl FnOnce() -> String) -> Self {
         if self.next.is_empty() { self.next(label, address()) } else { self }
     }
 
@@ -69,55 +69,21 @@ impl Refusal {
 
     /// The refusal that a bare status stands for.
     pub fn from_status(status: StatusCode) -> Self {
-        let (reason, title, text) = match status.as_u16() {
-            403 => (
-                "cross_site",
-                "This request came from another site",
-                "For your security we only accept forms from our own pages. Please start from our sign-in page.",
-            ),
-            404 => (
-                "not_found",
-                "This page does not exist",
-                "The address may be mistyped or out of date. You can sign in from our sign-in page.",
-            ),
-            405 => ("method", "This page cannot be used that way", "Please start from our sign-in page."),
-            408 => ("timeout", "That took too long", "The connection was too slow. Please try again."),
-            413 => {
-                ("too_long", "That was too long", "What was sent is longer than any form of ours. Please try again.")
-            }
-            415 => ("media_type", "This form was not sent by a browser", "Please use the form on our sign-in page."),
-            421 => (
-                "unknown_host",
-                "This address is not ours",
-                "This server does not serve the address you used. Please check it, or use the link below.",
-            ),
-            429 => (
-                "too_many",
-                "Too many tries",
-                "There were too many tries from your connection or for this username. Please wait a few minutes and try again.",
-            ),
-            431 => (
-                "headers_too_long",
-                "Your browser sent too much",
-                "Please delete the cookies of this site and try again.",
-            ),
-            503 => (
-                "unavailable",
-                "Sorry, there is a problem",
-                "Signing in does not work just now. Please try again in a few minutes.",
-            ),
-            400..500 => (
-                "bad_request",
-                "We could not read that",
-                "Something in the request could not be understood. Please start from our sign-in page.",
-            ),
-            _ => (
-                "internal",
-                "Sorry, there is a problem",
-                "Something went wrong on our side. Please try again in a few minutes.",
-            ),
+        let (reason, message) = match status.as_u16() {
+            403 => ("cross_site", "error-cross-site"),
+            404 => ("not_found", "error-not-found"),
+            405 => ("method", "error-method"),
+            408 => ("timeout", "error-timeout"),
+            413 => ("too_long", "error-too-long"),
+            415 => ("media_type", "error-media-type"),
+            421 => ("unknown_host", "error-unknown-host"),
+            429 => ("too_many", "error-too-many"),
+            431 => ("headers_too_long", "error-headers-too-long"),
+            503 => ("unavailable", "error-unavailable"),
+            400..500 => ("bad_request", "error-bad-request"),
+            _ => ("internal", "error-internal"),
         };
-        Self::new(status, reason, title, text)
+        Self::new(status, reason, message)
     }
 
     /// A failure of ours: the cause is logged here once, and nothing of it is shown.

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their floors.
-const FLOORS: [(&str, u8); 19] = [
+const FLOORS: [(&str, u8); 20] = [
     ("kernel", 0),
     ("decision", 1),
     ("config", 2),
     ("telemetry", 3),
+    ("words", 3),
     ("db", 4),
     ("audit", 5),
     ("secureauth", 6),
@@ -26,12 +27,13 @@ const FLOORS: [(&str, u8); 19] = [
 ];
 
 /// Libraries, and the rooms that may use them.
-const LIBRARIES: [(&str, &[&str]); 6] = [
+const LIBRARIES: [(&str, &[&str]); 7] = [
     ("axum", &["state", "web", "login", "api", "app", "standin"]),
     ("sqlx", &["db"]),
     ("reqwest", &["secureauth", "standin"]),
     ("openidconnect", &["secureauth"]),
     ("askama", &["login"]),
+    ("fluent_bundle", &["words"]),
     (
         "tokio",
         &[

@@ -195,6 +195,14 @@ async fn old_addresses_lead_on() {
     assert_eq!(browser.get("/old/login.aspx?biller=3").await.location(), "/login");
 }
 
+/// A page without its sealed tokens and its code.
+fn without_tokens(answer: &crate::harness::Answer) -> String {
+    let mut parts = answer.body.split("?t=").flat_map(|part| part.split("token="));
+    let first = parts.next().unwrap().to_owned();
+    let rest = parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-_".contains(c)));
+    rest.fold(first, |page, part| page + part).replace(&answer.reference(), "")
+}
+
 #[tokio::test]
 async fn too_many_look_ups_are_refused_the_same_for_all_names() {
     let world = World::with("").await;
@@ -207,8 +215,7 @@ async fn too_many_look_ups_are_refused_the_same_for_all_names() {
         }
         let refused = type_name(&mut known, name).await;
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{name}");
-        let code = refused.reference();
-        answers.push(refused.body.replace(&code, ""));
+        answers.push(without_tokens(&refused));
     }
     assert_eq!(answers[0], answers[1]);
     assert_eq!(type_name(&mut known, "ONE-MOVED").await.status, StatusCode::TOO_MANY_REQUESTS, "another spelling");
@@ -238,8 +245,7 @@ async fn the_reset_page_is_one_for_everybody() {
     for name in ["nobody", "one-moved", "one-legacy", "two-moved"] {
         let answer = world.browser().post("/reset", &[("username", name)]).await;
         assert_eq!(answer.status, StatusCode::OK);
-        let token = answer.body.split("token=").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        pages.push((answer.body.replace(&token, "T").replace(&answer.reference(), "C"), token.len()));
+        pages.push((without_tokens(&answer), answer.body.len()));
     }
     assert!(pages.windows(2).all(|pair| pair[0] == pair[1]));
 }

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod billers_api;
+mod catalogues;
 mod cli;
 mod config;
 mod crm;
@@ -15,6 +16,7 @@ mod handoffs;
 mod harness;
 mod headers;
 mod hostile_provider;
+mod languages;
 mod logout_tokens;
 mod logs;
 mod orders;

@@ -13,6 +13,9 @@ const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pra
 const PICTURES = join(HERE, "screenshots");
 mkdirSync(PICTURES, { recursive: true });
 
+/** What the demo's company and billers wrote themselves. */
+const OWN_WORDS = ["Monday to Friday", "by mail with the slip"];
+
 const world = useWorld();
 
 /** How to get to a page; what is not under the gateway is a stand-in's. */
@@ -156,18 +159,11 @@ for (const [name, open] of Object.entries(PAGES)) {
     const { page } = visitor;
     try {
       await open(visitor);
-      for (const size of [WIDE, NARROW]) {
-        await page.setViewportSize(size);
-        await page.screenshot({ path: join(PICTURES, `${name}-${size.width}.png`), fullPage: true });
-        const widths = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-        assert.ok(widths[0] <= size.width, `${widths[0]} px wide in ${size.width}`);
-        assert.equal(widths[1], size.width);
-        assert.deepEqual(await violations(page), [], `at ${size.width} px`);
-        await tabStops(page, size);
+      await look(page, name);
+      if (page.url().startsWith(world.gateway)) {
+        await inSpanish(page);
+        await look(page, `${name}-es`);
       }
-      await page.emulateMedia({ colorScheme: "dark" });
-      await page.screenshot({ path: join(PICTURES, `${name}-${NARROW.width}-dark.png`), fullPage: true });
-      assert.deepEqual(await violations(page), [], "in the dark");
       await visitor.verify();
     } catch (error) {
       throw await visitor.explain(name, error);
@@ -175,6 +171,42 @@ for (const [name, open] of Object.entries(PAGES)) {
       await visitor.close();
     }
   });
+}
+
+/** Looks at a page at both widths, in the light and in the dark. */
+async function look(page, name) {
+  await page.emulateMedia({ colorScheme: "light" });
+  for (const size of [WIDE, NARROW]) {
+    await page.setViewportSize(size);
+    await page.screenshot({ path: join(PICTURES, `${name}-${size.width}.png`), fullPage: true });
+    const widths = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    assert.ok(widths[0] <= size.width, `${widths[0]} px wide in ${size.width}`);
+    assert.equal(widths[1], size.width);
+    assert.deepEqual(await violations(page), [], `at ${size.width} px`);
+    await tabStops(page, size);
+  }
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.screenshot({ path: join(PICTURES, `${name}-${NARROW.width}-dark.png`), fullPage: true });
+  assert.deepEqual(await violations(page), [], "in the dark");
+}
+
+/** The page's own way to Spanish: the same page, and all of it. */
+async function inSpanish(page) {
+  const english = await sentences(page);
+  const field = page.getByRole("textbox");
+  const typed = (await field.count()) ? await field.inputValue() : "";
+  await page.locator(".language").getByText("Español").click();
+  await page.locator("html[lang=es]").waitFor();
+  const left = (await sentences(page)).filter((sentence) => english.includes(sentence));
+  assert.deepEqual(left, [], "sentences that are still in English");
+  assert.equal((await field.count()) ? await field.inputValue() : "", typed);
+}
+
+/** The texts of a page that are made of words of ours: of more than three words, and not what a biller wrote. */
+async function sentences(page) {
+  const texts = await page.locator("h1, h2, main p:not(.address), dt, dd, label, button, a").allInnerTexts();
+  const isSentence = (text) => text.split(/\s+/).filter((word) => /\p{L}/u.test(word)).length > 3;
+  return texts.filter((text) => isSentence(text) && !OWN_WORDS.some((words) => text.includes(words)));
 }
 
 /** What axe finds, in short. */

@@ -68,8 +68,8 @@ export class World {
   }
 
   /** A new browser context with one page. */
-  async visitor({ js = true, viewport = WIDE } = {}) {
-    const context = await this.browser.newContext({ javaScriptEnabled: js, viewport, locale: "en-US" });
+  async visitor({ js = true, viewport = WIDE, locale = "en-US" } = {}) {
+    const context = await this.browser.newContext({ javaScriptEnabled: js, viewport, locale });
     context.setDefaultTimeout(PATIENCE);
     context.setDefaultNavigationTimeout(PATIENCE);
     const visitor = new Visitor(this, context);
@@ -78,10 +78,10 @@ export class World {
   }
 
   /** A journey, once without and once with JavaScript. */
-  journey(name, body, { scripts = [false, true] } = {}) {
+  journey(name, body, { scripts = [false, true], locale } = {}) {
     for (const js of scripts) {
       test(`${name} (${js ? "with" : "without"} JavaScript)`, { timeout: 90_000 }, async () => {
-        const visitor = await this.visitor({ js });
+        const visitor = await this.visitor({ js, locale });
         try {
           await body(visitor);
           await visitor.verify();

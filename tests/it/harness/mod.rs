@@ -221,7 +221,7 @@ impl World {
     }
 
     pub fn browser(&self) -> Browser {
-        Browser { router: self.router.clone(), cookies: BTreeMap::new() }
+        Browser { router: self.router.clone(), languages: "", cookies: BTreeMap::new() }
     }
 
     /// Types the right password at the issuer's hosted page and answers the callback's address.
@@ -297,6 +297,8 @@ fn service_client(id: &str) -> Option<standin::ServiceClient> {
 #[derive(Clone)]
 pub struct Browser {
     router: Router,
+    /// What `Accept-Language` says.
+    pub languages: &'static str,
     pub cookies: BTreeMap<String, String>,
 }
 
@@ -360,6 +362,9 @@ impl Browser {
     pub async fn send_with(&mut self, mut request: http::request::Builder, body: Body) -> Answer {
         if request.headers_ref().is_some_and(|headers| !headers.contains_key(header::HOST)) {
             request = request.header(header::HOST, "localhost:8080");
+        }
+        if !self.languages.is_empty() {
+            request = request.header(header::ACCEPT_LANGUAGE, self.languages);
         }
         if !self.cookies.is_empty() {
             let line: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -1,0 +1,194 @@
+# What customers read, in English. Every other catalogue has the same messages, with the same variables; a test looks.
+
+# The language's own name, on the link that leads to it.
+language = English
+
+## Around every page
+
+skip = Skip to main content
+for-biller = for { $biller }
+help-heading = Need help? Ask { $name }
+help-more = More help with signing in
+reference = Reference code:
+reference-hint = Tell it to support if you call.
+title-error = Error: { $title }
+contact-phone = Phone
+contact-email = Email
+contact-hours = Hours
+contact-pay = Another way to pay
+pay-heading = If you need to pay now
+pay-call = Call { $name }:
+pay-or-call = Or call { $name }:
+
+## Ways on
+
+go-again = Try again
+go-back = Back to sign-in
+go-biller = Find my biller
+go-continue = Continue
+go-forgot-username = I forgot my username
+go-help = Get help signing in
+go-on = Go on to sign in
+go-other-biller = Sign in to another biller
+go-reset = Reset your password
+go-sign-in = Sign in
+go-sign-in-page = Go to the sign-in page
+go-sign-in-again = Sign in again
+go-sign-out = Sign out
+ask = Ask { $name }
+
+## The username, and what can be wrong with it
+
+username = Username
+username-hint = Use the username you pay your bill with. It may be your email address.
+problem-heading = There is a problem
+problem-prefix = Error:
+username-empty = Enter your username
+username-too-long = Enter a shorter username: no username has more than 254 characters
+username-invisible = Enter your username without line breaks or other invisible characters
+
+## The first page
+
+login = Sign in
+    .text = Start with your username. We’ll take you to the right page to enter your password.
+login-forgot-password = Forgot password?
+login-still-not = I still can’t sign in, or forgot my username
+
+## The notice that a biller has a page of its own
+
+notice = { $biller } has a new sign-in page
+notice-address = From now on, sign in to { $biller } at this address. You can check it on your bill.
+notice-save = Save this address now.
+notice-save-how = Copy it into your bookmarks in place of the old one. Save the address shown here, not the page that opens next.
+notice-password-same = Your username and password stay the same. If your browser doesn’t offer your saved password, search your saved passwords for “{ $company }”.
+notice-password-new = Your username stays the same. You will be asked to choose a new password the first time.
+notice-continue = Continue to { $biller } sign-in
+notice-not-mine = This isn’t my biller
+
+## The ways back in
+
+recover-asked = Having trouble signing in?
+    .text = These are the ways back in. Choose the one that fits.
+recover-several = Which biller do you want to sign in to?
+    .text = We need to know which biller, because each has a sign-in page of its own.
+recover-failed = We couldn’t sign you in
+    .text = The username or password is not right. Try again, or reset your password. If you pay more than one bill with us, or your biller has a new sign-in page, find your biller instead.
+recover-unknown = We don’t know that sign-in address
+    .text = The address you used belongs to no biller that we know. It may be mistyped or out of date.
+recover-reset = If you are sure of your username, the password may be the trouble.
+recover-device = On this device you signed in at:
+recover-biller = Your biller may have a sign-in page of its own. Use the address printed on your bill, or start from your biller’s own website.
+recover-biller-ask = Forgot your username, or can’t find the address? Your biller can tell you.
+
+## A new password
+
+reset = Reset your password
+    .text = Tell us your username, and we’ll show you how to choose a new password.
+reset-sent = How to choose a new password
+    .text = It depends on where you enter your password.
+reset-here = On the { $company } site
+reset-here-how = Go on to reset it there. We’ll pass on your username, so you don’t have to type it again.
+reset-here-go = Reset it at { $company }
+reset-there = On your biller’s own sign-in page
+reset-there-how = Open that page and choose “Forgot password” there. Don’t know the address?
+
+## Help
+
+help = Get help signing in
+help-for = Get help signing in to { $biller }
+help-password = I forgot my password
+help-password-how = You need your username for it.
+help-username = I forgot my username
+help-username-how = It may be your email address. Your biller can tell you, too.
+help-moved = My biller has a new sign-in page
+help-moved-how = Its address is on your bill and on your biller’s website.
+help-real = Is this page real?
+help-real-how = We never ask for your password here, and nobody should ask you for it by phone or email. If in doubt, type the address from your bill.
+help-people = Talk to somebody
+help-people-how = About your bill or account, ask your biller. About signing in, ask us. Have the reference code from the end of the page ready: it shows us what happened.
+help-people-biller = Questions about your bill or account?
+help-people-company = About signing in, you can also ask { $company }:
+
+## Not now
+
+hold = Signing in is paused
+    .text = Sorry, you can’t sign in right now. We have paused it while we put something right. It is nothing you did, and your username stays the same.
+hold-biller = Signing in to { $biller } is paused
+hold-when = Try again later today.
+outage = Sorry, there is a problem with signing in to { $biller }
+outage-why = The sign-in page of { $biller } isn’t answering at the moment. It is nothing you did, and your username and password stay the same.
+outage-when = Try again in a few minutes.
+
+## Signed in, signed out
+
+choose = Where do you want to go?
+    .text = You are signed in at more than one biller.
+logout = Sign out
+logout-nowhere = You are not signed in at any biller in this browser.
+logout-where = You are signed in at { $count ->
+        [one] one biller
+       *[other] { $count } billers
+    } in this browser.
+logout-of = Sign out of { $biller }
+logout-stay = Stay signed in
+signed-out = You are signed out
+    .text = If other people use this computer, close the browser too.
+signed-out-of = You are signed out of { $biller }
+signed-out-still = You are still signed in at
+signed-out-there = Sign out there too
+
+## What went wrong, in general
+
+error-cross-site = This request came from another site
+    .text = For your security we only accept forms from our own pages. Please start from our sign-in page.
+error-not-found = This page does not exist
+    .text = The address may be mistyped or out of date. You can sign in from our sign-in page.
+error-method = This page cannot be used that way
+    .text = Please start from our sign-in page.
+error-timeout = That took too long
+    .text = The connection was too slow. Please try again.
+error-too-long = That was too long
+    .text = What was sent is longer than any form of ours. Please try again.
+error-media-type = This form was not sent by a browser
+    .text = Please use the form on our sign-in page.
+error-unknown-host = This address is not ours
+    .text = This server does not serve the address you used. Please check it, or use the link below.
+error-too-many = Too many tries
+    .text = There were too many tries from your connection or for this username. Please wait a few minutes and try again.
+error-headers-too-long = Your browser sent too much
+    .text = Please delete the cookies of this site and try again.
+error-unavailable = Sorry, there is a problem
+    .text = Signing in does not work just now. Please try again in a few minutes.
+error-bad-request = We could not read that
+    .text = Something in the request could not be understood. Please start from our sign-in page.
+error-internal = Sorry, there is a problem
+    .text = Something went wrong on our side. Please try again in a few minutes.
+error-unknown-biller = We don’t know this address
+    .text = No biller has this address. It may be mistyped or out of date.
+error-changed-link = This link is not complete
+    .text = The link was changed or cut off on its way to you. You can go on to the sign-in page without it.
+
+## What went wrong on the way back from a biller's sign-in page
+
+error-not-completed = We could not complete your sign-in
+    .text = Please sign in again with the button below.
+error-used-before = This sign-in was already used
+    .text = Each sign-in works once. If you went back or opened the page again, just sign in once more.
+error-no-attempt = Your browser did not keep this sign-in
+    .text = Please allow cookies for this site, or do not switch browsers while signing in, and then try again.
+error-not-active = This sign-in page is not in use just now
+    .text = Your biller does not take sign-ins this way at the moment. We will take you to the right page.
+error-cancelled = You did not sign in
+    .text = Signing in was cancelled. You can try again at any time.
+error-interaction = Please sign in again
+    .text = Your biller’s sign-in page needs you to sign in anew.
+error-provider-down = Sorry, there is a problem
+    .text = Your biller’s sign-in page does not work just now. Please try again in a few minutes.
+error-provider-says-no = Signing in did not work
+    .text = Please sign in again with the button below.
+error-provider-failed = Signing in did not work
+    .text = Your sign-in could not be completed. Nothing is wrong with your password. Please try again.
+error-not-a-member = We could not find your account
+    .text = You signed in, but we have no account for you at this biller. If you pay several billers, this may be the wrong one.
+error-user-not-active = Your account cannot be used just now
+    .text = You signed in, but your account is not active. Please contact support and tell them the reference code.

@@ -1,0 +1,194 @@
+# Lo que leen los clientes, en español: de usted, y neutro para toda América. A "biller" is «facturador», the word of the
+# payment services of the region; the recovery page says what it means.
+
+language = Español
+
+## Around every page
+
+skip = Saltar al contenido principal
+for-biller = para { $biller }
+help-heading = ¿Necesita ayuda? Pregunte a { $name }
+help-more = Más ayuda para iniciar sesión
+reference = Código de referencia:
+reference-hint = Menciónelo si llama a la línea de ayuda.
+title-error = Error: { $title }
+contact-phone = Teléfono
+contact-email = Correo electrónico
+contact-hours = Horario de atención
+contact-pay = Otra forma de pagar
+pay-heading = Si necesita pagar ahora
+pay-call = Llame a { $name }:
+pay-or-call = O llame a { $name }:
+
+## Ways on
+
+go-again = Intentar de nuevo
+go-back = Volver al inicio de sesión
+go-biller = Buscar mi facturador
+go-continue = Continuar
+go-forgot-username = Olvidé mi nombre de usuario
+go-help = Ayuda para iniciar sesión
+go-on = Continuar al inicio de sesión
+go-other-biller = Iniciar sesión con otro facturador
+go-reset = Restablezca su contraseña
+go-sign-in = Iniciar sesión
+go-sign-in-page = Ir a la página de inicio de sesión
+go-sign-in-again = Iniciar sesión otra vez
+go-sign-out = Cerrar sesión
+ask = Pregunte a { $name }
+
+## The username, and what can be wrong with it
+
+username = Nombre de usuario
+username-hint = Use el nombre de usuario con el que paga su factura. Puede ser su correo electrónico.
+problem-heading = Hay un problema
+problem-prefix = Error:
+username-empty = Escriba su nombre de usuario
+username-too-long = Escriba un nombre de usuario más corto: ninguno tiene más de 254 caracteres
+username-invisible = Escriba su nombre de usuario sin saltos de línea ni otros caracteres invisibles
+
+## The first page
+
+login = Iniciar sesión
+    .text = Empiece con su nombre de usuario. Le llevaremos a la página correcta para escribir su contraseña.
+login-forgot-password = ¿Olvidó su contraseña?
+login-still-not = Sigo sin poder iniciar sesión, u olvidé mi nombre de usuario
+
+## The notice that a biller has a page of its own
+
+notice = { $biller } tiene una nueva página de inicio de sesión
+notice-address = De ahora en adelante, inicie sesión en { $biller } en esta dirección. Puede comprobarla en su factura.
+notice-save = Guarde esta dirección ahora.
+notice-save-how = Cópiela en sus marcadores o favoritos en lugar de la anterior. Guarde la dirección que ve aquí, no la de la página que se abre después.
+notice-password-same = Su nombre de usuario y su contraseña no cambian. Si su navegador no le ofrece la contraseña guardada, busque “{ $company }” entre sus contraseñas guardadas.
+notice-password-new = Su nombre de usuario no cambia. La primera vez se le pedirá que elija una contraseña nueva.
+notice-continue = Continuar al inicio de sesión de { $biller }
+notice-not-mine = Este no es mi facturador
+
+## The ways back in
+
+recover-asked = ¿Tiene problemas para iniciar sesión?
+    .text = Estas son las formas de volver a entrar. Elija la que corresponda.
+recover-several = ¿En qué facturador quiere iniciar sesión?
+    .text = Necesitamos saberlo porque cada facturador tiene su propia página de inicio de sesión.
+recover-failed = No pudimos iniciar su sesión
+    .text = El nombre de usuario o la contraseña no son correctos. Intente de nuevo o restablezca su contraseña. Si paga más de una factura con nosotros, o si su facturador tiene una nueva página de inicio de sesión, busque su facturador.
+recover-unknown = No conocemos esa dirección de inicio de sesión
+    .text = La dirección que usó no corresponde a ningún facturador que conozcamos. Quizás esté mal escrita o ya no esté vigente.
+recover-reset = Si no tiene dudas sobre su nombre de usuario, el problema puede ser la contraseña.
+recover-device = En este dispositivo inició sesión en:
+recover-biller = Su facturador es la empresa u oficina que le envía la factura. Puede que tenga su propia página de inicio de sesión. Use la dirección impresa en su factura o empiece desde el sitio web de su facturador.
+recover-biller-ask = ¿Olvidó su nombre de usuario o no encuentra la dirección? Su facturador puede decírselo.
+
+## A new password
+
+reset = Restablezca su contraseña
+    .text = Díganos su nombre de usuario y le mostraremos cómo elegir una contraseña nueva.
+reset-sent = Cómo elegir una contraseña nueva
+    .text = Depende de dónde escribe su contraseña.
+reset-here = En el sitio de { $company }
+reset-here-how = Continúe para restablecerla allí. Enviaremos su nombre de usuario para que no tenga que escribirlo otra vez.
+reset-here-go = Restablecerla en { $company }
+reset-there = En la página de inicio de sesión de su facturador
+reset-there-how = Abra esa página y elija allí la opción para contraseñas olvidadas. ¿No conoce la dirección?
+
+## Help
+
+help = Ayuda para iniciar sesión
+help-for = Ayuda para iniciar sesión en { $biller }
+help-password = Olvidé mi contraseña
+help-password-how = Para eso necesita su nombre de usuario.
+help-username = Olvidé mi nombre de usuario
+help-username-how = Puede ser su correo electrónico. Su facturador también puede decírselo.
+help-moved = Mi facturador tiene una nueva página de inicio de sesión
+help-moved-how = La dirección está en su factura y en el sitio web de su facturador.
+help-real = ¿Es auténtica esta página?
+help-real-how = Aquí nunca le pedimos su contraseña, y nadie debería pedírsela por teléfono ni por correo electrónico. Si tiene dudas, escriba la dirección que aparece en su factura.
+help-people = Hable con una persona
+help-people-how = Si tiene preguntas sobre su factura o su cuenta, diríjase a su facturador. Si son sobre el inicio de sesión, diríjase a nosotros. Tenga a mano el código de referencia que está al final de la página: nos muestra lo que pasó.
+help-people-biller = ¿Tiene preguntas sobre su factura o su cuenta?
+help-people-company = Sobre el inicio de sesión, también puede preguntar a { $company }:
+
+## Not now
+
+hold = El inicio de sesión está en pausa
+    .text = Lo sentimos, en este momento no puede iniciar sesión. Lo pusimos en pausa mientras corregimos algo. No es por nada que usted haya hecho, y su nombre de usuario no cambia.
+hold-biller = El inicio de sesión en { $biller } está en pausa
+hold-when = Intente de nuevo más tarde, hoy mismo.
+outage = Lo sentimos, hay un problema para iniciar sesión en { $biller }
+outage-why = La página de inicio de sesión de { $biller } no responde en este momento. No es por nada que usted haya hecho, y su nombre de usuario y su contraseña no cambian.
+outage-when = Intente de nuevo en unos minutos.
+
+## Signed in, signed out
+
+choose = ¿A dónde quiere ir?
+    .text = Tiene la sesión iniciada en más de un facturador.
+logout = Cerrar sesión
+logout-nowhere = No tiene la sesión iniciada en ningún facturador en este navegador.
+logout-where = Tiene la sesión iniciada en { $count ->
+        [one] un facturador
+       *[other] { $count } facturadores
+    } en este navegador.
+logout-of = Cerrar sesión en { $biller }
+logout-stay = Mantener la sesión iniciada
+signed-out = Su sesión está cerrada
+    .text = Si otras personas usan esta computadora, cierre también el navegador.
+signed-out-of = Su sesión en { $biller } está cerrada
+signed-out-still = Todavía tiene la sesión iniciada en
+signed-out-there = Cerrar sesión también allí
+
+## What went wrong, in general
+
+error-cross-site = Esta solicitud vino de otro sitio
+    .text = Por su seguridad, solo aceptamos formularios de nuestras propias páginas. Empiece desde nuestra página de inicio de sesión.
+error-not-found = Esta página no existe
+    .text = Quizás la dirección esté mal escrita o ya no esté vigente. Puede iniciar sesión desde nuestra página de inicio de sesión.
+error-method = Esta página no se puede usar de esa manera
+    .text = Empiece desde nuestra página de inicio de sesión.
+error-timeout = Eso tardó demasiado
+    .text = La conexión fue demasiado lenta. Intente de nuevo.
+error-too-long = Eso era demasiado largo
+    .text = Lo que se envió es más largo que cualquiera de nuestros formularios. Intente de nuevo.
+error-media-type = Este formulario no lo envió un navegador
+    .text = Use el formulario de nuestra página de inicio de sesión.
+error-unknown-host = Esta dirección no es nuestra
+    .text = Este servidor no atiende la dirección que usó. Revísela o use el enlace de abajo.
+error-too-many = Demasiados intentos
+    .text = Hubo demasiados intentos desde su conexión o con este nombre de usuario. Espere unos minutos e intente de nuevo.
+error-headers-too-long = Su navegador envió demasiados datos
+    .text = Borre las cookies de este sitio e intente de nuevo.
+error-unavailable = Lo sentimos, hay un problema
+    .text = El inicio de sesión no funciona en este momento. Intente de nuevo en unos minutos.
+error-bad-request = No pudimos leer eso
+    .text = No se pudo entender algo de la solicitud. Empiece desde nuestra página de inicio de sesión.
+error-internal = Lo sentimos, hay un problema
+    .text = Algo falló de nuestro lado. Intente de nuevo en unos minutos.
+error-unknown-biller = No conocemos esta dirección
+    .text = Ningún facturador tiene esta dirección. Quizás esté mal escrita o ya no esté vigente.
+error-changed-link = Este enlace no está completo
+    .text = El enlace se modificó o se cortó en el camino. Puede continuar a la página de inicio de sesión sin él.
+
+## What went wrong on the way back from a biller's sign-in page
+
+error-not-completed = No pudimos completar su inicio de sesión
+    .text = Inicie sesión otra vez con el botón de abajo.
+error-used-before = Este inicio de sesión ya se usó
+    .text = Cada inicio de sesión sirve una sola vez. Si volvió atrás o abrió la página de nuevo, simplemente inicie sesión otra vez.
+error-no-attempt = Su navegador no conservó este inicio de sesión
+    .text = Permita las cookies de este sitio, o no cambie de navegador mientras inicia sesión, y luego intente de nuevo.
+error-not-active = Esta página de inicio de sesión no está en uso ahora
+    .text = En este momento su facturador no acepta inicios de sesión de esta manera. Le llevaremos a la página correcta.
+error-cancelled = No inició sesión
+    .text = Se canceló el inicio de sesión. Puede intentarlo de nuevo cuando quiera.
+error-interaction = Inicie sesión otra vez
+    .text = La página de su facturador necesita que inicie sesión de nuevo.
+error-provider-down = Lo sentimos, hay un problema
+    .text = La página de inicio de sesión de su facturador no funciona en este momento. Intente de nuevo en unos minutos.
+error-provider-says-no = El inicio de sesión no funcionó
+    .text = Inicie sesión otra vez con el botón de abajo.
+error-provider-failed = El inicio de sesión no funcionó
+    .text = No se pudo completar su inicio de sesión. Su contraseña no tiene ningún problema. Intente de nuevo.
+error-not-a-member = No encontramos su cuenta
+    .text = Inició sesión, pero no tenemos una cuenta a su nombre con este facturador. Si paga a varios facturadores, quizás este no sea el correcto.
+error-user-not-active = Su cuenta no se puede usar en este momento
+    .text = Inició sesión, pero su cuenta no está activa. Comuníquese con la línea de ayuda y mencione el código de referencia.

@@ -1,0 +1,139 @@
+//! The language of an answer: `?lang=` if it names one, else the cookie that remembers the last such choice, else what was
+//! sealed into a link, else `Accept-Language`, else English. And how to have the same page in another one.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use cookie::{Cookie, SameSite};
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use super::fields::Fields;
+use crate::kernel::Locale;
+
+/// The query parameter.
+pub const PARAMETER: &str = "lang";
+const COOKIE: &str = "__Host-l";
+const KEPT: cookie::time::Duration = cookie::time::Duration::days(180);
+
+/// The language of a request.
+#[derive(Clone, Debug)]
+pub struct Language {
+    /// It.
+    pub locale: Locale,
+    /// The person chose it, here or on an earlier page.
+    chosen: bool,
+    same_page: SamePage,
+}
+
+/// How the page that answers this request is asked for again.
+#[derive(Clone, Debug)]
+pub enum SamePage {
+    /// By its address: the query without the language, encoded as it came.
+    Query(String),
+    /// By sending the same form again.
+    Form {
+        /// Where to.
+        action: &'static str,
+        /// Its fields.
+        fields: Vec<(String, String)>,
+    },
+    /// At another address, which shows the page again without doing anything.
+    At(String),
+}
+
+impl Language {
+    fn of(request: &Request) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let headers = request.headers();
+        let chosen = asked(request).or_else(|| remembered(headers));
+        Self {
+            locale: chosen.or_else(|| accepted(headers)).unwrap_or_default(),
+            chosen: chosen.is_some(),
+            same_page: SamePage::Query(without_language(query)),
+        }
+    }
+
+    /// With the language of a link that was made earlier, unless the person chose one.
+    #[must_use]
+    pub fn or(mut self, earlier: Option<Locale>) -> Self {
+        if let Some(locale) = earlier.filter(|_| !self.chosen) {
+            self.locale = locale;
+        }
+        self
+    }
+
+    /// For the answer to a form: nothing of what was sent may be lost.
+    #[must_use]
+    pub fn of_form(self, action: &'static str, fields: &Fields, names: &[&str]) -> Self {
+        let sent = names.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(name)?.to_owned()))).collect();
+        Self { same_page: SamePage::Form { action, fields: sent }, ..self }
+    }
+
+    /// For a page that another address shows as well.
+    #[must_use]
+    pub fn at(self, address: String) -> Self {
+        Self { same_page: SamePage::At(address), ..self }
+    }
+
+    /// How the same page is asked for again.
+    pub fn same_page(&self) -> &SamePage {
+        &self.same_page
+    }
+}
+
+/// Finds the language out; caches that heed such things learn what the answer depends on. Not for the answer to a form:
+/// only Back asks for that one again, and would not get it any more once a cookie has changed (docs/adr/0005).
+pub async fn find(mut request: Request, next: Next) -> Response {
+    let is_post = request.method() == Method::POST;
+    let language = Language::of(&request);
+    request.extensions_mut().insert(language);
+    let mut response = next.run(request).await;
+    let is_page =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    if !is_post && (is_page || response.status().is_redirection()) {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-language, cookie"));
+    }
+    response
+}
+
+/// Keeps a choice made by `?lang=` for this browser.
+pub async fn remember(request: Request, next: Next) -> Response {
+    let asked = asked(&request);
+    let mut response = next.run(request).await;
+    if let Some(line) = asked.and_then(|locale| HeaderValue::from_str(&cookie(locale)).ok()) {
+        response.headers_mut().append(header::SET_COOKIE, line);
+    }
+    response
+}
+
+fn asked(request: &Request) -> Option<Locale> {
+    let fields = Fields::parse(request.uri().query()?.as_bytes()).ok()?;
+    fields.get(PARAMETER).and_then(Locale::from_tag)
+}
+
+fn remembered(headers: &HeaderMap) -> Option<Locale> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut found = lines.flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok));
+    found.find(|cookie| cookie.name() == COOKIE).and_then(|cookie| Locale::from_tag(cookie.value()))
+}
+
+fn accepted(headers: &HeaderMap) -> Option<Locale> {
+    let lines: Vec<&str> =
+        headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok()).collect();
+    Locale::accepted(&lines.join(","))
+}
+
+fn without_language(query: &str) -> String {
+    let is_language = |pair: &&str| pair.split('=').next() == Some(PARAMETER);
+    query.split('&').filter(|pair| !pair.is_empty() && !is_language(pair)).collect::<Vec<_>>().join("&")
+}
+
+fn cookie(locale: Locale) -> String {
+    let mut cookie = Cookie::new(COOKIE, locale.tag());
+    cookie.set_path("/");
+    cookie.set_secure(true);
+    cookie.set_http_only(true);
+    cookie.set_same_site(SameSite::Lax);
+    cookie.set_max_age(KEPT);
+    cookie.to_string()
+}

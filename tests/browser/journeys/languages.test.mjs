@@ -1,0 +1,60 @@
+// In Spanish: by what the browser says, or by choice.
+
+import assert from "node:assert/strict";
+import { useWorld } from "../lib/world.mjs";
+import * as step from "../lib/steps.mjs";
+
+const world = useWorld();
+const RIVERSIDE = ["riverside-water", "Riverside Water"];
+
+world.journey(
+  "a browser in Spanish gets Spanish pages and a sign-in page that is asked for Spanish",
+  async (visitor) => {
+    const { page } = visitor;
+    await page.goto(world.at("/paybill"));
+    await step.heading(page, "Iniciar sesión");
+    await page.getByLabel("Nombre de usuario").fill("one-moved");
+    await page.getByRole("button", { name: "Continuar" }).click();
+    await step.heading(page, "Riverside Water tiene una nueva página de inicio de sesión");
+    await page.getByRole("link", { name: "Continuar al inicio de sesión de Riverside Water" }).click();
+    await step.atSecureauth(visitor, ...RIVERSIDE, "one-moved");
+    assert.equal(new URL(page.url()).searchParams.get("ui_locales"), "es");
+    await step.signIn(page);
+    await step.confirm(page, "Riverside Water", "one-moved");
+    await step.inPortal(visitor, "Riverside Water", "one-moved");
+    assert.equal(page.url(), `${world.portal}/bills/pay`);
+  },
+  { locale: "es-MX" },
+);
+
+world.journey("the language is changed on the way, twice, and nothing is typed again", async (visitor) => {
+  const { page } = visitor;
+  await page.goto(world.at("/login?return_to=pay"));
+  await page.getByRole("link", { name: "Español" }).click();
+  await step.heading(page, "Iniciar sesión");
+  await page.getByLabel("Nombre de usuario").fill("one-moved");
+  await page.getByRole("button", { name: "Continuar" }).click();
+  await step.heading(page, "Riverside Water tiene una nueva página de inicio de sesión");
+  await page.getByRole("button", { name: "English" }).click();
+  await step.heading(page, "Riverside Water has a new sign-in page");
+  await page.goBack();
+  await step.heading(page, "Riverside Water tiene una nueva página de inicio de sesión");
+  await page.goForward();
+  await page.getByRole("link", { name: "Continue to Riverside Water sign-in" }).click();
+  await step.atSecureauth(visitor, ...RIVERSIDE, "one-moved");
+  assert.equal(new URL(page.url()).searchParams.get("ui_locales"), "en");
+});
+
+world.journey("a choice of language holds until the next, on every page", async (visitor) => {
+  const { page } = visitor;
+  await page.goto(world.at("/help?lang=es"));
+  for (const path of ["/login", "/recover", "/reset", "/nope", "/b/no-such-biller", "/logout", "/help"]) {
+    await page.goto(world.at(path));
+    assert.equal(await page.locator("html").getAttribute("lang"), "es", path);
+    await step.helps(page);
+  }
+  await page.getByRole("link", { name: "English" }).click();
+  await step.heading(page, "Get help signing in");
+  await page.goto(world.at("/login"));
+  await step.heading(page, "Sign in");
+});

@@ -1,0 +1,198 @@
+//! The language of pages: which it is, how it is changed, and that changing it loses nothing.
+
+use http::{Request, StatusCode};
+
+use crate::handoffs::redeem;
+use crate::harness::{Answer, Browser, World};
+
+const COOKIE: &str = "__Host-l";
+
+/// The language that a page says it is in.
+fn language(answer: &Answer) -> &str {
+    answer.body.split("<html lang=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default()
+}
+
+/// Follows the page's own way to Spanish, as a browser does it.
+async fn in_spanish(browser: &mut Browser, path: &str, page: &Answer) -> Answer {
+    assert_eq!(language(page), "en");
+    let switch = page.body.split("class=\"language\"").nth(1).unwrap().split("</header>").next().unwrap();
+    let attribute = |name: &str| {
+        let value = switch.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+        value.replace("&#38;", "&").replace("&#34;", "\"").replace("&amp;", "&")
+    };
+    if !switch.contains("method=\"post\"") {
+        let address = attribute("href");
+        let base = url::Url::parse(crate::harness::GATEWAY).unwrap().join(path).unwrap();
+        let target = base.join(&address).unwrap();
+        return browser.get(&target[url::Position::BeforePath..]).await;
+    }
+    let fields: Vec<(String, String)> = switch
+        .split("<input type=\"hidden\" name=\"")
+        .skip(1)
+        .map(|rest| {
+            let mut parts = rest.split('"');
+            let name = parts.next().unwrap().to_owned();
+            (name, parts.nth(1).unwrap().replace("&#34;", "\"").replace("&#38;", "&"))
+        })
+        .collect();
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    browser.post(&attribute("action"), &fields).await
+}
+
+#[tokio::test]
+async fn the_language_is_asked_for_remembered_accepted_or_english() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    assert_eq!(language(&browser.get("/login").await), "en");
+    browser.languages = "fr, es-MX;q=0.9, en;q=0.8";
+    let page = browser.get("/login").await;
+    assert_eq!((language(&page), page.title()), ("es", "Iniciar sesión"));
+    assert!(browser.cookies.is_empty(), "what a browser likes is not kept");
+    for (path, says) in [
+        ("/login?lang=en", "en"),
+        ("/login", "en"),
+        ("/help?lang=ES-419", "es"),
+        ("/recover", "es"),
+        // Neither is a language of ours, so the choice stands.
+        ("/login?lang=fr", "es"),
+        ("/login?lang=en&lang=es", "es"),
+        ("/nope?lang=en", "en"),
+    ] {
+        assert_eq!(language(&browser.get(path).await), says, "{path}");
+    }
+    browser.cookies.insert(COOKIE.to_owned(), "xx".to_owned());
+    assert_eq!(language(&browser.get("/login").await), "es", "a cookie that says nothing is none");
+}
+
+#[tokio::test]
+async fn a_choice_is_kept_in_a_cookie_of_the_usual_kind_and_nothing_else_is() {
+    let world = World::start().await;
+    let answer = world.browser().get("/login?lang=es").await;
+    let line = answer.header("set-cookie").to_owned();
+    assert_eq!(line, "__Host-l=es; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=15552000");
+    for path in ["/login", "/login?lang=fr", "/login?lang=", "/api/v1/nothing?lang=es", "/static/none?x=es"] {
+        assert_eq!(world.browser().get(path).await.header("set-cookie"), "", "{path}");
+    }
+    let host = Request::get("/?lang=es&return_to=pay").header("host", "pay.riverside.example");
+    let answer = world.browser().send(host).await;
+    assert_eq!(answer.header("set-cookie"), "", "cookies live on the public host");
+    assert_eq!(answer.location(), "http://localhost:8080/b/riverside-water?return_to=pay&lang=es");
+}
+
+#[tokio::test]
+async fn caches_learn_what_an_answer_depends_on() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    for path in ["/login", "/nope", "/b/oakdale-city", "/b/riverside-water", "/callback/riverside-water"] {
+        assert_eq!(browser.get(path).await.header("vary"), "accept-language, cookie", "{path}");
+    }
+    let notice = browser.post("/login", &[("username", "one-moved")]).await;
+    assert_eq!(
+        (notice.title().is_empty(), notice.header("vary")),
+        (false, ""),
+        "Back finds it whatever cookies there are"
+    );
+    let page = browser.get("/login").await;
+    let path = page.body.split("href=\"/static/").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(browser.get(&format!("/static/{path}")).await.header("vary"), "");
+    assert_eq!(browser.get("/api/v1/nothing").await.header("vary"), "");
+}
+
+#[tokio::test]
+async fn changing_the_language_of_a_page_keeps_what_is_on_it() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let page = browser.get("/login?return_to=pay&x=%22%3E&lang=en").await;
+    let spanish = in_spanish(&mut browser, "/login?return_to=pay&x=%22%3E&lang=en", &page).await;
+    assert_eq!((language(&spanish), spanish.title()), ("es", "Iniciar sesión"));
+    assert!(spanish.body.contains("name=\"return_to\" value=\"pay\""));
+    browser.cookies.clear();
+
+    let help = browser.get("/help?biller=riverside-water").await;
+    let spanish = in_spanish(&mut browser, "/help?biller=riverside-water", &help).await;
+    assert_eq!(spanish.title(), "Ayuda para iniciar sesión en Name of riverside-water");
+    browser.cookies.clear();
+
+    // An address that a browser would take for another site's host.
+    let page = browser.get("//evil.example/").await;
+    assert!(page.body.contains("href=\"?lang=es\""), "{}", page.body);
+}
+
+#[tokio::test]
+async fn changing_the_language_of_an_answer_to_a_form_keeps_what_was_sent() {
+    let world = World::start().await;
+    world.state.directory.billers().await.unwrap();
+    for (name, title, keeps) in [
+        ("one-moved", "Name of riverside-water tiene una nueva página de inicio de sesión", "/b/riverside-water?h="),
+        ("two-moved", "¿En qué facturador quiere iniciar sesión?", "value=\"two-moved\""),
+        ("", "Iniciar sesión", "Escriba su nombre de usuario"),
+        ("a\nb", "Iniciar sesión", "caracteres invisibles"),
+        (&"\"x".repeat(200), "Iniciar sesión", "más de 254 caracteres"),
+    ] {
+        let mut browser = world.browser();
+        let page = browser.post("/login", &[("username", name), ("return_to", "pay")]).await;
+        let spanish = in_spanish(&mut browser, "/login", &page).await;
+        assert_eq!((language(&spanish), spanish.title(), spanish.status), ("es", title, page.status));
+        assert!(spanish.body.contains(keeps), "{}", spanish.body);
+        if name == "one-moved" {
+            let go = browser.get(&spanish.link("Continuar al inicio de sesión de Name of riverside-water")).await;
+            let address = url::Url::parse(&go.location()).unwrap();
+            let sent: std::collections::HashMap<_, _> = address.query_pairs().collect();
+            assert_eq!((&*sent["ui_locales"], &*sent["login_hint"]), ("es", "one-moved"));
+            let callback = world.authenticate(&go.location(), "one-moved").await;
+            let portal = browser.get(&callback).await.location();
+            let told = redeem(&world, portal.split("token=").nth(1).unwrap()).await.unwrap();
+            assert_eq!((&told["locale"], &told["return_to"]), (&"es".into(), &"/bills/pay".into()));
+        }
+    }
+    let mut browser = world.browser();
+    let page = browser.post("/reset", &[("username", "one-legacy")]).await;
+    let spanish = in_spanish(&mut browser, "/reset", &page).await;
+    assert_eq!(spanish.title(), "Cómo elegir una contraseña nueva");
+    let link = spanish.link("Restablecerla en Example Pay");
+    let told = redeem(&world, link.split("token=").nth(1).unwrap()).await.unwrap();
+    assert_eq!((&told["username"], &told["locale"]), (&"one-legacy".into(), &"es".into()));
+    let recover = told["recover_url"].as_str().unwrap();
+    assert_eq!(language(&world.browser().get(recover).await), "es", "also without the cookie");
+}
+
+#[tokio::test]
+async fn an_error_page_in_another_language_tells_of_the_same_error_and_does_nothing() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water?return_to=pay").await;
+    let state = start.location().split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let path =
+        format!("/callback/riverside-water?error=access_denied&state={state}&iss={}", world.issuer("riverside-water"));
+    let page = browser.get(&path).await;
+    assert_eq!((page.title(), page.status), ("You did not sign in", StatusCode::BAD_REQUEST));
+    let spanish = in_spanish(&mut browser, &path, &page).await;
+    assert_eq!((spanish.title(), spanish.status), ("No inició sesión", StatusCode::OK));
+    assert_eq!(spanish.reference(), page.reference());
+    assert_eq!(spanish.link("Iniciar sesión</a></p>"), page.link("Sign in</a></p>"), "the same way on");
+    browser.cookies.clear();
+
+    let refused = Request::post("/login").header("sec-fetch-site", "cross-site");
+    let page = browser.send(refused).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    let spanish = in_spanish(&mut browser, "/login", &page).await;
+    assert_eq!((spanish.title(), language(&spanish)), ("Esta solicitud vino de otro sitio", "es"));
+    let changed = browser.get("/trouble?t=changed&lang=es").await;
+    assert_eq!((changed.status, changed.title()), (StatusCode::NOT_FOUND, "Esta página no existe"));
+}
+
+#[tokio::test]
+async fn equal_answers_are_equal_in_every_language() {
+    let world = World::start().await;
+    let mut shapes = std::collections::BTreeSet::new();
+    for name in ["nobody", "one-legacy", "moved-and-legacy", "two-legacy", "switched-off", "patient"] {
+        for (path, accepted) in [("/login", "es"), ("/login", "en"), ("/login?lang=es", ""), ("/login?lang=en", "")] {
+            let mut browser = world.browser();
+            browser.languages = accepted;
+            let answer = browser.post(path, &[("username", name)]).await;
+            assert_eq!((answer.status, answer.body.as_str()), (StatusCode::SEE_OTHER, ""));
+            shapes.insert((path, answer.header("set-cookie").to_owned(), answer.location().len()));
+        }
+    }
+    assert_eq!(shapes.len(), 3, "{shapes:#?}");
+}
