@@ -154,6 +154,7 @@ fn management(config: &Config, http: &Http, clock: &Clock, random: &Random) -> R
     };
     let place = Place {
         base: base.clone(),
+        admin_base: settings.admin_base_url.clone(),
         tenant: settings.tenant.clone(),
         paths: settings.paths,
         import: settings.import_path,

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
 
-use super::sections::{Config, LegacyPath, ReturnTo, Secrets, SecureAuth, is_plain_path};
+use super::sections::{Config, LegacyPath, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path};
 use super::{Problems, Secret};
 use crate::kernel::Random;
 
@@ -182,6 +182,9 @@ fn check(config: &Config, problems: &mut Vec<String>) {
 fn check_secureauth(secureauth: &SecureAuth, problems: &mut Vec<String>) {
     if secureauth.base_url.is_none() {
         return;
+    }
+    if secureauth.paths == PathMode::Server && secureauth.admin_base_url.is_none() {
+        problems.push("secureauth.admin_base_url: missing; with paths = \"server\" each workspace has its host".into());
     }
     let secrets = [
         ("system_client_secret", &secureauth.system_client_secret),

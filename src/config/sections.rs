@@ -259,6 +259,8 @@ impl Default for Oidc {
 pub struct SecureAuth {
     /// Where its management API is; without it no biller can be enabled.
     pub base_url: Option<Url>,
+    /// Where the Admin workspace is, if it has a host of its own.
+    pub admin_base_url: Option<Url>,
     /// Tenant id.
     pub tenant: String,
     /// How its addresses are made.
@@ -281,6 +283,7 @@ impl Default for SecureAuth {
     fn default() -> Self {
         Self {
             base_url: None,
+            admin_base_url: None,
             tenant: String::new(),
             paths: PathMode::Default,
             import_path: ImportPath::Tenant,
@@ -302,6 +305,9 @@ pub enum PathMode {
     Default,
     /// The host stands for the tenant.
     Tenant,
+    /// A host stands for the tenant and a workspace: the System workspace has `base_url`, the Admin workspace
+    /// `admin_base_url`.
+    Server,
 }
 
 /// Where users are imported: the vendor's documents disagree.

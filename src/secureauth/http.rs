@@ -68,7 +68,7 @@ impl Http {
         let request = self.client.get(url.clone()).header("accept", "application/json");
         let response = request.send().await.map_err(|error| failure(&error))?;
         match response.status().as_u16() {
-            200 => capped(response).await,
+            200 => capped(response, MAX_BODY).await,
             500.. => Err(HttpError::Unavailable("server_error")),
             300..400 => Err(HttpError::Refused("redirect")),
             _ => Err(HttpError::Refused("status")),
@@ -122,11 +122,12 @@ impl Http {
         match response.status().as_u16() {
             500.. => Err(HttpError::Unavailable("server_error")),
             300..400 => Err(HttpError::Refused("redirect")),
-            status => Ok((status, capped(response).await?)),
+            status => Ok((status, capped(response, MAX_BODY).await?)),
         }
     }
 
-    /// Makes a call with JSON; answers status, headers and body, whatever they are.
+    /// Makes a call with JSON; answers status, headers and body, whatever they are. `timeout` is for the whole call, the body
+    /// has at most `max_body` bytes.
     ///
     /// # Errors
     /// No answer, a redirect, or a body that is too long.
@@ -136,10 +137,11 @@ impl Http {
         url: &Url,
         headers: HeaderMap,
         body: Option<&serde_json::Value>,
+        (timeout, max_body): (Duration, usize),
     ) -> Result<(u16, HeaderMap, Vec<u8>), HttpError> {
         self.check_target(url)?;
-        let mut request =
-            self.client.request(method, url.clone()).headers(headers).header("accept", "application/json");
+        let request = self.client.request(method, url.clone()).headers(headers).timeout(timeout);
+        let mut request = request.header("accept", "application/json");
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -149,7 +151,34 @@ impl Http {
             return Err(HttpError::Refused("redirect"));
         }
         let headers = response.headers().clone();
-        Ok((status.as_u16(), headers, capped(response).await?))
+        Ok((status.as_u16(), headers, capped(response, max_body).await?))
+    }
+
+    /// Gets a document of any length, piece by piece; answers the status. Only the pieces of a 200 are given to `take`.
+    ///
+    /// # Errors
+    /// No answer, a redirect, or what `take` says.
+    pub async fn download(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        timeout: Duration,
+        mut take: impl FnMut(&[u8]) -> Result<(), HttpError>,
+    ) -> Result<u16, HttpError> {
+        self.check_target(url)?;
+        let request =
+            self.client.get(url.clone()).headers(headers).timeout(timeout).header("accept", "application/json");
+        let mut response = request.send().await.map_err(|error| failure(&error))?;
+        match response.status() {
+            status if status.is_redirection() => Err(HttpError::Refused("redirect")),
+            status if status != 200 => Ok(status.as_u16()),
+            status => {
+                while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+                    take(&chunk)?;
+                }
+                Ok(status.as_u16())
+            }
+        }
     }
 
     /// Whether calls to this address are allowed at all. Names are checked when they are resolved, on every connection.
@@ -183,7 +212,7 @@ impl Http {
             return Err(HttpError::Refused("redirect"));
         }
         let headers = response.headers().clone();
-        let mut answer = HttpResponse::new(capped(response).await?);
+        let mut answer = HttpResponse::new(capped(response, MAX_BODY).await?);
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
         Ok(answer)
@@ -214,10 +243,10 @@ fn failure(error: &reqwest::Error) -> HttpError {
     })
 }
 
-async fn capped(mut response: reqwest::Response) -> Result<Vec<u8>, HttpError> {
+async fn capped(mut response: reqwest::Response, max_body: usize) -> Result<Vec<u8>, HttpError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
-        if body.len() + chunk.len() > MAX_BODY {
+        if body.len() + chunk.len() > max_body {
             return Err(HttpError::Refused("too_long"));
         }
         body.extend_from_slice(&chunk);

@@ -16,7 +16,7 @@ pub use legacy::{LegacyPortal, legacy_app};
 pub use passwords::hash_password;
 pub use portal::{BillerPortal, portal_app};
 pub use secureauth::{
-    ApiCall, ApiClients, Condition, Fault, Faults, Mail, Organization, Person, RetryAfter, Rule, SecureAuth,
+    ApiCall, ApiClients, Condition, Fault, Faults, Mail, MailKind, Organization, Person, RetryAfter, Rule, SecureAuth,
     SecureAuthStandIn, ServiceClient, secureauth_app,
 };
 

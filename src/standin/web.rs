@@ -18,6 +18,11 @@ impl Fields {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// Every value of a field, the empty ones left out.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
     /// Whether a field was sent more than once.
     pub fn repeats(&self, name: &str) -> bool {
         self.0.iter().filter(|(key, _)| key == name).count() > 1

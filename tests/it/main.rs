@@ -19,6 +19,7 @@ mod hostile_provider;
 mod languages;
 mod logout_tokens;
 mod logs;
+mod management;
 mod orders;
 mod protocol;
 mod readiness;

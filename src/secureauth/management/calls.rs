@@ -1,20 +1,40 @@
 //! One call: a token, an address, JSON there and back, and patience where the vendor asks for it.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::Value;
-use url::Url;
+use tokio::time::Instant;
 
 use super::{Management, Workspace};
-use crate::config::PathMode;
+use crate::kernel::Timestamp;
 use crate::secureauth::HttpError;
 
-/// A call is tried so often in all when the vendor is busy or does not answer.
-const TRIES: u32 = 6;
-/// The longest that one call waits before it tries again, whatever the vendor asks for.
+/// No call of a job waits longer than this for its next try; a longer wait is left to the caller.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest that the vendor is left alone, whatever it asks for.
+const LONGEST_HOLD: Duration = Duration::from_secs(15 * 60);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// The vendor's figure for a hundred users is a second; a loaded one takes longer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// A hundred users of a list with all that belongs to them.
+const MAX_BODY: usize = 8 * 1024 * 1024;
+
+/// How long a caller can wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// A call is tried so often in all when the vendor is busy or does not answer.
+    tries: u32,
+    longest_wait: Duration,
+    timeout: Duration,
+}
+
+impl Patience {
+    /// Of jobs.
+    pub const LONG: Self = Self { tries: 6, longest_wait: LONGEST_WAIT, timeout: TIMEOUT };
+    /// Where somebody waits for the answer.
+    pub const SHORT: Self = Self { tries: 2, longest_wait: Duration::from_secs(1), timeout: Duration::from_secs(5) };
+}
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +45,9 @@ pub enum CallError {
     /// The vendor is busy for longer than a call waits.
     #[error("SecureAuth asks to wait")]
     Busy,
+    /// It gives us no access token, or takes none, not even a new one. That says nothing about what was asked for.
+    #[error("SecureAuth does not take our access token: {0}")]
+    NoToken(Refusal),
     /// It was refused and had no effect.
     #[error("SecureAuth refuses: {0}")]
     Refused(Refusal),
@@ -47,16 +70,18 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-impl CallError {
-    pub(super) fn refused(status: u16, body: &[u8]) -> Self {
+impl Refusal {
+    pub(super) fn read(status: u16, body: &[u8]) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let text = |name: &str| -> String {
             let text = body[name].as_str().unwrap_or_default();
             text.chars().filter(|c| !c.is_control()).take(120).collect()
         };
-        Self::Refused(Refusal { status, code: text("error_code"), text: text("error") })
+        Self { status, code: text("error_code"), text: text("error") }
     }
+}
 
+impl CallError {
     /// Whether it was refused with this status.
     pub fn is(&self, status: u16) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.status == status)
@@ -72,89 +97,229 @@ impl From<HttpError> for CallError {
 }
 
 /// A call to be made.
+#[derive(Clone, Debug)]
 pub(super) struct Call<'a> {
-    pub workspace: Workspace,
-    pub method: Method,
-    pub path: String,
-    pub body: Option<&'a Value>,
+    workspace: Workspace,
+    method: Method,
+    path: String,
+    body: Option<&'a Value>,
     /// For POST: the vendor answers a repetition within a minute as it did the first time.
-    pub idempotency_key: Option<String>,
+    idempotency_key: Option<String>,
+    /// The version that is to be changed, as the vendor's `ETag` had it.
+    if_match: Option<&'a str>,
+    /// Its 401 may be about the person's password or code instead of our token.
+    proves_a_person: bool,
+}
+
+/// What came of a call.
+pub(super) struct Answer {
+    /// The body of a 2xx, or null.
+    pub body: Value,
+    /// Version of the one resource in it.
+    pub etag: Option<String>,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(workspace: Workspace, method: Method, path: String) -> Self {
+        let (body, idempotency_key, if_match) = (None, None, None);
+        Self { workspace, method, path, body, idempotency_key, if_match, proves_a_person: false }
+    }
+
+    pub fn body(self, body: &'a Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    pub fn key(self, key: String) -> Self {
+        Self { idempotency_key: Some(key), ..self }
+    }
+
+    /// Only if nobody has changed it since this version.
+    pub fn if_match(self, version: Option<&'a str>) -> Self {
+        Self { if_match: version, ..self }
+    }
+
+    pub fn proves_a_person(self) -> Self {
+        Self { proves_a_person: true, ..self }
+    }
 }
 
 impl Management {
-    pub(super) fn address(&self, path: &str) -> Url {
-        let mut url = self.place.base.clone();
-        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        url.set_path(&format!("{}{path}", self.place.base.path().trim_end_matches('/')));
-        url.set_query(query);
-        url
-    }
-
-    /// `/api/{kind}/{tenant}`, or what stands for it.
-    pub(super) fn prefix(&self, kind: &str) -> String {
-        match self.place.paths {
-            PathMode::Default => format!("/api/{kind}/{}", self.place.tenant),
-            PathMode::Tenant => format!("/api/{kind}"),
-        }
-    }
-
     /// Makes a call; the body of a 2xx, or null.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Value, CallError> {
+        self.answer(call).await.map(|answer| answer.body)
+    }
+
+    /// The same with the version of the resource.
+    pub(super) async fn answer(&self, call: Call<'_>) -> Result<Answer, CallError> {
+        // One for all tries: the vendor copies it into its audit events, and our logs have it.
+        let correlation = self.random.token::<12>();
         let mut refused_token = None;
         let mut last = CallError::Busy;
-        for attempt in 0..TRIES {
-            let token = self.token(call.workspace, refused_token.as_deref()).await?;
-            let (wait, error) = match self.once(&call, &token).await {
-                Ok((200..300, _, body)) if body.is_empty() => return Ok(Value::Null),
-                Ok((200..300, _, body)) => {
-                    return serde_json::from_slice(&body).map_err(|_| CallError::Unknown("answer_not_readable"));
+        for attempt in 0..self.patience.tries {
+            self.wait_for_the_vendor().await?;
+            let token = match self.token(call.workspace, refused_token.as_deref()).await {
+                Ok(token) => token,
+                Err(error @ (CallError::Unknown(_) | CallError::Busy)) => {
+                    last = error;
+                    if attempt + 1 < self.patience.tries {
+                        tokio::time::sleep(self.wait(attempt)).await;
+                    }
+                    continue;
                 }
+                Err(error) => return Err(error),
+            };
+            let (wait, error) = match self.once(&call, &token, &correlation).await {
+                Ok((200..300, headers, body)) => return read_answer(&headers, &body),
                 Ok((401, _, body)) => {
-                    let error = CallError::refused(401, &body);
+                    let refusal = Refusal::read(401, &body);
+                    if call.proves_a_person && refusal.code != "invalid_access_token" {
+                        return Err(CallError::Refused(refusal));
+                    }
                     // A token that has ended, or was revoked: once.
                     if refused_token.is_some() {
-                        return Err(error);
+                        return Err(CallError::NoToken(refusal));
                     }
                     refused_token = Some(token);
-                    (Duration::ZERO, error)
+                    (Duration::ZERO, CallError::NoToken(refusal))
                 }
-                Ok((429, headers, _)) => (self.wait(attempt, retry_after(&headers)), CallError::Busy),
-                Ok((status, headers, _)) if status >= 500 => {
-                    (self.wait(attempt, retry_after(&headers)), CallError::Unknown("server_error"))
+                Ok((status @ (429 | 500..), headers, _)) => {
+                    tracing::warn!(
+                        status,
+                        method = %call.method,
+                        correlation,
+                        trace = headers.get("x-trace-id").and_then(|id| id.to_str().ok()).unwrap_or_default(),
+                        "the management API asks to try again later"
+                    );
+                    if let Some(asked) = retry_after(&headers, self.clock.now()) {
+                        self.hold(asked);
+                    }
+                    let error = if status == 429 { CallError::Busy } else { CallError::Unknown("server_error") };
+                    (self.wait(attempt), error)
                 }
-                Ok((status, _, body)) => return Err(CallError::refused(status, &body)),
-                Err(error) => (self.wait(attempt, None), error.into()),
+                Ok((status, headers, body)) => {
+                    let refusal = Refusal::read(status, &body);
+                    tracing::debug!(
+                        status,
+                        code = refusal.code,
+                        method = %call.method,
+                        correlation,
+                        trace = headers.get("x-trace-id").and_then(|id| id.to_str().ok()).unwrap_or_default(),
+                        "the management API refuses"
+                    );
+                    return Err(CallError::Refused(refusal));
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, method = %call.method, correlation, "the management API fails");
+                    (self.wait(attempt), error.into())
+                }
             };
             last = error;
-            if attempt + 1 < TRIES {
+            if attempt + 1 < self.patience.tries {
                 tokio::time::sleep(wait).await;
             }
         }
         Err(last)
     }
 
-    async fn once(&self, call: &Call<'_>, token: &str) -> Result<(u16, HeaderMap, Vec<u8>), HttpError> {
+    async fn once(
+        &self,
+        call: &Call<'_>,
+        token: &str,
+        correlation: &str,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), HttpError> {
         let mut headers = HeaderMap::new();
-        let mut bearer =
-            HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| HttpError::Refused("bad_access_token"))?;
-        bearer.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, bearer);
-        if let Some(key) = call.idempotency_key.as_ref().and_then(|key| HeaderValue::try_from(key).ok()) {
-            headers.insert("x-idempotency-key", key);
+        headers.insert(header::AUTHORIZATION, bearer(token)?);
+        let more = [
+            ("x-correlation-id", Some(correlation)),
+            ("x-idempotency-key", call.idempotency_key.as_deref()),
+            ("if-match", call.if_match),
+        ];
+        for (name, value) in more {
+            if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+                headers.insert(name, value);
+            }
         }
-        self.http.json(call.method.clone(), &self.address(&call.path), headers, call.body).await
+        let url = self.address(call.workspace, &call.path);
+        let limits = (self.patience.timeout, MAX_BODY);
+        self.http.json(call.method.clone(), &url, headers, call.body, limits).await
     }
 
-    /// How long to wait before the next try: as the vendor says, else longer each time, and never all callers at once.
-    fn wait(&self, attempt: u32, asked: Option<Duration>) -> Duration {
+    /// How long to wait before the next try: longer each time, and never all callers at once.
+    fn wait(&self, attempt: u32) -> Duration {
         let steps = FIRST_WAIT * 2_u32.saturating_pow(attempt);
         let jitter = u32::from(u16::from_be_bytes(self.random.bytes()) % 512);
-        let own = steps / 2 + steps / 2 * jitter / 512;
-        asked.unwrap_or_default().max(own).min(LONGEST_WAIT)
+        (steps / 2 + steps / 2 * jitter / 512).min(self.patience.longest_wait)
+    }
+
+    /// Leaves the vendor alone for a while, all callers together: its limits are the tenant's.
+    fn hold(&self, asked: Duration) {
+        let until = Instant::now() + asked.min(LONGEST_HOLD);
+        self.held_until.send_if_modified(|held| {
+            let is_longer = held.is_none_or(|held| held < until);
+            if is_longer {
+                *held = Some(until);
+            }
+            is_longer
+        });
+    }
+
+    /// Waits as long as the vendor asked for, or gives up at once where that is longer than the caller can wait.
+    async fn wait_for_the_vendor(&self) -> Result<(), CallError> {
+        let held = *self.held_until.borrow();
+        match held.map(|until| until.saturating_duration_since(Instant::now())) {
+            Some(left) if left > self.patience.longest_wait => Err(CallError::Busy),
+            Some(left) => {
+                tokio::time::sleep(left).await;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 
-/// `Retry-After` in seconds (RFC 9110, section 10.2.3). As a date it is taken as no hint: our own waits are long enough.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+/// A token as a header.
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, HttpError> {
+    let value = HeaderValue::try_from(format!("Bearer {token}"));
+    let mut value = value.map_err(|_| HttpError::Refused("bad_access_token"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn read_answer(headers: &HeaderMap, body: &[u8]) -> Result<Answer, CallError> {
+    let etag = headers.get(header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    if body.is_empty() {
+        return Ok(Answer { body: Value::Null, etag });
+    }
+    let body = serde_json::from_slice(body).map_err(|_| CallError::Unknown("answer_not_readable"))?;
+    Ok(Answer { body, etag })
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); none if it is something else.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let now = Duration::from_millis(u64::try_from(now.millis()).ok()?);
+    Some(date.saturating_sub(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_retry_after_are_read() {
+        let asked = |text: &str| {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap())]);
+            retry_after(&headers, Timestamp::from_millis(784_111_770_000)).map(|wait| wait.as_secs())
+        };
+        assert_eq!(asked("7"), Some(7));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
+        assert_eq!(asked("Sunday, 06-Nov-94 08:49:37 GMT"), Some(7));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0), "a date that has passed");
+        assert_eq!(asked("soon"), None);
+        assert_eq!(asked("-1"), None);
+    }
 }

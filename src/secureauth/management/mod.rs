@@ -3,21 +3,31 @@
 //! Things are found by their exact id, never by the vendor's searches, which match parts of names. Ids are chosen by the
 //! caller and written down before a call, so that a call whose answer was lost can be looked up.
 
+mod audit;
 mod calls;
+mod export;
 mod objects;
+mod passwords;
+mod places;
 mod tokens;
+mod users;
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
-use url::Url;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
+pub use audit::{AuditEvent, AuditQuery};
 pub use calls::{CallError, Refusal};
-pub use objects::{Dump, NewClient, Organization, Pool};
+pub use export::ExportError;
+pub use objects::{NewClient, Organization, Pool};
+pub use passwords::PasswordState;
+pub use places::{Place, ServiceClient};
+pub use users::{Address, Dump, Identifier, PoolUser};
 
+use self::calls::Patience;
 use self::tokens::Tokens;
 use super::Http;
-use crate::config::{ImportPath, PathMode};
 use crate::kernel::{Clock, Random};
 
 /// Whose token a call needs (and whose API it is).
@@ -27,30 +37,13 @@ enum Workspace {
     Admin,
 }
 
-/// A service client of one of the two special workspaces.
-#[derive(Clone, Debug)]
-pub struct ServiceClient {
-    /// Client id.
-    pub client_id: String,
-    /// Client secret.
-    pub client_secret: SecretString,
-}
-
-/// Where the management API is, and who we are there.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// Such as `https://tenant.us.connect.secureauth.com`.
-    pub base: Url,
-    /// Tenant id.
-    pub tenant: String,
-    /// How addresses are made.
-    pub paths: PathMode,
-    /// Where users are imported.
-    pub import: ImportPath,
-    /// Client of the System workspace.
-    pub system: ServiceClient,
-    /// Client of the Admin workspace.
-    pub admin: ServiceClient,
+impl Workspace {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// The management API. Cheap to clone.
@@ -59,6 +52,9 @@ pub struct Management {
     http: Http,
     place: Arc<Place>,
     tokens: Tokens,
+    /// Until when the vendor asked to be left alone.
+    held_until: Arc<watch::Sender<Option<Instant>>>,
+    patience: Patience,
     clock: Clock,
     random: Random,
 }
@@ -66,7 +62,15 @@ pub struct Management {
 impl Management {
     /// At a place.
     pub fn new(http: Http, place: Place, clock: Clock, random: Random) -> Self {
-        Self { http, place: Arc::new(place), tokens: Tokens::default(), clock, random }
+        let held_until = Arc::new(watch::Sender::new(None));
+        let (place, tokens, patience) = (Arc::new(place), Tokens::default(), Patience::LONG);
+        Self { http, place, tokens, held_until, patience, clock, random }
+    }
+
+    /// The same for calls that somebody waits for: it tries less often, and gives up within seconds.
+    #[must_use]
+    pub fn in_a_hurry(&self) -> Self {
+        Self { patience: Patience::SHORT, ..self.clone() }
     }
 
     /// The tenant's id.

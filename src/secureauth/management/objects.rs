@@ -5,9 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::calls::{Call, CallError};
+use super::calls::{Answer, Call, CallError};
 use super::{Management, Workspace};
-use crate::config::ImportPath;
+
+/// How often a change is begun again because somebody else has changed the thing meanwhile.
+const STALE_TRIES: u32 = 3;
 
 /// An organization: a biller's own issuer.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,9 +57,6 @@ pub struct NewClient<'a> {
     pub backchannel_logout: &'a Url,
 }
 
-/// Users with all that belongs to them, as the vendor's import takes them: at most a hundred.
-pub type Dump = Value;
-
 impl Management {
     /// The organization with exactly this id.
     ///
@@ -84,10 +83,20 @@ impl Management {
     /// No answer, or a refusal.
     pub async fn deactivate_organization(&self, id: &str, deactivated: bool) -> Result<(), CallError> {
         let path = format!("{}/organizations/{id}", self.prefix("system"));
-        // The vendor does not say whether a change may leave something out.
-        let mut whole = self.get(Workspace::System, path.clone()).await?;
-        whole["deactivated"] = json!(deactivated);
-        self.put(Workspace::System, path, &whole).await.map(drop)
+        let mut tries = 0;
+        loop {
+            // The vendor does not say whether a change may leave something out.
+            let Answer { mut body, etag } =
+                self.answer(Call::new(Workspace::System, Method::GET, path.clone())).await?;
+            body["deactivated"] = json!(deactivated);
+            let put = Call::new(Workspace::System, Method::PUT, path.clone()).body(&body).if_match(etag.as_deref());
+            tries += 1;
+            match self.call(put).await {
+                // Somebody else has changed it since: looked at again.
+                Err(error) if error.is(412) && tries < STALE_TRIES => {}
+                done => return done.map(drop),
+            }
+        }
     }
 
     /// Deletes an organization; one that is gone is fine.
@@ -228,57 +237,35 @@ impl Management {
         self.delete(Workspace::Admin, format!("{}/claims/{id}", self.prefix("admin"))).await
     }
 
-    /// Whether a pool has a user with exactly this id.
-    ///
-    /// # Errors
-    /// No answer, or a refusal other than 404.
-    pub async fn has_user(&self, pool: &str, id: &str) -> Result<bool, CallError> {
-        let path = format!("{}/system/pools/{pool}/users/{id}", self.prefix("identity"));
-        Ok(found::<Value>(self.get(Workspace::System, path).await)?.is_some())
+    pub(super) async fn get(&self, workspace: Workspace, path: String) -> Result<Value, CallError> {
+        self.call(Call::new(workspace, Method::GET, path)).await
     }
 
-    /// Imports users with all that belongs to them. Sending the same again changes nothing, since every id is ours.
-    ///
-    /// # Errors
-    /// No answer, or a refusal: 409 when an identifier belongs to somebody else in the pool.
-    pub async fn import(&self, dump: Dump) -> Result<(), CallError> {
-        let path = match self.place.import {
-            ImportPath::Tenant => format!("{}/configuration", self.prefix("identity")),
-            ImportPath::System => format!("/api/identity/system/{}/configuration", self.tenant()),
-        };
-        // Whatever the version understands by it: entries are complete, and none of them is anybody else's.
-        self.put(Workspace::System, format!("{path}?mode=update"), &dump).await.map(drop)
-    }
-
-    async fn get(&self, workspace: Workspace, path: String) -> Result<Value, CallError> {
-        self.call(Call { workspace, method: Method::GET, path, body: None, idempotency_key: None }).await
-    }
-
-    async fn put(&self, workspace: Workspace, path: String, body: &Value) -> Result<Value, CallError> {
-        self.call(Call { workspace, method: Method::PUT, path, body: Some(body), idempotency_key: None }).await
+    pub(super) async fn put(&self, workspace: Workspace, path: String, body: &Value) -> Result<Value, CallError> {
+        self.call(Call::new(workspace, Method::PUT, path).body(body)).await
     }
 
     /// A repetition within the vendor's minute is answered as the first one was: so the key is that of the whole request, and
     /// an organization that was undone and is made again by another job, whose tag it carries, is another request.
-    async fn post(&self, workspace: Workspace, path: String, body: &Value) -> Result<Value, CallError> {
+    pub(super) async fn post(&self, workspace: Workspace, path: String, body: &Value) -> Result<Value, CallError> {
         let key = crate::kernel::text::sha256(format!("{path} {body}").as_bytes());
-        self.call(Call { workspace, method: Method::POST, path, body: Some(body), idempotency_key: Some(key) }).await
+        self.call(Call::new(workspace, Method::POST, path).body(body).key(key)).await
     }
 
-    async fn delete(&self, workspace: Workspace, path: String) -> Result<(), CallError> {
-        match self.call(Call { workspace, method: Method::DELETE, path, body: None, idempotency_key: None }).await {
+    pub(super) async fn delete(&self, workspace: Workspace, path: String) -> Result<(), CallError> {
+        match self.call(Call::new(workspace, Method::DELETE, path)).await {
             Err(error) if !error.is(404) => Err(error),
             _ => Ok(()),
         }
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, CallError> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, CallError> {
     serde_json::from_value(value).map_err(|_| CallError::Unknown("answer_not_readable"))
 }
 
 /// What was found; none for 404.
-fn found<T: serde::de::DeserializeOwned>(answer: Result<Value, CallError>) -> Result<Option<T>, CallError> {
+pub(super) fn found<T: serde::de::DeserializeOwned>(answer: Result<Value, CallError>) -> Result<Option<T>, CallError> {
     match answer {
         Ok(value) => read(value).map(Some),
         Err(error) if error.is(404) => Ok(None),

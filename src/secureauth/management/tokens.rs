@@ -6,9 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::calls::CallError;
+use super::calls::{CallError, Refusal};
 use super::{Management, Workspace};
-use crate::config::PathMode;
 use crate::kernel::Timestamp;
 use crate::secureauth::client_auth::basic;
 
@@ -56,19 +55,19 @@ impl Management {
         {
             return Ok(Arc::clone(&token.value));
         }
-        let (name, client) = match workspace {
-            Workspace::System => ("system", &self.place.system),
-            Workspace::Admin => ("admin", &self.place.admin),
-        };
-        let path = match self.place.paths {
-            PathMode::Default => format!("/{}/{name}/oauth2/token", self.place.tenant),
-            PathMode::Tenant => format!("/{name}/oauth2/token"),
+        let client = match workspace {
+            Workspace::System => &self.place.system,
+            Workspace::Admin => &self.place.admin,
         };
         let fields = [("grant_type".to_owned(), "client_credentials".to_owned())];
+        let url = self.address(workspace, &self.token_path(workspace));
         let proof = basic(&client.client_id, &client.client_secret);
-        let (status, body) = self.http.post(&self.address(&path), &fields, proof).await?;
-        if status != 200 {
-            return Err(CallError::refused(status, &body));
+        let (status, body) = self.http.post(&url, &fields, proof).await?;
+        match status {
+            200 => {}
+            429 => return Err(CallError::Busy),
+            // A client or a workspace that is switched off is switched on again; nothing that was asked for is wrong.
+            _ => return Err(CallError::NoToken(Refusal::read(status, &body))),
         }
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| CallError::Unknown("token_not_readable"))?;
         if answer.access_token.is_empty() || !answer.access_token.bytes().all(|b| (0x21..0x7f).contains(&b)) {

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use url::Url;
 
+use super::api::{Event, note};
 use super::tokens::{Grant, well_formed};
 use super::{Account, Condition, Issuer, SESSION_LIFE, SecureAuthStandIn, Session, new_password, pages};
 use crate::standin::passwords;
@@ -98,6 +99,12 @@ pub async fn submit(
     // A password is checked also for a name that nobody has: both take as long.
     let hash = found.as_ref().and_then(|found| found.hash.clone());
     let right = passwords::verify(hash.as_ref().unwrap_or(&standin.0.password_hash), password).await;
+    if let Some(found) = &found {
+        let succeeded = right && found.hash.is_some() && !found.needs_new_password(right);
+        let action = if succeeded { "succeeded" } else { "failed" };
+        let (server, pool, user) = (issuer.id.as_str(), found.pool.as_str(), found.user.as_str());
+        note(&standin, &Event { server, subject: "login", action, pool, user, correlation: None });
+    }
     match found {
         Some(found) if found.needs_new_password(right) => new_password::ask(&standin, &issuer, &request, &found, None),
         Some(found) if right && found.hash.is_some() => signed_in(&standin, &issuer, &headers, request, &found.account),

@@ -26,7 +26,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use self::api::Api;
-pub use self::api::{ApiCall, ApiClients, Fault, Faults, Mail, RetryAfter, Rule, ServiceClient};
+pub use self::api::{ApiCall, ApiClients, Fault, Faults, Mail, MailKind, RetryAfter, Rule, ServiceClient};
 use self::keys::SigningKey;
 use self::tokens::Codes;
 use super::html::{SECUREAUTH, STYLE_PATH, stylesheet};
@@ -213,6 +213,11 @@ impl SecureAuthStandIn {
     /// Every call of the management API, its token endpoints included, in the order they arrived.
     pub fn api_calls(&self) -> Vec<ApiCall> {
         self.0.api.journal.calls()
+    }
+
+    /// Whether the bodies of calls and answers are recorded as well.
+    pub fn record_bodies(&self, with_bodies: bool) {
+        self.0.api.journal.record_bodies(with_bodies);
     }
 
     /// The most calls of the management API that were under way at once.

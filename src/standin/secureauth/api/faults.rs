@@ -34,8 +34,10 @@ pub enum Fault {
     Truncated,
     /// 200 with something that is not JSON, and nothing was done.
     Garbage,
-    /// Everything works, later.
+    /// Everything works, later: for whoever does not wait so long, nothing was done.
     Delay(Duration),
+    /// What was asked is done at once; the answer comes later.
+    DelayAfter(Duration),
 }
 
 /// The forms of `Retry-After`.
@@ -90,6 +92,14 @@ impl Fault {
             "status_code": status, "error": "made by a rule", "error_code": "made_by_a_rule", "details": {},
         });
         Self::Status { status, body, retry_after: None }
+    }
+
+    /// 401 in the form that says the token is good no more.
+    pub fn token_refused() -> Self {
+        let body = serde_json::json!({
+            "status_code": 401, "error": "made by a rule", "error_code": "invalid_access_token", "details": {},
+        });
+        Self::Status { status: 401, body, retry_after: None }
     }
 
     /// 429, with or without `Retry-After`.

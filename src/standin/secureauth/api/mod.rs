@@ -2,7 +2,10 @@
 //!
 //! What the vendor documents is kept to. Where nothing is documented the choice is ours, and stands at the place.
 
+mod activation;
+mod addresses;
 mod answer;
+mod audit;
 mod claims;
 mod clients;
 mod faults;
@@ -23,10 +26,11 @@ use std::sync::{Mutex, MutexGuard};
 
 pub use self::faults::{Fault, Faults, RetryAfter, Rule};
 pub use self::journal::ApiCall;
-pub use self::passwords::Mail;
+pub use self::passwords::{Mail, MailKind};
 pub use self::routes::{handle, is_api};
 pub use self::tokens::{ApiClients, ServiceClient};
 
+pub(super) use self::audit::{Event, note};
 pub(super) use self::clients::OidcClient;
 pub(super) use self::passwords::Ticket;
 pub(super) use self::people::{Found, set_password};
@@ -47,6 +51,7 @@ pub struct Api {
     mails: Mutex<Vec<Mail>>,
     /// Pages for a new password that wait for their form.
     tickets: Store<Ticket>,
+    events: audit::Events,
     pub(super) journal: Journal,
     pub(super) faults: Faults,
 }
@@ -66,6 +71,7 @@ impl Api {
             replays: Replays::default(),
             mails: Mutex::default(),
             tickets: Store::default(),
+            events: audit::Events::default(),
             journal: Journal::default(),
             faults: Faults::default(),
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Problem, etag};
+use super::passwords::MailKind;
 use crate::kernel::{Random, Timestamp};
 
 /// A JSON object.
@@ -27,8 +28,8 @@ pub struct Objects {
     pub clients: BTreeMap<String, Thing>,
     /// By id.
     pub claims: BTreeMap<String, Thing>,
-    /// Codes for setting a new password, by code and by extended code.
-    pub reset_codes: HashMap<String, ResetCode>,
+    /// Codes of mails, by code and by extended code.
+    pub codes: HashMap<String, Code>,
 }
 
 /// An object kept as it was given.
@@ -65,9 +66,11 @@ pub struct Member {
     pub since: Timestamp,
 }
 
-/// Where a code for setting a new password leads.
+/// Where the code of a mail leads.
 #[derive(Clone)]
-pub struct ResetCode {
+pub struct Code {
+    /// What it is good for.
+    pub kind: MailKind,
     /// The pool's id.
     pub pool: String,
     /// The user's id.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Api;
 use super::answer::{Answer, Outcome, Problem};
-use super::objects::{Credential, Json, Objects, ResetCode, matches, new_id, text};
+use super::objects::{Code, Credential, Json, Objects, matches, new_id, text};
 use super::routes::Call;
 use super::users::hash_of;
 use crate::kernel::{Random, Timestamp};
@@ -19,9 +19,20 @@ use crate::standin::store::lock;
 /// How long a code is good; the vendor's default is not documented.
 const CODE_LIFE: Duration = Duration::from_mins(10);
 
-/// A mail about setting a new password.
+/// What a mail is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailKind {
+    /// Setting a new password.
+    Reset,
+    /// Becoming active, and setting a first password.
+    Activation,
+}
+
+/// A mail with a code.
 #[derive(Clone, Debug)]
 pub struct Mail {
+    /// What it is about.
+    pub kind: MailKind,
     /// The address.
     pub to: String,
     /// The pool's id.
@@ -102,7 +113,8 @@ pub fn check_policy(pool: &Json, password: &str) -> Result<(), Problem> {
     }
 }
 
-fn set(
+/// Sets a password that was hashed.
+pub fn set(
     objects: &mut Objects,
     pool: &str,
     user: &str,
@@ -183,7 +195,7 @@ pub fn request_reset(call: &Call<'_>, pool: &str) -> Outcome {
         member.map(|member| member.user.id.clone())
     };
     if let Some(user) = user {
-        send(call, pool, &user, address);
+        send(call, (pool, &user), address, MailKind::Reset);
     }
     Answer::nothing()
 }
@@ -198,22 +210,23 @@ pub fn request_reset_of(call: &Call<'_>, pool: &str, user: &str) -> Outcome {
     if !call.standin.0.api.objects().member(pool, user)?.has_address(address, false) {
         return Err(Problem::invalid("the address is not the user's"));
     }
-    send(call, pool, user, address);
+    send(call, (pool, user), address, MailKind::Reset);
     Answer::nothing()
 }
 
 /// A new code takes the place of the user's earlier ones.
-fn send(call: &Call<'_>, pool: &str, user: &str, address: &str) {
+pub fn send(call: &Call<'_>, (pool, user): (&str, &str), address: &str, kind: MailKind) {
     let (random, now) = (&call.standin.0.tools.random, call.standin.now());
     let (code, extended_code) = (random.token::<8>(), random.token::<32>());
     let mut objects = call.standin.0.api.objects();
-    objects.reset_codes.retain(|_, before| before.pool != pool || before.user != user);
+    objects.codes.retain(|_, before| before.pool != pool || before.user != user);
     for (code, extended) in [(&code, false), (&extended_code, true)] {
         let (pool, user) = (pool.to_owned(), user.to_owned());
-        let reset = ResetCode { pool, user, expires: now.plus(CODE_LIFE), extended };
-        objects.reset_codes.insert(code.clone(), reset);
+        let reset = Code { kind, pool, user, expires: now.plus(CODE_LIFE), extended };
+        objects.codes.insert(code.clone(), reset);
     }
     lock(&call.standin.0.api.mails).push(Mail {
+        kind,
         to: address.to_owned(),
         pool: pool.to_owned(),
         user: user.to_owned(),
@@ -237,7 +250,8 @@ pub async fn complete_reset(call: &Call<'_>, pool: &str) -> Outcome {
         if let Ok(found) = objects.pool(pool) {
             check_policy(&found.thing.value, new)?;
         }
-        let reset = objects.reset_codes.get(code).cloned().ok_or_else(Problem::unauthorized)?;
+        let reset = objects.codes.get(code).filter(|code| code.kind == MailKind::Reset).cloned();
+        let reset = reset.ok_or_else(Problem::unauthorized)?;
         let named = objects.member(pool, &reset.user).is_ok_and(|member| {
             let user_id = text(&body, "userID").is_some_and(|id| id == reset.user);
             let address = text(&body, "address").is_some_and(|address| member.has_address(address, false));
@@ -249,7 +263,7 @@ pub async fn complete_reset(call: &Call<'_>, pool: &str) -> Outcome {
         if reset.pool != pool || call.standin.now() > reset.expires || !(reset.extended || named) {
             return Err(Problem::unauthorized());
         }
-        objects.reset_codes.retain(|_, other| other.pool != pool || other.user != reset.user);
+        objects.codes.retain(|_, other| other.pool != pool || other.user != reset.user);
         reset.user
     };
     let hash = hashed_password(call.standin, new).await;

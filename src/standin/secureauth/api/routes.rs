@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use axum::body::{Bytes, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -14,9 +14,10 @@ use serde_json::Value;
 
 use super::answer::{Answer, Outcome, Problem};
 use super::faults::{self, Fault};
+use super::journal::UnderWay;
 use super::objects::Json;
 use super::tokens::{self, Workspace, workspace};
-use super::{claims, clients, idps, import, organizations, passwords, pools, users};
+use super::{activation, addresses, audit, claims, clients, idps, import, organizations, passwords, pools, users};
 use crate::kernel::Timestamp;
 use crate::standin::secureauth::{SecureAuthStandIn, discovery};
 use crate::standin::store::lock;
@@ -118,7 +119,7 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
     let api = &standin.0.api;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let note = api.journal.begin(parts.method.as_str(), path, parts.uri.query().unwrap_or_default());
+    let note = api.journal.begin(&parts);
     let latency = api.faults.latency();
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
@@ -133,15 +134,19 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
             tokio::time::sleep(*delay).await;
             None
         }
-        Some(Fault::DropAfter | Fault::Truncated) | None => None,
+        Some(Fault::DropAfter | Fault::DelayAfter(_) | Fault::Truncated) | None => None,
     };
     let response = match (early, bytes) {
         (Some(response), _) => response,
-        (None, Ok(bytes)) => answer(standin, &parts, &bytes).await,
+        (None, Ok(bytes)) => {
+            let response = answer(standin, &parts, &bytes).await;
+            if note.with_bodies() { with_bodies(&note, &bytes, response).await } else { response }
+        }
         (None, Err(_)) => Problem::malformed("the body cannot be read").into_answer().into_response(),
     };
     match fault {
         Some(Fault::DropAfter) => return faults::dropped(),
+        Some(Fault::DelayAfter(delay)) => tokio::time::sleep(delay).await,
         Some(Fault::Truncated) => {
             note.answered(response.status().as_u16());
             return faults::truncated(response).await;
@@ -150,6 +155,14 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
     }
     note.answered(response.status().as_u16());
     response
+}
+
+/// Notes what was sent and answered; the answer goes on as it was.
+async fn with_bodies(note: &UnderWay<'_>, sent: &[u8], response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    let answered = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
+    note.bodies(sent, &answered);
+    Response::from_parts(parts, Body::from(answered))
 }
 
 async fn answer(standin: &SecureAuthStandIn, parts: &Parts, body: &Bytes) -> Response {
@@ -198,6 +211,8 @@ async fn answer(standin: &SecureAuthStandIn, parts: &Parts, body: &Bytes) -> Res
         }
         let answer = if identity { identities(&call, rest).await } else { configuration(&call, rest) };
         let answer = answer.unwrap_or_else(Problem::into_answer);
+        let correlation = parts.headers.get("x-correlation-id").and_then(|value| value.to_str().ok());
+        audit::note_call(standin, &parts.method, rest, &answer, correlation);
         if let Some(key) = key {
             lock(&standin.0.api.replays).insert(key, (standin.now().plus(REPLAY_WINDOW), answer.clone()));
         }
@@ -237,6 +252,7 @@ fn configuration(call: &Call<'_>, rest: &[&str]) -> Outcome {
     match rest {
         ["organizations"] => organizations::all(call),
         ["organizations", id] => organizations::one(call, id),
+        ["servers", server, "audit-events"] => audit::list(call, server),
         ["servers", server, "idps"] if admin => idps::list(call, server),
         ["servers", server, "idps", "identity_pool"] if admin => idps::all(call, server),
         ["servers", server, "idps", "identity_pool", id] | ["servers", server, "idps", id] if admin => {
@@ -269,6 +285,11 @@ async fn identities(call: &Call<'_>, rest: &[&str]) -> Outcome {
         ["pools", pool, "users", user] => users::one(call, pool, user),
         ["pools", pool, "users", user, "identifiers", "add"] => users::add_identifier(call, pool, user),
         ["pools", pool, "users", user, "identifiers", "remove"] => users::remove_identifier(call, pool, user),
+        ["pools", pool, "users", user, "addresses", "add"] => addresses::add(call, pool, user),
+        ["pools", pool, "users", user, "addresses", "update"] => addresses::update(call, pool, user),
+        ["pools", pool, "users", user, "addresses", "remove"] => addresses::remove(call, pool, user),
+        ["pools", pool, "users", user, "activation", "send"] => activation::mail(call, pool, user),
+        ["pools", pool, "users", user, "activate"] => activation::activate(call, pool, user).await,
         ["pools", pool, "users", user, "password", "state"] => passwords::state(call, pool, user),
         ["pools", pool, "users", user, "change-password" | "change_password"] if system => {
             passwords::change(call, pool, user).await

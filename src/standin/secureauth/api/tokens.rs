@@ -48,13 +48,14 @@ pub struct ApiToken {
 }
 
 /// Every scope a service client may have.
-const SCOPES: [&str; 6] = [
+const SCOPES: [&str; 7] = [
     "identity",
     "identity_self_registration",
     "manage_clients",
     "manage_configuration",
     "read_configuration",
     "revoke_tokens",
+    "view_audit_events",
 ];
 
 /// The workspace named by a path segment.

@@ -377,6 +377,7 @@ fn taken<T: DeserializeOwned>(body: &mut Json, name: &str) -> Result<Vec<T>, Pro
     }
 }
 
-fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+/// A value of the vendor's form.
+pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|error| Problem::malformed(format!("a field has another type: {error}")))
 }

@@ -1,0 +1,171 @@
+//! What the vendor has of a pool. Its export gives the whole tenant, so everything is read past that is not the pool's: piece
+//! by piece, through a file, so that memory does not grow with the tenant.
+
+use std::fmt;
+use std::io::{self, BufReader, BufWriter, Seek, Write};
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::calls::{CallError, Refusal, bearer};
+use super::{Management, Workspace};
+use crate::secureauth::HttpError;
+
+/// The vendor puts everything together before it answers.
+const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// Why nothing, or not everything, was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// SecureAuth.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The answer is not an export, or a file cannot be written.
+    #[error("the export cannot be read or written: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Management {
+    /// Writes what the vendor has of a pool as JSON, in the form its import takes: the pool, its users, and what belongs to
+    /// them, password hashes too. Answers how many users.
+    ///
+    /// # Errors
+    /// No answer, a refusal, or `out` fails: what was written until then is not whole.
+    pub async fn export(&self, pool: &str, out: impl Write + Send + 'static) -> Result<u64, ExportError> {
+        let mut file = tempfile::tempfile()?;
+        let mut refused = None;
+        loop {
+            self.download(&mut file, &mut refused).await?;
+            if refused.is_none() {
+                break;
+            }
+        }
+        let pool = pool.to_owned();
+        let filtering = tokio::task::spawn_blocking(move || filter(file, &pool, out));
+        Ok(filtering.await.map_err(io::Error::other)??)
+    }
+
+    /// The whole document; once more with another token where the first was refused.
+    async fn download(
+        &self,
+        file: &mut std::fs::File,
+        refused: &mut Option<std::sync::Arc<str>>,
+    ) -> Result<(), ExportError> {
+        let token = self.token(Workspace::System, refused.as_deref()).await?;
+        let url = self.address(Workspace::System, &self.configuration());
+        let authorization = bearer(&token).map_err(CallError::from)?;
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]);
+        file.rewind()?;
+        file.set_len(0)?;
+        let mut writer = BufWriter::new(&*file);
+        let take = |chunk: &[u8]| writer.write_all(chunk).map_err(|_| HttpError::Refused("no_room_for_the_answer"));
+        let status = self.http.download(&url, headers, TIMEOUT, take).await.map_err(CallError::from)?;
+        writer.flush()?;
+        drop(writer);
+        let refusal = Refusal::read(status, b"");
+        *refused = match status {
+            200 => None,
+            401 if refused.is_none() => Some(token),
+            401 => return Err(CallError::NoToken(refusal).into()),
+            429 => return Err(CallError::Busy.into()),
+            500.. => return Err(CallError::Unknown("server_error").into()),
+            _ => return Err(CallError::Refused(refusal).into()),
+        };
+        Ok(())
+    }
+}
+
+fn filter(mut file: std::fs::File, pool: &str, out: impl Write) -> io::Result<u64> {
+    file.rewind()?;
+    let mut out = BufWriter::new(out);
+    let mut filter = Filter { pool, out: &mut out, users: 0 };
+    let mut reader = serde_json::Deserializer::from_reader(BufReader::new(file));
+    (&mut filter).deserialize(&mut reader).and_then(|()| reader.end()).map_err(io::Error::from)?;
+    let users = filter.users;
+    out.flush()?;
+    Ok(users)
+}
+
+/// Reads a document and writes what is the pool's.
+struct Filter<'f, W> {
+    pool: &'f str,
+    out: &'f mut W,
+    users: u64,
+}
+
+impl<'de, W: Write> DeserializeSeed<'de> for &mut Filter<'_, W> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, W: Write> Visitor<'de> for &mut Filter<'_, W> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an export of a tenant")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let failed = |error: io::Error| serde::de::Error::custom(error);
+        let mut before = "{";
+        while let Some(name) = map.next_key::<String>()? {
+            let owner = match name.as_str() {
+                "pools" => "id",
+                "users" | "user_identifiers" | "user_verifiable_addresses" | "user_credentials" => "user_pool_id",
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            write!(self.out, "{before}\n\"{name}\": [").map_err(failed)?;
+            before = ",";
+            let written = map.next_value_seed(Entries { pool: self.pool, owner, out: &mut *self.out })?;
+            write!(self.out, "]").map_err(failed)?;
+            if name == "users" {
+                self.users = written;
+            }
+        }
+        writeln!(self.out, "{}\n}}", if before == "{" { "{" } else { "" }).map_err(failed)
+    }
+}
+
+/// One of its lists, entry by entry.
+struct Entries<'e, W> {
+    pool: &'e str,
+    /// The field that names the pool.
+    owner: &'static str,
+    out: &'e mut W,
+}
+
+impl<'de, W: Write> DeserializeSeed<'de> for Entries<'_, W> {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, W: Write> Visitor<'de> for Entries<'_, W> {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u64, A::Error> {
+        let mut written = 0;
+        while let Some(entry) = list.next_element::<Value>()? {
+            if entry[self.owner] == self.pool {
+                let comma = if written == 0 { "" } else { "," };
+                write!(self.out, "{comma}\n{entry}").map_err(serde::de::Error::custom)?;
+                written += 1;
+            }
+        }
+        Ok(written)
+    }
+}

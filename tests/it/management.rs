@@ -1,0 +1,341 @@
+//! The client of SecureAuth's management API: addresses, tokens, patience, versions, and the calls on users.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+use signpost::config::{ImportPath, PathMode};
+use signpost::kernel::{Clock, Random};
+use signpost::secureauth::Http;
+use signpost::secureauth::management::{
+    AuditQuery, CallError, ExportError, Management, PasswordState, Place, ServiceClient,
+};
+use signpost::standin::{Fault, MailKind, RetryAfter, Rule};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::harness::{PASSWORD, World, now};
+
+fn place(base: &str, paths: PathMode) -> Place {
+    let client = |id: &str| ServiceClient { client_id: id.to_owned(), client_secret: format!("secret of {id}").into() };
+    Place {
+        base: Url::parse(base).unwrap(),
+        admin_base: None,
+        tenant: "test".to_owned(),
+        paths,
+        import: ImportPath::Tenant,
+        system: client("system"),
+        admin: client("admin"),
+    }
+}
+
+fn management(world: &World) -> Management {
+    let http = Http::new(Duration::from_secs(5), true).unwrap();
+    let place = place(&world.issuer_base, PathMode::Default);
+    Management::new(http, place, world.clock.clone(), world.state.random.clone())
+}
+
+/// A pool of an organization, with one user.
+async fn with_ann(world: &World) -> Management {
+    let management = management(world);
+    management.create_organization("acme", "Acme", "a test").await.unwrap();
+    management.create_pool("acme-pool", "acme", "Acme", (&["password"], &[])).await.unwrap();
+    management.create_connection("acme", "acme-idp", "acme-pool").await.unwrap();
+    let ann = json!({
+        "id": "ann", "status": "active", "payload": { "given_name": "Ann" }, "metadata": { "other": "stays" },
+        "identifiers": [{ "type": "uid", "identifier": "ann" }],
+        "verifiable_addresses": [
+            { "type": "email", "address": "ann@mail.example", "status": "active", "verified": false },
+        ],
+        "credentials": [{ "type": "password", "password": "first secret" }],
+    });
+    management.create_user("acme-pool", &ann).await.unwrap();
+    management
+}
+
+fn calls(world: &World, method: &str, part: &str) -> usize {
+    world.issuers.api_calls().iter().filter(|call| call.method == method && call.path.contains(part)).count()
+}
+
+#[tokio::test]
+async fn addresses_are_made_as_the_settings_say() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let recorder = {
+        let seen = Arc::clone(&seen);
+        Router::new().fallback(async move |request: Request| {
+            let path = request.uri().path().to_owned();
+            let answer = if path.ends_with("/token") {
+                json!({ "access_token": "token", "expires_in": 3600 })
+            } else {
+                json!({ "id": "acme", "claims": [] })
+            };
+            seen.lock().unwrap().push(path);
+            axum::Json(answer).into_response()
+        })
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/x", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, recorder).await });
+    let http = Http::new(Duration::from_secs(5), true).unwrap();
+    for (paths, import, expected) in [
+        (
+            PathMode::Default,
+            ImportPath::Tenant,
+            [
+                "/x/test/system/oauth2/token",
+                "/x/api/system/test/organizations/acme",
+                "/x/test/admin/oauth2/token",
+                "/x/api/admin/test/servers/acme/claims",
+                "/x/api/identity/test/configuration",
+            ],
+        ),
+        (
+            PathMode::Tenant,
+            ImportPath::Tenant,
+            [
+                "/x/system/oauth2/token",
+                "/x/api/system/organizations/acme",
+                "/x/admin/oauth2/token",
+                "/x/api/admin/servers/acme/claims",
+                "/x/api/identity/configuration",
+            ],
+        ),
+        (
+            PathMode::Server,
+            ImportPath::System,
+            [
+                "/x/oauth2/token",
+                "/x/api/system/organizations/acme",
+                "/x/admin-host/oauth2/token",
+                "/x/admin-host/api/admin/servers/acme/claims",
+                "/x/api/identity/system/test/configuration",
+            ],
+        ),
+    ] {
+        let mut place = Place { import, ..place(&base, paths) };
+        place.admin_base = (paths == PathMode::Server).then(|| Url::parse(&format!("{base}/admin-host")).unwrap());
+        let management = Management::new(http.clone(), place, Clock::manual(now()), Random::system());
+        seen.lock().unwrap().clear();
+        management.organization("acme").await.unwrap();
+        management.has_claim("acme", "none").await.unwrap();
+        management.import(json!({})).await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_once_and_then_it_is_no_refusal() {
+    let world = World::start().await;
+    let management = management(&world);
+    let faults = world.issuers.faults();
+    management.organization("acme").await.unwrap();
+    faults.expire_tokens();
+    assert!(management.organization("acme").await.unwrap().is_none(), "renewed and repeated");
+    assert_eq!(calls(&world, "POST", "/system/oauth2/token"), 2);
+    faults.add(Rule::new("GET", "/organizations/", Fault::token_refused()).times(10));
+    let refused = management.organization("acme").await.unwrap_err();
+    assert!(matches!(refused, CallError::NoToken(_)), "{refused:?}");
+    assert_eq!(calls(&world, "GET", "/organizations/"), 1 + 2 + 2, "each repeated once");
+    faults.clear();
+    // One renewal, also when many find out at once.
+    faults.expire_tokens();
+    let before = calls(&world, "POST", "/system/oauth2/token");
+    let all = (0..20).map(|_| {
+        let management = management.clone();
+        tokio::spawn(async move { management.organization("acme").await.unwrap() })
+    });
+    for one in all.collect::<Vec<_>>() {
+        one.await.unwrap();
+    }
+    assert_eq!(calls(&world, "POST", "/system/oauth2/token"), before + 1);
+    // A client that is not taken.
+    faults.expire_tokens();
+    faults.add(Rule::new("POST", "/oauth2/token", Fault::status(401)).times(10));
+    assert!(matches!(management.organization("acme").await.unwrap_err(), CallError::NoToken(_)));
+}
+
+#[tokio::test]
+async fn the_vendor_is_left_alone_as_long_as_it_asks() {
+    let world = World::start().await;
+    let faults = world.issuers.faults();
+    let in_an_hour = RetryAfter::At(now().plus(Duration::from_secs(3600)));
+    for asked in [RetryAfter::Seconds(86_400), in_an_hour] {
+        let management = management(&world);
+        management.organization("acme").await.unwrap();
+        let before = world.issuers.api_calls().len();
+        faults.add(Rule::new("GET", "/organizations/", Fault::too_many(Some(asked))));
+        for _ in 0..5 {
+            assert_eq!(management.organization("acme").await.unwrap_err(), CallError::Busy);
+            assert_eq!(management.in_a_hurry().organization("acme").await.unwrap_err(), CallError::Busy);
+        }
+        assert_eq!(world.issuers.api_calls().len(), before + 1, "not asked again");
+    }
+    let past = RetryAfter::At(now().minus(Duration::from_secs(3600)));
+    for asked in [None, Some(RetryAfter::Seconds(0)), Some(past), Some(RetryAfter::Text("soon".to_owned()))] {
+        let management = management(&world);
+        faults.add(Rule::new("GET", "/organizations/", Fault::too_many(asked)).times(2));
+        assert!(management.organization("acme").await.unwrap().is_none(), "tried again after a while");
+    }
+    let management = management(&world);
+    faults.add(Rule::new("GET", "/organizations/", Fault::status(503)).times(2));
+    let calls_before = calls(&world, "GET", "/organizations/");
+    let unknown = management.in_a_hurry().organization("acme").await.unwrap_err();
+    assert_eq!(unknown, CallError::Unknown("server_error"));
+    assert_eq!(calls(&world, "GET", "/organizations/"), calls_before + 2);
+    let correlations: Vec<_> =
+        world.issuers.api_calls().iter().rev().take(2).map(|call| call.correlation.clone()).collect();
+    assert!(correlations[0].is_some() && correlations[0] == correlations[1], "one for all tries: {correlations:?}");
+}
+
+#[tokio::test]
+async fn a_change_of_an_old_version_begins_again() {
+    let world = World::start().await;
+    let management = with_ann(&world).await;
+    let faults = world.issuers.faults();
+    faults.add(Rule::new("PUT", "/organizations/acme", Fault::status(412)).times(2));
+    management.deactivate_organization("acme", true).await.unwrap();
+    assert!(management.organization("acme").await.unwrap().unwrap().deactivated);
+    assert_eq!(calls(&world, "PUT", "/organizations/acme"), 3);
+    faults.add(Rule::new("PUT", "/organizations/acme", Fault::status(412)).times(9));
+    assert!(management.deactivate_organization("acme", false).await.unwrap_err().is(412));
+
+    let old = management.user("acme-pool", "ann").await.unwrap().unwrap();
+    let patched =
+        management.patch_user("acme-pool", &old, &json!({ "payload": { "family_name": "Example" } })).await.unwrap();
+    assert_eq!(Value::Object(patched.payload.clone()), json!({ "given_name": "Ann", "family_name": "Example" }));
+    assert_eq!(patched.metadata["other"], "stays");
+    assert!(management.set_status("acme-pool", &old, "inactive").await.unwrap_err().is(412), "an old version");
+    let inactive = management.set_status("acme-pool", &patched, "inactive").await.unwrap();
+    assert_eq!((inactive.status.as_str(), inactive.payload), ("inactive", patched.payload), "only the status");
+}
+
+#[tokio::test]
+async fn users_are_found_listed_changed_and_deleted() {
+    let world = World::start().await;
+    let management = with_ann(&world).await;
+    let pool = "acme-pool";
+    assert!(management.user_by_identifier(pool, "an").await.unwrap().is_none(), "exactly");
+    assert_eq!(management.user_by_identifier(pool, "ANN").await.unwrap().unwrap().id, "ann");
+    management.add_identifier(pool, "ann", ("email", "ann@new.example")).await.unwrap();
+    management.add_address(pool, "ann", "ann@new.example").await.unwrap();
+    management.verify_address(pool, "ann", "ann@mail.example").await.unwrap();
+    assert!(management.add_identifier(pool, "ann", ("uid", "ann")).await.unwrap_err().is(409));
+    let ann = management.user(pool, "ann").await.unwrap().unwrap();
+    let identifiers: Vec<&str> = ann.identifiers.iter().map(|entry| entry.value.as_str()).collect();
+    assert_eq!(identifiers, ["ann", "ann@new.example"]);
+    assert!(ann.addresses.iter().all(|address| address.verified) && ann.addresses.len() == 2);
+    for _ in 0..2 {
+        management.remove_identifier(pool, "ann", "ann@new.example").await.unwrap();
+        management.remove_address(pool, "ann", "ann@new.example").await.unwrap();
+    }
+    for number in 0..230 {
+        let user = json!({ "id": format!("user-{number:03}"), "status": "active", "identifiers": [] });
+        management.create_user(pool, &user).await.unwrap();
+    }
+    let mut listed: Vec<String> = Vec::new();
+    loop {
+        let page = management.users(pool, listed.last().map(String::as_str)).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        listed.extend(page.into_iter().map(|user| user.id));
+    }
+    assert_eq!(json!(listed), world.issuers.snapshot()["users"][pool]);
+    assert_eq!(listed.len(), 231);
+    for _ in 0..2 {
+        management.delete_user(pool, "ann").await.unwrap();
+    }
+    assert!(management.user(pool, "ann").await.unwrap().is_none());
+    let again = json!({ "id": "ann", "status": "new", "identifiers": [] });
+    management.create_user(pool, &again).await.unwrap();
+    assert_eq!(management.user(pool, "ann").await.unwrap().unwrap().status, "new", "made again within the minute");
+}
+
+#[tokio::test]
+async fn passwords_are_changed_reset_and_never_made_into_keys() {
+    let world = World::start().await;
+    world.issuers.record_bodies(true);
+    let management = with_ann(&world).await;
+    let pool = "acme-pool";
+    let (first, second) = ("first secret".into(), "second secret".into());
+    let wrong = management.change_password(pool, "ann", (&second, &first)).await.unwrap_err();
+    assert!(wrong.is(401), "it is the person who is refused: {wrong:?}");
+    management.change_password(pool, "ann", (&first, &second)).await.unwrap();
+    management.set_password_state(pool, "ann", PasswordState::MustBeReset).await.unwrap();
+    management.request_reset(pool, "acme", ("ann", "nobody@mail.example")).await.unwrap();
+    assert!(world.issuers.mails().is_empty());
+    management.request_reset(pool, "acme", ("ann", "ann@mail.example")).await.unwrap();
+    let mail = world.issuers.mails().pop().unwrap();
+    assert_eq!((mail.kind, mail.organization.as_deref()), (MailKind::Reset, Some("acme")));
+    let (code, third) = (mail.code.into(), "third secret".into());
+    assert!(management.complete_reset(pool, "ann", (&second, &third)).await.unwrap_err().is(401));
+    management.complete_reset(pool, "ann", (&code, &third)).await.unwrap();
+    assert!(management.complete_reset(pool, "ann", (&code, &third)).await.unwrap_err().is(401), "a code is good once");
+    management.change_password(pool, "ann", (&third, &first)).await.unwrap();
+
+    let sign_in = Url::parse("https://pay.example/b/acme").unwrap();
+    management.send_activation(pool, "acme", ("ann", "ann@mail.example"), &sign_in).await.unwrap();
+    assert_eq!(world.issuers.mails().len(), 1, "she is active");
+    management.create_user(pool, &json!({
+        "id": "ben", "status": "new", "identifiers": [],
+        "verifiable_addresses": [{ "type": "email", "address": "ben@mail.example", "status": "active", "verified": false }],
+    })).await.unwrap();
+    management.send_activation(pool, "acme", ("ben", "ben@mail.example"), &sign_in).await.unwrap();
+    let mail = world.issuers.mails().pop().unwrap();
+    assert_eq!((mail.kind, mail.to.as_str()), (MailKind::Activation, "ben@mail.example"));
+
+    for call in world.issuers.api_calls() {
+        let body = call.body.to_string();
+        let made = signpost::kernel::text::sha256(format!("{} {body}", call.path).as_bytes());
+        if body.contains(" secret") {
+            assert_ne!(call.idempotency_key, Some(made), "{}", call.path);
+            assert!(call.idempotency_key.is_none_or(|key| key.len() >= 32));
+        }
+    }
+}
+
+#[tokio::test]
+async fn sign_ins_are_found_in_the_audit_events() {
+    let world = World::start().await;
+    let management = with_ann(&world).await;
+    let events = async |subjects: &[&str], before: Option<&str>| {
+        let query = AuditQuery { organization: "system", pool: None, user: None, subjects, before, limit: 1 };
+        management.audit_events(&query).await.unwrap()
+    };
+    let ann = management.user("acme-pool", "ann").await.unwrap().unwrap();
+    management.set_status("acme-pool", &ann, "inactive").await.unwrap();
+    let newest = events(&["user"], None).await;
+    assert_eq!((newest.len(), newest[0].action.as_str()), (1, "updated"));
+    assert_eq!(newest[0].metadata["affected_user_id"], "ann");
+    let older = events(&["user"], Some(&newest[0].event_id)).await;
+    assert_eq!(older[0].action, "created");
+    assert!(events(&["otp"], None).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_export_holds_one_pool_and_nothing_of_others() {
+    let world = World::start().await;
+    let management = with_ann(&world).await;
+    management.create_pool("other-pool", "acme", "Other", (&["password"], &[])).await.unwrap();
+    let other = json!({ "id": "zoe", "status": "active", "identifiers": [{ "type": "uid", "identifier": "zoe" }] });
+    management.create_user("other-pool", &other).await.unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    world.issuers.faults().expire_tokens();
+    let users = management.export("acme-pool", file.reopen().unwrap()).await.unwrap();
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    let dump: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((users, dump["users"].as_array().unwrap().len()), (1, 1));
+    assert_eq!(
+        (&dump["pools"][0]["id"], &dump["user_identifiers"][0]["identifier"]),
+        (&json!("acme-pool"), &json!("ann"))
+    );
+    assert!(dump["user_credentials"][0]["payload"]["hashed_password"].is_object());
+    assert!(!text.contains("zoe") && !text.contains(PASSWORD));
+    world.issuers.faults().add(Rule::new("GET", "/configuration", Fault::Truncated));
+    let broken = management.export("acme-pool", std::io::sink()).await.unwrap_err();
+    assert!(matches!(broken, ExportError::Call(CallError::Unknown(_))), "{broken:?}");
+}
