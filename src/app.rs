@@ -133,6 +133,8 @@ impl App {
             told.cancelled().await;
             stopping.cancel();
         });
+        let enablement = state.enablement.clone();
+        background.spawn(until(stop.clone(), async move { enablement.keep_delivering().await }));
         background.close();
         let server = &state.config.server;
         let (most, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));

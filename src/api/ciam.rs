@@ -61,7 +61,9 @@ pub(super) async fn put(
 pub(super) fn refused(error: EnableError) -> Refusal {
     match error {
         EnableError::NoSuchBiller(_) => unknown(),
-        EnableError::NotConfigured => problem(StatusCode::CONFLICT, "not_configured", &error.to_string()),
+        EnableError::NotConfigured | EnableError::NoPool(_) => {
+            problem(StatusCode::CONFLICT, "not_configured", &error.to_string())
+        }
         EnableError::NotReady(why) => problem(StatusCode::CONFLICT, "not_ready", &why),
         EnableError::WrongState { .. } => problem(StatusCode::CONFLICT, "wrong_state", &error.to_string()),
         EnableError::Unfit { .. } => problem(StatusCode::UNPROCESSABLE_ENTITY, "unfit_users", &error.to_string()),

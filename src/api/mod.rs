@@ -8,6 +8,7 @@ mod ciam;
 mod handoffs;
 mod jobs;
 mod kill_switch;
+mod passwords;
 pub mod problem;
 mod readiness;
 
@@ -32,6 +33,8 @@ pub fn router() -> Router<AppState> {
         .route(paths::READINESS, get(readiness::card))
         .route(paths::JOB, get(jobs::job))
         .route(paths::JOB_EVENTS, get(jobs::events))
+        .route(paths::CHANGE_PASSWORD, post(passwords::change))
+        .route(paths::RESET_REQUEST, post(passwords::request_reset))
         .route(paths::KEYS, get(keys))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
 }

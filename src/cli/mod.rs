@@ -19,6 +19,7 @@ mod orders;
 mod secrets;
 mod serve;
 mod simulate;
+mod sync;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -93,6 +94,12 @@ enum Command {
     },
     /// List the jobs that move billers, with what each has made.
     Jobs,
+    /// Compare a moved biller's users with SecureAuth's, and bring those who differ to the present state.
+    Sync(sync::Sync),
+    /// Write what SecureAuth has of a moved biller's users, as JSON.
+    Export(sync::Export),
+    /// Show how many changes of users are on their way to SecureAuth, and what those met with that did not arrive.
+    Outbox,
     /// Change the keys that seal and sign.
     #[command(subcommand)]
     Secrets(secrets::Arguments),
@@ -146,6 +153,9 @@ async fn run(cli: Cli) -> Done {
         Command::Suspend { slug } => enable::suspend(&cli.config, &slug).await,
         Command::Resume { slug } => enable::resume(&cli.config, &slug).await,
         Command::Jobs => enable::jobs(&cli.config).await,
+        Command::Sync(arguments) => sync::run(&cli.config, arguments).await,
+        Command::Export(arguments) => sync::export(&cli.config, arguments).await,
+        Command::Outbox => sync::outbox(&cli.config).await,
         Command::Secrets(arguments) => secrets::run(&cli.config, arguments),
         Command::Decision(arguments) => look_up::run(&cli.config, arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),

@@ -10,6 +10,11 @@ const COLUMNS_BY_USERNAME: &str = "SELECT u.id, u.username, u.status FROM member
 const COLUMNS_BY_ID: &str = "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.user_id = $1 AND m.biller_id = $2";
 
+/// Biller by biller, by the index on both.
+const BILLERS_OF: &str = "SELECT b.id FROM biller b JOIN membership m ON m.biller_id = b.id AND m.user_id = $1 \
+     JOIN users u ON u.id = m.user_id WHERE u.status <> 'deleted' ORDER BY b.id";
+const EMAIL_OF: &str = "SELECT email FROM users WHERE id = $1";
+
 /// A user of one biller.
 #[derive(Clone, Debug)]
 pub struct User {
@@ -78,6 +83,26 @@ impl Directory {
     pub async fn user_by_id(&self, biller: &BillerId, user: &UserId) -> Result<Option<User>, DirectoryError> {
         let row = self.db.one(COLUMNS_BY_ID, values![user.as_str(), biller.as_str()]).await?;
         row.map(|row| read(&row)).transpose()
+    }
+}
+
+impl Directory {
+    /// The billers a user belongs to; none for somebody deleted or unknown.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn billers_of(&self, user: &UserId) -> Result<Vec<BillerId>, DirectoryError> {
+        let rows = self.db.all(BILLERS_OF, values![user.as_str()]).await?;
+        rows.iter().map(|row| Ok(BillerId::from_stored(row.text(0)?))).collect()
+    }
+
+    /// A user's mail address; it may be empty.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn email_of(&self, user: &UserId) -> Result<Option<String>, DirectoryError> {
+        let row = self.db.one(EMAIL_OF, values![user.as_str()]).await?;
+        Ok(row.map(|row| row.text(0)).transpose()?)
     }
 }
 

@@ -6,8 +6,12 @@
 //! owner and stands in every write, so that an owner that slept through its lease writes nothing any more.
 
 mod ledger;
+mod mirror;
+mod outbox;
+mod passwords;
 mod readiness;
 mod shown;
+mod sync;
 mod undo;
 mod users;
 mod work;
@@ -17,7 +21,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use ledger::{Job, JobState, Step, StepState};
+pub use mirror::BringError;
 pub use readiness::{Level, Line, Readiness, advice};
+pub use sync::{Drift, SyncError};
 
 use crate::config::Config;
 use crate::db::{Db, DbError};
@@ -91,6 +97,9 @@ pub enum EnableError {
     /// There is no such biller.
     #[error("there is no biller {0}")]
     NoSuchBiller(Slug),
+    /// Its users are not in a pool of ours.
+    #[error("{0} was not moved by Signpost: its users at SecureAuth are kept by others")]
+    NoPool(Slug),
     /// The biller's state does not allow it.
     #[error("{slug} is {state}: {hint}")]
     WrongState {

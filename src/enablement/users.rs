@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{EnableError, Enablement, Job};
+use super::{EnableError, Enablement};
 use crate::db::{Db, DbError, Row};
 use crate::directory::PasswordCarryOver;
 use crate::kernel::{BillerId, Purpose, Timestamp};
@@ -24,19 +24,24 @@ const SHOWN: usize = 10;
 /// A user to be moved.
 pub(super) struct Mover {
     pub id: String,
-    username: String,
-    email: String,
-    first_name: String,
-    last_name: String,
-    status: String,
-    attributes: Value,
+    pub username: String,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub status: String,
+    pub attributes: Value,
     created_at: Timestamp,
-    sealed: Option<String>,
+    pub sealed: Option<String>,
 }
 
 impl Mover {
+    /// Status there: a user who is not active here must not be there either.
+    pub fn pool_status(&self) -> &'static str {
+        if self.status == "active" || self.status == "created" { "active" } else { "inactive" }
+    }
+
     /// What the user is found by there: printable ASCII without spaces as `uid`, everything else by mail address alone.
-    fn identifiers(&self) -> Vec<(&'static str, &str)> {
+    pub fn identifiers(&self) -> Vec<(&'static str, &str)> {
         let plain = !self.username.is_empty() && self.username.bytes().all(|b| (0x21..0x7f).contains(&b));
         let uid = plain.then_some(("uid", self.username.as_str()));
         let same = self.email.eq_ignore_ascii_case(&self.username);
@@ -84,16 +89,14 @@ pub(super) async fn check_all(db: &Db, biller: &BillerId) -> Result<(), EnableEr
 
 impl Enablement {
     /// Users with all that belongs to them. Every id follows from the user's and the pool's: sent again, it is the same.
-    pub(super) fn dump(&self, job: &Job, tenant: &str, pool: &str, users: &[Mover]) -> Value {
+    pub(super) fn dump(&self, passwords: PasswordCarryOver, tenant: &str, pool: &str, users: &[Mover]) -> Value {
         let (mut people, mut identifiers, mut addresses, mut credentials) = (vec![], vec![], vec![], vec![]);
         for user in users {
             let made = user.created_at.to_string();
             let common = json!({ "tenant_id": tenant, "user_pool_id": pool, "created_at": made, "updated_at": made });
             let with = |more: Value| merged(&common, more);
-            // A user who is not active here must not be there either.
-            let status = if user.status == "active" || user.status == "created" { "active" } else { "inactive" };
             people.push(with(json!({
-                "id": user.id, "status": status,
+                "id": user.id, "status": user.pool_status(),
                 "payload": { "given_name": user.first_name, "family_name": user.last_name },
                 "metadata": user.attributes,
             })));
@@ -109,7 +112,7 @@ impl Enablement {
                     "verified": true, "address": user.email, "address_lc": user.email.to_lowercase(), "metadata": {},
                 })));
             }
-            if let Some(payload) = self.credential(job, user) {
+            if let Some(payload) = self.credential(passwords, user) {
                 credentials.push(with(json!({
                     "id": format!("{}-password", user.id), "user_id": user.id, "type": "password", "state": "valid",
                     "payload": payload,
@@ -123,8 +126,8 @@ impl Enablement {
     }
 
     /// The password hash that comes along, in the vendor's shape.
-    fn credential(&self, job: &Job, user: &Mover) -> Option<Value> {
-        if job.passwords != PasswordCarryOver::Imported {
+    pub(super) fn credential(&self, passwords: PasswordCarryOver, user: &Mover) -> Option<Value> {
+        if passwords != PasswordCarryOver::Imported {
             return None;
         }
         let hash: String = self.keys.open(Purpose::Storage, &user.id, user.sealed.as_ref()?).ok()?;
@@ -145,7 +148,8 @@ fn merged(common: &Value, mut more: Value) -> Value {
     more
 }
 
-fn read(row: &Row) -> Result<Mover, DbError> {
+/// Reads a row of the columns above.
+pub(super) fn read(row: &Row) -> Result<Mover, DbError> {
     Ok(Mover {
         id: row.text(0)?,
         username: row.text(1)?,

@@ -275,7 +275,7 @@ impl Enablement {
     }
 
     async fn send(&self, management: &Management, job: &Job, pool: &str, users: &[Mover]) -> Result<(), Stop> {
-        let dumps = users.chunks(BATCH).map(|part| self.dump(job, management.tenant(), pool, part));
+        let dumps = users.chunks(BATCH).map(|part| self.dump(job.passwords, management.tenant(), pool, part));
         let mut calls: FuturesUnordered<_> = dumps.map(|dump| management.import(dump)).collect();
         while let Some(sent) = calls.next().await {
             sent.map_err(|error| failed(&error))?;

@@ -51,6 +51,10 @@ pub const CIAM: &str = "/api/v1/billers/{slug}/ciam";
 pub const JOB: &str = "/api/v1/jobs/{id}";
 /// What happens to it.
 pub const JOB_EVENTS: &str = "/api/v1/jobs/{id}/events";
+/// A user's password is changed at SecureAuth.
+pub const CHANGE_PASSWORD: &str = "/api/v1/users/{id}/change-password";
+/// A user gets a mail from SecureAuth to set a new password.
+pub const RESET_REQUEST: &str = "/api/v1/users/{id}/reset-request";
 /// An issuer tells that somebody signed out there.
 pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{slug}";
 /// A reverse proxy asks who it is.

@@ -21,6 +21,7 @@ mod logout_tokens;
 mod logs;
 mod management;
 mod orders;
+mod outbox;
 mod protocol;
 mod readiness;
 mod serving;

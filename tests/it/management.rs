@@ -32,7 +32,7 @@ fn place(base: &str, paths: PathMode) -> Place {
     }
 }
 
-fn management(world: &World) -> Management {
+pub fn management(world: &World) -> Management {
     let http = Http::new(Duration::from_secs(5), true).unwrap();
     let place = place(&world.issuer_base, PathMode::Default);
     Management::new(http, place, world.clock.clone(), world.state.random.clone())

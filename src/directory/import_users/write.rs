@@ -9,7 +9,7 @@ use super::check::{read_status, roles};
 use super::file::UserRow;
 use super::{BATCHES, ImportError, Options, Summary, Tools, passwords};
 use crate::db::{Db, DbError, ROWS_A_STATEMENT, Rows, Tx, Value};
-use crate::directory::UserStatus;
+use crate::directory::{UserStatus, outbox};
 use crate::kernel::{Purpose, Timestamp, UserId, Username};
 use crate::values;
 
@@ -110,6 +110,7 @@ impl Writer<'_> {
             self.same_names(&mut tx, &keys).await?
         };
         self.end_and_drop(&mut tx, &mut records, &members).await?;
+        let names: Vec<String> = records.iter().map(|record| record.key.as_str().to_owned()).collect();
         let mut left = records.into_iter().zip(hashes).peekable();
         let mut ready = Vec::new();
         while left.peek().is_some() || !ready.is_empty() {
@@ -120,6 +121,7 @@ impl Writer<'_> {
             taken?;
             ready = next?;
         }
+        outbox::mark_written(self.db, &mut tx, &names, (self.now, self.tools.random)).await?;
         tx.run(COUNT, values![self.biller_id, self.file_hash, summary.created, summary.updated]).await?;
         self.done = after;
         self.open = Some((tx, batches + 1));
@@ -201,6 +203,7 @@ impl Writer<'_> {
             if is_deleted && tx.one(ELSEWHERE, values![id, self.biller_id]).await?.is_some() {
                 tx.run(END_SESSIONS_HERE, values![id, self.biller_id, now]).await?;
                 tx.run(DROP_MEMBER, values![id, self.biller_id]).await?;
+                outbox::mark_member(tx, (self.biller_id, id), now, self.tools.random).await?;
                 record.is_done = true;
             } else {
                 tx.run(END_SESSIONS, values![id, now]).await?;

@@ -1,0 +1,132 @@
+//! `POST /api/v1/users/{id}/change-password` and `/reset-request`: passed on to SecureAuth.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use http::{HeaderMap, StatusCode};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::auth::require;
+use super::problem::{problem, read_json};
+use crate::access::{ApiKey, Scope};
+use crate::directory::Biller;
+use crate::enablement::EnableError;
+use crate::kernel::UserId;
+use crate::secureauth::management::CallError;
+use crate::state::AppState;
+use crate::web::Refusal;
+
+/// The first two fields are the vendor's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    old_password: SecretString,
+    new_password: SecretString,
+    /// For users of several moved billers.
+    biller: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    /// Where the mail goes; without it, to the user's mail address.
+    address: Option<String>,
+    biller: Option<String>,
+}
+
+/// `POST …/change-password`: 204.
+pub(super) async fn change(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refusal> {
+    let key = require(&state, &headers, Scope::IdentityWrite).await?;
+    let request: Change = read_json(&headers, &body)?;
+    let user = UserId::from_stored(id);
+    let biller = biller(&state, &key, &user, request.biller.as_deref()).await?;
+    let passwords = (&request.old_password, &request.new_password);
+    state.enablement.change_password(&biller, &user, passwords).await.map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST …/reset-request`: 204, whether a mail is sent or not: SecureAuth does not say.
+pub(super) async fn request_reset(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refusal> {
+    let key = require(&state, &headers, Scope::IdentityWrite).await?;
+    let request: Reset = if body.is_empty() { Reset::default() } else { read_json(&headers, &body)? };
+    let user = UserId::from_stored(id);
+    let biller = biller(&state, &key, &user, request.biller.as_deref()).await?;
+    let address = match request.address {
+        Some(address) => address,
+        None => state.directory.email_of(&user).await?.unwrap_or_default(),
+    };
+    if address.is_empty() {
+        let detail = "The user has no mail address: name one as `address`.";
+        return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "no_address", detail));
+    }
+    state.enablement.request_reset(&biller, &user, &address).await.map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The active biller at which the user's password is: the one named, or the only one. A key that is limited to some billers
+/// may change only users of whom all billers are its own.
+async fn biller(state: &AppState, key: &ApiKey, user: &UserId, named: Option<&str>) -> Result<Arc<Biller>, Refusal> {
+    let billers = state.directory.billers().await?;
+    let ids = state.directory.billers_of(user).await?;
+    let all: Vec<&Arc<Biller>> = ids.iter().filter_map(|id| billers.by_id(id)).collect();
+    let reached = all.iter().filter(|biller| key.reaches(&biller.slug)).count();
+    if reached == 0 {
+        return Err(problem(StatusCode::NOT_FOUND, "not_found", "There is no such user."));
+    }
+    if reached < all.len() {
+        let detail = "The user belongs to billers that this key does not reach.";
+        return Err(problem(StatusCode::FORBIDDEN, "biller_out_of_reach", detail));
+    }
+    let now = state.clock.now();
+    let fits = |biller: &Arc<Biller>| biller.is_active(now) && named.is_none_or(|slug| biller.slug.as_str() == slug);
+    let active: Vec<&Arc<Biller>> = all.into_iter().filter(|biller| fits(biller)).collect();
+    match active[..] {
+        [only] => Ok(Arc::clone(only)),
+        [] => {
+            let detail = "The user belongs to no such biller that is active at SecureAuth.";
+            Err(problem(StatusCode::CONFLICT, "not_at_secureauth", detail))
+        }
+        _ => {
+            let detail = "The user belongs to several active billers: name one as `biller`.";
+            Err(problem(StatusCode::CONFLICT, "biller_needed", detail))
+        }
+    }
+}
+
+/// What SecureAuth says, in our words: its own might hold what was sent.
+fn refused(error: EnableError) -> Refusal {
+    let (status, reason, detail) = match error {
+        EnableError::Directory(error) => return error.into(),
+        EnableError::Call(CallError::Refused(refusal)) => match refusal.status {
+            401 => (StatusCode::UNPROCESSABLE_ENTITY, "password_wrong", "The old password is not right."),
+            404 => (StatusCode::CONFLICT, "not_there_yet", "The user has not arrived at SecureAuth yet."),
+            _ => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "refused",
+                "SecureAuth does not accept this: for a new password, see its rules.",
+            ),
+        },
+        EnableError::Call(CallError::Busy) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "secureauth_busy", "SecureAuth asks to try again later.")
+        }
+        EnableError::Call(_) => (
+            StatusCode::BAD_GATEWAY,
+            "secureauth",
+            "SecureAuth does not answer. Whether it did what was asked is not known.",
+        ),
+        _ => (StatusCode::CONFLICT, "not_at_secureauth", "The biller's users at SecureAuth are not kept by Signpost."),
+    };
+    problem(status, reason, detail)
+}

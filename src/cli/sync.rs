@@ -1,0 +1,117 @@
+//! `signpost sync|export|outbox`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::ProgressBar;
+
+use super::Done;
+use crate::enablement::Drift;
+use crate::kernel::Slug;
+
+/// Users shown of each kind.
+const SHOWN: usize = 20;
+
+#[derive(Debug, Args)]
+pub(super) struct Sync {
+    /// The biller.
+    slug: Slug,
+    /// Only show what differs.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The biller.
+    slug: Slug,
+    /// The file to write; without it, standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(super) async fn run(config: &Path, arguments: Sync) -> Done {
+    let state = super::open(config).await?.state;
+    let (enablement, slug) = (&state.enablement, &arguments.slug);
+    let drift = enablement.drift(slug).await?;
+    show(&drift);
+    let count = drift.to_mend().count();
+    if count == 0 {
+        say!("nothing to mend");
+        return Ok(());
+    }
+    if arguments.dry_run {
+        say!("{count} to mend; nothing was changed");
+        return Ok(());
+    }
+    let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
+    let failed = enablement.mend(slug, &drift, || bar.inc(1)).await?;
+    bar.finish_and_clear();
+    say!("{} mended", count - failed.len());
+    for (user, error) in failed.iter().take(SHOWN) {
+        say!("  {user}: {error}");
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("{} could not be mended; run it again", failed.len()) }
+}
+
+fn show(drift: &Drift) {
+    say!("{} users here, {} at SecureAuth", drift.here, drift.there);
+    some("missing at SecureAuth", &drift.missing, ToString::to_string);
+    some("different", &drift.different, |(user, fields)| format!("{user}  {}", fields.join(", ")));
+    some("at SecureAuth, but deleted here or no longer the biller's", &drift.gone, ToString::to_string);
+    some("at SecureAuth, and unknown here: left alone", &drift.unknown, |(id, name)| format!("{id}  {name}"));
+}
+
+fn some<T>(what: &str, users: &[T], text: impl Fn(&T) -> String) {
+    if users.is_empty() {
+        return;
+    }
+    say!("{} {what}", users.len());
+    for user in users.iter().take(SHOWN) {
+        say!("  {}", text(user));
+    }
+    if users.len() > SHOWN {
+        say!("  …");
+    }
+}
+
+pub(super) async fn export(config: &Path, arguments: Export) -> Done {
+    let state = super::open(config).await?.state;
+    eprintln!(
+        "SecureAuth's export is not meant for production with many users: use it for tests, and expect it to be slow.\n\
+         What it writes holds personal data and password hashes."
+    );
+    let Some(path) = &arguments.output else {
+        let users = state.enablement.export(&arguments.slug, std::io::stdout()).await?;
+        eprintln!("{users} users");
+        return Ok(());
+    };
+    // Whole or not at all, and for its owner's eyes only.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unwritable = || format!("{} cannot be written", path.display());
+    let file = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
+    let users = state.enablement.export(&arguments.slug, file.reopen().with_context(unwritable)?).await?;
+    file.as_file().sync_all().with_context(unwritable)?;
+    file.persist(path).with_context(unwritable)?;
+    eprintln!("{users} users written to {}", path.display());
+    Ok(())
+}
+
+pub(super) async fn outbox(config: &Path) -> Done {
+    let state = super::open(config).await?.state;
+    let billers = state.directory.billers().await?;
+    let pending = state.directory.pending_changes().await?;
+    for (biller, pending) in &pending {
+        let slug = billers.by_id(biller).map_or("", |biller| biller.slug.as_str());
+        let failing = match pending.failing {
+            0 => String::new(),
+            failing => format!(", {failing} tried in vain, such as: {}", pending.problem),
+        };
+        say!("{slug}: {} pending since {}{failing}", pending.count, pending.oldest);
+    }
+    if pending.is_empty() {
+        say!("every change has arrived");
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! Changing users and memberships, one transaction each: what is changed is marked for SecureAuth in the same transaction, and
+//! sessions of those who may no longer come in end with it.
+
+use serde_json::Value;
+
+use super::{Directory, UserStatus, outbox};
+use crate::db::{DbError, Tx};
+use crate::kernel::{BillerId, Random, Timestamp, UserId, Username};
+use crate::values;
+
+const CREATE: &str = "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
+     attributes, created_at, updated_at, deleted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)";
+/// First in every change of a user: it makes writers of one user wait for each other.
+const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE id = $1";
+const SET_NAME: &str = "UPDATE users SET username = $2, username_key = $3 WHERE id = $1";
+const SET_MEMBERS_NAME: &str =
+    "UPDATE membership SET username_key = $2 WHERE user_id = $1 AND biller_id IN (SELECT id FROM biller)";
+const SET_EMAIL: &str = "UPDATE users SET email = $2, email_key = $3 WHERE id = $1";
+const SET_FIRST_NAME: &str = "UPDATE users SET first_name = $2 WHERE id = $1";
+const SET_LAST_NAME: &str = "UPDATE users SET last_name = $2 WHERE id = $1";
+const SET_STATUS: &str = "UPDATE users SET status = $2, deleted_at = $3 WHERE id = $1";
+const END_SESSIONS: &str = "UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
+const END_SESSIONS_HERE: &str =
+    "UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL";
+const ADD_MEMBER: &str = "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
+     SELECT username_key, $2, id, $4, $3 FROM users WHERE id = $1 \
+     ON CONFLICT (biller_id, user_id) DO NOTHING";
+const DROP_MEMBER: &str = "DELETE FROM membership WHERE user_id = $1 AND biller_id = $2";
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Username, as it is to be shown.
+    pub username: String,
+    /// Mail address; may be empty.
+    pub email: String,
+    /// First name; may be empty.
+    pub first_name: String,
+    /// Last name; may be empty.
+    pub last_name: String,
+    /// Status.
+    pub status: UserStatus,
+    /// More about the user, as an object.
+    pub attributes: Value,
+}
+
+/// What is to be changed about a user; what is none stays.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// Username.
+    pub username: Option<String>,
+    /// Mail address.
+    pub email: Option<String>,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// Status: `suspended` and `deleted` end the user's sessions.
+    pub status: Option<UserStatus>,
+}
+
+/// Why a user was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    /// There is nobody with this id.
+    #[error("there is no such user")]
+    NoSuchUser,
+    /// It cannot be a username.
+    #[error("this cannot be a username: {0}")]
+    BadUsername(String),
+    /// Somebody else of one of the billers has it.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// The database failed.
+    #[error(transparent)]
+    Db(DbError),
+}
+
+impl From<DbError> for PeopleError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Conflict(_) => Self::UsernameTaken,
+            error => Self::Db(error),
+        }
+    }
+}
+
+/// Dates and marks what is done in a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'s> {
+    /// The present moment.
+    pub now: Timestamp,
+    /// Makes ids.
+    pub random: &'s Random,
+}
+
+impl Directory {
+    /// Makes a user without memberships. After an error the transaction is to be dropped, as after those below.
+    ///
+    /// # Errors
+    /// The username cannot be one, or the database failed.
+    pub async fn create_user_in(&self, tx: &mut Tx, new: &NewUser, stamp: Stamp<'_>) -> Result<UserId, PeopleError> {
+        let id = UserId::new(stamp.now, stamp.random);
+        let deleted_at = (new.status == UserStatus::Deleted).then_some(stamp.now);
+        let row = values![
+            id.as_str(),
+            &new.username,
+            key(&new.username)?.as_str(),
+            &new.email,
+            new.email.to_lowercase(),
+            &new.first_name,
+            &new.last_name,
+            new.status.as_str(),
+            new.attributes.to_string(),
+            stamp.now,
+            deleted_at
+        ];
+        tx.run(CREATE, row).await?;
+        Ok(id)
+    }
+
+    /// Changes a user.
+    ///
+    /// # Errors
+    /// There is no such user, the username is taken or cannot be one, or the database failed.
+    pub async fn change_user_in(
+        &self,
+        tx: &mut Tx,
+        user: &UserId,
+        change: &UserChange,
+        stamp: Stamp<'_>,
+    ) -> Result<(), PeopleError> {
+        let (id, now) = (user.as_str(), stamp.now);
+        if tx.run(TOUCH, values![id, now]).await? == 0 {
+            return Err(PeopleError::NoSuchUser);
+        }
+        if let Some(username) = &change.username {
+            let key = key(username)?;
+            tx.run(SET_NAME, values![id, username, key.as_str()]).await?;
+            tx.run(SET_MEMBERS_NAME, values![id, key.as_str()]).await?;
+        }
+        if let Some(email) = &change.email {
+            tx.run(SET_EMAIL, values![id, email, email.to_lowercase()]).await?;
+        }
+        for (statement, value) in [(SET_FIRST_NAME, &change.first_name), (SET_LAST_NAME, &change.last_name)] {
+            if let Some(value) = value {
+                tx.run(statement, values![id, value]).await?;
+            }
+        }
+        if let Some(status) = change.status {
+            let deleted_at = (status == UserStatus::Deleted).then_some(now);
+            tx.run(SET_STATUS, values![id, status.as_str(), deleted_at]).await?;
+            if status != UserStatus::Active {
+                tx.run(END_SESSIONS, values![id, now]).await?;
+            }
+        }
+        Ok(outbox::mark_user(tx, user, now, stamp.random).await?)
+    }
+
+    /// Makes a user a member of a biller; answers whether that is new.
+    ///
+    /// # Errors
+    /// Somebody else there has the username, or the database failed.
+    pub async fn add_member_in(
+        &self,
+        tx: &mut Tx,
+        (biller, user): (&BillerId, &UserId),
+        legacy_account: bool,
+        stamp: Stamp<'_>,
+    ) -> Result<bool, PeopleError> {
+        let row = values![user.as_str(), biller.as_str(), stamp.now, legacy_account];
+        let added = tx.run(ADD_MEMBER, row).await? > 0;
+        if added {
+            outbox::mark_member(tx, (biller.as_str(), user.as_str()), stamp.now, stamp.random).await?;
+        }
+        Ok(added)
+    }
+
+    /// Ends a membership, and the user's sessions at the biller; answers whether there was one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn remove_member_in(
+        &self,
+        tx: &mut Tx,
+        (biller, user): (&BillerId, &UserId),
+        stamp: Stamp<'_>,
+    ) -> Result<bool, PeopleError> {
+        let removed = tx.run(DROP_MEMBER, values![user.as_str(), biller.as_str()]).await? > 0;
+        if removed {
+            tx.run(END_SESSIONS_HERE, values![user.as_str(), biller.as_str(), stamp.now]).await?;
+            outbox::mark_member(tx, (biller.as_str(), user.as_str()), stamp.now, stamp.random).await?;
+        }
+        Ok(removed)
+    }
+}
+
+fn key(username: &str) -> Result<Username, PeopleError> {
+    Username::parse(username).map_err(|error| PeopleError::BadUsername(error.to_string()))
+}

@@ -1,0 +1,40 @@
+//! Passwords of people whose biller was moved: passed on to SecureAuth while somebody waits, never kept, never logged.
+
+use secrecy::SecretString;
+
+use super::{EnableError, Enablement};
+use crate::directory::Biller;
+use crate::kernel::UserId;
+
+impl Enablement {
+    /// Changes the password of a user who knows the old one.
+    ///
+    /// # Errors
+    /// The biller was not moved; SecureAuth does not answer or refuses: 401 for a wrong old password, 422 for a new one that
+    /// is not good enough, 404 for a user who has not arrived there.
+    pub async fn change_password(
+        &self,
+        biller: &Biller,
+        user: &UserId,
+        (old, new): (&SecretString, &SecretString),
+    ) -> Result<(), EnableError> {
+        let (management, home) = self.at_home(biller).await?;
+        Ok(management.in_a_hurry().change_password(&home.pool, user.as_str(), (old, new)).await?)
+    }
+
+    /// Has SecureAuth send a mail by which a user sets a new password; or a first one, where the user is `new` there.
+    ///
+    /// # Errors
+    /// The biller was not moved, or SecureAuth does not answer or refuses: 404 for a user who has not arrived there.
+    pub async fn request_reset(&self, biller: &Biller, user: &UserId, address: &str) -> Result<(), EnableError> {
+        let (management, home) = self.at_home(biller).await?;
+        let (management, whom) = (management.in_a_hurry(), (user.as_str(), address));
+        let there = management.user(&home.pool, user.as_str()).await?;
+        if there.is_some_and(|there| there.status == "new") {
+            let path = format!("/b/{}", biller.slug);
+            let sign_in = self.public_url.join(&path).unwrap_or_else(|_| self.public_url.clone());
+            return Ok(management.send_activation(&home.pool, &home.organization, whom, &sign_in).await?);
+        }
+        Ok(management.request_reset(&home.pool, &home.organization, whom).await?)
+    }
+}

@@ -1,0 +1,369 @@
+//! Changes of users after a biller was moved: to SecureAuth in order, tried again, and mended by a comparison. On both databases.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+use signpost::access::{NewKey, Scope};
+use signpost::directory::{NewUser, PeopleError, Stamp, UserChange, UserStatus};
+use signpost::enablement::{JobState, Order};
+use signpost::kernel::{BillerId, UserId, Username};
+use signpost::standin::{Fault, RetryAfter, Rule};
+
+use crate::harness::{PASSWORD, PORTAL, World, each_database, slug};
+
+const BILLER: &str = "pinehill-gas";
+const POOL: &str = "pinehill-gas-g1";
+
+/// A moved biller with the users `ann`, `ben` and `cleo` besides the one it has, all with the usual password.
+async fn moved(world: &World) {
+    let hash = signpost::standin::hash_password(PASSWORD, &world.state.random);
+    let row = |name: &str| format!("{name},{name}@mail.example,\"{hash}\",{name},Example\n");
+    let rows: String = ["ann", "ben", "cleo"].map(row).concat();
+    let header = "username,email,password_hash,first_name,last_name";
+    world.import_csv(BILLER, &format!("{header}\n{rows}")).await.unwrap();
+    let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+    for _ in 0..20 {
+        world.state.enablement.work().await.unwrap();
+        if world.state.enablement.job(&job.id).await.unwrap().unwrap().state == JobState::Active {
+            return;
+        }
+        world.advance(Duration::from_secs(3)).await;
+    }
+    panic!("the biller is not moved");
+}
+
+async fn biller(world: &World) -> BillerId {
+    world.state.directory.named(&slug(BILLER)).await.unwrap().unwrap().id.clone()
+}
+
+async fn user(world: &World, name: &str) -> UserId {
+    let found = world.state.directory.user_by_username(&biller(world).await, &Username::parse(name).unwrap()).await;
+    found.unwrap().unwrap_or_else(|| panic!("{name} is there")).id
+}
+
+async fn pending(world: &World) -> i64 {
+    world.state.directory.pending_count(&biller(world).await).await.unwrap()
+}
+
+/// Delivers until nothing is due.
+async fn deliver(world: &World) {
+    while world.state.enablement.deliver().await.unwrap() > 0 {}
+}
+
+async fn change(world: &World, name: &str, change: UserChange) -> UserId {
+    let id = user(world, name).await;
+    let stamp = Stamp { now: world.clock.now(), random: &world.state.random };
+    let mut tx = world.state.db.begin().await.unwrap();
+    world.state.directory.change_user_in(&mut tx, &id, &change, stamp).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+fn status(status: UserStatus) -> UserChange {
+    UserChange { status: Some(status), ..UserChange::default() }
+}
+
+/// What the pool has of a user, as its export shows it.
+async fn there(world: &World, id: &UserId) -> Value {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    world.state.enablement.export(&slug(BILLER), file.reopen().unwrap()).await.unwrap();
+    let dump: Value = serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
+    let of = |list: &str, field: &str| -> Vec<Value> {
+        let entries = dump[list].as_array().unwrap().iter().filter(|entry| entry["user_id"] == id.as_str());
+        let mut found: Vec<Value> = entries.map(|entry| entry[field].clone()).collect();
+        found.sort_by_key(ToString::to_string);
+        found
+    };
+    let found = dump["users"].as_array().unwrap().iter().find(|user| user["id"] == id.as_str());
+    found.map_or(Value::Null, |found| {
+        json!({
+            "status": found["status"], "name": found["payload"]["given_name"],
+            "identifiers": of("user_identifiers", "identifier"),
+            "addresses": of("user_verifiable_addresses", "address"),
+        })
+    })
+}
+
+#[tokio::test]
+async fn changes_of_users_reach_secureauth() {
+    each_database(|world| async move {
+        moved(&world).await;
+        assert_eq!(pending(&world).await, 0, "the job has brought everybody");
+        let more = UserChange {
+            username: Some("anna".into()),
+            email: Some("anna@new.example".into()),
+            first_name: Some("Anna".into()),
+            ..UserChange::default()
+        };
+        let ann = change(&world, "ann", more).await;
+        let ben = change(&world, "ben", status(UserStatus::Suspended)).await;
+        let cleo = change(&world, "cleo", status(UserStatus::Deleted)).await;
+        world.import_csv(BILLER, "username,email\ndora,dora@mail.example\n").await.unwrap();
+        let dora = user(&world, "dora").await;
+        assert_eq!(pending(&world).await, 4);
+        deliver(&world).await;
+        assert_eq!(pending(&world).await, 0);
+        let both = json!(["anna", "anna@new.example"]);
+        assert_eq!(
+            there(&world, &ann).await,
+            json!({ "status": "active", "name": "Anna", "identifiers": both, "addresses": ["anna@new.example"] })
+        );
+        assert_eq!(there(&world, &ben).await["status"], "inactive");
+        assert_eq!(there(&world, &cleo).await, Value::Null);
+        assert_eq!(there(&world, &dora).await["identifiers"], json!(["dora", "dora@mail.example"]));
+        assert!(
+            world.sign_in(&mut world.browser(), BILLER, "anna").await.starts_with(PORTAL),
+            "with the password she had, by her new name"
+        );
+        change(&world, "ben", status(UserStatus::Active)).await;
+        change(&world, "cleo", status(UserStatus::Active)).await;
+        deliver(&world).await;
+        assert!(world.sign_in(&mut world.browser(), BILLER, "ben").await.starts_with(PORTAL));
+        assert_eq!(there(&world, &cleo).await["status"], "active", "made again, with the password that came along");
+        assert!(world.sign_in(&mut world.browser(), BILLER, "cleo").await.starts_with(PORTAL));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_fails_stays_pending_and_is_tried_again_later() {
+    each_database(|world| async move {
+        moved(&world).await;
+        let faults = world.issuers.faults();
+        for fault in [
+            Fault::status(500),
+            Fault::status(422),
+            Fault::status(403),
+            Fault::token_refused(),
+            Fault::DropBefore,
+            Fault::DropAfter,
+            Fault::Truncated,
+            Fault::Garbage,
+        ] {
+            let name = format!("Ann {fault:?}");
+            let ann =
+                change(&world, "ann", UserChange { first_name: Some(name.clone()), ..UserChange::default() }).await;
+            faults.add(Rule::new("PATCH", "/users/", fault.clone()).times(10));
+            assert_eq!(world.state.enablement.deliver().await.unwrap(), 1);
+            let shown = world.state.directory.pending_changes().await.unwrap();
+            assert_eq!((shown.len(), shown[0].1.count, shown[0].1.failing), (1, 1, 1), "{fault:?}");
+            assert_eq!(world.state.enablement.deliver().await.unwrap(), 0, "{fault:?}: not at once");
+            faults.clear();
+            world.advance(Duration::from_secs(3)).await;
+            deliver(&world).await;
+            assert_eq!((pending(&world).await, &there(&world, &ann).await["name"]), (0, &json!(name)), "{fault:?}");
+        }
+        // Somebody else changes the user between our look and our change.
+        change(&world, "ann", UserChange { first_name: Some("Last".into()), ..UserChange::default() }).await;
+        faults.add(Rule::new("PATCH", "/users/", Fault::status(412)).times(2));
+        deliver(&world).await;
+        assert_eq!(pending(&world).await, 0, "looked at again");
+        // The vendor asks to be left alone.
+        change(&world, "ann", UserChange { first_name: Some("Later".into()), ..UserChange::default() }).await;
+        faults.add(Rule::new("GET", "/users/", Fault::too_many(Some(RetryAfter::Seconds(600)))));
+        deliver(&world).await;
+        let calls = world.issuers.api_calls().len();
+        world.advance(Duration::from_secs(10)).await;
+        deliver(&world).await;
+        assert_eq!((pending(&world).await, world.issuers.api_calls().len()), (1, calls), "not asked again");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn several_workers_and_changes_meanwhile_end_in_the_last_state() {
+    each_database(|world| async move {
+        moved(&world).await;
+        let ann = user(&world, "ann").await;
+        world.issuers.faults().set_latency(Duration::from_millis(5));
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let world = (world.state.enablement.clone(), world.clock.clone());
+                tokio::spawn(async move {
+                    for _ in 0..40 {
+                        world.0.deliver().await.unwrap();
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for number in 0..15 {
+            let first_name = Some(format!("Ann {number}"));
+            change(&world, "ann", UserChange { first_name, ..UserChange::default() }).await;
+        }
+        for worker in workers {
+            worker.await.unwrap();
+        }
+        world.advance(Duration::from_secs(60)).await;
+        deliver(&world).await;
+        assert_eq!((pending(&world).await, &there(&world, &ann).await["name"]), (0, &json!("Ann 14")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn names_that_change_hands_arrive() {
+    let world = World::start().await;
+    moved(&world).await;
+    let (ann, ben) = (user(&world, "ann").await, user(&world, "ben").await);
+    for (name, new) in [("ann", "x"), ("ben", "ann"), ("x", "ben")] {
+        change(&world, name, UserChange { username: Some(new.into()), ..UserChange::default() }).await;
+    }
+    for _ in 0..3 {
+        deliver(&world).await;
+        world.advance(Duration::from_secs(10)).await;
+    }
+    assert_eq!(pending(&world).await, 0);
+    assert_eq!(there(&world, &ann).await["identifiers"], json!(["ann@mail.example", "ben"]));
+    assert_eq!(there(&world, &ben).await["identifiers"], json!(["ann", "ben@mail.example"]));
+}
+
+#[tokio::test]
+async fn members_come_and_go_and_names_are_taken_once() {
+    each_database(|world| async move {
+        moved(&world).await;
+        let (directory, now) = (&world.state.directory, world.clock.now());
+        let stamp = Stamp { now, random: &world.state.random };
+        let new = NewUser {
+            username: "Eve".into(),
+            email: "eve@mail.example".into(),
+            first_name: "Eve".into(),
+            last_name: String::new(),
+            status: UserStatus::Active,
+            attributes: json!({ "roles": ["payer"] }),
+        };
+        let biller = biller(&world).await;
+        let mut tx = world.state.db.begin().await.unwrap();
+        let eve = directory.create_user_in(&mut tx, &new, stamp).await.unwrap();
+        assert!(directory.add_member_in(&mut tx, (&biller, &eve), false, stamp).await.unwrap());
+        assert!(!directory.add_member_in(&mut tx, (&biller, &eve), false, stamp).await.unwrap(), "already");
+        tx.commit().await.unwrap();
+        deliver(&world).await;
+        assert_eq!(there(&world, &eve).await["identifiers"], json!(["Eve", "eve@mail.example"]));
+
+        let mut tx = world.state.db.begin().await.unwrap();
+        let second = directory.create_user_in(&mut tx, &new, stamp).await.unwrap();
+        let taken = directory.add_member_in(&mut tx, (&biller, &second), false, stamp).await.unwrap_err();
+        assert!(matches!(taken, PeopleError::UsernameTaken), "{taken:?}");
+        drop(tx);
+        let mut tx = world.state.db.begin().await.unwrap();
+        let nobody = UserId::from_stored("nobody".into());
+        let refused = directory.change_user_in(&mut tx, &nobody, &UserChange::default(), stamp).await.unwrap_err();
+        assert!(matches!(refused, PeopleError::NoSuchUser), "{refused:?}");
+        assert!(directory.remove_member_in(&mut tx, (&biller, &eve), stamp).await.unwrap());
+        tx.commit().await.unwrap();
+        deliver(&world).await;
+        assert_eq!(there(&world, &eve).await, Value::Null);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn legacy_billers_mark_nothing_and_files_mark_what_they_change() {
+    each_database(|world| async move {
+        moved(&world).await;
+        world.import_users("oakdale-city", &["only-here"]).await;
+        world.import_users("riverside-water", &["not-ours"]).await;
+        deliver(&world).await;
+        assert!(world.state.directory.pending_changes().await.unwrap().is_empty(), "not moved by a job of ours");
+        // The same person at a legacy biller whose file ends the membership at the moved one.
+        world.import_csv("oakdale-city", "username,email\nann,ann@mail.example\n").await.unwrap();
+        let ann = user(&world, "ann").await;
+        world.import_csv(BILLER, "username,email,status\nann,ann@mail.example,deleted\n").await.unwrap();
+        assert_eq!(pending(&world).await, 1);
+        deliver(&world).await;
+        assert_eq!(there(&world, &ann).await, Value::Null, "no longer this biller's");
+        assert_eq!(world.state.directory.billers_of(&ann).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_comparison_finds_and_mends_what_differs_and_leaves_strangers_alone() {
+    each_database(|world| async move {
+        moved(&world).await;
+        let enablement = &world.state.enablement;
+        let drift = enablement.drift(&slug(BILLER)).await.unwrap();
+        assert_eq!((drift.here, drift.there, drift.to_mend().count(), drift.unknown.len()), (4, 4, 0, 0));
+        let management = crate::management::management(&world);
+        let (ann, ben) = (user(&world, "ann").await, user(&world, "ben").await);
+        management.delete_user(POOL, ann.as_str()).await.unwrap();
+        let pooled = management.user(POOL, ben.as_str()).await.unwrap().unwrap();
+        let changed = json!({ "payload": { "given_name": "Another" }, "metadata": { "theirs": "stays" } });
+        management.patch_user(POOL, &pooled, &changed).await.unwrap();
+        management.add_identifier(POOL, ben.as_str(), ("email", "ben@old.example")).await.unwrap();
+        let stranger =
+            json!({ "id": "stranger", "status": "active", "identifiers": [{ "type": "uid", "identifier": "zoe" }] });
+        management.create_user(POOL, &stranger).await.unwrap();
+        // As if the mark had been lost.
+        let cleo = change(&world, "cleo", status(UserStatus::Deleted)).await;
+        world.state.directory.forget_changes(&biller(&world).await).await.unwrap();
+        world.issuers.faults().set_list_lag(Duration::from_secs(3600));
+
+        let drift = enablement.drift(&slug(BILLER)).await.unwrap();
+        assert_eq!(drift.missing, std::slice::from_ref(&ann), "who is only missing in a list that lags is asked for");
+        assert_eq!(drift.different, [(ben.clone(), vec!["name", "username"])]);
+        world.issuers.faults().clear();
+        let drift = enablement.drift(&slug(BILLER)).await.unwrap();
+        assert_eq!(
+            (drift.gone.as_slice(), &drift.unknown),
+            (&[cleo.clone()][..], &vec![("stranger".into(), "zoe".into())])
+        );
+        assert!(enablement.mend(&slug(BILLER), &drift, || {}).await.unwrap().is_empty());
+        let drift = enablement.drift(&slug(BILLER)).await.unwrap();
+        assert_eq!((drift.to_mend().count(), drift.unknown.len(), drift.here), (0, 1, 3));
+        let ben = management.user(POOL, ben.as_str()).await.unwrap().unwrap();
+        assert_eq!((&ben.payload["given_name"], &ben.metadata["theirs"]), (&json!("ben"), &json!("stays")));
+        assert!(management.user(POOL, "stranger").await.unwrap().is_some());
+        assert!(enablement.drift(&slug("maple-electric")).await.unwrap_err().to_string().contains("kept by others"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn passwords_are_passed_on_and_kept_nowhere() {
+    let world = World::start().await;
+    moved(&world).await;
+    let key = async |scope, billers: Option<&str>| {
+        let billers = billers.map(|biller| vec![slug(biller)]);
+        let new = NewKey { name: "crm".into(), scopes: vec![scope], audience: None, billers, expires_at: None };
+        world.state.api_keys.create(&new).await.unwrap()
+    };
+    let post = async |key: &str, path: String, body: Value| {
+        let request = Request::post(format!("/api/v1/users/{path}"))
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", "application/json");
+        let answer = world.browser().send_with(request, axum::body::Body::from(body.to_string())).await;
+        let problem: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        (answer.status, problem["type"].as_str().unwrap_or_default().replace("urn:signpost:problem:", ""))
+    };
+    let (writer, reader) = (key(Scope::IdentityWrite, None).await, key(Scope::IdentityRead, None).await);
+    let other = key(Scope::IdentityWrite, Some("clinic")).await;
+    let ann = user(&world, "ann").await;
+    let (change, reset) = (format!("{ann}/change-password"), format!("{ann}/reset-request"));
+    let passwords = |old: &str, new: &str| json!({ "old_password": old, "new_password": new });
+    let right = passwords(PASSWORD, "a new one, for tests");
+    assert_eq!(post(&reader, change.clone(), right.clone()).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(post(&other, change.clone(), right.clone()).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(post(&writer, "nobody/change-password".into(), right.clone()).await.0, StatusCode::NOT_FOUND);
+    let wrong = post(&writer, change.clone(), passwords("wrong", "x")).await;
+    assert_eq!(wrong, (StatusCode::UNPROCESSABLE_ENTITY, "password_wrong".into()));
+    let typo = post(&writer, change.clone(), json!({ "old_password": "x", "new": "y" })).await;
+    assert_eq!(typo.0, StatusCode::BAD_REQUEST);
+    world.issuers.faults().add(Rule::new("POST", "/change-password", Fault::DropBefore).times(5));
+    assert_eq!(post(&writer, change.clone(), right.clone()).await, (StatusCode::BAD_GATEWAY, "secureauth".into()));
+    world.issuers.faults().clear();
+    assert_eq!(post(&writer, change.clone(), right.clone()).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(post(&writer, change, right).await.1, "password_wrong", "it is changed");
+
+    assert_eq!(post(&writer, reset.clone(), json!({})).await.0, StatusCode::NO_CONTENT);
+    let mail = world.issuers.mails().pop().unwrap();
+    assert_eq!((mail.to.as_str(), mail.user.as_str()), ("ann@mail.example", ann.as_str()));
+    assert_eq!(post(&writer, reset, json!({ "address": "not-hers@mail.example" })).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(world.issuers.mails().len(), 1, "nobody learns whether it was hers");
+    let legacy = world.state.directory.named(&slug("oakdale-city")).await.unwrap().unwrap();
+    let name = Username::parse("one-legacy").unwrap();
+    let legacy = world.state.directory.user_by_username(&legacy.id, &name).await.unwrap().unwrap().id;
+    assert_eq!(post(&writer, format!("{legacy}/reset-request"), json!({})).await.1, "not_at_secureauth");
+}
