@@ -12,11 +12,11 @@ use signpost::standin::{Fault, RetryAfter, Rule};
 
 use crate::harness::{PASSWORD, PORTAL, World, each_database, slug};
 
-const BILLER: &str = "pinehill-gas";
-const POOL: &str = "pinehill-gas-g1";
+pub const BILLER: &str = "pinehill-gas";
+pub const POOL: &str = "pinehill-gas-g1";
 
 /// A moved biller with the users `ann`, `ben` and `cleo` besides the one it has, all with the usual password.
-async fn moved(world: &World) {
+pub async fn moved(world: &World) {
     let hash = signpost::standin::hash_password(PASSWORD, &world.state.random);
     let row = |name: &str| format!("{name},{name}@mail.example,\"{hash}\",{name},Example\n");
     let rows: String = ["ann", "ben", "cleo"].map(row).concat();
@@ -37,7 +37,7 @@ async fn biller(world: &World) -> BillerId {
     world.state.directory.named(&slug(BILLER)).await.unwrap().unwrap().id.clone()
 }
 
-async fn user(world: &World, name: &str) -> UserId {
+pub async fn user(world: &World, name: &str) -> UserId {
     let found = world.state.directory.user_by_username(&biller(world).await, &Username::parse(name).unwrap()).await;
     found.unwrap().unwrap_or_else(|| panic!("{name} is there")).id
 }
@@ -47,11 +47,11 @@ async fn pending(world: &World) -> i64 {
 }
 
 /// Delivers until nothing is due.
-async fn deliver(world: &World) {
+pub async fn deliver(world: &World) {
     while world.state.enablement.deliver().await.unwrap() > 0 {}
 }
 
-async fn change(world: &World, name: &str, change: UserChange) -> UserId {
+pub async fn change(world: &World, name: &str, change: UserChange) -> UserId {
     let id = user(world, name).await;
     let stamp = Stamp { now: world.clock.now(), random: &world.state.random };
     let mut tx = world.state.db.begin().await.unwrap();
@@ -60,7 +60,7 @@ async fn change(world: &World, name: &str, change: UserChange) -> UserId {
     id
 }
 
-fn status(status: UserStatus) -> UserChange {
+pub fn status(status: UserStatus) -> UserChange {
     UserChange { status: Some(status), ..UserChange::default() }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use axum::http::header;
 use axum::http::request::Parts;
+use axum::response::Response;
 use serde_json::Value;
 
 use crate::standin::store::lock;
@@ -27,6 +29,8 @@ pub struct ApiCall {
     pub body: Value,
     /// None: it is not answered yet, or was dropped without an answer.
     pub status: Option<u16>,
+    /// Whether the answer carried an `ETag`.
+    pub etag: bool,
     /// JSON body of the answer; null when there is none, or bodies are not recorded.
     pub answer: Value,
 }
@@ -96,9 +100,10 @@ impl UnderWay<'_> {
     }
 
     /// Notes what was answered.
-    pub fn answered(&self, status: u16) {
+    pub fn answered(&self, response: &Response) {
         if let Some(call) = lock(&self.journal.calls).get_mut(self.place) {
-            call.status = Some(status);
+            call.status = Some(response.status().as_u16());
+            call.etag = response.headers().contains_key(header::ETAG);
         }
     }
 }

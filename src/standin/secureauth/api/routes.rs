@@ -148,12 +148,12 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
         Some(Fault::DropAfter) => return faults::dropped(),
         Some(Fault::DelayAfter(delay)) => tokio::time::sleep(delay).await,
         Some(Fault::Truncated) => {
-            note.answered(response.status().as_u16());
+            note.answered(&response);
             return faults::truncated(response).await;
         }
         _ => {}
     }
-    note.answered(response.status().as_u16());
+    note.answered(&response);
     response
 }
 

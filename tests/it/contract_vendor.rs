@@ -1,0 +1,131 @@
+//! The same traffic by the vendor's OpenAPI files.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{operation, operations, query_names, shown, traffic};
+
+/// One of the vendor's files.
+struct Document(Value);
+
+impl Document {
+    fn read(name: &str) -> Self {
+        let text = std::fs::read_to_string(format!("{}/{name}", env!("SIGNPOST_VENDOR_FOLDER"))).unwrap();
+        Self(serde_saphyr::from_str(&text).unwrap())
+    }
+
+    /// The operation at a path of ours, whatever its parameters are called.
+    fn operation(&self, method: &str, path: &str) -> Option<&Value> {
+        let plain = |path: &str| -> String {
+            let words = path.split('/').map(|word| if word.starts_with('{') { "{}" } else { word });
+            words.collect::<Vec<_>>().join("/")
+        };
+        let ours = path.splitn(5, '/').nth(4).map(|rest| format!("/{rest}"))?;
+        let paths = self.0["paths"].as_object().unwrap();
+        let found = paths.iter().find(|(theirs, _)| plain(theirs) == plain(&ours))?.1;
+        found.get(method.to_lowercase())
+    }
+
+    /// What a reference stands for.
+    fn resolve<'d>(&'d self, mut value: &'d Value) -> &'d Value {
+        while let Some(reference) = value["$ref"].as_str() {
+            value = self.0.pointer(reference.trim_start_matches('#')).unwrap();
+        }
+        value
+    }
+
+    /// Notes where a value is not as its schema says.
+    fn check(&self, schema: &Value, value: &Value, at: &str, wrong: &mut BTreeSet<String>) {
+        let schema = self.resolve(schema);
+        if value.is_null() {
+            return;
+        }
+        let fits = match schema["type"].as_str() {
+            Some("string") => value.is_string(),
+            Some("integer") => value.is_i64() || value.is_u64(),
+            Some("number") => value.is_number(),
+            Some("boolean") => value.is_boolean(),
+            Some("array") => value.is_array(),
+            Some("object") => value.is_object(),
+            _ => true,
+        };
+        if !fits {
+            wrong.insert(format!("{at}: not {}, but {}", schema["type"], shown(value)));
+            return;
+        }
+        if schema["enum"].as_array().is_some_and(|known| !known.contains(value)) {
+            wrong.insert(format!("{at}: {} is none of {}", shown(value), schema["enum"]));
+        }
+        for entry in value.as_array().into_iter().flatten() {
+            self.check(&schema["items"], entry, &format!("{at}[]"), wrong);
+        }
+        let Some(fields) = value.as_object() else { return };
+        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            if fields.get(name).is_none_or(Value::is_null) {
+                wrong.insert(format!("{at}: no {name}"));
+            }
+        }
+        let is_open = schema.get("properties").is_none() || schema.get("additionalProperties").is_some();
+        for (name, field) in fields {
+            match schema["properties"].get(name) {
+                Some(schema) => self.check(schema, field, &format!("{at}.{name}"), wrong),
+                None if is_open => {}
+                None => {
+                    wrong.insert(format!("{at}: {name} is not known"));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_and_answers_are_those_of_the_vendors_files() {
+    let documents = [
+        ("/api/identity/", Document::read("identitysystem.yaml")),
+        ("/api/system/", Document::read("system.yaml")),
+        ("/api/admin/", Document::read("admin.yaml")),
+    ];
+    let find = |path: &str| documents.iter().find(|(prefix, _)| path.starts_with(prefix)).map(|(_, document)| document);
+    let operations = operations();
+    let mut wrong = BTreeSet::new();
+    for ours in &operations {
+        let Some(document) = find(&ours.path) else { continue };
+        let at = format!("{} {}", ours.method, ours.path);
+        let Some(theirs) = document.operation(&ours.method, &ours.path) else {
+            wrong.insert(format!("{at}: not in the vendor's files"));
+            continue;
+        };
+        if theirs["responses"].get(ours.success.to_string()).is_none() {
+            wrong.insert(format!("{at}: {} is not declared", ours.success));
+        }
+        let parameters = || theirs["parameters"].as_array().into_iter().flatten();
+        for name in ours.query.iter().filter(|name| !ours.undocumented_query.contains(name)) {
+            if !parameters().any(|one| one["in"] == "query" && one["name"] == name.as_str()) {
+                wrong.insert(format!("{at}: ?{name} is not known"));
+            }
+        }
+    }
+    for call in traffic().await {
+        let (Some(document), Some(ours)) = (find(&call.path), operation(&operations, &call)) else { continue };
+        let at = format!("{} {}", ours.method, ours.path);
+        let Some(theirs) = document.operation(&ours.method, &ours.path) else { continue };
+        let body = theirs["parameters"].as_array().into_iter().flatten().find(|one| one["in"] == "body");
+        match body {
+            Some(body) => document.check(&body["schema"], &call.body, &format!("{at}: request"), &mut wrong),
+            None if call.body.is_null() => {}
+            None => {
+                wrong.insert(format!("{at}: takes no body"));
+            }
+        }
+        let status = call.status.unwrap_or_default();
+        let answer = document.resolve(&theirs["responses"][status.to_string()]);
+        if answer.is_null() {
+            wrong.insert(format!("{at}: {status} is not declared"));
+        } else {
+            document.check(&answer["schema"], &call.answer, &format!("{at}: answer {status}"), &mut wrong);
+        }
+        assert_eq!(query_names(&call).iter().filter(|name| name.is_empty()).count(), 0);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+}
