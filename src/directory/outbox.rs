@@ -8,30 +8,35 @@ use crate::db::{Db, DbError, ROWS_A_STATEMENT, Row, Tx, Value};
 use crate::kernel::{BillerId, Random, Timestamp, UserId, ids};
 use crate::values;
 
-const AGAIN: &str = "ON CONFLICT (biller_id, user_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at, \
-     tries = 0";
-macro_rules! mark {
-    ($from:literal) => {
-        concat!(
-            "INSERT INTO user_change (biller_id, user_id, version, marked_at, due_at, tries, owner, lease_until, problem) ",
-            $from,
-            " ON CONFLICT (biller_id, user_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at, tries = 0"
-        )
+macro_rules! put {
+    () => {
+        "INSERT INTO user_change (biller_id, user_id, version, marked_at, due_at, tries, owner, lease_until, problem) "
     };
 }
-const MARK_USER: &str = mark!(
+macro_rules! again {
+    () => {
+        " ON CONFLICT (biller_id, user_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at, tries = 0"
+    };
+}
+const MARK_USER: &str = concat!(
+    put!(),
     "SELECT b.id, m.user_id, $2, $3, $3, 0, '', 0, '' FROM biller b \
-     JOIN membership m ON m.biller_id = b.id AND m.user_id = $1 WHERE b.state <> 'legacy'"
+     JOIN membership m ON m.biller_id = b.id AND m.user_id = $1 WHERE b.state <> 'legacy'",
+    again!()
 );
-const MARK_MEMBER: &str =
-    mark!("SELECT b.id, $2, $3, $4, $4, 0, '', 0, '' FROM biller b WHERE b.id = $1 AND b.state <> 'legacy'");
-const MARK_ROWS: &str = "INSERT INTO user_change (biller_id, user_id, version, marked_at, due_at, tries, owner, lease_until, \
-     problem) VALUES";
+const MARK_MEMBER: &str = concat!(
+    put!(),
+    "SELECT b.id, $2, $3, $4, $4, 0, '', 0, '' FROM biller b WHERE b.id = $1 AND b.state <> 'legacy'",
+    again!()
+);
 const ANY_MOVED: &str = "SELECT 1 FROM biller WHERE state <> 'legacy' LIMIT 1";
+const IS_MOVED: &str = "SELECT 1 FROM biller WHERE id = $1 AND state <> 'legacy'";
 const WRITTEN: &str = "SELECT m.biller_id, m.user_id FROM membership m JOIN users u ON u.id = m.user_id \
      JOIN biller b ON b.id = m.biller_id WHERE b.state <> 'legacy' AND (u.updated_at = $1 OR m.created_at = $1) \
      AND m.username_key IN";
-const IS_DUE: &str = "SELECT 1 FROM user_change WHERE due_at <= $1 AND lease_until < $1 LIMIT 1";
+/// Those of a biller that is being moved wait until it is.
+const IS_DUE: &str = "SELECT 1 FROM user_change c JOIN biller b ON b.id = c.biller_id \
+     WHERE c.due_at <= $1 AND c.lease_until < $1 AND b.state <> 'enabling' LIMIT 1";
 /// Compare and set: of two that want a row, the second sees the first one's lease.
 const TAKE: &str = "UPDATE user_change SET owner = $1, lease_until = $2 WHERE lease_until < $3 \
      AND (biller_id, user_id) IN (SELECT c.biller_id, c.user_id FROM user_change c JOIN biller b ON b.id = c.biller_id \
@@ -88,6 +93,11 @@ pub(super) async fn mark_member(
     tx.run(MARK_MEMBER, values![biller, user, ids::uuid_v7(now, random), now]).await.map(drop)
 }
 
+/// Whether changes of a biller's users are marked.
+pub(super) async fn is_moved(tx: &mut Tx, biller: &str) -> Result<bool, DbError> {
+    Ok(tx.one(IS_MOVED, values![biller]).await?.is_some())
+}
+
 /// Marks those with these usernames who were written at this very moment.
 pub(super) async fn mark_written(
     db: &Db,
@@ -95,7 +105,7 @@ pub(super) async fn mark_written(
     names: &[String],
     (now, random): (Timestamp, &Random),
 ) -> Result<(), DbError> {
-    if tx.one(ANY_MOVED, values![]).await?.is_none() {
+    if names.is_empty() || tx.one(ANY_MOVED, values![]).await?.is_none() {
         return Ok(());
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -104,7 +114,7 @@ pub(super) async fn mark_written(
     for part in written.chunks(ROWS_A_STATEMENT) {
         let row = |row: &Row| Ok(values![row.text(0)?, row.text(1)?, &version, now, now, 0_i64, "", 0_i64, ""]);
         let rows = part.iter().map(row).collect::<Result<Vec<_>, DbError>>()?;
-        if let Some(rows) = db.rows(MARK_ROWS, rows, AGAIN)? {
+        if let Some(rows) = db.rows(concat!(put!(), "VALUES"), rows, again!())? {
             tx.run_rows(rows).await?;
         }
     }

@@ -117,8 +117,11 @@ async fn requests_and_answers_are_those_of_the_contract() {
             continue;
         };
         let queries = query_names(call);
-        wrong.extend(queries.iter().filter(|name| !operation.query.contains(name)).map(|name| format!("{at}: ?{name}")));
-        wrong.extend(operation.body.iter().filter(|name| call.body[*name].is_null()).map(|name| format!("{at}: no {name}")));
+        wrong
+            .extend(queries.iter().filter(|name| !operation.query.contains(name)).map(|name| format!("{at}: ?{name}")));
+        wrong.extend(
+            operation.body.iter().filter(|name| call.body[*name].is_null()).map(|name| format!("{at}: no {name}")),
+        );
         let status = call.status.unwrap_or_default();
         if (200..300).contains(&status) {
             if status != operation.success {

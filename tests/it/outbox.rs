@@ -367,3 +367,46 @@ async fn passwords_are_passed_on_and_kept_nowhere() {
     let legacy = world.state.directory.user_by_username(&legacy.id, &name).await.unwrap().unwrap().id;
     assert_eq!(post(&writer, format!("{legacy}/reset-request"), json!({})).await.1, "not_at_secureauth");
 }
+
+#[tokio::test]
+async fn operators_compare_mend_and_export_by_the_command_line() {
+    let world = World::start().await;
+    moved(&world).await;
+    let ann = change(&world, "ann", UserChange { first_name: Some("Anna".into()), ..UserChange::default() }).await;
+    let path = |name: &str| world.folder.path().join(name).display().to_string();
+    let settings = format!(
+        "[server]\npublic_url = \"http://localhost:8080\"\n[database]\nurl = \"sqlite:{}\"\n\
+         [secrets]\nkeys = [\"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\"]\n\
+         [legacy]\nlogin_url = \"http://127.0.0.1:1/login\"\n[portal]\nhandoff_url = \"http://127.0.0.1:1/handoff\"\n\
+         [oidc]\nallow_loopback_issuers = true\n\
+         [secureauth]\nbase_url = {:?}\ntenant = \"test\"\nsystem_client_id = \"system\"\n\
+         system_client_secret = \"secret of system\"\nadmin_client_id = \"admin\"\n\
+         admin_client_secret = \"secret of admin\"\n",
+        path("test.db"),
+        world.issuer_base,
+    );
+    std::fs::write(path("signpost.toml"), settings).unwrap();
+    let run = async |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_signpost"));
+        command.args(["--config", &path("signpost.toml")]).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, told) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        (out, told)
+    };
+    assert!(run(&["outbox"]).await.0.starts_with("pinehill-gas: 1 pending since "));
+    let (shown, _) = run(&["sync", BILLER, "--dry-run"]).await;
+    assert!(shown.contains("4 users here, 4 at SecureAuth\n1 different\n"), "{shown}");
+    assert!(shown.contains(&format!("{ann}  name")) && shown.contains("nothing was changed"), "{shown}");
+    assert_eq!(there(&world, &ann).await["name"], "ann");
+    assert!(run(&["sync", BILLER]).await.0.contains("1 mended"));
+    assert_eq!(there(&world, &ann).await["name"], "Anna");
+    assert!(run(&["sync", BILLER]).await.0.contains("nothing to mend"));
+    let (_, warned) = run(&["export", BILLER, "--output", &path("users.json")]).await;
+    assert!(warned.contains("not meant for production") && warned.contains("4 users"), "{warned}");
+    let dump: Value = serde_json::from_str(&std::fs::read_to_string(path("users.json")).unwrap()).unwrap();
+    assert_eq!(dump["users"].as_array().unwrap().len(), 4);
+    deliver(&world).await;
+    assert!(run(&["outbox"]).await.0.contains("every change has arrived"));
+}

@@ -347,6 +347,13 @@ async fn users_are_imported_by_the_hundred_and_sign_in_with_the_password_they_ha
     assert_eq!(api.import(dump(400..401, Some(bcrypt), "valid")).await, 204);
     let signed_in = api.submit(&[("username", "user400"), ("password", "U*U")]).await;
     assert_eq!(signed_in.status(), 303);
+
+    let organization = "/api/system/t/organizations/acme";
+    api.call("PUT", organization, json!({ "name": "Acme", "deactivated": true })).await;
+    let refused = api.submit(&[("username", "user400"), ("password", "U*U")]).await;
+    assert_eq!(refused.status(), 403, "nobody signs in at an organization that is switched off");
+    api.call("PUT", organization, json!({ "name": "Acme", "deactivated": false })).await;
+    assert_eq!(api.submit(&[("username", "user400"), ("password", "U*U")]).await.status(), 303);
 }
 
 #[tokio::test]
@@ -462,6 +469,13 @@ async fn faults_come_when_they_are_asked_for() {
     assert_eq!(users(), 2, "but an effect");
     assert_eq!(api.standin.api_calls().last().unwrap().status, None);
 
+    add("PUT", "/configuration", Fault::DelayAfter(Duration::from_secs(3600)));
+    let asked = send(2);
+    tokio::select! {
+        answer = asked => panic!("an answer: {answer:?}"),
+        () = async { while users() < 3 { tokio::task::yield_now().await } } => {}
+    }
+
     let list = format!("{SYSTEM_POOLS}/acme-pool/users");
     add("GET", "/users", Fault::Truncated);
     let half = api.request("GET", &list).send().await.unwrap();
@@ -477,6 +491,6 @@ async fn faults_come_when_they_are_asked_for() {
     faults.set_list_lag(Duration::from_secs(5));
     assert_eq!(api.get(&list).await.1["users"], json!([]), "lists lag behind");
     api.clock.advance(Duration::from_secs(5));
-    assert_eq!(api.get(&list).await.1["users"].as_array().unwrap().len(), 2);
-    assert_eq!(faults.fired(), 7);
+    assert_eq!(api.get(&list).await.1["users"].as_array().unwrap().len(), 3);
+    assert_eq!(faults.fired(), 8);
 }

@@ -110,7 +110,11 @@ impl Writer<'_> {
             self.same_names(&mut tx, &keys).await?
         };
         self.end_and_drop(&mut tx, &mut records, &members).await?;
-        let names: Vec<String> = records.iter().map(|record| record.key.as_str().to_owned()).collect();
+        // New users of a legacy biller concern nobody else.
+        let is_moved = outbox::is_moved(&mut tx, self.biller_id).await?;
+        let concerns =
+            records.iter().map(|record| record.key.as_str()).filter(|key| is_moved || members.contains_key(*key));
+        let names: Vec<String> = concerns.map(str::to_owned).collect();
         let mut left = records.into_iter().zip(hashes).peekable();
         let mut ready = Vec::new();
         while left.peek().is_some() || !ready.is_empty() {

@@ -183,33 +183,20 @@ impl Management {
                     (Duration::ZERO, CallError::NoToken(refusal))
                 }
                 Ok((status @ (429 | 500..), headers, _)) => {
-                    tracing::warn!(
-                        status,
-                        method = %call.method,
-                        correlation,
-                        trace = headers.get("x-trace-id").and_then(|id| id.to_str().ok()).unwrap_or_default(),
-                        "the management API asks to try again later"
-                    );
                     if let Some(asked) = retry_after(&headers, self.clock.now()) {
                         self.hold(asked);
                     }
                     let error = if status == 429 { CallError::Busy } else { CallError::Unknown("server_error") };
+                    tracing::warn!(error = %error, trace = trace(&headers), correlation, "a call goes wrong");
                     (self.wait(attempt), error)
                 }
                 Ok((status, headers, body)) => {
                     let refusal = Refusal::read(status, &body);
-                    tracing::debug!(
-                        status,
-                        code = refusal.code,
-                        method = %call.method,
-                        correlation,
-                        trace = headers.get("x-trace-id").and_then(|id| id.to_str().ok()).unwrap_or_default(),
-                        "the management API refuses"
-                    );
+                    tracing::debug!(refusal = %refusal, trace = trace(&headers), correlation, "a call is refused");
                     return Err(CallError::Refused(refusal));
                 }
                 Err(error) => {
-                    tracing::warn!(error = %error, method = %call.method, correlation, "the management API fails");
+                    tracing::warn!(error = %error, correlation, "a call goes wrong");
                     (self.wait(attempt), error.into())
                 }
             };
@@ -275,6 +262,11 @@ impl Management {
             None => Ok(()),
         }
     }
+}
+
+/// What the vendor finds a call by.
+fn trace(headers: &HeaderMap) -> &str {
+    headers.get("x-trace-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
 /// A token as a header.
