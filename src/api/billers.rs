@@ -233,7 +233,10 @@ pub(super) async fn change(
 async fn shown(state: &AppState, slug: &Slug) -> Result<Value, Refusal> {
     let biller = state.directory.named(slug).await?.ok_or_else(unknown)?;
     let mode = state.enablement.modes().await?.get(biller.id.as_str()).copied();
-    Ok(json!(Answer::new(state, &biller, mode)))
+    let mut body = json!(Answer::new(state, &biller, mode));
+    // Users whose changes have not reached SecureAuth yet.
+    body["users_pending"] = json!(state.directory.backlog_of(&biller.id).await?);
+    Ok(body)
 }
 
 fn created(slug: &Slug, body: String) -> Response {

@@ -101,7 +101,7 @@ pub(super) async fn export(config: &Path, arguments: Export) -> Done {
 pub(super) async fn outbox(config: &Path) -> Done {
     let state = super::open(config).await?.state;
     let billers = state.directory.billers().await?;
-    let pending = state.directory.pending_changes().await?;
+    let pending = state.directory.backlog().await?;
     for (biller, pending) in &pending {
         let slug = billers.by_id(biller).map_or("", |biller| biller.slug.as_str());
         let failing = match pending.failing {

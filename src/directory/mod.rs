@@ -19,7 +19,7 @@ use std::sync::{Arc, RwLock};
 pub use billers::{Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 pub use facts::LookUp;
 pub use health::{Call, FAILURES_TO_OPEN, Health};
-pub use outbox::{Change, Pending};
+pub use outbox::{Backlog, UserMark};
 pub use pending::{Decided, PendingChange};
 pub use people::{NewUser, PeopleError, Stamp, UserChange};
 pub use snapshot::Billers;

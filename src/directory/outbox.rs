@@ -54,7 +54,7 @@ const PENDING: &str = "SELECT c.biller_id, count(*), sum(CASE WHEN c.problem <> 
 
 /// A change that was taken up.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct UserMark {
     /// The biller whose pool is to have it.
     pub biller: BillerId,
     /// Whose it is.
@@ -67,7 +67,7 @@ pub struct Change {
 
 /// Changes of a biller's users that have not arrived yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
+pub struct Backlog {
     /// Users.
     pub count: i64,
     /// Users for whom it was tried in vain.
@@ -126,12 +126,12 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn take_changes(
+    pub async fn take_marks(
         &self,
         now: Timestamp,
         lease: Duration,
         random: &Random,
-    ) -> Result<Vec<Change>, DirectoryError> {
+    ) -> Result<Vec<UserMark>, DirectoryError> {
         if self.db.one(IS_DUE, values![now]).await?.is_none() {
             return Ok(Vec::new());
         }
@@ -144,7 +144,7 @@ impl Directory {
         }
         tx.commit().await?;
         let read = |row: &Row| {
-            Ok(Change {
+            Ok(UserMark {
                 biller: BillerId::from_stored(row.text(0)?),
                 user: UserId::from_stored(row.text(1)?),
                 version: row.text(2)?,
@@ -159,7 +159,7 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn change_arrived(&self, change: &Change) -> Result<(), DirectoryError> {
+    pub async fn mark_arrived(&self, change: &UserMark) -> Result<(), DirectoryError> {
         let mut row = change.key();
         row.push(change.version.as_str().into());
         if self.db.run(DONE, row).await? == 0 {
@@ -172,7 +172,7 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn postpone_change(&self, change: &Change, due: Timestamp, problem: &str) -> Result<(), DirectoryError> {
+    pub async fn postpone_mark(&self, change: &UserMark, due: Timestamp, problem: &str) -> Result<(), DirectoryError> {
         let mut row = change.key();
         row.extend(values![change.version.as_str(), due, problem]);
         if self.db.run(POSTPONE, row).await? == 0 {
@@ -185,7 +185,7 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn forget_changes(&self, biller: &BillerId) -> Result<(), DirectoryError> {
+    pub async fn forget_marks(&self, biller: &BillerId) -> Result<(), DirectoryError> {
         Ok(self.db.run(FORGET, values![biller.as_str()]).await.map(drop)?)
     }
 
@@ -193,11 +193,11 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn pending_changes(&self) -> Result<Vec<(BillerId, Pending)>, DirectoryError> {
+    pub async fn backlog(&self) -> Result<Vec<(BillerId, Backlog)>, DirectoryError> {
         let rows = self.db.all(PENDING, values![]).await?;
         let read = |row: &Row| {
             let pending =
-                Pending { count: row.int(1)?, failing: row.int(2)?, oldest: row.time(3)?, problem: row.text(4)? };
+                Backlog { count: row.int(1)?, failing: row.int(2)?, oldest: row.time(3)?, problem: row.text(4)? };
             Ok((BillerId::from_stored(row.text(0)?), pending))
         };
         rows.iter().map(read).collect()
@@ -207,14 +207,14 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn pending_count(&self, biller: &BillerId) -> Result<i64, DirectoryError> {
+    pub async fn backlog_of(&self, biller: &BillerId) -> Result<i64, DirectoryError> {
         const COUNT: &str = "SELECT count(*) FROM user_change WHERE biller_id = $1";
         let row = self.db.one(COUNT, values![biller.as_str()]).await?;
         Ok(row.map_or(Ok(0), |row| row.int(0))?)
     }
 }
 
-impl Change {
+impl UserMark {
     fn key(&self) -> Vec<Value> {
         values![self.biller.as_str(), self.user.as_str(), self.owner.as_str()]
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{BringError, EnableError, Enablement};
-use crate::directory::Change;
+use crate::directory::UserMark;
 use crate::secureauth::management::{CallError, Management};
 
 /// How often a worker without work looks for some.
@@ -22,7 +22,7 @@ impl Enablement {
         let Some(management) = &self.management else { return Ok(0) };
         // The table is what waits, not the call.
         let management = management.in_a_hurry();
-        let changes = self.directory.take_changes(self.clock.now(), self.lease, &self.random).await?;
+        let changes = self.directory.take_marks(self.clock.now(), self.lease, &self.random).await?;
         let done = join_all(changes.iter().map(|change| self.deliver_one(&management, change))).await;
         done.into_iter().collect::<Result<Vec<()>, _>>()?;
         Ok(changes.len())
@@ -42,16 +42,16 @@ impl Enablement {
         }
     }
 
-    async fn deliver_one(&self, management: &Management, change: &Change) -> Result<(), EnableError> {
+    async fn deliver_one(&self, management: &Management, change: &UserMark) -> Result<(), EnableError> {
         let billers = self.directory.billers().await?;
         let (Some(biller), Some(home)) = (billers.by_id(&change.biller), self.home(&change.biller).await?) else {
             // Whoever registered it keeps its users as well.
-            return Ok(self.directory.forget_changes(&change.biller).await?);
+            return Ok(self.directory.forget_marks(&change.biller).await?);
         };
         // Nobody works on for longer than the change is ours.
         let bringing = tokio::time::timeout(self.lease, self.bring(management, (biller, &home), &change.user));
         let problem = match bringing.await {
-            Ok(Ok(())) => return Ok(self.directory.change_arrived(change).await?),
+            Ok(Ok(())) => return Ok(self.directory.mark_arrived(change).await?),
             Ok(Err(BringError::Db(error))) => return Err(error.into()),
             Ok(Err(error)) => error,
             Err(_) => CallError::Unknown("timeout").into(),
@@ -60,6 +60,6 @@ impl Enablement {
         let wait = (FIRST_WAIT * 2_u32.saturating_pow(tries.min(16))).min(LONGEST_WAIT);
         tracing::warn!(biller = %biller.slug, user = %change.user, error = %problem, "a change of a user did not arrive");
         let due = self.clock.now().plus(wait);
-        Ok(self.directory.postpone_change(change, due, &problem.to_string()).await?)
+        Ok(self.directory.postpone_mark(change, due, &problem.to_string()).await?)
     }
 }

@@ -43,7 +43,7 @@ pub async fn user(world: &World, name: &str) -> UserId {
 }
 
 async fn pending(world: &World) -> i64 {
-    world.state.directory.pending_count(&biller(world).await).await.unwrap()
+    world.state.directory.backlog_of(&biller(world).await).await.unwrap()
 }
 
 /// Delivers until nothing is due.
@@ -146,7 +146,7 @@ async fn what_fails_stays_pending_and_is_tried_again_later() {
                 change(&world, "ann", UserChange { first_name: Some(name.clone()), ..UserChange::default() }).await;
             faults.add(Rule::new("PATCH", "/users/", fault.clone()).times(10));
             assert_eq!(world.state.enablement.deliver().await.unwrap(), 1);
-            let shown = world.state.directory.pending_changes().await.unwrap();
+            let shown = world.state.directory.backlog().await.unwrap();
             assert_eq!((shown.len(), shown[0].1.count, shown[0].1.failing), (1, 1, 1), "{fault:?}");
             assert_eq!(world.state.enablement.deliver().await.unwrap(), 0, "{fault:?}: not at once");
             faults.clear();
@@ -266,7 +266,7 @@ async fn legacy_billers_mark_nothing_and_files_mark_what_they_change() {
         world.import_users("oakdale-city", &["only-here"]).await;
         world.import_users("riverside-water", &["not-ours"]).await;
         deliver(&world).await;
-        assert!(world.state.directory.pending_changes().await.unwrap().is_empty(), "not moved by a job of ours");
+        assert!(world.state.directory.backlog().await.unwrap().is_empty(), "not moved by a job of ours");
         // The same person at a legacy biller whose file ends the membership at the moved one.
         world.import_csv("oakdale-city", "username,email\nann,ann@mail.example\n").await.unwrap();
         let ann = user(&world, "ann").await;
@@ -298,7 +298,7 @@ async fn a_comparison_finds_and_mends_what_differs_and_leaves_strangers_alone() 
         management.create_user(POOL, &stranger).await.unwrap();
         // As if the mark had been lost.
         let cleo = change(&world, "cleo", status(UserStatus::Deleted)).await;
-        world.state.directory.forget_changes(&biller(&world).await).await.unwrap();
+        world.state.directory.forget_marks(&biller(&world).await).await.unwrap();
         world.issuers.faults().set_list_lag(Duration::from_secs(3600));
 
         let drift = enablement.drift(&slug(BILLER)).await.unwrap();

@@ -210,6 +210,7 @@ impl World {
             client_secret: format!("secret of {id}").into(),
         };
         let place = Place {
+            admin_base: None,
             base: self.issuer_base.parse().unwrap(),
             tenant: "test".to_owned(),
             paths: self.state.config.secureauth.paths,
