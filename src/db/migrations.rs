@@ -33,6 +33,7 @@ pub(super) fn migrator() -> Migrator {
         migration!(11, "0011_user_attributes"),
         migration!(12, "0012_jobs"),
         migration!(20, "0020_user_changes"),
+        migration!(21, "0021_job_problem"),
         migration!(25, "0025_idempotency"),
         migration!(26, "0026_pending_changes"),
     ])

@@ -7,13 +7,14 @@ use crate::db::{Db, DbError, Row, Tx};
 use crate::decision::CiamState;
 use crate::directory::{Biller, PasswordCarryOver};
 use crate::kernel::{BillerId, Timestamp, ids};
+use crate::secureauth::management::CallWindow;
 use crate::values;
 
 macro_rules! columns {
     ($tail:literal) => {
         concat!(
             "SELECT id, biller_id, state, turned_back, mode, passwords, generation, fence, users_after, done, total, \
-             message, created_at, ended_at FROM job ",
+             message, created_at, ended_at, problem FROM job ",
             $tail
         )
     };
@@ -33,8 +34,9 @@ const TAKE: &str = "UPDATE job SET fence = fence + 1, lease_until = $3, updated_
      WHERE id = $1 AND ended_at IS NULL AND lease_until < $2 AND fence = $4";
 const RENEW: &str =
     "UPDATE job SET lease_until = $3, updated_at = $4 WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
-const MOVE_ON: &str = "UPDATE job SET lease_until = $3, updated_at = $4, users_after = $5, done = $6, message = $7 \
-     WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
+const MOVE_ON: &str = "UPDATE job SET lease_until = $3, updated_at = $4, users_after = $5, done = $6, message = $7, \
+     problem = '' WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
+const NOTE: &str = "UPDATE job SET updated_at = $3, problem = $4 WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
 const SET_STATE: &str = "UPDATE job SET lease_until = $3, updated_at = $4, state = $5, message = $6, ended_at = $7 \
      WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
 const STEPS: &str = "SELECT kind, object_id, state, sealed FROM job_step WHERE job_id = $1 ORDER BY updated_at, kind";
@@ -111,8 +113,12 @@ pub struct Job {
     pub created_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// Why it waits, or why it was turned back; for operators.
+    pub problem: String,
     /// The owner's number.
     pub(super) fence: i64,
+    /// Until when the owner may make calls.
+    pub(super) window: CallWindow,
     /// The last user sent.
     pub(super) users_after: String,
 }
@@ -239,6 +245,7 @@ pub(super) async fn take(db: &Db, now: Timestamp, lease: Duration) -> Result<Opt
         return Ok(None);
     }
     job.fence += 1;
+    job.window.extend(now.plus(lease));
     if job.state == JobState::Queued {
         job.state = JobState::Running;
     }
@@ -273,6 +280,7 @@ impl Enablement {
         if renewed == 0 {
             return Err(Stop::Lost);
         }
+        job.window.extend(now.plus(self.lease));
         let turned_back = self::job(&self.db, &job.id).await?.is_some_and(|job| job.turned_back);
         if turned_back && job.state == JobState::Running { Err(Stop::TurnedBack) } else { Ok(()) }
     }
@@ -294,10 +302,15 @@ impl Enablement {
     }
 
     /// Writes how far the users are.
-    pub(super) async fn users_done(&self, job: &Job, message: &str) -> Result<(), Stop> {
+    pub(super) async fn users_done(&self, job: &Job, (after, done): (&str, i64), message: &str) -> Result<(), Stop> {
         let now = self.clock.now();
-        let row = values![&job.id, job.fence, now.plus(self.lease), now, job.users_after.as_str(), job.done, message];
+        let row = values![&job.id, job.fence, now.plus(self.lease), now, after, done, message];
         if self.db.run(MOVE_ON, row).await? == 0 { Err(Stop::Lost) } else { Ok(()) }
+    }
+
+    /// Notes why the job waits or turns, for operators.
+    pub(super) async fn note(&self, job: &Job, problem: &str) -> Result<(), DbError> {
+        self.db.run(NOTE, values![&job.id, job.fence, self.clock.now(), problem]).await.map(drop)
     }
 
     /// Moves the job to a state; a final one ends it.
@@ -313,7 +326,11 @@ impl Enablement {
     async fn fenced(&self, tx: &mut Tx, job: &Job) -> Result<(), Stop> {
         let now = self.clock.now();
         let renewed = tx.run(RENEW, values![&job.id, job.fence, now.plus(self.lease), now]).await?;
-        if renewed == 0 { Err(Stop::Lost) } else { Ok(()) }
+        if renewed == 0 {
+            return Err(Stop::Lost);
+        }
+        job.window.extend(now.plus(self.lease));
+        Ok(())
     }
 }
 
@@ -334,5 +351,7 @@ fn read(row: &Row) -> Result<Job, DbError> {
         message: row.text(11)?,
         created_at: row.time(12)?,
         ended_at: row.opt_time(13)?,
+        problem: row.text(14)?,
+        window: CallWindow::default(),
     })
 }

@@ -5,13 +5,17 @@
 //! after a kill can ask for exactly that id. One worker at a time owns a job: by a lease, and by a fence that grows with each
 //! owner and stands in every write, so that an owner that slept through its lease writes nothing any more.
 
+mod forward;
 mod ledger;
 mod mirror;
 mod outbox;
 mod passwords;
+mod points;
 mod readiness;
+mod sending;
 mod shown;
 mod sync;
+mod things;
 mod undo;
 mod users;
 mod work;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::ledger::{Job, Stop};
-use super::work::Ids;
+use super::things::Ids;
 use super::{EnableError, Enablement, users};
 use crate::db::{Db, DbError};
 use crate::decision::CiamState;
@@ -75,6 +75,10 @@ impl Enablement {
     /// # Errors
     /// The database failed.
     pub async fn readiness(&self, biller: &Biller) -> Result<Readiness, DbError> {
+        self.card(biller, None).await
+    }
+
+    async fn card(&self, biller: &Biller, job: Option<&Job>) -> Result<Readiness, DbError> {
         let redirect_uri = self.public_url.join(&format!("/callback/{}", biller.slug));
         let registration = redirect_uri.ok().and_then(|uri| biller.registration(&self.keys, uri));
         let mut lines = match registration {
@@ -85,7 +89,7 @@ impl Enablement {
             }
             None => vec![line("issuer", Level::Red, advice("no_registration").to_owned())],
         };
-        lines.push(self.users_line(biller).await?);
+        lines.push(self.users_line(biller, job).await?);
         lines.push(without_mail_line(&self.db, &biller.id).await?);
         if biller.hosts.is_empty() {
             let advice = "It has no host of its own, and needs none: people keep its path on ours.".to_owned();
@@ -102,13 +106,13 @@ impl Enablement {
     pub(super) async fn hold_unless_ready(&self, job: &Job, biller: &Biller, oidc: &OidcSettings) -> Result<(), Stop> {
         let mut candidate = biller.clone();
         candidate.settings.oidc = Some(oidc.clone());
-        let lines = self.readiness(&candidate).await?.lines;
+        let lines = self.card(&candidate, Some(job)).await?.lines;
         let red: Vec<&str> = lines.iter().filter(|l| l.level == Level::Red).map(|l| l.advice.as_str()).collect();
         if red.is_empty() {
             return Ok(());
         }
         let message = format!("Not activated yet. {}", red.join(" "));
-        self.users_done(job, &message).await?;
+        self.users_done(job, (&job.users_after, job.done), &message).await?;
         Err(Stop::Later(EnableError::NotReady(message)))
     }
 
@@ -140,27 +144,31 @@ impl Enablement {
     }
 
     /// As many users at SecureAuth as here, where they are kept there by us.
-    async fn users_line(&self, biller: &Biller) -> Result<Line, DbError> {
-        let ids = Ids::of(&biller.slug, biller.settings.generation);
-        let is_ours = biller.settings.oidc.as_ref().is_some_and(|oidc| oidc.client_id == ids.client);
-        let Some(management) = self.management.as_ref().filter(|_| is_ours) else {
+    async fn users_line(&self, biller: &Biller, job: Option<&Job>) -> Result<Line, DbError> {
+        let home = match job {
+            Some(job) => Some(Ids::of(&biller.slug, job).pool),
+            None => self.home(&biller.id).await?.map(|home| home.pool),
+        };
+        let (Some(management), Some(pool)) = (self.management.as_ref(), home) else {
             let advice = "Its users are not kept at SecureAuth by Signpost: there is nothing to compare.".to_owned();
             return Ok(line("users", Level::Green, advice));
         };
         let here = users::count(&self.db, &biller.id).await?;
-        Ok(match management.pool(&ids.pool).await.map(|pool| pool.map(|pool| pool.number_of_users)) {
+        Ok(match management.pool(&pool).await.map(|pool| pool.map(|pool| pool.number_of_users)) {
             Ok(Some(Some(there))) if there == here => {
                 line("users", Level::Green, format!("{here} user(s) here and at SecureAuth."))
             }
             Ok(Some(Some(there))) => {
-                let advice =
-                    format!("{here} user(s) here, but {there} at SecureAuth: bring the pool {} in line.", ids.pool);
+                let advice = format!(
+                    "{here} user(s) here, but {there} at SecureAuth: `signpost sync {}` brings the pool {pool} in line.",
+                    biller.slug
+                );
                 line("users", Level::Red, advice)
             }
             Ok(Some(None)) => {
                 line("users", Level::Amber, "SecureAuth does not tell how many users it has: look there.".to_owned())
             }
-            Ok(None) => line("users", Level::Red, format!("The pool {} is gone: enable the biller anew.", ids.pool)),
+            Ok(None) => line("users", Level::Red, format!("The pool {pool} is gone: enable the biller anew.")),
             Err(error) => line("users", Level::Amber, format!("The users cannot be compared now: {error}; try again.")),
         })
     }

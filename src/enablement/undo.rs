@@ -1,8 +1,8 @@
 //! The way back: what the job has made, or may have made, goes, in reverse; what was there before stays as it was.
 
 use super::ledger::{self, Job, JobState, Step, StepState, Stop};
-use super::work::Ids;
-use super::{EnableError, Enablement};
+use super::things::Ids;
+use super::{EnableError, Enablement, points};
 use crate::decision::CiamState;
 use crate::directory::Biller;
 use crate::secureauth::management::{CallError, Management};
@@ -12,20 +12,23 @@ const ORDER: [&str; 5] = ["claim", "client", "connection", "pool", "organization
 
 impl Enablement {
     pub(super) async fn back(&self, management: &Management, job: &Job, biller: &Biller) -> Result<(), Stop> {
-        let ids = Ids::of(&biller.slug, job.generation);
+        let ids = Ids::of(&biller.slug, job);
         let steps = ledger::steps(&self.db, &job.id).await?;
         let mut stuck = Vec::new();
         for kind in ORDER {
             let Some(step) = steps.iter().find(|step| step.kind == kind) else { continue };
             self.renew(job).await?;
+            points::pass(kind, "undoing");
             match self.undo(management, job, &ids, step).await {
                 Ok(()) => {}
                 Err(CallError::Refused(refusal)) => stuck.push(format!("{kind} {} ({refusal})", step.object_id)),
                 Err(error) => return Err(Stop::Later(EnableError::Call(error))),
             }
+            points::pass(kind, "gone");
             let undone = !matches!(step.state, StepState::Kept) && !stuck.iter().any(|text| text.starts_with(kind));
             if undone {
                 self.put_step(job, &Step { state: StepState::Undone, ..step.clone() }).await?;
+                points::pass(kind, "undone");
             }
         }
         let now = self.clock.now();
@@ -41,7 +44,9 @@ impl Enablement {
             biller.active_from = None;
         });
         changed.await.map_err(EnableError::from)?;
+        points::pass("return", "written");
         tx.commit().await?;
+        points::pass("return", "done");
         tracing::warn!(job = job.id, biller = %biller.slug, state = state.as_str(), "an enablement was undone");
         Ok(())
     }

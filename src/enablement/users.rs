@@ -17,6 +17,11 @@ const CHANGED: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_na
      p.sealed FROM membership m JOIN users u ON u.id = m.user_id LEFT JOIN user_password p ON p.user_id = u.id \
      WHERE m.biller_id = $1 AND m.user_id > $2 AND u.status <> 'deleted' AND (u.updated_at >= $4 OR m.created_at >= $4) \
      ORDER BY m.user_id LIMIT $3";
+const WITH_PASSWORD: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, \
+     u.created_at, p.sealed FROM membership m JOIN users u ON u.id = m.user_id JOIN user_password p ON p.user_id = u.id \
+     WHERE m.biller_id = $1 AND u.status <> 'deleted' ORDER BY m.user_id LIMIT 1";
+const GONE: &str = "SELECT c.user_id FROM user_change c WHERE c.biller_id = $1 AND NOT EXISTS (SELECT 1 FROM membership m \
+     JOIN users u ON u.id = m.user_id WHERE m.biller_id = c.biller_id AND m.user_id = c.user_id AND u.status <> 'deleted')";
 /// Users looked at before a job begins, a page.
 const CHECKED: i64 = 5000;
 const SHOWN: usize = 10;
@@ -68,6 +73,16 @@ pub(super) async fn changed(
     since: Timestamp,
 ) -> Result<Vec<Mover>, DbError> {
     db.all(CHANGED, values![biller.as_str(), after, limit, since]).await?.iter().map(read).collect()
+}
+
+/// The first user with a password hash.
+pub(super) async fn with_password(db: &Db, biller: &BillerId) -> Result<Option<Mover>, DbError> {
+    db.one(WITH_PASSWORD, values![biller.as_str()]).await?.map(|row| read(&row)).transpose()
+}
+
+/// Users who have left since the biller is being moved.
+pub(super) async fn gone(db: &Db, biller: &BillerId) -> Result<Vec<String>, DbError> {
+    db.all(GONE, values![biller.as_str()]).await?.iter().map(|row| row.text(0)).collect()
 }
 
 /// Refuses before anything is made when users cannot be taken along.

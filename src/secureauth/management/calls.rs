@@ -168,6 +168,9 @@ impl Management {
                 }
                 Err(error) => return Err(error),
             };
+            if self.window.as_ref().is_some_and(|window| !window.is_open(self.clock.now())) {
+                return Err(CallError::Unknown("lease_ended"));
+            }
             let (wait, error) = match self.once(&call, &token, &correlation).await {
                 Ok((200..300, headers, body)) => return read_answer(&headers, &body),
                 Ok((401, _, body)) => {

@@ -13,6 +13,7 @@ mod tokens;
 mod users;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -28,7 +29,7 @@ pub use users::{Address, Dump, Identifier, PoolUser};
 use self::calls::Patience;
 use self::tokens::Tokens;
 use super::Http;
-use crate::kernel::{Clock, Random};
+use crate::kernel::{Clock, Random, Timestamp};
 
 /// Whose token a call needs (and whose API it is).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,22 @@ impl Workspace {
     }
 }
 
+/// Until when calls may be made: an owner that slept through its lease makes none any more, also between two tries of one
+/// call. Copies share it.
+#[derive(Clone, Debug, Default)]
+pub struct CallWindow(Arc<AtomicI64>);
+
+impl CallWindow {
+    /// Calls may be made until then.
+    pub fn extend(&self, until: Timestamp) {
+        self.0.store(until.millis(), Ordering::Relaxed);
+    }
+
+    fn is_open(&self, now: Timestamp) -> bool {
+        now.millis() < self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The management API. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Management {
@@ -55,6 +72,7 @@ pub struct Management {
     /// Until when the vendor asked to be left alone.
     held_until: Arc<watch::Sender<Option<Instant>>>,
     patience: Patience,
+    window: Option<CallWindow>,
     clock: Clock,
     random: Random,
 }
@@ -64,7 +82,13 @@ impl Management {
     pub fn new(http: Http, place: Place, clock: Clock, random: Random) -> Self {
         let held_until = Arc::new(watch::Sender::new(None));
         let (place, tokens, patience) = (Arc::new(place), Tokens::default(), Patience::LONG);
-        Self { http, place, tokens, held_until, patience, clock, random }
+        Self { http, place, tokens, held_until, patience, window: None, clock, random }
+    }
+
+    /// The same for calls that may be made for a time only.
+    #[must_use]
+    pub fn within(&self, window: CallWindow) -> Self {
+        Self { window: Some(window), ..self.clone() }
     }
 
     /// The same for calls that somebody waits for: it tries less often, and gives up within seconds.

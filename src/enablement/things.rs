@@ -1,0 +1,108 @@
+//! What a job makes: pool, connection, login client and claim, each under an exact id of its own.
+
+use url::Url;
+
+use super::CiamMode;
+use super::ledger::Job;
+use crate::kernel::Slug;
+use crate::secureauth::management::{CallError, Management, NewClient};
+
+/// The claim that carries our user id.
+pub(super) const USER_ID_CLAIM: &str = "signpost_user_id";
+
+/// The ids of everything a job makes.
+pub(super) struct Ids {
+    pub organization: String,
+    pub pool: String,
+    pub connection: String,
+    pub client: String,
+    pub claim: String,
+}
+
+impl Ids {
+    /// All but the organization's hold a part of the job's id that nobody can guess: what is there under one of them was made
+    /// by this job, and none is ever used again.
+    pub fn of(slug: &Slug, job: &Job) -> Self {
+        let own = job.id.rsplit('-').next().unwrap_or_default();
+        Self {
+            organization: slug.to_string(),
+            pool: format!("{slug}-{own}"),
+            connection: format!("{slug}-{own}-pool"),
+            client: format!("{slug}-{own}-signpost"),
+            claim: format!("{slug}-{own}-user-id"),
+        }
+    }
+}
+
+/// Things that a job makes under ids of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thing {
+    Pool,
+    Connection,
+    Client,
+    Claim,
+}
+
+impl Thing {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pool => "pool",
+            Self::Connection => "connection",
+            Self::Client => "client",
+            Self::Claim => "claim",
+        }
+    }
+}
+
+/// What is needed to make them.
+pub(super) struct Making<'a> {
+    pub management: &'a Management,
+    pub ids: &'a Ids,
+    pub name: &'a str,
+    pub mode: CiamMode,
+    pub secret: &'a str,
+    pub redirect_uri: Url,
+    pub signed_out: Url,
+    pub backchannel_logout: Url,
+}
+
+impl Making<'_> {
+    pub fn id(&self, thing: Thing) -> &str {
+        match thing {
+            Thing::Pool => &self.ids.pool,
+            Thing::Connection => &self.ids.connection,
+            Thing::Client => &self.ids.client,
+            Thing::Claim => &self.ids.claim,
+        }
+    }
+
+    pub async fn is_there(&self, thing: Thing) -> Result<bool, CallError> {
+        let (management, id) = (self.management, self.id(thing));
+        match thing {
+            Thing::Pool => Ok(management.pool(id).await?.is_some()),
+            Thing::Connection => management.has_connection(&self.ids.organization, id).await,
+            Thing::Client => management.has_client(id).await,
+            Thing::Claim => management.has_claim(&self.ids.organization, id).await,
+        }
+    }
+
+    pub async fn create(&self, thing: Thing) -> Result<(), CallError> {
+        let (management, id, organization) = (self.management, self.id(thing), self.ids.organization.as_str());
+        match thing {
+            Thing::Pool => management.create_pool(id, organization, self.name, self.mode.mechanisms()).await.map(drop),
+            Thing::Connection => management.create_connection(organization, id, &self.ids.pool).await,
+            Thing::Client => {
+                let new = NewClient {
+                    organization,
+                    client_id: id,
+                    name: self.name,
+                    redirect_uri: &self.redirect_uri,
+                    signed_out: &self.signed_out,
+                    backchannel_logout: &self.backchannel_logout,
+                };
+                management.create_client(&new, self.secret).await
+            }
+            Thing::Claim => management.create_user_id_claim(organization, id, USER_ID_CLAIM).await,
+        }
+    }
+}
