@@ -8,6 +8,9 @@ use url::Url;
 use super::calls::{Answer, Call, CallError};
 use super::{Management, Workspace};
 
+/// What an organization is answered with, and a change of it does not take.
+const ANSWERED_ONLY: [&str; 5] =
+    ["issuer_url", "number_of_child_organizations", "subject_format", "subject_identifier_algorithm_salt", "theme_id"];
 /// How often a change is begun again because somebody else has changed the thing meanwhile.
 const STALE_TRIES: u32 = 3;
 
@@ -89,6 +92,9 @@ impl Management {
             let Answer { mut body, etag } =
                 self.answer(Call::new(Workspace::System, Method::GET, path.clone())).await?;
             body["deactivated"] = json!(deactivated);
+            if let Some(fields) = body.as_object_mut() {
+                fields.retain(|name, _| !ANSWERED_ONLY.contains(&name.as_str()));
+            }
             let put = Call::new(Workspace::System, Method::PUT, path.clone()).body(&body).if_match(etag.as_deref());
             tries += 1;
             match self.call(put).await {

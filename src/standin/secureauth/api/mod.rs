@@ -61,7 +61,7 @@ impl Api {
     pub fn new(tenant: &str, service_clients: Option<ApiClients>, organizations: &[Organization]) -> Self {
         let mut objects = Objects::default();
         for organization in organizations {
-            organizations::seed(&mut objects, tenant, organization);
+            organizations::seed(&mut objects, organization);
             clients::seed(&mut objects, tenant, organization);
         }
         Self {

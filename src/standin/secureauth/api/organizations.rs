@@ -10,10 +10,8 @@ use super::tokens::Workspace;
 use crate::standin::secureauth::{Organization, SecureAuthStandIn};
 
 /// An organization that is there from the start.
-pub fn seed(objects: &mut Objects, tenant: &str, organization: &Organization) {
-    let value = as_object(json!({
-        "id": organization.id, "tenant_id": tenant, "name": organization.name, "type": "organization",
-    }));
+pub fn seed(objects: &mut Objects, organization: &Organization) {
+    let value = as_object(json!({ "id": organization.id, "name": organization.name }));
     let version = objects.version();
     objects.organizations.insert(organization.id.clone(), Thing { value, version });
 }
@@ -38,7 +36,7 @@ pub fn one(call: &Call<'_>, id: &str) -> Outcome {
         Method::GET => {}
         // The whole object is replaced, which the vendor leaves open.
         Method::PUT => {
-            let mut value = checked(call, call.json()?)?;
+            let mut value = checked(call.json()?)?;
             value.insert("id".to_owned(), json!(id));
             value.remove("template_id");
             let version = objects.version();
@@ -88,7 +86,7 @@ fn list(call: &Call<'_>) -> Outcome {
 }
 
 fn create(call: &Call<'_>) -> Outcome {
-    let mut value = checked(call, call.json()?)?;
+    let mut value = checked(call.json()?)?;
     let id = text(&value, "id").map_or_else(|| new_id(&call.standin.0.tools.random), str::to_owned);
     // Path segments of their own, or of the API.
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -111,14 +109,13 @@ fn create(call: &Call<'_>) -> Outcome {
 }
 
 /// What a caller may not say, or not so.
-fn checked(call: &Call<'_>, mut value: Json) -> Result<Json, Problem> {
+fn checked(mut value: Json) -> Result<Json, Problem> {
     if value.get("deactivated").is_some_and(|flag| !flag.is_boolean() && !flag.is_null()) {
         return Err(Problem::malformed("deactivated is true or false"));
     }
     for ours in ["issuer_url", "number_of_child_organizations", "deactivated_at"] {
         value.remove(ours);
     }
-    value.insert("tenant_id".to_owned(), json!(call.tenant()));
     Ok(value)
 }
 

@@ -137,7 +137,12 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
         Some(Fault::DropAfter | Fault::DelayAfter(_) | Fault::Truncated) | None => None,
     };
     let response = match (early, bytes) {
-        (Some(response), _) => response,
+        (Some(response), bytes) => {
+            if let Some(bytes) = bytes.ok().filter(|_| note.with_bodies()) {
+                note.bodies(&bytes, b"");
+            }
+            response
+        }
         (None, Ok(bytes)) => {
             let response = answer(standin, &parts, &bytes).await;
             if note.with_bodies() { with_bodies(&note, &bytes, response).await } else { response }
