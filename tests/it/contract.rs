@@ -10,7 +10,7 @@ use signpost::standin::{ApiCall, Fault, Rule};
 use url::Url;
 
 use crate::harness::{PASSWORD, World, slug};
-use crate::outbox::{BILLER, POOL, change, deliver, moved, status, user};
+use crate::outbox::{BILLER, change, deliver, moved, status, user};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +60,7 @@ fn query_names(call: &ApiCall) -> Vec<String> {
 async fn traffic() -> Vec<ApiCall> {
     let world = World::start().await;
     world.issuers.record_bodies(true);
-    moved(&world).await;
+    let pool = moved(&world).await;
     let enablement = &world.state.enablement;
     let more = UserChange {
         username: Some("anna".into()),
@@ -75,9 +75,9 @@ async fn traffic() -> Vec<ApiCall> {
     deliver(&world).await;
     let management = crate::management::management(&world);
     let (ben, dora) = (user(&world, "ben").await, user(&world, "dora").await);
-    management.user_by_identifier(POOL, "dora").await.unwrap().unwrap();
-    management.add_address(POOL, dora.as_str(), "second@mail.example").await.unwrap();
-    management.verify_address(POOL, dora.as_str(), "second@mail.example").await.unwrap();
+    management.user_by_identifier(&pool, "dora").await.unwrap().unwrap();
+    management.add_address(&pool, dora.as_str(), "second@mail.example").await.unwrap();
+    management.verify_address(&pool, dora.as_str(), "second@mail.example").await.unwrap();
     let drift = enablement.drift(&slug(BILLER)).await.unwrap();
     assert_eq!(drift.different.len(), 1);
     enablement.mend(&slug(BILLER), &drift, || {}).await.unwrap();
@@ -87,11 +87,11 @@ async fn traffic() -> Vec<ApiCall> {
     enablement.change_password(&biller, &ben, passwords).await.unwrap();
     enablement.request_reset(&biller, &ben, "ben@mail.example").await.unwrap();
     let code = world.issuers.mails().pop().unwrap().code.into();
-    management.complete_reset(POOL, ben.as_str(), (&code, &"a third one".into())).await.unwrap();
-    management.set_password_state(POOL, ben.as_str(), PasswordState::MustBeChanged).await.unwrap();
+    management.complete_reset(&pool, ben.as_str(), (&code, &"a third one".into())).await.unwrap();
+    management.set_password_state(&pool, ben.as_str(), PasswordState::MustBeChanged).await.unwrap();
     let sign_in = Url::parse("https://pay.example/b/pinehill-gas").unwrap();
     let whom = (dora.as_str(), "dora@mail.example");
-    management.send_activation(POOL, BILLER, whom, &sign_in).await.unwrap();
+    management.send_activation(&pool, BILLER, whom, &sign_in).await.unwrap();
     let query = AuditQuery { organization: "system", subjects: &["user"], limit: 10, ..AuditQuery::default() };
     assert!(!management.audit_events(&query).await.unwrap().is_empty());
     enablement.suspend(&slug(BILLER)).await.unwrap();

@@ -17,6 +17,7 @@ mod handoffs;
 mod harness;
 mod headers;
 mod hostile_provider;
+mod kills;
 mod languages;
 mod logout_tokens;
 mod logs;

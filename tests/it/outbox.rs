@@ -13,10 +13,10 @@ use signpost::standin::{Fault, RetryAfter, Rule};
 use crate::harness::{PASSWORD, PORTAL, World, each_database, slug};
 
 pub const BILLER: &str = "pinehill-gas";
-pub const POOL: &str = "pinehill-gas-g2";
 
 /// A moved biller with the users `ann`, `ben` and `cleo` besides the one it has, all with the usual password.
-pub async fn moved(world: &World) {
+/// Answers the id of its pool.
+pub async fn moved(world: &World) -> String {
     let hash = signpost::standin::hash_password(PASSWORD, &world.state.random);
     let row = |name: &str| format!("{name},{name}@mail.example,\"{hash}\",{name},Example\n");
     let rows: String = ["ann", "ben", "cleo"].map(row).concat();
@@ -28,7 +28,8 @@ pub async fn moved(world: &World) {
         if world.state.enablement.job(&job.id).await.unwrap().unwrap().state == JobState::Active {
             // Those of billers that no job has moved are forgotten.
             deliver(world).await;
-            return;
+            let steps = world.state.enablement.steps(&job).await.unwrap();
+            return steps.into_iter().find(|step| step.kind == "pool").unwrap().object_id;
         }
         world.advance(Duration::from_secs(3)).await;
     }
@@ -284,20 +285,20 @@ async fn legacy_billers_mark_nothing_and_files_mark_what_they_change() {
 #[tokio::test]
 async fn a_comparison_finds_and_mends_what_differs_and_leaves_strangers_alone() {
     each_database(|world| async move {
-        moved(&world).await;
+        let pool = moved(&world).await;
         let enablement = &world.state.enablement;
         let drift = enablement.drift(&slug(BILLER)).await.unwrap();
         assert_eq!((drift.here, drift.there, drift.to_mend().count(), drift.unknown.len()), (4, 4, 0, 0));
         let management = crate::management::management(&world);
         let (ann, ben) = (user(&world, "ann").await, user(&world, "ben").await);
-        management.delete_user(POOL, ann.as_str()).await.unwrap();
-        let pooled = management.user(POOL, ben.as_str()).await.unwrap().unwrap();
+        management.delete_user(&pool, ann.as_str()).await.unwrap();
+        let pooled = management.user(&pool, ben.as_str()).await.unwrap().unwrap();
         let changed = json!({ "payload": { "given_name": "Another" }, "metadata": { "theirs": "stays" } });
-        management.patch_user(POOL, &pooled, &changed).await.unwrap();
-        management.add_identifier(POOL, ben.as_str(), ("email", "ben@old.example")).await.unwrap();
+        management.patch_user(&pool, &pooled, &changed).await.unwrap();
+        management.add_identifier(&pool, ben.as_str(), ("email", "ben@old.example")).await.unwrap();
         let stranger =
             json!({ "id": "stranger", "status": "active", "identifiers": [{ "type": "uid", "identifier": "zoe" }] });
-        management.create_user(POOL, &stranger).await.unwrap();
+        management.create_user(&pool, &stranger).await.unwrap();
         // As if the mark had been lost.
         let cleo = change(&world, "cleo", status(UserStatus::Deleted)).await;
         world.state.directory.forget_marks(&biller(&world).await).await.unwrap();
@@ -315,9 +316,9 @@ async fn a_comparison_finds_and_mends_what_differs_and_leaves_strangers_alone() 
         assert!(enablement.mend(&slug(BILLER), &drift, || {}).await.unwrap().is_empty());
         let drift = enablement.drift(&slug(BILLER)).await.unwrap();
         assert_eq!((drift.to_mend().count(), drift.unknown.len(), drift.here), (0, 1, 3));
-        let ben = management.user(POOL, ben.as_str()).await.unwrap().unwrap();
+        let ben = management.user(&pool, ben.as_str()).await.unwrap().unwrap();
         assert_eq!((&ben.payload["given_name"], &ben.metadata["theirs"]), (&json!("ben"), &json!("stays")));
-        assert!(management.user(POOL, "stranger").await.unwrap().is_some());
+        assert!(management.user(&pool, "stranger").await.unwrap().is_some());
         assert!(enablement.drift(&slug("maple-electric")).await.unwrap_err().to_string().contains("kept by others"));
     })
     .await;

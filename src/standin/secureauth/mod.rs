@@ -226,7 +226,7 @@ impl SecureAuthStandIn {
     }
 
     /// Ids of all objects by kind: `organizations`, `pools`, `users` (an object: ids by pool), `user_identifiers`,
-    /// `user_verifiable_addresses`, `user_credentials`, `idps`, `clients`, `claims`.
+    /// `user_verifiable_addresses`, `user_credentials`, `idps`, `clients`, `claims`; and what they hold: `fields`.
     pub fn snapshot(&self) -> serde_json::Value {
         self.0.api.snapshot()
     }

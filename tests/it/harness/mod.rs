@@ -41,6 +41,8 @@ pub struct World {
     pub issuers: SecureAuthStandIn,
     pub issuer_base: String,
     pub folder: Arc<TempDir>,
+    /// The settings as a file would have them.
+    pub settings: String,
 }
 
 pub fn now() -> Timestamp {
@@ -53,8 +55,13 @@ pub fn slug(text: &str) -> Slug {
 
 /// Settings as the tests use them; `more` is added to the text.
 pub fn config(database: &str, more: &str) -> Config {
+    Config::from_text(&settings(database, more), []).unwrap()
+}
+
+/// The text of these settings, for a process of its own.
+pub fn settings(database: &str, more: &str) -> String {
     let key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
-    let text = format!(
+    format!(
         r#"
         [server]
         public_url = "{GATEWAY}"
@@ -88,8 +95,7 @@ pub fn config(database: &str, more: &str) -> Config {
         allow_loopback_issuers = true
         {more}
         "#
-    );
-    Config::from_text(&text, []).unwrap()
+    )
 }
 
 impl World {
@@ -100,6 +106,13 @@ impl World {
         Self::on(&database, folder, "").await
     }
 
+    /// On SQLite, by the machine's clock: for processes of their own beside it.
+    pub async fn in_real_time() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("test.db").display());
+        Self::at(Clock::System, &database, folder, "").await
+    }
+
     /// On SQLite, with more settings.
     pub async fn with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -108,8 +121,12 @@ impl World {
     }
 
     async fn on(database: &str, folder: TempDir, more: &str) -> Self {
+        Self::at(Clock::manual(now()), database, folder, more).await
+    }
+
+    async fn at(clock: Clock, database: &str, folder: TempDir, more: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let (clock, random) = (Clock::manual(now()), Random::system());
+        let random = Random::system();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer_base = format!("http://{}", listener.local_addr().unwrap());
         let tools = Tools::new(clock.clone(), random.clone()).unwrap();
@@ -121,10 +138,19 @@ impl World {
              admin_client_secret = \"secret of admin\"\nlease_seconds = 2\n"
         );
         let more = format!("{more}\n{management}");
-        let app = App::build(config(database, &more), Schema::BringUpToDate, clock.clone(), random).await.unwrap();
+        let settings = settings(database, &more);
+        let config = Config::from_text(&settings, []).unwrap();
+        let app = App::build(config, Schema::BringUpToDate, clock.clone(), random).await.unwrap();
         let state = app.state;
-        let world =
-            Self { router: router(state.clone()), state, clock, issuers, issuer_base, folder: Arc::new(folder) };
+        let world = Self {
+            router: router(state.clone()),
+            state,
+            clock,
+            issuers,
+            issuer_base,
+            folder: Arc::new(folder),
+            settings,
+        };
         world.seed().await;
         world
     }

@@ -210,10 +210,18 @@ impl Objects {
         self.pool_mut(pool)?.users.get_mut(user).ok_or_else(|| Problem::unknown("the user"))
     }
 
-    /// Ids by kind.
+    /// Ids by kind; and, as `fields`, what organizations, connections, clients and claims hold but for `updated_at`.
     pub fn ids(&self) -> Value {
         fn keys<V>(map: &BTreeMap<String, V>) -> Vec<&String> {
             map.keys().collect()
+        }
+        fn fields(map: &BTreeMap<String, Thing>) -> Json {
+            let without = |(id, thing): (&String, &Thing)| {
+                let mut fields = thing.value.clone();
+                fields.remove("updated_at");
+                (id.clone(), Value::Object(fields))
+            };
+            map.iter().map(without).collect()
         }
         let members = || self.pools.values().flat_map(|pool| pool.users.values());
         let users: Json = self.pools.iter().map(|(id, pool)| (id.clone(), json!(keys(&pool.users)))).collect();
@@ -236,6 +244,7 @@ impl Objects {
             "idps": keys(&self.idps),
             "clients": keys(&self.clients),
             "claims": keys(&self.claims),
+            "fields": [fields(&self.organizations), fields(&self.idps), fields(&self.clients), fields(&self.claims)],
         })
     }
 }
