@@ -78,19 +78,35 @@ recover-unknown = We don’t know that sign-in address
 recover-reset = If you are sure of your username, the password may be the trouble.
 recover-device = On this device you signed in at:
 recover-biller = Your biller may have a sign-in page of its own. Use the address printed on your bill, or start from your biller’s own website.
-recover-biller-ask = Forgot your username, or can’t find the address? Your biller can tell you.
+recover-biller-lost = Forgot your username, or can’t find the address?
+recover-biller-tell = Your biller can tell you.
+
+## Sign-in links by mail
+
+links = Email me my sign-in links
+    .text = We’ll send you the sign-in page of each of your billers, and your username there.
+links-name = Email address or username
+links-name-hint = The message goes to the address on your account.
+links-empty = Enter your email address or username
+links-send = Send me the message
+links-sent = Check your email
+    .text = If that address or username is on an account, we’ve sent a message with your sign-in links. It can take a few minutes.
+links-sent-nothing = Nothing there? Check the junk folder, or try another address: your biller may know you by that one.
+links-sent-another = Try another address
 
 ## A new password
 
 reset = Reset your password
     .text = Tell us your username, and we’ll show you how to choose a new password.
 reset-sent = How to choose a new password
-    .text = It depends on where you enter your password.
-reset-here = On the { $company } site
+reset-mail = Check your email
+    .text = If that username belongs to a biller with a sign-in page of its own, we’ve sent a message to the email address on the account. It can take a few minutes. It says how to choose a new password; for several billers it lists their sign-in pages.
+reset-here = If you sign in on the { $company } site
 reset-here-how = Go on to reset it there. We’ll pass on your username, so you don’t have to type it again.
 reset-here-go = Reset it at { $company }
-reset-there = On your biller’s own sign-in page
-reset-there-how = Open that page and choose “Forgot password” there. Don’t know the address?
+reset-back = Back to { $name } sign-in
+reset-elsewhere = Your password for { $biller }
+reset-elsewhere-how = You sign in to { $biller } with an account that is kept elsewhere, such as the one you use at work. We can’t change its password. Choose a new one where you type it: continue to the sign-in page, and choose “Forgot password” there.
 
 ## Help
 
@@ -100,6 +116,7 @@ help-password = I forgot my password
 help-password-how = You need your username for it.
 help-username = I forgot my username
 help-username-how = It may be your email address. Your biller can tell you, too.
+help-username-links = Email me my username and sign-in links
 help-moved = My biller has a new sign-in page
 help-moved-how = Its address is on your bill and on your biller’s website.
 help-real = Is this page real?
@@ -118,6 +135,34 @@ hold-when = Try again later today.
 outage = Sorry, there is a problem with signing in to { $biller }
 outage-why = The sign-in page of { $biller } isn’t answering at the moment. It is nothing you did, and your username and password stay the same.
 outage-when = Try again in a few minutes.
+outage-planned = Sorry, signing in to { $biller } is unavailable
+outage-planned-until = You will be able to sign in again from { $until }.
+outage-planned-why = The sign-in page of { $biller } is being worked on until then, as planned. Your username and password stay the same.
+moment = { $weekday ->
+        [monday] Monday
+        [tuesday] Tuesday
+        [wednesday] Wednesday
+        [thursday] Thursday
+        [friday] Friday
+        [saturday] Saturday
+       *[sunday] Sunday
+    }, { $month ->
+        [january] January
+        [february] February
+        [march] March
+        [april] April
+        [may] May
+        [june] June
+        [july] July
+        [august] August
+        [september] September
+        [october] October
+        [november] November
+       *[december] December
+    } { $day }, { $year }, { $hour }:{ $minute } { $half ->
+        [am] am
+       *[pm] pm
+    } ({ $zone })
 
 ## Signed in, signed out
 
@@ -136,6 +181,21 @@ signed-out = You are signed out
 signed-out-of = You are signed out of { $biller }
 signed-out-still = You are still signed in at
 signed-out-there = Sign out there too
+
+## In mails
+
+mail-links = Your sign-in pages at { $company }
+mail-links-asked = Someone, hopefully you, asked { $company } where you sign in.
+mail-links-these = These are your billers:
+mail-links-save = Save the addresses, or type them from your bill: they stay the same. They hold no password, and they sign nobody in by themselves.
+mail-none = No account at { $company } with this email address
+mail-none-here = There is no account with this email address.
+mail-none-other = You may have given your biller another address. Your biller can tell you, or look at the last message that you had from it.
+mail-reset-asked = Someone, hopefully you, asked for a new password for { $biller }.
+mail-reset-elsewhere = That password is not kept by { $company }: you choose a new one on the page where you type it. It is one step from here:
+mail-not-you = If you did not ask for this, you need not do anything.
+mail-not-you-unchanged = If you did not ask for this, you need not do anything: nothing was changed.
+mail-sign-in = Sign in at:
 
 ## What went wrong, in general
 

@@ -78,19 +78,35 @@ recover-unknown = No conocemos esa dirección de inicio de sesión
 recover-reset = Si no tiene dudas sobre su nombre de usuario, el problema puede ser la contraseña.
 recover-device = En este dispositivo inició sesión en:
 recover-biller = Su facturador es la empresa u oficina que le envía la factura. Puede que tenga su propia página de inicio de sesión. Use la dirección impresa en su factura o empiece desde el sitio web de su facturador.
-recover-biller-ask = ¿Olvidó su nombre de usuario o no encuentra la dirección? Su facturador puede decírselo.
+recover-biller-lost = ¿Olvidó su nombre de usuario o no encuentra la dirección?
+recover-biller-tell = Su facturador puede decírselo.
+
+## Sign-in links by mail
+
+links = Recibir mis enlaces de inicio de sesión por correo electrónico
+    .text = Le enviaremos la página de inicio de sesión de cada uno de sus facturadores, con el nombre de usuario que tiene allí.
+links-name = Correo electrónico o nombre de usuario
+links-name-hint = El mensaje se envía a la dirección registrada en su cuenta.
+links-empty = Escriba su correo electrónico o su nombre de usuario
+links-send = Enviarme el mensaje
+links-sent = Revise su correo electrónico
+    .text = Si esa dirección o ese nombre de usuario corresponde a una cuenta, le enviamos un mensaje con sus enlaces de inicio de sesión. Puede tardar unos minutos.
+links-sent-nothing = ¿No le llegó nada? Revise la carpeta de correo no deseado o intente con otra dirección: quizás sea la que tiene su facturador.
+links-sent-another = Intentar con otra dirección
 
 ## A new password
 
 reset = Restablezca su contraseña
     .text = Díganos su nombre de usuario y le mostraremos cómo elegir una contraseña nueva.
 reset-sent = Cómo elegir una contraseña nueva
-    .text = Depende de dónde escribe su contraseña.
-reset-here = En el sitio de { $company }
+reset-mail = Revise su correo electrónico
+    .text = Si ese nombre de usuario pertenece a un facturador con su propia página de inicio de sesión, enviamos un mensaje al correo electrónico de la cuenta. Puede tardar unos minutos. El mensaje explica cómo elegir una contraseña nueva; si son varios facturadores, indica la página de inicio de sesión de cada uno.
+reset-here = Si inicia sesión en el sitio de { $company }
 reset-here-how = Continúe para restablecerla allí. Enviaremos su nombre de usuario para que no tenga que escribirlo otra vez.
 reset-here-go = Restablecerla en { $company }
-reset-there = En la página de inicio de sesión de su facturador
-reset-there-how = Abra esa página y elija allí la opción para contraseñas olvidadas. ¿No conoce la dirección?
+reset-back = Volver al inicio de sesión de { $name }
+reset-elsewhere = Su contraseña de { $biller }
+reset-elsewhere-how = Usted inicia sesión en { $biller } con una cuenta que se administra en otro lugar, como la que usa en su trabajo. No podemos cambiar esa contraseña. Elija una nueva donde la escribe: continúe a la página de inicio de sesión y elija allí la opción para contraseñas olvidadas.
 
 ## Help
 
@@ -100,6 +116,7 @@ help-password = Olvidé mi contraseña
 help-password-how = Para eso necesita su nombre de usuario.
 help-username = Olvidé mi nombre de usuario
 help-username-how = Puede ser su correo electrónico. Su facturador también puede decírselo.
+help-username-links = Recibir mi nombre de usuario y mis enlaces de inicio de sesión por correo electrónico
 help-moved = Mi facturador tiene una nueva página de inicio de sesión
 help-moved-how = La dirección está en su factura y en el sitio web de su facturador.
 help-real = ¿Es auténtica esta página?
@@ -118,6 +135,37 @@ hold-when = Intente de nuevo más tarde, hoy mismo.
 outage = Lo sentimos, hay un problema para iniciar sesión en { $biller }
 outage-why = La página de inicio de sesión de { $biller } no responde en este momento. No es por nada que usted haya hecho, y su nombre de usuario y su contraseña no cambian.
 outage-when = Intente de nuevo en unos minutos.
+outage-planned = Lo sentimos, el inicio de sesión en { $biller } no está disponible
+outage-planned-until = Podrá volver a iniciar sesión a partir del { $until }.
+outage-planned-why = Hasta entonces se realizan trabajos programados en la página de inicio de sesión de { $biller }. Su nombre de usuario y su contraseña no cambian.
+moment = { $weekday ->
+        [monday] lunes
+        [tuesday] martes
+        [wednesday] miércoles
+        [thursday] jueves
+        [friday] viernes
+        [saturday] sábado
+       *[sunday] domingo
+    } { $day } de { $month ->
+        [january] enero
+        [february] febrero
+        [march] marzo
+        [april] abril
+        [may] mayo
+        [june] junio
+        [july] julio
+        [august] agosto
+        [september] septiembre
+        [october] octubre
+        [november] noviembre
+       *[december] diciembre
+    } de { $year } { $hour ->
+        [1] a la
+       *[other] a las
+    } { $hour }:{ $minute } { $half ->
+        [am] a. m.
+       *[pm] p. m.
+    } ({ $zone })
 
 ## Signed in, signed out
 
@@ -136,6 +184,21 @@ signed-out = Su sesión está cerrada
 signed-out-of = Su sesión en { $biller } está cerrada
 signed-out-still = Todavía tiene la sesión iniciada en
 signed-out-there = Cerrar sesión también allí
+
+## In mails
+
+mail-links = Sus páginas de inicio de sesión en { $company }
+mail-links-asked = Alguien, esperamos que usted, preguntó a { $company } dónde puede iniciar sesión.
+mail-links-these = Estos son sus facturadores:
+mail-links-save = Guarde las direcciones o cópielas de su factura: no cambian. No contienen ninguna contraseña y por sí solas no inician la sesión de nadie.
+mail-none = No hay ninguna cuenta en { $company } con este correo electrónico
+mail-none-here = No hay ninguna cuenta con este correo electrónico.
+mail-none-other = Quizás le dio otra dirección a su facturador. Su facturador puede decirle cuál es, o puede verla en el último mensaje que recibió de él.
+mail-reset-asked = Alguien, esperamos que usted, pidió una contraseña nueva para { $biller }.
+mail-reset-elsewhere = { $company } no guarda esa contraseña: la nueva se elige en la página donde usted la escribe. Está a un paso de aquí:
+mail-not-you = Si usted no lo pidió, no tiene que hacer nada.
+mail-not-you-unchanged = Si usted no lo pidió, no tiene que hacer nada: no se cambió nada.
+mail-sign-in = Inicie sesión en:
 
 ## What went wrong, in general
 

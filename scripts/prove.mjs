@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BINARY = process.env.SIGNPOST_BIN ?? join(ROOT, "target/release/signpost");
 const REPORT = process.env.REPORT ?? join(ROOT, "docs/prove-report.md");
-const PORT = 30_000 + 4 * Math.floor(Math.random() * 500);
+const PORT = 30_000 + 8 * Math.floor(Math.random() * 500);
 const PASSWORD = "demo-password";
 const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
 
@@ -414,7 +414,7 @@ function symbolsSaid() {
   return sections.includes(".debug_info") ? " with debug information" : "";
 }
 
-function write({ starts, answers, rate, size, symbols, runs, killed, meanwhile }) {
+function write({ starts, answers, rate, size, symbols, runs, killed, meanwhile, equal }) {
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const ours = rate.parts.filter(([name]) => name !== "authorize").reduce((sum, [, ms]) => sum + ms, 0);
   const growth = starts.memory.at(-1) - starts.memory[0];
@@ -448,6 +448,15 @@ header values, length of \`Location\` and body are the same to the byte; only th
 | row | median, ms |
 | --- | --- |
 ${answers.medians.map(([row, ms]) => `| ${row} | ${ms.toFixed(2)} |`).join("\n")}
+
+## Equal times
+
+Answers to an unknown name and to one of rows 3, 4 and 6, in ${whole(PAIRS)} shuffled pairs a row, one request at a time; the best of at
+most ${TIMED_RUNS} runs. The 95 % bootstrap interval of the median difference has to lie inside ±${TIME_BAR} ms.
+
+| door | row | run | median, ms | interval, ms |
+| --- | --- | --- | --- | --- |
+${equal.map(({ door, row, run, median: middle, interval }) => `| \`${door}\` | ${row} | ${run} | ${middle.toFixed(4)} | ${interval.map((ms) => ms.toFixed(4)).join(" to ")} |`).join("\n")}
 
 ## Whole sign-ins
 
@@ -494,7 +503,128 @@ ${compared.join("\n")}
   if (growth > MOST_GROWTH) throw new Error(`memory grew by ${growth.toFixed(1)} MiB`);
   if (starts.logged < starts.begun) throw new Error(`${starts.begun - starts.logged} decisions were not recorded`);
   if (more > MOST_MORE) throw new Error(`1,000,000 users took ${more.toFixed(1)} MiB more than 100,000`);
+  checkTimes(equal);
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
+}
+
+/** (f) A name must not be told by how long its answer takes. One request at a time, on one connection. */
+async function equalTimes(demo) {
+  const post = (path) => (username) => send(demo.gateway + path, { method: "POST", form: { username } });
+  const recovery = await recoveryPages(demo);
+  const doors = {
+    "POST /login": post("/login"),
+    "POST /reset": post("/reset"),
+    "POST /recover/links": post("/recover/links"),
+    "GET /recover": (username) => send(recovery[username] ?? recovery[UNKNOWN]),
+  };
+  const found = [];
+  for (const [door, ask] of Object.entries(doors)) {
+    for (const name of [UNKNOWN, ...Object.values(TIMED)]) await times(200, 1, () => ask(name));
+    let best = {};
+    for (let run = 1; run <= TIMED_RUNS; run += 1) {
+      const differences = await pairs(ask);
+      for (const [row, values] of Object.entries(differences)) {
+        const interval = bootstrap(values);
+        const one = { door, row, run, pairs: values.length, median: median(values), interval };
+        console.log(timeSaid(one));
+        if (!best[row] || worst(one) < worst(best[row])) best[row] = one;
+      }
+      if (Object.values(best).every((one) => worst(one) < TIME_BAR)) break;
+    }
+    found.push(...Object.values(best));
+  }
+  return found;
+}
+
+/** Pairs for each run and row. */
+const PAIRS = 5000;
+const TIMED_RUNS = 3;
+/** Milliseconds that the interval may reach to either side. */
+const TIME_BAR = 0.1;
+const RESAMPLES = 2000;
+const UNKNOWN = "nobody-has-this";
+/** Names whose answers are compared with that of an unknown one, by row. */
+const TIMED = { 3: "one-legacy", 4: "moved-and-legacy", 6: "two-legacy" };
+
+/** The address of the recovery page that each name's legacy hand-off leads to. */
+async function recoveryPages(demo) {
+  const found = {};
+  for (const username of [UNKNOWN, ...Object.values(TIMED)]) {
+    const answer = await send(`${demo.gateway}/login`, { method: "POST", form: { username } });
+    const token = new URL(answer.headers.location).searchParams.get("token");
+    const redeemed = await send(`${demo.gateway}/api/v1/handoffs/redeem`, {
+      method: "POST",
+      json: { token },
+      headers: { authorization: `Bearer ${demo.api_key}` },
+    });
+    found[username] = JSON.parse(redeemed.body).recover_url;
+  }
+  return found;
+}
+
+/** Milliseconds by which the answer to a known name took longer than that to an unknown one, by row, pairs shuffled. */
+async function pairs(ask) {
+  const random = (most) => Math.floor(Math.random() * most);
+  const rows = Object.keys(TIMED).flatMap((row) => Array(PAIRS).fill(row));
+  for (let at = rows.length - 1; at > 0; at -= 1) {
+    const other = random(at + 1);
+    [rows[at], rows[other]] = [rows[other], rows[at]];
+  }
+  const timed = async (name) => {
+    const start = performance.now();
+    await ask(name);
+    return performance.now() - start;
+  };
+  const differences = Object.fromEntries(Object.keys(TIMED).map((row) => [row, []]));
+  for (const row of rows) {
+    let known;
+    let unknown;
+    if (random(2)) {
+      known = await timed(TIMED[row]);
+      unknown = await timed(UNKNOWN);
+    } else {
+      unknown = await timed(UNKNOWN);
+      known = await timed(TIMED[row]);
+    }
+    differences[row].push(known - unknown);
+  }
+  return differences;
+}
+
+/** The 95 % interval of the median, by the percentile bootstrap (Efron and Tibshirani, 1993, chapter 13). */
+function bootstrap(values) {
+  const sample = new Float64Array(values.length);
+  const medians = Float64Array.from({ length: RESAMPLES }, () => {
+    for (let at = 0; at < sample.length; at += 1) sample[at] = values[Math.floor(Math.random() * values.length)];
+    return sample.sort()[Math.floor(sample.length / 2)];
+  }).sort();
+  return [medians[Math.floor(RESAMPLES * 0.025)], medians[Math.floor(RESAMPLES * 0.975)]];
+}
+
+function worst({ interval }) {
+  return Math.max(...interval.map(Math.abs));
+}
+
+function timeSaid({ door, row, run, pairs: count, median: middle, interval: [low, high] }) {
+  const ms = (value) => `${value < 0 ? "" : "+"}${value.toFixed(4)}`;
+  return `${door}, row ${row}, run ${run}: ${count} pairs, median ${ms(middle)} ms, 95 % [${ms(low)}, ${ms(high)}] ms`;
+}
+
+function checkTimes(found) {
+  const outside = found.filter((one) => worst(one) >= TIME_BAR);
+  if (outside.length > 0) throw new Error(`answers take different times:\n${outside.map(timeSaid).join("\n")}`);
+}
+
+/** `node scripts/prove.mjs timing`: equal times alone. */
+if (process.argv[2] === "timing") {
+  const demo = await Demo.start();
+  try {
+    checkTimes(await equalTimes(demo));
+  } finally {
+    agent.destroy();
+    await demo.stop();
+  }
+  process.exit();
 }
 
 const found = { size: statSync(BINARY).size, symbols: symbolsSaid() };
@@ -508,6 +638,8 @@ try {
   found.rate = await throughput(demo);
   console.log("sign-ins while users are imported");
   found.meanwhile = await signInsMeanwhile(demo);
+  console.log("times that must be alike");
+  found.equal = await equalTimes(demo);
 } finally {
   agent.destroy();
   await demo.stop();

@@ -26,6 +26,7 @@ use crate::db::{Db, DbError, Schema};
 use crate::directory::Directory;
 use crate::enablement::{self, Enablement};
 use crate::kernel::{Clock, KeyRing, Random};
+use crate::mail::{self, Mail};
 use crate::routing::Routing;
 use crate::secureauth::management::{Management, Place, ServiceClient};
 use crate::secureauth::{Http, Providers};
@@ -38,6 +39,8 @@ use crate::{api, login, values};
 const MAX_BODY: usize = 64 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const FOLLOW_KEYS_EVERY: Duration = Duration::from_millis(500);
+/// Longer than most people take to sign in.
+const REPORT_RETURNS_EVERY: Duration = Duration::from_secs(10 * 60);
 const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Decisions can be looked up for so long.
 const DECISIONS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -61,6 +64,9 @@ pub enum BuildError {
     /// A secret is missing or no key.
     #[error("{0}")]
     Secret(String),
+    /// A setting cannot be used.
+    #[error("{0}")]
+    Setting(String),
     /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Http(String),
@@ -100,13 +106,30 @@ impl App {
             clock: clock.clone(),
             random: random.clone(),
         };
+        let config = Arc::new(config);
+        let enablement = Enablement::new(parts, &config);
+        let routing = Routing::new(directory.clone(), &config, clock.clone());
+        let limits = Arc::new(Limits::new(&config.limits, &config.mail));
+        let parts = mail::Parts {
+            db: db.clone(),
+            keys: keys.clone(),
+            random: random.clone(),
+            clock: clock.clone(),
+            directory: directory.clone(),
+            routing: routing.clone(),
+            enablement: enablement.clone(),
+            limits: limits.clone(),
+            config: config.clone(),
+        };
         let state = AppState {
-            enablement: Enablement::new(parts, &config),
-            routing: Routing::new(directory.clone(), &config, clock.clone()),
+            mail: Mail::new(parts).map_err(BuildError::Setting)?,
+            enablement,
+            routing,
             providers,
             api_keys: ApiKeys::new(db.clone(), clock.clone(), random.clone()),
-            limits: Arc::new(Limits::new(&config.limits)),
-            config: Arc::new(config),
+            returns: Arc::default(),
+            limits,
+            config,
             clock,
             random,
             keys,
@@ -135,11 +158,16 @@ impl App {
         });
         let enablement = state.enablement.clone();
         background.spawn(until(stop.clone(), async move { enablement.keep_delivering().await }));
+        background.spawn(until(stop.clone(), report_returns(state.clone())));
+        let (mail, stopped) = (state.mail.clone(), stop.clone());
+        background.spawn(async move { mail.keep_working(stopped).await });
         background.close();
         let server = &state.config.server;
         let (most, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));
         serve::serve(listener, router(state.clone()), most, drain, stop).await;
-        background.wait().await;
+        if tokio::time::timeout(drain, background.wait()).await.is_err() {
+            tracing::warn!("work that was under way goes on after the next start");
+        }
         state.decisions.flush().await;
         state.db.close().await;
     }
@@ -269,15 +297,19 @@ async fn follow_keys(state: AppState) {
     }
 }
 
-/// Asks every issuer once, and then those that failed lately whether they answer again.
+/// Tells in a rhythm how many came back from their issuers.
+async fn report_returns(state: AppState) {
+    loop {
+        tokio::time::sleep(REPORT_RETURNS_EVERY).await;
+        state.returns.report();
+    }
+}
+
+/// Asks every issuer once, and then those that failed lately whether they answer again: one instance at a time.
 async fn probe_issuers(state: AppState) {
     registrations::probe_all(&state).await;
     loop {
         tokio::time::sleep(Duration::from_secs(state.config.oidc.probe_seconds)).await;
-        let Ok(billers) = state.directory.billers().await else { continue };
-        for biller in billers.iter().filter(|biller| biller.health.failures > 0 && biller.is_active(state.clock.now()))
-        {
-            registrations::probe_and_note(&state, biller).await;
-        }
+        registrations::probe_failing(&state).await;
     }
 }

@@ -24,6 +24,8 @@ pub mod access;
 
 pub mod enablement;
 
+pub mod mail;
+
 pub mod state;
 
 pub mod web;

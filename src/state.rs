@@ -11,8 +11,10 @@ use crate::db::Db;
 use crate::directory::Directory;
 use crate::enablement::Enablement;
 use crate::kernel::{Clock, KeyRing, Random};
+use crate::mail::Mail;
 use crate::routing::Routing;
 use crate::secureauth::Providers;
+use crate::telemetry::Returns;
 
 /// Everything a handler can reach. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,12 +37,16 @@ pub struct AppState {
     pub decisions: DecisionLog,
     /// Jobs that move billers.
     pub enablement: Enablement,
+    /// Work that is done after an answer.
+    pub mail: Mail,
     /// Identity providers.
     pub providers: Providers,
     /// Keys of machine clients.
     pub api_keys: ApiKeys,
     /// Cancelled when this instance stops: what would go on for ever ends then.
     pub stopping: CancellationToken,
-    /// Limits of the look-up.
+    /// How many came back from their issuers.
+    pub returns: Arc<Returns>,
+    /// Limits of the look-up and of mails.
     pub limits: Arc<Limits>,
 }

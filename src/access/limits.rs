@@ -1,4 +1,4 @@
-//! How often names may be looked up. A refusal looks the same for known and unknown names, and every spelling of a name
+//! How often names may be looked up, and mails asked for. A refusal looks the same for known and unknown names, and every spelling of a name
 //! counts as one.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,10 +9,12 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use crate::config;
 use crate::kernel::text::spread;
 
-/// The limits of the look-up.
+/// The limits of the look-up and of mails.
 pub struct Limits {
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_name: DefaultKeyedRateLimiter<u64>,
+    mail_by_client: DefaultKeyedRateLimiter<IpAddr>,
+    mail_by_address: DefaultKeyedRateLimiter<u64>,
     exempt_loopback: bool,
 }
 
@@ -24,11 +26,13 @@ impl std::fmt::Debug for Limits {
 
 impl Limits {
     /// By the settings.
-    pub fn new(config: &config::Limits) -> Self {
+    pub fn new(config: &config::Limits, mail: &config::Mail) -> Self {
         let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         Self {
             by_address: RateLimiter::keyed(Quota::per_minute(at_least_one(config.lookups_per_address_per_minute))),
             by_name: RateLimiter::keyed(Quota::per_hour(at_least_one(config.lookups_per_name_per_hour))),
+            mail_by_client: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_client_per_hour))),
+            mail_by_address: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_address_per_hour))),
             exempt_loopback: config.exempt_loopback,
         }
     }
@@ -43,10 +47,23 @@ impl Limits {
         self.by_address.check_key(&network(client)).is_ok() && self.by_name.check_key(&spread(name.as_bytes())).is_ok()
     }
 
+    /// Whether this client may ask for another mail or password reset now, whoever it is for.
+    pub fn allow_mail_request(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        (self.exempt_loopback && client.is_loopback()) || self.mail_by_client.check_key(&network(client)).is_ok()
+    }
+
+    /// Whether another mail may go to this address now, whoever asked for it.
+    pub fn allow_mail_to(&self, address: &str) -> bool {
+        self.mail_by_address.check_key(&spread(address.to_lowercase().as_bytes())).is_ok()
+    }
+
     /// Forgets clients and names that have been quiet; without it the counters would grow for ever.
     pub fn forget_quiet_ones(&self) {
         self.by_address.retain_recent();
         self.by_name.retain_recent();
+        self.mail_by_client.retain_recent();
+        self.mail_by_address.retain_recent();
     }
 }
 
@@ -63,11 +80,10 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits::new(&config::Limits {
-            lookups_per_address_per_minute: 3,
-            lookups_per_name_per_hour: 2,
-            exempt_loopback: true,
-        })
+        let look_ups =
+            config::Limits { lookups_per_address_per_minute: 3, lookups_per_name_per_hour: 2, exempt_loopback: true };
+        let mail = config::Mail { per_address_per_hour: 2, per_client_per_hour: 3, ..config::Mail::default() };
+        Limits::new(&look_ups, &mail)
     }
 
     #[test]
@@ -83,5 +99,16 @@ mod tests {
         assert!((0..20).all(|_| !limits.allow(refused, "victim")));
         assert!(limits.allow(elsewhere(50), "victim"), "whoever is refused cannot lock a name out");
         assert!((0..20).all(|_| limits.allow(IpAddr::from([127, 0, 0, 1]), "same")), "this machine is exempt");
+    }
+
+    #[test]
+    fn mails_are_counted_by_who_asks_and_by_who_gets_them() {
+        let limits = limits();
+        let client = IpAddr::from([203, 0, 113, 9]);
+        assert!((0..3).all(|_| limits.allow_mail_request(client)));
+        assert!(!limits.allow_mail_request(client), "the fourth in an hour");
+        assert!(limits.allow_mail_request(IpAddr::from([203, 0, 113, 10])));
+        assert!(limits.allow_mail_to("ana@mail.example") && limits.allow_mail_to("ANA@mail.example"));
+        assert!(!limits.allow_mail_to("Ana@Mail.example"), "another spelling of it");
     }
 }

@@ -18,6 +18,7 @@ use crate::directory::import_billers::{BillerRow, Expect, OneError, Tools};
 use crate::directory::{Biller, PasswordCarryOver};
 use crate::enablement::{CiamMode, Job, Order};
 use crate::kernel::{Slug, Timestamp};
+use crate::routing::stable_address;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
 
@@ -74,7 +75,7 @@ impl<'a> Answer<'a> {
                 status: biller.state.as_str(),
                 mode,
                 activated_at: time(biller.active_from.filter(|_| moved)),
-                login_url: paths::stable_address(&state.config, biller),
+                login_url: stable_address(&state.config, biller),
             },
             active_from: time(biller.active_from),
             passwords: settings.passwords,

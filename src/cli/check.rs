@@ -64,6 +64,14 @@ async fn everything(config: &Path) -> Done {
     let app = super::open(config).await?;
     say!("ok    database: reachable, schema up to date");
     let state = app.state;
+    match state.mail.test().await {
+        Some(true) => say!("ok    mail: the server answers"),
+        Some(false) => {
+            failures += 1;
+            say!("fail  mail: the server does not answer, or refuses mail.username and mail.password.");
+        }
+        None => say!("warn  mail.server is missing: nobody is offered sign-in links by mail."),
+    }
     let billers = state.directory.billers().await?;
     for mapped in state.config.legacy_paths.iter().filter_map(|mapped| mapped.biller.as_ref()) {
         if billers.by_slug(mapped).is_none() {

@@ -15,6 +15,7 @@ mod generate;
 mod import;
 mod keys;
 mod look_up;
+mod maintenance;
 mod orders;
 mod secrets;
 mod serve;
@@ -76,6 +77,8 @@ enum Command {
         /// The biller.
         slug: Slug,
     },
+    /// Show or announce when a biller's identity provider will be away: its people are told day and time meanwhile.
+    Maintenance(maintenance::Arguments),
     /// Say from when on, and for whom, an active biller counts as moved.
     Rollout(orders::Rollout),
     /// End sessions of a biller: all, one user's, or one session's at the issuer.
@@ -147,6 +150,7 @@ async fn run(cli: Cli) -> Done {
         Command::KillSwitch(arguments) => orders::kill_switch(&cli.config, arguments).await,
         Command::Hold { slug } => orders::hold(&cli.config, &slug, true).await,
         Command::Release { slug } => orders::hold(&cli.config, &slug, false).await,
+        Command::Maintenance(arguments) => maintenance::run(&cli.config, arguments).await,
         Command::Rollout(arguments) => orders::rollout(&cli.config, arguments).await,
         Command::EndSessions(arguments) => orders::end_sessions(&cli.config, arguments).await,
         Command::Enable(arguments) => enable::run(&cli.config, arguments).await,

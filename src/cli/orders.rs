@@ -165,7 +165,7 @@ async fn known(state: &AppState, slug: &Slug) -> Result<std::sync::Arc<Biller>, 
     state.directory.named(slug).await?.with_context(|| format!("there is no biller {slug}"))
 }
 
-async fn change(state: &AppState, slug: &Slug, change: impl FnOnce(&mut Biller)) -> Done {
+pub(super) async fn change(state: &AppState, slug: &Slug, change: impl FnOnce(&mut Biller)) -> Done {
     if !state.directory.change_biller(slug, &state.clock, change).await? {
         bail!("there is no biller {slug}");
     }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
 
-use super::sections::{Config, LegacyPath, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path};
+use super::sections::{Config, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path};
 use super::{Problems, Secret};
 use crate::kernel::Random;
 
@@ -29,6 +29,7 @@ pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, St
         limits: section(&mut table, &mut environment, "limits", &mut problems),
         oidc: section(&mut table, &mut environment, "oidc", &mut problems),
         secureauth: section(&mut table, &mut environment, "secureauth", &mut problems),
+        mail: section(&mut table, &mut environment, "mail", &mut problems),
         help: section(&mut table, &mut environment, "help", &mut problems),
         log: section(&mut table, &mut environment, "log", &mut problems),
     };
@@ -125,6 +126,7 @@ fn read<T: DeserializeOwned>(value: Value, name: &str, problems: &mut Vec<String
 fn check(config: &Config, problems: &mut Vec<String>) {
     check_server(config, problems);
     check_secureauth(&config.secureauth, problems);
+    check_mail(&config.mail, problems);
     check_keys(&config.secrets.keys, problems);
     match (&config.legacy.login_url, &config.legacy.login_template) {
         (None, None) => problems.push("legacy.login_url: missing; it is where people of legacy billers sign in".into()),
@@ -166,6 +168,9 @@ fn check(config: &Config, problems: &mut Vec<String>) {
         ("limits.lookups_per_name_per_hour", config.limits.lookups_per_name_per_hour.into()),
         ("oidc.timeout_seconds", config.oidc.timeout_seconds),
         ("oidc.probe_seconds", config.oidc.probe_seconds),
+        ("mail.per_address_per_hour", config.mail.per_address_per_hour.into()),
+        ("mail.per_client_per_hour", config.mail.per_client_per_hour.into()),
+        ("mail.give_up_hours", config.mail.give_up_hours),
         ("database.connections", config.database.connections.into()),
         ("server.max_connections", config.server.max_connections as u64),
     ] {
@@ -208,6 +213,26 @@ fn check_secureauth(secureauth: &SecureAuth, problems: &mut Vec<String>) {
     }
     if !(2..=3600).contains(&secureauth.lease_seconds) {
         problems.push("secureauth.lease_seconds: 2 to 3600".into());
+    }
+}
+
+/// Where a mail server is named, mails need a sender; and a password travels protected only.
+fn check_mail(mail: &Mail, problems: &mut Vec<String>) {
+    if mail.server.is_none() {
+        return;
+    }
+    if mail.from.is_empty() {
+        problems.push("mail.from: missing".into());
+    }
+    match (&mail.username, mail.password.as_ref().map(Secret::reveal)) {
+        (None, None) => {}
+        (Some(_), None) => problems.push("mail.password: missing".into()),
+        (None, Some(_)) => problems.push("mail.username: missing".into()),
+        (Some(_), Some(Err(problem))) => problems.push(format!("mail.password: {problem}")),
+        (Some(_), Some(Ok(_))) if mail.tls == MailTls::None => {
+            problems.push("mail.tls: a password is sent over \"tls\" or \"starttls\" only".into());
+        }
+        (Some(_), Some(Ok(_))) => {}
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Config {
     pub oidc: Oidc,
     /// SecureAuth's management API.
     pub secureauth: SecureAuth,
+    /// Mails to customers.
+    pub mail: Mail,
     /// Whom customers can ask.
     pub help: Help,
     /// Logs.
@@ -319,6 +321,59 @@ pub enum ImportPath {
     Tenant,
     /// `/api/identity/system/{tenant}/configuration`, as in its guides.
     System,
+}
+
+/// `[mail]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Mail {
+    /// Host of the SMTP server; without it no mail is sent, and no page offers any.
+    pub server: Option<String>,
+    /// Its port, unless it is the usual one of `tls`.
+    pub port: Option<u16>,
+    /// How the connection is protected.
+    pub tls: MailTls,
+    /// Username there; none: without authentication.
+    pub username: Option<String>,
+    /// Password there.
+    pub password: Option<Secret>,
+    /// Who the mails are from, such as `Example Pay <no-reply@example-pay.example>`.
+    pub from: String,
+    /// Mails an hour to each address.
+    pub per_address_per_hour: u32,
+    /// Requests an hour, for mails and resets, by each client address (for IPv6 each /64).
+    pub per_client_per_hour: u32,
+    /// Hours until a mail that cannot be sent is given up.
+    pub give_up_hours: u64,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            server: None,
+            port: None,
+            tls: MailTls::Starttls,
+            username: None,
+            password: None,
+            from: String::new(),
+            per_address_per_hour: 3,
+            per_client_per_hour: 20,
+            give_up_hours: 24,
+        }
+    }
+}
+
+/// How the connection to the SMTP server is protected (RFC 8314, RFC 3207).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailTls {
+    /// TLS from the first byte, usually at port 465.
+    Tls,
+    /// TLS by STARTTLS, or no mail; usually at port 587.
+    #[default]
+    Starttls,
+    /// None; usually at port 25, for a server on this machine.
+    None,
 }
 
 /// `[help]`

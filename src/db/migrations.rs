@@ -16,7 +16,7 @@ macro_rules! migration {
 }
 
 /// The newest version.
-pub(super) const LATEST: i64 = 26;
+pub(super) const LATEST: i64 = 31;
 
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
@@ -36,5 +36,7 @@ pub(super) fn migrator() -> Migrator {
         migration!(21, "0021_job_problem"),
         migration!(25, "0025_idempotency"),
         migration!(26, "0026_pending_changes"),
+        migration!(30, "0030_errands"),
+        migration!(31, "0031_issuer_probes"),
     ])
 }

@@ -170,6 +170,9 @@ pub struct Biller {
     /// Whether its identity provider answers.
     #[serde(default)]
     pub issuer: IssuerHealth,
+    /// When it is announced to be away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Window>,
     /// What to do while it does not.
     #[serde(default)]
     pub outage_policy: OutagePolicy,
@@ -233,6 +236,23 @@ pub enum IssuerHealth {
     Up,
     /// Our own calls to it fail.
     Down,
+}
+
+/// A span of time: its beginning is part of it, its end is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// From when on.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+impl Window {
+    /// Whether a moment lies in it.
+    pub fn holds(&self, moment: Timestamp) -> bool {
+        self.from <= moment && moment < self.until
+    }
 }
 
 /// What to do while a biller's identity provider is down.

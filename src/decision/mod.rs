@@ -8,6 +8,7 @@ mod facts;
 mod legacy;
 mod memberships;
 mod named;
+mod outages;
 mod overrides;
 mod rules;
 mod trace;
@@ -15,7 +16,7 @@ mod verdict;
 
 pub use facts::{
     Biller, CiamState, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Membership, OutagePolicy, Rollout,
-    Suspension, Via, sticky_bucket,
+    Suspension, Via, Window, sticky_bucket,
 };
 pub use rules::{RULES, Rule, RuleInfo};
 pub use trace::{Outcome, Step};
@@ -27,12 +28,12 @@ use verdict::Choice;
 /// Decides where the person goes.
 ///
 /// The rules are looked at in the order of [`RULES`]; the first that hits chooses the place, and two safeguards then look
-/// at the place chosen: nobody is sent to a legacy login without a legacy account, nor to an issuer that is down.
+/// at the place chosen: nobody is sent to a legacy login without a legacy account, nor to an issuer that is away or down.
 pub fn decide(facts: &Facts) -> Verdict {
     let mut trace = Trace::default();
     let choice = choose(facts, &mut trace);
     let choice = legacy::guard(facts, choice, &mut trace);
-    let choice = rules::issuer_health(facts, choice, &mut trace);
+    let choice = outages::guard(facts, choice, &mut trace);
     let offered = rules::remembered(facts, &choice, &mut trace);
     choice.into_verdict(trace, offered)
 }

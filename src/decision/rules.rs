@@ -1,8 +1,8 @@
-//! The list of rules, in the order they are looked at, and the two that come last.
+//! The list of rules, in the order they are looked at, and the one that comes last.
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Biller, Facts, IssuerHealth, OutagePolicy};
+use super::facts::Facts;
 use super::trace::Trace;
 use super::verdict::{Choice, Decision};
 use crate::kernel::Slug;
@@ -54,48 +54,9 @@ rules! {
     SeveralMoved, "several_moved", "5", "Two moved billers or more and no legacy one: the recovery page, which names none of them.";
     SingleMoved, "single_moved", "2", "One moved biller and no legacy one: the bookmark notice, then its SecureAuth sign-in.";
     LegacyAccount, "legacy_account", "0, 3, 4, 6, 7", "A safeguard: nobody is sent to the legacy login who has no legacy account there.";
+    PlannedMaintenance, "planned_maintenance", "8", "The identity provider of the biller chosen is announced to be away now: by the biller's policy the outage page with day and time, the legacy login, or there all the same.";
     IssuerHealth, "issuer_health", "8", "The identity provider of the biller chosen is down: by the biller's policy the outage page, the legacy login, or there all the same.";
     Remembered, "remembered_billers", "5", "Billers that this device remembers are offered first on the recovery page.";
-}
-
-/// Row 8: the biller chosen cannot sign anybody in just now.
-pub(super) fn issuer_health(facts: &Facts, choice: Choice, trace: &mut Trace) -> Choice {
-    const RULE: Rule = Rule::IssuerHealth;
-    if !matches!(choice.decision, Decision::BookmarkNotice | Decision::SecureauthLogin) {
-        trace.skip(RULE, "Not looked at: the person does not go to an identity provider.");
-        return choice;
-    }
-    let Some((biller, legacy_account)) = chosen_biller(facts, choice.biller.as_ref()) else {
-        trace.skip(RULE, "Not looked at: no biller was chosen.");
-        return choice;
-    };
-    let slug = &biller.slug;
-    if biller.issuer == IssuerHealth::Up {
-        trace.miss(RULE, format!("The identity provider of {slug} answers."));
-        return choice;
-    }
-    let (decision, because) = match biller.outage_policy {
-        OutagePolicy::Hold => (Decision::OutagePage, "its policy is to hold: the outage page."),
-        OutagePolicy::Proceed => (choice.decision, "its policy is to proceed all the same."),
-        OutagePolicy::Legacy if legacy_account => {
-            (Decision::LegacyLogin, "its policy is the legacy login, where this person has an account.")
-        }
-        OutagePolicy::Legacy => {
-            (Decision::OutagePage, "its policy is the legacy login, but no legacy account exists: the outage page.")
-        }
-    };
-    trace.hit(RULE, format!("The identity provider of {slug} is down, and {because}"));
-    Choice::new(decision, 8, Some(slug), RULE)
-}
-
-/// The biller chosen, and whether the person (or, unknown, any of its users) has a legacy account there.
-fn chosen_biller<'f>(facts: &'f Facts, slug: Option<&Slug>) -> Option<(&'f Biller, bool)> {
-    let slug = slug?;
-    if let Some(membership) = facts.memberships().iter().find(|m| m.biller.slug == *slug) {
-        return Some((&membership.biller, membership.can_sign_in_at_legacy()));
-    }
-    let named = facts.named().filter(|biller| biller.slug == *slug)?;
-    Some((named, named.legacy_accounts))
 }
 
 /// Remembered billers, when the recovery page is shown.

@@ -54,6 +54,10 @@ pub struct BillerSettings {
     pub rollout_percent: Option<u8>,
     /// How it signs people in, once moved.
     pub oidc: Option<OidcSettings>,
+    /// Where its users are kept at SecureAuth, when no job of ours moved it.
+    pub home: Option<Home>,
+    /// Its provider's planned maintenance.
+    pub maintenance: Option<Maintenance>,
     /// Its portal's hand-off address, where it has one of its own.
     pub portal_url: Option<String>,
     /// Whom its customers can ask.
@@ -128,6 +132,29 @@ pub enum BindTo {
     UserId,
 }
 
+/// Where a moved biller's users are kept at SecureAuth.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Home {
+    /// Id of its organization.
+    pub organization: String,
+    /// Id of the pool with its users.
+    pub pool: String,
+    /// Its users sign in at a provider of the biller's own: SecureAuth has no passwords of theirs.
+    pub sso: bool,
+}
+
+/// A time for which a biller's provider is announced to be away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    /// From when on.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// Minutes east of UTC in which people are told the times.
+    pub utc_offset_minutes: i16,
+}
+
 /// Whom a biller's customers can ask, and how else to pay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -159,6 +186,7 @@ impl Biller {
                 percent: settings.rollout_percent,
             },
             issuer: if self.health.is_down { IssuerHealth::Down } else { IssuerHealth::Up },
+            maintenance: settings.maintenance.map(|m| decision::Window { from: m.from, until: m.until }),
             outage_policy: settings.outage_policy,
         }
     }

@@ -16,10 +16,14 @@ const RECORD_FAILURE: &str = "INSERT INTO issuer_health (biller_id, state, failu
      RETURNING failures";
 const OPEN: &str = "UPDATE issuer_health SET state = 'down', changed_at = $2 \
      WHERE biller_id = $1 AND state <> 'down' AND failures >= $3";
-/// A success of the documents says nothing of the token endpoint; but after a while without a failure people may try again.
+/// A success of the documents says nothing of the token endpoint.
 const RECORD_DOCUMENTS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
-     checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0) \
-     AND (reason NOT LIKE 'token %' OR checked_at <= $3)";
+     checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0) AND reason NOT LIKE 'token %'";
+/// But after a while without a failure people may try it: one more failure, and it counts as down again.
+const HALF_OPEN: &str = "UPDATE issuer_health SET state = 'up', failures = $4, changed_at = $2 \
+     WHERE biller_id = $1 AND state = 'down' AND reason LIKE 'token %' AND checked_at <= $3";
+const CLAIM_PROBE: &str =
+    "UPDATE issuer_health SET probed_until = $3 WHERE biller_id = $1 AND probed_until <= $2 AND failures > 0";
 const RECORD_SUCCESS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
      checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0)";
 
@@ -89,7 +93,9 @@ impl Directory {
         let cleared = match call {
             Call::Token => tx.run(RECORD_SUCCESS, values![biller.id.as_str(), now]).await?,
             Call::Documents => {
-                tx.run(RECORD_DOCUMENTS, values![biller.id.as_str(), now, now.minus(TRY_TOKENS_AGAIN)]).await?
+                let quiet_since = now.minus(TRY_TOKENS_AGAIN);
+                let row = values![biller.id.as_str(), now, quiet_since, FAILURES_TO_OPEN - 1];
+                tx.run(RECORD_DOCUMENTS, values![biller.id.as_str(), now]).await? + tx.run(HALF_OPEN, row).await?
             }
         };
         if cleared > 0 {
@@ -98,5 +104,13 @@ impl Directory {
         }
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Whether this instance is the one to ask a failing issuer now; until then no other is.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn claim_probe(&self, biller: &Biller, now: Timestamp, until: Timestamp) -> Result<bool, DirectoryError> {
+        Ok(self.db.run(CLAIM_PROBE, values![biller.id.as_str(), now, until]).await? > 0)
     }
 }

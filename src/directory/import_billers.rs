@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use super::billers::{Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
+use super::billers::{Biller, BillerSettings, BindTo, Home, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 use super::health::Health;
 use super::pending::{self, Change};
 use super::{Billers, Directory, DirectoryError, store};
@@ -58,6 +58,9 @@ pub struct BillerRow {
     /// How it signs people in; needed for `active`.
     #[serde(default)]
     pub oidc: Option<OidcRow>,
+    /// Where its users are kept at SecureAuth, for a biller that was moved before Signpost came.
+    #[serde(default)]
+    pub secureauth: Option<Home>,
     /// Its portal's hand-off address, where it has one of its own. Empty: the shared one.
     #[serde(default)]
     pub portal_url: Option<String>,
@@ -443,6 +446,14 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
         biller.pinned_iss = None;
     } else if row.state == Some(CiamState::Active) && settings.oidc.is_none() {
         problem("oidc", "active, but without an oidc section".into());
+    }
+    if let Some(home) = row.secureauth {
+        let id =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !(home.sso || id(&home.organization) && id(&home.pool)) {
+            problem("secureauth", "ids of organization and pool are expected, or sso = true".into());
+        }
+        settings.home = Some(home);
     }
     if let Some(text) = row.portal_url {
         let fit = |url: &Url| matches!(url.scheme(), "http" | "https") && url.fragment().is_none();

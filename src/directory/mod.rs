@@ -2,6 +2,7 @@
 
 pub mod billers;
 mod changes;
+mod contacts;
 mod facts;
 mod health;
 pub mod import_billers;
@@ -16,7 +17,10 @@ pub mod users;
 
 use std::sync::{Arc, RwLock};
 
-pub use billers::{Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
+pub use billers::{
+    Biller, BillerSettings, BindTo, Home, Maintenance, OidcSettings, PasswordCarryOver, Support, TokenAuth,
+};
+pub use contacts::Account;
 pub use facts::LookUp;
 pub use health::{Call, FAILURES_TO_OPEN, Health};
 pub use outbox::{Backlog, UserMark};

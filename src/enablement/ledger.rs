@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{CiamMode, EnableError, Enablement, Order};
 use crate::db::{Db, DbError, Row, Tx};
 use crate::decision::CiamState;
-use crate::directory::{Biller, PasswordCarryOver};
+use crate::directory::{Biller, Home, PasswordCarryOver};
 use crate::kernel::{BillerId, Timestamp, ids};
 use crate::secureauth::management::CallWindow;
 use crate::values;
@@ -45,6 +45,12 @@ const PUT_STEP: &str = "INSERT INTO job_step (job_id, kind, object_id, state, se
      updated_at = excluded.updated_at";
 const ORGANIZATION: &str = "SELECT s.object_id FROM job_step s JOIN job j ON j.id = s.job_id \
      WHERE j.biller_id = $1 AND j.state = 'active' AND s.kind = 'organization' ORDER BY j.created_at DESC LIMIT 1";
+
+/// Where a biller's users were moved to.
+const HOME: &str = "SELECT o.object_id, p.object_id, j.mode FROM job j \
+     JOIN job_step o ON o.job_id = j.id AND o.kind = 'organization' \
+     JOIN job_step p ON p.job_id = j.id AND p.kind = 'pool' \
+     WHERE j.biller_id = $1 AND j.state = 'active' ORDER BY j.created_at DESC LIMIT 1";
 
 /// Where a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -270,6 +276,13 @@ pub(super) async fn steps(db: &Db, job: &str) -> Result<Vec<Step>, DbError> {
 /// The organization that a biller was moved to.
 pub(super) async fn organization_of(db: &Db, biller: &BillerId) -> Result<Option<String>, DbError> {
     db.one(ORGANIZATION, values![biller.as_str()]).await?.map(|row| row.text(0)).transpose()
+}
+
+/// Where a biller's users were moved to, if a job of ours did it.
+pub(super) async fn home_of(db: &Db, biller: &BillerId) -> Result<Option<Home>, DbError> {
+    let Some(row) = db.one(HOME, values![biller.as_str()]).await? else { return Ok(None) };
+    let sso = CiamMode::parse(&row.text(2)?) == Some(CiamMode::Sso);
+    Ok(Some(Home { organization: row.text(0)?, pool: row.text(1)?, sso }))
 }
 
 impl Enablement {

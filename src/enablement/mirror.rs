@@ -6,9 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use super::users::{self, Mover};
-use super::{EnableError, Enablement};
+use super::{EnableError, Enablement, ledger};
 use crate::db::DbError;
-use crate::directory::Biller;
+use crate::directory::{Biller, Home};
 use crate::kernel::{BillerId, UserId};
 use crate::secureauth::management::{CallError, Management, PoolUser};
 use crate::values;
@@ -16,19 +16,8 @@ use crate::values;
 const ONE: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
      p.sealed FROM membership m JOIN users u ON u.id = m.user_id LEFT JOIN user_password p ON p.user_id = u.id \
      WHERE m.biller_id = $1 AND m.user_id = $2 AND u.status <> 'deleted'";
-const HOME: &str = "SELECT o.object_id, p.object_id FROM job j \
-     JOIN job_step o ON o.job_id = j.id AND o.kind = 'organization' \
-     JOIN job_step p ON p.job_id = j.id AND p.kind = 'pool' \
-     WHERE j.biller_id = $1 AND j.state = 'active' ORDER BY j.created_at DESC LIMIT 1";
 /// How often a change is begun again because somebody else has changed the user meanwhile.
 const STALE_TRIES: u32 = 3;
-
-/// Where a biller's users are.
-#[derive(Clone, Debug)]
-pub(super) struct Home {
-    pub organization: String,
-    pub pool: String,
-}
 
 /// Why a user was not brought to the present state.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +39,7 @@ pub enum BringError {
 impl Enablement {
     /// Where a biller's users are kept, if a job of ours moved them.
     pub(super) async fn home(&self, biller: &BillerId) -> Result<Option<Home>, DbError> {
-        let Some(row) = self.db.one(HOME, values![biller.as_str()]).await? else { return Ok(None) };
-        Ok(Some(Home { organization: row.text(0)?, pool: row.text(1)? }))
+        ledger::home_of(&self.db, biller).await
     }
 
     /// The management API and where a biller's users are.

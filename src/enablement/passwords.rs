@@ -2,8 +2,9 @@
 
 use secrecy::SecretString;
 
-use super::{EnableError, Enablement};
-use crate::directory::Biller;
+use super::{EnableError, Enablement, users};
+use crate::db::DbError;
+use crate::directory::{Account, Biller};
 use crate::kernel::UserId;
 
 impl Enablement {
@@ -36,5 +37,32 @@ impl Enablement {
             return Ok(management.send_activation(&home.pool, &home.organization, whom, &sign_in).await?);
         }
         Ok(management.request_reset(&home.pool, &home.organization, whom).await?)
+    }
+
+    /// Whether SecureAuth can be asked to reset passwords of a biller's people: not where they sign in at a provider of the
+    /// biller's own.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn resets_passwords(&self, biller: &Biller) -> Result<bool, DbError> {
+        let moved = self.home(&biller.id).await?;
+        let home = moved.as_ref().or(biller.settings.home.as_ref());
+        Ok(self.management.is_some() && home.is_some_and(|home| !home.sso))
+    }
+
+    /// As [`Self::request_reset`], also for users in a pool that others keep: they have ids of their own there, and are
+    /// found by name.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn request_reset_for(&self, biller: &Biller, account: &Account) -> Result<(), EnableError> {
+        let moved = self.home(&biller.id).await?;
+        let (Some(home), None) = (&biller.settings.home, moved) else {
+            return self.request_reset(biller, &account.user, &account.email).await;
+        };
+        let management = self.management.as_ref().ok_or(EnableError::NotConfigured)?.in_a_hurry();
+        let name = if users::is_uid(&account.username) { &account.username } else { &account.email };
+        let whom = (name.as_str(), account.email.as_str());
+        Ok(management.request_reset_by_name(&home.pool, &home.organization, whom).await?)
     }
 }

@@ -6,11 +6,11 @@ use std::io::Write;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::mirror::{Home, differences};
+use super::mirror::differences;
 use super::users::{self, Mover};
 use super::{BringError, EnableError, Enablement};
 use crate::db::DbError;
-use crate::directory::Biller;
+use crate::directory::{Biller, Home};
 use crate::kernel::{Slug, UserId};
 use crate::secureauth::management::{CallError, ExportError, Management, PoolUser};
 

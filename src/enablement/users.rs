@@ -47,12 +47,17 @@ impl Mover {
 
     /// What the user is found by there: printable ASCII without spaces as `uid`, everything else by mail address alone.
     pub fn identifiers(&self) -> Vec<(&'static str, &str)> {
-        let plain = !self.username.is_empty() && self.username.bytes().all(|b| (0x21..0x7f).contains(&b));
+        let plain = is_uid(&self.username);
         let uid = plain.then_some(("uid", self.username.as_str()));
         let same = self.email.eq_ignore_ascii_case(&self.username);
         let email = (!(self.email.is_empty() || plain && same)).then_some(("email", self.email.as_str()));
         uid.into_iter().chain(email).collect()
     }
+}
+
+/// What SecureAuth takes as an identifier of type `uid`: printable ASCII without spaces.
+pub(super) fn is_uid(username: &str) -> bool {
+    !username.is_empty() && username.bytes().all(|b| (0x21..0x7f).contains(&b))
 }
 
 pub(super) async fn count(db: &Db, biller: &BillerId) -> Result<i64, DbError> {

@@ -128,6 +128,7 @@ impl Arrived<'_> {
         let Some(attempt) = Attempt::find(state, self.headers, &journey.attempt) else {
             return self.without_attempt(journey).await;
         };
+        state.returns.returned(self.slug);
         let biller = self.active_biller().await?.ok_or_else(|| refuse(Refused::NotActive))?;
         let Some((registration, oidc)) = registrations::of(state, &biller) else {
             return Err(refuse(Refused::NotActive));

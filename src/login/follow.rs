@@ -5,19 +5,23 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use super::day::day_and_time;
 use super::flow::Journey;
 use super::pages::{HoldPage, Link, NoticePage, OutagePage, RecoverPage, RecoverWhy};
-use super::{show, start};
+use super::{links, reset, show, start};
 use crate::audit::Entry as LogEntry;
 use crate::decision::{Decision, Entry};
 use crate::directory::{Biller, PasswordCarryOver};
 use crate::kernel::reference::Kind;
 use crate::kernel::{ReferenceCode, TypedName};
-use crate::routing::{Arrival, Routed};
+use crate::routing::{Arrival, Routed, stable_address};
 use crate::state::AppState;
 use crate::web::handoffs::{self, Luggage, RecoverToken};
 use crate::web::language::Language;
 use crate::web::{Refusal, paths};
+
+/// Whoever meets a pause of unknown length may come again after so many seconds.
+const RETRY_SECONDS: i64 = 60;
 
 /// What somebody brings along besides where they come from.
 #[derive(Clone, Debug)]
@@ -114,12 +118,12 @@ fn notice(
         locale: journey.locale,
         name: journey.name.clone(),
         return_to: journey.return_to.clone(),
-        failed: false,
+        ..RecoverToken::default()
     };
     let page = NoticePage {
         chrome: show::chrome(state, &language, code.as_str(), Some(biller)),
         biller: biller.name.clone(),
-        address: paths::stable_address(&state.config, biller),
+        address: stable_address(&state.config, biller),
         continue_url: journey.link(state, &biller.slug),
         password_carried: biller.settings.passwords == PasswordCarryOver::Imported,
         not_mine_url: handoffs::recover_url(state, &recover),
@@ -147,11 +151,18 @@ pub(super) fn outage(
     visitor: Visitor,
     code: &ReferenceCode,
 ) -> Result<Response, Refusal> {
-    let chrome = show::chrome(state, &visitor.language, code.as_str(), Some(biller));
     let language = visitor.language.clone();
-    let retry_url = journey(arrival, visitor, code).link(state, &biller.slug);
-    let page = OutagePage { chrome, biller: biller.name.clone(), retry_url };
-    Ok(retry_later(show::answer_page(state, &language, StatusCode::SERVICE_UNAVAILABLE, &page)?))
+    let chrome = show::chrome(state, &language, code.as_str(), Some(biller));
+    let now = state.clock.now();
+    let announced = biller.settings.maintenance.filter(|window| window.from <= now && now < window.until);
+    let page = OutagePage {
+        biller: biller.name.clone(),
+        retry_url: journey(arrival, visitor, code).link(state, &biller.slug),
+        until: announced.map(|window| day_and_time(chrome.words, window.until, window.utc_offset_minutes)),
+        chrome,
+    };
+    let seconds = announced.map_or(RETRY_SECONDS, |window| window.until.seconds() - now.seconds());
+    Ok(retry_later(show::answer_page(state, &language, StatusCode::SERVICE_UNAVAILABLE, &page)?, seconds))
 }
 
 fn hold(
@@ -169,7 +180,7 @@ fn hold(
         biller: biller.map(|biller| biller.name.clone()),
         retry_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| journey.link(state, &biller.slug)),
     };
-    Ok(retry_later(show::answer_page(state, &language, StatusCode::SERVICE_UNAVAILABLE, &page)?))
+    Ok(retry_later(show::answer_page(state, &language, StatusCode::SERVICE_UNAVAILABLE, &page)?, RETRY_SECONDS))
 }
 
 fn recovery(
@@ -185,18 +196,20 @@ fn recovery(
     };
     let offered = routed.verdict.offered.iter().filter_map(|slug| routed.billers.by_slug(slug));
     let link = |biller: &std::sync::Arc<Biller>| Link { label: biller.name.clone(), url: paths::biller(&biller.slug) };
+    let (locale, name) = (visitor.language.locale, arrival.name.as_ref().map(TypedName::typed));
     let page = RecoverPage {
         chrome: show::chrome(state, &visitor.language, code.as_str(), None),
-        username: arrival.name.as_ref().map(|name| name.typed().to_owned()),
+        username: name.map(str::to_owned),
         return_to: visitor.return_to,
         why,
         offered: offered.map(link).collect(),
-        reset_url: super::recover::reset_address(state, arrival.name.as_ref().map(TypedName::typed)),
+        reset_url: reset::address(state, locale, name),
+        links_url: links::address(state, locale, name),
     };
     show::look_up_page(state, status, &page)
 }
 
-fn retry_later(mut response: Response) -> Response {
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+fn retry_later(mut response: Response, seconds: i64) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }

@@ -1,5 +1,6 @@
 //! The first page: somebody types a username.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -177,13 +178,25 @@ pub(super) fn check_limits(
     headers: &HeaderMap,
     name: &TypedName,
 ) -> Result<(), Refusal> {
-    let peer = peer.map(|Extension(peer)| peer);
-    let client = client::address(peer, headers, &state.config.server.trusted_proxies);
     let counted = name.username().map_or(name.typed(), |username| username.as_str());
-    if state.limits.allow(client, counted) {
-        return Ok(());
-    }
-    Err(Refusal::from_status(StatusCode::TOO_MANY_REQUESTS))
+    allowed(state.limits.allow(client_of(state, peer, headers), counted))
+}
+
+/// Refuses when too many mails and resets were asked for; the same way whoever they are for.
+pub(super) fn check_mail_limits(
+    state: &AppState,
+    peer: Option<Extension<Peer>>,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    allowed(state.limits.allow_mail_request(client_of(state, peer, headers)))
+}
+
+fn client_of(state: &AppState, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> IpAddr {
+    client::address(peer.map(|Extension(peer)| peer), headers, &state.config.server.trusted_proxies)
+}
+
+fn allowed(yes: bool) -> Result<(), Refusal> {
+    if yes { Ok(()) } else { Err(Refusal::from_status(StatusCode::TOO_MANY_REQUESTS)) }
 }
 
 /// What is wrong with a name, in words that help.

@@ -1,15 +1,18 @@
 //! Pages for customers. One file a journey; `follow` makes HTTP of a decision, `show` makes pages.
 
 mod callback;
+mod day;
 pub mod errors;
 mod flow;
 mod follow;
 mod legacy_links;
+mod links;
 mod logout;
 mod lookup;
 pub mod pages;
 mod recover;
 mod refused;
+mod reset;
 mod show;
 mod start;
 mod verify;
@@ -37,8 +40,12 @@ pub fn router() -> Router<AppState> {
         .route(paths::LOGOUT, get(logout::ask).post(logout::submit))
         .route(paths::SIGNED_OUT, get(logout::done))
         .route(paths::RECOVER, get(recover::recover))
-        .route(paths::RESET, get(recover::reset_form).post(recover::reset_submit))
-        .route(paths::RESET_SENT, get(recover::reset_sent))
+        .route(paths::LINKS, get(links::form).post(links::submit))
+        .route(paths::LINKS_SENT, get(links::sent))
+        .route(paths::RESET, get(reset::form).post(reset::submit))
+        .route(paths::BILLER_RESET, get(reset::form_at).post(reset::submit_at))
+        .route(paths::RESET_SENT, get(reset::sent))
+        .route(paths::WELL_KNOWN_CHANGE_PASSWORD, get(reset::change_password))
         .route(paths::TROUBLE, get(errors::again))
         .route(paths::HELP, get(recover::help))
         .route(paths::STATIC, get(assets::get))

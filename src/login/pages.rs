@@ -135,6 +135,8 @@ pub struct RecoverPage {
     pub offered: Vec<Link>,
     /// Where the password is reset, with the name already typed.
     pub reset_url: String,
+    /// Where sign-in links are asked for, if mails can be sent.
+    pub links_url: Option<String>,
 }
 
 impl RecoverPage {
@@ -172,6 +174,42 @@ pub struct ResetPage {
     pub username: String,
     /// What is wrong with it, in a sentence.
     pub error: Option<String>,
+    /// Where the form is sent.
+    pub action: String,
+    /// Where one signs in.
+    pub back_url: String,
+}
+
+/// Says where the password of a biller's people is kept, as it is not kept here.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/reset_elsewhere.html")]
+pub struct ResetElsewherePage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Name of the biller.
+    pub biller: String,
+    /// Where one signs in.
+    pub sign_in_url: String,
+}
+
+/// Asks whose sign-in links are to be mailed.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/links.html")]
+pub struct LinksPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// What was typed before.
+    pub username: String,
+    /// What is wrong with it, in a sentence.
+    pub error: Option<String>,
+}
+
+/// Says that a mail may be on its way: the same for everybody.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login/links_sent.html")]
+pub struct LinksSentPage {
+    /// Around the content.
+    pub chrome: Chrome,
 }
 
 /// What to do next about the password: the same for every username.
@@ -182,6 +220,8 @@ pub struct ResetSentPage {
     pub chrome: Chrome,
     /// Where the legacy portal resets passwords.
     pub legacy_reset_url: String,
+    /// Whose sign-in to go back to.
+    pub back: Link,
 }
 
 /// Answers and contacts.
@@ -192,6 +232,8 @@ pub struct HelpPage {
     pub chrome: Chrome,
     /// The company's own people, also when the page is about a biller.
     pub company: Contact,
+    /// Where sign-in links are asked for, if mails can be sent.
+    pub links_url: Option<String>,
 }
 
 /// The biller's issuer does not answer (row 8).
@@ -204,6 +246,8 @@ pub struct OutagePage {
     pub biller: String,
     /// Where trying again leads.
     pub retry_url: String,
+    /// Until when the issuer was announced to be away, if it was.
+    pub until: Option<String>,
 }
 
 /// Signing in is paused, for one biller or for all.
@@ -325,6 +369,7 @@ mod tests {
             why,
             offered,
             reset_url: "/reset".into(),
+            links_url: Some("/recover/links".into()),
         }
     }
 
@@ -348,7 +393,16 @@ mod tests {
             password_carried: true,
             not_mine_url: "/recover".into(),
         };
-        let reset = ResetPage { chrome: chrome(), username: "ana".into(), error: None };
+        let reset = ResetPage {
+            chrome: chrome(),
+            username: "ana".into(),
+            error: None,
+            action: "/reset".into(),
+            back_url: "/login".into(),
+        };
+        let links = LinksPage { chrome: chrome(), username: "ana".into(), error: None };
+        let outage = OutagePage { chrome: chrome(), biller: biller.clone(), retry_url: url.clone(), until: None };
+        let until = Some("Saturday, November 28, 2026, 6:00 am (UTC)".to_owned());
         let portals = vec![link("Riverside <Water>"), link("Maple Electric")];
         let signed_in = vec![SignedInAt { name: biller.clone(), slug: "riverside-water".into() }];
         let next = vec![link("Sign in"), link("Find my biller")];
@@ -361,11 +415,20 @@ mod tests {
             Box::new(recover(RecoverWhy::SeveralBillers)),
             Box::new(recover(RecoverWhy::LegacyFailed)),
             Box::new(recover(RecoverWhy::UnknownBiller)),
-            Box::new(ResetPage { error, ..reset.clone() }),
+            Box::new(ResetPage { error: error.clone(), ..reset.clone() }),
             Box::new(reset),
-            Box::new(ResetSentPage { chrome: chrome(), legacy_reset_url: "https://pay.example/reset".into() }),
-            Box::new(HelpPage { chrome: chrome(), company: chrome().contact }),
-            Box::new(OutagePage { chrome: chrome(), biller: biller.clone(), retry_url: url.clone() }),
+            Box::new(ResetSentPage {
+                chrome: chrome(),
+                legacy_reset_url: "https://pay.example/reset".into(),
+                back: link("Riverside <Water>"),
+            }),
+            Box::new(ResetElsewherePage { chrome: chrome(), biller: biller.clone(), sign_in_url: url.clone() }),
+            Box::new(LinksPage { error, ..links.clone() }),
+            Box::new(links),
+            Box::new(LinksSentPage { chrome: chrome() }),
+            Box::new(HelpPage { chrome: chrome(), company: chrome().contact, links_url: None }),
+            Box::new(OutagePage { until, ..outage.clone() }),
+            Box::new(outage),
             Box::new(HoldPage { chrome: chrome(), biller: None, retry_url: url.clone() }),
             Box::new(HoldPage { chrome: chrome(), biller: Some(biller.clone()), retry_url: url.clone() }),
             Box::new(ErrorPage { chrome: chrome(), title: "Not here".into(), text: "Go on.".into(), next }),

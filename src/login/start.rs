@@ -95,6 +95,7 @@ pub(super) async fn begin(
             return unreachable(state, arrival, biller, visitor, &error).await;
         }
     };
+    state.returns.begun(&biller.slug);
     attempt.needs_iss = provider.sends_iss() || biller.pinned_iss.as_ref() == Some(&registration.issuer);
     let mut response = Redirect::to(address.as_str()).into_response();
     for line in attempt.cookies(state, headers) {
@@ -133,7 +134,7 @@ pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
         .any(|value| value.contains("prefetch"))
 }
 
-fn unknown_biller() -> Refusal {
+pub(super) fn unknown_biller() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "unknown_biller", "error-unknown-biller")
         .next("go-biller", paths::RECOVER)
         .next("go-sign-in-page", paths::LOGIN)

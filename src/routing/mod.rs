@@ -197,6 +197,15 @@ fn has_parameter(mapped: &LegacyPath, query: Option<&str>) -> bool {
         .any(|(n, v)| n.eq_ignore_ascii_case(name) && v == value)
 }
 
+/// The address of a biller to be kept and handed out: its own host where it has one, else its path with us.
+pub fn stable_address(config: &Config, biller: &Biller) -> String {
+    let public = &config.server.public_url;
+    match biller.hosts.first() {
+        Some(host) => format!("{}://{host}", public.scheme()),
+        None => format!("{}b/{}", public, biller.slug),
+    }
+}
+
 /// The public host as it stands in the `Host` header.
 pub fn public_host(config: &Config) -> String {
     let url = &config.server.public_url;

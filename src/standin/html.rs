@@ -52,6 +52,7 @@ const COMMON: &str = "*{box-sizing:border-box}\
     a.big{display:inline-block;padding:.6rem 0;font-size:1.125rem;font-weight:bold}\
     a:focus-visible,input:focus-visible,button:focus-visible{outline:3px solid #b35900;outline-offset:2px}\
     .notice{border-left:4px solid #8a1f11;padding:.5rem .75rem;color:#7a1a0e;background:#fdf1ef}\
+    pre{white-space:pre-wrap;font:inherit}\
     .small{font-size:.875rem}\
     dt{font-weight:bold}dd{margin:0 0 .5rem}";
 

@@ -14,9 +14,10 @@ use axum::routing::get;
 use super::Tools;
 use super::handoff::{Gateway, HandOff, Redeemed};
 use super::html::{LEGACY, STYLE_PATH, credentials, escape, hidden, notice, page, stylesheet, username_field};
-use super::passwords;
+use super::mailbox::Mailbox;
 use super::store::Store;
 use super::web::{Fields, cookie, see_other, with_cookie};
+use super::{mail_pages, passwords};
 use crate::kernel::text::sha256;
 
 /// Names the browser, so that its visits are found again.
@@ -34,6 +35,8 @@ pub struct LegacyPortal {
     pub password_hash: String,
     /// Who has an account; compared without regard to case.
     pub usernames: Vec<String>,
+    /// The mails to show at `/mail`.
+    pub mailbox: Mailbox,
 }
 
 struct Legacy {
@@ -78,6 +81,7 @@ pub fn legacy_app(portal: LegacyPortal, tools: Tools) -> Router {
         .route("/reset", get(reset_page).post(reset))
         .route(STYLE_PATH, get(async || stylesheet(&LEGACY)))
         .with_state(Arc::new(legacy))
+        .merge(mail_pages::routes(portal.mailbox))
 }
 
 async fn home(State(legacy): State<Arc<Legacy>>) -> Response {

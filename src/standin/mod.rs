@@ -1,11 +1,13 @@
 //! Stand-ins of the outside world, over real HTTP on ports of their own: SecureAuth, the legacy portal, a
-//! biller portal. For the demo and the tests; a release image is built without them.
+//! biller portal, a mail server. For the demo and the tests; a release image is built without them.
 //!
 //! They import nothing of Signpost but `kernel`: what they know of the gateway is its address and an API key, as in life.
 
 mod handoff;
 mod html;
 mod legacy;
+mod mail_pages;
+mod mailbox;
 mod passwords;
 mod portal;
 mod secureauth;
@@ -13,6 +15,7 @@ mod store;
 mod web;
 
 pub use legacy::{LegacyPortal, legacy_app};
+pub use mailbox::{Mailbox, Mood, ReceivedMail, serve_mail};
 pub use passwords::hash_password;
 pub use portal::{BillerPortal, portal_app};
 pub use secureauth::{

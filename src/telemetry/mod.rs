@@ -1,9 +1,13 @@
 //! Logs. A line never holds a query string, a token, a cookie, a username or a mail address.
 
+mod returns;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+
+pub use returns::{Count, Returns};
 
 use crate::config::{Log, LogFormat};
 

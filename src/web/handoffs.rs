@@ -76,6 +76,9 @@ pub struct RecoverToken {
     pub name: Option<String>,
     /// A path of the portal.
     pub return_to: Option<String>,
+    /// The biller whose page it was made on.
+    #[serde(default)]
+    pub biller: Option<Slug>,
     /// The other system could not let the person in.
     #[serde(default)]
     pub failed: bool,
@@ -206,6 +209,7 @@ async fn redeem_legacy(state: &AppState, key: &ApiKey, token: LegacyToken) -> Re
                 name: token.name.clone(),
                 return_to: token.return_to.clone(),
                 failed: true,
+                ..RecoverToken::default()
             },
         ),
         username: token.name,
@@ -240,7 +244,7 @@ async fn redeem_portal(state: &AppState, key: &ApiKey, token: PortalToken) -> Re
                 locale: Some(token.locale),
                 name: Some(username.clone()),
                 return_to: token.return_to.clone(),
-                failed: false,
+                ..RecoverToken::default()
             },
         ),
         username: Some(username),

@@ -33,7 +33,7 @@ pub enum SamePage {
     /// By sending the same form again.
     Form {
         /// Where to.
-        action: &'static str,
+        action: String,
         /// Its fields.
         fields: Vec<(String, String)>,
     },
@@ -62,11 +62,12 @@ impl Language {
         self
     }
 
-    /// For the answer to a form: nothing of what was sent may be lost.
+    /// For the answer to a form: in the form's own language, and nothing of what was sent may be lost.
     #[must_use]
-    pub fn of_form(self, action: &'static str, fields: &Fields, names: &[&str]) -> Self {
+    pub fn of_form(self, action: &str, fields: &Fields, names: &[&str]) -> Self {
         let sent = names.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(name)?.to_owned()))).collect();
-        Self { same_page: SamePage::Form { action, fields: sent }, ..self }
+        let same_page = SamePage::Form { action: action.to_owned(), fields: sent };
+        Self { same_page, ..self.or(fields.get(PARAMETER).and_then(Locale::from_tag)) }
     }
 
     /// For a page that another address shows as well.

@@ -32,7 +32,7 @@ pub async fn log(State(state): State<AppState>, request: Request, next: Next) ->
 }
 
 /// Only the public host and billers' hosts are served. A biller's host is an address to bookmark: it leads to the biller's
-/// path on the public host, where cookies live.
+/// path on the public host, where cookies live, or to its password reset.
 pub async fn host(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     if headers.get_all(header::COOKIE).iter().map(|value| value.len()).sum::<usize>() > MAX_COOKIES {
@@ -51,7 +51,13 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
     let known = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
     match known.by_host(&host) {
         Some(biller) => {
-            let mut target = paths::absolute(&state.config, &paths::biller(&biller.slug)).to_string();
+            let path = match request.uri().path() {
+                paths::RESET | paths::WELL_KNOWN_CHANGE_PASSWORD => paths::biller_reset(&biller.slug),
+                // Whoever asks whether a well-known address exists must not be led to a page.
+                path if path.starts_with("/.well-known/") => return StatusCode::NOT_FOUND.into_response(),
+                _ => paths::biller(&biller.slug),
+            };
+            let mut target = paths::absolute(&state.config, &path).to_string();
             let fields = super::fields::Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
             for name in ["return_to", "state", "h", super::language::PARAMETER] {
                 if let Some(value) = fields.as_ref().ok().and_then(|fields| fields.get(name)) {

@@ -4,7 +4,6 @@
 use url::Url;
 
 use crate::config::Config;
-use crate::directory::Biller;
 use crate::kernel::Slug;
 
 /// The first page.
@@ -29,6 +28,14 @@ pub const RESET: &str = "/reset";
 pub const RESET_SENT: &str = "/reset/sent";
 /// An error page again, in another language.
 pub const TROUBLE: &str = "/trouble";
+/// Sign-in links by mail.
+pub const LINKS: &str = "/recover/links";
+/// What [`LINKS`] answers, again.
+pub const LINKS_SENT: &str = "/recover/links/sent";
+/// Forgotten password at a biller.
+pub const BILLER_RESET: &str = "/b/{slug}/reset";
+/// Where browsers and password managers look for [`RESET`], on every host.
+pub const WELL_KNOWN_CHANGE_PASSWORD: &str = "/.well-known/change-password";
 /// Help.
 pub const HELP: &str = "/help";
 /// Redeeming hand-offs.
@@ -69,6 +76,11 @@ pub fn biller(slug: &Slug) -> String {
     format!("/b/{slug}")
 }
 
+/// `/b/{slug}/reset`
+pub fn biller_reset(slug: &Slug) -> String {
+    format!("/b/{slug}/reset")
+}
+
 /// `/go/{slug}`
 pub fn go(slug: &Slug) -> String {
     format!("/go/{slug}")
@@ -80,14 +92,6 @@ pub fn go(slug: &Slug) -> String {
 /// Never: the paths are our own.
 pub fn absolute(config: &Config, path: &str) -> Url {
     config.server.public_url.join(path).unwrap_or_else(|_| config.server.public_url.clone())
-}
-
-/// The address of a biller to be kept and handed out: its own host where it has one, else its path with us.
-pub fn stable_address(config: &Config, own: &Biller) -> String {
-    match own.hosts.first() {
-        Some(host) => format!("{}://{host}", config.server.public_url.scheme()),
-        None => absolute(config, &biller(&own.slug)).to_string(),
-    }
 }
 
 /// `/callback/{slug}` in full: the redirect URI registered at the biller's issuer.

@@ -1,5 +1,7 @@
 //! A biller's registration at its issuer, made from its record.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 
 use super::paths;
@@ -27,7 +29,8 @@ pub async fn probe(state: &AppState, biller: &Biller) -> Result<(), Option<Provi
 pub async fn probe_all(state: &AppState) {
     let Ok(billers) = state.directory.billers().await else { return };
     let now = state.clock.now();
-    let active = billers.iter().filter(|biller| biller.is_active(now)).cloned();
+    // Those that are down already are looked after by `probe_failing`.
+    let active = billers.iter().filter(|biller| biller.is_active(now) && !biller.health.is_down).cloned();
     futures_util::stream::iter(active)
         .for_each_concurrent(8, |biller| async move {
             for _ in 0..crate::directory::FAILURES_TO_OPEN {
@@ -36,6 +39,23 @@ pub async fn probe_all(state: &AppState) {
                 }
             }
             tracing::warn!(biller = %biller.slug, "issuer does not answer");
+        })
+        .await;
+}
+
+/// Asks those issuers of active billers that failed lately, each by one instance at a time.
+pub async fn probe_failing(state: &AppState) {
+    let Ok(billers) = state.directory.billers().await else { return };
+    let now = state.clock.now();
+    let until = now.plus(Duration::from_secs(state.config.oidc.probe_seconds));
+    let failing = billers.iter().filter(|biller| biller.health.failures > 0 && biller.is_active(now)).cloned();
+    futures_util::stream::iter(failing)
+        .for_each_concurrent(8, |biller| async move {
+            match state.directory.claim_probe(&biller, now, until).await {
+                Ok(true) => drop(probe_and_note(state, &biller).await),
+                Ok(false) => {}
+                Err(error) => log_trouble(Err(error)),
+            }
         })
         .await;
 }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::types::FluentNumber;
-use fluent_bundle::{FluentArgs, FluentResource};
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 
 use crate::kernel::Locale;
 
@@ -56,6 +56,11 @@ impl Words {
         let mut arguments = FluentArgs::with_capacity(1);
         arguments.set("count", count.into());
         self.format(key, None, Some(&arguments))
+    }
+
+    /// A message with several variables; numbers in the form that they want.
+    pub fn fill<'v, const N: usize>(self, key: &str, variables: [(&'v str, FluentValue<'v>); N]) -> String {
+        self.format(key, None, Some(&variables.into_iter().collect()))
     }
 
     fn format(self, key: &str, attribute: Option<&str>, arguments: Option<&FluentArgs<'_>>) -> String {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their floors.
-const FLOORS: [(&str, u8); 20] = [
+const FLOORS: [(&str, u8); 21] = [
     ("kernel", 0),
     ("decision", 1),
     ("config", 2),
@@ -16,24 +16,26 @@ const FLOORS: [(&str, u8); 20] = [
     ("routing", 8),
     ("access", 9),
     ("enablement", 10),
-    ("state", 11),
-    ("web", 12),
-    ("login", 13),
-    ("api", 13),
-    ("app", 14),
-    ("standin", 15),
-    ("cli", 16),
-    ("main", 17),
+    ("mail", 11),
+    ("state", 12),
+    ("web", 13),
+    ("login", 14),
+    ("api", 14),
+    ("app", 15),
+    ("standin", 16),
+    ("cli", 17),
+    ("main", 18),
 ];
 
 /// Libraries, and the rooms that may use them.
-const LIBRARIES: [(&str, &[&str]); 7] = [
+const LIBRARIES: [(&str, &[&str]); 8] = [
     ("axum", &["state", "web", "login", "api", "app", "standin"]),
     ("sqlx", &["db"]),
     ("reqwest", &["secureauth", "standin"]),
     ("openidconnect", &["secureauth"]),
-    ("askama", &["login"]),
+    ("askama", &["login", "mail"]),
     ("fluent_bundle", &["words"]),
+    ("lettre", &["mail"]),
     (
         "tokio",
         &[
@@ -46,6 +48,7 @@ const LIBRARIES: [(&str, &[&str]); 7] = [
             "routing",
             "access",
             "enablement",
+            "mail",
             "state",
             "web",
             "login",

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use signpost::decision::{
     Biller, CiamState, Decision, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Membership,
-    OutagePolicy, Outcome, RULES, Rollout, Rule, Suspension, Verdict, Via, decide, sticky_bucket,
+    OutagePolicy, Outcome, RULES, Rollout, Rule, Suspension, Verdict, Via, Window, decide, sticky_bucket,
 };
 use signpost::kernel::{Slug, Timestamp};
 
@@ -115,11 +115,15 @@ prop_compose! {
         allow_list in prop::bool::ANY,
         percent in prop::option::of(0_u8..=100),
         issuer in prop::sample::select(vec![IssuerHealth::Up, IssuerHealth::Down]),
+        maintenance in prop::option::of((NOW - 2..NOW + 2, 0_i64..3)),
         outage_policy in prop::sample::select(vec![OutagePolicy::Hold, OutagePolicy::Legacy, OutagePolicy::Proceed]),
     ) -> Biller {
         Biller {
             slug, state, active_from: active_from.map(Timestamp::from_millis), hold, private, legacy_accounts,
             when_suspended, rollout: Rollout { allow_list, percent }, issuer, outage_policy,
+            maintenance: maintenance.map(|(from, length)| Window {
+                from: Timestamp::from_millis(from), until: Timestamp::from_millis(from + length),
+            }),
         }
     }
 }

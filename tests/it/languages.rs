@@ -153,7 +153,46 @@ async fn changing_the_language_of_an_answer_to_a_form_keeps_what_was_sent() {
     let told = redeem(&world, link.split("token=").nth(1).unwrap()).await.unwrap();
     assert_eq!((&told["username"], &told["locale"]), (&"one-legacy".into(), &"es".into()));
     let recover = told["recover_url"].as_str().unwrap();
-    assert_eq!(language(&world.browser().get(recover).await), "es", "also without the cookie");
+    let page = world.browser().get(recover).await;
+    assert_eq!(language(&page), "es", "also without the cookie");
+    for link in ["Restablezca su contraseña</a>", "Recibir mis enlaces de inicio de sesión por correo electrónico"] {
+        let next = world.browser().get(&page.link(link)).await;
+        assert_eq!(language(&next), "es", "{link}");
+        assert!(next.body.contains("name=\"lang\" value=\"es\"") && next.body.contains("value=\"one-legacy\""));
+    }
+}
+
+#[tokio::test]
+async fn changing_the_language_asks_for_no_mail_and_no_reset_again() {
+    let world = World::start().await;
+    world.state.directory.billers().await.unwrap();
+    for (path, name, status, title, keeps) in [
+        ("/recover/links", "one-moved", 200, "Revise su correo electrónico", "href=\"/recover/links\""),
+        ("/reset", "one-moved", 200, "Cómo elegir una contraseña nueva", "href=\"/login\""),
+        ("/b/riverside-water/reset", "one-moved", 200, "Cómo elegir una contraseña nueva", "\"/b/riverside-water\""),
+        (
+            "/recover/links",
+            "",
+            400,
+            "Recibir mis enlaces de inicio de sesión por correo electrónico",
+            "Escriba su correo",
+        ),
+        ("/b/riverside-water/reset", " ", 400, "Restablezca su contraseña", "\"/b/riverside-water/reset\""),
+    ] {
+        let mut browser = world.browser();
+        let page = browser.post(path, &[("username", name)]).await;
+        let before = waiting(&world).await;
+        let spanish = in_spanish(&mut browser, path, &page).await;
+        assert_eq!((page.status.as_u16(), spanish.status.as_u16(), spanish.title()), (status, status, title));
+        assert!(spanish.body.contains(keeps), "{}", spanish.body);
+        assert_eq!(waiting(&world).await, before, "{path}");
+    }
+    let sent = world.browser().get("/reset/sent?t=changed").await;
+    assert_eq!(sent.location(), "/reset");
+}
+
+async fn waiting(world: &World) -> i64 {
+    world.state.db.one("SELECT count(*) FROM errand", Vec::new()).await.unwrap().unwrap().int(0).unwrap()
 }
 
 #[tokio::test]

@@ -66,9 +66,21 @@ async fn nothing_secret_is_logged() {
     browser.post("/logout", &[]).await;
     crate::handoffs::redeem(&world, portal.split("token=").nth(1).unwrap()).await;
     world.state.decisions.flush().await;
+    // The mail server's answer repeats the address.
+    for (code, seconds) in [(451, 31), (550, 0)] {
+        world.mailbox.set_mood(signpost::standin::Mood::Refusing(code));
+        for path in ["/recover/links", "/reset"] {
+            browser.post(path, &[("username", "one-moved")]).await;
+        }
+        browser.post("/recover/links", &[("username", "canary@mail.example")]).await;
+        world.errands().await;
+        world.advance(std::time::Duration::from_secs(seconds)).await;
+    }
+    secrets.extend(["canary@".to_owned(), "mail.example".to_owned()]);
 
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("\"/callback/{slug}\"") && log.contains("status=303"), "requests are logged by route: {log}");
+    assert!(log.contains("smtp 451") && log.contains("smtp 550"), "and mails by their fate: {log}");
     for secret in secrets {
         assert!(!log.contains(&secret), "{secret} stands in the log");
     }

@@ -173,8 +173,20 @@ fn orders_by_command_line_are_in_the_next_decision_and_its_trace() {
     assert_eq!(here.decided("ann").0, 3);
     here.good(&["rollout", "river", "--from", "now"]);
     assert_eq!(here.decided("ann").0, 2);
+    let announce =
+        ["maintenance", "river", "--from", "2020-01-01T00:00:00+02:00", "--until", "2100-01-01T00:00:00+02:00"];
+    assert_eq!(here.good(&announce), "river: away from 2019-12-31T22:00:00Z until 2099-12-31T22:00:00Z\n");
+    let (row, hits) = here.decided("ann");
+    assert_eq!((row, hits.last().map(String::as_str)), (8, Some("planned_maintenance")));
+    assert_eq!(here.good(&["maintenance", "river", "--cancel"]), "river: no maintenance is announced\n");
+    assert_eq!(here.decided("ann").0, 2);
     for wrong in [
         &["hold", "nobody-here"][..],
+        &["maintenance", "nobody-here"],
+        &["maintenance", "river", "--from", "2100-01-01T00:00:00Z"],
+        &["maintenance", "river", "--from", "2100-01-02T00:00:00Z", "--until", "2100-01-01T00:00:00Z"],
+        &["maintenance", "river", "--from", "2020-01-02T00:00:00Z", "--until", "2020-01-03T00:00:00Z"],
+        &["maintenance", "river", "--from", "tomorrow", "--until", "later"],
         &["kill-switch", "nobody-here=legacy"],
         &["kill-switch", "sideways"],
         &["rollout", "river", "--percent", "101"],

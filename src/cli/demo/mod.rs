@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::db::Schema;
 use crate::directory::{Call, FAILURES_TO_OPEN};
 use crate::kernel::{Clock, Random, Slug};
-use crate::standin::{self, Tools};
+use crate::standin::{self, Mailbox, Tools};
 use crate::state::AppState;
 use crate::telemetry;
 use crate::web::registrations;
@@ -48,6 +48,7 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     let ports = Ports { base: arguments.port_base };
     let listeners = [listen(ports.gateway()).await?, listen(ports.secureauth()).await?];
     let portals = [listen(ports.legacy()).await?, listen(ports.portal()).await?];
+    let mail = listen(ports.mail()).await?;
     let config = world::config(&data, ports, &arguments.log)?;
     telemetry::start(&config.log);
     let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
@@ -61,7 +62,9 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     let [legacy, portal] = portals;
     let issuers =
         standin::secureauth_app(world::secureauth(ports, &hash), ports.address(ports.secureauth()), tools.clone());
-    let legacy_app = standin::legacy_app(world::legacy(ports, &hash, &keys.legacy), tools.clone());
+    let mailbox = Mailbox::default();
+    tokio::spawn(standin::serve_mail(mail, mailbox.clone()));
+    let legacy_app = standin::legacy_app(world::legacy(ports, &hash, &keys.legacy, mailbox), tools.clone());
     let portal_app = standin::portal_app(world::portal(ports, &keys.portal), tools);
     for (listener, app) in [(secureauth, issuers.router()), (legacy, legacy_app), (portal, portal_app)] {
         tokio::spawn(standin::serve(listener, app, std::future::pending()));
@@ -140,6 +143,7 @@ fn describe(ports: Ports, api_key: &str) -> Value {
         "secureauth": ports.address(ports.secureauth()),
         "legacy": ports.address(ports.legacy()),
         "portal": ports.address(ports.portal()),
+        "mail": format!("{}/mail", ports.address(ports.legacy())),
         "api_key": api_key,
         "people": people,
     })

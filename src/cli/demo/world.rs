@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::directory::{import_billers, import_users};
 use crate::kernel::Slug;
 use crate::standin::{
-    ApiClients, BillerPortal, Condition, LegacyPortal, Organization, Person, SecureAuth, ServiceClient,
+    ApiClients, BillerPortal, Condition, LegacyPortal, Mailbox, Organization, Person, SecureAuth, ServiceClient,
 };
 use crate::state::AppState;
 
@@ -146,6 +146,11 @@ impl Ports {
         self.base + 3
     }
 
+    /// Of the mail server; it speaks SMTP.
+    pub(super) fn mail(self) -> u16 {
+        self.base + 5
+    }
+
     /// On another name than the stand-ins, so that they are another site, as in life.
     pub(super) fn gateway_address(self) -> String {
         format!("http://localhost:{}", self.base)
@@ -206,6 +211,12 @@ pub(super) fn config(data: &Path, ports: Ports, log: &str) -> Result<Config, any
         system_client_secret = "{system_secret}"
         admin_client_id = "signpost-admin"
         admin_client_secret = "{admin_secret}"
+        [mail]
+        server = "127.0.0.1"
+        port = {mail}
+        tls = "none"
+        from = "Example Pay <no-reply@example-pay.example>"
+        per_address_per_hour = 60
         [help]
         company = "Example Pay"
         phone = "+1 555 010 0100"
@@ -215,6 +226,7 @@ pub(super) fn config(data: &Path, ports: Ports, log: &str) -> Result<Config, any
         filter = {log:?}
         "#,
         base = ports.base,
+        mail = ports.mail(),
     );
     super::parse(&text)
 }
@@ -349,13 +361,14 @@ pub(super) fn secureauth(ports: Ports, password_hash: &str) -> SecureAuth {
     SecureAuth { tenant: TENANT.to_owned(), password_hash: password_hash.to_owned(), organizations, api }
 }
 
-pub(super) fn legacy(ports: Ports, password_hash: &str, api_key: &str) -> LegacyPortal {
+pub(super) fn legacy(ports: Ports, password_hash: &str, api_key: &str, mailbox: Mailbox) -> LegacyPortal {
     let usernames = BILLERS.iter().flat_map(|demo| members(demo.slug)).map(|person| person.username).collect();
     LegacyPortal {
         gateway: ports.gateway_address(),
         api_key: api_key.to_owned(),
         password_hash: password_hash.to_owned(),
         usernames,
+        mailbox,
     }
 }
 
@@ -371,10 +384,11 @@ pub(super) fn in_words(ports: Ports, description: &Value) -> String {
     let mut out = format!(
         "\nSignpost is running. Open {gateway}/ in a browser.\n\n  \
          gateway        {gateway}\n  SecureAuth     {}\n  legacy portal  {}\n  biller portal  {}\n  \
-         API key        {}\n\nEverybody's password is {PASSWORD}. Type one of these usernames:\n\n",
+         mail           {}\n  API key        {}\n\nEverybody's password is {PASSWORD}. Type one of these usernames:\n\n",
         text("secureauth"),
         text("legacy"),
         text("portal"),
+        text("mail"),
         text("api_key"),
     );
     for user in &PEOPLE {

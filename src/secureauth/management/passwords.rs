@@ -64,9 +64,20 @@ impl Management {
         organization: &str,
         (user, address): (&str, &str),
     ) -> Result<(), CallError> {
-        let query = query(&[("code_type_in_message", "link"), ("server_id", organization)]);
-        let path = format!("{}/password/reset/request?{query}", self.person_path(pool));
-        self.secret_post(path, &json!({ "address": address, "userID": user })).await
+        self.secret_post(self.reset_path(pool, organization), &json!({ "address": address, "userID": user })).await
+    }
+
+    /// The same for a user whose id is not known, by an identifier.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn request_reset_by_name(
+        &self,
+        pool: &str,
+        organization: &str,
+        (name, address): (&str, &str),
+    ) -> Result<(), CallError> {
+        self.secret_post(self.reset_path(pool, organization), &json!({ "address": address, "identifier": name })).await
     }
 
     /// Sets a new password by the code of a mail.
@@ -103,6 +114,11 @@ impl Management {
         ]);
         let path = format!("{}/{user}/activation/send?{query}", self.users_path(pool));
         self.secret_post(path, &json!({ "address": address })).await
+    }
+
+    fn reset_path(&self, pool: &str, organization: &str) -> String {
+        let query = query(&[("code_type_in_message", "link"), ("server_id", organization)]);
+        format!("{}/password/reset/request?{query}", self.person_path(pool))
     }
 
     fn person_path(&self, pool: &str) -> String {

@@ -57,6 +57,19 @@ const PAGES = {
     await v.page.getByRole("button", { name: "Continue" }).click();
     await step.heading(v.page, "How to choose a new password");
   },
+  "reset-biller": (v) => v.page.goto(world.at("/b/riverside-water/reset")),
+  links: (v) => v.page.goto(world.at("/recover/links")),
+  "links-error": async (v) => {
+    await v.page.goto(world.at("/recover/links"));
+    await v.page.getByRole("button", { name: "Send me the message" }).click();
+    await v.page.getByRole("alert").waitFor();
+  },
+  "links-sent": async (v) => {
+    await v.page.goto(world.at("/recover/links"));
+    await v.page.getByLabel("Email address or username").fill("nobody@mail.example");
+    await v.page.getByRole("button", { name: "Send me the message" }).click();
+    await step.heading(v.page, "Look into your mail");
+  },
   help: (v) => v.page.goto(world.at("/help")),
   "help-biller": (v) => v.page.goto(world.at("/help?biller=riverside-water")),
   outage: async (v) => {

@@ -239,11 +239,11 @@ async function tryDemo(log) {
   }
 }
 
-/** The first of four ports in a row that nobody listens on. */
+/** The first of six ports in a row that nobody listens on. */
 export async function freeBase() {
   for (;;) {
-    const base = 20_000 + 4 * Math.floor(Math.random() * 3_000);
-    const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(base + offset)));
+    const base = 20_000 + 6 * Math.floor(Math.random() * 2_000);
+    const free = await Promise.all([0, 1, 2, 3, 4, 5].map((offset) => isFree(base + offset)));
     if (free.every(Boolean)) return base;
   }
 }

@@ -20,7 +20,9 @@ use signpost::directory::{import_billers, import_users};
 use signpost::kernel::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use signpost::secureauth::Http;
 use signpost::secureauth::management::{self, Management, Place};
-use signpost::standin::{self, ApiClients, Condition, Organization, Person, SecureAuth, SecureAuthStandIn, Tools};
+use signpost::standin::{
+    self, ApiClients, Condition, Mailbox, Organization, Person, SecureAuth, SecureAuthStandIn, Tools,
+};
 use signpost::state::AppState;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -34,12 +36,14 @@ pub const PORTAL: &str = "http://127.0.0.1:9993";
 /// `summit-telecom` (suspended), `clinic` (moved, private), `cedar-county` (moved, issuer down).
 pub const MOVED: [&str; 4] = ["riverside-water", "maple-electric", "clinic", "cedar-county"];
 
+#[derive(Clone)]
 pub struct World {
     pub state: AppState,
     pub router: Router,
     pub clock: Clock,
     pub issuers: SecureAuthStandIn,
     pub issuer_base: String,
+    pub mailbox: Mailbox,
     pub folder: Arc<TempDir>,
     /// The settings as a file would have them.
     pub settings: String,
@@ -137,20 +141,20 @@ impl World {
              system_client_secret = \"secret of system\"\nadmin_client_id = \"admin\"\n\
              admin_client_secret = \"secret of admin\"\nlease_seconds = 2\n"
         );
-        let more = format!("{more}\n{management}");
+        let (mailbox, mail_server) = (Mailbox::default(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let mail = format!(
+            "[mail]\nserver = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"Example Pay <no-reply@pay.example>\"\n",
+            mail_server.local_addr().unwrap().port()
+        );
+        tokio::spawn(standin::serve_mail(mail_server, mailbox.clone()));
+        let more = format!("{more}\n{management}{mail}");
         let settings = settings(database, &more);
         let config = Config::from_text(&settings, []).unwrap();
         let app = App::build(config, Schema::BringUpToDate, clock.clone(), random).await.unwrap();
         let state = app.state;
-        let world = Self {
-            router: router(state.clone()),
-            state,
-            clock,
-            issuers,
-            issuer_base,
-            folder: Arc::new(folder),
-            settings,
-        };
+        let folder = Arc::new(folder);
+        let world =
+            Self { router: router(state.clone()), state, clock, issuers, issuer_base, mailbox, folder, settings };
         world.seed().await;
         world
     }
@@ -269,6 +273,11 @@ impl World {
         let done = browser.get(&callback).await;
         assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
         done.location()
+    }
+
+    /// Does what waits to be done after answers.
+    pub async fn errands(&self) {
+        while self.state.mail.work().await.unwrap() {}
     }
 
     pub async fn advance(&self, by: Duration) {

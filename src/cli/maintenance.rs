@@ -1,0 +1,57 @@
+//! `signpost maintenance`: announces that a biller's identity provider will be away.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::Done;
+use crate::directory::Maintenance;
+use crate::kernel::{Slug, Timestamp};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The biller.
+    slug: Slug,
+    /// From when on, such as 2026-11-28T06:00:00-05:00; people are told the times in this offset from UTC.
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "until")]
+    from: Option<(Timestamp, i16)>,
+    /// Until when.
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "from")]
+    until: Option<(Timestamp, i16)>,
+    /// Take the announcement back.
+    #[arg(long, conflicts_with = "from")]
+    cancel: bool,
+}
+
+fn moment(text: &str) -> Result<(Timestamp, i16), String> {
+    let wrong = || "expected a time such as 2026-11-28T06:00:00-05:00".to_owned();
+    let timestamp = Timestamp::parse_rfc3339(text).ok_or_else(wrong)?;
+    let offset = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?.offset();
+    Ok((timestamp, offset.whole_minutes()))
+}
+
+pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+    let state = super::open(config).await?.state;
+    let slug = &arguments.slug;
+    if let (Some((from, utc_offset_minutes)), Some((until, _))) = (arguments.from, arguments.until) {
+        if until <= from {
+            bail!("--until must be later than --from");
+        }
+        if until <= state.clock.now() {
+            bail!("--until has passed already");
+        }
+        let window = Maintenance { from, until, utc_offset_minutes };
+        super::orders::change(&state, slug, |biller| biller.settings.maintenance = Some(window)).await?;
+    } else if arguments.cancel {
+        super::orders::change(&state, slug, |biller| biller.settings.maintenance = None).await?;
+    }
+    let biller = state.directory.named(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
+    match biller.settings.maintenance {
+        Some(window) => say!("{slug}: away from {} until {}", window.from, window.until),
+        None => say!("{slug}: no maintenance is announced"),
+    }
+    Ok(())
+}

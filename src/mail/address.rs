@@ -1,0 +1,70 @@
+//! Which mail addresses we write to: plain ones. What a mail system could read in two ways is refused.
+
+use lettre::Address;
+
+/// The longest address that fits a path (RFC 5321, section 4.5.3.1.3).
+const MAX_BYTES: usize = 254;
+
+/// Reads an address that a mail may go to: no quotes, comments, literals, routes or control characters, and a domain with a
+/// dot in it.
+pub(super) fn plain(text: &str) -> Option<Address> {
+    let (local, domain) = text.split_once('@')?;
+    let fits_local = |b: u8| b.is_ascii_alphanumeric() || b"!#$&'*+-/=?^_{|}~.`".contains(&b);
+    let fits_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let plain = text.len() <= MAX_BYTES
+        && local.bytes().all(fits_local)
+        && !local.starts_with('-')
+        && domain.contains('.')
+        && domain.split('.').all(fits_label);
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_addresses_get_mail() {
+        for good in ["ana@mail.example", "Ana.B+bills@Mail.Example", "o'neil@x-y.example", "a_b@1.example"] {
+            assert_eq!(plain(good).map(|address| address.to_string()).as_deref(), Some(good));
+        }
+        for odd in [
+            "",
+            "ana",
+            "@mail.example",
+            "ana@",
+            "ana@localhost",
+            "ana@mail.example\r\nBcc: eve@evil.example",
+            "ana@mail.example\nBcc: eve@evil.example",
+            "ana@mail.example,eve@evil.example",
+            "ana@mail.example;eve@evil.example",
+            "ana@mail.example eve@evil.example",
+            "ana@@mail.example",
+            "ana@mail.example@evil.example",
+            "\"ana\"@mail.example",
+            "\"a\r\nDATA\"@mail.example",
+            "<ana@mail.example>",
+            "Ana <ana@mail.example>",
+            "ana(comment)@mail.example",
+            "ana%evil.example@mail.example",
+            "@relay.example:ana@mail.example",
+            "ana@[127.0.0.1]",
+            "ana@mail..example",
+            ".ana@mail.example",
+            "-oQ/tmp@mail.example",
+            "ana@-mail.example",
+            "ana@mail.example.",
+            "аna@mail.example",
+            "ana@m\u{0}ail.example",
+            &format!("{}@mail.example", "a".repeat(65)),
+            &format!("ana@{}example", "mail.".repeat(60)),
+        ] {
+            assert_eq!(plain(odd), None, "{odd:?}");
+        }
+    }
+}

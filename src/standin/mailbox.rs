@@ -1,0 +1,198 @@
+//! Stand-in of a mail server: takes every mail over SMTP (RFC 5321), keeps it, and delivers it to nobody.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mail_parser::MessageParser;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::store::lock;
+
+const MAILS_KEPT: usize = 1000;
+const LONGEST_LINE: u64 = 4096;
+const LONGEST_MAIL: usize = 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How the server behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mood {
+    /// It takes everything.
+    #[default]
+    Fine,
+    /// It refuses every recipient with this code.
+    Refusing(u16),
+    /// It takes a mail, and never says so.
+    Silent,
+}
+
+/// A mail as it came.
+#[derive(Clone, Debug, Default)]
+pub struct ReceivedMail {
+    /// Counted from 1.
+    pub number: usize,
+    /// `MAIL FROM`.
+    pub from: String,
+    /// `RCPT TO`.
+    pub to: Vec<String>,
+    /// Headers and body, byte by byte.
+    pub raw: Vec<u8>,
+}
+
+impl ReceivedMail {
+    /// The subject, decoded.
+    pub fn subject(&self) -> String {
+        self.parsed(|mail| mail.subject().map(str::to_owned))
+    }
+
+    /// The plain text, decoded.
+    pub fn text(&self) -> String {
+        self.parsed(|mail| mail.body_text(0).map(std::borrow::Cow::into_owned))
+    }
+
+    /// The HTML, decoded.
+    pub fn html(&self) -> String {
+        self.parsed(|mail| mail.body_html(0).map(std::borrow::Cow::into_owned))
+    }
+
+    fn parsed(&self, part: impl FnOnce(&mail_parser::Message<'_>) -> Option<String>) -> String {
+        MessageParser::default().parse(&self.raw).as_ref().and_then(part).unwrap_or_default()
+    }
+}
+
+/// The mails that came in. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Mailbox(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    mails: Mutex<VecDeque<ReceivedMail>>,
+    mood: Mutex<Mood>,
+    count: watch::Sender<usize>,
+}
+
+impl Mailbox {
+    /// The mails kept, the oldest first.
+    pub fn mails(&self) -> Vec<ReceivedMail> {
+        lock(&self.0.mails).iter().cloned().collect()
+    }
+
+    /// The mail with this number.
+    pub fn mail(&self, number: usize) -> Option<ReceivedMail> {
+        lock(&self.0.mails).iter().find(|mail| mail.number == number).cloned()
+    }
+
+    /// Changes how the server behaves from the next command on.
+    pub fn set_mood(&self, mood: Mood) {
+        *lock(&self.0.mood) = mood;
+    }
+
+    /// Waits until so many mails have come in all.
+    pub async fn arrived(&self, count: usize) {
+        // The sender lives as long as `self`.
+        let _ = self.0.count.subscribe().wait_for(|so_far| *so_far >= count).await;
+    }
+
+    fn keep(&self, mut mail: ReceivedMail) {
+        let mut mails = lock(&self.0.mails);
+        self.0.count.send_modify(|count| {
+            *count += 1;
+            mail.number = *count;
+        });
+        mails.push_back(mail);
+        if mails.len() > MAILS_KEPT {
+            mails.pop_front();
+        }
+    }
+
+    fn mood(&self) -> Mood {
+        *lock(&self.0.mood)
+    }
+}
+
+/// Serves until the listener fails.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve_mail(listener: TcpListener, mailbox: Mailbox) -> std::io::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let mailbox = mailbox.clone();
+        // A client that breaks off is no concern of the others.
+        tokio::spawn(tokio::time::timeout(PATIENCE, async move { talk(stream, &mailbox).await }));
+    }
+}
+
+async fn talk(mut stream: TcpStream, mailbox: &Mailbox) -> std::io::Result<()> {
+    let (read, mut write) = stream.split();
+    let mut read = BufReader::new(read);
+    let mut mail = ReceivedMail::default();
+    write.write_all(b"220 mail.standin.example ESMTP\r\n").await?;
+    while let Some(line) = line(&mut read).await? {
+        let command = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let verb = command.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        let answer = match (verb.as_str(), mailbox.mood()) {
+            ("EHLO", _) => "250-mail.standin.example\r\n250-8BITMIME\r\n250 SIZE 1048576".to_owned(),
+            ("HELO" | "NOOP", _) => "250 OK".to_owned(),
+            ("RSET", _) => {
+                mail = ReceivedMail::default();
+                "250 OK".to_owned()
+            }
+            ("MAIL", _) => {
+                mail = ReceivedMail { from: path(&command), ..ReceivedMail::default() };
+                "250 OK".to_owned()
+            }
+            ("RCPT", Mood::Refusing(code)) => format!("{code} {} is not taken", path(&command)),
+            ("RCPT", _) => {
+                mail.to.push(path(&command));
+                "250 OK".to_owned()
+            }
+            ("DATA", _) if mail.to.is_empty() => "503 RCPT first".to_owned(),
+            ("DATA", _) => {
+                write.write_all(b"354 go on\r\n").await?;
+                mail.raw = data(&mut read).await?;
+                mailbox.keep(std::mem::take(&mut mail));
+                if mailbox.mood() == Mood::Silent {
+                    std::future::pending::<()>().await;
+                }
+                "250 OK".to_owned()
+            }
+            ("QUIT", _) => {
+                write.write_all(b"221 bye\r\n").await?;
+                return Ok(());
+            }
+            _ => "502 not known here".to_owned(),
+        };
+        write.write_all(format!("{answer}\r\n").as_bytes()).await?;
+    }
+    Ok(())
+}
+
+async fn line(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let count = read.take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
+    Ok((count > 0).then_some(line))
+}
+
+/// Up to the line with a dot alone; a dot that was doubled is taken away again.
+async fn data(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Vec<u8>> {
+    let mut raw = Vec::new();
+    while let Some(line) = line(read).await? {
+        if line == b".\r\n" {
+            return Ok(raw);
+        }
+        raw.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+        if raw.len() > LONGEST_MAIL {
+            return Err(std::io::Error::other("a mail that is too long"));
+        }
+    }
+    Err(std::io::Error::other("a mail without an end"))
+}
+
+/// What stands between the angle brackets.
+fn path(command: &str) -> String {
+    let inside = command.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    inside.map_or_else(String::new, |(inside, _)| inside.to_owned())
+}

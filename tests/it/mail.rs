@@ -1,0 +1,283 @@
+//! Mail: sign-in links through a real SMTP exchange, hostile addresses, kills, refusals, limits.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use http::StatusCode;
+use signpost::app::App;
+use signpost::db::Schema;
+use signpost::kernel::Random;
+use signpost::standin::{Mood, ReceivedMail};
+
+use crate::harness::{Answer, GATEWAY, World, each_database};
+
+async fn ask(world: &World, typed: &str) -> Answer {
+    world.browser().post("/recover/links", &[("username", typed)]).await
+}
+
+/// Asks, does the work, and answers the mails that came of it.
+async fn mails(world: &World, typed: &str) -> Vec<ReceivedMail> {
+    let before = world.mailbox.mails().len();
+    assert_eq!(ask(world, typed).await.status, StatusCode::OK, "{typed:?}");
+    assert_eq!(world.mailbox.mails().len(), before, "nothing is done before the answer");
+    world.errands().await;
+    world.mailbox.mails().split_off(before)
+}
+
+async fn waiting(world: &World) -> Vec<String> {
+    let rows = world.state.db.all("SELECT sealed FROM errand", Vec::new()).await.unwrap();
+    rows.iter().map(|row| row.text(0).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn sign_in_links_come_by_mail() {
+    each_database(|world| async move {
+        let [mail] = &mails(&world, "One-Moved@mail.example").await[..] else { panic!("one mail") };
+        assert_eq!(
+            (mail.from.as_str(), &mail.to[..]),
+            ("no-reply@pay.example", &["one-moved@mail.example".to_owned()][..])
+        );
+        assert_eq!(mail.subject(), "Your sign-in pages at Example Pay");
+        for part in [mail.text(), mail.html()] {
+            assert!(part.contains("http://pay.riverside.example"), "{part}");
+            assert!(part.contains("Name of riverside-water") && part.contains("one-moved"), "{part}");
+            assert!(!part.contains("token=") && !part.contains('?'), "plain addresses: {part}");
+        }
+        let raw = String::from_utf8(mail.raw.clone()).unwrap();
+        assert!(raw.contains("Auto-Submitted: auto-generated") && raw.contains("multipart/alternative"), "{raw}");
+
+        let [both] = &mails(&world, "two-moved").await[..] else { panic!("by username as well") };
+        assert!(both.text().contains("http://pay.riverside.example"));
+        assert!(both.text().contains(&format!("{GATEWAY}/b/maple-electric")));
+        let [private] = &mails(&world, "patient").await[..] else { panic!("private billers are reached this way") };
+        assert!(private.text().contains(&format!("{GATEWAY}/b/clinic")));
+        let [legacy] = &mails(&world, "one-legacy@mail.example").await[..] else { panic!("legacy ones too") };
+        assert!(legacy.text().contains("http://pay.oakdale.example"));
+
+        let [unknown] = &mails(&world, "nobody@mail.example").await[..] else { panic!("a polite note") };
+        assert_eq!(unknown.to, ["nobody@mail.example"]);
+        assert!(unknown.subject().starts_with("No account at Example Pay"), "{}", unknown.subject());
+        assert!(!unknown.text().contains("/b/"));
+        assert!(mails(&world, "nobody").await.is_empty(), "there is nowhere to send it");
+        assert!(waiting(&world).await.is_empty(), "what was sent is gone from the database");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    browser.languages = "es-MX";
+    let page = browser.post("/recover/links", &[("username", "one-moved")]).await;
+    assert_eq!(page.title(), "Revise su correo electrónico");
+    // The form says which language it was in, for those who keep no cookies.
+    browser.languages = "en";
+    browser.post("/recover/links", &[("username", "nobody@mail.example"), ("lang", "es")]).await;
+    world.import_billers("[[billers]]\nslug = \"clinic\"\nsecureauth = { sso = true }\n").await;
+    browser.post("/b/clinic/reset", &[("username", "patient"), ("lang", "es")]).await;
+    browser.post("/recover/links?lang=en", &[("username", "two-moved"), ("lang", "es")]).await;
+    world.errands().await;
+    let mails = world.mailbox.mails();
+    let told = |to: &str| mails.iter().find(|mail| mail.to[0].starts_with(to)).unwrap();
+    for (to, subject, text) in [
+        ("one-moved", "Sus páginas de inicio de sesión en Example Pay", "Nombre de usuario: one-moved"),
+        ("nobody", "No hay ninguna cuenta en Example Pay con este correo electrónico", "Su facturador puede decirle"),
+        ("patient", "Su contraseña de Name of clinic", "Example Pay no guarda esa contraseña"),
+    ] {
+        let mail = told(to);
+        assert_eq!(mail.subject(), subject);
+        assert!(mail.text().contains(text) && mail.html().contains(text.split(':').next().unwrap()), "{}", mail.text());
+        assert!(mail.html().contains("<html lang=\"es\">"));
+    }
+    assert_eq!(told("two-moved").subject(), "Your sign-in pages at Example Pay", "a choice counts more");
+}
+
+#[tokio::test]
+async fn one_name_of_several_people_goes_to_each_with_their_own() {
+    each_database(|world| async move {
+        world.import_csv("riverside-water", "username,email\nsam,sam.a@mail.example\n").await.unwrap();
+        world.import_csv("oakdale-city", "username,email\nsam,sam.b@mail.example\n").await.unwrap();
+        let mails = mails(&world, "SAM").await;
+        let to: BTreeSet<&str> = mails.iter().map(|mail| mail.to[0].as_str()).collect();
+        assert_eq!(to, BTreeSet::from(["sam.a@mail.example", "sam.b@mail.example"]));
+        for mail in &mails {
+            let own = if mail.to[0].starts_with("sam.a") { "riverside" } else { "oakdale" };
+            assert!(mail.text().contains(own));
+            assert_eq!(mail.text().matches("Sign in at").count(), 1, "nothing of the other person");
+        }
+        let db = &world.state.db;
+        db.run("UPDATE users SET status = 'deleted' WHERE email_key = 'sam.a@mail.example'", vec![]).await.unwrap();
+        let gone = self::mails(&world, "sam.a@mail.example").await;
+        assert!(gone[0].subject().starts_with("No account"), "deleted users have no account");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn hostile_addresses_get_no_mail_and_no_header_of_their_own() {
+    let world = World::start().await;
+    for typed in [
+        "ana@mail.example, eve@evil.example",
+        "ana@mail.example;eve@evil.example",
+        "\"ana\" <ana@mail.example>",
+        "<script>alert(1)</script>@mail.example",
+        "ana@mail.example>\" BODY=8BITMIME",
+        "ana@[127.0.0.1]",
+        "ana@localhost",
+        "-oQ/tmp@mail.example",
+        "ana%evil.example@mail.example",
+        "ana@mаil.example",
+        "@",
+    ] {
+        assert!(mails(&world, typed).await.is_empty(), "{typed:?}");
+    }
+    for injected in
+        ["ana@mail.example%0d%0aBcc:+eve@evil.example", "ana@mail.example%0aSubject:+x", "a%00@mail.example"]
+    {
+        let answer = world.browser().post_raw("/recover/links", format!("username={injected}").into_bytes()).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{injected}");
+    }
+    assert!(waiting(&world).await.is_empty());
+    // What stands in the directory is no better than what is typed.
+    let odd = "eve,\"eve@mail.example, x@evil.example\"\nmark,mark@mail.example\n";
+    world.import_csv("clinic", &format!("username,email\n{odd}")).await.ok();
+    assert!(mails(&world, "eve").await.is_empty());
+    let named = "[[billers]]\nslug = \"clinic\"\nname = \"Klinik <b>Ünal</b> & Söhne =?utf-8?q?x?=\"\n";
+    world.import_billers(named).await;
+    let [mail] = &mails(&world, "patient").await[..] else { panic!("one mail") };
+    assert!(mail.text().contains("Klinik <b>Ünal</b> & Söhne") && !mail.html().contains("<b>"), "{}", mail.html());
+}
+
+#[tokio::test]
+async fn a_kill_costs_one_mail_more_at_most() {
+    each_database(|world| async move {
+        assert_eq!(ask(&world, "one-moved@mail.example").await.status, StatusCode::OK);
+        // The look-up; what follows is the mail itself.
+        assert!(world.state.mail.work().await.unwrap());
+        world.mailbox.set_mood(Mood::Silent);
+        let mail = world.state.mail.clone();
+        let killed = tokio::spawn(async move { mail.work().await });
+        world.mailbox.arrived(1).await;
+        killed.abort();
+        assert!(killed.await.unwrap_err().is_cancelled());
+        world.mailbox.set_mood(Mood::Fine);
+        let config = (*world.state.config).clone();
+        let again = App::build(config, Schema::MustBeCurrent, world.clock.clone(), Random::system()).await.unwrap();
+        assert!(!again.state.mail.work().await.unwrap(), "its lease is still good");
+        world.advance(Duration::from_secs(41)).await;
+        assert!(again.state.mail.work().await.unwrap());
+        assert!(!again.state.mail.work().await.unwrap());
+        let mails = world.mailbox.mails();
+        assert_eq!(mails.len(), 2);
+        let id = |mail: &ReceivedMail| {
+            let raw = String::from_utf8(mail.raw.clone()).unwrap();
+            raw.lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned()
+        };
+        assert_eq!(id(&mails[0]), id(&mails[1]), "mail programs know it for the same");
+        assert!(waiting(&world).await.is_empty());
+        again.state.db.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn several_instances_share_the_queue_and_send_each_mail_once() {
+    each_database(|world| async move {
+        for n in 0..12 {
+            assert_eq!(ask(&world, &format!("nobody{n}@mail.example")).await.status, StatusCode::OK);
+        }
+        let config = (*world.state.config).clone();
+        let other = App::build(config, Schema::MustBeCurrent, world.clock.clone(), Random::system()).await.unwrap();
+        let all = |mail: signpost::mail::Mail| async move {
+            // A row that another was quicker to take looks like none.
+            for _ in 0..60 {
+                mail.work().await.unwrap();
+            }
+        };
+        tokio::join!(all(world.state.mail.clone()), all(other.state.mail.clone()), all(world.state.mail.clone()));
+        let to: Vec<String> = world.mailbox.mails().into_iter().map(|mail| mail.to[0].clone()).collect();
+        assert_eq!((to.len(), BTreeSet::from_iter(to).len()), (12, 12));
+        other.state.db.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_waits_longer_each_time_and_is_given_up() {
+    each_database(|world| async move {
+        world.mailbox.set_mood(Mood::Refusing(451));
+        ask(&world, "one-moved@mail.example").await;
+        world.errands().await;
+        let mut tries = 1;
+        for _ in 0..24 * 60 * 2 {
+            world.advance(Duration::from_secs(30)).await;
+            if world.state.mail.work().await.unwrap() {
+                tries += 1;
+            }
+        }
+        assert!((40..70).contains(&tries), "{tries} tries in a day");
+        assert_eq!(waiting(&world).await.len(), 1);
+        world.advance(Duration::from_secs(3600)).await;
+        assert!(world.state.mail.work().await.unwrap());
+        assert!(waiting(&world).await.is_empty(), "given up");
+
+        world.mailbox.set_mood(Mood::Refusing(550));
+        ask(&world, "two-moved@mail.example").await;
+        world.errands().await;
+        assert!(waiting(&world).await.is_empty(), "that address will never be taken");
+        world.mailbox.set_mood(Mood::Refusing(451));
+        ask(&world, "one-legacy@mail.example").await;
+        world.errands().await;
+        world.mailbox.set_mood(Mood::Fine);
+        world.advance(Duration::from_secs(31)).await;
+        world.errands().await;
+        assert_eq!(world.mailbox.mails().len(), 1, "and what was refused for a while goes out");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_waits_is_sealed() {
+    each_database(|world| async move {
+        ask(&world, "one-moved@mail.example").await;
+        let request = waiting(&world).await;
+        assert!(world.state.mail.work().await.unwrap());
+        let letter = waiting(&world).await;
+        assert_eq!((request.len(), letter.len()), (1, 1));
+        for row in [&request[0], &letter[0]] {
+            assert!(!row.contains("one-moved") && !row.contains("riverside"), "{row}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_and_a_client_have_their_share_an_hour() {
+    let world = World::start().await;
+    for _ in 0..3 {
+        assert_eq!(mails(&world, "one-moved@mail.example").await.len(), 1);
+    }
+    assert!(mails(&world, "ONE-moved").await.is_empty(), "the fourth in an hour, by another spelling");
+    let mut statuses = Vec::new();
+    for n in 0..20 {
+        statuses.push(ask(&world, &format!("nobody{n}@mail.example")).await.status);
+    }
+    assert_eq!(statuses[15], StatusCode::OK);
+    assert_eq!(statuses[16], StatusCode::TOO_MANY_REQUESTS, "the twenty-first of this client, for whomever");
+    assert_eq!(world.browser().post("/reset", &[("username", "x")]).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn without_a_mail_server_nothing_is_offered() {
+    let world = World::start().await;
+    let mut config = (*world.state.config).clone();
+    config.mail.server = None;
+    let app = App::build(config, Schema::MustBeCurrent, world.clock.clone(), Random::system()).await.unwrap();
+    let world = World { router: signpost::app::router(app.state.clone()), state: app.state, ..world };
+    assert_eq!(ask(&world, "one-moved").await.status, StatusCode::NOT_FOUND);
+    assert!(!world.browser().get("/recover").await.body.contains("/recover/links"));
+    assert_eq!(world.browser().post("/reset", &[("username", "two-moved")]).await.status, StatusCode::OK);
+    world.errands().await;
+    assert!(waiting(&world).await.is_empty());
+}
