@@ -30,7 +30,11 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
     let (id, confirm) = match arguments {
         Arguments::Pending => {
             let billers = state.directory.billers().await?;
-            for change in state.directory.pending_changes().await? {
+            let changes = state.directory.pending_changes().await?;
+            if changes.is_empty() {
+                eprintln!("no change waits for a second person");
+            }
+            for change in changes {
                 let biller = billers.by_id(&change.biller_id).map_or("", |biller| biller.slug.as_str());
                 say!(
                     "{}  {biller}  {}  asked by {} at {}",

@@ -63,15 +63,16 @@ pub(super) async fn run(config: &Path, arguments: Enable) -> Done {
                 Passwords::ResetRequired => PasswordCarryOver::ResetRequired,
             },
         };
+        let job = enablement.start(&arguments.slug, order).await?;
         eprintln!("{CONFIRM}");
-        enablement.start(&arguments.slug, order).await?
+        job
     };
     say!("job {}", job.id);
-    if arguments.watch { watch(enablement, &job.id).await } else { Ok(()) }
+    if arguments.watch { watch(enablement, &job.id, &arguments.slug).await } else { Ok(()) }
 }
 
 /// Shows how far a job is. Works on it as well, unless an instance does.
-async fn watch(enablement: &Enablement, id: &str) -> Done {
+async fn watch(enablement: &Enablement, id: &str, slug: &Slug) -> Done {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} users  {elapsed}  {msg}") {
         bar.set_style(style);
@@ -92,7 +93,7 @@ async fn watch(enablement: &Enablement, id: &str) -> Done {
     };
     worker.abort();
     bar.finish_and_clear();
-    say!("{}", line(&job, ""));
+    say!("{}", line(&job, slug.as_str()));
     if job.state == JobState::Active {
         return Ok(());
     }
@@ -107,7 +108,11 @@ fn line(job: &Job, biller: &str) -> String {
 pub(super) async fn jobs(config: &Path) -> Done {
     let state = super::open(config).await?.state;
     let billers = state.directory.billers().await?;
-    for job in state.enablement.jobs().await.map_err(EnableError::from)? {
+    let jobs = state.enablement.jobs().await.map_err(EnableError::from)?;
+    if jobs.is_empty() {
+        eprintln!("no biller was moved yet: `signpost enable SLUG` begins");
+    }
+    for job in jobs {
         let biller = billers.by_id(&job.biller_id).map_or("", |biller| biller.slug.as_str());
         say!("{}  {}", job.created_at, line(&job, biller));
         for step in state.enablement.steps(&job).await.map_err(EnableError::from)? {

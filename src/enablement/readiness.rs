@@ -82,7 +82,7 @@ impl Enablement {
         let redirect_uri = self.public_url.join(&format!("/callback/{}", biller.slug));
         let registration = redirect_uri.ok().and_then(|uri| biller.registration(&self.keys, uri));
         let mut lines = match registration {
-            Some(registration) => self.provider_lines(&registration).await,
+            Some(registration) => self.provider_lines(biller, &registration).await,
             None if biller.state == CiamState::Legacy && biller.settings.oidc.is_none() => {
                 let advice = format!("It has no sign-in of its own yet: `signpost enable {}` makes one.", biller.slug);
                 vec![line("issuer", Level::Amber, advice)]
@@ -96,7 +96,7 @@ impl Enablement {
             lines.push(line("vanity_host", Level::Green, advice));
         }
         for host in &biller.hosts {
-            lines.push(self.host_line(host).await);
+            lines.push(self.host_line(&biller.slug, host).await);
         }
         let level = lines.iter().map(|line| line.level).max().unwrap_or(Level::Green);
         Ok(Readiness { biller: biller.slug.clone(), level, lines })
@@ -116,7 +116,7 @@ impl Enablement {
         Err(Stop::Later(EnableError::NotReady(message)))
     }
 
-    async fn provider_lines(&self, registration: &Registration) -> Vec<Line> {
+    async fn provider_lines(&self, biller: &Biller, registration: &Registration) -> Vec<Line> {
         if let Err(error) = self.providers.probe_discovery(registration).await {
             return vec![failed("issuer", &registration.issuer, &error)];
         }
@@ -129,6 +129,12 @@ impl Enablement {
         let uri = &registration.redirect_uri;
         lines.push(match self.providers.takes_redirect_uri(registration).await {
             Ok(Some(true)) => line("redirect_uri", Level::Green, format!("The issuer takes {uri}.")),
+            // A deactivated organization refuses everything.
+            Ok(Some(false)) if biller.state == CiamState::Suspended => {
+                let advice =
+                    format!("It is switched off, and so nobody signs in there: `signpost resume {}`.", biller.slug);
+                line("redirect_uri", Level::Amber, advice)
+            }
             Ok(Some(false)) => {
                 let advice =
                     format!("The issuer refuses {uri}: register it there for the client {}.", registration.client_id);
@@ -173,19 +179,20 @@ impl Enablement {
         })
     }
 
-    async fn host_line(&self, host: &str) -> Line {
-        let (level, advice) = self.look_at_host(host).await;
+    async fn host_line(&self, slug: &Slug, host: &str) -> Line {
+        let (level, advice) = self.look_at_host(slug, host).await;
         line("vanity_host", level, format!("{host} {advice}"))
     }
 
-    async fn look_at_host(&self, host: &str) -> (Level, String) {
+    async fn look_at_host(&self, slug: &Slug, host: &str) -> (Level, String) {
         let name = host.split(':').next().unwrap_or(host);
         // Names under localhost are this machine's without being asked for (RFC 6761, section 6.3).
         if !name.ends_with(".localhost") {
             let found = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((name, 443))).await;
             if !found.is_ok_and(|found| found.is_ok_and(|mut addresses| addresses.next().is_some())) {
-                let advice = "is not in the DNS: point it at this service, or take it from the biller's hosts.";
-                return (Level::Red, advice.to_owned());
+                let path = self.public_url.join(&format!("/b/{slug}")).map_or_else(|_| String::new(), String::from);
+                let advice = format!("is not in the DNS yet: point it at this service. Until then only {path} works.");
+                return (Level::Amber, advice);
             }
         }
         if self.public_url.scheme() != "https" {
@@ -229,9 +236,8 @@ fn failed(name: &'static str, what: &str, error: &ProviderError) -> Line {
 /// What to do about trouble with a provider, by its reason.
 pub fn advice(reason: &str) -> &'static str {
     match reason {
-        "connect" | "timeout" | "server_error" => {
-            "Check that the issuer's address is right and can be reached from here."
-        }
+        "server_error" => "It answers with an error of its own: tell its operators, if it lasts.",
+        "connect" | "timeout" => "Check that the issuer's address is right and can be reached from here.",
         "discovery_issuer_mismatch" => "Write the issuer exactly as its discovery document does.",
         "discovery_foreign_endpoint" => "Name the host of its endpoints in oidc.extra_hosts, if it is theirs.",
         "discovery_algorithms" => "Set oidc.id_token_algs to what the provider signs with.",

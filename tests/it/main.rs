@@ -23,6 +23,7 @@ mod logout_tokens;
 mod logs;
 mod mail;
 mod management;
+mod operators;
 mod orders;
 mod outages;
 mod outbox;

@@ -377,25 +377,9 @@ async fn operators_compare_mend_and_export_by_the_command_line() {
     moved(&world).await;
     let ann = change(&world, "ann", UserChange { first_name: Some("Anna".into()), ..UserChange::default() }).await;
     let path = |name: &str| world.folder.path().join(name).display().to_string();
-    let settings = format!(
-        "[server]\npublic_url = \"http://localhost:8080\"\n[database]\nurl = \"sqlite:{}\"\n\
-         [secrets]\nkeys = [\"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\"]\n\
-         [legacy]\nlogin_url = \"http://127.0.0.1:1/login\"\n[portal]\nhandoff_url = \"http://127.0.0.1:1/handoff\"\n\
-         [oidc]\nallow_loopback_issuers = true\n\
-         [secureauth]\nbase_url = {:?}\ntenant = \"test\"\nsystem_client_id = \"system\"\n\
-         system_client_secret = \"secret of system\"\nadmin_client_id = \"admin\"\n\
-         admin_client_secret = \"secret of admin\"\n",
-        path("test.db"),
-        world.issuer_base,
-    );
-    std::fs::write(path("signpost.toml"), settings).unwrap();
     let run = async |arguments: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_signpost"));
-        command.args(["--config", &path("signpost.toml")]).args(arguments);
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (out, told) = (text(&output.stdout), text(&output.stderr));
-        assert!(output.status.success(), "{arguments:?}: {told}");
+        let (code, out, told) = world.command(arguments).await;
+        assert_eq!(code, 0, "{arguments:?}: {told}");
         (out, told)
     };
     assert!(run(&["outbox"]).await.0.starts_with("pinehill-gas: 1 pending since "));

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use signpost::access::Scope;
 use signpost::enablement::{JobState, Level, Order};
+use signpost::standin::Condition;
 
 use crate::billers_api::Machine;
 use crate::harness::{World, each_database, slug};
@@ -33,7 +34,9 @@ async fn each_line_says_how_a_thing_stands() {
     assert_eq!(level(&card(&world, "cedar-county").await, "issuer"), Some(Level::Red), "its issuer is down");
     assert_eq!(level(&card(&world, "oakdale-city").await, "issuer"), Some(Level::Amber), "it has none yet");
     let host = card(&world, "riverside-water").await;
-    assert_eq!(level(&host, "vanity_host"), Some(Level::Red), "no such name: {host:?}");
+    assert_eq!(level(&host, "vanity_host"), Some(Level::Amber), "no such name: {host:?}");
+    let advice = &host.iter().find(|line| line.0 == "vanity_host").unwrap().2;
+    assert!(advice.contains("point it at this service") && advice.contains("/b/riverside-water"), "{advice}");
 
     // A client that the issuer does not know, with our redirect URI.
     let oidc =
@@ -64,43 +67,63 @@ async fn users_are_compared_and_those_without_mail_counted() {
     .await;
 }
 
+/// The organization exists before the biller is enabled, and its sign-in does not answer.
+async fn sign_in_is_down(world: &World) {
+    world.management().create_organization("pinehill-gas", "Pinehill Gas", "not ours").await.unwrap();
+    world.issuers.set_condition("pinehill-gas", Condition::Down);
+}
+
 #[tokio::test]
 async fn activation_holds_itself_while_a_line_is_red() {
     each_database(|world| async move {
         let crm = Machine::new(&world, &[Scope::BillersRead, Scope::BillersWrite, Scope::CiamWrite], None).await;
         let place = "/api/v1/billers/pinehill-gas";
-        let hosts = json!({ "hosts": ["pay.pinehill.invalid"] });
-        assert_eq!(crm.send("PATCH", place, &hosts).await.0, StatusCode::OK);
+        sign_in_is_down(&world).await;
         let (_, job) = crm.send("PUT", &format!("{place}/ciam"), &json!({ "active": true })).await;
         let path = format!("/api/v1/jobs/{}", job["id"].as_str().unwrap());
         world.state.enablement.work().await.unwrap();
         let (_, held) = crm.get(&path).await;
         assert_eq!((&held["state"], &held["done"]), (&json!("running"), &held["total"]));
         let why = held["message"].as_str().unwrap();
-        assert!(why.starts_with("Not activated yet. pay.pinehill.invalid is not in the DNS"), "{why}");
+        assert!(why.starts_with("Not activated yet. ") && why.contains("pinehill-gas cannot be used"), "{why}");
         assert_eq!(crm.get(place).await.1["ciam"]["status"], "enabling", "nobody is sent there yet");
-        let (_, card) = crm.get(&format!("{place}/readiness")).await;
-        let host = card["lines"].as_array().unwrap().iter().find(|line| line["name"] == "vanity_host").unwrap();
-        assert_eq!((&card["level"], &host["level"]), (&json!("red"), &json!("red")));
 
-        assert_eq!(crm.send("PATCH", place, &json!({ "hosts": [] })).await.0, StatusCode::OK);
+        world.issuers.set_condition("pinehill-gas", Condition::Up);
         world.advance(Duration::from_secs(3)).await;
         world.state.enablement.work().await.unwrap();
         let (_, done) = crm.get(&path).await;
         assert_eq!(done["state"], "active", "{done}");
         let (_, card) = crm.get(&format!("{place}/readiness")).await;
         assert_eq!(card["level"], "green", "{card}");
+
+        let switched = crm.send("PUT", &format!("{place}/ciam"), &json!({ "active": false })).await;
+        assert_eq!(switched.0, StatusCode::OK);
+        let (_, card) = crm.get(&format!("{place}/readiness")).await;
+        assert_eq!(card["level"], "amber", "what is switched off is no fault: {card}");
+        assert!(card.to_string().contains("signpost resume pinehill-gas"), "{card}");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_held_job_can_be_turned_back() {
+async fn a_host_that_is_not_in_the_dns_yet_holds_nothing() {
     let world = World::start().await;
-    let before = world.issuers.snapshot();
     world.import_billers("[[billers]]\nslug = \"pinehill-gas\"\nhosts = [\"pay.pinehill.invalid\"]\n").await;
     let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default()).await.unwrap();
     world.state.enablement.work().await.unwrap();
+    assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
+    let host = card(&world, "pinehill-gas").await;
+    assert_eq!(level(&host, "vanity_host"), Some(Level::Amber), "{host:?}");
+}
+
+#[tokio::test]
+async fn a_held_job_can_be_turned_back() {
+    let world = World::start().await;
+    sign_in_is_down(&world).await;
+    let before = world.issuers.snapshot();
+    let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default()).await.unwrap();
+    world.state.enablement.work().await.unwrap();
+    assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Running);
     world.state.enablement.turn_back(&slug("pinehill-gas")).await.unwrap();
     world.advance(Duration::from_secs(3)).await;
     world.state.enablement.work().await.unwrap();

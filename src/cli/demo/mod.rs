@@ -45,11 +45,16 @@ pub(super) async fn run(arguments: Arguments) -> Done {
         (None, Some(temporary)) => temporary.path().to_owned(),
         (None, None) => PathBuf::from("."),
     };
+    let data = std::path::absolute(data)?;
     let ports = Ports { base: arguments.port_base };
     let listeners = [listen(ports.gateway()).await?, listen(ports.secureauth()).await?];
     let portals = [listen(ports.legacy()).await?, listen(ports.portal()).await?];
     let mail = listen(ports.mail()).await?;
-    let config = world::config(&data, ports, &arguments.log)?;
+    let settings = world::settings(&data, ports, &arguments.log)?;
+    let config = Config::from_text(&settings, [])?;
+    // For the other commands.
+    let file = data.join("signpost.toml");
+    super::replace_file(&file, &settings)?;
     telemetry::start(&config.log);
     let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
     let state = app.state.clone();
@@ -73,7 +78,7 @@ pub(super) async fn run(arguments: Arguments) -> Done {
 
     let stop = serve::stop_on_signal()?;
     let serving = tokio::spawn(app.serve(gateway, stop));
-    let description = describe(ports, &keys.all);
+    let description = describe(ports, &keys.all, &file);
     if arguments.json {
         say!("{description}");
     } else {
@@ -86,8 +91,8 @@ pub(super) async fn run(arguments: Arguments) -> Done {
 /// The demo's directory without anything that listens, for simulations: one issuer is down, all others are up.
 pub(super) async fn at_rest(data: &Path) -> Result<App, anyhow::Error> {
     let ports = Ports { base: 8080 };
-    let app =
-        App::build(world::config(data, ports, "warn")?, Schema::BringUpToDate, Clock::System, Random::system()).await?;
+    let config = Config::from_text(&world::settings(data, ports, "warn")?, [])?;
+    let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
     world::seed(&app.state, ports).await?;
     let billers = app.state.directory.billers().await?;
     let down = Slug::parse(world::ISSUER_DOWN)?;
@@ -131,7 +136,7 @@ async fn listen(port: u16) -> Result<TcpListener, anyhow::Error> {
         .with_context(|| format!("cannot listen on 127.0.0.1:{port}; choose other ports with --port-base"))
 }
 
-fn describe(ports: Ports, api_key: &str) -> Value {
+fn describe(ports: Ports, api_key: &str, settings: &Path) -> Value {
     let people: Vec<Value> = PEOPLE
         .iter()
         .map(|person| {
@@ -145,6 +150,7 @@ fn describe(ports: Ports, api_key: &str) -> Value {
         "portal": ports.address(ports.portal()),
         "mail": format!("{}/mail", ports.address(ports.legacy())),
         "api_key": api_key,
+        "config": settings,
         "people": people,
     })
 }
@@ -164,8 +170,4 @@ fn key_beside(data: &Path) -> Result<String, anyhow::Error> {
     file.and_then(|mut file| writeln!(file, "{key}"))
         .with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(key)
-}
-
-fn parse(text: &str) -> Result<Config, anyhow::Error> {
-    Ok(Config::from_text(text, [])?)
 }

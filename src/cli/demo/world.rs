@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::config::Config;
 use crate::directory::{import_billers, import_users};
 use crate::kernel::Slug;
 use crate::standin::{
@@ -161,81 +160,80 @@ impl Ports {
     }
 }
 
-pub(super) fn config(data: &Path, ports: Ports, log: &str) -> Result<Config, anyhow::Error> {
+/// The text of the settings file.
+pub(super) fn settings(data: &Path, ports: Ports, log: &str) -> Result<String, anyhow::Error> {
     let key = super::key_beside(data)?;
     let gateway = ports.gateway_address();
     let (legacy, portal) = (ports.address(ports.legacy()), ports.address(ports.portal()));
     let database = format!("sqlite:{}", data.join("signpost.db").display());
     let secureauth = ports.address(ports.secureauth());
     let (system_secret, admin_secret) = (service_secret("signpost-system"), service_secret("signpost-admin"));
-    let text = format!(
-        r#"
-        [server]
-        listen = "127.0.0.1:{base}"
-        public_url = "{gateway}"
-        drain_seconds = 2
-        [database]
-        url = {database:?}
-        [secrets]
-        keys = ["{key}"]
-        [legacy]
-        login_url = "{legacy}/login"
-        reset_url = "{legacy}/reset"
-        [portal]
-        handoff_url = "{portal}/handoff"
-        [return_to]
-        paths = ["/bills"]
-        ids = {{ bills = "/bills", pay = "/bills/pay" }}
-        [[legacy_paths]]
-        path = "/customer/login.aspx"
-        query = "biller=riverside-water"
-        biller = "riverside-water"
-        return_to = "bills"
-        [[legacy_paths]]
-        path = "/customer/login.aspx"
-        query = "biller=oakdale-city"
-        biller = "oakdale-city"
-        [[legacy_paths]]
-        path = "/customer/login.aspx"
-        [[legacy_paths]]
-        path = "/paybill"
-        return_to = "pay"
-        [limits]
-        exempt_loopback = true
-        [oidc]
-        allow_loopback_issuers = true
-        [secureauth]
-        base_url = "{secureauth}"
-        tenant = "{TENANT}"
-        system_client_id = "signpost-system"
-        system_client_secret = "{system_secret}"
-        admin_client_id = "signpost-admin"
-        admin_client_secret = "{admin_secret}"
-        [mail]
-        server = "127.0.0.1"
-        port = {mail}
-        tls = "none"
-        from = "Example Pay <no-reply@example-pay.example>"
-        per_address_per_hour = 60
-        [help]
-        company = "Example Pay"
-        phone = "+1 555 010 0100"
-        email = "help@example-pay.example"
-        hours = "Monday to Friday, 8 am to 6 pm"
-        [log]
-        filter = {log:?}
-        "#,
+    Ok(format!(
+        r#"[server]
+listen = "127.0.0.1:{base}"
+public_url = "{gateway}"
+drain_seconds = 2
+[database]
+url = {database:?}
+[secrets]
+keys = ["{key}"]
+[legacy]
+login_url = "{legacy}/login"
+reset_url = "{legacy}/reset"
+[portal]
+handoff_url = "{portal}/handoff"
+[return_to]
+paths = ["/bills"]
+ids = {{ bills = "/bills", pay = "/bills/pay" }}
+[[legacy_paths]]
+path = "/customer/login.aspx"
+query = "biller=riverside-water"
+biller = "riverside-water"
+return_to = "bills"
+[[legacy_paths]]
+path = "/customer/login.aspx"
+query = "biller=oakdale-city"
+biller = "oakdale-city"
+[[legacy_paths]]
+path = "/customer/login.aspx"
+[[legacy_paths]]
+path = "/paybill"
+return_to = "pay"
+[limits]
+exempt_loopback = true
+[oidc]
+allow_loopback_issuers = true
+[secureauth]
+base_url = "{secureauth}"
+tenant = "{TENANT}"
+system_client_id = "signpost-system"
+system_client_secret = "{system_secret}"
+admin_client_id = "signpost-admin"
+admin_client_secret = "{admin_secret}"
+[mail]
+server = "127.0.0.1"
+port = {mail}
+tls = "none"
+from = "Example Pay <no-reply@example-pay.example>"
+per_address_per_hour = 60
+[help]
+company = "Example Pay"
+phone = "+1 555 010 0100"
+email = "help@example-pay.example"
+hours = "Monday to Friday, 8 am to 6 pm"
+[log]
+filter = {log:?}
+"#,
         base = ports.base,
         mail = ports.mail(),
-    );
-    super::parse(&text)
+    ))
 }
 
-/// Puts billers and users into the directory, as an operator would: by import.
 fn service_secret(client: &str) -> String {
     format!("demo secret of {client}")
 }
 
+/// Puts billers and users into the directory, as an operator would: by import.
 pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::Error> {
     let rows = import_billers::parse(&billers_file(ports), false)?;
     let tools = import_billers::Tools {
@@ -384,12 +382,13 @@ pub(super) fn in_words(ports: Ports, description: &Value) -> String {
     let mut out = format!(
         "\nSignpost is running. Open {gateway}/ in a browser.\n\n  \
          gateway        {gateway}\n  SecureAuth     {}\n  legacy portal  {}\n  biller portal  {}\n  \
-         mail           {}\n  API key        {}\n\nEverybody's password is {PASSWORD}. Type one of these usernames:\n\n",
+         mail           {}\n  API key        {}\n  settings       {}\n\nEverybody's password is {PASSWORD}. Type one of these usernames:\n\n",
         text("secureauth"),
         text("legacy"),
         text("portal"),
         text("mail"),
         text("api_key"),
+        text("config"),
     );
     for user in &PEOPLE {
         let _ = writeln!(out, "  {:<17} row {}  {}", user.username, user.row, user.sees);
@@ -397,8 +396,11 @@ pub(super) fn in_words(ports: Ports, description: &Value) -> String {
     let _ = writeln!(
         out,
         "\nOther doors:\n  {gateway}/b/riverside-water\n  http://riverside-water.localhost:{}/\n  \
-         {gateway}/customer/login.aspx?biller=riverside-water   (an address of the old site)\n\nStop with Ctrl+C.",
-        ports.base
+         {gateway}/customer/login.aspx?biller=riverside-water   (an address of the old site)\n\n\
+         Every command works here with these settings, such as:\n  \
+         signpost enable pinehill-gas --watch --config {}\n\nStop with Ctrl+C.",
+        ports.base,
+        text("config"),
     );
     out
 }

@@ -251,6 +251,29 @@ impl World {
         Management::new(http, place, self.clock.clone(), self.state.random.clone())
     }
 
+    /// Runs the program with settings for this world, which must be on SQLite: its exit code, and what it writes to standard
+    /// output and standard error.
+    pub async fn command(&self, arguments: &[&str]) -> (i32, String, String) {
+        let path = |name: &str| self.folder.path().join(name).display().to_string();
+        let settings = format!(
+            "[server]\npublic_url = {GATEWAY:?}\n[database]\nurl = \"sqlite:{}\"\n\
+             [secrets]\nkeys = [\"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\"]\n\
+             [legacy]\nlogin_url = \"{LEGACY}/login\"\n[portal]\nhandoff_url = \"{PORTAL}/handoff\"\n\
+             [oidc]\nallow_loopback_issuers = true\n\
+             [secureauth]\nbase_url = {:?}\ntenant = \"test\"\nsystem_client_id = \"system\"\n\
+             system_client_secret = \"secret of system\"\nadmin_client_id = \"admin\"\n\
+             admin_client_secret = \"secret of admin\"\nlease_seconds = 2\n",
+            path("test.db"),
+            self.issuer_base,
+        );
+        std::fs::write(path("signpost.toml"), settings).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_signpost"));
+        command.args(["--config", &path("signpost.toml")]).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
     pub fn browser(&self) -> Browser {
         Browser { router: self.router.clone(), languages: "", cookies: BTreeMap::new() }
     }

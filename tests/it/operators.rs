@@ -1,0 +1,104 @@
+//! What operators do by the command line: exit codes, and the texts that people and scripts rely on.
+
+use serde_json::{Value, json};
+use signpost::access::Scope;
+use signpost::standin::{Fault, Rule};
+
+use crate::billers_api::Machine;
+use crate::harness::World;
+
+const CONFIRM: &str = "Enabling CIAM will initiate the creation of your organization and all its associated users in \
+     SecureAuth. Please wait while the setup completes.";
+const SUCCESS: &str = "Organization and users successfully created in SecureAuth.";
+const FAILURE: &str = "An error occurred during Organization or user creation. Please contact support.";
+const BILLER: &str = "pinehill-gas";
+
+#[tokio::test]
+async fn a_biller_is_checked_and_the_exit_code_says_whether_it_is_ready() {
+    let world = World::start().await;
+    let (code, card, _) = world.command(&["check", "--biller", "maple-electric"]).await;
+    assert_eq!((code, card.lines().count()), (0, 6), "{card}");
+    assert!(card.lines().all(|line| line.starts_with("green  ")), "{card}");
+    let (code, card, why) = world.command(&["check", "--biller", "cedar-county"]).await;
+    assert!(
+        code == 1 && card.starts_with("red    issuer ") && why.contains("cedar-county is not ready"),
+        "{card}{why}"
+    );
+
+    let (code, card, _) = world.command(&["check", "--biller", "riverside-water", "--json"]).await;
+    let card: Value = serde_json::from_str(&card).unwrap();
+    assert_eq!((code, &card["biller"], &card["level"]), (0, &json!("riverside-water"), &json!("amber")));
+    let (code, card, _) = world.command(&["check", "--biller", "cedar-county", "--json"]).await;
+    assert_eq!((code, card.lines().count()), (1, 1), "one object, red or not");
+    assert_eq!(serde_json::from_str::<Value>(&card).unwrap()["level"], "red");
+    let (code, card, why) = world.command(&["check", "--biller", "nobody"]).await;
+    assert!(code == 1 && card.is_empty() && why.contains("there is no biller nobody"), "{why}");
+}
+
+#[tokio::test]
+async fn a_biller_is_enabled_switched_off_and_on() {
+    let world = World::start().await;
+    let (code, out, told) = world.command(&["jobs"]).await;
+    assert!(code == 0 && out.is_empty() && told.contains("no biller was moved yet"), "{told}");
+    let (code, out, told) = world.command(&["enable", BILLER, "--mode", "mfa", "--watch"]).await;
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains(CONFIRM), "{told}");
+    let (job, done) = out.split_once('\n').unwrap();
+    let id = job.strip_prefix("job ").unwrap();
+    assert!(done.starts_with(&format!("{id}  {BILLER}  active  1/1 users  ")) && done.contains(SUCCESS), "{done}");
+    let (_, jobs, _) = world.command(&["jobs"]).await;
+    assert!(jobs.contains(id) && jobs.contains("organization confirmed   pinehill-gas\n"), "{jobs}");
+
+    for (arguments, code, says) in [
+        (["enable", BILLER], 1, "pinehill-gas is active: it is moved already"),
+        (["suspend", BILLER], 0, "pinehill-gas is suspended"),
+        (["enable", BILLER], 1, "`signpost resume` switches it on again"),
+        (["check", "--biller=pinehill-gas"], 0, "`signpost resume pinehill-gas`"),
+        (["resume", BILLER], 0, "pinehill-gas is active again"),
+        (["suspend", "oakdale-city"], 1, "oakdale-city is legacy"),
+        (["sync", "oakdale-city"], 1, "oakdale-city was not moved by Signpost"),
+        (["enable", "nobody"], 1, "there is no biller nobody"),
+    ] {
+        let (exit, out, told) = world.command(&arguments).await;
+        assert_eq!(exit, code, "{arguments:?}: {out}{told}");
+        assert!(format!("{out}{told}").contains(says), "{arguments:?}: {out}{told}");
+        assert!(code == 0 || !told.contains(CONFIRM), "nothing is announced that does not happen: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_move_tells_the_code_to_name_to_support() {
+    let world = World::start().await;
+    let before = world.issuers.snapshot();
+    world.issuers.faults().add(Rule::new("POST", "/clients", Fault::status(422)).times(100));
+    let (code, out, told) = world.command(&["enable", BILLER, "--watch"]).await;
+    assert_eq!(code, 1);
+    let said = told.lines().last().unwrap();
+    let reference = said.strip_prefix(&format!("signpost: {FAILURE} Reference: ")).unwrap();
+    assert!(out.contains(&format!("  {BILLER}  rolled_back  ")) && out.contains(reference), "{out}");
+    assert_eq!(world.issuers.snapshot(), before, "nothing is left");
+    assert!(world.command(&["jobs"]).await.1.contains(reference), "support finds the job by it");
+}
+
+#[tokio::test]
+async fn a_second_person_confirms_what_a_machine_asked_for() {
+    let world = World::start().await;
+    let (code, out, told) = world.command(&["billers", "pending"]).await;
+    assert!(code == 0 && out.is_empty() && told.contains("no change waits"), "{told}");
+    let crm = Machine::new(&world, &[Scope::BillersWrite], None).await;
+    let oidc = |client: &str| json!({ "oidc": { "issuer": world.issuer("clinic"), "client_id": client, "client_secret": "x" } });
+    let ask = async |client: &str| {
+        crm.send("PATCH", "/api/v1/billers/maple-electric", &oidc(client)).await;
+        let (_, waiting, _) = world.command(&["billers", "pending"]).await;
+        assert!(waiting.contains("  maple-electric  issuer ") && waiting.contains(client), "{waiting}");
+        waiting.split("  ").next().unwrap().to_owned()
+    };
+    let id = ask("first").await;
+    assert!(world.command(&["billers", "decline", &id]).await.1.contains("declined"));
+    let id = ask("second").await;
+    assert!(world.command(&["billers", "confirm", &id]).await.1.contains("confirmed"));
+    let (code, _, why) = world.command(&["billers", "confirm", &id]).await;
+    assert!(code == 1 && why.contains("waits"), "{why}");
+    let maple = world.state.directory.named(&crate::harness::slug("maple-electric")).await.unwrap().unwrap();
+    assert_eq!(maple.settings.oidc.as_ref().unwrap().client_id, "second");
+}
