@@ -190,6 +190,7 @@ fn management(config: &Config, http: &Http, clock: &Clock, random: &Random) -> R
         import: settings.import_path,
         system: client(&settings.system_client_id, &settings.system_client_secret)?,
         admin: client(&settings.admin_client_id, &settings.admin_client_secret)?,
+        timeout: Duration::from_secs(settings.timeout_seconds),
     };
     Ok(Some(Management::new(http.clone(), place, clock.clone(), random.clone())))
 }

@@ -211,6 +211,9 @@ fn check_secureauth(secureauth: &SecureAuth, problems: &mut Vec<String>) {
             problems.push(format!("secureauth.{name}: missing, or not an id"));
         }
     }
+    if !(1..=600).contains(&secureauth.timeout_seconds) {
+        problems.push("secureauth.timeout_seconds: 1 to 600".into());
+    }
     if !(2..=3600).contains(&secureauth.lease_seconds) {
         problems.push("secureauth.lease_seconds: 2 to 3600".into());
     }

@@ -279,6 +279,8 @@ pub struct SecureAuth {
     pub admin_client_secret: Option<Secret>,
     /// Seconds until another instance takes over the job of one that has gone.
     pub lease_seconds: u64,
+    /// Seconds that a call of a job waits for its answer. The vendor's figure for a hundred users is one.
+    pub timeout_seconds: u64,
 }
 
 impl Default for SecureAuth {
@@ -294,6 +296,7 @@ impl Default for SecureAuth {
             admin_client_id: String::new(),
             admin_client_secret: None,
             lease_seconds: 30,
+            timeout_seconds: 30,
         }
     }
 }

@@ -28,7 +28,7 @@ impl Enablement {
             signed_out: address("/signed-out".to_owned()),
             backchannel_logout: address(format!("/backchannel-logout/{}", biller.slug)),
         };
-        for thing in [Thing::Pool, Thing::Connection, Thing::Client, Thing::Claim] {
+        for thing in Thing::ALL {
             self.make(job, &making, thing).await?;
         }
         self.send_users(management, job, &ids.pool).await?;
@@ -96,7 +96,7 @@ impl Enablement {
     /// whether it is there: the ids hold the job's generation, so what is there under one of them was made by this job.
     async fn make(&self, job: &Job, making: &Making<'_>, thing: Thing) -> Result<(), Stop> {
         self.renew(job).await?;
-        let (kind, id) = (thing.as_str(), making.id(thing));
+        let (kind, id) = (thing.as_str(), making.ids.thing(thing));
         let known = self.step(job, kind).await?;
         if known.as_ref().is_some_and(|step| step.state == StepState::Confirmed) {
             return Ok(());
@@ -109,10 +109,11 @@ impl Enablement {
         });
         self.put_step(job, &step).await?;
         points::pass(kind, "intended");
-        if !making.is_there(thing).await.map_err(later)? {
+        if !thing.is_there(making.management, making.ids).await.map_err(later)? {
             match making.create(thing).await {
                 Ok(()) => {}
-                Err(error) if error.is(409) && making.is_there(thing).await.map_err(later)? => {}
+                Err(error)
+                    if error.is(409) && thing.is_there(making.management, making.ids).await.map_err(later)? => {}
                 Err(error) => return Err(failed(&error)),
             }
         }

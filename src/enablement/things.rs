@@ -32,6 +32,15 @@ impl Ids {
             claim: format!("{slug}-{own}-user-id"),
         }
     }
+
+    pub fn thing(&self, thing: Thing) -> &str {
+        match thing {
+            Thing::Pool => &self.pool,
+            Thing::Connection => &self.connection,
+            Thing::Client => &self.client,
+            Thing::Claim => &self.claim,
+        }
+    }
 }
 
 /// Things that a job makes under ids of its own.
@@ -44,12 +53,24 @@ pub(super) enum Thing {
 }
 
 impl Thing {
+    pub const ALL: [Self; 4] = [Self::Pool, Self::Connection, Self::Client, Self::Claim];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pool => "pool",
             Self::Connection => "connection",
             Self::Client => "client",
             Self::Claim => "claim",
+        }
+    }
+
+    pub async fn is_there(self, management: &Management, ids: &Ids) -> Result<bool, CallError> {
+        let id = ids.thing(self);
+        match self {
+            Self::Pool => Ok(management.pool(id).await?.is_some()),
+            Self::Connection => management.has_connection(&ids.organization, id).await,
+            Self::Client => management.has_client(id).await,
+            Self::Claim => management.has_claim(&ids.organization, id).await,
         }
     }
 }
@@ -67,27 +88,8 @@ pub(super) struct Making<'a> {
 }
 
 impl Making<'_> {
-    pub fn id(&self, thing: Thing) -> &str {
-        match thing {
-            Thing::Pool => &self.ids.pool,
-            Thing::Connection => &self.ids.connection,
-            Thing::Client => &self.ids.client,
-            Thing::Claim => &self.ids.claim,
-        }
-    }
-
-    pub async fn is_there(&self, thing: Thing) -> Result<bool, CallError> {
-        let (management, id) = (self.management, self.id(thing));
-        match thing {
-            Thing::Pool => Ok(management.pool(id).await?.is_some()),
-            Thing::Connection => management.has_connection(&self.ids.organization, id).await,
-            Thing::Client => management.has_client(id).await,
-            Thing::Claim => management.has_claim(&self.ids.organization, id).await,
-        }
-    }
-
     pub async fn create(&self, thing: Thing) -> Result<(), CallError> {
-        let (management, id, organization) = (self.management, self.id(thing), self.ids.organization.as_str());
+        let (management, id, organization) = (self.management, self.ids.thing(thing), self.ids.organization.as_str());
         match thing {
             Thing::Pool => management.create_pool(id, organization, self.name, self.mode.mechanisms()).await.map(drop),
             Thing::Connection => management.create_connection(organization, id, &self.ids.pool).await,

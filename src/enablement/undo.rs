@@ -1,7 +1,8 @@
 //! The way back: what the job has made, or may have made, goes, in reverse; what was there before stays as it was.
 
 use super::ledger::{self, Job, JobState, Step, StepState, Stop};
-use super::things::Ids;
+use super::things::{Ids, Thing};
+use super::work::later;
 use super::{EnableError, Enablement, points};
 use crate::decision::CiamState;
 use crate::directory::Biller;
@@ -14,29 +15,40 @@ impl Enablement {
     pub(super) async fn back(&self, management: &Management, job: &Job, biller: &Biller) -> Result<(), Stop> {
         let ids = Ids::of(&biller.slug, job);
         let steps = ledger::steps(&self.db, &job.id).await?;
-        let mut stuck = Vec::new();
-        for kind in ORDER {
-            let Some(step) = steps.iter().find(|step| step.kind == kind) else { continue };
-            self.renew(job).await?;
-            points::pass(kind, "undoing");
-            match self.undo(management, job, &ids, step).await {
-                Ok(()) => {}
-                Err(CallError::Refused(refusal)) => stuck.push(format!("{kind} {} ({refusal})", step.object_id)),
-                Err(error) => return Err(Stop::Later(EnableError::Call(error))),
-            }
-            points::pass(kind, "gone");
-            let undone = !matches!(step.state, StepState::Kept) && !stuck.iter().any(|text| text.starts_with(kind));
-            if undone {
-                self.put_step(job, &Step { state: StepState::Undone, ..step.clone() }).await?;
-                points::pass(kind, "undone");
+        let (mut stuck, mut left) = (Vec::new(), Vec::new());
+        // What is refused may hang on to something that goes later: it is tried again when the rest is gone.
+        for is_last in [false, true] {
+            for kind in ORDER {
+                let Some(step) = steps.iter().find(|step| step.kind == kind) else { continue };
+                if is_last && !stuck.contains(&kind) {
+                    continue;
+                }
+                self.renew(job).await?;
+                points::pass(kind, "undoing");
+                match self.undo(management, job, &ids, step).await {
+                    Ok(()) => stuck.retain(|stuck| *stuck != kind),
+                    Err(CallError::Refused(_)) if is_last && is_gone(management, &ids, kind).await? => {
+                        stuck.retain(|stuck| *stuck != kind);
+                    }
+                    Err(CallError::Refused(refusal)) if is_last => {
+                        left.push(format!("{kind} {} ({refusal})", step.object_id));
+                    }
+                    Err(CallError::Refused(_)) => stuck.push(kind),
+                    Err(error) => return Err(Stop::Later(EnableError::Call(error))),
+                }
+                points::pass(kind, "gone");
+                if step.state != StepState::Kept && !stuck.contains(&kind) {
+                    self.put_step(job, &Step { state: StepState::Undone, ..step.clone() }).await?;
+                    points::pass(kind, "undone");
+                }
             }
         }
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let (state, message) = if stuck.is_empty() {
+        let (state, message) = if left.is_empty() {
             (JobState::RolledBack, job.message.clone())
         } else {
-            (JobState::NeedsAttention, format!("Left at SecureAuth: {}", stuck.join("; ")))
+            (JobState::NeedsAttention, format!("Left at SecureAuth: {}", left.join("; ")))
         };
         self.set_state(&mut tx, job, state, &message).await?;
         let changed = self.directory.change_biller_in(&mut tx, &biller.slug, now, |biller| {
@@ -69,5 +81,13 @@ impl Enablement {
             ("claim", _) => management.delete_claim(id).await,
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether it went with something that it belonged to.
+async fn is_gone(management: &Management, ids: &Ids, kind: &str) -> Result<bool, Stop> {
+    match Thing::ALL.into_iter().find(|thing| thing.as_str() == kind) {
+        Some(thing) => Ok(!thing.is_there(management, ids).await.map_err(later)?),
+        None => Ok(false),
     }
 }

@@ -1,12 +1,15 @@
 //! Moving a biller: forward, back, again after a kill, and two workers at once. On both databases.
 
+use std::time::Duration;
+
+use futures_util::StreamExt;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewKey, Scope};
 use signpost::decision::CiamState;
 use signpost::directory::PasswordCarryOver;
 use signpost::enablement::{Job, JobState, Order};
-use signpost::standin::{Fault, Rule};
+use signpost::standin::{Fault, RetryAfter, Rule};
 
 use crate::harness::{PORTAL, World, each_database, slug};
 
@@ -29,7 +32,7 @@ async fn finish(world: &World, job: &Job) -> Job {
         if job.state.is_final() {
             return job;
         }
-        world.advance(std::time::Duration::from_secs(3)).await;
+        world.advance(Duration::from_secs(3)).await;
     }
     panic!("the job does not end");
 }
@@ -81,26 +84,150 @@ async fn a_refusal_on_the_way_leaves_nothing_behind() {
     }
 }
 
-#[tokio::test]
-async fn trouble_on_the_way_is_waited_out() {
-    for fault in [
+/// The calls of a job, and those of its way back.
+const FORWARD: [(&str, &str); 13] = [
+    ("POST", "/oauth2/token"),
+    ("GET", "/organizations/"),
+    ("POST", "/organizations"),
+    ("GET", "/pools/"),
+    ("POST", "/pools"),
+    ("GET", "/idps/identity_pool/"),
+    ("POST", "/idps/identity_pool"),
+    ("GET", "/clients/"),
+    ("POST", "/clients"),
+    ("GET", "/claims"),
+    ("POST", "/claims"),
+    ("PUT", "/configuration"),
+    ("GET", "/users/"),
+];
+const BACK: [(&str, &str); 5] = [
+    ("DELETE", "/claims/"),
+    ("DELETE", "/clients/"),
+    ("DELETE", "/idps/"),
+    ("DELETE", "/pools/"),
+    ("DELETE", "/organizations/"),
+];
+
+/// Trouble that says nothing about whether it went well.
+fn passing() -> Vec<Fault> {
+    vec![
+        Fault::too_many(None),
+        Fault::too_many(Some(RetryAfter::Seconds(1))),
+        Fault::too_many(Some(RetryAfter::At(crate::harness::now()))),
+        Fault::too_many(Some(RetryAfter::Text("soon".to_owned()))),
         Fault::status(500),
         Fault::status(503),
-        Fault::too_many(None),
+        Fault::Delay(Duration::from_millis(1500)),
+        Fault::DelayAfter(Duration::from_millis(1500)),
         Fault::DropBefore,
         Fault::DropAfter,
         Fault::Truncated,
         Fault::Garbage,
-    ] {
-        for path in ["/organizations", "/pools", "/idps/identity_pool", "/clients", "/claims", "/configuration"] {
-            let world = World::start().await;
-            let method = if path == "/configuration" { "PUT" } else { "POST" };
-            world.issuers.faults().add(Rule::new(method, path, fault.clone()).times(1));
-            let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
-            let job = finish(&world, &job).await;
-            assert_eq!(job.state, JobState::Active, "{path} {fault:?}: {}", job.message);
-            assert_eq!(world.issuers.faults().fired(), 1, "{path} {fault:?}");
+        Fault::token_refused(),
+    ]
+}
+
+/// A job, one of whose calls goes wrong, once or always; how it ended.
+async fn goes_wrong(
+    (method, path): (&'static str, &'static str),
+    fault: Fault,
+    (fails, times): (bool, usize),
+) -> JobState {
+    let what = format!("{method} {path} {fault:?}");
+    let world = World::start().await;
+    users(&world, 3).await;
+    let before = world.issuers.snapshot();
+    let faults = world.issuers.faults();
+    if fails {
+        faults.add(Rule::new("PUT", "/configuration", Fault::status(422)).times(1000));
+    }
+    let others = faults.fired();
+    faults.add(Rule::new(method, path, fault).times(times));
+    let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+    let job = finish(&world, &job).await;
+    assert!(faults.fired() > others, "{what}: the call is made");
+    let there = world.issuers.snapshot();
+    match job.state {
+        JobState::Active => {
+            let pool = pool_of(&world, &job).await;
+            assert_eq!(there["users"][&pool].as_array().unwrap().len(), 4, "{what}");
+            assert_eq!(state(&world).await, CiamState::Active, "{what}");
         }
+        JobState::RolledBack => assert_eq!((state(&world).await, there), (CiamState::Legacy, before), "{what}"),
+        _ => {
+            // What is left is named by its exact id, and nothing else is.
+            let (now, then) = (there.to_string(), before.to_string());
+            for step in world.state.enablement.steps(&job).await.unwrap() {
+                let is_left = now.contains(&format!("\"{}\"", step.object_id)) && !then.contains(&step.object_id);
+                let is_named = job.message.split_whitespace().any(|word| word == step.object_id);
+                assert_eq!(is_named, is_left, "{what}: {} {}", step.object_id, job.message);
+            }
+            assert_eq!(state(&world).await, CiamState::Legacy, "{what}");
+        }
+    }
+    job.state
+}
+
+async fn pool_of(world: &World, job: &Job) -> String {
+    let steps = world.state.enablement.steps(job).await.unwrap();
+    steps.into_iter().find(|step| step.kind == "pool").unwrap().object_id
+}
+
+/// Four at once: most of the time is spent in waiting. Answers how each ended.
+async fn matrix(
+    calls: &[(&'static str, &'static str)],
+    faults: impl Fn() -> Vec<Fault>,
+    (fails, times): (bool, usize),
+) -> Vec<(String, JobState)> {
+    let cases = calls.iter().flat_map(|call| faults().into_iter().map(move |fault| (*call, fault)));
+    let run = |(call, fault): ((&'static str, &'static str), Fault)| async move {
+        let what = format!("{} {} {fault:?}", call.0, call.1);
+        (what, tokio::spawn(goes_wrong(call, fault, (fails, times))).await.unwrap())
+    };
+    futures_util::stream::iter(cases.collect::<Vec<_>>()).map(run).buffer_unordered(4).collect().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trouble_on_the_way_is_waited_out() {
+    for (what, ended) in matrix(&FORWARD, passing, (false, 1)).await {
+        assert_eq!(ended, JobState::Active, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trouble_on_the_way_back_is_waited_out() {
+    for (what, ended) in matrix(&BACK, passing, (true, 1)).await {
+        assert_eq!(ended, JobState::RolledBack, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_ours_is_taken_for_ours_and_what_is_not_is_left_alone() {
+    // What was made by a call that says that it is there already is ours.
+    let making: Vec<_> =
+        FORWARD.into_iter().filter(|(method, path)| *method == "POST" && !path.contains("token")).collect();
+    for (what, ended) in matrix(&making, || vec![Fault::StatusAfter(409)], (false, 1)).await {
+        assert_eq!(ended, JobState::Active, "{what}");
+    }
+    // A conflict with somebody else's, or with a change of somebody else's, ends with nothing left; an organization is looked
+    // at again.
+    let others: Vec<_> = making.into_iter().chain([("PUT", "/configuration")]).collect();
+    for (what, ended) in matrix(&others, || vec![Fault::status(409), Fault::status(412)], (false, 1)).await {
+        let wanted = if what.starts_with("POST /organizations Status { status: 409") {
+            JobState::Active
+        } else {
+            JobState::RolledBack
+        };
+        assert_eq!(ended, wanted, "{what}");
+    }
+    // What cannot be taken away at first is tried again when the rest is gone.
+    for (what, ended) in matrix(&BACK, || vec![Fault::status(409), Fault::status(412)], (true, 1)).await {
+        assert_eq!(ended, JobState::RolledBack, "{what}");
+    }
+    // What goes with its organization is gone, whatever was answered before; the rest is named.
+    for (what, ended) in matrix(&BACK, || vec![Fault::status(409)], (true, 1000)).await {
+        let goes_along = ["/claims/", "/clients/", "/idps/"].iter().any(|path| what.contains(path));
+        assert_eq!(ended, if goes_along { JobState::RolledBack } else { JobState::NeedsAttention }, "{what}");
     }
 }
 

@@ -88,7 +88,6 @@ impl Scene {
         let hash = signpost::standin::hash_password(crate::harness::PASSWORD, &world.state.random);
         let rows: String = (0..USERS).map(|n| format!("pine{n:04},pine{n}@mail.example,\"{hash}\"\n")).collect();
         world.import_csv(BILLER, &format!("username,email,password_hash\n{rows}")).await.unwrap();
-        std::fs::write(world.folder.path().join("signpost.toml"), &world.settings).unwrap();
         let before = world.issuers.snapshot();
         if fails {
             world.issuers.faults().add(Rule::new("PUT", "/configuration", Fault::status(422)).after(3).times(1000));
@@ -103,7 +102,7 @@ impl Scene {
     fn work(&self, end_at: &str) -> Child {
         Command::new(env!("CARGO_BIN_EXE_signpost"))
             .args(["enable", BILLER, "--watch", "--config"])
-            .arg(self.world.folder.path().join("signpost.toml"))
+            .arg(self.world.settings_file())
             .env("SIGNPOST_END_AT", end_at)
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -29,6 +29,7 @@ fn place(base: &str, paths: PathMode) -> Place {
         import: ImportPath::Tenant,
         system: client("system"),
         admin: client("admin"),
+        timeout: Duration::from_secs(30),
     }
 }
 

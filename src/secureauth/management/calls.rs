@@ -15,8 +15,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The longest that the vendor is left alone, whatever it asks for.
 const LONGEST_HOLD: Duration = Duration::from_secs(15 * 60);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// The vendor's figure for a hundred users is a second; a loaded one takes longer.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// A hundred users of a list with all that belongs to them.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
@@ -31,7 +29,10 @@ pub(super) struct Patience {
 
 impl Patience {
     /// Of jobs.
-    pub const LONG: Self = Self { tries: 6, longest_wait: LONGEST_WAIT, timeout: TIMEOUT };
+    pub fn long(timeout: Duration) -> Self {
+        Self { tries: 6, longest_wait: LONGEST_WAIT, timeout }
+    }
+
     /// Where somebody waits for the answer.
     pub const SHORT: Self = Self { tries: 2, longest_wait: Duration::from_secs(1), timeout: Duration::from_secs(5) };
 }

@@ -81,7 +81,8 @@ impl Management {
     /// At a place.
     pub fn new(http: Http, place: Place, clock: Clock, random: Random) -> Self {
         let held_until = Arc::new(watch::Sender::new(None));
-        let (place, tokens, patience) = (Arc::new(place), Tokens::default(), Patience::LONG);
+        let patience = Patience::long(place.timeout);
+        let (place, tokens) = (Arc::new(place), Tokens::default());
         Self { http, place, tokens, held_until, patience, window: None, clock, random }
     }
 

@@ -1,5 +1,7 @@
 //! Where the management API is, and how its addresses are made.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use url::Url;
 
@@ -32,6 +34,8 @@ pub struct Place {
     pub system: ServiceClient,
     /// Client of the Admin workspace.
     pub admin: ServiceClient,
+    /// How long a call of a job waits for its answer.
+    pub timeout: Duration,
 }
 
 impl Management {

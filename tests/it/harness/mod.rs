@@ -139,7 +139,7 @@ impl World {
         let management = format!(
             "[secureauth]\nbase_url = {issuer_base:?}\ntenant = \"test\"\nsystem_client_id = \"system\"\n\
              system_client_secret = \"secret of system\"\nadmin_client_id = \"admin\"\n\
-             admin_client_secret = \"secret of admin\"\nlease_seconds = 2\n"
+             admin_client_secret = \"secret of admin\"\nlease_seconds = 2\ntimeout_seconds = 1\n"
         );
         let (mailbox, mail_server) = (Mailbox::default(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
         let mail = format!(
@@ -247,28 +247,24 @@ impl World {
             import: self.state.config.secureauth.import_path,
             system: client("system"),
             admin: client("admin"),
+            timeout: Duration::from_secs(5),
         };
         Management::new(http, place, self.clock.clone(), self.state.random.clone())
+    }
+
+    /// A file with the settings of this world.
+    pub fn settings_file(&self) -> std::path::PathBuf {
+        let file = self.folder.path().join("signpost.toml");
+        std::fs::write(&file, &self.settings).unwrap();
+        file
     }
 
     /// Runs the program with settings for this world, which must be on SQLite: its exit code, and what it writes to standard
     /// output and standard error.
     pub async fn command(&self, arguments: &[&str]) -> (i32, String, String) {
-        let path = |name: &str| self.folder.path().join(name).display().to_string();
-        let settings = format!(
-            "[server]\npublic_url = {GATEWAY:?}\n[database]\nurl = \"sqlite:{}\"\n\
-             [secrets]\nkeys = [\"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\"]\n\
-             [legacy]\nlogin_url = \"{LEGACY}/login\"\n[portal]\nhandoff_url = \"{PORTAL}/handoff\"\n\
-             [oidc]\nallow_loopback_issuers = true\n\
-             [secureauth]\nbase_url = {:?}\ntenant = \"test\"\nsystem_client_id = \"system\"\n\
-             system_client_secret = \"secret of system\"\nadmin_client_id = \"admin\"\n\
-             admin_client_secret = \"secret of admin\"\nlease_seconds = 2\n",
-            path("test.db"),
-            self.issuer_base,
-        );
-        std::fs::write(path("signpost.toml"), settings).unwrap();
+        let settings = self.settings_file();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_signpost"));
-        command.args(["--config", &path("signpost.toml")]).args(arguments);
+        command.arg("--config").arg(settings).args(arguments);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))

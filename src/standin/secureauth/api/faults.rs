@@ -26,6 +26,8 @@ pub enum Fault {
         /// A `Retry-After` header.
         retry_after: Option<RetryAfter>,
     },
+    /// What was asked is done; then it is answered with this status, as a repetition would be.
+    StatusAfter(u16),
     /// The connection ends without an answer, and nothing was done.
     DropBefore,
     /// What was asked is done; then the connection ends without an answer.

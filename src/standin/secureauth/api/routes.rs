@@ -134,7 +134,7 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
             tokio::time::sleep(*delay).await;
             None
         }
-        Some(Fault::DropAfter | Fault::DelayAfter(_) | Fault::Truncated) | None => None,
+        Some(Fault::DropAfter | Fault::DelayAfter(_) | Fault::Truncated | Fault::StatusAfter(_)) | None => None,
     };
     let response = match (early, bytes) {
         (Some(response), bytes) => {
@@ -151,6 +151,11 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
     };
     match fault {
         Some(Fault::DropAfter) => return faults::dropped(),
+        Some(Fault::StatusAfter(status)) => {
+            if let Fault::Status { status, body, .. } = Fault::status(status) {
+                return faults::status(status, &body, None);
+            }
+        }
         Some(Fault::DelayAfter(delay)) => tokio::time::sleep(delay).await,
         Some(Fault::Truncated) => {
             note.answered(&response);
