@@ -1,20 +1,9 @@
 // Every page at two widths: no accessibility violation, nothing to scroll sideways, and a picture to look at.
 
-import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { test } from "node:test";
-import { HERE, NARROW, WIDE, useWorld } from "../lib/world.mjs";
+import { inSpanish, look } from "../lib/look.mjs";
+import { useWorld } from "../lib/world.mjs";
 import * as step from "../lib/steps.mjs";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const PICTURES = join(HERE, "screenshots");
-mkdirSync(PICTURES, { recursive: true });
-
-/** What the demo's company and billers wrote themselves. */
-const OWN_WORDS = ["Monday to Friday", "by mail with the slip"];
 
 const world = useWorld();
 
@@ -68,7 +57,7 @@ const PAGES = {
     await v.page.goto(world.at("/recover/links"));
     await v.page.getByLabel("Email address or username").fill("nobody@mail.example");
     await v.page.getByRole("button", { name: "Send me the message" }).click();
-    await step.heading(v.page, "Look into your mail");
+    await step.heading(v.page, "Check your email");
   },
   help: (v) => v.page.goto(world.at("/help")),
   "help-biller": (v) => v.page.goto(world.at("/help?biller=riverside-water")),
@@ -184,61 +173,4 @@ for (const [name, open] of Object.entries(PAGES)) {
       await visitor.close();
     }
   });
-}
-
-/** Looks at a page at both widths, in the light and in the dark. */
-async function look(page, name) {
-  await page.emulateMedia({ colorScheme: "light" });
-  for (const size of [WIDE, NARROW]) {
-    await page.setViewportSize(size);
-    await page.screenshot({ path: join(PICTURES, `${name}-${size.width}.png`), fullPage: true });
-    const widths = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-    assert.ok(widths[0] <= size.width, `${widths[0]} px wide in ${size.width}`);
-    assert.equal(widths[1], size.width);
-    assert.deepEqual(await violations(page), [], `at ${size.width} px`);
-    await tabStops(page, size);
-  }
-  await page.emulateMedia({ colorScheme: "dark" });
-  await page.screenshot({ path: join(PICTURES, `${name}-${NARROW.width}-dark.png`), fullPage: true });
-  assert.deepEqual(await violations(page), [], "in the dark");
-}
-
-/** The page's own way to Spanish: the same page, and all of it. */
-async function inSpanish(page) {
-  const english = await sentences(page);
-  const field = page.getByRole("textbox");
-  const typed = (await field.count()) ? await field.inputValue() : "";
-  await page.locator(".language").getByText("Español").click();
-  await page.locator("html[lang=es]").waitFor();
-  const left = (await sentences(page)).filter((sentence) => english.includes(sentence));
-  assert.deepEqual(left, [], "sentences that are still in English");
-  assert.equal((await field.count()) ? await field.inputValue() : "", typed);
-}
-
-/** The texts of a page that are made of words of ours: of more than three words, and not what a biller wrote. */
-async function sentences(page) {
-  const texts = await page.locator("h1, h2, main p:not(.address), dt, dd, label, button, a").allInnerTexts();
-  const isSentence = (text) => text.split(/\s+/).filter((word) => /\p{L}/u.test(word)).length > 3;
-  return texts.filter((text) => isSentence(text) && !OWN_WORDS.some((words) => text.includes(words)));
-}
-
-/** What axe finds, in short. */
-async function violations(page) {
-  await page.evaluate(AXE);
-  const found = await page.evaluate(
-    (values) => globalThis.axe.run(document, { runOnly: { type: "tag", values }, preload: false }),
-    RULES,
-  );
-  return found.violations.map((v) => `${v.id}: ${v.nodes.map((node) => node.target.join(" ")).join(", ")}`);
-}
-
-/** Buttons, fields and links that stand alone are large enough for a finger (WCAG 2.5.8). */
-async function tabStops(page, size) {
-  const small = await page.evaluate(() =>
-    [...document.querySelectorAll("button, input:not([type=hidden]), a.button")]
-      .map((element) => [element.textContent || element.id, element.getBoundingClientRect()])
-      .filter(([, box]) => box.width < 24 || box.height < 24)
-      .map(([name]) => name),
-  );
-  assert.deepEqual(small, [], `too small at ${size.width} px`);
 }

@@ -22,7 +22,7 @@ world.journey("sign-in links come by mail and lead to the biller", async (visito
   await page.getByRole("link", { name: "Email me my sign-in links" }).click();
   assert.equal(await page.getByLabel("Email address or username").inputValue(), "two-moved", "typed once");
   await page.getByRole("button", { name: "Send me the message" }).click();
-  await step.heading(page, "Look into your mail");
+  await step.heading(page, "Check your email");
   await openMail(page, "two-moved@mail.example");
   await step.heading(page, "Your sign-in pages at Example Pay");
   await page.getByText("Username: two-moved").first().waitFor();

@@ -147,12 +147,10 @@ impl World {
             mail_server.local_addr().unwrap().port()
         );
         tokio::spawn(standin::serve_mail(mail_server, mailbox.clone()));
-        let more = format!("{more}\n{management}{mail}");
-        let settings = settings(database, &more);
+        let settings = settings(database, &format!("{more}\n{management}{mail}"));
         let config = Config::from_text(&settings, []).unwrap();
         let app = App::build(config, Schema::BringUpToDate, clock.clone(), random).await.unwrap();
-        let state = app.state;
-        let folder = Arc::new(folder);
+        let (state, folder) = (app.state, Arc::new(folder));
         let world =
             Self { router: router(state.clone()), state, clock, issuers, issuer_base, mailbox, folder, settings };
         world.seed().await;
