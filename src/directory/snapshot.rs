@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Biller;
+use super::search::Folded;
 use crate::decision::Kill;
 use crate::kernel::{BillerId, Slug};
 
@@ -12,6 +13,8 @@ use crate::kernel::{BillerId, Slug};
 pub struct Billers {
     revision: i64,
     all: Vec<Arc<Biller>>,
+    /// Their names, in the same order.
+    names: Vec<Folded>,
     by_id: HashMap<String, usize>,
     by_slug: HashMap<String, usize>,
     by_host: HashMap<String, usize>,
@@ -27,6 +30,7 @@ impl Billers {
             for host in &biller.hosts {
                 made.by_host.insert(host.clone(), at);
             }
+            made.names.push(Folded::new(&biller.name));
             made.all.push(Arc::new(biller));
         }
         made
@@ -44,6 +48,10 @@ impl Billers {
     /// All of them, by slug.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Biller>> {
         self.all.iter()
+    }
+
+    pub(super) fn with_names(&self) -> impl Iterator<Item = (&Arc<Biller>, &Folded)> {
+        self.all.iter().zip(&self.names)
     }
 
     /// The biller with this id.

@@ -7,13 +7,13 @@ use serde_json::json;
 
 use super::day::day_and_time;
 use super::flow::Journey;
-use super::pages::{HoldPage, Link, NoticePage, OutagePage, RecoverPage, RecoverWhy};
-use super::{links, reset, show, start};
+use super::pages::{HoldPage, NoticePage, OutagePage, RecoverPage, RecoverWhy};
+use super::{recover, show, start};
 use crate::audit::Entry as LogEntry;
 use crate::decision::{Decision, Entry};
 use crate::directory::{Biller, PasswordCarryOver};
+use crate::kernel::ReferenceCode;
 use crate::kernel::reference::Kind;
-use crate::kernel::{ReferenceCode, TypedName};
 use crate::routing::{Arrival, Routed, stable_address};
 use crate::state::AppState;
 use crate::web::handoffs::{self, Luggage, RecoverToken};
@@ -194,18 +194,16 @@ fn recovery(
         Entry::Shared => (StatusCode::OK, RecoverWhy::SeveralBillers),
         Entry::Named { .. } => (StatusCode::NOT_FOUND, RecoverWhy::UnknownBiller),
     };
-    let offered = routed.verdict.offered.iter().filter_map(|slug| routed.billers.by_slug(slug));
-    let link = |biller: &std::sync::Arc<Biller>| Link { label: biller.name.clone(), url: paths::biller(&biller.slug) };
-    let (locale, name) = (visitor.language.locale, arrival.name.as_ref().map(TypedName::typed));
-    let page = RecoverPage {
-        chrome: show::chrome(state, &visitor.language, code.as_str(), None),
-        username: name.map(str::to_owned),
+    let token = RecoverToken {
+        locale: Some(visitor.language.locale),
+        name: arrival.name.as_ref().map(|name| name.typed().to_owned()),
         return_to: visitor.return_to,
-        why,
-        offered: offered.map(link).collect(),
-        reset_url: reset::address(state, locale, name),
-        links_url: links::address(state, locale, name),
+        ..RecoverToken::default()
     };
+    let journey = recover::journey(&visitor.language, code, &token);
+    let offered = routed.verdict.offered.iter().filter_map(|slug| routed.billers.by_slug(slug));
+    let offered = offered.map(|biller| recover::door(state, &journey, biller)).collect();
+    let page = RecoverPage { offered, ..recover::page(state, &visitor.language, code, token, why) };
     show::look_up_page(state, status, &page)
 }
 

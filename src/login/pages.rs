@@ -137,6 +137,21 @@ pub struct RecoverPage {
     pub reset_url: String,
     /// Where sign-in links are asked for, if mails can be sent.
     pub links_url: Option<String>,
+    /// The search for a biller by name.
+    pub search: Search,
+}
+
+/// The search for a biller by its name.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// What was typed; never cleared.
+    pub text: String,
+    /// What is wrong with it, in a sentence.
+    pub error: Option<String>,
+    /// The billers with names like it, the best first.
+    pub found: Vec<Link>,
+    /// What the page knows of the person, sealed, to be sent along.
+    pub token: String,
 }
 
 impl RecoverPage {
@@ -147,6 +162,8 @@ impl RecoverPage {
             RecoverWhy::SeveralBillers => "recover-several",
             RecoverWhy::LegacyFailed => "recover-failed",
             RecoverWhy::UnknownBiller => "recover-unknown",
+            RecoverWhy::Found => "recover-found",
+            RecoverWhy::NothingFound => "recover-nothing",
         }
     }
 }
@@ -162,6 +179,10 @@ pub enum RecoverWhy {
     LegacyFailed,
     /// The address named no biller that we know.
     UnknownBiller,
+    /// The person searched, and there are billers with such names.
+    Found,
+    /// The person searched, and there is none.
+    NothingFound,
 }
 
 /// Asks whose password is to be reset.
@@ -370,6 +391,7 @@ mod tests {
             offered,
             reset_url: "/reset".into(),
             links_url: Some("/recover/links".into()),
+            search: Search { text: "river\"side".into(), found: vec![link("Maple <Electric>")], ..Search::default() },
         }
     }
 
@@ -415,6 +437,8 @@ mod tests {
             Box::new(recover(RecoverWhy::SeveralBillers)),
             Box::new(recover(RecoverWhy::LegacyFailed)),
             Box::new(recover(RecoverWhy::UnknownBiller)),
+            Box::new(recover(RecoverWhy::Found)),
+            Box::new(recover(RecoverWhy::NothingFound)),
             Box::new(ResetPage { error: error.clone(), ..reset.clone() }),
             Box::new(reset),
             Box::new(ResetSentPage {

@@ -5,35 +5,82 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::pages::{HelpPage, RecoverPage, RecoverWhy};
+use super::flow::Journey;
+use super::lookup::kept;
+use super::pages::{HelpPage, Link, RecoverPage, RecoverWhy, Search};
 use super::{links, reset, show};
-use crate::kernel::Slug;
+use crate::directory::Biller;
+use crate::kernel::{Purpose, ReferenceCode, Slug};
 use crate::state::AppState;
 use crate::web::Refusal;
 use crate::web::fields::Fields;
+use crate::web::handoffs::RecoverToken;
 use crate::web::language::Language;
+use crate::words::Words;
 
-/// `GET /recover`, with `?t=` from a system that could not let the person in.
+/// `GET /recover`, with `?t=` from whoever could not let the person in, and `?q=` to search for a biller by its name.
 pub(super) async fn recover(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
+    let fields = Fields::parse(query.clone().unwrap_or_default().as_bytes()).unwrap_or_default();
     let token = reset::token_of(&state, query).unwrap_or_default();
     let language = language.or(token.locale);
     let why = if token.failed { RecoverWhy::LegacyFailed } else { RecoverWhy::Asked };
-    let reset_url = reset::address(&state, language.locale, token.name.as_deref());
-    let links_url = links::address(&state, language.locale, token.name.as_deref());
-    let page = RecoverPage {
-        chrome: show::chrome(&state, &language, state.decisions.page_code().as_str(), None),
-        username: token.name,
-        return_to: token.return_to,
+    let code = state.decisions.page_code();
+    let search = fields.get("q").map(|text| kept(text.trim()));
+    let mut page = page(&state, &language, &code, token.clone(), why);
+    match search {
+        None => {}
+        Some(text) if text.is_empty() => {
+            page.search.error = Some(Words::of(language.locale).say("recover-search-empty"));
+        }
+        Some(text) => {
+            let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
+            let journey = journey(&language, &code, &token);
+            page.search.found = billers.search(&text).iter().map(|biller| door(&state, &journey, biller)).collect();
+            page.why = if page.search.found.is_empty() { RecoverWhy::NothingFound } else { RecoverWhy::Found };
+            page.search.text = text;
+        }
+    }
+    show::look_up_page(&state, StatusCode::OK, &page)
+}
+
+/// The page, for whoever is known as far as the token says.
+pub(super) fn page(
+    state: &AppState,
+    language: &Language,
+    code: &ReferenceCode,
+    token: RecoverToken,
+    why: RecoverWhy,
+) -> RecoverPage {
+    RecoverPage {
+        chrome: show::chrome(state, language, code.as_str(), None),
         why,
         offered: Vec::new(),
-        reset_url,
-        links_url,
-    };
-    show::look_up_page(&state, StatusCode::OK, &page)
+        reset_url: reset::address(state, language.locale, token.name.as_deref()),
+        links_url: links::address(state, language.locale, token.name.as_deref()),
+        search: Search { token: state.keys.seal(Purpose::Recover, "", &token), ..Search::default() },
+        username: token.name,
+        return_to: token.return_to,
+    }
+}
+
+/// What goes on with somebody who chooses a biller.
+pub(super) fn journey(language: &Language, code: &ReferenceCode, token: &RecoverToken) -> Journey {
+    Journey {
+        locale: Some(language.locale),
+        name: token.name.clone(),
+        return_to: token.return_to.clone(),
+        code: code.to_string(),
+        ..Journey::default()
+    }
+}
+
+/// The way on to a biller's sign-in.
+pub(super) fn door(state: &AppState, journey: &Journey, biller: &Biller) -> Link {
+    Link { label: biller.name.clone(), url: journey.link(state, &biller.slug) }
 }
 
 /// `GET /help`, for a biller with `?biller=`.

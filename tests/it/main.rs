@@ -29,6 +29,7 @@ mod outages;
 mod outbox;
 mod protocol;
 mod readiness;
+mod recovery;
 mod resets;
 mod serving;
 mod sessions;

@@ -33,6 +33,9 @@ const PAGES = {
     await v.page.getByRole("link", { name: "I still can't sign in" }).click();
     await step.heading(v.page, "We couldn’t sign you in");
   },
+  "recover-found": (v) => v.page.goto(world.at("/recover?q=river")),
+  "recover-nothing": (v) => v.page.goto(world.at("/recover?q=Saint+Nowhere+Telephones")),
+  "recover-error": (v) => v.page.goto(world.at("/recover?q=")),
   "recover-unknown": (v) => v.page.goto(world.at("/b/no-such-biller")),
   reset: (v) => v.page.goto(world.at("/reset")),
   "reset-error": async (v) => {

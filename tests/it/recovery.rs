@@ -1,0 +1,108 @@
+//! The ways back in: finding a biller by its name.
+
+use http::StatusCode;
+
+use crate::handoffs;
+use crate::harness::{Answer, World};
+
+/// The value of a hidden or visible field.
+fn field(page: &Answer, name: &str) -> String {
+    let rest =
+        page.body.split(&format!("name=\"{name}\"")).nth(1).unwrap_or_else(|| panic!("no {name}: {}", page.body));
+    rest.split("value=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#34;", "\"").replace("&#38;", "&")
+}
+
+/// What the other system learns at the end of this redirect.
+async fn learns(world: &World, address: &str) -> serde_json::Value {
+    handoffs::redeem(world, address.split("token=").nth(1).unwrap()).await.unwrap()
+}
+
+/// The names that a page lists as places to go to.
+fn doors(page: &Answer) -> Vec<String> {
+    let Some(list) = page.body.split("<ul class=\"doors\">").nth(1) else { return Vec::new() };
+    let list = list.split("</ul>").next().unwrap();
+    list.split("</a>")
+        .filter_map(|item| item.rsplit_once('>'))
+        .map(|(_, name)| name.to_owned())
+        .filter(|name| !name.trim().is_empty())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_chosen_biller_goes_on_with_what_was_typed() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let page = browser.post("/login", &[("username", "two-moved"), ("return_to", "pay")]).await;
+    assert!(doors(&page).is_empty(), "row 5 names no biller");
+    let token = field(&page, "t");
+    assert!(!token.contains("two-moved"));
+
+    let found = browser.get(&format!("/recover?q=name+of+mapel+electirc&t={token}")).await;
+    assert_eq!((found.status, found.title()), (StatusCode::OK, "Is it one of these billers?"));
+    assert_eq!(doors(&found)[0], "Name of maple-electric");
+    assert_eq!(
+        (field(&found, "q").as_str(), field(&found, "username").as_str()),
+        ("name of mapel electirc", "two-moved")
+    );
+    let start = browser.get(&found.link("Name of maple-electric")).await;
+    assert!(start.location().contains("login_hint=two-moved"), "{}", start.location());
+    let callback = world.authenticate(&start.location(), "two-moved").await;
+    let portal = browser.get(&callback).await.location();
+    let told = learns(&world, &portal).await;
+    assert_eq!(told["return_to"], "/bills/pay");
+}
+
+#[tokio::test]
+async fn a_legacy_biller_is_found_as_well_and_leads_to_the_legacy_login() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let failed = browser.post("/login", &[("username", "one-legacy")]).await;
+    let told = learns(&world, &failed.location()).await;
+    let page = browser.get(told["recover_url"].as_str().unwrap()).await;
+    assert_eq!(page.title(), "We couldn’t sign you in");
+    let found = browser.get(&format!("/recover?q=oakdale&t={}", field(&page, "t"))).await;
+    let next = browser.get(&found.link("Name of oakdale-city")).await;
+    let told = learns(&world, &next.location()).await;
+    assert_eq!((told["username"].as_str(), told["biller"].as_str()), (Some("one-legacy"), Some("oakdale-city")));
+}
+
+#[tokio::test]
+async fn the_same_text_finds_the_same_billers_whoever_asks() {
+    let world = World::start().await;
+    let mut answers = std::collections::BTreeSet::new();
+    for name in ["nobody", "two-moved", "patient", "one-legacy", "moved-and-legacy"] {
+        let mut browser = world.browser();
+        let page = browser.post("/login", &[("username", name)]).await;
+        let token = match page.status {
+            StatusCode::OK => field(&page, "t"),
+            _ => {
+                let told = learns(&world, &page.location()).await;
+                field(&browser.get(told["recover_url"].as_str().unwrap()).await, "t")
+            }
+        };
+        answers.insert(doors(&browser.get(&format!("/recover?q=name+of&t={token}")).await));
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    let found = answers.first().unwrap();
+    assert_eq!(found.len(), signpost::directory::MOST_FOUND);
+    assert!(!found.iter().any(|name| name.contains("clinic")), "private: {found:?}");
+    let clinic = world.browser().get("/recover?q=name+of+clinic").await;
+    assert!(!doors(&clinic).iter().any(|name| name.contains("clinic")), "{:?}", doors(&clinic));
+}
+
+#[tokio::test]
+async fn nothing_found_and_nothing_typed_are_pages_with_a_next_step() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let none = browser.get("/recover?q=%3Cb%3ETelephone%22&lang=es").await;
+    assert_eq!((none.status, none.title()), (StatusCode::OK, "No encontramos ningún facturador con ese nombre"));
+    assert!(none.body.contains("value=\"&#60;b&#62;Telephone&#34;\""), "kept: {}", none.body);
+    assert!(doors(&none).is_empty());
+    for next in ["name=\"q\"", "href=\"/reset", "action=\"/login\"", "href=\"#help\""] {
+        assert!(none.body.contains(next), "{next}");
+    }
+    let empty = browser.get("/recover?q=+&lang=en").await;
+    assert!(empty.body.contains("<title>Error: ") && empty.body.contains("<a href=\"#biller-name\">Enter your"));
+    let long = browser.get(&format!("/recover?q={}", "water+".repeat(1000))).await;
+    assert_eq!(long.status, StatusCode::OK);
+}
