@@ -54,6 +54,12 @@ login = Sign in
     .text = Start with your username. We’ll take you to the right page to enter your password.
 login-forgot-password = Forgot password?
 login-still-not = I still can’t sign in, or forgot my username
+login-remembered = Continue to { $biller }
+login-otherwise = Or start with your username
+remember = Remember my biller on this device
+    .text = Keeps which biller it is in a cookie on this device for six months, and nothing else: no username, no password. Leave it empty if others use this device.
+forget = Forget my billers on this device
+forgotten = This device does not remember any biller now.
 
 ## The notice that a biller has a page of its own
 
@@ -64,6 +70,8 @@ notice-save-how = Copy it into your bookmarks in place of the old one. Save the 
 notice-password-same = Your username and password stay the same. If your browser doesn’t offer your saved password, search your saved passwords for “{ $company }”.
 notice-password-new = Your username stays the same. You will be asked to choose a new password the first time.
 notice-continue = Continue to { $biller } sign-in
+notice-short = Sign in to { $biller }
+notice-reminder = Remember, it has its own sign-in address:
 notice-not-mine = This isn’t my biller
 
 ## The ways back in
@@ -77,7 +85,7 @@ recover-failed = We couldn’t sign you in
 recover-unknown = We don’t know that sign-in address
     .text = The address you used belongs to no biller that we know. It may be mistyped or out of date.
 recover-reset = If you are sure of your username, the password may be the trouble.
-recover-device = On this device you signed in at:
+recover-device = This device remembers:
 recover-biller = Your biller may have a sign-in page of its own. Search for it, or use the address printed on your bill.
 recover-search = Your biller’s name
 recover-search-hint = As it is printed on your bill. A part of it will do.

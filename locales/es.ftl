@@ -54,6 +54,12 @@ login = Iniciar sesión
     .text = Empiece con su nombre de usuario. Le llevaremos a la página correcta para escribir su contraseña.
 login-forgot-password = ¿Olvidó su contraseña?
 login-still-not = Sigo sin poder iniciar sesión, u olvidé mi nombre de usuario
+login-remembered = Continuar a { $biller }
+login-otherwise = O empiece con su nombre de usuario
+remember = Recordar mi facturador en este dispositivo
+    .text = Guarda en una cookie de este dispositivo, durante seis meses, cuál es su facturador y nada más: ni el nombre de usuario ni la contraseña. No marque la casilla si otras personas usan este dispositivo.
+forget = Olvidar mis facturadores en este dispositivo
+forgotten = Este dispositivo ya no recuerda ningún facturador.
 
 ## The notice that a biller has a page of its own
 
@@ -64,6 +70,8 @@ notice-save-how = Cópiela en sus marcadores o favoritos en lugar de la anterior
 notice-password-same = Su nombre de usuario y su contraseña no cambian. Si su navegador no le ofrece la contraseña guardada, busque “{ $company }” entre sus contraseñas guardadas.
 notice-password-new = Su nombre de usuario no cambia. La primera vez se le pedirá que elija una contraseña nueva.
 notice-continue = Continuar al inicio de sesión de { $biller }
+notice-short = Inicie sesión en { $biller }
+notice-reminder = Recuerde que tiene su propia dirección de inicio de sesión:
 notice-not-mine = Este no es mi facturador
 
 ## The ways back in
@@ -77,7 +85,7 @@ recover-failed = No pudimos iniciar su sesión
 recover-unknown = No conocemos esa dirección de inicio de sesión
     .text = La dirección que usó no corresponde a ningún facturador que conozcamos. Quizás esté mal escrita o ya no esté vigente.
 recover-reset = Si no tiene dudas sobre su nombre de usuario, el problema puede ser la contraseña.
-recover-device = En este dispositivo inició sesión en:
+recover-device = Este dispositivo recuerda:
 recover-biller = Su facturador es la empresa u oficina que le envía la factura. Puede que tenga su propia página de inicio de sesión. Búsquelo por su nombre o use la dirección impresa en su factura.
 recover-search = Nombre de su facturador
 recover-search-hint = Como aparece impreso en su factura. Basta con una parte.

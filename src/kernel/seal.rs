@@ -45,6 +45,8 @@ pub enum Purpose {
     Page,
     /// An answer that came by form post, on its way to a request that carries our cookies.
     Answer,
+    /// What a device keeps for us, in cookies.
+    Device,
 }
 
 impl Purpose {
@@ -60,6 +62,7 @@ impl Purpose {
             Self::Logout => "logout",
             Self::Page => "page",
             Self::Answer => "answer",
+            Self::Device => "device",
         }
     }
 }

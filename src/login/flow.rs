@@ -4,13 +4,11 @@
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use cookie::{Cookie, SameSite};
-use http::header;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{Locale, Purpose, Slug, Timestamp, TypedName};
 use crate::state::AppState;
-use crate::web::paths;
+use crate::web::{cookies, paths};
 
 /// How long somebody may take at the identity provider.
 pub(super) const LIFE: Duration = Duration::from_secs(10 * 60);
@@ -42,6 +40,9 @@ pub(super) struct Journey {
     /// How often it was begun again by itself.
     #[serde(default)]
     pub restarts: u8,
+    /// This device is to remember the biller.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remember: bool,
 }
 
 impl Journey {
@@ -122,8 +123,8 @@ impl Attempt {
     pub fn cookies(&self, state: &AppState, headers: &HeaderMap) -> Vec<String> {
         let name = cookie_name(&self.id);
         let value = state.keys.seal(Purpose::Transaction, &name, self);
-        let mut lines = vec![build(name, value, Some(LIFE))];
-        let mut others: Vec<(Timestamp, String)> = cookies(headers)
+        let mut lines = vec![cookies::set(name, value, LIFE)];
+        let mut others: Vec<(Timestamp, String)> = cookies::all(headers)
             .filter(|cookie| cookie.name().starts_with(PREFIX))
             .map(|cookie| {
                 let read = state.keys.open::<Self>(Purpose::Transaction, cookie.name(), cookie.value());
@@ -132,24 +133,20 @@ impl Attempt {
             .collect();
         others.sort();
         let too_many = (others.len() + 1).saturating_sub(MAX_ATTEMPTS);
-        lines.extend(others.into_iter().take(too_many).map(|(_, name)| removal(name)));
+        lines.extend(others.into_iter().take(too_many).map(|(_, name)| cookies::remove(name)));
         lines
     }
 
     /// The attempt with this id, from the cookie of this browser. A cookie that is changed, moved or there twice is none.
     pub fn find(state: &AppState, headers: &HeaderMap, id: &str) -> Option<Self> {
         let name = cookie_name(id);
-        let mut found = cookies(headers).filter(|cookie| cookie.name() == name);
-        let cookie = found.next()?;
-        if found.next().is_some() {
-            return None;
-        }
+        let cookie = cookies::one(headers, &name)?;
         state.keys.open::<Self>(Purpose::Transaction, &name, cookie.value()).ok().filter(|attempt| attempt.id == id)
     }
 
     /// The `Set-Cookie` line that ends it.
     pub fn removal(id: &str) -> String {
-        removal(cookie_name(id))
+        cookies::remove(cookie_name(id))
     }
 
     /// Whether it is too old.
@@ -161,27 +158,4 @@ impl Attempt {
 fn cookie_name(id: &str) -> String {
     // Ids are base64url, which may stand in a cookie's name; `get` because an id from outside may be anything.
     format!("{PREFIX}{}", id.get(..8).unwrap_or("none"))
-}
-
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok))
-}
-
-fn build(name: String, value: String, life: Option<Duration>) -> String {
-    let mut cookie = Cookie::new(name, value);
-    cookie.set_path("/");
-    cookie.set_secure(true);
-    cookie.set_http_only(true);
-    cookie.set_same_site(SameSite::Lax);
-    let seconds = life.map_or(0, |life| i64::try_from(life.as_secs()).unwrap_or(0));
-    cookie.set_max_age(cookie::time::Duration::seconds(seconds));
-    cookie.to_string()
-}
-
-fn removal(name: String) -> String {
-    build(name, String::new(), None)
 }

@@ -16,9 +16,10 @@ use crate::kernel::ReferenceCode;
 use crate::kernel::reference::Kind;
 use crate::routing::{Arrival, Routed, stable_address};
 use crate::state::AppState;
+use crate::web::device::Device;
 use crate::web::handoffs::{self, Luggage, RecoverToken};
 use crate::web::language::Language;
-use crate::web::{Refusal, paths};
+use crate::web::{Refusal, cookies, paths};
 
 /// Whoever meets a pause of unknown length may come again after so many seconds.
 const RETRY_SECONDS: i64 = 60;
@@ -34,12 +35,14 @@ pub(super) struct Visitor {
     pub portal_state: Option<String>,
     /// How often the journey was begun again by itself.
     pub restarts: u8,
+    /// This device is to remember the biller that is chosen.
+    pub remember: bool,
 }
 
 impl Visitor {
     /// Somebody who brings nothing but a language.
     pub fn new(language: Language) -> Self {
-        Self { language, return_to: None, portal_state: None, restarts: 0 }
+        Self { language, return_to: None, portal_state: None, restarts: 0, remember: false }
     }
 }
 
@@ -69,7 +72,7 @@ pub(super) async fn follow(
         (Decision::SecureauthLogin, Some(biller)) => {
             start::begin(state, headers, arrival, biller, visitor, &code).await
         }
-        (Decision::BookmarkNotice, Some(biller)) => notice(state, arrival, biller, visitor, &code),
+        (Decision::BookmarkNotice, Some(biller)) => notice(state, headers, arrival, biller, visitor, &code),
         (Decision::OutagePage, Some(biller)) => outage(state, arrival, biller, visitor, &code),
         (Decision::LegacyLogin, _) => {
             let (locale, biller) = (visitor.language.locale, verdict.biller.clone());
@@ -107,12 +110,14 @@ pub(super) fn record(state: &AppState, arrival: &Arrival, routed: &Routed) -> Re
 
 fn notice(
     state: &AppState,
+    headers: &HeaderMap,
     arrival: &Arrival,
     biller: &Biller,
     visitor: Visitor,
     code: &ReferenceCode,
 ) -> Result<Response, Refusal> {
     let language = visitor.language.clone();
+    let device = Device::of(state, headers);
     let journey = journey(arrival, visitor, code);
     let recover = RecoverToken {
         locale: journey.locale,
@@ -127,8 +132,11 @@ fn notice(
         continue_url: journey.link(state, &biller.slug),
         password_carried: biller.settings.passwords == PasswordCarryOver::Imported,
         not_mine_url: handoffs::recover_url(state, &recover),
+        is_short: device.knows_the_notice(),
     };
-    show::answer_page(state, &language, StatusCode::OK, &page)
+    let mut response = show::answer_page(state, &language, StatusCode::OK, &page)?;
+    cookies::add(response.headers_mut(), device.count_notice(state));
+    Ok(response)
 }
 
 /// The journey of an arrival, for links that lead on from a page.
@@ -141,6 +149,7 @@ pub(super) fn journey(arrival: &Arrival, visitor: Visitor, code: &ReferenceCode)
         code: code.to_string(),
         attempt: String::new(),
         restarts: visitor.restarts,
+        remember: visitor.remember,
     }
 }
 
@@ -200,10 +209,12 @@ fn recovery(
         return_to: visitor.return_to,
         ..RecoverToken::default()
     };
-    let journey = recover::journey(&visitor.language, code, &token);
+    let remember = visitor.remember;
+    let journey = Journey { remember, ..recover::journey(&visitor.language, code, &token) };
     let offered = routed.verdict.offered.iter().filter_map(|slug| routed.billers.by_slug(slug));
     let offered = offered.map(|biller| recover::door(state, &journey, biller)).collect();
-    let page = RecoverPage { offered, ..recover::page(state, &visitor.language, code, token, why) };
+    let mut page = RecoverPage { offered, ..recover::page(state, &visitor.language, code, token, why) };
+    page.search.remember = remember;
     show::look_up_page(state, status, &page)
 }
 

@@ -14,7 +14,7 @@ use tower_sessions::Session;
 use super::flow::Journey;
 use super::follow::{Visitor, decide_and_follow};
 use super::pages::{ChoosePage, Link, LoginPage};
-use super::show;
+use super::{recover, show};
 use crate::decision::Entry;
 use crate::directory::Biller;
 use crate::kernel::username::UsernameError;
@@ -22,11 +22,12 @@ use crate::kernel::{Slug, TypedName};
 use crate::routing::Arrival;
 use crate::state::AppState;
 use crate::web::client::{self, Peer};
+use crate::web::device::Device;
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage};
 use crate::web::language::Language;
 use crate::web::visits::{BillerSession, Visits};
-use crate::web::{Refusal, paths};
+use crate::web::{Refusal, cookies, paths};
 use crate::words::Words;
 
 /// `GET /` and `GET /login`: the form; somebody signed in already goes on to the portal, or chooses among theirs.
@@ -34,6 +35,7 @@ pub(super) async fn form(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     session: Session,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
@@ -46,7 +48,9 @@ pub(super) async fn form(
             several => return choose(&state, &language, several, fields.get("return_to")),
         }
     }
-    let page = login_page(&state, &language, fields.get("return_to"));
+    let mut page = login_page(&state, &language, fields.get("return_to"));
+    page.offered = offered(&state, &language, &headers, fields.get("return_to"));
+    page.forgotten = fields.has("forgotten");
     show::look_up_page(&state, StatusCode::OK, &page)
 }
 
@@ -59,7 +63,7 @@ pub(super) async fn submit(
     body: Bytes,
 ) -> Result<Response, Refusal> {
     let fields = read_form(&headers, &body)?;
-    let language = language.of_form(paths::LOGIN, &fields, &["username", "return_to"]);
+    let language = language.of_form(paths::LOGIN, &fields, &["username", "return_to", "remember"]);
     let typed = fields.get("username").unwrap_or_default();
     let return_to = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked));
     let name = match TypedName::parse(typed) {
@@ -68,14 +72,37 @@ pub(super) async fn submit(
             let page = LoginPage {
                 username: kept(typed),
                 error: Some(sentence(&language, error)),
+                remember: fields.has("remember"),
                 ..login_page(&state, &language, fields.get("return_to"))
             };
             return show::look_up_page(&state, StatusCode::BAD_REQUEST, &page);
         }
     };
     check_limits(&state, peer, &headers, &name)?;
-    let arrival = Arrival { entry: Entry::Shared, name: Some(name), remembered: Vec::new() };
-    decide_and_follow(&state, &headers, arrival, Visitor { return_to, ..Visitor::new(language) }).await
+    let remembered = Device::of(&state, &headers).billers(&state.directory.last_known_billers());
+    let remembered = remembered.iter().map(|biller| biller.slug.clone()).collect();
+    let arrival = Arrival { entry: Entry::Shared, name: Some(name), remembered };
+    let visitor = Visitor { return_to, remember: fields.has("remember"), ..Visitor::new(language) };
+    decide_and_follow(&state, &headers, arrival, visitor).await
+}
+
+/// `POST /forget`: this device keeps nothing any more.
+pub(super) async fn forget(headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+    let fields = read_form(&headers, &body)?;
+    let address = format!("{}?forgotten", paths::LOGIN);
+    let address =
+        fields.get("return_to").map(|asked| paths::with_query(&address, "return_to", asked)).unwrap_or(address);
+    let mut response = Redirect::to(&address).into_response();
+    cookies::add(response.headers_mut(), Device::forget());
+    Ok(response)
+}
+
+/// The ways on to the billers that this device remembers.
+fn offered(state: &AppState, language: &Language, headers: &HeaderMap, return_to: Option<&str>) -> Vec<Link> {
+    let return_to = return_to.and_then(|asked| state.config.return_to.resolve(asked));
+    let journey = Journey { locale: Some(language.locale), return_to, remember: true, ..Journey::default() };
+    let billers = Device::of(state, headers).billers(&state.directory.last_known_billers());
+    billers.iter().map(|biller| recover::door(state, &journey, biller)).collect()
 }
 
 /// `GET /go/{slug}`: on to the portal of a biller one is signed in at; else its sign-in. `?h=` and `?return_to=` say where
@@ -157,6 +184,9 @@ fn login_page(state: &AppState, language: &Language, return_to: Option<&str>) ->
         chrome: show::chrome(state, language, state.decisions.page_code().as_str(), None),
         username: String::new(),
         error: None,
+        remember: false,
+        offered: Vec::new(),
+        forgotten: false,
         return_to: return_to.filter(|asked| state.config.return_to.resolve(asked).is_some()).map(str::to_owned),
     }
 }

@@ -33,6 +33,7 @@ pub fn router() -> Router<AppState> {
     Router::new()
         .route(paths::ROOT, get(lookup::form))
         .route(paths::LOGIN, get(lookup::form).post(lookup::submit))
+        .route(paths::FORGET, axum::routing::post(lookup::forget))
         .route(paths::BILLER, get(start::biller))
         .route(paths::GO, get(lookup::go))
         // `get` would answer HEAD as well, and a HEAD must not use a code up.

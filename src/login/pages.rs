@@ -99,6 +99,12 @@ pub struct LoginPage {
     pub error: Option<String>,
     /// Where to go after signing in.
     pub return_to: Option<String>,
+    /// The person asked this device to remember the biller.
+    pub remember: bool,
+    /// Billers remembered on this device; may be empty.
+    pub offered: Vec<Link>,
+    /// This device was just made to forget its billers.
+    pub forgotten: bool,
 }
 
 /// Tells somebody who came by the shared address that the biller has an address of its own (row 2).
@@ -117,6 +123,8 @@ pub struct NoticePage {
     pub password_carried: bool,
     /// Where "This isn't my biller" leads.
     pub not_mine_url: String,
+    /// This device has seen it often enough: a line will do.
+    pub is_short: bool,
 }
 
 /// "I still can't sign in": the same page for everybody, known or not.
@@ -152,6 +160,8 @@ pub struct Search {
     pub found: Vec<Link>,
     /// What the page knows of the person, sealed, to be sent along.
     pub token: String,
+    /// The person asked this device to remember the biller.
+    pub remember: bool,
 }
 
 impl RecoverPage {
@@ -378,7 +388,15 @@ mod tests {
     }
 
     fn login(locale: Locale) -> LoginPage {
-        LoginPage { chrome: chrome(locale), username: "ana".into(), error: None, return_to: Some("bills".into()) }
+        LoginPage {
+            chrome: chrome(locale),
+            username: "ana".into(),
+            error: None,
+            return_to: Some("bills".into()),
+            remember: true,
+            offered: vec![link("Riverside <Water>")],
+            forgotten: true,
+        }
     }
 
     fn recover(locale: Locale, why: RecoverWhy) -> RecoverPage {
@@ -414,6 +432,7 @@ mod tests {
             continue_url: url.clone(),
             password_carried: true,
             not_mine_url: "/recover".into(),
+            is_short: false,
         };
         let reset = ResetPage {
             chrome: chrome(),
@@ -432,6 +451,7 @@ mod tests {
             Box::new(login()),
             Box::new(LoginPage { error: error.clone(), ..login() }),
             Box::new(NoticePage { password_carried: false, ..notice.clone() }),
+            Box::new(NoticePage { is_short: true, ..notice.clone() }),
             Box::new(notice),
             Box::new(recover(RecoverWhy::Asked)),
             Box::new(recover(RecoverWhy::SeveralBillers)),

@@ -2,6 +2,7 @@
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use http::StatusCode;
 
@@ -13,6 +14,7 @@ use crate::directory::Biller;
 use crate::kernel::{Purpose, ReferenceCode, Slug};
 use crate::state::AppState;
 use crate::web::Refusal;
+use crate::web::device::Device;
 use crate::web::fields::Fields;
 use crate::web::handoffs::RecoverToken;
 use crate::web::language::Language;
@@ -23,22 +25,26 @@ pub(super) async fn recover(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let fields = Fields::parse(query.clone().unwrap_or_default().as_bytes()).unwrap_or_default();
     let token = reset::token_of(&state, query).unwrap_or_default();
     let language = language.or(token.locale);
     let why = if token.failed { RecoverWhy::LegacyFailed } else { RecoverWhy::Asked };
     let code = state.decisions.page_code();
-    let search = fields.get("q").map(|text| kept(text.trim()));
-    let mut page = page(&state, &language, &code, token.clone(), why);
-    match search {
+    let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
+    let remember = fields.has("remember");
+    let journey = Journey { remember, ..journey(&language, &code, &token) };
+    let remembered = Device::of(&state, &headers).billers(&billers);
+    let mut page = page(&state, &language, &code, token, why);
+    page.offered = remembered.iter().map(|biller| door(&state, &journey, biller)).collect();
+    page.search.remember = remember;
+    match fields.get("q").map(|text| kept(text.trim())) {
         None => {}
         Some(text) if text.is_empty() => {
             page.search.error = Some(Words::of(language.locale).say("recover-search-empty"));
         }
         Some(text) => {
-            let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
-            let journey = journey(&language, &code, &token);
             page.search.found = billers.search(&text).iter().map(|biller| door(&state, &journey, biller)).collect();
             page.why = if page.search.found.is_empty() { RecoverWhy::NothingFound } else { RecoverWhy::Found };
             page.search.text = text;

@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 
 use super::flow::{Attempt, Journey, Travelling};
 use super::follow::{self, Visitor, decide_and_follow};
@@ -14,10 +14,11 @@ use crate::kernel::{Purpose, ReferenceCode, Slug};
 use crate::routing::{Arrival, Overrides};
 use crate::secureauth::{self, Contact, ProviderError};
 use crate::state::AppState;
+use crate::web::device::Device;
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage};
 use crate::web::language::Language;
-use crate::web::{Refusal, paths, registrations};
+use crate::web::{Refusal, cookies, paths, registrations};
 
 /// No `state` of a portal is longer.
 const MAX_PORTAL_STATE: usize = 512;
@@ -50,15 +51,26 @@ pub(super) async fn biller(
             ..Journey::default()
         },
     };
-    let entry = Entry::Named { slug, via: Via::VanityPath };
+    let remember = journey.remember && !is_from_elsewhere(&headers);
+    let entry = Entry::Named { slug: slug.clone(), via: Via::VanityPath };
     let arrival = Arrival { entry, name: journey.name(), remembered: Vec::new() };
     let visitor = Visitor {
         language: language.or(journey.locale),
         return_to: journey.return_to,
         portal_state: journey.portal_state,
         restarts: journey.restarts,
+        remember: false,
     };
-    decide_and_follow(&state, &headers, arrival, visitor).await
+    let mut response = decide_and_follow(&state, &headers, arrival, visitor).await?;
+    if let Some(biller) = state.directory.last_known_billers().by_slug(&slug).filter(|_| remember) {
+        cookies::add(response.headers_mut(), [Device::of(&state, &headers).remember(&state, biller)]);
+    }
+    Ok(response)
+}
+
+/// Another site must not make a device remember anything: the person would not have asked for it.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site")
 }
 
 /// Sends the browser to the biller's issuer.
@@ -98,11 +110,7 @@ pub(super) async fn begin(
     state.returns.begun(&biller.slug);
     attempt.needs_iss = provider.sends_iss() || biller.pinned_iss.as_ref() == Some(&registration.issuer);
     let mut response = Redirect::to(address.as_str()).into_response();
-    for line in attempt.cookies(state, headers) {
-        if let Ok(value) = HeaderValue::from_str(&line) {
-            response.headers_mut().append(header::SET_COOKIE, value);
-        }
-    }
+    cookies::add(response.headers_mut(), attempt.cookies(state, headers));
     Ok(response)
 }
 

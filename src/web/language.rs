@@ -1,19 +1,21 @@
 //! The language of an answer: `?lang=` if it names one, else the cookie that remembers the last such choice, else what was
 //! sealed into a link, else `Accept-Language`, else English. And how to have the same page in another one.
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, Method, header};
 
+use super::cookies;
 use super::fields::Fields;
 use crate::kernel::Locale;
 
 /// The query parameter.
 pub const PARAMETER: &str = "lang";
 const COOKIE: &str = "__Host-l";
-const KEPT: cookie::time::Duration = cookie::time::Duration::days(180);
+const KEPT: Duration = Duration::from_secs(180 * 24 * 3600);
 
 /// The language of a request.
 #[derive(Clone, Debug)]
@@ -101,9 +103,7 @@ pub async fn find(mut request: Request, next: Next) -> Response {
 pub async fn remember(request: Request, next: Next) -> Response {
     let asked = asked(&request);
     let mut response = next.run(request).await;
-    if let Some(line) = asked.and_then(|locale| HeaderValue::from_str(&cookie(locale)).ok()) {
-        response.headers_mut().append(header::SET_COOKIE, line);
-    }
+    cookies::add(response.headers_mut(), asked.map(|locale| cookies::set(COOKIE, locale.tag(), KEPT)));
     response
 }
 
@@ -113,9 +113,7 @@ fn asked(request: &Request) -> Option<Locale> {
 }
 
 fn remembered(headers: &HeaderMap) -> Option<Locale> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut found = lines.flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok));
-    found.find(|cookie| cookie.name() == COOKIE).and_then(|cookie| Locale::from_tag(cookie.value()))
+    cookies::one(headers, COOKIE).and_then(|cookie| Locale::from_tag(cookie.value()))
 }
 
 fn accepted(headers: &HeaderMap) -> Option<Locale> {
@@ -127,14 +125,4 @@ fn accepted(headers: &HeaderMap) -> Option<Locale> {
 fn without_language(query: &str) -> String {
     let is_language = |pair: &&str| pair.split('=').next() == Some(PARAMETER);
     query.split('&').filter(|pair| !pair.is_empty() && !is_language(pair)).collect::<Vec<_>>().join("&")
-}
-
-fn cookie(locale: Locale) -> String {
-    let mut cookie = Cookie::new(COOKIE, locale.tag());
-    cookie.set_path("/");
-    cookie.set_secure(true);
-    cookie.set_http_only(true);
-    cookie.set_same_site(SameSite::Lax);
-    cookie.set_max_age(KEPT);
-    cookie.to_string()
 }

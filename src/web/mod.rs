@@ -2,6 +2,8 @@
 
 pub mod assets;
 pub mod client;
+pub mod cookies;
+pub mod device;
 pub mod fields;
 pub mod handoffs;
 pub mod headers;

@@ -26,6 +26,8 @@ pub const RECOVER: &str = "/recover";
 pub const RESET: &str = "/reset";
 /// What [`RESET`] answers, again.
 pub const RESET_SENT: &str = "/reset/sent";
+/// What this device keeps is forgotten.
+pub const FORGET: &str = "/forget";
 /// An error page again, in another language.
 pub const TROUBLE: &str = "/trouble";
 /// Sign-in links by mail.

@@ -249,3 +249,19 @@ async fn the_reset_page_is_one_for_everybody() {
     }
     assert!(pages.windows(2).all(|pair| pair[0] == pair[1]));
 }
+
+#[tokio::test]
+async fn the_first_page_is_one_document_and_one_stylesheet_and_weighs_little_even_uncompressed() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    for path in ["/login?lang=en", "/login?lang=es"] {
+        let page = browser.get(path).await;
+        let stylesheets: Vec<&str> = page.body.split("<link rel=\"stylesheet\" href=\"").skip(1).collect();
+        assert_eq!(stylesheets.len(), 1);
+        let stylesheet = browser.get(stylesheets[0].split('"').next().unwrap()).await;
+        assert_eq!(stylesheet.status, StatusCode::OK);
+        let weight = page.body.len() + stylesheet.body.len();
+        assert!(weight <= 14 * 1024, "{path}: {weight} bytes");
+        assert!(!page.body.contains("<script") && !stylesheet.body.contains("@import"));
+    }
+}

@@ -10,6 +10,7 @@ mod config;
 mod contract;
 mod crm;
 mod decisions;
+mod devices;
 mod directory;
 mod doors;
 mod enablement;

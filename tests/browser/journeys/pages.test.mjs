@@ -23,6 +23,29 @@ const PAGES = {
     await step.typeUsername(v, "one-moved");
     await step.heading(v.page, "Riverside Water has a new sign-in page");
   },
+  "login-remembered": async (v) => {
+    await remember(v, "riverside-water");
+    await v.page.goto(world.at("/login"));
+  },
+  "login-remembered-two": async (v) => {
+    await remember(v, "riverside-water");
+    await remember(v, "maple-electric");
+    await v.page.goto(world.at("/login"));
+  },
+  "login-forgotten": async (v) => {
+    await remember(v, "riverside-water");
+    await v.page.goto(world.at("/login"));
+    await v.page.getByRole("button", { name: "Forget my billers on this device" }).click();
+    await v.page.getByRole("status").waitFor();
+  },
+  "notice-short": async (v) => {
+    for (let times = 0; times < 4; times += 1) await step.typeUsername(v, "one-moved");
+    await step.heading(v.page, "Sign in to Riverside Water");
+  },
+  "recover-remembered": async (v) => {
+    await remember(v, "riverside-water");
+    await v.page.goto(world.at("/recover"));
+  },
   "recover-asked": (v) => v.page.goto(world.at("/recover")),
   "recover-several": async (v) => {
     await step.typeUsername(v, "two-moved");
@@ -136,6 +159,12 @@ const PAGES = {
     await step.heading(v.page, "This sign-in link was already used or is too old");
   },
 };
+
+async function remember(v, slug) {
+  await v.page.goto(world.at(`/recover?remember=yes&q=${slug}`));
+  await v.page.locator(".doors a").first().click();
+  await v.page.getByLabel("Password").waitFor();
+}
 
 async function signIn(v) {
   await step.signInAt(v, "riverside-water", "Riverside Water", "two-moved");

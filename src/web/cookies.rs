@@ -1,0 +1,45 @@
+//! Cookies as we set and read them: this host alone, over TLS alone, out of reach of scripts.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use cookie::{Cookie, SameSite};
+use http::{HeaderValue, header};
+
+/// All cookies of a request.
+pub fn all(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok))
+}
+
+/// The cookie of this name; one that is there twice is none.
+pub fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cookie<'h>> {
+    let mut found = all(headers).filter(|cookie| cookie.name() == name);
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// A `Set-Cookie` line. The name begins with `__Host-`.
+pub fn set(name: impl Into<String>, value: impl Into<String>, life: Duration) -> String {
+    let mut cookie = Cookie::new(name.into(), value.into());
+    cookie.set_path("/");
+    cookie.set_secure(true);
+    cookie.set_http_only(true);
+    cookie.set_same_site(SameSite::Lax);
+    cookie.set_max_age(cookie::time::Duration::seconds(i64::try_from(life.as_secs()).unwrap_or(0)));
+    cookie.to_string()
+}
+
+/// The line that removes a cookie.
+pub fn remove(name: impl Into<String>) -> String {
+    set(name, "", Duration::ZERO)
+}
+
+/// Adds `Set-Cookie` lines to an answer.
+pub fn add(headers: &mut HeaderMap, lines: impl IntoIterator<Item = String>) {
+    for value in lines.into_iter().filter_map(|line| HeaderValue::from_str(&line).ok()) {
+        headers.append(header::SET_COOKIE, value);
+    }
+}
