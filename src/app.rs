@@ -37,6 +37,8 @@ use crate::{api, login, values};
 
 /// No request of ours is longer.
 const MAX_BODY: usize = 64 * 1024;
+/// Lists of users: about 200,000.
+const MAX_LIST: usize = 8 * 1024 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const FOLLOW_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// Longer than most people take to sign in.
@@ -225,6 +227,7 @@ pub fn router(state: AppState) -> Router {
         .merge(login::from_other_sites())
         .merge(api::router())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .merge(api::identity::router().layer(RequestBodyLimitLayer::new(MAX_LIST)))
         .layer(middleware::from_fn_with_state(state.clone(), layers::host))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::new())
@@ -237,7 +240,7 @@ pub fn router(state: AppState) -> Router {
 
 /// Refusals and bare error statuses, in the words of the audience: problem documents for machines, pages for people.
 async fn errors(state: State<AppState>, request: Request, next: Next) -> Response {
-    let machines = ["/api/", "/backchannel-logout/", "/auth/", "/.well-known/jwks.json"];
+    let machines = ["/api/", "/backchannel-logout/", "/auth/", "/.well-known/jwks.json", "/identity/", "/poolside/"];
     if machines.iter().any(|path| request.uri().path().starts_with(path)) {
         api::problem::render(request, next).await
     } else {

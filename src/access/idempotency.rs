@@ -85,6 +85,14 @@ impl Once {
         db.run(ANSWER, values![&self.api_key, &self.name, i64::from(status), body]).await.map(|_| ())
     }
 
+    /// The same in the transaction of what the request does, after which no request is unfinished.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn answer_in(&self, tx: &mut Tx, status: u16, body: &str) -> Result<(), DbError> {
+        tx.run(ANSWER, values![&self.api_key, &self.name, i64::from(status), body]).await.map(|_| ())
+    }
+
     /// Forgets what is older than `before`.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use super::auth::require;
 use super::jobs::{JobAnswer, unknown};
 use super::problem::{problem, read_json, wrong_fields};
-use super::{changes, ciam};
-use crate::access::{ApiKey, Earlier, Once, Scope};
+use super::{changes, ciam, repeats};
+use crate::access::{ApiKey, Scope};
 use crate::decision::CiamState;
 use crate::directory::import_billers::{BillerRow, Expect, OneError, Tools};
 use crate::directory::{Biller, PasswordCarryOver};
@@ -122,17 +122,7 @@ pub(super) async fn create(
 ) -> Result<Response, Refusal> {
     let key = require(&state, &headers, Scope::BillersWrite).await?;
     let mut fields: Map<String, Value> = read_json(&headers, &body)?;
-    let once = match headers.get("idempotency-key") {
-        None => None,
-        Some(field) => {
-            // Compared as JSON: a repetition may be written otherwise.
-            let request = format!("{} {}", paths::BILLERS, Value::Object(fields.clone()));
-            let once = field.to_str().ok().and_then(|field| Once::read(&key.id, field, request.as_bytes()));
-            let detail =
-                "An Idempotency-Key is 1 to 255 printable characters without spaces, commas and quotes inside.";
-            Some(once.ok_or_else(|| problem(StatusCode::BAD_REQUEST, "idempotency_key", detail))?)
-        }
-    };
+    let once = repeats::once(&headers, &key, paths::BILLERS, &Value::Object(fields.clone()))?;
     let wish = fields.remove("ciam");
     let row = read_row(fields)?;
     let order = order(wish, &row)?;
@@ -156,8 +146,10 @@ pub(super) async fn create(
         tracing::info!(biller = %made.slug, key = key.id, "a biller was made");
     } else {
         drop(tx);
-        if let Some(answer) = earlier(&state, once.as_ref(), &slug).await? {
-            return Ok(answer);
+        if let Some(once) = &once
+            && let Some(body) = repeats::earlier(&state, once).await?
+        {
+            return Ok(created(&slug, body));
         }
     }
     let job = match order {
@@ -170,24 +162,7 @@ pub(super) async fn create(
     let Some(once) = once else { return Ok(created(&slug, body)) };
     once.answer(&state.db, StatusCode::CREATED.as_u16(), &body).await?;
     // Two may have come so far with the same request: both give the answer that is kept.
-    Ok(earlier(&state, Some(&once), &slug).await?.unwrap_or_else(|| created(&slug, body)))
-}
-
-/// The answer to an earlier request with the same key; none: it was not answered, and the rest is to be done.
-async fn earlier(state: &AppState, once: Option<&Once>, slug: &Slug) -> Result<Option<Response>, Refusal> {
-    let Some(once) = once else { return Ok(None) };
-    match once.earlier(&state.db).await? {
-        Earlier::Answered(_, body) => Ok(Some(created(slug, body))),
-        Earlier::Unfinished => Ok(None),
-        Earlier::Other => {
-            let detail = "This Idempotency-Key came before with another request.";
-            Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail))
-        }
-        Earlier::None => {
-            let detail = "The same request is being worked on. Try again in a moment.";
-            Err(problem(StatusCode::CONFLICT, "in_progress", detail))
-        }
-    }
+    Ok(created(&slug, repeats::earlier(&state, &once).await?.unwrap_or(body)))
 }
 
 /// The job of a biller that was made a moment ago: of all repetitions of a request one starts it.

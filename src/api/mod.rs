@@ -6,11 +6,13 @@ mod billers;
 mod changes;
 mod ciam;
 mod handoffs;
+pub mod identity;
 mod jobs;
 mod kill_switch;
 mod passwords;
 pub mod problem;
 mod readiness;
+mod repeats;
 
 use axum::Router;
 use axum::extract::State;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::web::Refusal;
+use crate::web::layers::RequestId;
 
 /// What no route has.
 pub(super) async fn not_found() -> Refusal {
@@ -41,6 +42,7 @@ pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -
 
 /// Makes a problem document of every refusal and of every bare error status.
 pub async fn render(request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
     let status = response.status();
     let refusal = response.extensions_mut().remove::<Refusal>();
@@ -54,6 +56,9 @@ pub async fn render(request: Request, next: Next) -> Response {
         "status": refusal.status.as_u16(),
         "detail": refusal.detail.as_deref().unwrap_or("The request was not accepted."),
     });
+    if let Some(RequestId(id)) = id {
+        body["request_id"] = id.into();
+    }
     if !refusal.fields.is_empty() {
         // As in RFC 9457, section 3.
         let errors = refusal.fields.iter().map(|(pointer, detail)| json!({ "pointer": pointer, "detail": detail }));

@@ -36,6 +36,7 @@ pub(super) fn migrator() -> Migrator {
         migration!(21, "0021_job_problem"),
         migration!(25, "0025_idempotency"),
         migration!(26, "0026_pending_changes"),
+        migration!(27, "0027_identity"),
         migration!(30, "0030_errands"),
         migration!(31, "0031_issuer_probes"),
     ])

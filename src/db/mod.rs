@@ -259,6 +259,18 @@ impl Db {
         Ok(self.all(sql, values).await?.into_iter().next())
     }
 
+    /// Reads rows by a value and a list of keys: `head` has `$1` for the value, and ends with `IN`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn all_in(&self, head: &'static str, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let values = with_list(value, keys);
+        match self {
+            Self::Sqlite { read, .. } => all!(Sqlite, AssertSqlSafe(format!("{head} ({SQLITE_LIST})")), values, read),
+            Self::Postgres(pool) => all!(Postgres, AssertSqlSafe(format!("{head} ({POSTGRES_LIST})")), values, pool),
+        }
+    }
+
     /// Writes by a single statement; answers how many rows it touched.
     ///
     /// # Errors
@@ -317,6 +329,14 @@ impl Db {
     }
 }
 
+/// The keys of a JSON list.
+const SQLITE_LIST: &str = "SELECT value FROM json_each($2)";
+const POSTGRES_LIST: &str = "SELECT value FROM json_array_elements_text($2::json)";
+
+fn with_list(value: Value, keys: &[&str]) -> Vec<Value> {
+    vec![value, Value::Text(serde_json::Value::from(keys).to_string())]
+}
+
 impl Tx {
     /// Reads rows inside the transaction.
     ///
@@ -353,15 +373,10 @@ impl Tx {
     /// # Errors
     /// The database failed.
     pub async fn all_in(&mut self, head: &'static str, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
-        let list = match self {
-            Self::Sqlite(_) => "SELECT value FROM json_each($2)",
-            Self::Postgres(_) => "SELECT value FROM json_array_elements_text($2::json)",
-        };
-        let sql = format!("{head} ({list})");
-        let values = vec![value, Value::Text(serde_json::Value::from(keys).to_string())];
+        let values = with_list(value, keys);
         match self {
-            Self::Sqlite(tx) => all!(Sqlite, AssertSqlSafe(sql), values, &mut **tx),
-            Self::Postgres(tx) => all!(Postgres, AssertSqlSafe(sql), values, &mut **tx),
+            Self::Sqlite(tx) => all!(Sqlite, AssertSqlSafe(format!("{head} ({SQLITE_LIST})")), values, &mut **tx),
+            Self::Postgres(tx) => all!(Postgres, AssertSqlSafe(format!("{head} ({POSTGRES_LIST})")), values, &mut **tx),
         }
     }
 

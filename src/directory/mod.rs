@@ -7,6 +7,8 @@ mod facts;
 mod health;
 pub mod import_billers;
 pub mod import_users;
+mod listing;
+mod members;
 mod outbox;
 mod pending;
 mod people;
@@ -24,6 +26,9 @@ pub use billers::{
 pub use contacts::Account;
 pub use facts::LookUp;
 pub use health::{Call, FAILURES_TO_OPEN, Health};
+pub use import_users::is_mail_address;
+pub use listing::{Person, Wanted};
+pub use members::{Change, IdentityError, Reach, Tally};
 pub use outbox::{Backlog, UserMark};
 pub use pending::{Decided, PendingChange};
 pub use people::{NewUser, PeopleError, Stamp, UserChange};

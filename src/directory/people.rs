@@ -25,6 +25,10 @@ const END_SESSIONS_HERE: &str =
 const ADD_MEMBER: &str = "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
      SELECT username_key, $2, id, $4, $3 FROM users WHERE id = $1 \
      ON CONFLICT (biller_id, user_id) DO NOTHING";
+/// Who is deleted keeps no name from others.
+const GIVE_NAME_FREE: &str = "DELETE FROM membership WHERE biller_id = $2 AND user_id <> $1 \
+     AND username_key = (SELECT username_key FROM users WHERE id = $1) \
+     AND EXISTS (SELECT 1 FROM users u WHERE u.id = membership.user_id AND u.status = 'deleted')";
 const DROP_MEMBER: &str = "DELETE FROM membership WHERE user_id = $1 AND biller_id = $2";
 
 /// A user to be made.
@@ -168,6 +172,7 @@ impl Directory {
         legacy_account: bool,
         stamp: Stamp<'_>,
     ) -> Result<bool, PeopleError> {
+        tx.run(GIVE_NAME_FREE, values![user.as_str(), biller.as_str()]).await?;
         let row = values![user.as_str(), biller.as_str(), stamp.now, legacy_account];
         let added = tx.run(ADD_MEMBER, row).await? > 0;
         if added {

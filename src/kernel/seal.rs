@@ -47,6 +47,8 @@ pub enum Purpose {
     Answer,
     /// What a device keeps for us, in cookies.
     Device,
+    /// Where a page of a list ends.
+    Cursor,
 }
 
 impl Purpose {
@@ -63,6 +65,7 @@ impl Purpose {
             Self::Page => "page",
             Self::Answer => "answer",
             Self::Device => "device",
+            Self::Cursor => "cursor",
         }
     }
 }

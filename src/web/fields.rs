@@ -43,6 +43,11 @@ impl Fields {
         names.iter().any(|name| self.0.iter().filter(|(n, _)| n == name).count() > 1)
     }
 
+    /// All fields, in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether the field was given at all.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(n, _)| n == name)

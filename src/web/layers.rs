@@ -15,12 +15,17 @@ use crate::state::AppState;
 /// A cookie header longer than this is refused: no browser of ours has so many cookies.
 const MAX_COOKIES: usize = 16 * 1024;
 
+/// What a request is called in the log and in its answer.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
 /// One log line a request: method, route, status, milliseconds, id. Never a path with a value in it, never a query.
-pub async fn log(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn log(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = format!("{:012x}", spread(&state.random.bytes::<16>()) >> 16);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();

@@ -64,6 +64,10 @@ pub const JOB_EVENTS: &str = "/api/v1/jobs/{id}/events";
 pub const CHANGE_PASSWORD: &str = "/api/v1/users/{id}/change-password";
 /// A user gets a mail from SecureAuth to set a new password.
 pub const RESET_REQUEST: &str = "/api/v1/users/{id}/reset-request";
+/// The identity management API.
+pub const IDENTITY: &str = "/identity/v1";
+/// The same, where scripts for the API of that shape expect it.
+pub const POOLSIDE: &str = "/poolside/v1";
 /// An issuer tells that somebody signed out there.
 pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{slug}";
 /// A reverse proxy asks who it is.

@@ -34,6 +34,10 @@ impl Machine {
     }
 
     pub async fn send_with(&self, method: &str, path: &str, body: &Value, once: Option<&str>) -> Answer {
+        self.send_text(method, path, body.to_string(), once).await
+    }
+
+    pub async fn send_text(&self, method: &str, path: &str, body: String, once: Option<&str>) -> Answer {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -42,7 +46,7 @@ impl Machine {
         if let Some(once) = once {
             request = request.header("idempotency-key", once);
         }
-        self.browser.clone().send_with(request, axum::body::Body::from(body.to_string())).await
+        self.browser.clone().send_with(request, axum::body::Body::from(body)).await
     }
 }
 

@@ -18,6 +18,7 @@ mod handoffs;
 mod harness;
 mod headers;
 mod hostile_provider;
+mod identity;
 mod kills;
 mod languages;
 mod logout_tokens;

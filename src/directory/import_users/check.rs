@@ -157,7 +157,8 @@ fn check_row(row: &UserRow, seen: &mut Seen) -> Vec<String> {
     problems
 }
 
-fn is_mail_address(email: &str) -> bool {
+/// Whether it looks like a mail address.
+pub fn is_mail_address(email: &str) -> bool {
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | ',' | ';' | '"');
     email.len() <= 254
         && email.chars().all(plain)

@@ -7,6 +7,8 @@ mod file;
 mod passwords;
 mod write;
 
+pub use check::is_mail_address;
+
 use std::path::Path;
 
 use super::{Biller, Directory, DirectoryError};

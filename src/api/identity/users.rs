@@ -1,0 +1,324 @@
+//! `users`: the people of the directory.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{OriginalUri, Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::pages::Query;
+use super::teams::{self, reached, team_ids};
+use super::{reach, refused, unknown};
+use crate::access::{ApiKey, Scope};
+use crate::api::auth::require;
+use crate::api::problem::{problem, read_json, wrong_fields};
+use crate::api::repeats;
+use crate::directory::{Biller, Billers, NewUser, Person, Stamp, UserChange, UserStatus, Wanted, is_mail_address};
+use crate::kernel::{BillerId, UserId};
+use crate::state::AppState;
+use crate::web::Refusal;
+
+/// Teams that are shown with a user.
+const TEAMS_SHOWN: usize = 20;
+const MOST_TEAMS: usize = 50;
+const LONGEST_NAME: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    email: String,
+    #[serde(default, deserialize_with = "given")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    username: Option<String>,
+    #[serde(default)]
+    teams: Vec<Team>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Team {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch {
+    #[serde(default, deserialize_with = "given")]
+    email: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    status_action: Option<StatusAction>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StatusAction {
+    Suspend,
+    Unsuspend,
+}
+
+/// A field that may be left out, and is no null.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(field).map(Some)
+}
+
+/// `GET users`
+pub(super) async fn list(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    let key = require(&state, &headers, Scope::IdentityRead).await?;
+    let query = Query::read(&state, &key, &uri, &["email", "status", "team"])?;
+    let billers = state.directory.billers().await?;
+    let wrong = |detail| problem(StatusCode::BAD_REQUEST, "wrong_parameter", detail);
+    let mut statuses = Vec::new();
+    for status in query.filter("status").into_iter().flat_map(|list| list.split(',')) {
+        let status = UserStatus::parse(status);
+        statuses.push(status.ok_or_else(|| wrong("status is a list of created, active, suspended and deleted."))?);
+    }
+    if statuses.len() > 4 {
+        return Err(wrong("status names at most 4."));
+    }
+    let wanted = Wanted {
+        email: query.filter("email").map(str::to_owned),
+        statuses,
+        billers: match query.filter("team") {
+            Some(team) if uuid::Uuid::try_parse(team).is_err() => return Err(wrong("team is the id of a team.")),
+            Some(team) => Some(vec![teams::team(&key, &billers, team)?.id.clone()]),
+            None => reach(&key, &billers),
+        },
+    };
+    let people = state.directory.people(&wanted, &query.after, query.wanted()).await?;
+    let (people, links) = query.page(&state, people, |person| person.id.as_str());
+    let users: Vec<Value> = people.iter().map(|person| shown(&state, &key, &billers, person, uri.path())).collect();
+    Ok(Json(json!({ "users": users, "links": links })))
+}
+
+/// `POST users`: 201.
+pub(super) async fn create(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let key = require(&state, &headers, Scope::IdentityWrite).await?;
+    let request: Create = read_json(&headers, &body)?;
+    let once = repeats::once(&headers, &key, uri.path(), &read_json(&headers, &body)?)?;
+    let billers = state.directory.billers().await?;
+    let (new, teams) = new_user(&key, &billers, request)?;
+    let mut tx = state.db.begin().await?;
+    if let Some(once) = &once
+        && !once.claim(&mut tx, state.clock.now()).await?
+    {
+        drop(tx);
+        let body = repeats::earlier(&state, once).await?.ok_or_else(repeats::in_progress)?;
+        return Ok(created(uri.path(), body));
+    }
+    let stamp = Stamp { now: state.clock.now(), random: &state.random };
+    let of: Vec<&Biller> = teams.iter().map(AsRef::as_ref).collect();
+    let id = state.directory.create_person_in(&mut tx, &new, &of, stamp).await.map_err(|error| refused(error, None))?;
+    let marked = |biller: &Arc<Biller>| (biller.id.clone(), biller.state != crate::decision::CiamState::Legacy);
+    let person = Person {
+        id,
+        username: new.username,
+        email: new.email,
+        first_name: new.first_name,
+        last_name: new.last_name,
+        status: new.status,
+        attributes: new.attributes,
+        created_at: stamp.now,
+        updated_at: stamp.now,
+        deleted_at: None,
+        billers: teams.iter().map(marked).collect(),
+    };
+    let body = shown(&state, &key, &billers, &person, uri.path()).to_string();
+    if let Some(once) = &once {
+        once.answer_in(&mut tx, StatusCode::CREATED.as_u16(), &body).await?;
+    }
+    tx.commit().await?;
+    tracing::info!(user = %person.id, key = key.id, "a user was made");
+    Ok(created(uri.path(), body))
+}
+
+/// `GET users/{id}`
+pub(super) async fn one(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    let key = require(&state, &headers, Scope::IdentityRead).await?;
+    let (billers, person) = find(&state, &key, id).await?;
+    Ok(Json(shown(&state, &key, &billers, &person, parent(uri.path()))))
+}
+
+/// `PATCH users/{id}`: what is left out stays as it is.
+pub(super) async fn change(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Refusal> {
+    let key = require(&state, &headers, Scope::IdentityWrite).await?;
+    let request: Patch = read_json(&headers, &body)?;
+    let mut wrong = Vec::new();
+    check(request.email.as_deref(), request.name.as_deref(), &mut wrong);
+    if !wrong.is_empty() {
+        return Err(wrong_fields(wrong));
+    }
+    let (first_name, last_name) = request.name.as_deref().map(split).unzip();
+    let status = request.status_action.map(|action| match action {
+        StatusAction::Suspend => UserStatus::Suspended,
+        StatusAction::Unsuspend => UserStatus::Active,
+    });
+    let change = UserChange { username: None, email: request.email, first_name, last_name, status };
+    apply(&state, &key, &id, &change).await?;
+    let (billers, person) = find(&state, &key, id).await?;
+    Ok(Json(shown(&state, &key, &billers, &person, parent(uri.path()))))
+}
+
+/// `DELETE users/{id}`: 204. The record is kept.
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    let key = require(&state, &headers, Scope::IdentityWrite).await?;
+    apply(&state, &key, &id, &UserChange { status: Some(UserStatus::Deleted), ..UserChange::default() }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET users/{id}/teams`
+pub(super) async fn teams(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    let key = require(&state, &headers, Scope::IdentityRead).await?;
+    let query = Query::read(&state, &key, &uri, &[])?;
+    let (billers, person) = find(&state, &key, id).await?;
+    Ok(Json(teams::page(&state, &query, reached(&key, &billers, &person))))
+}
+
+async fn apply(state: &AppState, key: &ApiKey, id: &str, change: &UserChange) -> Result<(), Refusal> {
+    let billers = state.directory.billers().await?;
+    let reach = reach(key, &billers);
+    let mut tx = state.db.begin().await?;
+    let stamp = Stamp { now: state.clock.now(), random: &state.random };
+    let user = UserId::from_stored(id.to_owned());
+    let done = state.directory.change_person_in(&mut tx, &user, change, reach.as_deref(), stamp).await;
+    done.map_err(|error| refused(error, None))?;
+    tx.commit().await?;
+    tracing::info!(user = %user, key = key.id, "a user was changed");
+    Ok(())
+}
+
+async fn find(state: &AppState, key: &ApiKey, id: String) -> Result<(Arc<Billers>, Person), Refusal> {
+    let billers = state.directory.billers().await?;
+    let person = state.directory.person(&UserId::from_stored(id)).await?.ok_or_else(unknown)?;
+    let reach = reach(key, &billers);
+    let is_seen = reach.is_none_or(|own| person.billers.iter().any(|(biller, _)| own.contains(biller)));
+    if is_seen { Ok((billers, person)) } else { Err(unknown()) }
+}
+
+fn new_user(key: &ApiKey, billers: &Billers, request: Create) -> Result<(NewUser, Vec<Arc<Biller>>), Refusal> {
+    let mut wrong = Vec::new();
+    check(Some(&request.email), request.name.as_deref(), &mut wrong);
+    if request.teams.len() > MOST_TEAMS {
+        wrong.push(("teams", format!("at most {MOST_TEAMS}")));
+    }
+    if request.teams.is_empty() && key.billers.is_some() {
+        wrong.push(("teams", "the key is limited to some billers: name at least one of them".to_owned()));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong_fields(wrong));
+    }
+    let mut ids: Vec<&str> = request.teams.iter().map(|team| team.id.as_str()).collect();
+    let teams = team_ids(key, billers, &ids)?;
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.len() < teams.len() {
+        return Err(wrong_fields([("teams", "a team stands there twice".to_owned())]));
+    }
+    let (first_name, last_name) = split(request.name.as_deref().unwrap_or_default());
+    let new = NewUser {
+        username: request.username.unwrap_or_else(|| request.email.clone()).trim().to_owned(),
+        email: request.email,
+        first_name,
+        last_name,
+        status: UserStatus::Active,
+        attributes: json!({}),
+    };
+    Ok((new, teams))
+}
+
+fn check(email: Option<&str>, name: Option<&str>, wrong: &mut Vec<(&'static str, String)>) {
+    if email.is_some_and(|email| !is_mail_address(email)) {
+        wrong.push(("email", "not a mail address".to_owned()));
+    }
+    if name.is_some_and(|name| name.len() > LONGEST_NAME || name.chars().any(char::is_control)) {
+        wrong.push(("name", format!("at most {LONGEST_NAME} bytes, no control characters")));
+    }
+}
+
+/// First and last name of a name.
+fn split(name: &str) -> (String, String) {
+    let name = name.trim();
+    let (first, last) = name.split_once(' ').unwrap_or((name, ""));
+    (first.to_owned(), last.trim_start().to_owned())
+}
+
+/// `…/users` of `…/users/{id}`
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(parent, _)| parent)
+}
+
+/// A user, as machines see it; `place` is the path of all users.
+fn shown(state: &AppState, key: &ApiKey, billers: &Billers, person: &Person, place: &str) -> Value {
+    let mut teams = reached(key, billers, person);
+    let own = |id: &BillerId| billers.by_id(id).is_some_and(|biller| key.reaches(&biller.slug));
+    let is_pending = person.billers.iter().any(|(id, is_pending)| *is_pending && own(id));
+    let mut links = json!({});
+    if teams.len() > TEAMS_SHOWN {
+        let all = crate::web::paths::absolute(&state.config, &format!("{place}/{}/teams", person.id));
+        links = json!({ "next": format!("{all}?page=2") });
+        teams.truncate(TEAMS_SHOWN);
+    }
+    let teams: Vec<Value> = teams.iter().map(|biller| teams::reference(biller)).collect();
+    let mut user = json!({
+        "id": person.id,
+        "username": person.username,
+        "email": person.email,
+        "status": person.status.as_str(),
+        "teams": { "teams": teams, "links": links },
+        "attributes": person.attributes,
+        "created_at": person.created_at.to_string(),
+        "updated_at": person.updated_at.to_string(),
+        // Something about the user has not reached SecureAuth yet.
+        "pending": is_pending,
+    });
+    let name = format!("{} {}", person.first_name, person.last_name);
+    if !name.trim().is_empty() {
+        user["name"] = json!(name.trim());
+    }
+    if let Some(at) = person.deleted_at {
+        user["deleted_at"] = json!(at.to_string());
+    }
+    user
+}
+
+fn created(place: &str, body: String) -> Response {
+    let id = serde_json::from_str::<Value>(&body).unwrap_or_default()["id"].as_str().unwrap_or_default().to_owned();
+    let place = format!("{place}/{id}");
+    let heads = [(header::CONTENT_TYPE, "application/json"), (header::LOCATION, place.as_str())];
+    (StatusCode::CREATED, heads, body).into_response()
+}

@@ -1,0 +1,37 @@
+//! POST requests that carry an `Idempotency-Key`.
+
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::problem::problem;
+use crate::access::{ApiKey, Earlier, Once};
+use crate::state::AppState;
+use crate::web::Refusal;
+
+/// The request's key, if it has one. Bodies are compared as JSON: a repetition may be written otherwise.
+pub(super) fn once(headers: &HeaderMap, key: &ApiKey, path: &str, body: &Value) -> Result<Option<Once>, Refusal> {
+    let Some(field) = headers.get("idempotency-key") else { return Ok(None) };
+    let request = format!("{path} {body}");
+    let once = field.to_str().ok().and_then(|field| Once::read(&key.id, field, request.as_bytes()));
+    let detail = "An Idempotency-Key is 1 to 255 printable characters without spaces, commas and quotes inside.";
+    Ok(Some(once.ok_or_else(|| problem(StatusCode::BAD_REQUEST, "idempotency_key", detail))?))
+}
+
+/// Body of the answer to an earlier request with the same key; none: it was not answered, and the rest is to be done.
+pub(super) async fn earlier(state: &AppState, once: &Once) -> Result<Option<String>, Refusal> {
+    match once.earlier(&state.db).await? {
+        Earlier::Answered(_, body) => Ok(Some(body)),
+        Earlier::Unfinished => Ok(None),
+        Earlier::Other => {
+            let detail = "This Idempotency-Key came before with another request.";
+            Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail))
+        }
+        Earlier::None => Err(in_progress()),
+    }
+}
+
+/// Somebody else is at the same request.
+pub(super) fn in_progress() -> Refusal {
+    let detail = "The same request is being worked on. Try again in a moment.";
+    problem(StatusCode::CONFLICT, "in_progress", detail)
+}

@@ -1,0 +1,227 @@
+//! What the identity API changes. Everybody who does takes turns, so that what is checked still holds when it is written.
+
+use std::collections::{HashMap, HashSet};
+
+use super::people::{NewUser, PeopleError, Stamp, UserChange};
+use super::users::UserStatus;
+use super::{Biller, Directory};
+use crate::db::{DbError, Tx};
+use crate::decision::CiamState;
+use crate::kernel::{BillerId, UserId};
+use crate::values;
+
+const TURN: &str = "UPDATE revision SET value = value + 1 WHERE name = 'identity'";
+/// Somebody else with this user's mail address, at one of this user's billers. Both are found by the index on both.
+const EMAIL_TAKEN: &str = "SELECT 1 FROM users me JOIN users u ON u.email_key = me.email_key AND u.id <> me.id \
+     JOIN biller b ON u.status <> 'deleted' JOIN membership mine ON mine.biller_id = b.id AND mine.user_id = me.id \
+     JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1";
+const STATUS: &str = "SELECT status FROM users WHERE id = $1";
+const BILLERS_OF: &str = "SELECT b.id FROM biller b JOIN membership m ON m.biller_id = b.id AND m.user_id = $1";
+const KNOWN: &str = "SELECT id, status FROM users WHERE status <> $1 AND id IN";
+const KNOWN_TO: &str = "SELECT user_id FROM membership WHERE biller_id = $1 AND user_id IN";
+const MEMBERS: &str = "SELECT m.user_id FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE m.biller_id = $1 AND u.status <> 'deleted'";
+
+/// Whose users may be seen and changed; none: everybody's.
+pub type Reach<'r> = Option<&'r [BillerId]>;
+
+/// What is to be done with a list of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// They are the members, and nobody else.
+    Set,
+    /// They are members.
+    Add,
+    /// They are none.
+    Remove,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Members who were none before.
+    pub added: u64,
+    /// Who were members before.
+    pub removed: u64,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The user, or the first of the list (its place), is not there or not to be seen.
+    #[error("there is no such user")]
+    NoSuchUser(usize),
+    /// The user belongs to billers out of reach as well.
+    #[error("the user belongs to billers out of reach")]
+    OutOfReach,
+    /// The user, or this one of the list, is deleted.
+    #[error("the user is deleted")]
+    Deleted(usize),
+    /// The username of the user, or of this one of the list, is taken at a biller.
+    #[error("the username is taken")]
+    UsernameTaken(usize),
+    /// The mail address is taken at a biller.
+    #[error("the mail address is taken")]
+    EmailTaken,
+    /// It cannot be a username.
+    #[error("this cannot be a username: {0}")]
+    BadUsername(String),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl IdentityError {
+    fn of(error: PeopleError, place: usize) -> Self {
+        match error {
+            PeopleError::NoSuchUser => Self::NoSuchUser(place),
+            PeopleError::BadUsername(why) => Self::BadUsername(why),
+            PeopleError::UsernameTaken => Self::UsernameTaken(place),
+            PeopleError::Db(error) => Self::Db(error),
+        }
+    }
+}
+
+impl Directory {
+    /// Makes a user of these billers. After an error the transaction is to be dropped, as after those below.
+    ///
+    /// # Errors
+    /// A name or mail address is taken or unfit, or the database failed.
+    pub async fn create_person_in(
+        &self,
+        tx: &mut Tx,
+        new: &NewUser,
+        billers: &[&Biller],
+        stamp: Stamp<'_>,
+    ) -> Result<UserId, IdentityError> {
+        tx.run(TURN, values![]).await?;
+        let of = |error| IdentityError::of(error, 0);
+        let id = self.create_user_in(tx, new, stamp).await.map_err(of)?;
+        for biller in billers {
+            self.add_member_in(tx, (&biller.id, &id), has_legacy_account(biller), stamp).await.map_err(of)?;
+        }
+        check_email(tx, &id).await?;
+        Ok(id)
+    }
+
+    /// Changes a user; `Deleted` for somebody deleted is nothing to do.
+    ///
+    /// # Errors
+    /// The user is not there, deleted, or not to be changed, a mail address is taken, or the database failed.
+    pub async fn change_person_in(
+        &self,
+        tx: &mut Tx,
+        user: &UserId,
+        change: &UserChange,
+        reach: Reach<'_>,
+        stamp: Stamp<'_>,
+    ) -> Result<(), IdentityError> {
+        tx.run(TURN, values![]).await?;
+        let row = tx.one(STATUS, values![user.as_str()]).await?.ok_or(IdentityError::NoSuchUser(0))?;
+        if let Some(reach) = reach {
+            let rows = tx.all(BILLERS_OF, values![user.as_str()]).await?;
+            let theirs = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, DbError>>()?;
+            let own = theirs.iter().filter(|id| reach.iter().any(|own| own.as_str() == id.as_str())).count();
+            match own {
+                0 => return Err(IdentityError::NoSuchUser(0)),
+                own if own < theirs.len() => return Err(IdentityError::OutOfReach),
+                _ => {}
+            }
+        }
+        let status = UserStatus::parse(&row.text(0)?);
+        if status == Some(UserStatus::Deleted) {
+            let again = change.status == Some(UserStatus::Deleted);
+            return if again { Ok(()) } else { Err(IdentityError::Deleted(0)) };
+        }
+        let mut change = change.clone();
+        change.status = change.status.filter(|wanted| Some(*wanted) != status);
+        self.change_user_in(tx, user, &change, stamp).await.map_err(|error| IdentityError::of(error, 0))?;
+        if change.email.is_some() {
+            check_email(tx, user).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes who belongs to a biller.
+    ///
+    /// # Errors
+    /// Somebody of the list is not there or cannot be a member, or the database failed.
+    pub async fn change_members_in(
+        &self,
+        tx: &mut Tx,
+        biller: &Biller,
+        (change, list): (Change, &[UserId]),
+        reach: Reach<'_>,
+        stamp: Stamp<'_>,
+    ) -> Result<Tally, IdentityError> {
+        tx.run(TURN, values![]).await?;
+        check_list(tx, change, list, reach).await?;
+        let mut tally = Tally::default();
+        if change == Change::Remove {
+            for user in list {
+                tally.removed += u64::from(self.remove(tx, biller, user, stamp).await?);
+            }
+            return Ok(tally);
+        }
+        let mut members = HashSet::new();
+        if change == Change::Set {
+            let wanted: HashSet<&str> = list.iter().map(UserId::as_str).collect();
+            members = ids(&tx.all(MEMBERS, values![biller.id.as_str()]).await?)?;
+            for member in members.iter().filter(|member| !wanted.contains(member.as_str())) {
+                let member = UserId::from_stored(member.clone());
+                tally.removed += u64::from(self.remove(tx, biller, &member, stamp).await?);
+            }
+        }
+        for (place, user) in list.iter().enumerate().filter(|(_, user)| !members.contains(user.as_str())) {
+            let added = self.add_member_in(tx, (&biller.id, user), has_legacy_account(biller), stamp).await;
+            tally.added += u64::from(added.map_err(|error| IdentityError::of(error, place))?);
+        }
+        Ok(tally)
+    }
+
+    async fn remove(
+        &self,
+        tx: &mut Tx,
+        biller: &Biller,
+        user: &UserId,
+        stamp: Stamp<'_>,
+    ) -> Result<bool, IdentityError> {
+        self.remove_member_in(tx, (&biller.id, user), stamp).await.map_err(|error| IdentityError::of(error, 0))
+    }
+}
+
+/// Users born after a biller's move have no account at the legacy portal.
+fn has_legacy_account(biller: &Biller) -> bool {
+    biller.state != CiamState::Active
+}
+
+async fn check_email(tx: &mut Tx, user: &UserId) -> Result<(), IdentityError> {
+    let taken = tx.one(EMAIL_TAKEN, values![user.as_str()]).await?.is_some();
+    if taken { Err(IdentityError::EmailTaken) } else { Ok(()) }
+}
+
+/// Everybody of the list is there, and within reach; and nobody who is to be a member is deleted.
+async fn check_list(tx: &mut Tx, change: Change, list: &[UserId], reach: Reach<'_>) -> Result<(), IdentityError> {
+    let wanted: Vec<&str> = list.iter().map(UserId::as_str).collect();
+    let rows = tx.all_in(KNOWN, "".into(), &wanted).await?;
+    let known = rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect::<Result<HashMap<_, _>, DbError>>()?;
+    let mut seen = HashSet::new();
+    for biller in reach.unwrap_or_default() {
+        seen.extend(ids(&tx.all_in(KNOWN_TO, biller.as_str().into(), &wanted).await?)?);
+    }
+    for (place, user) in wanted.iter().enumerate() {
+        match known.get(*user) {
+            Some(_) if reach.is_some() && !seen.contains(*user) => return Err(IdentityError::NoSuchUser(place)),
+            Some(status) if change != Change::Remove && status == UserStatus::Deleted.as_str() => {
+                return Err(IdentityError::Deleted(place));
+            }
+            Some(_) => {}
+            None => return Err(IdentityError::NoSuchUser(place)),
+        }
+    }
+    Ok(())
+}
+
+fn ids(rows: &[crate::db::Row]) -> Result<HashSet<String>, DbError> {
+    rows.iter().map(|row| row.text(0)).collect()
+}
