@@ -246,13 +246,16 @@ fn shape(answer: &Answer) -> (u16, Vec<String>, String) {
 
 /// The name that was typed travels in links of the page; how long it is, everybody knows who typed it.
 fn without_tokens(body: &str) -> String {
-    let mut parts = body.split("?t=");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        out.push_str("?t=");
-        out.push_str(&part[part.find('"').unwrap_or(0)..]);
-    }
-    out
+    // In links, and in the form that searches.
+    ["?t=", "name=\"t\" value=\""].iter().fold(body.to_owned(), |body, before| {
+        let mut parts = body.split(before);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            out.push_str(before);
+            out.push_str(&part[part.find('"').unwrap_or(0)..]);
+        }
+        out
+    })
 }
 
 #[tokio::test]
