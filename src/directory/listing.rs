@@ -23,8 +23,9 @@ macro_rules! columns {
 
 const ONE: &str = columns!("FROM users u WHERE u.id = $1");
 const ALL: &str = columns!("FROM users u WHERE u.id > $1 AND $2 LIKE '%,' || u.status || ',%' ORDER BY u.id LIMIT $3");
+/// The index has no empty addresses, and is used where the statement says so.
 const BY_EMAIL: &str = columns!(
-    "FROM users u WHERE u.id > $1 AND $2 LIKE '%,' || u.status || ',%' AND u.email_key = $4 ORDER BY u.id LIMIT $3"
+    "FROM users u WHERE u.id > $1 AND $2 LIKE '%,' || u.status || ',%' AND u.email_key = $4 AND u.email_key <> '' ORDER BY u.id LIMIT $3"
 );
 const OF_BILLER: &str = columns!(
     "FROM membership m JOIN users u ON u.id = m.user_id WHERE m.biller_id = $4 AND m.user_id > $1 \
@@ -32,7 +33,7 @@ const OF_BILLER: &str = columns!(
 );
 const OF_BILLER_BY_EMAIL: &str = columns!(
     "FROM users u JOIN membership m ON m.user_id = u.id AND m.biller_id = $4 WHERE u.id > $1 \
-     AND $2 LIKE '%,' || u.status || ',%' AND u.email_key = $5 ORDER BY u.id LIMIT $3"
+     AND $2 LIKE '%,' || u.status || ',%' AND u.email_key = $5 AND u.email_key <> '' ORDER BY u.id LIMIT $3"
 );
 /// Biller by biller, by the index on both.
 const BILLERS: &str = "SELECT u.id, b.id, c.version FROM users u JOIN biller b ON u.status <> $1 \

@@ -12,7 +12,7 @@ use crate::values;
 
 const TURN: &str = "UPDATE revision SET value = value + 1 WHERE name = 'identity'";
 /// Somebody else with this user's mail address, at one of this user's billers. Both are found by the index on both.
-const EMAIL_TAKEN: &str = "SELECT 1 FROM users me JOIN users u ON u.email_key = me.email_key AND u.id <> me.id \
+const EMAIL_TAKEN: &str = "SELECT 1 FROM users me JOIN users u ON u.email_key = me.email_key AND u.email_key <> '' AND u.id <> me.id \
      JOIN biller b ON u.status <> 'deleted' JOIN membership mine ON mine.biller_id = b.id AND mine.user_id = me.id \
      JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1";
 const STATUS: &str = "SELECT status FROM users WHERE id = $1";
