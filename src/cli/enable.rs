@@ -115,6 +115,9 @@ pub(super) async fn jobs(config: &Path) -> Done {
     for job in jobs {
         let biller = billers.by_id(&job.biller_id).map_or("", |biller| biller.slug.as_str());
         say!("{}  {}", job.created_at, line(&job, biller));
+        if !job.problem.is_empty() {
+            say!("    why: {}", job.problem);
+        }
         for step in state.enablement.steps(&job).await.map_err(EnableError::from)? {
             say!("    {:<12} {:<11} {}", step.kind, step.state.as_str(), step.object_id);
         }

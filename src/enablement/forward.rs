@@ -93,7 +93,7 @@ impl Enablement {
     }
 
     /// Makes one thing: intent first, then the call, then the confirmation. After a kill in between the exact id tells
-    /// whether it is there: the ids hold the job's generation, so what is there under one of them was made by this job.
+    /// whether it is there: the ids hold a part of the job's, so what is there under one of them was made by this job.
     async fn make(&self, job: &Job, making: &Making<'_>, thing: Thing) -> Result<(), Stop> {
         self.renew(job).await?;
         let (kind, id) = (thing.as_str(), making.ids.thing(thing));
@@ -189,6 +189,6 @@ impl Enablement {
 }
 
 /// What a job leaves on the organization it makes.
-fn tag(job: &Job) -> String {
+pub(super) fn tag(job: &Job) -> String {
     format!("Signpost {}", job.id)
 }

@@ -13,7 +13,7 @@ use crate::values;
 macro_rules! columns {
     ($tail:literal) => {
         concat!(
-            "SELECT id, biller_id, state, turned_back, mode, passwords, generation, fence, users_after, done, total, \
+            "SELECT id, biller_id, state, turned_back, mode, passwords, fence, users_after, done, total, \
              message, created_at, ended_at, problem FROM job ",
             $tail
         )
@@ -37,8 +37,8 @@ const RENEW: &str =
 const MOVE_ON: &str = "UPDATE job SET lease_until = $3, updated_at = $4, users_after = $5, done = $6, message = $7, \
      problem = '' WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
 const NOTE: &str = "UPDATE job SET updated_at = $3, problem = $4 WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
-const SET_STATE: &str = "UPDATE job SET lease_until = $3, updated_at = $4, state = $5, message = $6, ended_at = $7 \
-     WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
+const SET_STATE: &str = "UPDATE job SET lease_until = $3, updated_at = $4, state = $5, message = $6, ended_at = $7, \
+     problem = CASE WHEN $5 = 'active' THEN '' ELSE problem END WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
 const STEPS: &str = "SELECT kind, object_id, state, sealed FROM job_step WHERE job_id = $1 ORDER BY updated_at, kind";
 const PUT_STEP: &str = "INSERT INTO job_step (job_id, kind, object_id, state, sealed, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job_id, kind) DO UPDATE SET state = excluded.state, \
@@ -107,8 +107,6 @@ pub struct Job {
     pub mode: CiamMode,
     /// Whether passwords come along.
     pub passwords: PasswordCarryOver,
-    /// Part of the ids of what it makes, so that they are never used again.
-    pub generation: i64,
     /// Users sent so far.
     pub done: i64,
     /// Users in all, as of its start.
@@ -356,15 +354,14 @@ fn read(row: &Row) -> Result<Job, DbError> {
         turned_back: row.int(3)? != 0,
         mode: CiamMode::parse(&row.text(4)?).unwrap_or_default(),
         passwords: serde_json::from_str(&row.text(5)?).unwrap_or_default(),
-        generation: row.int(6)?,
-        fence: row.int(7)?,
-        users_after: row.text(8)?,
-        done: row.int(9)?,
-        total: row.int(10)?,
-        message: row.text(11)?,
-        created_at: row.time(12)?,
-        ended_at: row.opt_time(13)?,
-        problem: row.text(14)?,
+        fence: row.int(6)?,
+        users_after: row.text(7)?,
+        done: row.int(8)?,
+        total: row.int(9)?,
+        message: row.text(10)?,
+        created_at: row.time(11)?,
+        ended_at: row.opt_time(12)?,
+        problem: row.text(13)?,
         window: CallWindow::default(),
     })
 }

@@ -1,5 +1,6 @@
 //! The way back: what the job has made, or may have made, goes, in reverse; what was there before stays as it was.
 
+use super::forward::tag;
 use super::ledger::{self, Job, JobState, Step, StepState, Stop};
 use super::things::{Ids, Thing};
 use super::work::later;
@@ -71,7 +72,7 @@ impl Enablement {
             ("organization", StepState::Intended) => {
                 // Only if it is ours: somebody else may have made it meanwhile.
                 let found = management.organization(id).await?;
-                let is_ours = found.is_some_and(|found| found.description == format!("Signpost {}", job.id));
+                let is_ours = found.is_some_and(|found| found.description == tag(job));
                 if is_ours { management.delete_organization(id).await } else { Ok(()) }
             }
             ("organization", _) => management.delete_organization(id).await,

@@ -8,6 +8,7 @@ use crate::secureauth::management::{CallError, Management};
 
 /// How often a worker without work looks for some.
 const POLL_EVERY: Duration = Duration::from_millis(500);
+
 impl Enablement {
     /// Takes up one job, if there is one that nobody is at, and goes on with it as far as it goes. Answers whether there was.
     ///

@@ -47,11 +47,11 @@ impl Mail {
     /// Where the people with a mail address sign in, and by which usernames; with the address as it was given to us.
     async fn places(&self, billers: &Billers, address: &str) -> Result<Option<(String, Vec<Place>)>, Trouble> {
         let mut to = None;
-        let mut places: BTreeMap<String, Place> = BTreeMap::new();
+        let mut places: BTreeMap<_, Place> = BTreeMap::new();
         for account in self.directory.accounts_of(address).await? {
             let Some(biller) = billers.by_id(&account.biller) else { continue };
             to.get_or_insert(account.email);
-            let place = places.entry(biller.name.clone()).or_insert_with(|| Place {
+            let place = places.entry((biller.name.clone(), biller.slug.to_string())).or_insert_with(|| Place {
                 biller: biller.name.clone(),
                 address: stable_address(&self.config, biller),
                 usernames: Vec::new(),
