@@ -110,7 +110,7 @@ impl App {
         };
         let config = Arc::new(config);
         let enablement = Enablement::new(parts, &config);
-        let routing = Routing::new(directory.clone(), &config, clock.clone());
+        let routing = Routing::new(directory.clone(), Arc::clone(&config), clock.clone());
         let limits = Arc::new(Limits::new(&config.limits, &config.mail));
         let parts = mail::Parts {
             db: db.clone(),

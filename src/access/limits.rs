@@ -15,6 +15,8 @@ pub struct Limits {
     by_name: DefaultKeyedRateLimiter<u64>,
     mail_by_client: DefaultKeyedRateLimiter<IpAddr>,
     mail_by_address: DefaultKeyedRateLimiter<u64>,
+    simulations: DefaultKeyedRateLimiter<u64>,
+    codes: DefaultKeyedRateLimiter<u64>,
     exempt_loopback: bool,
 }
 
@@ -33,6 +35,8 @@ impl Limits {
             by_name: RateLimiter::keyed(Quota::per_hour(at_least_one(config.lookups_per_name_per_hour))),
             mail_by_client: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_client_per_hour))),
             mail_by_address: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_address_per_hour))),
+            simulations: RateLimiter::keyed(Quota::per_minute(at_least_one(config.simulations_per_minute))),
+            codes: RateLimiter::keyed(Quota::per_minute(at_least_one(config.codes_per_minute))),
             exempt_loopback: config.exempt_loopback,
         }
     }
@@ -58,12 +62,24 @@ impl Limits {
         self.mail_by_address.check_key(&spread(address.to_lowercase().as_bytes())).is_ok()
     }
 
+    /// Whether this member of staff or key may ask another question now. Whoever may ask knows which names there are, by and by.
+    pub fn allow_simulation(&self, who: &str) -> bool {
+        self.simulations.check_key(&spread(who.as_bytes())).is_ok()
+    }
+
+    /// Whether this member of staff or key may look another reference code up now.
+    pub fn allow_code(&self, who: &str) -> bool {
+        self.codes.check_key(&spread(who.as_bytes())).is_ok()
+    }
+
     /// Forgets clients and names that have been quiet; without it the counters would grow for ever.
     pub fn forget_quiet_ones(&self) {
         self.by_address.retain_recent();
         self.by_name.retain_recent();
         self.mail_by_client.retain_recent();
         self.mail_by_address.retain_recent();
+        self.simulations.retain_recent();
+        self.codes.retain_recent();
     }
 }
 
@@ -80,8 +96,12 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        let look_ups =
-            config::Limits { lookups_per_address_per_minute: 3, lookups_per_name_per_hour: 2, exempt_loopback: true };
+        let look_ups = config::Limits {
+            lookups_per_address_per_minute: 3,
+            lookups_per_name_per_hour: 2,
+            exempt_loopback: true,
+            ..config::Limits::default()
+        };
         let mail = config::Mail { per_address_per_hour: 2, per_client_per_hour: 3, ..config::Mail::default() };
         Limits::new(&look_ups, &mail)
     }

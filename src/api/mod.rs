@@ -13,6 +13,7 @@ mod passwords;
 pub mod problem;
 mod readiness;
 mod repeats;
+mod simulations;
 
 use axum::Router;
 use axum::extract::State;
@@ -37,6 +38,7 @@ pub fn router() -> Router<AppState> {
         .route(paths::JOB_EVENTS, get(jobs::events))
         .route(paths::CHANGE_PASSWORD, post(passwords::change))
         .route(paths::RESET_REQUEST, post(passwords::request_reset))
+        .route(paths::SIMULATIONS, post(simulations::ask))
         .route(paths::KEYS, get(keys))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
 }

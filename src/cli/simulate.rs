@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use url::Url;
 
 use super::Done;
-use crate::decision::{CiamState, Entry, IssuerHealth, Kill, Outcome, Verdict};
-use crate::kernel::{Slug, Timestamp, TypedName};
-use crate::routing::{Arrival, Overrides, Routed, address};
+use crate::decision::{CiamState, IssuerHealth, Kill, Outcome, Verdict};
+use crate::kernel::{Slug, Timestamp};
+use crate::routing::{Answer, Question, QuestionError, Reading, RolloutWish};
 use crate::state::AppState;
 
 #[derive(Debug, Args)]
@@ -32,6 +31,9 @@ pub(super) struct Arguments {
     /// As if a biller were `legacy`, `enabling`, `active` or `suspended`.
     #[arg(long, value_name = "SLUG=STATE", value_parser = biller)]
     biller: Vec<(Slug, CiamState)>,
+    /// As if an active biller counted for `everybody`, or for so many percent of usernames.
+    #[arg(long, value_name = "SLUG=PERCENT", value_parser = rollout)]
+    rollout: Vec<(Slug, RolloutWish)>,
     /// As if the directory were `up` or `down`.
     #[arg(long, value_enum)]
     directory: Option<Health>,
@@ -82,6 +84,16 @@ fn biller(text: &str) -> Result<(Slug, CiamState), String> {
     state.map(|state| (slug, state)).ok_or_else(|| "expected legacy, enabling, active or suspended".to_owned())
 }
 
+fn rollout(text: &str) -> Result<(Slug, RolloutWish), String> {
+    let (slug, value) = pair(text)?;
+    if value == "everybody" {
+        return Ok((slug, RolloutWish::default()));
+    }
+    let percent = value.parse().ok().filter(|percent| *percent <= 100);
+    let percent = percent.ok_or("expected everybody, or a number from 0 to 100")?;
+    Ok((slug, RolloutWish { allow: None, percent: Some(percent) }))
+}
+
 fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text).ok_or_else(|| "expected a time such as 2026-11-22T08:00:00Z".to_owned())
 }
@@ -103,61 +115,63 @@ async fn run_on_demo(arguments: Arguments) -> Done {
 
 #[cfg(not(feature = "standin"))]
 async fn run_on_demo(_: Arguments) -> Done {
-    bail!("this program was built without the demo (cargo feature `standin`)")
+    anyhow::bail!("this program was built without the demo (cargo feature `standin`)")
 }
 
 async fn simulate(state: &AppState, arguments: Arguments) -> Done {
-    let billers = state.directory.billers().await?;
-    for (slug, _) in &arguments.biller {
-        if billers.by_slug(slug).is_none() {
-            bail!("--biller: there is no biller {slug}");
-        }
-    }
-    let killed = match &arguments.kill {
-        Some(Kill::BillerLegacy(slug)) => Some(slug),
-        _ => None,
-    };
-    for slug in arguments.issuer.iter().map(|(slug, _)| slug).chain(&arguments.remembered).chain(killed) {
-        if billers.by_slug(slug).is_none() {
-            bail!("there is no biller {slug}");
-        }
-    }
-    let public = &state.config.server.public_url;
-    let entry = arguments.entry.as_deref().unwrap_or("/login");
-    // "pay.example.com/bills" is a host and a path, not a path of ours.
-    let with_scheme = format!("{}://{entry}", public.scheme());
-    let entry = if entry.starts_with('/') || entry.contains("://") { entry } else { &with_scheme };
-    let url = public.join(entry).with_context(|| format!("--entry: {entry:?} is not an address"))?;
-    let found = address(&state.config, &billers, &host_of(&url), url.path(), url.query());
-    let Some(found) = found else { bail!("--entry: {url} is not an address that Signpost serves") };
-    let name = arguments.username.as_deref().map(TypedName::parse).transpose().context("--username")?;
-    if found.entry == Entry::Shared && name.is_none() {
-        bail!("--username is needed at the shared address");
-    }
-    let arrival = Arrival { entry: found.entry, name, remembered: arguments.remembered };
-    let overrides = Overrides {
-        issuers: arguments.issuer,
-        states: arguments.biller,
-        directory_down: arguments.directory == Some(Health::Down),
-        kill: arguments.kill,
-        at: arguments.at,
-    };
-    let routed = state.routing.simulate(&arrival, &overrides).await;
-    match arguments.format {
-        Format::Json => say!("{}", serde_json::to_string(&routed.verdict)?),
-        Format::Text => print_text(&routed),
+    let format = arguments.format;
+    let answer = state.routing.ask(&arguments.question(), None).await.map_err(|error| in_options(&error))?;
+    match format {
+        Format::Json => say!("{}", serde_json::to_string(&answer.routed.verdict)?),
+        Format::Text => print_text(&answer),
     }
     Ok(())
 }
 
-fn host_of(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+impl Arguments {
+    fn question(self) -> Question {
+        Question {
+            username: self.username,
+            entry: self.entry,
+            billers: self.biller.into_iter().collect(),
+            issuers: self.issuer.into_iter().collect(),
+            rollouts: self.rollout.into_iter().collect(),
+            directory: self.directory.map(|health| match health {
+                Health::Up => Reading::Up,
+                Health::Down => Reading::Down,
+            }),
+            kill: self.kill,
+            at: self.at,
+            remembered: self.remembered,
+            locale: None,
+        }
+    }
 }
 
-fn print_text(routed: &Routed) {
+/// What is wrong with a question, by the option that says it.
+fn in_options(error: &QuestionError) -> anyhow::Error {
+    let option = match error.field() {
+        Some("billers") => "--biller: ",
+        Some("issuers") => "--issuer: ",
+        Some("rollouts") => "--rollout: ",
+        Some("remembered") => "--remembered: ",
+        Some("kill") => "--kill: ",
+        Some("entry") => "--entry: ",
+        Some("username") if matches!(error, QuestionError::UsernameMissing) => "--username ",
+        Some("username") => "--username: ",
+        _ => "",
+    };
+    anyhow!("{option}{error}")
+}
+
+fn print_text(answer: &Answer) {
+    let routed = &answer.routed;
     let biller = routed.verdict.biller.as_ref().and_then(|slug| routed.billers.by_slug(slug));
     say!("{}", text(&routed.verdict, biller.map(|biller| biller.name.as_str())));
+    say!("What would change it:");
+    for what_if in &answer.would_change {
+        say!("  {}", what_if.says);
+    }
 }
 
 /// A verdict for people: where to, why, and every rule.

@@ -227,13 +227,23 @@ pub struct Limits {
     pub lookups_per_address_per_minute: u32,
     /// Look-ups an hour for each username.
     pub lookups_per_name_per_hour: u32,
+    /// Simulations a minute for each member of staff and each API key.
+    pub simulations_per_minute: u32,
+    /// Look-ups of reference codes a minute for each member of staff and each API key.
+    pub codes_per_minute: u32,
     /// No limits for clients on this machine.
     pub exempt_loopback: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lookups_per_address_per_minute: 60, lookups_per_name_per_hour: 10, exempt_loopback: false }
+        Self {
+            lookups_per_address_per_minute: 60,
+            lookups_per_name_per_hour: 10,
+            simulations_per_minute: 60,
+            codes_per_minute: 30,
+            exempt_loopback: false,
+        }
     }
 }
 

@@ -323,6 +323,20 @@ impl Facts {
         }
     }
 
+    /// Every biller that the directory told of: the one the address names, then those of the memberships.
+    pub fn billers(&self) -> impl Iterator<Item = &Biller> {
+        self.named().into_iter().chain(self.memberships().iter().map(|membership| &membership.biller))
+    }
+
+    /// The same, to be changed.
+    pub fn billers_mut(&mut self) -> impl Iterator<Item = &mut Biller> {
+        let (named, memberships) = match &mut self.directory {
+            Directory::Read { named, memberships } => (named.as_mut(), memberships.as_mut_slice()),
+            Directory::Unavailable => (None, <&mut [Membership]>::default()),
+        };
+        named.into_iter().chain(memberships.iter_mut().map(|membership| &mut membership.biller))
+    }
+
     /// The biller that the address names, when the directory has it.
     pub fn named(&self) -> Option<&Biller> {
         match &self.directory {

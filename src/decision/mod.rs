@@ -13,6 +13,7 @@ mod overrides;
 mod rules;
 mod trace;
 mod verdict;
+mod what_if;
 
 pub use facts::{
     Biller, CiamState, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Membership, OutagePolicy, Rollout,
@@ -21,6 +22,7 @@ pub use facts::{
 pub use rules::{RULES, Rule, RuleInfo};
 pub use trace::{Outcome, Step};
 pub use verdict::{Decision, Verdict};
+pub use what_if::{WhatIf, what_would_change};
 
 use trace::Trace;
 use verdict::Choice;

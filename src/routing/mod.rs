@@ -1,18 +1,20 @@
 //! Read the facts, decide: the one caller of the decision. Login pages, API, command line and console come through here.
 
 mod kill_switch;
+mod question;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use kill_switch::KillSwitch;
+pub use question::{Answer, Question, QuestionError, Reading, RolloutWish, Told};
 
 use crate::config::{Config, LegacyPath};
 use crate::decision::{
-    CiamState, Directory as DirectoryFacts, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Verdict, Via, decide,
+    CiamState, Directory as DirectoryFacts, Entry, Facts, IssuerHealth, Kill, Rollout, Verdict, Via, decide,
 };
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
-use crate::kernel::{Clock, Slug, Timestamp, TypedName};
+use crate::kernel::{Clock, Slug, Timestamp, TypedName, Username};
 
 /// A directory that takes longer than this counts as one that cannot be read: people are waiting.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -39,6 +41,13 @@ pub struct Routed {
     pub billers: Arc<Billers>,
 }
 
+impl Routed {
+    fn new(facts: Facts, billers: Arc<Billers>) -> Self {
+        let verdict = decide(&facts);
+        Self { facts, verdict, billers }
+    }
+}
+
 /// Facts that a simulation replaces.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -46,6 +55,8 @@ pub struct Overrides {
     pub issuers: Vec<(Slug, IssuerHealth)>,
     /// Billers in another state.
     pub states: Vec<(Slug, CiamState)>,
+    /// Billers with another rollout.
+    pub rollouts: Vec<(Slug, RolloutChange)>,
     /// The directory cannot be read.
     pub directory_down: bool,
     /// The kill switch.
@@ -54,21 +65,29 @@ pub struct Overrides {
     pub at: Option<Timestamp>,
 }
 
+/// A rollout that takes the place of a biller's own; neither list nor percentage: for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RolloutChange {
+    /// Normalised usernames let in first.
+    pub allow: Option<Vec<String>>,
+    /// Percentage of usernames let in, 0 to 100.
+    pub percent: Option<u8>,
+}
+
 /// Routing by the directory and the settings.
 #[derive(Clone, Debug)]
 pub struct Routing {
     directory: Directory,
     /// The kill switch.
     pub kill_switch: KillSwitch,
-    directory_policy: DirectoryPolicy,
+    config: Arc<Config>,
     clock: Clock,
 }
 
 impl Routing {
     /// On a directory, by the settings.
-    pub fn new(directory: Directory, config: &Config, clock: Clock) -> Self {
-        let routing = &config.routing;
-        Self { directory, kill_switch: KillSwitch::new(routing), directory_policy: routing.directory_down, clock }
+    pub fn new(directory: Directory, config: Arc<Config>, clock: Clock) -> Self {
+        Self { directory, kill_switch: KillSwitch::new(&config.routing), config, clock }
     }
 
     /// Decides where somebody goes.
@@ -92,6 +111,11 @@ impl Routing {
 
     /// Decides where somebody would go if the facts were different. Reads only.
     pub async fn simulate(&self, arrival: &Arrival, overrides: &Overrides) -> Routed {
+        let (facts, billers) = self.facts(arrival, overrides).await;
+        Routed::new(facts, billers)
+    }
+
+    async fn facts(&self, arrival: &Arrival, overrides: &Overrides) -> (Facts, Arc<Billers>) {
         let (directory, billers) = if overrides.directory_down {
             (DirectoryFacts::Unavailable, self.directory.last_known_billers())
         } else {
@@ -102,12 +126,11 @@ impl Routing {
             kill: overrides.kill.clone().unwrap_or_else(|| self.kill_switch.now(&billers)),
             entry: arrival.entry.clone(),
             directory,
-            directory_policy: self.directory_policy,
+            directory_policy: self.config.routing.directory_down,
             remembered: arrival.remembered.clone(),
         };
-        overrides.apply(&mut facts);
-        let verdict = decide(&facts);
-        Routed { facts, verdict, billers }
+        overrides.apply(&mut facts, arrival.name.as_ref().and_then(TypedName::username).map(Username::as_str));
+        (facts, billers)
     }
 
     async fn read(&self, arrival: &Arrival) -> (DirectoryFacts, Arc<Billers>) {
@@ -144,9 +167,8 @@ impl Routing {
 }
 
 impl Overrides {
-    fn apply(&self, facts: &mut Facts) {
-        let DirectoryFacts::Read { named, memberships } = &mut facts.directory else { return };
-        for biller in named.iter_mut().chain(memberships.iter_mut().map(|m| &mut m.biller)) {
+    fn apply(&self, facts: &mut Facts, username_key: Option<&str>) {
+        for biller in facts.billers_mut() {
             if let Some((_, health)) = self.issuers.iter().rfind(|(slug, _)| *slug == biller.slug) {
                 biller.issuer = *health;
             }
@@ -155,7 +177,26 @@ impl Overrides {
                 // "Were it active" means now, not from its activation date on.
                 biller.active_from = None;
             }
+            if let Some(change) = self.rollout_of(&biller.slug) {
+                biller.rollout = Rollout { allow_list: change.allow.is_some(), percent: change.percent };
+            }
         }
+        let DirectoryFacts::Read { memberships, .. } = &mut facts.directory else { return };
+        for membership in memberships {
+            if let (Some(change), Some(key)) = (self.rollout_of(&membership.biller.slug), username_key) {
+                membership.allow_listed = change.lists(key);
+            }
+        }
+    }
+
+    fn rollout_of(&self, slug: &Slug) -> Option<&RolloutChange> {
+        self.rollouts.iter().rfind(|(of, _)| of == slug).map(|(_, change)| change)
+    }
+}
+
+impl RolloutChange {
+    fn lists(&self, username_key: &str) -> bool {
+        self.allow.as_ref().is_some_and(|list| list.iter().any(|key| key == username_key))
     }
 }
 

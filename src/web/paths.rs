@@ -42,6 +42,8 @@ pub const WELL_KNOWN_CHANGE_PASSWORD: &str = "/.well-known/change-password";
 pub const HELP: &str = "/help";
 /// Redeeming hand-offs.
 pub const REDEEM: &str = "/api/v1/handoffs/redeem";
+/// Where somebody would be taken, and why.
+pub const SIMULATIONS: &str = "/api/v1/simulations";
 /// The kill switch.
 pub const KILL_SWITCH: &str = "/api/v1/kill-switch";
 /// Billers.

@@ -36,5 +36,6 @@ mod resets;
 mod serving;
 mod sessions;
 mod sign_in;
+mod simulations;
 mod standin_api;
 mod verify;

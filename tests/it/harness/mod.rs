@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use signpost::app::{App, router};
 use signpost::audit::Found;
 use signpost::config::Config;
-use signpost::db::Schema;
+use signpost::db::{Db, Schema};
 use signpost::directory::{import_billers, import_users};
 use signpost::kernel::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use signpost::secureauth::Http;
@@ -228,6 +228,34 @@ impl World {
         self.state.decisions.flush().await;
         let code = ReferenceCode::parse(code).unwrap();
         signpost::audit::find(&self.state.db, &code, &self.state.keys).await.unwrap()
+    }
+
+    /// Every row of every table, as text.
+    pub async fn rows(&self) -> BTreeMap<String, Vec<String>> {
+        let db = &self.state.db;
+        let statement = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+        let texts = async |sql: &'static str| -> Vec<String> {
+            db.all(sql, Vec::new()).await.unwrap().iter().map(|row| row.text(0).unwrap()).collect()
+        };
+        let is_sqlite = matches!(db, Db::Sqlite { .. });
+        let tables = if is_sqlite {
+            texts("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'").await
+        } else {
+            texts("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").await
+        };
+        let mut rows = BTreeMap::new();
+        for table in tables {
+            let all = if is_sqlite {
+                let columns = texts(statement(format!("SELECT name FROM pragma_table_info('{table}')"))).await;
+                let quoted: Vec<String> = columns.iter().map(|column| format!("quote({column})")).collect();
+                format!("SELECT {} FROM {table} ORDER BY 1", quoted.join(" || ',' || "))
+            } else {
+                format!("SELECT t::text FROM {table} t ORDER BY 1")
+            };
+            let all = texts(statement(all)).await;
+            rows.insert(table, all);
+        }
+        rows
     }
 
     /// Another hand at the management API than the gateway's.

@@ -1,0 +1,32 @@
+//! `POST /api/v1/simulations`: where would somebody be taken, and why?
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+
+use super::auth::require;
+use super::problem::{problem, read_json, wrong_fields};
+use crate::access::Scope;
+use crate::routing::{Question, QuestionError};
+use crate::state::AppState;
+use crate::web::Refusal;
+
+/// Answers a question. A key that is limited to some billers asks as if there were no others: see `Routing::ask`.
+pub(super) async fn ask(State(state): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+    let key = require(&state, &headers, Scope::Simulate).await?;
+    if !state.limits.allow_simulation(&key.id) {
+        return Err(problem(StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many questions; ask again in a minute."));
+    }
+    let question: Question = read_json(&headers, &body)?;
+    let answer = state.routing.ask(&question, key.billers.as_deref()).await.map_err(refused)?;
+    Ok(Json(answer.told()).into_response())
+}
+
+fn refused(error: QuestionError) -> Refusal {
+    match (error.field(), error) {
+        (_, QuestionError::Directory(error)) => error.into(),
+        (field, error) => wrong_fields([(field.unwrap_or_default(), error.to_string())]),
+    }
+}
