@@ -41,6 +41,7 @@ struct Answer<'a> {
     oidc: Option<Value>,
     portal_url: Option<&'a str>,
     support: Value,
+    contact_email: Option<&'a str>,
 }
 
 /// Where a biller's move stands.
@@ -89,6 +90,7 @@ impl<'a> Answer<'a> {
             oidc,
             portal_url: settings.portal_url.as_deref(),
             support: json!(settings.support),
+            contact_email: settings.contact_email.as_deref(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod handoffs;
 pub mod identity;
 mod jobs;
 mod kill_switch;
+mod login_address;
 mod passwords;
 pub mod problem;
 mod readiness;
@@ -34,6 +35,7 @@ pub fn router() -> Router<AppState> {
         .route(paths::CHANGES, get(changes::list))
         .route(paths::CHANGE, post(changes::decide))
         .route(paths::READINESS, get(readiness::card))
+        .route(paths::LOGIN_ADDRESS_MAIL, post(login_address::mail))
         .route(paths::JOB, get(jobs::job))
         .route(paths::JOB_EVENTS, get(jobs::events))
         .route(paths::CHANGE_PASSWORD, post(passwords::change))

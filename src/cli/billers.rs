@@ -1,4 +1,4 @@
-//! `signpost billers pending|confirm|decline`: changes that wait for a second person.
+//! `signpost billers pending|confirm|decline|mail-address`: changes that wait for a second person; the contact of a biller.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,6 +8,7 @@ use clap::Subcommand;
 
 use super::Done;
 use crate::directory::Decided;
+use crate::kernel::{Locale, Slug};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
@@ -17,6 +18,14 @@ pub(super) enum Arguments {
     Confirm {
         /// Its id.
         id: String,
+    },
+    /// Mail a moved biller's contact the address at which its people sign in.
+    MailAddress {
+        /// The biller.
+        slug: Slug,
+        /// The mail's language: en or es.
+        #[arg(long, default_value = "en", value_parser = language)]
+        locale: Locale,
     },
     /// Decline a change, or take back one's own.
     Decline {
@@ -46,6 +55,12 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
             }
             return Ok(());
         }
+        Arguments::MailAddress { slug, locale } => {
+            let Some(biller) = state.directory.named(&slug).await? else { bail!("there is no biller {slug}") };
+            let to = state.mail.tell_login_address(&biller, locale).await?;
+            say!("queued: `signpost serve` sends it to {to}");
+            return Ok(());
+        }
         Arguments::Confirm { id } => (id, true),
         Arguments::Decline { id } => (id, false),
     };
@@ -56,6 +71,10 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
         Decided::HostTaken => bail!("one of its hosts is another biller's by now; nothing was changed"),
     }
     Ok(())
+}
+
+fn language(text: &str) -> Result<Locale, String> {
+    Locale::from_tag(text).ok_or_else(|| "expected en or es".to_owned())
 }
 
 /// Whose command it is: the owner of this process, or who became root by sudo. Not what an option says.

@@ -59,7 +59,7 @@ enum Command {
     /// Bring billers or users in from a file.
     #[command(subcommand)]
     Import(import::Arguments),
-    /// Changes of where a moved biller's people sign in, which wait for a second person.
+    /// Changes of where a moved biller's people sign in, which wait for a second person; mail to a biller's contact.
     #[command(subcommand)]
     Billers(billers::Arguments),
     /// Make, list and revoke API keys.

@@ -62,6 +62,8 @@ pub struct BillerSettings {
     pub portal_url: Option<String>,
     /// Whom its customers can ask.
     pub support: Support,
+    /// Whom we can write to about the biller itself; never shown to customers.
+    pub contact_email: Option<String>,
     /// Grows each time it is enabled anew.
     pub generation: i64,
 }

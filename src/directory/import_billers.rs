@@ -67,6 +67,9 @@ pub struct BillerRow {
     /// Whom its customers can ask.
     #[serde(default)]
     pub support: Option<Support>,
+    /// Whom we can write to about the biller itself. Empty: nobody but support.
+    #[serde(default)]
+    pub contact_email: Option<String>,
 }
 
 /// Rollout of a biller in a file.
@@ -430,6 +433,8 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
             problem("active_from", format!("active_from {text:?} is not a time such as 2026-11-22T08:00:00Z"));
         }
     }
+    // What a job is about to set.
+    let has_other_registration = row.oidc.is_some() || row.secureauth.is_some();
     let settings = &mut biller.settings;
     set(&mut settings.passwords, row.passwords);
     set(&mut settings.private, row.private);
@@ -438,6 +443,13 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
     set(&mut settings.when_suspended, row.when_suspended);
     set(&mut settings.outage_policy, row.outage_policy);
     set(&mut settings.support, row.support);
+    if let Some(text) = row.contact_email {
+        let fits = text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
+        if !text.is_empty() && (!fits || text.chars().any(|c| c.is_control() || c.is_whitespace())) {
+            problem("contact_email", "contact_email is not a mail address".into());
+        }
+        settings.contact_email = (!text.is_empty()).then_some(text);
+    }
     if let Some(row) = row.rollout {
         (settings.rollout_allow, settings.rollout_percent) = rollout(row, problem);
     }
@@ -468,6 +480,13 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
     }
     if row.state == Some(CiamState::Enabling) {
         problem("state", "enabling is done by Signpost itself and cannot be imported".into());
+    }
+    if biller.state == CiamState::Enabling && (row.state.is_some() || has_other_registration) {
+        let text = format!(
+            "a job is moving {}: wait for it, or stop it by `signpost enable {} --undo`",
+            biller.slug, biller.slug
+        );
+        problem("state", text);
     }
     set(&mut biller.state, row.state);
     biller

@@ -93,7 +93,8 @@ impl Enablement {
     ) -> Result<(), BringError> {
         let (pool, passwords) = (home.pool.as_str(), biller.settings.passwords);
         let made = if self.credential(passwords, wanted).is_some() {
-            management.import(self.dump(passwords, management.tenant(), pool, std::slice::from_ref(wanted))).await
+            let place = (management.tenant(), pool);
+            management.import(&self.dump(passwords, place, std::slice::from_ref(wanted))).await
         } else {
             management.create_user(pool, &new_user(wanted)).await
         };

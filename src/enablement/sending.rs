@@ -14,7 +14,9 @@ use crate::kernel::Timestamp;
 use crate::secureauth::management::Management;
 
 /// Users a request, at most.
-const BATCH: i64 = 100;
+const BATCH: usize = 100;
+/// Users read at once.
+const PAGE: i64 = 800;
 /// Requests at once.
 const PARALLEL: usize = 8;
 /// How far it came is written after so many requests, or after so long.
@@ -63,8 +65,8 @@ impl Enablement {
             return Ok(());
         }
         let Some(user) = users::with_password(&self.db, &job.biller_id).await? else { return Ok(()) };
-        let dump = self.dump(job.passwords, management.tenant(), pool, std::slice::from_ref(&user));
-        management.import(dump).await.map_err(|error| match failed(&error) {
+        let dump = self.dump(job.passwords, (management.tenant(), pool), std::slice::from_ref(&user));
+        management.import(&dump).await.map_err(|error| match failed(&error) {
             Stop::Failed(why) => Stop::Failed(format!(
                 "a first user with a password hash was not taken ({why}): enable with --passwords reset-required, if it is the hash"
             )),
@@ -99,17 +101,18 @@ impl Enablement {
         since: Option<Timestamp>,
     ) -> impl Stream<Item = Result<Vec<Mover>, Stop>> + use<> {
         let (db, biller) = (self.db.clone(), job.biller_id.clone());
-        stream::try_unfold(after, move |after| {
+        let pages = stream::try_unfold(after, move |after| {
             let (db, biller) = (db.clone(), biller.clone());
             async move {
                 let users = match since {
-                    None => users::page(&db, &biller, &after, BATCH).await?,
-                    Some(since) => users::changed(&db, &biller, &after, BATCH, since).await?,
+                    None => users::page(&db, &biller, &after, PAGE).await?,
+                    Some(since) => users::changed(&db, &biller, &after, PAGE, since).await?,
                 };
                 let last = users.last().map(|user| user.id.clone());
-                Ok(last.map(|last| (users, last)))
+                Ok::<_, Stop>(last.map(|last| (users, last)))
             }
-        })
+        });
+        pages.map_ok(|users| stream::iter(parts(users).map(Ok))).try_flatten()
     }
 
     /// Sends batches, several at once; answers in their order the last user of each and how many they were.
@@ -122,8 +125,8 @@ impl Enablement {
     ) -> BoxStream<'s, Result<(String, i64), Stop>> {
         let passwords = job.passwords;
         let send = move |users: Vec<Mover>| async move {
-            let dump = self.dump(passwords, management.tenant(), pool, &users);
-            management.import(dump).await.map_err(|error| failed(&error))?;
+            let dump = self.dump(passwords, (management.tenant(), pool), &users);
+            management.import(&dump).await.map_err(|error| failed(&error))?;
             let count = i64::try_from(users.len()).unwrap_or(0);
             Ok((users.into_iter().next_back().map(|user| user.id).unwrap_or_default(), count))
         };
@@ -147,12 +150,23 @@ impl Enablement {
                 _ => break,
             }
         }
-        for user in users::page(&self.db, &job.biller_id, "", LOOKED_UP).await? {
-            if !management.has_user(pool, &user.id).await.map_err(later)? {
-                return Err(Stop::Failed(format!("the user {} is not at SecureAuth", user.id)));
+        let some = users::page(&self.db, &job.biller_id, "", LOOKED_UP).await?;
+        let ask = |user: Mover| async move {
+            Ok::<_, Stop>((management.has_user(pool, &user.id).await.map_err(later)?, user.id))
+        };
+        let mut asked = stream::iter(some).map(ask).buffer_unordered(PARALLEL);
+        while let Some((is_there, user)) = asked.try_next().await? {
+            if !is_there {
+                return Err(Stop::Failed(format!("the user {user} is not at SecureAuth")));
             }
         }
         points::pass("users", "verified");
         Ok(())
     }
+}
+
+/// The users in parts that fit a request.
+fn parts(users: Vec<Mover>) -> impl Iterator<Item = Vec<Mover>> {
+    let mut left = users.into_iter();
+    std::iter::from_fn(move || Some(left.by_ref().take(BATCH).collect()).filter(|part: &Vec<Mover>| !part.is_empty()))
 }

@@ -6,6 +6,9 @@ use super::{EnableError, Enablement};
 use crate::db::{Db, DbError, Row};
 use crate::directory::PasswordCarryOver;
 use crate::kernel::{BillerId, Purpose, Timestamp};
+use crate::secureauth::management::{
+    Dump, DumpAddress, DumpCredential, DumpIdentifier, DumpNames, DumpUser, Empty, Entry,
+};
 use crate::values;
 
 const COUNT: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
@@ -52,6 +55,23 @@ impl Mover {
         let same = self.email.eq_ignore_ascii_case(&self.username);
         let email = (!(self.email.is_empty() || plain && same)).then_some(("email", self.email.as_str()));
         uid.into_iter().chain(email).collect()
+    }
+
+    fn entry(&self) -> DumpUser<'_> {
+        let payload = DumpNames { given_name: &self.first_name, family_name: &self.last_name };
+        DumpUser { status: self.pool_status(), payload, metadata: &self.attributes }
+    }
+
+    fn address(&self) -> DumpAddress<'_> {
+        DumpAddress {
+            user_id: &self.id,
+            kind: "email",
+            status: "active",
+            verified: true,
+            address: &self.email,
+            address_lc: self.email.to_lowercase(),
+            metadata: Empty {},
+        }
     }
 }
 
@@ -109,40 +129,31 @@ pub(super) async fn check_all(db: &Db, biller: &BillerId) -> Result<(), EnableEr
 
 impl Enablement {
     /// Users with all that belongs to them. Every id follows from the user's and the pool's: sent again, it is the same.
-    pub(super) fn dump(&self, passwords: PasswordCarryOver, tenant: &str, pool: &str, users: &[Mover]) -> Value {
-        let (mut people, mut identifiers, mut addresses, mut credentials) = (vec![], vec![], vec![], vec![]);
+    pub(super) fn dump<'u>(
+        &self,
+        passwords: PasswordCarryOver,
+        (tenant, pool): (&'u str, &'u str),
+        users: &'u [Mover],
+    ) -> Dump<'u> {
+        let mut dump = Dump::default();
         for user in users {
-            let made = user.created_at.to_string();
-            let common = json!({ "tenant_id": tenant, "user_pool_id": pool, "created_at": made, "updated_at": made });
-            let with = |more: Value| merged(&common, more);
-            people.push(with(json!({
-                "id": user.id, "status": user.pool_status(),
-                "payload": { "given_name": user.first_name, "family_name": user.last_name },
-                "metadata": user.attributes,
-            })));
+            let (id, made) = (user.id.as_str(), user.created_at.to_string());
+            dump.users.push(entry((tenant, pool), &made, id.to_owned(), user.entry()));
             for (kind, value) in user.identifiers() {
-                identifiers.push(with(json!({
-                    "id": format!("{}-{kind}", user.id), "user_id": user.id, "type": kind, "identifier": value,
-                    "identifier_lc": value.to_lowercase(), "metadata": {},
-                })));
+                let (identifier_lc, metadata) = (value.to_lowercase(), Empty {});
+                let own = DumpIdentifier { user_id: id, kind, identifier: value, identifier_lc, metadata };
+                dump.user_identifiers.push(entry((tenant, pool), &made, format!("{id}-{kind}"), own));
             }
             if !user.email.is_empty() {
-                addresses.push(with(json!({
-                    "id": format!("{}-address", user.id), "user_id": user.id, "type": "email", "status": "active",
-                    "verified": true, "address": user.email, "address_lc": user.email.to_lowercase(), "metadata": {},
-                })));
+                let own = user.address();
+                dump.user_verifiable_addresses.push(entry((tenant, pool), &made, format!("{id}-address"), own));
             }
             if let Some(payload) = self.credential(passwords, user) {
-                credentials.push(with(json!({
-                    "id": format!("{}-password", user.id), "user_id": user.id, "type": "password", "state": "valid",
-                    "payload": payload,
-                })));
+                let own = DumpCredential { user_id: id, kind: "password", state: "valid", payload };
+                dump.user_credentials.push(entry((tenant, pool), &made, format!("{id}-password"), own));
             }
         }
-        json!({
-            "users": people, "user_identifiers": identifiers, "user_verifiable_addresses": addresses,
-            "user_credentials": credentials,
-        })
+        dump
     }
 
     /// The password hash that comes along, in the vendor's shape.
@@ -161,11 +172,8 @@ impl Enablement {
     }
 }
 
-fn merged(common: &Value, mut more: Value) -> Value {
-    if let (Value::Object(common), Value::Object(more)) = (common, &mut more) {
-        more.extend(common.iter().map(|(name, value)| (name.clone(), value.clone())));
-    }
-    more
+fn entry<'u, T>((tenant_id, user_pool_id): (&'u str, &'u str), made: &str, id: String, own: T) -> Entry<'u, T> {
+    Entry { id, tenant_id, user_pool_id, created_at: made.to_owned(), updated_at: made.to_owned(), own }
 }
 
 /// Reads a row of the columns above.

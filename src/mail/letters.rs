@@ -65,6 +65,16 @@ pub(super) fn elsewhere(config: &Config, to: &str, biller: &str, address: &str, 
     write(config, to, Text { words, title, before, places: &[place], after })
 }
 
+/// For a biller's contact: where its customers sign in from now on.
+pub(super) fn login_address(config: &Config, to: &str, biller: &str, address: &str, locale: Locale) -> Letter {
+    let words = Words::of(locale);
+    let place = Place { biller: biller.to_owned(), address: address.to_owned(), usernames: Vec::new() };
+    let title = words.tell("mail-moved", "biller", biller);
+    let before = vec![words.tell("mail-moved-since", "company", &config.help.company)];
+    let after = vec![words.say("mail-moved-hand-out"), words.say("mail-moved-old")];
+    write(config, to, Text { words, title, before, places: &[place], after })
+}
+
 /// What is particular to a mail.
 struct Text<'a> {
     words: Words,

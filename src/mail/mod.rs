@@ -2,12 +2,15 @@
 //! resets. A request costs one row, the same for everybody; a worker looks up later who it is and what there is to do.
 
 mod address;
+mod contact;
 mod letters;
 mod links;
 mod queue;
 mod reset;
 mod transport;
 mod work;
+
+pub use contact::TellError;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, LOCATION};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, header};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
@@ -136,14 +136,14 @@ impl Http {
         method: Method,
         url: &Url,
         headers: HeaderMap,
-        body: Option<&serde_json::Value>,
+        body: Option<Vec<u8>>,
         (timeout, max_body): (Duration, usize),
     ) -> Result<(u16, HeaderMap, Vec<u8>), HttpError> {
         self.check_target(url)?;
         let request = self.client.request(method, url.clone()).headers(headers).timeout(timeout);
         let mut request = request.header("accept", "application/json");
         if let Some(body) = body {
-            request = request.json(body);
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
         let response = request.send().await.map_err(|error| failure(&error))?;
         let status = response.status();

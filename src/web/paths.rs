@@ -56,6 +56,8 @@ pub const CHANGE: &str = "/api/v1/changes/{id}";
 pub const ONE_BILLER: &str = "/api/v1/billers/{slug}";
 /// Whether a biller is ready.
 pub const READINESS: &str = "/api/v1/billers/{slug}/readiness";
+/// Its contact is mailed where its people sign in.
+pub const LOGIN_ADDRESS_MAIL: &str = "/api/v1/billers/{slug}/login-address/mail";
 /// Moving a biller.
 pub const CIAM: &str = "/api/v1/billers/{slug}/ciam";
 /// A job that moves a biller.

@@ -264,3 +264,57 @@ async fn a_stop_ends_the_streams() {
     serving.await.unwrap();
     assert_eq!(world.state.directory.named(&slug(EXISTING)).await.unwrap().unwrap().state.as_str(), "enabling");
 }
+
+#[tokio::test]
+async fn the_contact_is_mailed_the_login_address_on_request() {
+    let world = World::start().await;
+    let crm = crm(&world).await;
+    let ask = |biller: &str, locale: &str| {
+        let (crm, path) = (&crm, format!("/api/v1/billers/{biller}/login-address/mail"));
+        let body = json!({ "locale": locale });
+        async move { crm.send("POST", &path, &body).await }
+    };
+    let (status, refused) = ask(EXISTING, "en").await;
+    assert_eq!((status, refused["type"].as_str()), (StatusCode::CONFLICT, Some("urn:signpost:problem:wrong_state")));
+    let (_, refused) = ask("riverside-water", "en").await;
+    assert_eq!(refused["type"], "urn:signpost:problem:no_contact");
+    assert_eq!(ask("nobody", "en").await.0, StatusCode::NOT_FOUND);
+
+    let contact = json!({ "contact_email": "moves@riverside.example" });
+    let (status, biller) = crm.send("PATCH", "/api/v1/billers/riverside-water", &contact).await;
+    assert_eq!((status, biller["contact_email"].as_str()), (StatusCode::OK, Some("moves@riverside.example")));
+    let (status, answer) = ask("riverside-water", "es").await;
+    assert_eq!((status, answer["sent_to"].as_str()), (StatusCode::ACCEPTED, Some("m***s@r***e")));
+    world.errands().await;
+    let [mail] = &world.mailbox.mails()[..] else { panic!("one mail") };
+    assert_eq!(mail.to, ["moves@riverside.example"]);
+    assert_eq!(mail.subject(), "Name of riverside-water tiene su propia página de inicio de sesión");
+    assert!(
+        mail.text().contains("http://pay.riverside.example") && mail.html().contains("http://pay.riverside.example")
+    );
+
+    for wrong in ["nobody", "a b@mail.example", "a@mail.example\r\nbcc: x@mail.example"] {
+        let (status, refused) =
+            crm.send("PATCH", "/api/v1/billers/riverside-water", &json!({ "contact_email": wrong })).await;
+        assert_eq!(
+            (status, refused["errors"][0]["pointer"].as_str()),
+            (StatusCode::UNPROCESSABLE_ENTITY, Some("#/contact_email"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_biller_that_is_being_moved_is_not_imported_over() {
+    let world = World::start().await;
+    let crm = crm(&world).await;
+    toggle(&crm, EXISTING).await;
+    let file = format!("[[billers]]\nslug = \"{EXISTING}\"\nstate = \"legacy\"\n");
+    let path = world.folder.path().join("billers.toml");
+    std::fs::write(&path, file).unwrap();
+    let (code, _, errors) = world.command(&["import", "billers", path.to_str().unwrap()]).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("a job is moving pinehill-gas: wait for it, or stop it"), "{errors}");
+    assert_eq!(world.state.directory.named(&slug(EXISTING)).await.unwrap().unwrap().state.as_str(), "enabling");
+    std::fs::write(&path, format!("[[billers]]\nslug = \"{EXISTING}\"\nname = \"Pinehill\"\n")).unwrap();
+    assert_eq!(world.command(&["import", "billers", path.to_str().unwrap()]).await.0, 0, "what the job leaves alone");
+}

@@ -123,7 +123,7 @@ async fn addresses_are_made_as_the_settings_say() {
         seen.lock().unwrap().clear();
         management.organization("acme").await.unwrap();
         management.has_claim("acme", "none").await.unwrap();
-        management.import(json!({})).await.unwrap();
+        management.import(&signpost::secureauth::management::Dump::default()).await.unwrap();
         assert_eq!(*seen.lock().unwrap(), expected);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, Method, header};
+use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -103,7 +104,8 @@ pub(super) struct Call<'a> {
     workspace: Workspace,
     method: Method,
     path: String,
-    body: Option<&'a Value>,
+    /// JSON.
+    body: Option<Vec<u8>>,
     /// For POST: the vendor answers a repetition within a minute as it did the first time.
     idempotency_key: Option<String>,
     /// The version that is to be changed, as the vendor's `ETag` had it.
@@ -126,8 +128,9 @@ impl<'a> Call<'a> {
         Self { workspace, method, path, body, idempotency_key, if_match, proves_a_person: false }
     }
 
-    pub fn body(self, body: &'a Value) -> Self {
-        Self { body: Some(body), ..self }
+    pub fn body(self, body: &impl Serialize) -> Self {
+        // Nothing of ours is without a form in JSON.
+        Self { body: Some(serde_json::to_vec(body).unwrap_or_default()), ..self }
     }
 
     pub fn key(self, key: String) -> Self {
@@ -232,7 +235,7 @@ impl Management {
         }
         let url = self.address(call.workspace, &call.path);
         let limits = (self.patience.timeout, MAX_BODY);
-        self.http.json(call.method.clone(), &url, headers, call.body, limits).await
+        self.http.json(call.method.clone(), &url, headers, call.body.clone(), limits).await
     }
 
     /// How long to wait before the next try: longer each time, and never all callers at once.

@@ -5,6 +5,7 @@
 
 mod audit;
 mod calls;
+mod dump;
 mod export;
 mod objects;
 mod passwords;
@@ -20,11 +21,12 @@ use tokio::time::Instant;
 
 pub use audit::{AuditEvent, AuditQuery};
 pub use calls::{CallError, Refusal};
+pub use dump::{Dump, DumpAddress, DumpCredential, DumpIdentifier, DumpNames, DumpUser, Empty, Entry};
 pub use export::ExportError;
 pub use objects::{NewClient, Organization, Pool};
 pub use passwords::PasswordState;
 pub use places::{Place, ServiceClient};
-pub use users::{Address, Dump, Identifier, PoolUser};
+pub use users::{Address, Identifier, PoolUser};
 
 use self::calls::Patience;
 use self::tokens::Tokens;

@@ -6,13 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::calls::{Answer, Call, CallError};
 use super::objects::{found, read};
-use super::{Management, Workspace};
+use super::{Dump, Management, Workspace};
 
 /// Users a page, at most: the vendor's figure.
 const PAGE: usize = 100;
-
-/// Users with all that belongs to them, as the vendor's import takes them: at most a hundred.
-pub type Dump = Value;
 
 /// What a user is found by, in the words of the vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -242,10 +239,10 @@ impl Management {
     ///
     /// # Errors
     /// No answer, or a refusal: 409 when an identifier belongs to somebody else in the pool.
-    pub async fn import(&self, dump: Dump) -> Result<(), CallError> {
+    pub async fn import(&self, dump: &Dump<'_>) -> Result<(), CallError> {
         // Whatever the version understands by it: entries are complete, and none of them is anybody else's.
         let path = format!("{}?mode=update", self.configuration());
-        self.put(Workspace::System, path, &dump).await.map(drop)
+        self.call(Call::new(Workspace::System, Method::PUT, path).body(dump)).await.map(drop)
     }
 }
 
