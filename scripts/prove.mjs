@@ -365,6 +365,43 @@ async function killedImports() {
   }
 }
 
+/** Impact previews over the whole directory: 1,000,000 memberships, of which 200,000 share a name with another. */
+async function impacts() {
+  const runs = [];
+  const folder = mkdtempSync(join(tmpdir(), "signpost-prove-"));
+  try {
+    const here = Installation.fresh(folder);
+    writeFileSync(join(folder, "lake.toml"), '[[billers]]\nslug = "lake"\nname = "Lake"\n');
+    here.run("import", "billers", join(folder, "lake.toml"));
+    for (const [biller, count] of [["river", 800_000], ["lake", 200_000]]) {
+      const { code, said } = await here.importUsers(usersFile(folder, count).path, biller).ended;
+      assert.equal(code, 0, said);
+    }
+    assert.equal(Number(ask(here.database, "SELECT count(*) FROM membership")), 1_000_000);
+    // 200,000 names are at both: row 6 to row 4; the others of River go from row 3 to row 2.
+    for (const [change, changed] of [[["enable", "river"], 800_000], [["enable", "lake"], 200_000]]) {
+      const start = performance.now();
+      const args = ["impact", ...change, "--format", "json", "--config", here.settings];
+      const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "ignore"] });
+      let said = "";
+      let peak = 0;
+      child.stdout.on("data", (part) => (said += part));
+      const watch = setInterval(() => (peak = Math.max(peak, peakMemory(child.pid))), 10);
+      const code = await new Promise((done) => child.once("close", done));
+      clearInterval(watch);
+      assert.equal(code, 0);
+      const impact = JSON.parse(said);
+      assert.deepEqual([impact.usernames, impact.changed], [changed, changed]);
+      const counts = impact.moves.map(({ from, to, usernames }) => [from.row, to.row, usernames]).sort();
+      assert.deepEqual(counts, [...(changed > 200_000 ? [[3, 2, 600_000]] : []), [6, 4, 200_000]]);
+      runs.push({ change: change.join(" "), changed, seconds: (performance.now() - start) / 1000, peak });
+    }
+    return runs;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** (f) Whoever signs in while users are imported gets in. */
 async function signInsMeanwhile(demo) {
   const COUNT = 500_000;
@@ -409,6 +446,9 @@ async function signInsMeanwhile(demo) {
 const MOST_GROWTH = 32;
 /** MiB that 1,000,000 users may take more than 100,000. */
 const MOST_MORE = 64;
+/** Seconds an impact preview over 1,000,000 memberships may take, and the memory it may need, in MiB. */
+const IMPACT_BAR = 10;
+const IMPACT_MEMORY = 200;
 /** Rows a second an import should reach. */
 const IMPORT_BAR = 50_000;
 /** Users a second that are moved, without latency. */
@@ -417,6 +457,29 @@ const MOVE_BAR = 20_000;
 const CEILING = 833;
 /** MiB that ten times the users to be moved may take more. */
 const MOST_MORE_MOVED = 16;
+
+function impactsSaid(runs) {
+  const line = ({ change, changed, seconds, peak }) => {
+    return `| \`signpost impact ${change}\` | ${changed.toLocaleString("en-US")} | ${seconds.toFixed(1)} | ${peak.toFixed(1)} |`;
+  };
+  return `
+## Impact previews
+
+1,000,000 memberships: 800,000 usernames at one biller, 200,000 of them at another as well. The whole command; at most ${IMPACT_BAR} seconds
+and ${IMPACT_MEMORY} MiB are allowed.
+
+| preview | usernames that would be taken elsewhere | seconds | most resident memory, MiB |
+| --- | --- | --- | --- |
+${runs.map(line).join("\n")}
+`;
+}
+
+function checkImpacts(runs) {
+  for (const { change, seconds, peak } of runs) {
+    if (seconds > IMPACT_BAR) throw new Error(`impact ${change} took ${seconds.toFixed(1)} s`);
+    if (peak > IMPACT_MEMORY) throw new Error(`impact ${change} took ${peak.toFixed(1)} MiB`);
+  }
+}
 
 /** Whether symbols are still in the binary: they make it several times as large. */
 function symbolsSaid() {
@@ -449,7 +512,7 @@ function cargo(...args) {
   return execFileSync("cargo", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 2 ** 26 });
 }
 
-function write({ starts, answers, rate, size, symbols, runs, killed, meanwhile, equal, moved, kills }) {
+function write({ starts, answers, rate, size, symbols, runs, killed, meanwhile, equal, moved, kills, impacts: previews }) {
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const ours = rate.parts.filter(([name]) => name !== "authorize").reduce((sum, [, ms]) => sum + ms, 0);
   const growth = starts.memory.at(-1) - starts.memory[0];
@@ -514,7 +577,7 @@ Sending is from the first batch of users to the answer of the last.
 
 | users | a request takes, ms | at once | sending, s | users a second | the whole job, s | most resident memory, MiB |
 | --- | --- | --- | --- | --- | --- | --- |
-${moved.runs.map((run) => `| ${whole(run.users)} | ${run.latency_ms} more | ${run.at_once} | ${run.sending_seconds.toFixed(1)} | ${whole(run.users_per_second)} | ${run.whole_seconds.toFixed(1)} | ${run.memory_mib.toFixed(1)} |`).join("\n")}
+${moved.runs.map((run) => `| ${whole(run.users)} | ${run.latency_ms} more | ${run.at_once} | ${run.sending_seconds.toFixed(1)} | ${whole(run.users_per_second)} | ${run.reportseconds.toFixed(1)} | ${run.memory_mib.toFixed(1)} |`).join("\n")}
 
 - At least ${whole(MOVE_BAR)} users a second without latency: ${said(moved.reached[0])}. At least 95 % of the vendor's published ceiling of ${CEILING} users
   a second (8 requests of 100 users at once, 0.96 s each): ${said(moved.reached[1])}, ${((100 * moved.runs[2].users_per_second) / CEILING).toFixed(1)} %.
@@ -550,13 +613,15 @@ ${compared.join("\n")}
 
 \`authorize\`, the stand-in's, is left out. The gateway's three parts take ${ratio("all three")} times as long during an import.
 `;
-  writeFileSync(REPORT, text);
-  console.log(text);
+  const report = text + impactsSaid(previews);
+  writeFileSync(REPORT, report);
+  console.log(report);
   if (growth > MOST_GROWTH) throw new Error(`memory grew by ${growth.toFixed(1)} MiB`);
   if (starts.logged < starts.begun) throw new Error(`${starts.begun - starts.logged} decisions were not recorded`);
   if (more > MOST_MORE) throw new Error(`1,000,000 users took ${more.toFixed(1)} MiB more than 100,000`);
   if (!moved.reached[2]) throw new Error("ten times the users to be moved took more memory");
   checkTimes(equal);
+  checkImpacts(previews);
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
 
@@ -680,6 +745,14 @@ if (process.argv[2] === "timing") {
   process.exit();
 }
 
+/** `node scripts/prove.mjs impacts`: impact previews alone. */
+if (process.argv[2] === "impacts") {
+  const runs = await impacts();
+  console.log(impactsSaid(runs));
+  checkImpacts(runs);
+  process.exit();
+}
+
 const found = { size: statSync(BINARY).size, symbols: symbolsSaid() };
 const demo = await Demo.start();
 try {
@@ -703,6 +776,8 @@ console.log("processes killed that move billers");
 found.kills = killedMoves();
 console.log("users imported");
 found.runs = await imports();
+console.log("impact previews");
+found.impacts = await impacts();
 console.log("imports that are killed");
 found.killed = await killedImports();
 write(found);

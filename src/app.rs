@@ -20,7 +20,7 @@ use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::access::{ApiKeys, Limits, Once};
-use crate::audit::DecisionLog;
+use crate::audit::{self, DecisionLog};
 use crate::config::Config;
 use crate::db::{Db, DbError, Schema};
 use crate::directory::Directory;
@@ -30,7 +30,7 @@ use crate::mail::{self, Mail};
 use crate::routing::Routing;
 use crate::secureauth::management::{Management, Place, ServiceClient};
 use crate::secureauth::{Http, Providers};
-use crate::state::AppState;
+use crate::state::{AppState, LastLook};
 use crate::web::session_store::{self, Store};
 use crate::web::{headers, language, layers, registrations, serve};
 use crate::{api, login, values};
@@ -44,8 +44,7 @@ const FOLLOW_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// Longer than most people take to sign in.
 const REPORT_RETURNS_EVERY: Duration = Duration::from_secs(10 * 60);
 const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
-/// Decisions can be looked up for so long.
-const DECISIONS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+const DAY: u64 = 24 * 3600;
 /// Requests with an `Idempotency-Key` can be repeated for so long.
 const REPETITIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Ended and idle sessions are kept for so long.
@@ -130,6 +129,8 @@ impl App {
             providers,
             api_keys: ApiKeys::new(db.clone(), clock.clone(), random.clone()),
             returns: Arc::default(),
+            calls: Arc::default(),
+            last_look: LastLook::default(),
             limits,
             config,
             clock,
@@ -275,7 +276,9 @@ async fn sweep_once(state: &AppState) -> Result<(), DbError> {
     state.db.run(USED, values![now]).await?;
     state.db.run(ROWS, values![now.minus(SESSIONS_KEPT)]).await?;
     state.db.run(SESSIONS, values![now.minus(SESSIONS_KEPT)]).await?;
-    state.decisions.sweep(DECISIONS_KEPT).await?;
+    let kept = &state.config.audit;
+    state.decisions.sweep(Duration::from_secs(kept.decisions_days * DAY)).await?;
+    audit::sweep_acts(&state.db, now.minus(Duration::from_secs(kept.acts_days * DAY))).await?;
     Once::sweep(&state.db, now.minus(REPETITIONS_KEPT)).await?;
     Ok(())
 }

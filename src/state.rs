@@ -1,11 +1,13 @@
 //! What handlers may hold.
 
+mod health;
+
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{ApiKeys, Limits};
-use crate::audit::DecisionLog;
+use crate::audit::{Actor, By, DecisionLog};
 use crate::config::Config;
 use crate::db::Db;
 use crate::directory::Directory;
@@ -14,7 +16,9 @@ use crate::kernel::{Clock, KeyRing, Random};
 use crate::mail::Mail;
 use crate::routing::Routing;
 use crate::secureauth::Providers;
-use crate::telemetry::Returns;
+use crate::telemetry::{Calls, Returns};
+
+pub use health::{BillerHealth, Breaker, Day, Health, Integrity, LastLook, Queue, Returned, Scoreboard};
 
 /// Everything a handler can reach. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,6 +51,17 @@ pub struct AppState {
     pub stopping: CancellationToken,
     /// How many came back from their issuers.
     pub returns: Arc<Returns>,
+    /// How issuers did at our calls for sign-ins.
+    pub calls: Arc<Calls>,
+    /// What the last look through the directory found.
+    pub last_look: LastLook,
     /// Limits of the look-up and of mails.
     pub limits: Arc<Limits>,
+}
+
+impl AppState {
+    /// Somebody who does something now.
+    pub fn by(&self, actor: Actor) -> By {
+        By::new(actor, &self.clock, &self.random)
+    }
 }

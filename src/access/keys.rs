@@ -5,7 +5,8 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::db::{Db, DbError, Row};
+use crate::audit::{Act, Action, Actor, By};
+use crate::db::{Db, DbError, Row, Tx};
 use crate::kernel::text::{sha256, spread};
 use crate::kernel::{Clock, Random, Slug, Timestamp};
 use crate::values;
@@ -123,10 +124,42 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// A key a moment after it was made.
+#[derive(Clone)]
+pub struct MadeKey {
+    /// The key itself: the only time it can be seen.
+    pub key: String,
+    /// As it is kept.
+    pub kept: ApiKey,
+}
+
 impl ApiKey {
+    /// Whether its holder may make this key: it allows no more than this one, and ends no later.
+    pub fn may_make(&self, new: &NewKey) -> bool {
+        let ends = self.expires_at.is_none_or(|own| new.expires_at.is_some_and(|end| end <= own));
+        ends && self.allows_all(&new.scopes, new.audience, new.billers.as_deref())
+    }
+
+    /// Whether this key allows whatever the other one does.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.allows_all(&other.scopes, other.audience, other.billers.as_deref())
+    }
+
+    fn allows_all(&self, scopes: &[Scope], audience: Option<Audience>, billers: Option<&[Slug]>) -> bool {
+        let reached = |own: &Vec<Slug>| billers.is_some_and(|billers| billers.iter().all(|slug| own.contains(slug)));
+        scopes.iter().all(|scope| self.allows(*scope))
+            && (self.audience.is_none() || self.audience == audience)
+            && self.billers.as_ref().is_none_or(reached)
+    }
+
     /// Whether the key allows this.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
+    }
+
+    /// Whoever holds it, in the audit trail.
+    pub fn actor(&self) -> Actor {
+        Actor::Key { id: self.id.clone(), name: self.name.clone() }
     }
 
     /// Whether the key reaches this biller.
@@ -164,7 +197,18 @@ impl ApiKeys {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn create(&self, new: &NewKey) -> Result<String, DbError> {
+    pub async fn create(&self, new: &NewKey, by: &By) -> Result<String, DbError> {
+        let mut tx = self.db.begin().await?;
+        let made = self.create_in(&mut tx, new, by).await?;
+        tx.commit().await?;
+        Ok(made.key)
+    }
+
+    /// The same within a transaction.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create_in(&self, tx: &mut Tx, new: &NewKey, by: &By) -> Result<MadeKey, DbError> {
         let id = hex(&self.random.bytes::<6>());
         let secret = hex(&self.random.bytes::<32>());
         let body = format!("sp_{id}_{secret}");
@@ -173,9 +217,16 @@ impl ApiKeys {
         let billers = new.billers.as_ref().map(|b| b.iter().map(Slug::as_str).collect::<Vec<_>>().join(" "));
         let (hash, audience) = (sha256(key.as_bytes()), new.audience.map(Audience::as_str));
         let now = self.clock.now();
-        let values = values![id, hash, new.name.as_str(), scopes, audience, billers, now, new.expires_at];
-        self.db.run(INSERT, values).await?;
-        Ok(key)
+        let act = Act::of(Action::KeyMade).about(&id).with("name", new.name.as_str()).with("scopes", scopes.as_str());
+        let act = act.with("billers", billers.clone()).with("until", new.expires_at.map(|at| at.to_string()));
+        let values = values![&id, hash, new.name.as_str(), scopes, audience, billers, now, new.expires_at];
+        tx.run(INSERT, values).await?;
+        by.note(tx, act).await?;
+        let NewKey { name, scopes, audience, billers, expires_at } = new.clone();
+        let (revoked_at, last_used_at) = (None, None);
+        let kept =
+            ApiKey { id, name, scopes, audience, billers, created_at: now, expires_at, revoked_at, last_used_at };
+        Ok(MadeKey { key, kept })
     }
 
     /// All keys, oldest first.
@@ -190,8 +241,14 @@ impl ApiKeys {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn revoke(&self, id: &str) -> Result<bool, DbError> {
-        Ok(self.db.run(REVOKE, values![id, self.clock.now()]).await? > 0)
+    pub async fn revoke(&self, id: &str, by: &By) -> Result<bool, DbError> {
+        let mut tx = self.db.begin().await?;
+        if tx.run(REVOKE, values![id, self.clock.now()]).await? == 0 {
+            return Ok(false);
+        }
+        by.note(&mut tx, Act::of(Action::KeyRevoked).about(id)).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Finds the key that a client presents.

@@ -5,5 +5,5 @@ mod keys;
 mod limits;
 
 pub use idempotency::{Earlier, Once};
-pub use keys::{ApiKey, ApiKeys, Audience, KeyError, NewKey, Scope};
+pub use keys::{ApiKey, ApiKeys, Audience, KeyError, MadeKey, NewKey, Scope};
 pub use limits::Limits;

@@ -155,7 +155,7 @@ pub(super) async fn create(
         }
     }
     let job = match order {
-        Some(order) => Some(enable(&state, &slug, order).await?),
+        Some(order) => Some(enable(&state, &key, &slug, order).await?),
         None => None,
     };
     let mut body = shown(&state, &slug).await?;
@@ -168,11 +168,11 @@ pub(super) async fn create(
 }
 
 /// The job of a biller that was made a moment ago: of all repetitions of a request one starts it.
-async fn enable(state: &AppState, slug: &Slug, order: Order) -> Result<Job, Refusal> {
+async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, order: Order) -> Result<Job, Refusal> {
     let biller = state.directory.named(slug).await?.ok_or_else(unknown)?;
     match state.enablement.latest_of(&biller.id).await? {
         Some(job) => Ok(job),
-        None => state.enablement.start(slug, order).await.map_err(ciam::refused),
+        None => state.enablement.start(slug, order, &state.by(key.actor())).await.map_err(ciam::refused),
     }
 }
 
@@ -304,10 +304,8 @@ fn missing(what: &str) -> &str {
 fn tools(state: &AppState, key: &ApiKey) -> Tools {
     Tools {
         keys: state.keys.clone(),
-        clock: state.clock.clone(),
-        random: state.random.clone(),
+        by: state.by(key.actor()),
         allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
-        asked_by: Some(changes::person(key)),
         public_host: crate::routing::public_host(&state.config),
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn decide(
     if !waiting(&state, &key).await?.iter().any(|change| change["id"] == id) {
         return Err(unknown());
     }
-    match state.directory.decide_change(&id, &person(&key), request.confirm, state.clock.now()).await? {
+    match state.directory.decide_change(&id, request.confirm, &state.by(key.actor())).await? {
         Decided::Done => Ok(StatusCode::NO_CONTENT),
         Decided::Unknown => Err(unknown()),
         Decided::SamePerson => {
@@ -64,9 +64,4 @@ pub(super) async fn decide(
             Err(problem(StatusCode::CONFLICT, "host_taken", detail))
         }
     }
-}
-
-/// Who asks by a key.
-pub(super) fn person(key: &ApiKey) -> String {
-    format!("key {}", key.id)
 }

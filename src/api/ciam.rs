@@ -39,17 +39,17 @@ pub(super) async fn put(
     let billers = state.directory.billers().await?;
     let slug = Slug::parse(&slug).ok().filter(|slug| key.reaches(slug)).ok_or_else(unknown)?;
     let biller = billers.by_slug(&slug).cloned().ok_or_else(unknown)?;
-    let enablement = &state.enablement;
+    let (enablement, by) = (&state.enablement, state.by(key.actor()));
     let order = Order { mode: request.mode, passwords: request.passwords };
     let job = match (request.active, biller.state) {
         (true, CiamState::Suspended) => {
-            enablement.resume(&slug).await.map_err(refused)?;
+            enablement.resume(&slug, &by).await.map_err(refused)?;
             None
         }
-        (true, _) => Some(enablement.start(&slug, order).await.map_err(refused)?),
-        (false, CiamState::Enabling) => enablement.turn_back(&slug).await.map_err(refused)?,
+        (true, _) => Some(enablement.start(&slug, order, &by).await.map_err(refused)?),
+        (false, CiamState::Enabling) => enablement.turn_back(&slug, &by).await.map_err(refused)?,
         (false, CiamState::Active) => {
-            enablement.suspend(&slug).await.map_err(refused)?;
+            enablement.suspend(&slug, &by).await.map_err(refused)?;
             None
         }
         (false, _) => None,

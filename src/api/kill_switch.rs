@@ -58,7 +58,7 @@ pub(super) async fn put(
         let detail = "The API key is limited to some billers, and this order concerns all.";
         return Err(problem(StatusCode::FORBIDDEN, "key_limited", detail));
     }
-    state.directory.set_kill_switch(&kill, &state.clock).await?;
+    state.directory.set_kill_switch(&kill, &state.by(key.actor())).await?;
     tracing::warn!(order = %kill, key = key.id, "the kill switch was set");
     answer(&state).await
 }

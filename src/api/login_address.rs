@@ -35,7 +35,7 @@ pub(super) async fn mail(
     let Request { locale } = read_json(&headers, &body)?;
     let slug = Slug::parse(&slug).ok().filter(|slug| key.reaches(slug)).ok_or_else(unknown)?;
     let biller = state.directory.named(&slug).await?.ok_or_else(unknown)?;
-    let to = state.mail.tell_login_address(&biller, locale).await.map_err(refused)?;
+    let to = state.mail.tell_login_address(&biller, locale, &state.by(key.actor())).await.map_err(refused)?;
     tracing::info!(biller = %slug, key = key.id, "a biller's contact is mailed its login address");
     Ok((StatusCode::ACCEPTED, Json(json!({ "sent_to": to }))))
 }

@@ -1,13 +1,18 @@
 //! JSON for machines: `/api/v1`. Errors are problem details (RFC 9457).
 
+mod audit;
 mod auth;
 mod backchannel_logout;
 mod billers;
 mod changes;
 mod ciam;
+mod decisions;
 mod handoffs;
+mod health;
 pub mod identity;
+mod impact;
 mod jobs;
+mod keys;
 mod kill_switch;
 mod login_address;
 mod passwords;
@@ -18,7 +23,7 @@ mod simulations;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 
 use crate::state::AppState;
 use crate::web::paths;
@@ -41,11 +46,17 @@ pub fn router() -> Router<AppState> {
         .route(paths::CHANGE_PASSWORD, post(passwords::change))
         .route(paths::RESET_REQUEST, post(passwords::request_reset))
         .route(paths::SIMULATIONS, post(simulations::ask))
-        .route(paths::KEYS, get(keys))
+        .route(paths::IMPACT, post(impact::preview))
+        .route(paths::DECISION, get(decisions::look_up))
+        .route(paths::HEALTH, get(health::show))
+        .route(paths::AUDIT, get(audit::list))
+        .route(paths::API_KEYS, get(keys::list).post(keys::create))
+        .route(paths::API_KEY, delete(keys::revoke))
+        .route(paths::KEYS, get(public_keys))
         .route("/api/{*rest}", axum::routing::any(problem::not_found))
 }
 
 /// The public halves of our signing keys (RFC 7517, section 5), for providers that check our assertions.
-async fn keys(State(state): State<AppState>) -> axum::Json<serde_json::Value> {
+async fn public_keys(State(state): State<AppState>) -> axum::Json<serde_json::Value> {
     axum::Json(state.keys.public_keys())
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::auth::require;
 use super::problem::{problem, read_json};
 use crate::access::{ApiKey, Scope};
+use crate::audit::{Act, Action};
 use crate::directory::Biller;
 use crate::enablement::EnableError;
 use crate::kernel::UserId;
@@ -47,6 +48,7 @@ pub(super) async fn change(
     let request: Change = read_json(&headers, &body)?;
     let user = UserId::from_stored(id);
     let biller = biller(&state, &key, &user, request.biller.as_deref()).await?;
+    note(&state, &key, &biller, (Action::PasswordChanged, &user)).await?;
     let passwords = (&request.old_password, &request.new_password);
     state.enablement.change_password(&biller, &user, passwords).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
@@ -71,8 +73,20 @@ pub(super) async fn request_reset(
         let detail = "The user has no mail address: name one as `address`.";
         return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "no_address", detail));
     }
+    note(&state, &key, &biller, (Action::PasswordResetRequested, &user)).await?;
     state.enablement.request_reset(&biller, &user, &address).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is passed on changes nothing here, so it is written down before.
+async fn note(
+    state: &AppState,
+    key: &ApiKey,
+    biller: &Biller,
+    (action, user): (Action, &UserId),
+) -> Result<(), Refusal> {
+    let act = Act::of(action).at(&biller.slug).about(user.as_str());
+    Ok(state.by(key.actor()).note_alone(&state.db, act).await?)
 }
 
 /// The active biller at which the user's password is: the one named, or the only one. A key that is limited to some billers

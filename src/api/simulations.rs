@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use super::auth::require;
 use super::problem::{problem, read_json, wrong_fields};
 use crate::access::Scope;
+use crate::audit::{Act, Action};
 use crate::routing::{Question, QuestionError};
 use crate::state::AppState;
 use crate::web::Refusal;
@@ -20,7 +21,10 @@ pub(super) async fn ask(State(state): State<AppState>, headers: HeaderMap, body:
         return Err(problem(StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many questions; ask again in a minute."));
     }
     let question: Question = read_json(&headers, &body)?;
-    let answer = state.routing.ask(&question, key.billers.as_deref()).await.map_err(refused)?;
+    let asked = state.routing.ask(&question, key.billers.as_deref()).await;
+    let act = Act::of(Action::SimulationAsked).with("row", asked.as_ref().ok().map(|answer| answer.routed.verdict.row));
+    state.by(key.actor()).note_alone(&state.db, act).await?;
+    let answer = asked.map_err(refused)?;
     Ok(Json(answer.told()).into_response())
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Score;
 use super::store::{self, Waiting};
 use crate::db::Db;
 use crate::kernel::reference::Kind;
@@ -27,6 +28,8 @@ pub struct Entry {
     pub name: Option<TypedName>,
     /// What the person was shown, in a word.
     pub shown: &'static str,
+    /// What it counts as on the biller's scoreboard.
+    pub score: Option<Score>,
     /// Facts and verdict, or the reason of an error.
     pub details: Json,
 }
@@ -41,10 +44,10 @@ enum Message {
 pub struct DecisionLog {
     queue: mpsc::Sender<Message>,
     dropped: Arc<AtomicU64>,
-    db: Db,
+    pub(super) db: Db,
     clock: Clock,
     random: Random,
-    code_key: [u8; 32],
+    pub(super) code_key: [u8; 32],
     name_key: [u8; 32],
 }
 
@@ -101,6 +104,7 @@ impl DecisionLog {
             name_hash: key.map(|key| keyed_hash(&self.name_key, key.as_bytes())),
             name_mask: entry.name.as_ref().map(|name| mask(name.typed())),
             shown: entry.shown.to_owned(),
+            score: entry.score,
             details: entry.details.to_string(),
         };
         if self.queue.try_send(Message::Write(stored)).is_err() {

@@ -1,8 +1,11 @@
 //! Statements on the decision log.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::scores::{self, Score};
 use crate::db::{Db, DbError};
 use crate::kernel::reference::Kind;
 use crate::kernel::{ReferenceCode, Timestamp};
@@ -23,6 +26,7 @@ pub(super) struct Waiting {
     pub name_hash: Option<String>,
     pub name_mask: Option<String>,
     pub shown: String,
+    pub score: Option<Score>,
     pub details: String,
 }
 
@@ -58,11 +62,17 @@ pub enum Found {
 
 pub(super) async fn insert(db: &Db, entries: &[Waiting]) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
+    let mut counts = BTreeMap::new();
     for entry in entries {
         let (code, kind, shown) = (&entry.code, &entry.kind, &entry.shown);
         let (biller, hash, masked) = (entry.biller.clone(), entry.name_hash.clone(), entry.name_mask.clone());
-        tx.run(INSERT, values![code, entry.at, kind, biller, hash, masked, shown, &entry.details]).await?;
+        let row = values![code, entry.at, kind, biller, hash, masked, shown, &entry.details];
+        let is_new = tx.run(INSERT, row).await? > 0;
+        if let (true, Some(biller), Some(score)) = (is_new, &entry.biller, entry.score) {
+            *counts.entry((biller.as_str(), score, scores::day_of(entry.at))).or_insert(0) += 1;
+        }
     }
+    scores::add(&mut tx, counts).await?;
     tx.commit().await
 }
 

@@ -57,14 +57,14 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
         }
         Arguments::MailAddress { slug, locale } => {
             let Some(biller) = state.directory.named(&slug).await? else { bail!("there is no biller {slug}") };
-            let to = state.mail.tell_login_address(&biller, locale).await?;
+            let to = state.mail.tell_login_address(&biller, locale, &super::by(&state)?).await?;
             say!("queued: `signpost serve` sends it to {to}");
             return Ok(());
         }
         Arguments::Confirm { id } => (id, true),
         Arguments::Decline { id } => (id, false),
     };
-    match state.directory.decide_change(&id, &person()?, confirm, state.clock.now()).await? {
+    match state.directory.decide_change(&id, confirm, &super::by(&state)?).await? {
         Decided::Done => say!("{}", if confirm { "confirmed: the next request follows it" } else { "declined" }),
         Decided::Unknown => bail!("no change with the id {id} waits"),
         Decided::SamePerson => bail!("you asked for it yourself: somebody else has to confirm it"),
@@ -78,7 +78,7 @@ fn language(text: &str) -> Result<Locale, String> {
 }
 
 /// Whose command it is: the owner of this process, or who became root by sudo. Not what an option says.
-pub(super) fn person() -> Result<String, anyhow::Error> {
+pub(super) fn account() -> Result<String, anyhow::Error> {
     let uid = std::fs::metadata("/proc/self").context("/proc cannot be read")?.uid();
     let sudo = std::env::vars().find(|(name, _)| name == "SUDO_UID" && uid == 0).map(|(_, value)| value);
     let uid = sudo.unwrap_or_else(|| uid.to_string());
@@ -88,5 +88,5 @@ pub(super) fn person() -> Result<String, anyhow::Error> {
         let name = fields.next()?;
         (fields.nth(1)? == uid).then(|| name.to_owned())
     });
-    Ok(format!("user {}", named.unwrap_or(uid)))
+    Ok(named.unwrap_or(uid))
 }

@@ -45,9 +45,9 @@ enum Passwords {
 
 pub(super) async fn run(config: &Path, arguments: Enable) -> Done {
     let state = super::open(config).await?.state;
-    let enablement = &state.enablement;
+    let (enablement, by) = (&state.enablement, super::by(&state)?);
     let job = if arguments.undo {
-        match enablement.turn_back(&arguments.slug).await? {
+        match enablement.turn_back(&arguments.slug, &by).await? {
             Some(job) => job,
             None => bail!("nothing is being done about {}", arguments.slug),
         }
@@ -63,7 +63,7 @@ pub(super) async fn run(config: &Path, arguments: Enable) -> Done {
                 Passwords::ResetRequired => PasswordCarryOver::ResetRequired,
             },
         };
-        let job = enablement.start(&arguments.slug, order).await?;
+        let job = enablement.start(&arguments.slug, order, &by).await?;
         eprintln!("{CONFIRM}");
         job
     };
@@ -127,14 +127,14 @@ pub(super) async fn jobs(config: &Path) -> Done {
 
 pub(super) async fn suspend(config: &Path, slug: &Slug) -> Done {
     let state = super::open(config).await?.state;
-    state.enablement.suspend(slug).await?;
+    state.enablement.suspend(slug, &super::by(&state)?).await?;
     say!("{slug} is suspended: its people go where they went before; nothing was deleted");
     Ok(())
 }
 
 pub(super) async fn resume(config: &Path, slug: &Slug) -> Done {
     let state = super::open(config).await?.state;
-    state.enablement.resume(slug).await?;
+    state.enablement.resume(slug, &super::by(&state)?).await?;
     say!("{slug} is active again");
     Ok(())
 }

@@ -61,22 +61,29 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
     }
 }
 
-async fn billers(state: &AppState, file: &Path, dry_run: bool) -> Done {
+/// The billers of a file.
+pub(super) fn read_billers(file: &Path) -> Result<Vec<import_billers::BillerRow>, anyhow::Error> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let is_json = match file.extension().and_then(std::ffi::OsStr::to_str) {
         Some("json") => true,
         Some("toml") => false,
         _ => bail!("{}: a file named *.json or *.toml is expected", file.display()),
     };
-    let rows = import_billers::parse(&text, is_json).context("nothing was written")?;
-    let tools = import_billers::Tools {
+    import_billers::parse(&text, is_json).context("nothing was written")
+}
+
+/// What an import of billers needs.
+pub(super) fn tools(state: &AppState) -> Result<import_billers::Tools, anyhow::Error> {
+    Ok(import_billers::Tools {
         keys: state.keys.clone(),
-        clock: state.clock.clone(),
-        random: state.random.clone(),
+        by: super::by(state)?,
         allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
-        asked_by: Some(super::billers::person()?),
         public_host: crate::routing::public_host(&state.config),
-    };
+    })
+}
+
+async fn billers(state: &AppState, file: &Path, dry_run: bool) -> Done {
+    let (rows, tools) = (read_billers(file)?, tools(state)?);
     let done = state.directory.import_billers(rows, &tools, dry_run).await.context("nothing was written")?;
     let verb = if dry_run { "would be" } else { "were" };
     say!("{} biller(s) {verb} made, {} changed", done.created, done.updated);
@@ -107,7 +114,7 @@ async fn import(state: &AppState, users: Users) -> Done {
         bar.set_length(step.total);
         bar.set_position(step.done);
     };
-    let tools = import_users::Tools { clock: &state.clock, random: &state.random, keys: &state.keys };
+    let tools = import_users::Tools { by: &super::by(state)?, keys: &state.keys };
     let done = state.directory.import_users(&users.file, &biller, options, tools, &progress).await;
     bar.finish_and_clear();
     let done = done?;

@@ -79,7 +79,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
                 billers: (!create.billers.is_empty()).then_some(create.billers),
                 expires_at: create.expires_days.map(|days| now.plus(Duration::from_secs(days * 24 * 3600))),
             };
-            say!("{}", state.api_keys.create(&new).await?);
+            say!("{}", state.api_keys.create(&new, &super::by(&state)?).await?);
             eprintln!("Keep it safe: it is not shown again.");
         }
         Arguments::List => {
@@ -103,7 +103,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
             // Somebody may have the whole key at hand.
             let id = id.strip_prefix("sp_").unwrap_or(&id);
             let id = id.split('_').next().unwrap_or(id);
-            if !state.api_keys.revoke(id).await? {
+            if !state.api_keys.revoke(id, &super::by(&state)?).await? {
                 bail!("there is no valid key with the id {id}");
             }
             say!("revoked {id}");

@@ -15,19 +15,24 @@ use crate::kernel::reference::Kind;
 pub(super) struct Arguments {
     /// The code, as the person reads it out.
     code: String,
+    /// Why, for the audit trail.
+    #[arg(long)]
+    reason: Option<String>,
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+    let Arguments { reason, json, .. } = arguments;
     let Some(code) = ReferenceCode::parse(&arguments.code) else {
         bail!("{:?} is not a reference code: one has 16 letters and digits", arguments.code);
     };
-    let app = super::open(config).await?;
-    let found = crate::audit::find(&app.state.db, &code, &app.state.keys).await?;
-    match found {
-        Found::Entry(entry) if arguments.json => say!("{}", serde_json::to_string(&entry)?),
+    let state = super::open(config).await?.state;
+    let by = super::by(&state)?;
+    let by = reason.into_iter().fold(by, |by, reason| by.because(reason));
+    match state.decisions.look_up(code.as_str(), None, &by).await? {
+        Found::Entry(entry) if json => say!("{}", serde_json::to_string(&entry)?),
         Found::Entry(entry) => {
             say!("{}  {}  {}", entry.code, entry.at, entry.kind);
             say!("Shown:    {}", entry.shown);

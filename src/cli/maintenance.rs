@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Done;
+use crate::audit::Action;
 use crate::directory::Maintenance;
 use crate::kernel::{Slug, Timestamp};
 
@@ -44,9 +45,13 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
             bail!("--until has passed already");
         }
         let window = Maintenance { from, until, utc_offset_minutes };
-        super::orders::change(&state, slug, |biller| biller.settings.maintenance = Some(window)).await?;
+        super::orders::change(&state, slug, Action::MaintenanceChanged, |biller| {
+            biller.settings.maintenance = Some(window)
+        })
+        .await?;
     } else if arguments.cancel {
-        super::orders::change(&state, slug, |biller| biller.settings.maintenance = None).await?;
+        super::orders::change(&state, slug, Action::MaintenanceChanged, |biller| biller.settings.maintenance = None)
+            .await?;
     }
     let biller = state.directory.named(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
     match biller.settings.maintenance {

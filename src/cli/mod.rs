@@ -6,12 +6,14 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::cli::say(format_args!("{}\n", format_args!($($text)*))) };
 }
 
+mod audit;
 mod billers;
 mod check;
 #[cfg(feature = "standin")]
 mod demo;
 mod enable;
 mod generate;
+mod impact;
 mod import;
 mod keys;
 mod look_up;
@@ -28,9 +30,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
+use crate::audit::{Act, Actor, By};
 use crate::config::Config;
 use crate::db::Schema;
 use crate::kernel::{Clock, Random, Slug};
+use crate::state::AppState;
 
 /// Takes everyone who knocks to the right biller's sign-in page, and explains why.
 #[derive(Debug, Parser)]
@@ -56,6 +60,8 @@ enum Command {
     Migrate,
     /// Ask where somebody would be taken, and why. Nothing is sent, written or counted.
     Simulate(simulate::Arguments),
+    /// Ask what a change would do to everybody: who would be taken elsewhere, become ambiguous, or have nowhere to go.
+    Impact(impact::Arguments),
     /// Bring billers or users in from a file.
     #[command(subcommand)]
     Import(import::Arguments),
@@ -106,6 +112,8 @@ enum Command {
     /// Change the keys that seal and sign.
     #[command(subcommand)]
     Secrets(secrets::Arguments),
+    /// Show who did what, or write it out.
+    Audit(audit::Arguments),
     /// Show the decision behind a reference code.
     Decision(look_up::Arguments),
     /// Write the documents that are made from the code.
@@ -144,6 +152,7 @@ async fn run(cli: Cli) -> Done {
         Command::Check(arguments) => check::run(&cli.config, arguments).await,
         Command::Migrate => migrate(&cli.config).await,
         Command::Simulate(arguments) => simulate::run(&cli.config, arguments).await,
+        Command::Impact(arguments) => impact::run(&cli.config, arguments).await,
         Command::Import(arguments) => import::run(&cli.config, arguments).await,
         Command::Billers(arguments) => billers::run(&cli.config, arguments).await,
         Command::Keys(arguments) => keys::run(&cli.config, arguments).await,
@@ -160,7 +169,8 @@ async fn run(cli: Cli) -> Done {
         Command::Sync(arguments) => sync::run(&cli.config, arguments).await,
         Command::Export(arguments) => sync::export(&cli.config, arguments).await,
         Command::Outbox => sync::outbox(&cli.config).await,
-        Command::Secrets(arguments) => secrets::run(&cli.config, arguments),
+        Command::Secrets(arguments) => secrets::run(&cli.config, arguments).await,
+        Command::Audit(arguments) => audit::run(&cli.config, arguments).await,
         Command::Decision(arguments) => look_up::run(&cli.config, arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),
     }
@@ -219,4 +229,21 @@ async fn migrate(path: &std::path::Path) -> Done {
 /// instances that run.
 async fn open(path: &std::path::Path) -> Result<App, anyhow::Error> {
     Ok(App::build(load(path)?, Schema::MustBeCurrent, Clock::System, Random::system()).await?)
+}
+
+/// Whoever gives the command, for the audit trail.
+fn by(state: &AppState) -> Result<By, anyhow::Error> {
+    Ok(state.by(Actor::Cli { user: billers::account()? }))
+}
+
+/// Writes down what was done to a file of this machine, which works without the database.
+async fn note_if_possible(config: &std::path::Path, act: Act) {
+    let noted = async {
+        let state = open(config).await?.state;
+        by(&state)?.note_alone(&state.db, act).await?;
+        Ok::<_, anyhow::Error>(())
+    };
+    if let Err(error) = noted.await {
+        eprintln!("done, but not in the audit trail: {}", sentence(&error));
+    }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::Done;
+use crate::audit::{Act, Action};
 use crate::decision::Kill;
 use crate::directory::Biller;
 use crate::kernel::{Slug, Timestamp, Username};
@@ -74,6 +75,8 @@ pub(super) async fn kill_switch(config: &Path, arguments: KillSwitch) -> Done {
         let settings = super::load(config)?;
         let Some(file) = settings.routing.kill_file else { bail!("routing.kill_file is not set") };
         super::replace_file(&file, &format!("{order}\n"))?;
+        let act = Act::of(Action::KillSwitchSet).with("order", order.to_string());
+        super::note_if_possible(config, act.with("file", file.display().to_string())).await;
         say!("{}: {order}", file.display());
         return Ok(());
     }
@@ -82,7 +85,7 @@ pub(super) async fn kill_switch(config: &Path, arguments: KillSwitch) -> Done {
         if let Kill::BillerLegacy(slug) = order {
             known(&state, slug).await?;
         }
-        state.directory.set_kill_switch(order, &state.clock).await?;
+        state.directory.set_kill_switch(order, &super::by(&state)?).await?;
     }
     let billers = state.directory.billers().await?;
     let set = billers.kill_switch().map_or_else(|| "never set".to_owned(), ToString::to_string);
@@ -94,7 +97,8 @@ pub(super) async fn kill_switch(config: &Path, arguments: KillSwitch) -> Done {
 
 pub(super) async fn hold(config: &Path, slug: &Slug, hold: bool) -> Done {
     let state = super::open(config).await?.state;
-    change(&state, slug, |biller| biller.settings.hold = hold).await?;
+    let action = if hold { Action::BillerHeld } else { Action::BillerReleased };
+    change(&state, slug, action, |biller| biller.settings.hold = hold).await?;
     say!("{slug} is {}", if hold { "held: its people get the hold page" } else { "no longer held" });
     Ok(())
 }
@@ -109,7 +113,7 @@ pub(super) async fn rollout(config: &Path, arguments: Rollout) -> Done {
     let keys = names.map(|name| Ok(name?.as_str().to_owned())).collect::<Result<Vec<_>, anyhow::Error>>()?;
     let state = super::open(config).await?.state;
     let now = state.clock.now();
-    change(&state, &arguments.slug, |biller| {
+    change(&state, &arguments.slug, Action::RolloutChanged, |biller| {
         match arguments.from {
             Some(From::Now) => biller.active_from = Some(now),
             Some(From::At(at)) => biller.active_from = Some(at),
@@ -143,19 +147,19 @@ pub(super) async fn rollout(config: &Path, arguments: Rollout) -> Done {
 pub(super) async fn end_sessions(config: &Path, arguments: EndSessions) -> Done {
     let state = super::open(config).await?.state;
     let biller = known(&state, &arguments.slug).await?;
-    let visits = Visits::of(&state);
+    let (visits, by) = (Visits::of(&state), super::by(&state)?);
     let ended = match (&arguments.username, &arguments.sid) {
         (Some(name), _) => {
             let username = Username::parse(name).with_context(|| format!("{name:?}"))?;
             let user = state.directory.user_by_username(&biller.id, &username).await?;
             let Some(user) = user else { bail!("{} has no user {name}", biller.slug) };
-            visits.end(&biller.id, Ending::User(&user.id)).await?
+            visits.end_by(&biller, Ending::User(&user.id), &by).await?
         }
         (None, Some(sid)) => {
             let Some(oidc) = &biller.settings.oidc else { bail!("{} has no issuer", biller.slug) };
-            visits.end(&biller.id, Ending::Sid { issuer: &oidc.issuer, sid, subject: None }).await?
+            visits.end_by(&biller, Ending::Sid { issuer: &oidc.issuer, sid, subject: None }, &by).await?
         }
-        (None, None) => visits.end(&biller.id, Ending::All).await?,
+        (None, None) => visits.end_by(&biller, Ending::All, &by).await?,
     };
     say!("{ended} session(s) ended");
     Ok(())
@@ -165,8 +169,8 @@ async fn known(state: &AppState, slug: &Slug) -> Result<std::sync::Arc<Biller>, 
     state.directory.named(slug).await?.with_context(|| format!("there is no biller {slug}"))
 }
 
-pub(super) async fn change(state: &AppState, slug: &Slug, change: impl FnOnce(&mut Biller)) -> Done {
-    if !state.directory.change_biller(slug, &state.clock, change).await? {
+pub(super) async fn change(state: &AppState, slug: &Slug, action: Action, change: impl FnOnce(&mut Biller)) -> Done {
+    if !state.directory.change_biller(slug, (&super::by(state)?, action), change).await? {
         bail!("there is no biller {slug}");
     }
     Ok(())

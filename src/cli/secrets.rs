@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 
 use super::Done;
+use crate::audit::{Act, Action};
 use crate::config::Secret;
 use crate::kernel::{Clock, Random};
 
@@ -23,7 +24,7 @@ pub(super) enum Arguments {
 
 const PREPARED: &str = "prepared";
 
-pub(super) fn run(config: &Path, arguments: Arguments) -> Done {
+pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
     let file = ring_file(config)?;
     let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -42,6 +43,11 @@ pub(super) fn run(config: &Path, arguments: Arguments) -> Done {
         (Arguments::Rotate, None) => lines.insert(first, format!("{fresh}  # in use since {now}")),
     }
     super::replace_file(&file, &format!("{}\n", lines.join("\n")))?;
+    let how = match arguments {
+        Arguments::Prepare => "prepare",
+        Arguments::Rotate => "rotate",
+    };
+    super::note_if_possible(config, Act::of(Action::SecretsRotated).with("step", how)).await;
     let keys = lines.iter().filter(|line| is_key(line)).count();
     say!("{}: {keys} keys; running instances follow within a second", file.display());
     Ok(())

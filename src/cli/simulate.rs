@@ -1,8 +1,9 @@
 //! `signpost simulate`: where would somebody be taken, and why?
 
-use std::path::Path;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 
 use super::Done;
@@ -25,6 +26,10 @@ pub(super) struct Arguments {
     /// Text for people, or one JSON object.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Many questions from a file (`-`: standard input), each a line of JSON as for POST /api/v1/simulations; answers come in
+    /// the same order, one JSON object a line.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["username", "entry", "format", "issuer", "biller", "rollout", "directory", "kill", "at", "remembered"])]
+    batch: Option<PathBuf>,
     /// As if the issuer of a biller were `up` or `down`.
     #[arg(long, value_name = "SLUG=HEALTH", value_parser = issuer)]
     issuer: Vec<(Slug, IssuerHealth)>,
@@ -84,7 +89,7 @@ fn biller(text: &str) -> Result<(Slug, CiamState), String> {
     state.map(|state| (slug, state)).ok_or_else(|| "expected legacy, enabling, active or suspended".to_owned())
 }
 
-fn rollout(text: &str) -> Result<(Slug, RolloutWish), String> {
+pub(super) fn rollout(text: &str) -> Result<(Slug, RolloutWish), String> {
     let (slug, value) = pair(text)?;
     if value == "everybody" {
         return Ok((slug, RolloutWish::default()));
@@ -94,7 +99,7 @@ fn rollout(text: &str) -> Result<(Slug, RolloutWish), String> {
     Ok((slug, RolloutWish { allow: None, percent: Some(percent) }))
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text).ok_or_else(|| "expected a time such as 2026-11-22T08:00:00Z".to_owned())
 }
 
@@ -115,15 +120,52 @@ async fn run_on_demo(arguments: Arguments) -> Done {
 
 #[cfg(not(feature = "standin"))]
 async fn run_on_demo(_: Arguments) -> Done {
-    anyhow::bail!("this program was built without the demo (cargo feature `standin`)")
+    bail!("this program was built without the demo (cargo feature `standin`)")
 }
 
 async fn simulate(state: &AppState, arguments: Arguments) -> Done {
+    if let Some(file) = &arguments.batch {
+        return batch(state, file).await;
+    }
     let format = arguments.format;
     let answer = state.routing.ask(&arguments.question(), None).await.map_err(|error| in_options(&error))?;
     match format {
         Format::Json => say!("{}", serde_json::to_string(&answer.routed.verdict)?),
         Format::Text => print_text(&answer),
+    }
+    Ok(())
+}
+
+/// One answer a line; what cannot be asked is told in its place, and at the end.
+async fn batch(state: &AppState, file: &Path) -> Done {
+    let source: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?)
+    };
+    let mut refused = 0;
+    for line in BufReader::new(source).lines() {
+        let line = line.with_context(|| format!("{} cannot be read", file.display()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer = match serde_json::from_str::<Question>(&line) {
+            Ok(question) => state.routing.ask(&question, None).await.map_err(|error| match error.field() {
+                Some(field) => format!("{field}: {error}"),
+                None => error.to_string(),
+            }),
+            Err(error) => Err(error.to_string()),
+        };
+        match answer {
+            Ok(answer) => say!("{}", serde_json::to_string(&answer.routed.verdict)?),
+            Err(error) => {
+                refused += 1;
+                say!("{}", serde_json::json!({ "error": error }));
+            }
+        }
+    }
+    if refused > 0 {
+        bail!("{refused} question(s) could not be answered");
     }
     Ok(())
 }

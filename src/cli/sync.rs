@@ -46,7 +46,7 @@ pub(super) async fn run(config: &Path, arguments: Sync) -> Done {
         return Ok(());
     }
     let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
-    let failed = enablement.mend(slug, &drift, || bar.inc(1)).await?;
+    let failed = enablement.mend(slug, &drift, &super::by(&state)?, || bar.inc(1)).await?;
     bar.finish_and_clear();
     say!("{} mended", count - failed.len());
     for (user, error) in failed.iter().take(SHOWN) {
@@ -82,8 +82,9 @@ pub(super) async fn export(config: &Path, arguments: Export) -> Done {
         "SecureAuth's export is not meant for production with many users: use it for tests, and expect it to be slow.\n\
          What it writes holds personal data and password hashes."
     );
+    let by = super::by(&state)?;
     let Some(path) = &arguments.output else {
-        let users = state.enablement.export(&arguments.slug, std::io::stdout()).await?;
+        let users = state.enablement.export(&arguments.slug, &by, std::io::stdout()).await?;
         eprintln!("{users} users");
         return Ok(());
     };
@@ -91,7 +92,7 @@ pub(super) async fn export(config: &Path, arguments: Export) -> Done {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unwritable = || format!("{} cannot be written", path.display());
     let file = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
-    let users = state.enablement.export(&arguments.slug, file.reopen().with_context(unwritable)?).await?;
+    let users = state.enablement.export(&arguments.slug, &by, file.reopen().with_context(unwritable)?).await?;
     file.as_file().sync_all().with_context(unwritable)?;
     file.persist(path).with_context(unwritable)?;
     eprintln!("{users} users written to {}", path.display());

@@ -27,6 +27,7 @@ pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, St
         legacy_paths: section(&mut table, &mut environment, "legacy_paths", &mut problems),
         sessions: section(&mut table, &mut environment, "sessions", &mut problems),
         limits: section(&mut table, &mut environment, "limits", &mut problems),
+        audit: section(&mut table, &mut environment, "audit", &mut problems),
         oidc: section(&mut table, &mut environment, "oidc", &mut problems),
         secureauth: section(&mut table, &mut environment, "secureauth", &mut problems),
         mail: section(&mut table, &mut environment, "mail", &mut problems),

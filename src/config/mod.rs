@@ -12,8 +12,8 @@ use std::path::Path;
 
 pub use secret::Secret;
 pub use sections::{
-    Config, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log, LogFormat, Mail, MailTls, Oidc, PathMode,
-    Portal, ReturnTo, Routing, Secrets, SecureAuth, Server, Sessions,
+    Audit, Config, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log, LogFormat, Mail, MailTls, Oidc,
+    PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, Server, Sessions,
 };
 
 /// Everything that is wrong with the settings, one sentence each.
@@ -49,6 +49,13 @@ impl Config {
     /// All problems at once.
     pub fn from_text(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Problems> {
         load::load(text, environment)
+    }
+
+    /// Tells one set of settings from another, without the secrets in them.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = crate::kernel::text::sha256(format!("{self:?}").as_bytes());
+        hash.truncate(12);
+        hash
     }
 }
 

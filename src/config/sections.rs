@@ -36,6 +36,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Limits of the look-up.
     pub limits: Limits,
+    /// How long what happened is kept.
+    pub audit: Audit,
     /// Calls to identity providers.
     pub oidc: Oidc,
     /// SecureAuth's management API.
@@ -244,6 +246,22 @@ impl Default for Limits {
             codes_per_minute: 30,
             exempt_loopback: false,
         }
+    }
+}
+
+/// `[audit]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Audit {
+    /// Days that decisions can be looked up by reference code.
+    pub decisions_days: u64,
+    /// Days that the audit trail is kept.
+    pub acts_days: u64,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { decisions_days: 90, acts_days: 730 }
     }
 }
 

@@ -16,7 +16,7 @@ macro_rules! migration {
 }
 
 /// The newest version.
-pub(super) const LATEST: i64 = 31;
+pub(super) const LATEST: i64 = 33;
 
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
@@ -39,5 +39,7 @@ pub(super) fn migrator() -> Migrator {
         migration!(27, "0027_identity"),
         migration!(30, "0030_errands"),
         migration!(31, "0031_issuer_probes"),
+        migration!(32, "0032_acts"),
+        migration!(33, "0033_scores"),
     ])
 }

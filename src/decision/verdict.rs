@@ -7,7 +7,7 @@ use super::trace::{Step, Trace};
 use crate::kernel::Slug;
 
 /// Where the person goes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// The page that tells the biller's new address; its Continue leads to the biller's SecureAuth sign-in.

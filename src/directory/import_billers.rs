@@ -7,13 +7,15 @@ use serde_json::Value;
 use url::Url;
 
 use super::billers::{Biller, BillerSettings, BindTo, Home, OidcSettings, PasswordCarryOver, Support, TokenAuth};
+use super::changes::changes;
 use super::health::Health;
 use super::pending::{self, Change};
 use super::{Billers, Directory, DirectoryError, store};
+use crate::audit::{Act, Action, Actor, By};
 use crate::config::{Secret, toml_problem};
 use crate::db::Tx;
 use crate::decision::{CiamState, OutagePolicy, Suspension};
-use crate::kernel::{BillerId, Clock, KeyRing, Purpose, Random, Slug, Timestamp, Username};
+use crate::kernel::{BillerId, KeyRing, Purpose, Slug, Timestamp, Username};
 use crate::secureauth::Wishes;
 
 /// A biller as a file describes it. What is left out stays as it is, and has its default at a new biller.
@@ -235,14 +237,10 @@ pub fn parse(text: &str, is_json: bool) -> Result<Vec<BillerRow>, ImportError> {
 pub struct Tools {
     /// Seals client secrets.
     pub keys: KeyRing,
-    /// Dates the change.
-    pub clock: Clock,
-    /// Makes ids.
-    pub random: Random,
     /// Issuers over http or on this machine are allowed.
     pub allow_loopback_issuers: bool,
-    /// Who asks; changes of where people sign in then wait for somebody else. None: set up by Signpost itself.
-    pub asked_by: Option<String>,
+    /// Who asks. Changes of where people sign in then wait for somebody else, unless it is Signpost itself.
+    pub by: By,
     /// The host that customers know, which no biller can have.
     pub public_host: String,
 }
@@ -314,10 +312,21 @@ impl Directory {
         let waiting = hold_back(&mut billers, &known, tools);
         let summary = Summary { created: billers.len() - updated, updated, pending: waiting.len() };
         if !dry_run {
-            write(&mut tx, &billers, tools, &waiting).await?;
+            write(&mut tx, &billers, &known, tools, &waiting).await?;
             tx.commit().await.map_err(DirectoryError::Db)?;
         }
         Ok(summary)
+    }
+
+    /// The billers as rows would make them: nothing is written.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the rows, or the database's failure.
+    pub async fn preview_billers(&self, rows: Vec<BillerRow>, tools: &Tools) -> Result<Vec<Biller>, ImportError> {
+        let known = self.billers().await?;
+        let (billers, problems) = check(rows, &known, tools);
+        let refused = || ImportError::Refused(problems.iter().map(ToString::to_string).collect());
+        if problems.is_empty() { Ok(billers) } else { Err(refused()) }
     }
 
     /// Makes or changes one biller, by the same checks, within a transaction that writes something else as well.
@@ -343,7 +352,7 @@ impl Directory {
             return Err(OneError::Refused(problems));
         }
         let waiting = hold_back(&mut billers, &known, tools);
-        write(tx, &billers, tools, &waiting).await?;
+        write(tx, &billers, &known, tools, &waiting).await?;
         billers.pop().ok_or(OneError::Unknown)
     }
 }
@@ -377,7 +386,7 @@ fn check(rows: Vec<BillerRow>, known: &Billers, tools: &Tools) -> (Vec<Biller>, 
 
 /// Takes out of changes what has to wait for a second person: the biller's place in the list, and what waits.
 fn hold_back(billers: &mut [Biller], known: &Billers, tools: &Tools) -> Vec<(usize, Change)> {
-    if tools.asked_by.is_none() {
+    if tools.by.actor == Actor::System {
         return Vec::new();
     }
     let each = billers.iter_mut().enumerate();
@@ -387,9 +396,11 @@ fn hold_back(billers: &mut [Biller], known: &Billers, tools: &Tools) -> Vec<(usi
 async fn write(
     tx: &mut Tx,
     billers: &[Biller],
+    known: &Billers,
     tools: &Tools,
     waiting: &[(usize, Change)],
 ) -> Result<(), DirectoryError> {
+    let by = &tools.by;
     // Hosts may move from one biller of the file to another.
     for biller in billers {
         store::drop_hosts(tx, biller).await?;
@@ -398,10 +409,16 @@ async fn write(
         if biller.pinned_iss.is_none() {
             store::drop_iss_pin(tx, biller).await?;
         }
-        store::put_biller(tx, biller, tools.clock.now()).await?;
+        store::put_biller(tx, biller, by.now()).await?;
+        let before = known.by_slug(&biller.slug).map(|before| &**before);
+        let action = if before.is_some() { Action::BillerChanged } else { Action::BillerMade };
+        let changes = changes(before, biller);
+        if before.is_none() || changes.as_object().is_some_and(|changes| !changes.is_empty()) {
+            by.note(tx, Act::of(action).at(&biller.slug).with("changes", changes)).await?;
+        }
     }
     for (at, change) in waiting {
-        pending::put(tx, &billers[*at], change, tools.asked_by.as_deref().unwrap_or_default(), tools).await?;
+        pending::put(tx, &billers[*at], change, by).await?;
     }
     Ok(())
 }
@@ -411,7 +428,7 @@ type Complain<'a> = dyn FnMut(&'static str, String) + 'a;
 
 fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut Complain<'_>) -> Biller {
     let mut biller = before.cloned().unwrap_or_else(|| Biller {
-        id: BillerId::new(tools.clock.now(), &tools.random),
+        id: BillerId::new(tools.by.now(), tools.by.random()),
         slug: row.slug.clone(),
         name: String::new(),
         state: CiamState::Legacy,

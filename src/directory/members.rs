@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::people::{NewUser, PeopleError, Stamp, UserChange};
 use super::users::UserStatus;
 use super::{Biller, Directory};
+use crate::audit::{Act, Action, By};
 use crate::db::{DbError, Tx};
 use crate::decision::CiamState;
 use crate::kernel::{BillerId, UserId};
@@ -34,6 +35,16 @@ pub enum Change {
     Add,
     /// They are none.
     Remove,
+}
+
+impl Change {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::Add => "add",
+            Self::Remove => "remove",
+        }
+    }
 }
 
 /// What came of it.
@@ -92,8 +103,9 @@ impl Directory {
         tx: &mut Tx,
         new: &NewUser,
         billers: &[&Biller],
-        stamp: Stamp<'_>,
+        by: &By,
     ) -> Result<UserId, IdentityError> {
+        let stamp = Stamp::of(by);
         tx.run(TURN, values![]).await?;
         let of = |error| IdentityError::of(error, 0);
         let id = self.create_user_in(tx, new, stamp).await.map_err(of)?;
@@ -101,6 +113,8 @@ impl Directory {
             self.add_member_in(tx, (&biller.id, &id), has_legacy_account(biller), stamp).await.map_err(of)?;
         }
         check_email(tx, &id).await?;
+        let slugs: Vec<&str> = billers.iter().map(|biller| biller.slug.as_str()).collect();
+        by.note(tx, at_only(Act::of(Action::UserMade).about(id.as_str()).with("billers", slugs), billers)).await?;
         Ok(id)
     }
 
@@ -114,13 +128,14 @@ impl Directory {
         user: &UserId,
         change: &UserChange,
         reach: Reach<'_>,
-        stamp: Stamp<'_>,
+        by: &By,
     ) -> Result<(), IdentityError> {
+        let stamp = Stamp::of(by);
         tx.run(TURN, values![]).await?;
         let row = tx.one(STATUS, values![user.as_str()]).await?.ok_or(IdentityError::NoSuchUser(0))?;
+        let rows = tx.all(BILLERS_OF, values![user.as_str()]).await?;
+        let theirs = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, DbError>>()?;
         if let Some(reach) = reach {
-            let rows = tx.all(BILLERS_OF, values![user.as_str()]).await?;
-            let theirs = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, DbError>>()?;
             let own = theirs.iter().filter(|id| reach.iter().any(|own| own.as_str() == id.as_str())).count();
             match own {
                 0 => return Err(IdentityError::NoSuchUser(0)),
@@ -139,7 +154,14 @@ impl Directory {
         if change.email.is_some() {
             check_email(tx, user).await?;
         }
-        Ok(())
+        let mut act = Act::of(Action::UserChanged).about(user.as_str()).with("fields", change.fields());
+        if let Some(status) = change.status {
+            act = act.with("status", status.as_str());
+        }
+        let billers = self.last_known_billers();
+        let known = theirs.into_iter().filter_map(|id| billers.by_id(&BillerId::from_stored(id)));
+        let known: Vec<&Biller> = known.map(|biller| &**biller).collect();
+        Ok(by.note(tx, at_only(act, &known)).await?)
     }
 
     /// Changes who belongs to a biller.
@@ -152,9 +174,23 @@ impl Directory {
         biller: &Biller,
         (change, list): (Change, &[UserId]),
         reach: Reach<'_>,
-        stamp: Stamp<'_>,
+        by: &By,
     ) -> Result<Tally, IdentityError> {
         tx.run(TURN, values![]).await?;
+        let tally = self.change_list(tx, biller, (change, list), reach, Stamp::of(by)).await?;
+        let act = Act::of(Action::MembersChanged).at(&biller.slug).with("change", change.as_str());
+        by.note(tx, act.with("added", tally.added).with("removed", tally.removed)).await?;
+        Ok(tally)
+    }
+
+    async fn change_list(
+        &self,
+        tx: &mut Tx,
+        biller: &Biller,
+        (change, list): (Change, &[UserId]),
+        reach: Reach<'_>,
+        stamp: Stamp<'_>,
+    ) -> Result<Tally, IdentityError> {
         check_list(tx, change, list, reach).await?;
         let mut tally = Tally::default();
         if change == Change::Remove {
@@ -187,6 +223,14 @@ impl Directory {
         stamp: Stamp<'_>,
     ) -> Result<bool, IdentityError> {
         self.remove_member_in(tx, (&biller.id, user), stamp).await.map_err(|error| IdentityError::of(error, 0))
+    }
+}
+
+/// An act about a user of one biller is found there.
+fn at_only(act: Act, billers: &[&Biller]) -> Act {
+    match billers {
+        [only] => act.at(&only.slug),
+        _ => act,
     }
 }
 

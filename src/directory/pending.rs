@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::import_billers::Tools;
 use super::{Biller, Directory, DirectoryError, OidcSettings, store};
+use crate::audit::{Act, Action, By};
 use crate::db::{DbError, Row, Tx};
 use crate::decision::CiamState;
 use crate::kernel::{BillerId, Timestamp, ids};
@@ -72,18 +72,14 @@ pub(super) fn hold_back(before: &Biller, after: &mut Biller) -> Option<Change> {
     (change.oidc.is_some() || change.hosts.is_some()).then_some(change)
 }
 
-pub(super) async fn put(
-    tx: &mut Tx,
-    biller: &Biller,
-    change: &Change,
-    asked_by: &str,
-    tools: &Tools,
-) -> Result<(), DirectoryError> {
-    let now = tools.clock.now();
+pub(super) async fn put(tx: &mut Tx, biller: &Biller, change: &Change, by: &By) -> Result<(), DirectoryError> {
+    let now = by.now();
     let text = serde_json::to_string(change).map_err(|error| store::corrupt(&error.to_string()))?;
     let summary = change.summary(biller);
-    let row = values![ids::uuid_v7(now, &tools.random), biller.id.as_str(), summary, text, asked_by, now];
-    Ok(tx.run(INSERT, row).await.map(drop)?)
+    let id = ids::uuid_v7(now, by.random());
+    let act = Act::of(Action::ChangeProposed).at(&biller.slug).about(&id).with("summary", summary.as_str());
+    tx.run(INSERT, values![id, biller.id.as_str(), summary, text, by.actor.person(), now]).await?;
+    Ok(by.note(tx, act).await?)
 }
 
 impl Change {
@@ -113,30 +109,27 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed; nothing was changed then.
-    pub async fn decide_change(
-        &self,
-        id: &str,
-        who: &str,
-        confirm: bool,
-        now: Timestamp,
-    ) -> Result<Decided, DirectoryError> {
+    pub async fn decide_change(&self, id: &str, confirm: bool, by: &By) -> Result<Decided, DirectoryError> {
+        let (who, now) = (by.actor.person(), by.now());
         let mut tx = self.db.begin().await?;
         let outcome = if confirm { "confirmed" } else { "declined" };
-        let decided = tx.run(DECIDE, values![id, who, now, outcome]).await?;
+        let decided = tx.run(DECIDE, values![id, &who, now, outcome]).await?;
         let Some(row) = tx.one(BY_ID, values![id]).await? else { return Ok(Decided::Unknown) };
         let pending = read(&row)?;
         if decided == 0 {
             let same = confirm && pending.asked_by == who;
             return Ok(if same { Decided::SamePerson } else { Decided::Unknown });
         }
+        let known = store::load_billers_in(&mut tx).await?;
+        let Some(biller) = known.by_id(&pending.biller_id) else { return Ok(Decided::Unknown) };
+        let action = if confirm { Action::ChangeConfirmed } else { Action::ChangeDeclined };
+        let act = Act::of(action).about(id).with("summary", pending.summary.as_str());
         if confirm {
-            let known = store::load_billers_in(&mut tx).await?;
-            let Some(biller) = known.by_id(&pending.biller_id) else { return Ok(Decided::Unknown) };
             if pending.change.oidc.is_some() {
                 store::drop_iss_pin(&mut tx, biller).await?;
             }
             let Change { oidc, hosts } = pending.change;
-            let changed = self.change_biller_in(&mut tx, &biller.slug, now, |biller| {
+            let changed = self.change_biller_in(&mut tx, &biller.slug, (by, act), |biller| {
                 biller.settings.oidc = oidc.or(biller.settings.oidc.take());
                 biller.hosts = hosts.unwrap_or_else(|| std::mem::take(&mut biller.hosts));
             });
@@ -144,6 +137,8 @@ impl Directory {
                 Err(DirectoryError::Db(DbError::Conflict(_))) => return Ok(Decided::HostTaken),
                 other => other?,
             };
+        } else {
+            by.note(&mut tx, act.at(&biller.slug)).await?;
         }
         tx.commit().await?;
         tracing::warn!(change = id, who, outcome, summary = pending.summary, "a pending change was decided");

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::{Directory, UserStatus, outbox};
+use crate::audit::By;
 use crate::db::{DbError, Tx};
 use crate::kernel::{BillerId, Random, Timestamp, UserId, Username};
 use crate::values;
@@ -96,6 +97,26 @@ pub struct Stamp<'s> {
     pub now: Timestamp,
     /// Makes ids.
     pub random: &'s Random,
+}
+
+impl<'s> Stamp<'s> {
+    /// By whom it is done.
+    pub fn of(by: &'s By) -> Self {
+        Self { now: by.now(), random: by.random() }
+    }
+}
+
+impl UserChange {
+    /// The fields that it touches.
+    pub(super) fn fields(&self) -> Vec<&'static str> {
+        let touched = [
+            ("username", self.username.is_some()),
+            ("email", self.email.is_some()),
+            ("name", self.first_name.is_some() || self.last_name.is_some()),
+            ("status", self.status.is_some()),
+        ];
+        touched.into_iter().filter(|(_, touched)| *touched).map(|(field, _)| field).collect()
+    }
 }
 
 impl Directory {

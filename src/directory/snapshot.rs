@@ -36,7 +36,8 @@ impl Billers {
         made
     }
 
-    pub(super) fn revision(&self) -> i64 {
+    /// Grows with every change of billers and orders.
+    pub fn revision(&self) -> i64 {
         self.revision
     }
 

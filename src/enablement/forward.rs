@@ -4,6 +4,7 @@ use super::ledger::{self, Job, JobState, Step, StepState, Stop};
 use super::things::{Ids, Making, Thing, USER_ID_CLAIM};
 use super::work::{failed, later};
 use super::{EnableError, Enablement, SUCCESS, points};
+use crate::audit::{Act, Action};
 use crate::decision::CiamState;
 use crate::directory::{Biller, BindTo, OidcSettings, TokenAuth};
 use crate::kernel::Purpose;
@@ -168,7 +169,8 @@ impl Enablement {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         self.set_state(&mut tx, job, JobState::Active, SUCCESS).await?;
-        let changed = self.directory.change_biller_in(&mut tx, &biller.slug, now, |biller| {
+        let (by, act) = (self.by_itself(), Act::of(Action::CiamActivated).about(&job.id));
+        let changed = self.directory.change_biller_in(&mut tx, &biller.slug, (&by, act), |biller| {
             biller.state = CiamState::Active;
             biller.active_from = Some(now);
             biller.settings.passwords = job.passwords;

@@ -1,8 +1,10 @@
 //! Jobs and their steps in the database. Every write of a worker carries its fence and renews its lease.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{CiamMode, EnableError, Enablement, Order};
+use crate::audit::{Act, Action, By};
 use crate::db::{Db, DbError, Row, Tx};
 use crate::decision::CiamState;
 use crate::directory::{Biller, Home, PasswordCarryOver};
@@ -22,6 +24,7 @@ macro_rules! columns {
 
 const OPEN: &str = columns!("WHERE biller_id = $1 AND ended_at IS NULL");
 const BY_ID: &str = columns!("WHERE id = $1");
+const BY_STATE: &str = "SELECT state, count(*) FROM job GROUP BY state";
 const LATEST: &str = columns!("ORDER BY created_at DESC, id DESC LIMIT 100");
 const DUE: &str = columns!("WHERE ended_at IS NULL AND lease_until < $1 ORDER BY created_at, id LIMIT 1");
 const CREATE: &str = "INSERT INTO job (id, biller_id, state, turned_back, mode, passwords, generation, fence, lease_until, \
@@ -201,6 +204,19 @@ pub(super) async fn job(db: &Db, id: &str) -> Result<Option<Job>, DbError> {
     one(db, BY_ID, id).await
 }
 
+pub(super) async fn by_state(db: &Db) -> Result<BTreeMap<&'static str, i64>, DbError> {
+    let mut states: BTreeMap<_, _> = JobState::ALL.iter().map(|state| (state.as_str(), 0)).collect();
+    for row in db.all(BY_STATE, values![]).await? {
+        let state = row.text(0)?;
+        if let Some(count) =
+            JobState::ALL.iter().find(|known| known.as_str() == state).and_then(|s| states.get_mut(s.as_str()))
+        {
+            *count = row.int(1)?;
+        }
+    }
+    Ok(states)
+}
+
 pub(super) async fn latest(db: &Db) -> Result<Vec<Job>, DbError> {
     db.all(LATEST, values![]).await?.iter().map(read).collect()
 }
@@ -210,15 +226,16 @@ async fn one(db: &Db, sql: &'static str, value: &str) -> Result<Option<Job>, DbE
 }
 
 /// Makes the job and marks the biller, in one transaction. Of two at once the later one joins the earlier one's job.
-pub(super) async fn create(room: &Enablement, biller: &Biller, order: Order) -> Result<Job, EnableError> {
+pub(super) async fn create(room: &Enablement, biller: &Biller, order: Order, by: &By) -> Result<Job, EnableError> {
     let now = room.clock.now();
     let id = ids::uuid_v7(now, &room.random);
     let total = super::users::count(&room.db, &biller.id).await?;
     let mut tx = room.db.begin().await?;
     let mut generation = 0;
+    let act = Act::of(Action::CiamStarted).about(&id).with("mode", order.mode.as_str());
     let marked = room
         .directory
-        .change_biller_in(&mut tx, &biller.slug, now, |biller| {
+        .change_biller_in(&mut tx, &biller.slug, (by, act), |biller| {
             biller.state = CiamState::Enabling;
             biller.settings.generation += 1;
             generation = biller.settings.generation;
@@ -237,8 +254,12 @@ pub(super) async fn create(room: &Enablement, biller: &Biller, order: Order) -> 
     open_job(&room.db, &biller.id).await?.ok_or_else(|| EnableError::NoSuchBiller(biller.slug.clone()))
 }
 
-pub(super) async fn turn_back(db: &Db, biller: &BillerId, now: Timestamp) -> Result<(), DbError> {
-    db.run(TURN_BACK, values![biller.as_str(), now]).await.map(|_| ())
+pub(super) async fn turn_back(db: &Db, biller: &Biller, by: &By) -> Result<(), DbError> {
+    let mut tx = db.begin().await?;
+    if tx.run(TURN_BACK, values![biller.id.as_str(), by.now()]).await? > 0 {
+        by.note(&mut tx, Act::of(Action::CiamTurnedBack).at(&biller.slug)).await?;
+    }
+    tx.commit().await
 }
 
 /// Takes up a job that nobody is at.

@@ -20,6 +20,7 @@ mod undo;
 mod users;
 mod work;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ pub use mirror::BringError;
 pub use readiness::{Level, Line, Readiness, advice};
 pub use sync::{Drift, SyncError};
 
+use crate::audit::{Act, Action, Actor, By};
 use crate::config::Config;
 use crate::db::{Db, DbError};
 use crate::decision::CiamState;
@@ -194,7 +196,7 @@ impl Enablement {
     ///
     /// # Errors
     /// The biller cannot be enabled as it is, or the database failed.
-    pub async fn start(&self, slug: &Slug, order: Order) -> Result<Job, EnableError> {
+    pub async fn start(&self, slug: &Slug, order: Order, by: &By) -> Result<Job, EnableError> {
         if self.management.is_none() {
             return Err(EnableError::NotConfigured);
         }
@@ -209,16 +211,16 @@ impl Enablement {
             CiamState::Suspended => return Err(wrong("`signpost resume` switches it on again")),
         }
         users::check_all(&self.db, &biller.id).await?;
-        ledger::create(self, &biller, order).await
+        ledger::create(self, &biller, order, by).await
     }
 
     /// Turns the job of a biller back; answers it, if there is one.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn turn_back(&self, slug: &Slug) -> Result<Option<Job>, EnableError> {
+    pub async fn turn_back(&self, slug: &Slug, by: &By) -> Result<Option<Job>, EnableError> {
         let biller = self.biller(slug).await?;
-        ledger::turn_back(&self.db, &biller.id, self.clock.now()).await?;
+        ledger::turn_back(&self.db, &biller, by).await?;
         Ok(ledger::open_job(&self.db, &biller.id).await?)
     }
 
@@ -238,6 +240,14 @@ impl Enablement {
         ledger::latest(&self.db).await
     }
 
+    /// How many jobs there are in each state.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn jobs_by_state(&self) -> Result<BTreeMap<&'static str, i64>, DbError> {
+        ledger::by_state(&self.db).await
+    }
+
     /// What a job has made, or is about to.
     ///
     /// # Errors
@@ -250,8 +260,8 @@ impl Enablement {
     ///
     /// # Errors
     /// The biller is not active; or the switch is made, and SecureAuth could not be told.
-    pub async fn suspend(&self, slug: &Slug) -> Result<(), EnableError> {
-        self.switch(slug, CiamState::Active, CiamState::Suspended).await?;
+    pub async fn suspend(&self, slug: &Slug, by: &By) -> Result<(), EnableError> {
+        self.switch(slug, (CiamState::Active, CiamState::Suspended), (by, Action::CiamSuspended)).await?;
         self.switch_organization(slug, true).await
     }
 
@@ -259,28 +269,38 @@ impl Enablement {
     ///
     /// # Errors
     /// The biller is not suspended, or SecureAuth could not be told: nothing is switched then.
-    pub async fn resume(&self, slug: &Slug) -> Result<(), EnableError> {
+    pub async fn resume(&self, slug: &Slug, by: &By) -> Result<(), EnableError> {
         self.switch_organization(slug, false).await?;
-        self.switch(slug, CiamState::Suspended, CiamState::Active).await
+        self.switch(slug, (CiamState::Suspended, CiamState::Active), (by, Action::CiamResumed)).await
     }
 
-    async fn switch(&self, slug: &Slug, from: CiamState, to: CiamState) -> Result<(), EnableError> {
+    async fn switch(
+        &self,
+        slug: &Slug,
+        (from, to): (CiamState, CiamState),
+        (by, action): (&By, Action),
+    ) -> Result<(), EnableError> {
         let mut found = None;
         let change = |biller: &mut Biller| {
             found = Some(biller.state);
-            if biller.state == from {
-                biller.state = to;
-            }
+            biller.state = to;
         };
-        self.directory.change_biller(slug, &self.clock, change).await?;
+        let mut tx = self.db.begin().await?;
+        self.directory.change_biller_in(&mut tx, slug, (by, Act::of(action)), change).await?;
         match found {
             None => Err(EnableError::NoSuchBiller(slug.clone())),
-            Some(state) if state == from || state == to => Ok(()),
+            Some(state) if state == from => Ok(tx.commit().await?),
+            Some(state) if state == to => Ok(()),
             Some(state) => {
                 let hint = "only a moved biller can be switched off and on";
                 Err(EnableError::WrongState { slug: slug.clone(), state: state.as_str(), hint })
             }
         }
+    }
+
+    /// What a job does by itself.
+    fn by_itself(&self) -> By {
+        By::new(Actor::System, &self.clock, &self.random)
     }
 
     /// Tells SecureAuth, where the biller was moved by a job of ours.

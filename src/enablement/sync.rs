@@ -9,6 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::mirror::differences;
 use super::users::{self, Mover};
 use super::{BringError, EnableError, Enablement};
+use crate::audit::{Act, Action, By};
 use crate::db::DbError;
 use crate::directory::{Biller, Home};
 use crate::kernel::{Slug, UserId};
@@ -142,10 +143,12 @@ impl Enablement {
         &self,
         slug: &Slug,
         drift: &Drift,
+        by: &By,
         told: impl Fn(),
     ) -> Result<Vec<(UserId, BringError)>, SyncError> {
         let biller = self.biller(slug).await?;
         let (management, home) = self.at_home(&biller).await?;
+        by.note_alone(&self.db, Act::of(Action::UsersSynced).at(slug).with("users", drift.to_mend().count())).await?;
         let (biller, home, told) = (&biller, &home, &told);
         let brought = drift.to_mend().map(|user| async move {
             let done = self.bring(management, (biller, home), user).await;
@@ -159,9 +162,10 @@ impl Enablement {
     ///
     /// # Errors
     /// The biller was not moved, SecureAuth failed, or `out` did.
-    pub async fn export(&self, slug: &Slug, out: impl Write + Send + 'static) -> Result<u64, SyncError> {
+    pub async fn export(&self, slug: &Slug, by: &By, out: impl Write + Send + 'static) -> Result<u64, SyncError> {
         let biller = self.biller(slug).await?;
         let (management, home) = self.at_home(&biller).await?;
+        by.note_alone(&self.db, Act::of(Action::UsersExported).at(slug)).await?;
         Ok(management.export(&home.pool, out).await?)
     }
 }

@@ -5,6 +5,7 @@ use super::ledger::{self, Job, JobState, Step, StepState, Stop};
 use super::things::{Ids, Thing};
 use super::work::later;
 use super::{EnableError, Enablement, points};
+use crate::audit::{Act, Action};
 use crate::decision::CiamState;
 use crate::directory::Biller;
 use crate::secureauth::management::{CallError, Management};
@@ -44,7 +45,6 @@ impl Enablement {
                 }
             }
         }
-        let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let (state, message) = if left.is_empty() {
             (JobState::RolledBack, job.message.clone())
@@ -52,7 +52,8 @@ impl Enablement {
             (JobState::NeedsAttention, format!("Left at SecureAuth: {}", left.join("; ")))
         };
         self.set_state(&mut tx, job, state, &message).await?;
-        let changed = self.directory.change_biller_in(&mut tx, &biller.slug, now, |biller| {
+        let (by, act) = (self.by_itself(), Act::of(Action::CiamUndone).about(&job.id).with("state", state.as_str()));
+        let changed = self.directory.change_biller_in(&mut tx, &biller.slug, (&by, act), |biller| {
             biller.state = CiamState::Legacy;
             biller.active_from = None;
         });

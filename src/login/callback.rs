@@ -3,6 +3,8 @@
 //! The order matters: everything that can be checked without a call is checked first; the attempt is marked as used and
 //! that is committed; only then is the code sent, once. A crash in between costs the person one more click, never more.
 
+use std::time::Instant;
+
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
@@ -14,9 +16,10 @@ use tower_sessions::Session;
 use super::flow::{Attempt, Journey, LIFE, Travelling};
 use super::refused::{Refused, class_of, provider_failed};
 use super::{lookup, start};
+use crate::audit::{self, Score};
 use crate::directory::{Biller, BindTo, Call, OidcSettings, SubjectMatch, User, UserStatus};
 use crate::kernel::{Locale, Purpose, Slug, Timestamp, UserId, Username};
-use crate::secureauth::{self, Registration, SignIn};
+use crate::secureauth::{self, ProviderError, Registration, SignIn};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage};
@@ -171,7 +174,11 @@ impl Arrived<'_> {
     ) -> Result<SignIn, Refusal> {
         let state = self.state;
         let secrets = secureauth::Attempt { nonce: &attempt.nonce, verifier: &attempt.verifier };
-        match state.providers.redeem(registration, secrets, code.to_owned()).await {
+        let began = Instant::now();
+        let redeemed = state.providers.redeem(registration, secrets, code.to_owned()).await;
+        let is_good = !redeemed.as_ref().is_err_and(ProviderError::counts_against_issuer);
+        state.calls.took(self.slug, began.elapsed(), is_good);
+        match redeemed {
             Ok(sign_in) => {
                 registrations::note_answer(state, biller, Call::Token).await;
                 Ok(sign_in)
@@ -245,6 +252,9 @@ impl Arrived<'_> {
         }
         let now = self.state.clock.now();
         let pinned = directory.pin_subject(biller, &registration.issuer, &user.id, &sign_in.subject, now).await?;
+        if pinned == SubjectMatch::Pinned {
+            audit::score(&self.state.db, &biller.slug, Score::FirstSignIn, now).await;
+        }
         Ok(if pinned == SubjectMatch::Different { Err(Refused::NotAMember("another_subject")) } else { Ok(user) })
     }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::pages::{ErrorPage, Link};
 use super::show;
-use crate::audit::Entry;
+use crate::audit::{Entry, Score};
 use crate::kernel::reference::Kind;
 use crate::kernel::{Locale, Purpose, Slug};
 use crate::state::AppState;
@@ -81,8 +81,8 @@ fn tell(state: &AppState, language: &Language, refusal: &Refusal) -> Told {
             "title": Words::of(Locale::English).say(refusal.message),
             "locale": language.locale,
         });
-        let entry =
-            Entry { biller: refusal.biller.as_deref().map(str::to_owned), name: None, shown: "error page", details };
+        let biller = refusal.biller.as_deref().map(str::to_owned);
+        let entry = Entry { biller, name: None, shown: "error page", score: Some(Score::Failed), details };
         state.decisions.record(Kind::Error, entry)
     } else {
         state.decisions.page_code()

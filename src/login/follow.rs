@@ -3,13 +3,12 @@
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
 
 use super::day::day_and_time;
 use super::flow::Journey;
 use super::pages::{HoldPage, NoticePage, OutagePage, RecoverPage, RecoverWhy};
 use super::{recover, show, start};
-use crate::audit::Entry as LogEntry;
+use crate::audit::{Entry as LogEntry, Score};
 use crate::decision::{Decision, Entry};
 use crate::directory::{Biller, PasswordCarryOver};
 use crate::kernel::ReferenceCode;
@@ -99,11 +98,19 @@ pub(super) fn record(state: &AppState, arrival: &Arrival, routed: &Routed) -> Re
         Decision::OutagePage => "outage page",
         Decision::HoldPage => "hold page",
     };
+    let score = match (verdict.decision, &arrival.entry) {
+        // Whoever comes from the notice brings a name along.
+        (Decision::SecureauthLogin, _) if arrival.name.is_some() => Some(Score::FromShared),
+        (Decision::SecureauthLogin, _) => Some(Score::FromOwn),
+        (Decision::BookmarkNotice, Entry::Named { .. }) => Some(Score::OldAddress),
+        _ => None,
+    };
     let entry = LogEntry {
+        score,
         biller: verdict.biller.as_ref().map(ToString::to_string),
         name: arrival.name.clone(),
         shown,
-        details: json!({ "verdict": verdict, "facts": routed.facts }),
+        details: routed.details(),
     };
     state.decisions.record(Kind::Row(verdict.row), entry)
 }

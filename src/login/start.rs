@@ -1,5 +1,7 @@
 //! Beginning a sign-in at a biller: `/b/{slug}`.
 
+use std::time::Instant;
+
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
@@ -92,7 +94,11 @@ pub(super) async fn begin(
     let secrets = secureauth::Attempt { nonce: &attempt.nonce, verifier: &attempt.verifier };
     let wanted =
         secureauth::Wanted { state: &oauth_state, login_hint: hint.as_deref(), locale: visitor.language.locale };
+    let began = Instant::now();
     let asked = state.providers.authorization_url(&registration, secrets, wanted).await;
+    if let Some(is_good) = was_called(&asked) {
+        state.calls.took(&biller.slug, began.elapsed(), is_good);
+    }
     let (address, provider) = match asked {
         Ok((address, provider, contact)) => {
             match contact {
@@ -112,6 +118,15 @@ pub(super) async fn begin(
     let mut response = Redirect::to(address.as_str()).into_response();
     cookies::add(response.headers_mut(), attempt.cookies(state, headers));
     Ok(response)
+}
+
+/// Whether the issuer was asked anything, and did well.
+fn was_called<T>(asked: &Result<(url::Url, T, Contact), ProviderError>) -> Option<bool> {
+    match asked {
+        Ok((_, _, Contact::None)) => None,
+        Ok((_, _, Contact::Answered)) => Some(true),
+        Ok((_, _, Contact::Failed(error))) | Err(error) => Some(!error.counts_against_issuer()),
+    }
 }
 
 /// The issuer failed just now: what the biller's policy says for an outage.

@@ -1,6 +1,7 @@
 //! The address at which a moved biller's people sign in, mailed to its contact when an operator or the CRM asks for it.
 
 use super::{Errand, Mail, address, letters};
+use crate::audit::{Act, Action, By};
 use crate::db::DbError;
 use crate::decision::CiamState;
 use crate::directory::Biller;
@@ -35,7 +36,7 @@ impl Mail {
     ///
     /// # Errors
     /// See [`TellError`].
-    pub async fn tell_login_address(&self, biller: &Biller, locale: Locale) -> Result<String, TellError> {
+    pub async fn tell_login_address(&self, biller: &Biller, locale: Locale, by: &By) -> Result<String, TellError> {
         if !self.is_on() {
             return Err(TellError::Off);
         }
@@ -47,7 +48,8 @@ impl Mail {
         let to = contact.and_then(address::plain).ok_or_else(|| TellError::NoContact(biller.slug.to_string()))?;
         let address = stable_address(&self.config, biller);
         let letter = letters::login_address(&self.config, to.as_ref(), &biller.name, &address, locale);
-        self.queue.add(&Errand::Letter(letter), self.clock.now()).await?;
+        let act = Act::of(Action::LoginAddressMailed).at(&biller.slug).with("to", mask(to.as_ref()));
+        self.queue.add_noted(&Errand::Letter(letter), by, act).await?;
         Ok(mask(to.as_ref()))
     }
 }

@@ -122,6 +122,14 @@ impl Mail {
         }
     }
 
+    /// How much waits to be done, and how much of it was tried before.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn waiting(&self) -> Result<(i64, i64), DbError> {
+        self.queue.waiting().await
+    }
+
     /// Asks for somebody's sign-in links, by mail address or username. One row, whoever it is.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::Errand;
+use crate::audit::{Act, By};
 use crate::db::{Db, DbError, Tx};
 use crate::kernel::{KeyRing, Purpose, Random, Timestamp, ids};
 use crate::values;
@@ -17,6 +18,7 @@ const ADD: &str = "INSERT INTO errand (id, sealed, tries, due_at, created_at) VA
 const DUE: &str = "SELECT id, sealed, tries, created_at FROM errand WHERE due_at <= $1 ORDER BY due_at, id LIMIT 1";
 const TAKE: &str = "UPDATE errand SET tries = tries + 1, due_at = $3 WHERE id = $1 AND tries = $2";
 const PUT_OFF: &str = "UPDATE errand SET due_at = $3 WHERE id = $1 AND tries = $2";
+const WAITING: &str = "SELECT count(*), count(CASE WHEN tries > 0 THEN 1 END) FROM errand";
 const REMOVE: &str = "DELETE FROM errand WHERE id = $1 AND tries = $2";
 
 /// A row that this process has taken up.
@@ -43,6 +45,14 @@ impl Queue {
         self.db.run(ADD, self.row(errand, now)).await.map(drop)
     }
 
+    /// The same by somebody's order.
+    pub async fn add_noted(&self, errand: &Errand, by: &By, act: Act) -> Result<(), DbError> {
+        let mut tx = self.db.begin().await?;
+        tx.run(ADD, self.row(errand, by.now())).await?;
+        by.note(&mut tx, act).await?;
+        tx.commit().await
+    }
+
     /// Takes up the row that has waited longest; none is due, or another process was quicker.
     pub async fn take(&self, now: Timestamp) -> Result<Option<Taken>, DbError> {
         let Some(row) = self.db.one(DUE, values![now]).await? else { return Ok(None) };
@@ -64,6 +74,12 @@ impl Queue {
             tx.run(ADD, self.row(errand, now)).await?;
         }
         tx.commit().await
+    }
+
+    /// How many rows there are, and how many of them were taken up before.
+    pub async fn waiting(&self) -> Result<(i64, i64), DbError> {
+        let row = self.db.one(WAITING, values![]).await?;
+        row.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
     }
 
     /// Leaves a row for later.

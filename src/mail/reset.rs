@@ -5,6 +5,7 @@
 use super::letters;
 use super::work::Trouble;
 use super::{Errand, Mail};
+use crate::audit::{self, Score};
 use crate::decision::{Directory as DirectoryFacts, Entry, Membership, Via};
 use crate::directory::{Account, Biller, DirectoryError};
 use crate::kernel::{Locale, Slug, TypedName, Username};
@@ -66,7 +67,9 @@ impl Mail {
         let billers = self.directory.billers().await?;
         let gone = || Trouble::Never("the biller is gone".to_owned());
         let biller = billers.by_id(&account.biller).ok_or_else(gone)?;
-        Ok(self.enablement.request_reset_for(biller, account).await?)
+        self.enablement.request_reset_for(biller, account).await?;
+        audit::score(&self.queue.db, &biller.slug, Score::Reset, self.clock.now()).await;
+        Ok(())
     }
 }
 

@@ -1,11 +1,13 @@
 //! Read the facts, decide: the one caller of the decision. Login pages, API, command line and console come through here.
 
+mod impact;
 mod kill_switch;
 mod question;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use impact::{Change, Impact, Move, Place, Progress};
 pub use kill_switch::KillSwitch;
 pub use question::{Answer, Question, QuestionError, Reading, RolloutWish, Told};
 
@@ -39,12 +41,15 @@ pub struct Routed {
     pub verdict: Verdict,
     /// All billers, as of the facts; the last known ones when the directory cannot be read.
     pub billers: Arc<Billers>,
+    settings: Arc<str>,
 }
 
 impl Routed {
-    fn new(facts: Facts, billers: Arc<Billers>) -> Self {
-        let verdict = decide(&facts);
-        Self { facts, verdict, billers }
+    /// What the decision log keeps: the facts as they were, the verdict, and the revision of the configuration they stand on
+    /// (a number that grows with every change of billers and orders, and a fingerprint of the settings).
+    pub fn details(&self) -> serde_json::Value {
+        let revision = serde_json::json!({ "billers": self.billers.revision(), "settings": *self.settings });
+        serde_json::json!({ "verdict": self.verdict, "facts": self.facts, "revision": revision })
     }
 }
 
@@ -81,13 +86,15 @@ pub struct Routing {
     /// The kill switch.
     pub kill_switch: KillSwitch,
     config: Arc<Config>,
+    settings: Arc<str>,
     clock: Clock,
 }
 
 impl Routing {
     /// On a directory, by the settings.
     pub fn new(directory: Directory, config: Arc<Config>, clock: Clock) -> Self {
-        Self { directory, kill_switch: KillSwitch::new(&config.routing), config, clock }
+        let settings = config.fingerprint().into();
+        Self { directory, kill_switch: KillSwitch::new(&config.routing), config, settings, clock }
     }
 
     /// Decides where somebody goes.
@@ -112,7 +119,12 @@ impl Routing {
     /// Decides where somebody would go if the facts were different. Reads only.
     pub async fn simulate(&self, arrival: &Arrival, overrides: &Overrides) -> Routed {
         let (facts, billers) = self.facts(arrival, overrides).await;
-        Routed::new(facts, billers)
+        self.decide(facts, billers)
+    }
+
+    fn decide(&self, facts: Facts, billers: Arc<Billers>) -> Routed {
+        let verdict = decide(&facts);
+        Routed { facts, verdict, billers, settings: Arc::clone(&self.settings) }
     }
 
     async fn facts(&self, arrival: &Arrival, overrides: &Overrides) -> (Facts, Arc<Billers>) {

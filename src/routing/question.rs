@@ -153,7 +153,7 @@ impl Routing {
         let (mut facts, billers) = self.facts(&arrival, &question.overrides()?).await;
         leave_out(&mut facts, &reaches);
         let would_change = what_would_change(&facts);
-        let routed = Routed::new(facts, billers);
+        let routed = self.decide(facts, billers);
         let locale = question.locale.unwrap_or_default();
         Ok(Answer { arrival, return_to: found.return_to, locale, routed, would_change })
     }

@@ -1,5 +1,6 @@
 //! Logs. A line never holds a query string, a token, a cookie, a username or a mail address.
 
+mod calls;
 mod returns;
 
 use std::io::IsTerminal;
@@ -7,6 +8,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+pub use calls::{CallStats, Calls};
 pub use returns::{Count, Returns};
 
 use crate::config::{Log, LogFormat};

@@ -27,9 +27,9 @@ impl Count {
     }
 }
 
-/// Sign-ins since the last report, by biller.
+/// Sign-ins since the last report, and those before it, by biller.
 #[derive(Debug, Default)]
-pub struct Returns(Mutex<BTreeMap<Slug, Count>>);
+pub struct Returns(Mutex<(BTreeMap<Slug, Count>, BTreeMap<Slug, Count>)>);
 
 impl Returns {
     /// Somebody was sent to the biller's issuer.
@@ -44,7 +44,11 @@ impl Returns {
 
     /// Logs how many came back since the last report, and begins anew.
     pub fn report(&self) -> BTreeMap<Slug, Count> {
-        let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let counts = {
+            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            held.1 = std::mem::take(&mut held.0);
+            held.1.clone()
+        };
         for (biller, count) in &counts {
             let Count { begun, returned } = *count;
             if count.is_alarming() {
@@ -56,7 +60,16 @@ impl Returns {
         counts
     }
 
+    /// Sign-ins of a biller since the report before the last one.
+    pub fn recent(&self, slug: &Slug) -> Count {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = [held.0.get(slug), held.1.get(slug)];
+        let sum =
+            |sum: Count, part: &Count| Count { begun: sum.begun + part.begun, returned: sum.returned + part.returned };
+        parts.into_iter().flatten().fold(Count::default(), sum)
+    }
+
     fn count(&self, slug: &Slug, add: impl FnOnce(&mut Count)) {
-        add(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(slug.clone()).or_default());
+        add(self.0.lock().unwrap_or_else(PoisonError::into_inner).0.entry(slug.clone()).or_default());
     }
 }

@@ -44,6 +44,14 @@ pub const HELP: &str = "/help";
 pub const REDEEM: &str = "/api/v1/handoffs/redeem";
 /// Where somebody would be taken, and why.
 pub const SIMULATIONS: &str = "/api/v1/simulations";
+/// What a change would do to everybody.
+pub const IMPACT: &str = "/api/v1/impact";
+/// The decision behind a reference code.
+pub const DECISION: &str = "/api/v1/decisions/{code}";
+/// How billers, jobs and queues do.
+pub const HEALTH: &str = "/api/v1/health";
+/// The audit trail.
+pub const AUDIT: &str = "/api/v1/audit";
 /// The kill switch.
 pub const KILL_SWITCH: &str = "/api/v1/kill-switch";
 /// Billers.
@@ -76,6 +84,10 @@ pub const POOLSIDE: &str = "/poolside/v1";
 pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{slug}";
 /// A reverse proxy asks who it is.
 pub const VERIFY: &str = "/auth/verify";
+/// API keys.
+pub const API_KEYS: &str = "/api/v1/keys";
+/// One of them.
+pub const API_KEY: &str = "/api/v1/keys/{id}";
 /// Our public signing keys.
 pub const KEYS: &str = "/.well-known/jwks.json";
 /// Static files.

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
 
 use super::session_store::VISIT;
-use crate::db::{DbError, Row};
-use crate::directory::User;
+use crate::audit::{Act, Action, By};
+use crate::db::{DbError, Row, Value};
+use crate::directory::{Biller, User};
 use crate::kernel::{BillerId, Timestamp, UserId, ids};
 use crate::state::AppState;
 use crate::values;
@@ -198,14 +199,25 @@ impl Visits {
     /// # Errors
     /// The database failed.
     pub async fn end(&self, biller: &BillerId, ending: Ending<'_>) -> Result<u64, DbError> {
-        let (biller, now) = (biller.as_str(), self.state.clock.now());
-        let db = &self.state.db;
-        match ending {
-            Ending::All => db.run(END_BILLER, values![biller, now]).await,
-            Ending::User(user) => db.run(END_USER, values![biller, user.as_str(), now]).await,
-            Ending::Subject { issuer, subject } => db.run(END_SUBJECT, values![biller, issuer, subject, now]).await,
-            Ending::Sid { issuer, sid, subject } => db.run(END_SID, values![biller, issuer, sid, subject, now]).await,
+        let (statement, values) = ending.statement(biller, self.state.clock.now());
+        self.state.db.run(statement, values).await
+    }
+
+    /// The same by somebody's order.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn end_by(&self, biller: &Biller, ending: Ending<'_>, by: &By) -> Result<u64, DbError> {
+        let (statement, values) = ending.statement(&biller.id, by.now());
+        let mut tx = self.state.db.begin().await?;
+        let ended = tx.run(statement, values).await?;
+        let mut act = Act::of(Action::SessionsEnded).at(&biller.slug).with("ended", ended);
+        if let Ending::User(user) = ending {
+            act = act.about(user.as_str());
         }
+        by.note(&mut tx, act).await?;
+        tx.commit().await?;
+        Ok(ended)
     }
 }
 
@@ -232,6 +244,18 @@ pub enum Ending<'a> {
         /// Only if they are this subject's.
         subject: Option<&'a str>,
     },
+}
+
+impl Ending<'_> {
+    fn statement(self, biller: &BillerId, now: Timestamp) -> (&'static str, Vec<Value>) {
+        let biller = biller.as_str();
+        match self {
+            Self::All => (END_BILLER, values![biller, now]),
+            Self::User(user) => (END_USER, values![biller, user.as_str(), now]),
+            Self::Subject { issuer, subject } => (END_SUBJECT, values![biller, issuer, subject, now]),
+            Self::Sid { issuer, sid, subject } => (END_SID, values![biller, issuer, sid, subject, now]),
+        }
+    }
 }
 
 /// Why signing in or out failed.

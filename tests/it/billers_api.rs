@@ -17,7 +17,12 @@ impl Machine {
     pub async fn new(world: &World, scopes: &[Scope], billers: Option<&[&str]>) -> Self {
         let billers = billers.map(|billers| billers.iter().map(|one| slug(one)).collect::<Vec<Slug>>());
         let new = NewKey { name: "crm".into(), scopes: scopes.to_vec(), audience: None, billers, expires_at: None };
-        Self { browser: world.browser(), key: world.state.api_keys.create(&new).await.unwrap() }
+        Self { browser: world.browser(), key: world.state.api_keys.create(&new, &world.by()).await.unwrap() }
+    }
+
+    /// With a key at hand.
+    pub fn of(world: &World, key: &str) -> Self {
+        Self { browser: world.browser(), key: key.to_owned() }
     }
 
     pub fn key(&self) -> &str {

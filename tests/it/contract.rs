@@ -80,8 +80,8 @@ async fn traffic() -> Vec<ApiCall> {
     management.verify_address(&pool, dora.as_str(), "second@mail.example").await.unwrap();
     let drift = enablement.drift(&slug(BILLER)).await.unwrap();
     assert_eq!(drift.different.len(), 1);
-    enablement.mend(&slug(BILLER), &drift, || {}).await.unwrap();
-    enablement.export(&slug(BILLER), std::io::sink()).await.unwrap();
+    enablement.mend(&slug(BILLER), &drift, &world.by(), || {}).await.unwrap();
+    enablement.export(&slug(BILLER), &world.by(), std::io::sink()).await.unwrap();
     let biller = world.state.directory.named(&slug(BILLER)).await.unwrap().unwrap();
     let passwords = (&PASSWORD.into(), &"another one".into());
     enablement.change_password(&biller, &ben, passwords).await.unwrap();
@@ -94,10 +94,10 @@ async fn traffic() -> Vec<ApiCall> {
     management.send_activation(&pool, BILLER, whom, &sign_in).await.unwrap();
     let query = AuditQuery { organization: "system", subjects: &["user"], limit: 10, ..AuditQuery::default() };
     assert!(!management.audit_events(&query).await.unwrap().is_empty());
-    enablement.suspend(&slug(BILLER)).await.unwrap();
+    enablement.suspend(&slug(BILLER), &world.by()).await.unwrap();
     // Everything is taken away again.
     world.issuers.faults().add(Rule::new("PUT", "/configuration", Fault::status(422)).times(100));
-    let job = enablement.start(&slug("oakdale-city"), Order::default()).await.unwrap();
+    let job = enablement.start(&slug("oakdale-city"), Order::default(), &world.by()).await.unwrap();
     while !enablement.job(&job.id).await.unwrap().unwrap().state.is_final() {
         enablement.work().await.unwrap();
         world.advance(std::time::Duration::from_secs(3)).await;

@@ -1,5 +1,6 @@
 //! Billers, users, memberships: imports, the look-up, and that a change is seen at once. On both databases.
 
+use signpost::audit::Actor;
 use signpost::directory::import_billers::{self, ImportError as BillersError};
 use signpost::directory::import_users::ImportError;
 use signpost::directory::{Call, Directory, UserStatus};
@@ -52,10 +53,8 @@ async fn a_file_of_billers_is_taken_whole_or_not_at_all() {
     each_database(|world| async move {
         let tools = import_billers::Tools {
             keys: world.state.keys.clone(),
-            clock: world.clock.clone(),
-            random: world.state.random.clone(),
+            by: world.state.by(Actor::System),
             allow_loopback_issuers: false,
-            asked_by: None,
             public_host: "localhost:8080".to_owned(),
         };
         let file = r#"
@@ -348,10 +347,8 @@ async fn a_host_moves_from_one_biller_of_a_file_to_another_and_the_public_one_to
         assert_eq!(billers.by_host("pay.oakdale.example").unwrap().slug, slug("pinehill-gas"));
         let tools = import_billers::Tools {
             keys: world.state.keys.clone(),
-            clock: world.clock.clone(),
-            random: world.state.random.clone(),
+            by: world.state.by(Actor::System),
             allow_loopback_issuers: true,
-            asked_by: None,
             public_host: "localhost:8080".to_owned(),
         };
         let file = "[[billers]]\nslug = \"a-new-one\"\nname = \"N\"\nhosts = [\"localhost:8080\"]\n";

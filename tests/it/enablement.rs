@@ -45,9 +45,9 @@ async fn state(world: &World) -> CiamState {
 async fn a_biller_is_moved_and_its_people_sign_in_there() {
     each_database(|world| async move {
         users(&world, 250).await;
-        let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+        let job = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
         assert_eq!((job.state, state(&world).await), (JobState::Queued, CiamState::Enabling));
-        let again = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+        let again = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
         assert_eq!(again.id, job.id, "a second toggle joins");
         let job = finish(&world, &job).await;
         assert_eq!(job.message, "Organization and users successfully created in SecureAuth.");
@@ -57,9 +57,9 @@ async fn a_biller_is_moved_and_its_people_sign_in_there() {
         assert!(world.sign_in(&mut browser, BILLER, "pine0007").await.starts_with(PORTAL));
         let passed = browser.get("/auth/verify?biller=pinehill-gas").await;
         assert_eq!(passed.header("x-signpost-user"), "pine0007");
-        world.state.enablement.suspend(&slug(BILLER)).await.unwrap();
+        world.state.enablement.suspend(&slug(BILLER), &world.by()).await.unwrap();
         assert_eq!(state(&world).await, CiamState::Suspended);
-        world.state.enablement.resume(&slug(BILLER)).await.unwrap();
+        world.state.enablement.resume(&slug(BILLER), &world.by()).await.unwrap();
         assert!(world.sign_in(&mut world.browser(), BILLER, "pine0008").await.starts_with(PORTAL));
     })
     .await;
@@ -73,13 +73,13 @@ async fn a_refusal_on_the_way_leaves_nothing_behind() {
         let before = world.issuers.snapshot();
         let method = if path == "/configuration" { "PUT" } else { "POST" };
         world.issuers.faults().add(Rule::new(method, path, Fault::status(422)).times(100));
-        let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+        let job = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
         let job = finish(&world, &job).await;
         assert_eq!(job.state, JobState::RolledBack, "{path}: {}", job.message);
         assert_eq!(job.message, "An error occurred during Organization or user creation. Please contact support.");
         assert_eq!((state(&world).await, world.issuers.snapshot()), (CiamState::Legacy, before), "{path}");
         world.issuers.faults().clear();
-        let retried = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+        let retried = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
         assert_eq!(finish(&world, &retried).await.state, JobState::Active, "{path}: it can be tried again");
     }
 }
@@ -143,7 +143,7 @@ async fn goes_wrong(
     }
     let others = faults.fired();
     faults.add(Rule::new(method, path, fault).times(times));
-    let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+    let job = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
     let job = finish(&world, &job).await;
     assert!(faults.fired() > others, "{what}: the call is made");
     let there = world.issuers.snapshot();
@@ -237,11 +237,11 @@ async fn an_organization_that_was_there_stays_as_it_was() {
     world.import_billers("[[billers]]\nslug = \"maple-electric\"\nstate = \"legacy\"\n").await;
     let before = world.issuers.snapshot();
     world.issuers.faults().add(Rule::new("PUT", "/configuration", Fault::status(422)).times(100));
-    let job = world.state.enablement.start(&slug("maple-electric"), Order::default()).await.unwrap();
+    let job = world.state.enablement.start(&slug("maple-electric"), Order::default(), &world.by()).await.unwrap();
     assert_eq!(finish(&world, &job).await.state, JobState::RolledBack);
     assert_eq!(world.issuers.snapshot(), before);
     world.issuers.faults().clear();
-    let job = world.state.enablement.start(&slug("maple-electric"), Order::default()).await.unwrap();
+    let job = world.state.enablement.start(&slug("maple-electric"), Order::default(), &world.by()).await.unwrap();
     assert_eq!(finish(&world, &job).await.state, JobState::Active);
     let steps = world.state.enablement.steps(&job).await.unwrap();
     let organization = steps.iter().find(|step| step.kind == "organization").unwrap();
@@ -253,8 +253,8 @@ async fn a_job_turned_back_is_undone() {
     let world = World::start().await;
     users(&world, 50).await;
     let before = world.issuers.snapshot();
-    let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
-    world.state.enablement.turn_back(&slug(BILLER)).await.unwrap();
+    let job = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
+    world.state.enablement.turn_back(&slug(BILLER), &world.by()).await.unwrap();
     assert_eq!(finish(&world, &job).await.state, JobState::RolledBack);
     assert_eq!((state(&world).await, world.issuers.snapshot()), (CiamState::Legacy, before));
 }
@@ -263,7 +263,7 @@ async fn a_job_turned_back_is_undone() {
 async fn several_workers_leave_one_stream_of_calls() {
     let world = World::start().await;
     users(&world, 300).await;
-    let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+    let job = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
     let workers = (0..5).map(|_| {
         let enablement = world.state.enablement.clone();
         tokio::spawn(async move { enablement.work().await.unwrap() })
@@ -282,7 +282,7 @@ async fn machines_move_a_biller_by_the_api() {
     let world = World::start().await;
     let scopes = vec![Scope::CiamWrite, Scope::BillersRead];
     let new = NewKey { name: "crm".into(), scopes, audience: None, billers: None, expires_at: None };
-    let key = world.state.api_keys.create(&new).await.unwrap();
+    let key = world.state.api_keys.create(&new, &world.by()).await.unwrap();
     let put = async |slug: &str, body: Value| {
         let request = Request::put(format!("/api/v1/billers/{slug}/ciam"))
             .header("authorization", format!("Bearer {key}"))

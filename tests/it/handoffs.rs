@@ -17,7 +17,7 @@ async fn key(world: &World, audience: Option<Audience>, billers: Option<&str>, s
         billers: billers.map(|name| vec![slug(name)]),
         expires_at: None,
     };
-    world.state.api_keys.create(&new).await.unwrap()
+    world.state.api_keys.create(&new, &world.by()).await.unwrap()
 }
 
 async fn post(world: &World, key: Option<&str>, body: String) -> (StatusCode, Value) {
@@ -158,8 +158,8 @@ async fn keys_must_be_right_and_requests_readable() {
         let listed = world.state.api_keys.list().await.unwrap();
         let id = good.split('_').nth(1).unwrap();
         assert!(listed.iter().any(|key| key.id == id && key.last_used_at.is_some()));
-        assert!(world.state.api_keys.revoke(id).await.unwrap());
-        assert!(!world.state.api_keys.revoke(id).await.unwrap(), "once");
+        assert!(world.state.api_keys.revoke(id, &world.by()).await.unwrap());
+        assert!(!world.state.api_keys.revoke(id, &world.by()).await.unwrap(), "once");
         assert_eq!(status(post(&world, Some(&good), body()).await), 401, "revoked");
         let query =
             Request::post(format!("/api/v1/handoffs/redeem?key={narrow}")).header("content-type", "application/json");

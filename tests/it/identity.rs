@@ -417,7 +417,7 @@ async fn a_request_that_is_repeated_counts_once() {
 #[tokio::test]
 async fn changes_reach_secureauth_and_are_pending_until_then() {
     let world = World::start().await;
-    let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default()).await.unwrap();
+    let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default(), &world.by()).await.unwrap();
     world.state.enablement.work().await.unwrap();
     assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
     let hr = hr(&world).await;

@@ -92,7 +92,7 @@ impl Scene {
         if fails {
             world.issuers.faults().add(Rule::new("PUT", "/configuration", Fault::status(422)).after(3).times(1000));
         }
-        let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+        let job = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
         let seen = tokio::spawn(watch(world.state.directory.clone(), Arc::clone(&is_over)));
         Self { world, before, job, seen, is_over }

@@ -21,12 +21,12 @@ async fn the_kill_switch_is_followed_by_the_next_request_on_every_instance() {
         let directory = &world.state.directory;
         let mut browser = world.browser();
         assert_eq!(typed(&mut browser, "one-moved").await.0, 200);
-        directory.set_kill_switch(&Kill::AllLegacy, &world.clock).await.unwrap();
+        directory.set_kill_switch(&Kill::AllLegacy, &world.by()).await.unwrap();
         assert_eq!(typed(&mut browser, "one-moved").await.0, 303);
-        directory.set_kill_switch(&Kill::BillerLegacy(slug("maple-electric")), &world.clock).await.unwrap();
+        directory.set_kill_switch(&Kill::BillerLegacy(slug("maple-electric")), &world.by()).await.unwrap();
         assert_eq!(typed(&mut browser, "one-moved").await.0, 200);
         assert_eq!(typed(&mut browser, "Maple.User").await.0, 303);
-        directory.set_kill_switch(&Kill::Off, &world.clock).await.unwrap();
+        directory.set_kill_switch(&Kill::Off, &world.by()).await.unwrap();
         assert_eq!(typed(&mut browser, "Maple.User").await.0, 200);
     })
     .await;
@@ -44,7 +44,7 @@ async fn the_file_counts_first_and_works_with_the_database_gone() {
     std::fs::write(&file, "al-legcy\n").unwrap();
     assert_eq!(typed(&mut browser, "one-moved").await.0, 303, "a slip leaves the order before it in force");
     std::fs::write(&file, "off\n").unwrap();
-    world.state.directory.set_kill_switch(&Kill::Hold, &world.clock).await.unwrap();
+    world.state.directory.set_kill_switch(&Kill::Hold, &world.by()).await.unwrap();
     assert_eq!(typed(&mut browser, "one-moved").await.0, 200, "the file counts first");
     std::fs::remove_file(&file).unwrap();
     assert_eq!(typed(&mut browser, "one-moved").await.1, "Signing in is paused");
@@ -62,7 +62,7 @@ async fn the_api_sets_it_with_a_key_that_may() {
     let key = async |scopes: &[Scope], billers: Option<&str>| {
         let billers = billers.map(|name| vec![slug(name)]);
         let new = NewKey { name: "k".into(), scopes: scopes.to_vec(), audience: None, billers, expires_at: None };
-        world.state.api_keys.create(&new).await.unwrap()
+        world.state.api_keys.create(&new, &world.by()).await.unwrap()
     };
     let (all, reader, narrow) = (
         key(&[Scope::BillersRead, Scope::BillersWrite], None).await,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use signpost::audit::Action;
 use signpost::directory::{Biller, Call, FAILURES_TO_OPEN, Maintenance};
 use signpost::kernel::Timestamp;
 use signpost::standin::Condition;
@@ -20,7 +21,12 @@ async fn planned_maintenance_says_day_and_time() {
         let until = Timestamp::parse_rfc3339("2026-11-22T11:30:00Z").unwrap();
         let window = Maintenance { from, until, utc_offset_minutes: -300 };
         let change = |biller: &mut Biller| biller.settings.maintenance = Some(window);
-        world.state.directory.change_biller(&slug("riverside-water"), &world.clock, change).await.unwrap();
+        world
+            .state
+            .directory
+            .change_biller(&slug("riverside-water"), (&world.by(), Action::MaintenanceChanged), change)
+            .await
+            .unwrap();
         let mut browser = world.browser();
         assert_eq!(browser.get("/b/riverside-water").await.status, 303, "not yet");
         world.advance(Duration::from_secs(3600)).await;

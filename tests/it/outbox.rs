@@ -22,7 +22,7 @@ pub async fn moved(world: &World) -> String {
     let rows: String = ["ann", "ben", "cleo"].map(row).concat();
     let header = "username,email,password_hash,first_name,last_name";
     world.import_csv(BILLER, &format!("{header}\n{rows}")).await.unwrap();
-    let job = world.state.enablement.start(&slug(BILLER), Order::default()).await.unwrap();
+    let job = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
     for _ in 0..20 {
         world.state.enablement.work().await.unwrap();
         if world.state.enablement.job(&job.id).await.unwrap().unwrap().state == JobState::Active {
@@ -70,7 +70,7 @@ pub fn status(status: UserStatus) -> UserChange {
 /// What the pool has of a user, as its export shows it.
 async fn there(world: &World, id: &UserId) -> Value {
     let file = tempfile::NamedTempFile::new().unwrap();
-    world.state.enablement.export(&slug(BILLER), file.reopen().unwrap()).await.unwrap();
+    world.state.enablement.export(&slug(BILLER), &world.by(), file.reopen().unwrap()).await.unwrap();
     let dump: Value = serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
     let of = |list: &str, field: &str| -> Vec<Value> {
         let entries = dump[list].as_array().unwrap().iter().filter(|entry| entry["user_id"] == id.as_str());
@@ -313,7 +313,7 @@ async fn a_comparison_finds_and_mends_what_differs_and_leaves_strangers_alone() 
             (drift.gone.as_slice(), &drift.unknown),
             (&[cleo.clone()][..], &vec![("stranger".into(), "zoe".into())])
         );
-        assert!(enablement.mend(&slug(BILLER), &drift, || {}).await.unwrap().is_empty());
+        assert!(enablement.mend(&slug(BILLER), &drift, &world.by(), || {}).await.unwrap().is_empty());
         let drift = enablement.drift(&slug(BILLER)).await.unwrap();
         assert_eq!((drift.to_mend().count(), drift.unknown.len(), drift.here), (0, 1, 3));
         let ben = management.user(&pool, ben.as_str()).await.unwrap().unwrap();
@@ -331,7 +331,7 @@ async fn passwords_are_passed_on_and_kept_nowhere() {
     let key = async |scope, billers: Option<&str>| {
         let billers = billers.map(|biller| vec![slug(biller)]);
         let new = NewKey { name: "crm".into(), scopes: vec![scope], audience: None, billers, expires_at: None };
-        world.state.api_keys.create(&new).await.unwrap()
+        world.state.api_keys.create(&new, &world.by()).await.unwrap()
     };
     let post = async |key: &str, path: String, body: Value| {
         let request = Request::post(format!("/api/v1/users/{path}"))

@@ -52,7 +52,7 @@ async fn each_line_says_how_a_thing_stands() {
 async fn users_are_compared_and_those_without_mail_counted() {
     each_database(|world| async move {
         world.import_csv("pinehill-gas", "username,email\nann,\nbob,bob@mail.example\n").await.unwrap();
-        let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default()).await.unwrap();
+        let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default(), &world.by()).await.unwrap();
         world.state.enablement.work().await.unwrap();
         assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
         let before = card(&world, "pinehill-gas").await;
@@ -109,7 +109,7 @@ async fn activation_holds_itself_while_a_line_is_red() {
 async fn a_host_that_is_not_in_the_dns_yet_holds_nothing() {
     let world = World::start().await;
     world.import_billers("[[billers]]\nslug = \"pinehill-gas\"\nhosts = [\"pay.pinehill.invalid\"]\n").await;
-    let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default()).await.unwrap();
+    let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default(), &world.by()).await.unwrap();
     world.state.enablement.work().await.unwrap();
     assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
     let host = card(&world, "pinehill-gas").await;
@@ -121,10 +121,10 @@ async fn a_held_job_can_be_turned_back() {
     let world = World::start().await;
     sign_in_is_down(&world).await;
     let before = world.issuers.snapshot();
-    let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default()).await.unwrap();
+    let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default(), &world.by()).await.unwrap();
     world.state.enablement.work().await.unwrap();
     assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Running);
-    world.state.enablement.turn_back(&slug("pinehill-gas")).await.unwrap();
+    world.state.enablement.turn_back(&slug("pinehill-gas"), &world.by()).await.unwrap();
     world.advance(Duration::from_secs(3)).await;
     world.state.enablement.work().await.unwrap();
     assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::RolledBack);

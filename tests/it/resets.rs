@@ -22,7 +22,8 @@ async fn reset(world: &World, path: &str, name: &str) -> Answer {
 
 /// Moves a biller to SecureAuth, as an operator would.
 async fn enable(world: &World, biller: &str, mode: CiamMode) {
-    let job = world.state.enablement.start(&slug(biller), Order { mode, ..Order::default() }).await.unwrap();
+    let job =
+        world.state.enablement.start(&slug(biller), Order { mode, ..Order::default() }, &world.by()).await.unwrap();
     for _ in 0..40 {
         world.state.enablement.work().await.unwrap();
         let job = world.state.enablement.job(&job.id).await.unwrap().unwrap();
@@ -54,7 +55,7 @@ async fn secureauth_is_asked_to_send_its_mail() {
             reset(&world, "/reset", name).await;
             reset(&world, "/b/pinehill-gas/reset", name).await;
         }
-        world.state.directory.set_kill_switch(&Kill::AllLegacy, &world.clock).await.unwrap();
+        world.state.directory.set_kill_switch(&Kill::AllLegacy, &world.by()).await.unwrap();
         reset(&world, "/reset", "two-legacy").await;
         assert_eq!(world.issuers.api_calls().len(), before, "nobody else is asked about");
         assert!(world.mailbox.mails().is_empty());

@@ -98,7 +98,7 @@ async fn a_key_of_some_billers_hears_of_the_others_what_it_hears_of_nothing() {
     for name in ["Maple.User", "two-moved", "two-legacy", "patient", "issuer-down"] {
         assert_eq!(ask(json!({ "username": name })).await, nobody, "{name}");
     }
-    world.state.directory.set_kill_switch(&"maple-electric=legacy".parse().unwrap(), &world.clock).await.unwrap();
+    world.state.directory.set_kill_switch(&"maple-electric=legacy".parse().unwrap(), &world.by()).await.unwrap();
     assert_eq!(ask(json!({ "username": "Maple.User" })).await, nobody, "nor by an order");
     let unknown = ask(json!({ "entry": "/b/no-such-biller" })).await;
     let foreign = ask(json!({ "entry": "/b/maple-electric" })).await;
@@ -151,7 +151,12 @@ async fn a_thousand_questions_change_nothing_and_call_nobody() {
         let after = world.rows().await;
         assert!(after.len() > 15, "all tables were looked at");
         for (table, rows) in after {
-            assert_eq!(before[&table], rows, "{table}");
+            let before = &before[&table];
+            if table == "act" {
+                assert_eq!(rows.len(), before.len() + 40, "an act for each that was asked by a key");
+                continue;
+            }
+            assert_eq!(*before, rows, "{table}");
         }
         let now = (world.issuers.requests().len(), world.issuers.api_calls().len(), world.mailbox.mails().len());
         assert_eq!(calls, now);

@@ -1,7 +1,7 @@
 //! The identity management API: users, and the billers they belong to, for systems that own that list. In its words a team is
 //! a biller. Mounted twice, so that scripts for the API whose shape it has need another base URL only.
 
-mod pages;
+pub(in crate::api) mod pages;
 mod teams;
 mod users;
 

@@ -17,7 +17,7 @@ const LARGEST: usize = 300;
 const FURTHEST: usize = 100_000;
 
 /// What a list is asked with.
-pub(super) struct Query {
+pub(in crate::api) struct Query {
     fields: Fields,
     path: String,
     /// Everything that a token belongs to.

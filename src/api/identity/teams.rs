@@ -16,7 +16,7 @@ use crate::access::{ApiKey, Scope};
 use crate::api::auth::require;
 use crate::api::problem::read_json;
 use crate::api::repeats;
-use crate::directory::{Biller, Billers, Change, Person, Stamp, UserStatus, Wanted};
+use crate::directory::{Biller, Billers, Change, Person, UserStatus, Wanted};
 use crate::kernel::{BillerId, UserId};
 use crate::state::AppState;
 use crate::web::Refusal;
@@ -124,9 +124,8 @@ async fn change(
         drop(tx);
         return Ok(answer(repeats::earlier(state, once).await?.ok_or_else(repeats::in_progress)?));
     }
-    let stamp = Stamp { now: state.clock.now(), random: &state.random };
-    let reach = reach(&key, &billers);
-    let done = state.directory.change_members_in(&mut tx, team, (change, &user_ids), reach.as_deref(), stamp).await;
+    let (reach, by) = (reach(&key, &billers), state.by(key.actor()));
+    let done = state.directory.change_members_in(&mut tx, team, (change, &user_ids), reach.as_deref(), &by).await;
     let tally = done.map_err(|error| refused(error, Some("user_ids")))?;
     let body = json!({ "added": tally.added, "removed": tally.removed }).to_string();
     if let Some(once) = &once {

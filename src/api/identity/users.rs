@@ -17,7 +17,7 @@ use crate::access::{ApiKey, Scope};
 use crate::api::auth::require;
 use crate::api::problem::{problem, read_json, wrong_fields};
 use crate::api::repeats;
-use crate::directory::{Biller, Billers, NewUser, Person, Stamp, UserChange, UserStatus, Wanted, is_mail_address};
+use crate::directory::{Biller, Billers, NewUser, Person, UserChange, UserStatus, Wanted, is_mail_address};
 use crate::kernel::{BillerId, UserId};
 use crate::state::AppState;
 use crate::web::Refusal;
@@ -121,9 +121,9 @@ pub(super) async fn create(
         let body = repeats::earlier(&state, once).await?.ok_or_else(repeats::in_progress)?;
         return Ok(created(uri.path(), body));
     }
-    let stamp = Stamp { now: state.clock.now(), random: &state.random };
+    let (by, now) = (state.by(key.actor()), state.clock.now());
     let of: Vec<&Biller> = teams.iter().map(AsRef::as_ref).collect();
-    let id = state.directory.create_person_in(&mut tx, &new, &of, stamp).await.map_err(|error| refused(error, None))?;
+    let id = state.directory.create_person_in(&mut tx, &new, &of, &by).await.map_err(|error| refused(error, None))?;
     let marked = |biller: &Arc<Biller>| (biller.id.clone(), biller.state != crate::decision::CiamState::Legacy);
     let person = Person {
         id,
@@ -133,8 +133,8 @@ pub(super) async fn create(
         last_name: new.last_name,
         status: new.status,
         attributes: new.attributes,
-        created_at: stamp.now,
-        updated_at: stamp.now,
+        created_at: now,
+        updated_at: now,
         deleted_at: None,
         billers: teams.iter().map(marked).collect(),
     };
@@ -213,9 +213,9 @@ async fn apply(state: &AppState, key: &ApiKey, id: &str, change: &UserChange) ->
     let billers = state.directory.billers().await?;
     let reach = reach(key, &billers);
     let mut tx = state.db.begin().await?;
-    let stamp = Stamp { now: state.clock.now(), random: &state.random };
+    let by = state.by(key.actor());
     let user = UserId::from_stored(id.to_owned());
-    let done = state.directory.change_person_in(&mut tx, &user, change, reach.as_deref(), stamp).await;
+    let done = state.directory.change_person_in(&mut tx, &user, change, reach.as_deref(), &by).await;
     done.map_err(|error| refused(error, None))?;
     tx.commit().await?;
     tracing::info!(user = %user, key = key.id, "a user was changed");

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use super::{Done, serve};
 use crate::access::{Audience, NewKey, Scope};
 use crate::app::App;
+use crate::audit::Actor;
 use crate::config::Config;
 use crate::db::Schema;
 use crate::directory::{Call, FAILURES_TO_OPEN};
@@ -112,8 +113,9 @@ struct Keys {
 
 /// Keys of this run; those of earlier runs on the same data end.
 async fn fresh_keys(state: &AppState) -> Result<Keys, anyhow::Error> {
+    let by = state.by(Actor::System);
     for old in state.api_keys.list().await?.iter().filter(|key| key.name.starts_with("demo: ")) {
-        state.api_keys.revoke(&old.id).await?;
+        state.api_keys.revoke(&old.id, &by).await?;
     }
     let key = |name: &str, scopes: &[Scope], audience| NewKey {
         name: format!("demo: {name}"),
@@ -124,9 +126,9 @@ async fn fresh_keys(state: &AppState) -> Result<Keys, anyhow::Error> {
     };
     let redeem = [Scope::HandoffRedeem];
     Ok(Keys {
-        all: state.api_keys.create(&key("everything", Scope::ALL, None)).await?,
-        legacy: state.api_keys.create(&key("legacy portal", &redeem, Some(Audience::Legacy))).await?,
-        portal: state.api_keys.create(&key("biller portal", &redeem, Some(Audience::Portal))).await?,
+        all: state.api_keys.create(&key("everything", Scope::ALL, None), &by).await?,
+        legacy: state.api_keys.create(&key("legacy portal", &redeem, Some(Audience::Legacy)), &by).await?,
+        portal: state.api_keys.create(&key("biller portal", &redeem, Some(Audience::Portal)), &by).await?,
     })
 }
 

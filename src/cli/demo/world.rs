@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::Value;
 
+use crate::audit::Actor;
 use crate::directory::{import_billers, import_users};
 use crate::kernel::Slug;
 use crate::standin::{
@@ -238,10 +239,8 @@ pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::E
     let rows = import_billers::parse(&billers_file(ports), false)?;
     let tools = import_billers::Tools {
         keys: state.keys.clone(),
-        clock: state.clock.clone(),
-        random: state.random.clone(),
+        by: state.by(Actor::System),
         allow_loopback_issuers: true,
-        asked_by: None,
         public_host: crate::routing::public_host(&state.config),
     };
     state.directory.import_billers(rows, &tools, false).await?;
@@ -253,7 +252,7 @@ pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::E
         std::fs::write(&path, users_file(demo.slug, &password_hash))?;
         let biller = billers.by_slug(&Slug::parse(demo.slug)?).context("a biller was imported")?;
         let options = import_users::Options { legacy_accounts: true, dry_run: false, refuse_plain_passwords: true };
-        let tools = import_users::Tools { clock: &state.clock, random: &state.random, keys: &state.keys };
+        let tools = import_users::Tools { by: &state.by(Actor::System), keys: &state.keys };
         state.directory.import_users(&path, biller, options, tools, &|_| {}).await?;
     }
     Ok(())

@@ -12,8 +12,9 @@ pub use check::is_mail_address;
 use std::path::Path;
 
 use super::{Biller, Directory, DirectoryError};
+use crate::audit::{Act, Action, By};
 use crate::db::DbError;
-use crate::kernel::{Clock, KeyRing, Random};
+use crate::kernel::KeyRing;
 use crate::values;
 
 /// Rows written at once: few enough that whoever waits for the database does not wait long.
@@ -45,10 +46,8 @@ pub struct Options {
 /// What an import needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Tools<'a> {
-    /// Dates the changes.
-    pub clock: &'a Clock,
-    /// Makes ids and salts.
-    pub random: &'a Random,
+    /// Who asks.
+    pub by: &'a By,
     /// Seals password hashes.
     pub keys: &'a KeyRing,
 }
@@ -152,10 +151,14 @@ impl Directory {
         tools: Tools<'_>,
         progress: Progress<'_>,
     ) -> Result<Summary, ImportError> {
-        let (biller_id, now) = (biller.id.as_str(), tools.clock.now());
-        self.db.run(BEGIN_RUN, values![biller_id, file_hash, now]).await?;
-        let run = self.db.one(RUN, values![biller_id, file_hash]).await?.ok_or(ImportError::Overtaken)?;
+        let (biller_id, now) = (biller.id.as_str(), tools.by.now());
+        let mut tx = self.db.begin().await?;
+        tx.run(BEGIN_RUN, values![biller_id, file_hash, now]).await?;
+        let run = tx.one(RUN, values![biller_id, file_hash]).await?.ok_or(ImportError::Overtaken)?;
         let done = run.int(0)?;
+        let act = Act::of(Action::UsersImported).at(&biller.slug).with("rows", rows).with("after_row", done);
+        tools.by.note(&mut tx, act.with("legacy_accounts", options.legacy_accounts)).await?;
+        tx.commit().await?;
         let mut summary = Summary { rows, created: run.int(1)?, updated: run.int(2)?, resumed_after: done };
         let mut writer = write::Writer { db: &self.db, biller_id, options, tools, file_hash, done, now, open: None };
         // Read ahead by a thread of its own: the next window while this one is written.
@@ -172,7 +175,7 @@ impl Directory {
             progress(Step { phase: "writing", done: writer.done.unsigned_abs(), total: rows });
         }
         reading.await.map_err(std::io::Error::other)??;
-        self.db.run(END_RUN, values![biller_id, file_hash, tools.clock.now()]).await?;
+        self.db.run(END_RUN, values![biller_id, file_hash, tools.by.now()]).await?;
         Ok(summary)
     }
 }

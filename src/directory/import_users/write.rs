@@ -125,7 +125,7 @@ impl Writer<'_> {
             taken?;
             ready = next?;
         }
-        outbox::mark_written(self.db, &mut tx, &names, (self.now, self.tools.random)).await?;
+        outbox::mark_written(self.db, &mut tx, &names, (self.now, self.tools.by.random())).await?;
         tx.run(COUNT, values![self.biller_id, self.file_hash, summary.created, summary.updated]).await?;
         self.done = after;
         self.open = Some((tx, batches + 1));
@@ -158,7 +158,7 @@ impl Writer<'_> {
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut running = Vec::new();
         for part in plain.chunks(plain.len().div_ceil(workers)) {
-            let (part, random) = (part.to_vec(), self.tools.random.clone());
+            let (part, random) = (part.to_vec(), self.tools.by.random().clone());
             running.push(tokio::task::spawn_blocking(move || {
                 part.iter().map(|(at, password)| Ok((*at, passwords::hash(password, &random)?))).collect()
             }));
@@ -207,7 +207,7 @@ impl Writer<'_> {
             if is_deleted && tx.one(ELSEWHERE, values![id, self.biller_id]).await?.is_some() {
                 tx.run(END_SESSIONS_HERE, values![id, self.biller_id, now]).await?;
                 tx.run(DROP_MEMBER, values![id, self.biller_id]).await?;
-                outbox::mark_member(tx, (self.biller_id, id), now, self.tools.random).await?;
+                outbox::mark_member(tx, (self.biller_id, id), now, self.tools.by.random()).await?;
                 record.is_done = true;
             } else {
                 tx.run(END_SESSIONS, values![id, now]).await?;
@@ -243,7 +243,7 @@ impl Writer<'_> {
                 Some(known) => known.clone(),
                 None => {
                     // By the present moment: ids that grow land side by side in their indexes.
-                    let id = UserId::new(self.tools.clock.now(), self.tools.random).to_string();
+                    let id = UserId::new(self.tools.by.now(), self.tools.by.random()).to_string();
                     self.take_record(&mut batch, record, hash, &id);
                     id
                 }

@@ -13,7 +13,7 @@ use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use signpost::app::{App, router};
-use signpost::audit::Found;
+use signpost::audit::{Actor, By, Found};
 use signpost::config::Config;
 use signpost::db::{Db, Schema};
 use signpost::directory::{import_billers, import_users};
@@ -195,14 +195,17 @@ impl World {
     pub async fn import_billers(&self, file: &str) {
         let tools = import_billers::Tools {
             keys: self.state.keys.clone(),
-            clock: self.clock.clone(),
-            random: self.state.random.clone(),
+            by: self.state.by(Actor::System),
             allow_loopback_issuers: true,
-            asked_by: None,
             public_host: "localhost:8080".to_owned(),
         };
         let rows = import_billers::parse(file, false).unwrap();
         self.state.directory.import_billers(rows, &tools, false).await.unwrap();
+    }
+
+    /// Somebody at the command line.
+    pub fn by(&self) -> By {
+        self.state.by(Actor::Cli { user: "tester".to_owned() })
     }
 
     pub async fn import_users(&self, biller: &str, users: &[&str]) {
@@ -219,7 +222,7 @@ impl World {
         std::fs::write(&path, text).unwrap();
         let biller = self.state.directory.named(&slug(biller)).await.unwrap().unwrap();
         let options = import_users::Options { legacy_accounts: true, dry_run: false, refuse_plain_passwords: false };
-        let tools = import_users::Tools { clock: &self.clock, random: &self.state.random, keys: &self.state.keys };
+        let tools = import_users::Tools { by: &self.by(), keys: &self.state.keys };
         self.state.directory.import_users(&path, &biller, options, tools, &|_| {}).await
     }
 

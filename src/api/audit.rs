@@ -1,0 +1,118 @@
+//! `GET /api/v1/audit`: who did what.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{OriginalUri, State};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{Stream, unfold};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::json;
+
+use super::auth::require;
+use super::identity::pages::Query;
+use super::problem::problem;
+use crate::access::{ApiKey, Scope};
+use crate::audit::{Act, Action, StoredAct, Wanted, acts};
+use crate::kernel::{Slug, Timestamp};
+use crate::state::AppState;
+use crate::web::Refusal;
+
+/// Acts that are read at once for an export.
+const PART: usize = 500;
+
+/// Acts, the newest first: a page of JSON, or all that are wanted as `?format=csv` or `jsonl`. A key that is limited to some
+/// billers sees what was done at these.
+pub(super) async fn list(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let key = require(&state, &headers, Scope::AuditRead).await?;
+    let query = Query::read(&state, &key, &uri, &["actor", "action", "biller", "since", "until", "format"])?;
+    let wanted = wanted(&query, &key)?;
+    let kind = match query.filter("format") {
+        None | Some("json") => {
+            let before = (!query.after.is_empty()).then_some(query.after.as_str());
+            let found = acts(&state.db, &wanted, before, query.wanted()).await?;
+            let (found, links) = query.page(&state, found, |act| act.id.as_str());
+            return Ok(Json(json!({ "acts": found, "links": links })).into_response());
+        }
+        Some("csv") => Export::Csv,
+        Some("jsonl") => Export::Lines,
+        Some(_) => return Err(wrong("format is json, csv or jsonl.")),
+    };
+    let act = Act::of(Action::TrailExported).with("format", kind.as_str());
+    state.by(key.actor()).note_alone(&state.db, act).await?;
+    let media = [(header::CONTENT_TYPE, kind.media_type())];
+    Ok((media, Body::from_stream(export(state, wanted, kind))).into_response())
+}
+
+#[derive(Clone, Copy)]
+enum Export {
+    Csv,
+    Lines,
+}
+
+impl Export {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Lines => "jsonl",
+        }
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Lines => "application/jsonl",
+        }
+    }
+
+    fn line(self, act: &StoredAct) -> String {
+        match self {
+            Self::Csv => act.cells(),
+            Self::Lines => format!("{}\n", json!(act)),
+        }
+    }
+}
+
+/// All acts wanted, part by part: memory does not grow with them.
+fn export(state: AppState, wanted: Wanted, kind: Export) -> impl Stream<Item = Result<String, crate::db::DbError>> {
+    unfold(Some((state, wanted, kind, None::<String>)), async |rest| {
+        let (state, wanted, kind, before) = rest?;
+        let head = match (kind, &before) {
+            (Export::Csv, None) => StoredAct::heads(),
+            _ => String::new(),
+        };
+        let found = match acts(&state.db, &wanted, before.as_deref(), PART).await {
+            Ok(found) => found,
+            Err(error) => return Some((Err(error), None)),
+        };
+        let text = head + &found.iter().map(|act| kind.line(act)).collect::<String>();
+        let next = found.last().filter(|_| found.len() == PART).map(|last| last.id.clone());
+        Some((Ok(text), next.map(|next| (state, wanted, kind, Some(next)))))
+    })
+}
+
+fn wanted(query: &Query, key: &ApiKey) -> Result<Wanted, Refusal> {
+    let time = |name: &str| {
+        let text = query.filter(name);
+        let read = |text| Timestamp::parse_rfc3339(text).ok_or_else(|| wrong("since and until are RFC 3339 times."));
+        text.map(read).transpose()
+    };
+    let action =
+        query.filter("action").map(|text| Action::parse(text).ok_or_else(|| wrong("There is no such action.")));
+    let biller = query.filter("biller").map(|text| Slug::parse(text).map_err(|_| wrong("biller is a slug.")));
+    Ok(Wanted {
+        actor: query.filter("actor").map(str::to_owned),
+        action: action.transpose()?,
+        biller: biller.transpose()?,
+        reach: key.billers.clone(),
+        since: time("since")?,
+        until: time("until")?,
+    })
+}
+
+fn wrong(detail: &str) -> Refusal {
+    problem(StatusCode::BAD_REQUEST, "wrong_parameter", detail)
+}

@@ -1,0 +1,87 @@
+//! API keys, made and ended by keys.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use signpost::access::Scope;
+
+use crate::billers_api::Machine;
+use crate::harness::{World, each_database};
+
+const KEYS: &str = "/api/v1/keys";
+
+async fn with_key(world: &World, key: &str, path: &str) -> StatusCode {
+    let request = http::Request::get(path).header("authorization", format!("Bearer {key}"));
+    world.browser().send(request).await.status
+}
+
+#[tokio::test]
+async fn a_key_makes_keys_that_allow_no_more_than_itself() {
+    each_database(|world| async move {
+        let root = Machine::new(&world, Scope::ALL, None).await;
+        let (status, made) = root
+            .send("POST", KEYS, &json!({ "name": "crm", "scopes": ["billers:read", "keys:write"], "billers": ["oakdale-city"] }))
+            .await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        let key = made["key"].as_str().unwrap().to_owned();
+        assert!(key.starts_with(&format!("sp_{}_", made["id"].as_str().unwrap())));
+        assert_eq!(with_key(&world, &key, "/api/v1/billers/oakdale-city").await, StatusCode::OK);
+        assert_eq!(with_key(&world, &key, "/api/v1/billers/maple-electric").await, StatusCode::NOT_FOUND);
+        let (_, list) = root.get(KEYS).await;
+        assert!(!list.to_string().contains(&key), "shown once");
+        assert_eq!(list["keys"].as_array().unwrap().len(), 2);
+
+        let narrow = Machine::of(&world, &key);
+        for (more, status) in [
+            (json!({ "scopes": ["billers:read"], "billers": ["oakdale-city"] }), 201),
+            (json!({ "scopes": ["billers:write"], "billers": ["oakdale-city"] }), 403),
+            (json!({ "scopes": ["billers:read"], "billers": ["oakdale-city", "maple-electric"] }), 403),
+            (json!({ "scopes": ["billers:read"] }), 403),
+            (json!({ "scopes": ["billers:read"], "billers": [] }), 422),
+            (json!({ "scopes": [], "billers": ["oakdale-city"] }), 422),
+            (json!({ "scopes": ["everything"], "billers": ["oakdale-city"] }), 422),
+            (json!({ "scopes": ["billers:read"], "billers": ["oakdale-city"], "expires_at": "2020-01-01T00:00:00Z" }), 422),
+            (json!({ "scopes": ["billers:read"], "billers": ["oakdale-city"], "hash": "x" }), 400),
+        ] {
+            let mut body = more.clone();
+            body["name"] = json!("another");
+            assert_eq!(narrow.send("POST", KEYS, &body).await.0.as_u16(), status, "{more}");
+        }
+        let own: Vec<String> = ids(&narrow.get(KEYS).await.1);
+        assert_eq!(own.len(), 2, "itself, and the one it made");
+        let all = ids(&root.get(KEYS).await.1);
+        let foreign = all.iter().find(|id| !own.contains(id)).unwrap();
+        let unknown = narrow.send("DELETE", &format!("{KEYS}/000000000000"), &json!(null)).await;
+        let refused = narrow.send("DELETE", &format!("{KEYS}/{foreign}"), &json!(null)).await;
+        assert_eq!((refused.0, &refused.1["detail"]), (unknown.0, &unknown.1["detail"]));
+        assert_eq!(root.send("DELETE", &format!("{KEYS}/{}", made["id"].as_str().unwrap()), &json!(null)).await.0, 204);
+        assert_eq!(with_key(&world, &key, "/api/v1/billers/oakdale-city").await, StatusCode::UNAUTHORIZED);
+    })
+    .await;
+}
+
+fn ids(list: &Value) -> Vec<String> {
+    list["keys"].as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_key_ends_no_later_than_the_one_that_made_it_and_is_made_once() {
+    let world = World::start().await;
+    let root = Machine::new(&world, Scope::ALL, None).await;
+    let until = json!({ "name": "till", "scopes": ["keys:write", "simulate"], "expires_at": "2026-12-01T00:00:00Z" });
+    let made = root.send_with("POST", KEYS, &until, Some("one")).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let again = root.send_with("POST", KEYS, &until, Some("one")).await;
+    assert_eq!(again.status, StatusCode::CONFLICT, "not shown again");
+    assert_eq!(ids(&root.get(KEYS).await.1).len(), 2);
+    let made: Value = serde_json::from_str(&made.body).unwrap();
+    let till = Machine::of(&world, made["key"].as_str().unwrap());
+    let new = |end: Option<&str>| json!({ "name": "n", "scopes": ["simulate"], "expires_at": end });
+    assert_eq!(till.send("POST", KEYS, &new(None)).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(till.send("POST", KEYS, &new(Some("2026-12-01T00:00:01Z"))).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(till.send("POST", KEYS, &new(Some("2026-11-30T00:00:00Z"))).await.0, StatusCode::CREATED);
+    world.clock.advance(std::time::Duration::from_secs(10 * 24 * 3600));
+    assert_eq!(till.get(KEYS).await.0, StatusCode::UNAUTHORIZED, "it has ended");
+    let rows = world.rows().await;
+    let secret = made["key"].as_str().unwrap().rsplit('_').next().unwrap();
+    assert!(!rows.values().flatten().any(|row| row.contains(secret)), "nowhere in the database");
+}
