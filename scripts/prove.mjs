@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { dirname, join } from "node:path";
@@ -15,6 +15,8 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BINARY = process.env.SIGNPOST_BIN ?? join(ROOT, "target/release/signpost");
 const REPORT = process.env.REPORT ?? join(ROOT, "docs/prove-report.md");
+/** Figures of each part, with the day it was measured on. */
+const FIGURES = REPORT.replace(/\.md$/, ".json");
 const PORT = 30_000 + 8 * Math.floor(Math.random() * 500);
 const PASSWORD = "demo-password";
 const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
@@ -70,6 +72,10 @@ class Demo {
       demo.child.once("exit", (code) => fail(new Error(`the demo ended with ${code}`)));
     });
     return Object.assign(demo, JSON.parse(line));
+  }
+
+  get isRunning() {
+    return this.child.exitCode === null && this.child.signalCode === null;
   }
 
   async stop() {
@@ -512,7 +518,10 @@ function cargo(...args) {
   return execFileSync("cargo", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 2 ** 26 });
 }
 
-function write({ starts, answers, rate, size, symbols, runs, killed, meanwhile, equal, moved, kills, impacts: previews }) {
+function write(figures) {
+  const found = Object.fromEntries(Object.entries(figures).map(([part, { found }]) => [part, found]));
+  const { starts, answers, rate, runs, killed, meanwhile, equal, moved, kills, impacts: previews } = found;
+  const days = Object.entries(PARTS).map(([part, { title }]) => `${title} ${figures[part].on}`);
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const ours = rate.parts.filter(([name]) => name !== "authorize").reduce((sum, [, ms]) => sum + ms, 0);
   const growth = starts.memory.at(-1) - starts.memory[0];
@@ -526,9 +535,9 @@ function write({ starts, answers, rate, size, symbols, runs, killed, meanwhile, 
   });
   const text = `# Report of the long runs
 
-Written by \`scripts/prove\` on ${new Date().toISOString().slice(0, 10)}: ${availableParallelism()} cores (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB,
-Linux, release build of ${(size / 2 ** 20).toFixed(1)} MiB${symbols}. Gateway, stand-ins, SQLite and the client that measures share
-these cores, so figures in a second are for comparing one run with another, not for planning.
+Written by \`scripts/prove\`: ${availableParallelism()} cores (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB,
+Linux, release build of ${(statSync(BINARY).size / 2 ** 20).toFixed(1)} MiB${symbolsSaid()}. Gateway, stand-ins, SQLite and the client that measures share
+these cores, so figures in a second are for comparing one run with another, not for planning. Measured on: ${days.join("; ")}.
 
 ## Sign-ins that are begun and never finished
 
@@ -577,7 +586,7 @@ Sending is from the first batch of users to the answer of the last.
 
 | users | a request takes, ms | at once | sending, s | users a second | the whole job, s | most resident memory, MiB |
 | --- | --- | --- | --- | --- | --- | --- |
-${moved.runs.map((run) => `| ${whole(run.users)} | ${run.latency_ms} more | ${run.at_once} | ${run.sending_seconds.toFixed(1)} | ${whole(run.users_per_second)} | ${run.reportseconds.toFixed(1)} | ${run.memory_mib.toFixed(1)} |`).join("\n")}
+${moved.runs.map((run) => `| ${whole(run.users)} | ${run.latency_ms} more | ${run.at_once} | ${run.sending_seconds.toFixed(1)} | ${whole(run.users_per_second)} | ${run.whole_seconds.toFixed(1)} | ${run.memory_mib.toFixed(1)} |`).join("\n")}
 
 - At least ${whole(MOVE_BAR)} users a second without latency: ${said(moved.reached[0])}. At least 95 % of the vendor's published ceiling of ${CEILING} users
   a second (8 requests of 100 users at once, 0.96 s each): ${said(moved.reached[1])}, ${((100 * moved.runs[2].users_per_second) / CEILING).toFixed(1)} %.
@@ -733,51 +742,38 @@ function checkTimes(found) {
   if (outside.length > 0) throw new Error(`answers take different times:\n${outside.map(timeSaid).join("\n")}`);
 }
 
-/** `node scripts/prove.mjs timing`: equal times alone. */
-if (process.argv[2] === "timing") {
-  const demo = await Demo.start();
-  try {
-    checkTimes(await equalTimes(demo));
-  } finally {
-    agent.destroy();
-    await demo.stop();
-  }
-  process.exit();
-}
+/** What is measured: `node scripts/prove.mjs [PART …]`, all parts without one. Those of a demo share it. */
+const PARTS = {
+  starts: { title: "sign-ins that are never finished", ofDemo: true, measure: abandonedStarts },
+  answers: { title: "answers that must look alike", ofDemo: true, measure: sameAnswers },
+  rate: { title: "whole sign-ins", ofDemo: true, measure: throughput },
+  meanwhile: { title: "sign-ins while users are imported", ofDemo: true, measure: signInsMeanwhile },
+  equal: { title: "times that must be alike", ofDemo: true, measure: equalTimes },
+  moved: { title: "billers moved", measure: moves },
+  kills: { title: "processes killed that move billers", measure: killedMoves },
+  runs: { title: "users imported", measure: imports },
+  impacts: { title: "impact previews", measure: impacts },
+  killed: { title: "imports that are killed", measure: killedImports },
+};
 
-/** `node scripts/prove.mjs impacts`: impact previews alone. */
-if (process.argv[2] === "impacts") {
-  const runs = await impacts();
-  console.log(impactsSaid(runs));
-  checkImpacts(runs);
-  process.exit();
-}
-
-const found = { size: statSync(BINARY).size, symbols: symbolsSaid() };
-const demo = await Demo.start();
+const asked = process.argv.slice(2);
+const unknown = asked.find((part) => !PARTS[part]);
+if (unknown) throw new Error(`there is no part ${unknown}: there are ${Object.keys(PARTS).join(", ")}`);
+const parts = Object.entries(PARTS).filter(([part]) => asked.length === 0 || asked.includes(part));
+// Parts that are not measured now keep their figures and their day.
+const figures = existsSync(FIGURES) ? JSON.parse(readFileSync(FIGURES, "utf8")) : {};
+const demo = parts.some(([, { ofDemo }]) => ofDemo) ? await Demo.start() : undefined;
 try {
-  console.log("sign-ins that are never finished");
-  found.starts = await abandonedStarts(demo);
-  console.log("answers that must look alike");
-  found.answers = await sameAnswers(demo);
-  console.log("whole sign-ins");
-  found.rate = await throughput(demo);
-  console.log("sign-ins while users are imported");
-  found.meanwhile = await signInsMeanwhile(demo);
-  console.log("times that must be alike");
-  found.equal = await equalTimes(demo);
+  for (const [part, { title, ofDemo, measure }] of parts) {
+    if (!ofDemo && demo?.isRunning) await demo.stop();
+    console.log(title);
+    figures[part] = { on: new Date().toISOString().slice(0, 10), found: await measure(demo) };
+    writeFileSync(FIGURES, `${JSON.stringify(figures, null, 1)}\n`);
+  }
 } finally {
   agent.destroy();
-  await demo.stop();
+  if (demo?.isRunning) await demo.stop();
 }
-console.log("billers moved");
-found.moved = moves();
-console.log("processes killed that move billers");
-found.kills = killedMoves();
-console.log("users imported");
-found.runs = await imports();
-console.log("impact previews");
-found.impacts = await impacts();
-console.log("imports that are killed");
-found.killed = await killedImports();
-write(found);
+const missing = Object.keys(PARTS).filter((part) => !figures[part]);
+if (missing.length > 0) console.log(`no report yet: ${missing.join(", ")} not measured`);
+else write(figures);
