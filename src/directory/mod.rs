@@ -31,7 +31,7 @@ pub use health::{Call, FAILURES_TO_OPEN, Health};
 pub use import_users::is_mail_address;
 pub use listing::{Person, Wanted};
 pub use members::{Change, IdentityError, Reach, Tally};
-pub use names::{Name, NamePage};
+pub use names::{Name, NamePage, Part};
 pub use outbox::{Backlog, UserMark};
 pub use pending::{Decided, PendingChange};
 pub use people::{NewUser, PeopleError, Stamp, UserChange};

@@ -5,19 +5,24 @@
 //! everything the decision looks at are decided once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 use super::{RolloutWish, Routing};
 use crate::decision::{
     self, CiamState, Decision, Directory as DirectoryFacts, Entry, Facts, Membership, decide, sticky_bucket,
 };
-use crate::directory::{Biller, Billers, DirectoryError, Name};
+use crate::directory::{Biller, Billers, DirectoryError, Name, Part};
 use crate::kernel::BillerId;
 use crate::kernel::text::mask;
 
 /// Memberships that are read at once.
 const PAGE: usize = 8_000;
+/// A biller's members are gone through in parts, so that several connections, and processors, are at it.
+const PARTS: u64 = 16;
+const PARTS_AT_ONCE: usize = 4;
 /// Kinds of names that are kept in mind; beyond this they are decided anew, so that memory stays bounded.
 const KINDS: usize = 50_000;
 /// Samples of each move.
@@ -134,32 +139,43 @@ impl Routing {
     /// The database failed.
     pub async fn impact(&self, changed: &[Biller], told: &(dyn Fn(Progress) + Sync)) -> Result<Impact, DirectoryError> {
         let billers = self.directory.billers().await?;
-        let mut tally = Tally::new(self.common_facts(&billers), &billers, changed);
-        let mut progress = Progress { done: 0, total: 0 };
+        let tally = Mutex::new(Tally::new(self.common_facts(&billers), &billers, changed));
+        let mut total = 0;
         for biller in changed {
-            progress.total += self.directory.count_memberships(&biller.id).await?;
+            total += self.directory.count_memberships(&biller.id).await?;
         }
         for (turn, biller) in changed.iter().enumerate() {
             // A new one has no members.
             if billers.by_id(&biller.id).is_none() {
                 continue;
             }
-            let before = &changed[..turn];
-            let mut after = None;
-            loop {
-                let page = self.directory.names_of(&biller.id, after.as_deref(), PAGE).await?;
-                for name in &page.names {
-                    progress.done += 1;
-                    tally.count(name, &biller.id, before);
-                }
-                told(progress);
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
+            let parts = self.directory.divide(&biller.id, PARTS).await?;
+            let work =
+                parts.into_iter().map(|part| self.count_part(part, biller, &changed[..turn], (&tally, total, told)));
+            let () = stream::iter(work).buffer_unordered(PARTS_AT_ONCE).try_collect().await?;
         }
-        Ok(tally.into_impact())
+        Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner).into_impact())
+    }
+
+    async fn count_part(
+        &self,
+        part: Part,
+        biller: &Biller,
+        before: &[Biller],
+        (tally, total, told): (&Mutex<Tally>, u64, &(dyn Fn(Progress) + Sync)),
+    ) -> Result<(), DirectoryError> {
+        let mut rest = Some(part);
+        while let Some(part) = rest {
+            let page = self.directory.names_of(&biller.id, &part, PAGE).await?;
+            let done = {
+                let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                page.names.iter().for_each(|name| tally.count(name, &biller.id, before));
+                tally.seen
+            };
+            told(Progress { done, total });
+            rest = page.rest;
+        }
+        Ok(())
     }
 
     /// What is the same for everybody at the shared address.
@@ -217,6 +233,8 @@ struct Tally {
     kinds: HashMap<Kind, (Place, Place)>,
     moves: BTreeMap<(Place, Place), (u64, Vec<String>)>,
     impact: Impact,
+    /// Members gone through.
+    seen: u64,
 }
 
 impl Tally {
@@ -228,11 +246,12 @@ impl Tally {
             places.insert(biller.id.to_string(), at);
         }
         let (kinds, moves) = (HashMap::new(), BTreeMap::new());
-        Self { common, sides, places, kinds, moves, impact: Impact::default() }
+        Self { common, sides, places, kinds, moves, impact: Impact::default(), seen: 0 }
     }
 
     /// Counts a name of a changed biller, unless it was counted at one of those before.
     fn count(&mut self, name: &Name, biller: &BillerId, before: &[Biller]) {
+        self.seen += 1;
         let belongs = |to: &BillerId| name.memberships.iter().any(|(id, _)| id == to);
         if !belongs(biller) || before.iter().any(|earlier| belongs(&earlier.id)) {
             return;

@@ -43,3 +43,4 @@ mod simulations;
 mod standin_api;
 mod trail;
 mod verify;
+mod worlds;

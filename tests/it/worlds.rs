@@ -1,0 +1,367 @@
+//! One decision: over random directories and arrivals, what a sign-in meets is what a simulation says, whoever asks.
+//!
+//! A world is a directory in some state and somebody at a door. Every sign-in goes through the router, from the request on, and
+//! is read back from the decision log; the same is asked of `Routing::ask` (as the console does), of the API by HTTP, and of
+//! the command line, which reads the same database by itself.
+
+use std::io::Write;
+use std::time::Duration;
+
+use http::Request;
+use serde_json::{Value, json};
+use signpost::access::Scope;
+use signpost::audit::Action;
+use signpost::decision::{CiamState, Kill, OutagePolicy, Suspension};
+use signpost::directory::{Biller, Call, FAILURES_TO_OPEN, Maintenance};
+use signpost::kernel::Slug;
+use signpost::routing::Question;
+use signpost::standin::Condition;
+use signpost::web::client::Peer;
+use signpost::web::device::Device;
+
+use crate::billers_api::Machine;
+use crate::harness::{World, now, slug};
+
+const BILLERS: [&str; 7] =
+    ["cedar-county", "clinic", "maple-electric", "oakdale-city", "pinehill-gas", "riverside-water", "summit-telecom"];
+/// With an issuer that answers; only these become active.
+const MOVABLE: [&str; 4] = ["cedar-county", "clinic", "maple-electric", "riverside-water"];
+const NAMES: usize = 200;
+const DIRECTORIES: usize = 50;
+const ARRIVALS: usize = 200;
+
+/// SplitMix64: the same worlds each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % sides as u64) as usize
+    }
+
+    fn one_in(&mut self, sides: usize) -> bool {
+        self.roll(sides) == 0
+    }
+
+    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.roll(all.len())]
+    }
+}
+
+/// People at every combination of billers, some deleted, some without a legacy account.
+async fn fill(world: &World, dice: &mut Dice) {
+    for biller in BILLERS {
+        let mut rows = String::from("username,email,status\n");
+        for name in 0..NAMES {
+            if dice.one_in(4) {
+                let status = dice.of(&["active", "active", "active", "created", "suspended", "deleted"]);
+                rows.push_str(&format!("name{name},name{name}@{biller}.example,{status}\n"));
+            }
+        }
+        world.import_csv(biller, &rows).await.unwrap();
+    }
+    let fewer = "UPDATE membership SET legacy_account = 0 WHERE username_key LIKE '%3' OR username_key LIKE '%8'";
+    world.state.db.run(fewer, vec![]).await.unwrap();
+}
+
+/// Another directory: billers in other states, held, away, down, rolled out to some; sometimes a kill switch. Answers at whose
+/// own addresses somebody may knock without changing it: a sign-in at an issuer that is down may find that it is up again.
+async fn shuffle(world: &World, dice: &mut Dice) -> Vec<&'static str> {
+    let mut doors = Vec::new();
+    let directory = &world.state.directory;
+    let by = world.by();
+    for name in BILLERS {
+        let movable = MOVABLE.contains(&name);
+        let states: &[CiamState] = match (movable, name) {
+            (true, _) => {
+                &[CiamState::Active, CiamState::Active, CiamState::Active, CiamState::Suspended, CiamState::Enabling]
+            }
+            (false, "summit-telecom") => &[CiamState::Suspended, CiamState::Legacy],
+            (false, _) => &[CiamState::Legacy],
+        };
+        let (state, percent, listed) = (dice.of(states), dice.one_in(4).then(|| dice.roll(101)), dice.one_in(5));
+        let (hold, private, from) = (dice.one_in(15), dice.one_in(6), dice.one_in(6).then(|| dice.roll(3)));
+        let (suspension, accounts) = (dice.of(&[Suspension::Legacy, Suspension::Hold]), !dice.one_in(8));
+        let policy = dice.of(&[OutagePolicy::Hold, OutagePolicy::Legacy, OutagePolicy::Proceed]);
+        let away = dice.one_in(8).then(|| dice.roll(2));
+        let allow: Vec<String> = (0..NAMES).filter(|_| dice.one_in(3)).map(|name| format!("name{name}")).collect();
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let change = |biller: &mut Biller| {
+            biller.state = state;
+            biller.active_from = from.map(|from| now().minus(hours(24)).plus(hours(24 * from as u64)));
+            let settings = &mut biller.settings;
+            (settings.hold, settings.private, settings.legacy_accounts) = (hold, private, accounts);
+            (settings.when_suspended, settings.outage_policy) = (suspension, policy);
+            settings.rollout_percent = percent.map(|percent| percent as u8);
+            settings.rollout_allow = listed.then_some(allow);
+            settings.maintenance = away.map(|away| {
+                let from = now().minus(hours(1)).plus(hours(2 * away as u64));
+                Maintenance { from, until: from.plus(hours(2)), utc_offset_minutes: 0 }
+            });
+        };
+        directory.change_biller(&slug(name), (&by, Action::BillerChanged), change).await.unwrap();
+        let biller = directory.named(&slug(name)).await.unwrap().unwrap();
+        let is_down = dice.one_in(6);
+        if !(is_down && policy == OutagePolicy::Proceed) {
+            doors.push(name);
+        }
+        if is_down {
+            for _ in 0..FAILURES_TO_OPEN {
+                directory.issuer_failed(&biller, Call::Documents, "timeout", now()).await.unwrap();
+            }
+        } else {
+            directory.issuer_answered(&biller, Call::Token, now()).await.unwrap();
+        }
+    }
+    let kill = match dice.roll(12) {
+        0 => Kill::AllLegacy,
+        1 => Kill::Hold,
+        2 => Kill::BillerLegacy(slug(dice.of(&BILLERS))),
+        _ => Kill::Off,
+    };
+    directory.set_kill_switch(&kill, &by).await.unwrap();
+    doors
+}
+
+/// Somebody at a door.
+#[derive(Clone, Debug)]
+struct Arrival {
+    question: Question,
+}
+
+fn arrival(dice: &mut Dice, doors: &[&str]) -> Arrival {
+    let mut question = Question { at: Some(now()), ..Question::default() };
+    let name = format!("{}{}", dice.of(&["name", "NAME", "Name"]), dice.roll(NAMES + 20));
+    match dice.roll(10) {
+        0 => question.entry = Some(format!("/b/{}", dice.of(doors))),
+        1 => question.entry = Some(dice.of(&["/old/login.aspx?biller=1", "/old/login.aspx?biller=2"]).to_owned()),
+        _ => question.username = Some(name),
+    }
+    if question.username.is_some() && dice.one_in(3) {
+        question.remembered = vec![slug(dice.of(&BILLERS))];
+    }
+    Arrival { question }
+}
+
+/// Knocks as a browser would.
+async fn knock(world: &World, arrival: &Arrival) {
+    let mut browser = world.browser();
+    if let Some(remembered) = arrival.question.remembered.first() {
+        let biller = world.state.directory.named(remembered).await.unwrap().unwrap();
+        let line = Device::default().remember(&world.state, &biller);
+        let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+        browser.cookies.insert(name.to_owned(), value.to_owned());
+    }
+    match (&arrival.question.entry, &arrival.question.username) {
+        (Some(path), _) => browser.get(path).await,
+        (None, Some(name)) => {
+            // From this machine, which is exempt from limits.
+            let peer = Peer(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+            let request = Request::post("/login")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("sec-fetch-site", "same-origin")
+                .extension(peer);
+            let body: String = form_urlencoded::Serializer::new(String::new()).append_pair("username", name).finish();
+            browser.send_with(request, axum::body::Body::from(body)).await
+        }
+        (None, None) => unreachable!("an arrival has an address or a name"),
+    };
+}
+
+/// The verdicts of the decision log, in the order they were made.
+async fn recorded(world: &World) -> Vec<Value> {
+    world.state.decisions.flush().await;
+    let rows = world.state.db.all("SELECT details FROM decision_log ORDER BY rowid", vec![]).await.unwrap();
+    if !rows.is_empty() {
+        world.state.db.run("DELETE FROM decision_log", vec![]).await.unwrap();
+    }
+    rows.iter().map(|row| serde_json::from_str::<Value>(&row.text(0).unwrap()).unwrap()["verdict"].clone()).collect()
+}
+
+fn parts(answer: &Value) -> Value {
+    json!([answer["decision"], answer["row"], answer["biller"], answer["rule"], answer["trace"]])
+}
+
+/// Asks all of these at the command line.
+async fn at_the_command_line(world: &World, questions: &[Question]) -> Vec<Value> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for question in questions {
+        writeln!(file, "{}", json!(question)).unwrap();
+    }
+    let (status, out, error) = world.command(&["simulate", "--batch", file.path().to_str().unwrap()]).await;
+    assert_eq!(status, 0, "{error}{out}");
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Asks all of these by API keys; each is limited by the minute.
+async fn by_api(world: World, questions: Vec<Question>) -> Vec<Value> {
+    let mut answers = Vec::new();
+    for some in questions.chunks(50) {
+        let machine = Machine::new(&world, &[Scope::Simulate], None).await;
+        for question in some {
+            let (status, answer) = machine.send("POST", "/api/v1/simulations", &json!(question)).await;
+            assert_eq!(status, 200, "{answer}");
+            answers.push(answer);
+        }
+    }
+    answers
+}
+
+async fn world() -> (World, Dice) {
+    let world = World::with("").await;
+    world.issuers.set_condition("cedar-county", Condition::Up);
+    let mut dice = Dice(20_261_122);
+    fill(&world, &mut dice).await;
+    (world, dice)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sign_in_console_api_and_command_line_decide_alike_in_ten_thousand_worlds() {
+    let (world, mut dice) = world().await;
+    let (mut seen, mut worlds) = (std::collections::BTreeMap::<u64, usize>::new(), 0);
+    for round in 0..DIRECTORIES {
+        let doors = shuffle(&world, &mut dice).await;
+        let arrivals: Vec<Arrival> = (0..ARRIVALS).map(|_| arrival(&mut dice, &doors)).collect();
+        let questions: Vec<Question> = arrivals.iter().map(|arrival| arrival.question.clone()).collect();
+        let by_key = tokio::spawn(by_api(world.clone(), questions.clone()));
+        let told = at_the_command_line(&world, &questions).await;
+        let by_key = by_key.await.unwrap();
+        for (at, arrival) in arrivals.iter().enumerate() {
+            let asked = world.state.routing.ask(&arrival.question, None).await.unwrap();
+            let console = parts(&json!(asked.routed.verdict));
+            assert_eq!(console, parts(&told[at]), "round {round}: {arrival:?}");
+            assert_eq!(console, parts(&by_key[at]), "round {round}: {arrival:?}");
+            knock(&world, arrival).await;
+            *seen.entry(asked.routed.verdict.row.into()).or_default() += 1;
+            worlds += 1;
+        }
+        let met = recorded(&world).await;
+        assert_eq!(met.len(), arrivals.len(), "one decision each");
+        for ((arrival, told), met) in arrivals.iter().zip(&told).zip(&met) {
+            assert_eq!(parts(told), parts(met), "round {round}: {arrival:?}");
+        }
+    }
+    assert_eq!(worlds, 10_000);
+    assert!((0..=8).all(|row| seen.get(&row).is_some_and(|count| *count > 30)), "every row was met: {seen:?}");
+}
+
+#[tokio::test]
+async fn the_program_itself_decides_alike_in_fifty_worlds() {
+    let (world, mut dice) = world().await;
+    let served = Served::start(&world).await;
+    let key = Machine::new(&world, &[Scope::Simulate, Scope::DecisionsRead], None).await;
+    for _ in 0..10 {
+        let doors = shuffle(&world, &mut dice).await;
+        for _ in 0..5 {
+            let mut arrival = arrival(&mut dice, &doors);
+            // The program goes by the machine's clock: a moment at which nothing begins or ends.
+            arrival.question.at = None;
+            let question = json!(arrival.question);
+            let mut arguments = vec!["simulate".to_owned(), "--format".to_owned(), "json".to_owned()];
+            for (option, value) in [("--username", &arrival.question.username), ("--entry", &arrival.question.entry)] {
+                if let Some(value) = value {
+                    arguments.extend([option.to_owned(), value.clone()]);
+                }
+            }
+            if !arrival.question.remembered.is_empty() {
+                let names: Vec<&str> = arrival.question.remembered.iter().map(Slug::as_str).collect();
+                arguments.extend(["--remembered".to_owned(), names.join(",")]);
+            }
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let (status, out, error) = world.command(&arguments).await;
+            assert_eq!(status, 0, "{error}");
+            let told = parts(&serde_json::from_str(&out).unwrap());
+            assert_eq!(told, parts(&served.ask(key.key(), &question).await), "{arrival:?}");
+            served.knock(&world, &arrival).await;
+            assert_eq!(told, parts(&served.last_decision(&world).await), "{arrival:?}");
+        }
+    }
+}
+
+/// `signpost serve` on this world's database, by a port of its own.
+struct Served {
+    child: std::process::Child,
+    address: String,
+    client: reqwest::Client,
+}
+
+impl Served {
+    #[expect(clippy::disallowed_methods, reason = "a client of the program")]
+    async fn start(world: &World) -> Self {
+        let port = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_signpost"));
+        command.args(["serve", "--config"]).arg(world.settings_file());
+        command
+            .env("SIGNPOST__SERVER__LISTEN", format!("127.0.0.1:{port}"))
+            .env("SIGNPOST__OIDC__PROBE_SECONDS", "3600");
+        let child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        let served = Self { child, address: format!("http://127.0.0.1:{port}"), client };
+        for _ in 0..200 {
+            if served.get("/login").send().await.is_ok() {
+                return served;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the program did not begin to serve");
+    }
+
+    fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("{}{path}", self.address)).header("host", "localhost:8080")
+    }
+
+    async fn ask(&self, key: &str, question: &Value) -> Value {
+        let request = self.client.post(format!("{}/api/v1/simulations", self.address)).header("host", "localhost:8080");
+        let request = request.bearer_auth(key).header("content-type", "application/json").body(question.to_string());
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    async fn knock(&self, world: &World, arrival: &Arrival) {
+        let request = match (&arrival.question.entry, &arrival.question.username) {
+            (Some(path), _) => self.get(path),
+            (None, name) => self
+                .client
+                .post(format!("{}/login", self.address))
+                .header("host", "localhost:8080")
+                .header("sec-fetch-site", "same-origin")
+                .form(&[("username", name.as_deref().unwrap())]),
+        };
+        let request = match arrival.question.remembered.first() {
+            None => request,
+            Some(remembered) => {
+                let biller = world.state.directory.named(remembered).await.unwrap().unwrap();
+                let line = Device::default().remember(&world.state, &biller);
+                request.header("cookie", line.split(';').next().unwrap())
+            }
+        };
+        let status = request.send().await.unwrap().status();
+        assert!(!status.is_client_error(), "{status} {arrival:?}");
+    }
+
+    /// The newest entry of the log, once it is written.
+    async fn last_decision(&self, world: &World) -> Value {
+        for _ in 0..200 {
+            let found = recorded(world).await;
+            if let Some(last) = found.into_iter().next_back() {
+                return last;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the decision was not written down");
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
