@@ -33,7 +33,7 @@ use crate::secureauth::{Http, Providers};
 use crate::state::{AppState, LastLook};
 use crate::web::session_store::{self, Store};
 use crate::web::{headers, language, layers, registrations, serve};
-use crate::{api, login, values};
+use crate::{api, console, login, values};
 
 /// No request of ours is longer.
 const MAX_BODY: usize = 64 * 1024;
@@ -77,6 +77,8 @@ pub enum BuildError {
 pub struct App {
     /// What its handlers hold.
     pub state: AppState,
+    /// Where the console listens, if there is one.
+    pub console: Option<TcpListener>,
 }
 
 impl App {
@@ -142,7 +144,18 @@ impl App {
             stopping: CancellationToken::new(),
         };
         tokio::spawn(log_writer.run());
-        Ok(Self { state })
+        Ok(Self { state, console: None })
+    }
+
+    /// Listens for the console as well, where the settings name one.
+    ///
+    /// # Errors
+    /// Its address cannot be listened on.
+    pub async fn with_console(mut self) -> Result<Self, std::io::Error> {
+        if let Some(address) = self.state.config.console.listen {
+            self.console = Some(TcpListener::bind(address).await?);
+        }
+        Ok(self)
     }
 
     /// Serves until `stop`, then finishes what is under way.
@@ -164,9 +177,12 @@ impl App {
         background.spawn(until(stop.clone(), report_returns(state.clone())));
         let (mail, stopped) = (state.mail.clone(), stop.clone());
         background.spawn(async move { mail.keep_working(stopped).await });
-        background.close();
         let server = &state.config.server;
         let (most, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));
+        if let (Some(listener), Some(router)) = (self.console, console_router(&state)) {
+            background.spawn(serve::serve(listener, router, most, drain, stop.clone()));
+        }
+        background.close();
         serve::serve(listener, router(state.clone()), most, drain, stop).await;
         if tokio::time::timeout(drain, background.wait()).await.is_err() {
             tracing::warn!("work that was under way goes on after the next start");
@@ -237,6 +253,18 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), layers::log))
         .layer(middleware::from_fn_with_state(state.clone(), headers::set))
         .with_state(state)
+}
+
+/// The console with every layer; none where the settings name no listener for it.
+pub fn console_router(state: &AppState) -> Option<Router> {
+    let console = console::Console::new(state, login::preview)?;
+    let router = console::router(&console)
+        .layer(CsrfLayer::new())
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn_with_state(state.clone(), layers::log))
+        .layer(middleware::from_fn_with_state(state.clone(), headers::set));
+    Some(router)
 }
 
 /// Refusals and bare error statuses, in the words of the audience: problem documents for machines, pages for people.

@@ -34,6 +34,8 @@ pub mod login;
 
 pub mod api;
 
+pub mod console;
+
 pub mod app;
 
 pub mod cli;

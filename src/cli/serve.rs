@@ -22,7 +22,9 @@ pub(super) async fn run(config: &Path) -> Done {
     let listen = config.server.listen;
     let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    tracing::info!(%listen, "serving");
+    let console = app.state.config.console.listen;
+    let app = app.with_console().await.context("cannot listen for the console (console.listen)")?;
+    tracing::info!(%listen, ?console, "serving");
     app.serve(listener, stop_on_signal()?).await;
     tracing::info!("stopped");
     Ok(())

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
 
-use super::sections::{Config, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path};
+use super::sections::{
+    Config, Console, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path,
+};
 use super::{Problems, Secret};
 use crate::kernel::Random;
 
@@ -32,6 +34,7 @@ pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, St
         secureauth: section(&mut table, &mut environment, "secureauth", &mut problems),
         mail: section(&mut table, &mut environment, "mail", &mut problems),
         help: section(&mut table, &mut environment, "help", &mut problems),
+        console: section(&mut table, &mut environment, "console", &mut problems),
         log: section(&mut table, &mut environment, "log", &mut problems),
     };
     problems.extend(table.keys().chain(environment.keys()).map(|key| format!("{key}: no such section")));
@@ -128,6 +131,7 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     check_server(config, problems);
     check_secureauth(&config.secureauth, problems);
     check_mail(&config.mail, problems);
+    check_console(&config.console, problems);
     check_keys(&config.secrets.keys, problems);
     match (&config.legacy.login_url, &config.legacy.login_template) {
         (None, None) => problems.push("legacy.login_url: missing; it is where people of legacy billers sign in".into()),
@@ -241,16 +245,53 @@ fn check_mail(mail: &Mail, problems: &mut Vec<String>) {
 }
 
 fn check_server(config: &Config, problems: &mut Vec<String>) {
-    let url = &config.server.public_url;
+    check_public_url("server.public_url", &config.server.public_url, problems);
+}
+
+fn check_public_url(name: &str, url: &Url, problems: &mut Vec<String>) {
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        problems.push("server.public_url: scheme, host and port only".into());
+        problems.push(format!("{name}: scheme, host and port only"));
     }
     let local = url.host_str().is_some_and(|host| host == "localhost" || host.ends_with(".localhost"));
     match url.scheme() {
         "https" => {}
         "http" if local => {}
-        _ => problems.push("server.public_url: https is needed everywhere but on localhost".into()),
+        _ => problems.push(format!("{name}: https is needed everywhere but on localhost")),
     }
+}
+
+/// Where the console listens, it needs a provider where staff sign in.
+fn check_console(console: &Console, problems: &mut Vec<String>) {
+    if console.listen.is_none() {
+        return;
+    }
+    match &console.public_url {
+        Some(url) => check_public_url("console.public_url", url, problems),
+        None => problems.push("console.public_url: missing; it is the address staff know".into()),
+    }
+    for (name, value) in [
+        ("issuer", &console.issuer),
+        ("client_id", &console.client_id),
+        ("role_claim", &console.role_claim),
+        ("name_claim", &console.name_claim),
+    ] {
+        if value.is_empty() {
+            problems.push(format!("console.{name}: missing"));
+        }
+    }
+    match console.client_secret.as_ref().map(Secret::reveal) {
+        None => problems.push("console.client_secret: missing".into()),
+        Some(Err(problem)) => problems.push(format!("console.client_secret: {problem}")),
+        Some(Ok(_)) => {}
+    }
+    let numbers = [
+        ("idle_minutes", console.idle_minutes),
+        ("absolute_hours", console.absolute_hours),
+        ("look_ups_per_minute", u64::from(console.look_ups_per_minute)),
+        ("look_ups_per_day", u64::from(console.look_ups_per_day)),
+    ];
+    problems
+        .extend(numbers.iter().filter(|(_, n)| *n == 0).map(|(name, _)| format!("console.{name}: must be at least 1")));
 }
 
 fn check_keys(keys: &[Secret], problems: &mut Vec<String>) {

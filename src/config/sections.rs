@@ -46,6 +46,8 @@ pub struct Config {
     pub mail: Mail,
     /// Whom customers can ask.
     pub help: Help,
+    /// Pages for staff.
+    pub console: Console,
     /// Logs.
     pub log: Log,
 }
@@ -424,6 +426,77 @@ pub struct Help {
 impl Default for Help {
     fn default() -> Self {
         Self { company: "Example Pay".to_owned(), phone: None, email: None, hours: None }
+    }
+}
+
+/// `[console]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Console {
+    /// Address and port of its own to listen on; without it there is no console.
+    pub listen: Option<SocketAddr>,
+    /// The address staff know: scheme, host and port only.
+    pub public_url: Option<Url>,
+    /// The issuer where staff sign in.
+    pub issuer: String,
+    /// Client id there.
+    pub client_id: String,
+    /// Client secret there.
+    pub client_secret: Option<Secret>,
+    /// Scopes asked for besides `openid`.
+    pub scopes: Vec<String>,
+    /// The claim that names a person for people.
+    pub name_claim: String,
+    /// The claim that holds what `roles` maps: a text, or a list of texts.
+    pub role_claim: String,
+    /// Which values of that claim give which role.
+    pub roles: StaffRoles,
+    /// A session ends after so many minutes without a request.
+    pub idle_minutes: u64,
+    /// A session ends after so many hours whatever happens.
+    pub absolute_hours: u64,
+    /// Simulations and look-ups a minute for each person.
+    pub look_ups_per_minute: u32,
+    /// Simulations and look-ups a day for each person.
+    pub look_ups_per_day: u32,
+}
+
+/// Values of the role claim, by role.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StaffRoles {
+    /// Simulates and looks decisions up.
+    pub support: Vec<String>,
+    /// Changes billers.
+    pub operator: Vec<String>,
+    /// Reads everything, the audit trail included.
+    pub auditor: Vec<String>,
+}
+
+impl Default for StaffRoles {
+    fn default() -> Self {
+        let named = |role: &str| vec![role.to_owned()];
+        Self { support: named("support"), operator: named("operator"), auditor: named("auditor") }
+    }
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            public_url: None,
+            issuer: String::new(),
+            client_id: String::new(),
+            client_secret: None,
+            scopes: vec!["profile".to_owned()],
+            name_claim: "preferred_username".to_owned(),
+            role_claim: "roles".to_owned(),
+            roles: StaffRoles::default(),
+            idle_minutes: 15,
+            absolute_hours: 8,
+            look_ups_per_minute: 30,
+            look_ups_per_day: 300,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ macro_rules! migration {
 }
 
 /// The newest version.
-pub(super) const LATEST: i64 = 33;
+pub(super) const LATEST: i64 = 35;
 
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
@@ -41,5 +41,6 @@ pub(super) fn migrator() -> Migrator {
         migration!(31, "0031_issuer_probes"),
         migration!(32, "0032_acts"),
         migration!(33, "0033_scores"),
+        migration!(35, "0035_staff"),
     ])
 }

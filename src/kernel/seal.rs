@@ -49,6 +49,8 @@ pub enum Purpose {
     Device,
     /// Where a page of a list ends.
     Cursor,
+    /// A question of the console's, for a link to it.
+    Question,
 }
 
 impl Purpose {
@@ -66,6 +68,7 @@ impl Purpose {
             Self::Answer => "answer",
             Self::Device => "device",
             Self::Cursor => "cursor",
+            Self::Question => "question",
         }
     }
 }

@@ -66,22 +66,42 @@ pub(super) async fn follow(
 ) -> Result<Response, Refusal> {
     let verdict = &routed.verdict;
     let code = record(state, arrival, routed);
-    let biller = verdict.biller.as_ref().and_then(|slug| routed.billers.by_slug(slug)).map(|biller| &**biller);
-    match (verdict.decision, biller) {
+    match (verdict.decision, chosen(routed)) {
         (Decision::SecureauthLogin, Some(biller)) => {
             start::begin(state, headers, arrival, biller, visitor, &code).await
         }
-        (Decision::BookmarkNotice, Some(biller)) => notice(state, headers, arrival, biller, visitor, &code),
-        (Decision::OutagePage, Some(biller)) => outage(state, arrival, biller, visitor, &code),
         (Decision::LegacyLogin, _) => {
             let (locale, biller) = (visitor.language.locale, verdict.biller.clone());
             let luggage = Luggage::new(&code, locale, arrival.name.clone(), biller, visitor.return_to);
             Ok(Redirect::to(&handoffs::legacy_login(state, &luggage)).into_response())
         }
-        (Decision::HoldPage, biller) => hold(state, arrival, biller, visitor, &code),
-        // A decision that names a biller which is not there any more ends here as well: find my biller.
-        _ => recovery(state, arrival, routed, visitor, &code),
+        _ => page(state, headers, arrival, routed, visitor, &code),
     }
+}
+
+/// The page that a decision shows, where it shows one.
+pub(super) fn page(
+    state: &AppState,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+    routed: &Routed,
+    visitor: Visitor,
+    code: &ReferenceCode,
+) -> Result<Response, Refusal> {
+    let biller = chosen(routed);
+    match (routed.verdict.decision, biller) {
+        (Decision::BookmarkNotice, Some(biller)) => notice(state, headers, arrival, biller, visitor, code),
+        (Decision::OutagePage, Some(biller)) => outage(state, arrival, biller, visitor, code),
+        (Decision::HoldPage, biller) => hold(state, arrival, biller, visitor, code),
+        // A decision that names a biller which is not there any more ends here as well: find my biller.
+        _ => recovery(state, arrival, routed, visitor, code),
+    }
+}
+
+/// The biller that was decided for, while there is one of that name.
+pub(super) fn chosen(routed: &Routed) -> Option<&Biller> {
+    let slug = routed.verdict.biller.as_ref()?;
+    routed.billers.by_slug(slug).map(|biller| &**biller)
 }
 
 /// Records a decision. Addresses that name no biller of ours are not recorded: anyone can make them up by the thousand.

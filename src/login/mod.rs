@@ -10,12 +10,15 @@ mod links;
 mod logout;
 mod lookup;
 pub mod pages;
+mod preview;
 mod recover;
 mod refused;
 mod reset;
 mod show;
 mod start;
 mod verify;
+
+pub use preview::preview;
 
 use axum::Router;
 use axum::routing::{MethodFilter, get, on};

@@ -91,7 +91,7 @@ pub(super) fn form_page(
     form_targets: Vec<String>,
 ) -> Result<Response, Refusal> {
     let mut response = page(status, template)?;
-    response.extensions_mut().insert(PageNeeds { form_targets });
+    response.extensions_mut().insert(PageNeeds { form_targets, ..PageNeeds::default() });
     Ok(response)
 }
 

@@ -57,6 +57,15 @@ impl SignIn {
     pub fn claim(&self, name: &str) -> Option<&str> {
         self.claims.get(name).and_then(Value::as_str)
     }
+
+    /// A claim that is a text or a list of texts, such as roles.
+    pub fn texts(&self, name: &str) -> Vec<&str> {
+        match self.claims.get(name) {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Providers {

@@ -28,14 +28,31 @@ impl Asset {
 pub static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("signpost", "css", "text/css; charset=utf-8", include_bytes!("../../static/signpost.css"))
 });
+/// The console's stylesheet.
+pub static CONSOLE_STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("console", "css", "text/css; charset=utf-8", include_bytes!("../../static/console.css"))
+});
+/// The console's script: live progress, copying. Its pages work without.
+pub static CONSOLE_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("console", "js", "text/javascript; charset=utf-8", include_bytes!("../../static/console.js"))
+});
 /// The logo.
 pub static LOGO: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("logo", "svg", "image/svg+xml", include_bytes!("../../static/logo.svg")));
 
-/// Serves a file by its hashed name; it may be kept for ever.
+/// Serves a file of customers' pages by its hashed name; it may be kept for ever.
 pub async fn get(Path(file): Path<String>) -> Response {
+    found(&file, &[&STYLESHEET, &LOGO])
+}
+
+/// The same for the console, which shows customers' pages as well.
+pub async fn get_for_console(Path(file): Path<String>) -> Response {
+    found(&file, &[&CONSOLE_STYLESHEET, &CONSOLE_SCRIPT, &STYLESHEET, &LOGO])
+}
+
+fn found(file: &str, among: &[&Asset]) -> Response {
     let wanted = format!("/static/{file}");
-    match [&*STYLESHEET, &*LOGO].into_iter().find(|asset| asset.path == wanted) {
+    match among.iter().find(|asset| asset.path == wanted) {
         Some(asset) => {
             let kept = "public, max-age=31536000, immutable";
             ([(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, kept)], asset.bytes).into_response()

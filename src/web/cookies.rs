@@ -23,11 +23,20 @@ pub fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cookie<'h>> {
 
 /// A `Set-Cookie` line. The name begins with `__Host-`.
 pub fn set(name: impl Into<String>, value: impl Into<String>, life: Duration) -> String {
+    line(name, value, life, SameSite::Lax)
+}
+
+/// The same for a cookie that no other site's link brings along.
+pub fn set_strict(name: impl Into<String>, value: impl Into<String>, life: Duration) -> String {
+    line(name, value, life, SameSite::Strict)
+}
+
+fn line(name: impl Into<String>, value: impl Into<String>, life: Duration, same_site: SameSite) -> String {
     let mut cookie = Cookie::new(name.into(), value.into());
     cookie.set_path("/");
     cookie.set_secure(true);
     cookie.set_http_only(true);
-    cookie.set_same_site(SameSite::Lax);
+    cookie.set_same_site(same_site);
     cookie.set_max_age(cookie::time::Duration::seconds(i64::try_from(life.as_secs()).unwrap_or(0)));
     cookie.to_string()
 }

@@ -13,6 +13,8 @@ use crate::state::AppState;
 pub struct PageNeeds {
     /// Origins, besides our own, that this page's POST may redirect to.
     pub form_targets: Vec<String>,
+    /// Further directives of the content security policy, each with a semicolon before it.
+    pub more_policy: &'static str,
 }
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -40,13 +42,14 @@ pub async fn set(State(state): State<AppState>, request: Request, next: Next) ->
         let kept = if is_page && is_post { "private, no-cache" } else { "no-store" };
         set_text(headers, header::CACHE_CONTROL, kept);
     }
+    let more = needs.as_ref().map_or("", |needs| needs.more_policy);
     let form_action = match needs {
         Some(needs) => std::iter::once("'self'".to_owned()).chain(needs.form_targets).collect::<Vec<_>>().join(" "),
         None => "'none'".to_owned(),
     };
     let policy = format!(
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action {form_action}; frame-ancestors 'none'; \
-         base-uri 'none'"
+         base-uri 'none'{more}"
     );
     if let Ok(value) = HeaderValue::from_str(&policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, value);

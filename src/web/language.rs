@@ -55,6 +55,11 @@ impl Language {
         }
     }
 
+    /// This one, whatever a request says: for pages that nobody asked for.
+    pub fn fixed(locale: Locale) -> Self {
+        Self { locale, chosen: true, same_page: SamePage::Query(String::new()) }
+    }
+
     /// With the language of a link that was made earlier, unless the person chose one.
     #[must_use]
     pub fn or(mut self, earlier: Option<Locale>) -> Self {

@@ -10,6 +10,7 @@ pub mod headers;
 pub mod language;
 pub mod layers;
 pub mod paths;
+pub mod preview;
 pub mod refusal;
 pub mod registrations;
 pub mod serve;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their floors.
-const FLOORS: [(&str, u8); 21] = [
+const FLOORS: [(&str, u8); 22] = [
     ("kernel", 0),
     ("decision", 1),
     ("config", 2),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u8); 21] = [
     ("web", 13),
     ("login", 14),
     ("api", 14),
+    ("console", 14),
     ("app", 15),
     ("standin", 16),
     ("cli", 17),
@@ -29,11 +30,11 @@ const FLOORS: [(&str, u8); 21] = [
 
 /// Libraries, and the rooms that may use them.
 const LIBRARIES: [(&str, &[&str]); 8] = [
-    ("axum", &["state", "web", "login", "api", "app", "standin"]),
+    ("axum", &["state", "web", "login", "api", "console", "app", "standin"]),
     ("sqlx", &["db"]),
     ("reqwest", &["secureauth", "standin"]),
     ("openidconnect", &["secureauth"]),
-    ("askama", &["login", "mail"]),
+    ("askama", &["login", "mail", "console"]),
     ("fluent_bundle", &["words"]),
     ("lettre", &["mail"]),
     (
@@ -53,6 +54,7 @@ const LIBRARIES: [(&str, &[&str]); 8] = [
             "web",
             "login",
             "api",
+            "console",
             "app",
             "standin",
             "cli",

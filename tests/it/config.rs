@@ -37,7 +37,7 @@ fn the_example_is_good_but_for_its_secret_file() {
         .join("\n");
     assert_eq!(
         problems(&uncommented, &[]).len(),
-        4,
+        5,
         "every setting that is commented out exists: {:?}",
         problems(&uncommented, &[])
     );

@@ -7,6 +7,7 @@ mod billers_api;
 mod catalogues;
 mod cli;
 mod config;
+mod console;
 mod contract;
 mod crm;
 mod decisions;

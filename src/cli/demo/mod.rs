@@ -21,7 +21,7 @@ use crate::standin::{self, Mailbox, Tools};
 use crate::state::AppState;
 use crate::telemetry;
 use crate::web::registrations;
-use world::{PASSWORD, PEOPLE, Ports};
+use world::{PASSWORD, PEOPLE, Ports, STAFF_ROLES};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -58,6 +58,8 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     super::replace_file(&file, &settings)?;
     telemetry::start(&config.log);
     let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
+    let taken = || format!("cannot listen on 127.0.0.1:{}; choose other ports with --port-base", ports.console());
+    let app = app.with_console().await.with_context(taken)?;
     let state = app.state.clone();
     world::seed(&state, ports).await?;
     let keys = fresh_keys(&state).await?;
@@ -68,6 +70,7 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     let [legacy, portal] = portals;
     let issuers =
         standin::secureauth_app(world::secureauth(ports, &hash), ports.address(ports.secureauth()), tools.clone());
+    world::give_roles(&issuers);
     let mailbox = Mailbox::default();
     tokio::spawn(standin::serve_mail(mail, mailbox.clone()));
     let legacy_app = standin::legacy_app(world::legacy(ports, &hash, &keys.legacy, mailbox), tools.clone());
@@ -151,6 +154,8 @@ fn describe(ports: Ports, api_key: &str, settings: &Path) -> Value {
         "legacy": ports.address(ports.legacy()),
         "portal": ports.address(ports.portal()),
         "mail": format!("{}/mail", ports.address(ports.legacy())),
+        "console": ports.console_address(),
+        "staff": STAFF_ROLES.map(|role| json!({ "username": role, "password": PASSWORD, "role": role })),
         "api_key": api_key,
         "config": settings,
         "people": people,

@@ -19,6 +19,10 @@ pub(super) const PASSWORD: &str = "demo-password";
 pub(super) const ISSUER_DOWN: &str = "cedar-county";
 
 const TENANT: &str = "demo";
+/// The organization where staff sign in.
+const STAFF: &str = "staff";
+/// Usernames of the staff, which are their roles as well.
+pub(super) const STAFF_ROLES: [&str; 3] = ["support", "operator", "auditor"];
 /// Users of Pinehill Gas, besides those in the table.
 const PINEHILL_USERS: usize = 2500;
 
@@ -146,6 +150,14 @@ impl Ports {
         self.base + 3
     }
 
+    pub(super) fn console(self) -> u16 {
+        self.base + 4
+    }
+
+    pub(super) fn console_address(self) -> String {
+        format!("http://localhost:{}", self.console())
+    }
+
     /// Of the mail server; it speaks SMTP.
     pub(super) fn mail(self) -> u16 {
         self.base + 5
@@ -168,6 +180,7 @@ pub(super) fn settings(data: &Path, ports: Ports, log: &str) -> Result<String, a
     let (legacy, portal) = (ports.address(ports.legacy()), ports.address(ports.portal()));
     let database = format!("sqlite:{}", data.join("signpost.db").display());
     let secureauth = ports.address(ports.secureauth());
+    let (console, staff, staff_secret) = (ports.console_address(), issuer(ports, STAFF), client_secret(STAFF));
     let (system_secret, admin_secret) = (service_secret("signpost-system"), service_secret("signpost-admin"));
     Ok(format!(
         r#"[server]
@@ -222,11 +235,18 @@ company = "Example Pay"
 phone = "+1 555 010 0100"
 email = "help@example-pay.example"
 hours = "Monday to Friday, 8 am to 6 pm"
+[console]
+listen = "127.0.0.1:{console_port}"
+public_url = "{console}"
+issuer = "{staff}"
+client_id = "signpost-{STAFF}"
+client_secret = "{staff_secret}"
 [log]
 filter = {log:?}
 "#,
         base = ports.base,
         mail = ports.mail(),
+        console_port = ports.console(),
     ))
 }
 
@@ -339,7 +359,7 @@ fn members(slug: &str) -> Vec<Person> {
 
 pub(super) fn secureauth(ports: Ports, password_hash: &str) -> SecureAuth {
     let gateway = ports.gateway_address();
-    let organizations = BILLERS
+    let mut organizations: Vec<Organization> = BILLERS
         .iter()
         .filter_map(|demo| demo.organization.map(|condition| (demo, condition)))
         .map(|(demo, condition)| Organization {
@@ -353,9 +373,36 @@ pub(super) fn secureauth(ports: Ports, password_hash: &str) -> SecureAuth {
             people: members(demo.slug),
         })
         .collect();
+    organizations.push(staff(ports));
     let client = |id: &str| Some(ServiceClient { id: id.to_owned(), secret: service_secret(id) });
     let api = Some(ApiClients { system: client("signpost-system"), admin: client("signpost-admin") });
     SecureAuth { tenant: TENANT.to_owned(), password_hash: password_hash.to_owned(), organizations, api }
+}
+
+/// Where staff sign in.
+fn staff(ports: Ports) -> Organization {
+    let people = STAFF_ROLES.map(|role| Person {
+        username: role.to_owned(),
+        name: format!("Demo {role}"),
+        email: format!("{role}@example-pay.example"),
+    });
+    Organization {
+        id: STAFF.to_owned(),
+        name: "Example Pay staff".to_owned(),
+        condition: Condition::Up,
+        client_id: format!("signpost-{STAFF}"),
+        client_secret: client_secret(STAFF),
+        redirect_uris: vec![format!("{}/callback", ports.console_address())],
+        post_logout_redirect_uris: Vec::new(),
+        people: people.into(),
+    }
+}
+
+/// Each of the staff has the role that the username says.
+pub(super) fn give_roles(issuers: &crate::standin::SecureAuthStandIn) {
+    for role in STAFF_ROLES {
+        issuers.give_claim(STAFF, role, "roles", serde_json::json!([role]));
+    }
 }
 
 pub(super) fn legacy(ports: Ports, password_hash: &str, api_key: &str, mailbox: Mailbox) -> LegacyPortal {
@@ -381,11 +428,12 @@ pub(super) fn in_words(ports: Ports, description: &Value) -> String {
     let mut out = format!(
         "\nSignpost is running. Open {gateway}/ in a browser.\n\n  \
          gateway        {gateway}\n  SecureAuth     {}\n  legacy portal  {}\n  biller portal  {}\n  \
-         mail           {}\n  API key        {}\n  settings       {}\n\nEverybody's password is {PASSWORD}. Type one of these usernames:\n\n",
+         mail           {}\n  console        {}\n  API key        {}\n  settings       {}\n\nEverybody's password is {PASSWORD}. Type one of these usernames:\n\n",
         text("secureauth"),
         text("legacy"),
         text("portal"),
         text("mail"),
+        text("console"),
         text("api_key"),
         text("config"),
     );
@@ -396,9 +444,11 @@ pub(super) fn in_words(ports: Ports, description: &Value) -> String {
         out,
         "\nOther doors:\n  {gateway}/b/riverside-water\n  http://riverside-water.localhost:{}/\n  \
          {gateway}/customer/login.aspx?biller=riverside-water   (an address of the old site)\n\n\
+         Staff sign in at the console as {}.\n\n\
          Every command works here with these settings, such as:\n  \
          signpost enable pinehill-gas --watch --config {}\n\nStop with Ctrl+C.",
         ports.base,
+        STAFF_ROLES.join(", "),
         text("config"),
     );
     out

@@ -106,6 +106,8 @@ struct World {
     organizations: RwLock<HashMap<String, Arc<Issuer>>>,
     api: Api,
     requests: Mutex<VecDeque<String>>,
+    /// Further claims of ID tokens, by organization and username in lower case.
+    given: Mutex<HashMap<(String, String), serde_json::Map<String, serde_json::Value>>>,
     tools: Tools,
 }
 
@@ -167,6 +169,7 @@ pub fn secureauth_app(world: SecureAuth, issuer_base: String, tools: Tools) -> S
         tenant: world.tenant,
         password_hash: world.password_hash.into(),
         requests: Mutex::default(),
+        given: Mutex::default(),
         tools,
     }))
 }
@@ -196,6 +199,16 @@ impl SecureAuthStandIn {
         if let Some(issuer) = self.organization(org) {
             issuer.set_condition(condition);
         }
+    }
+
+    /// Gives somebody a claim in ID tokens from now on, such as roles.
+    pub fn give_claim(&self, org: &str, username: &str, name: &str, value: serde_json::Value) {
+        let key = (org.to_owned(), username.to_lowercase());
+        lock(&self.0.given).entry(key).or_default().insert(name.to_owned(), value);
+    }
+
+    fn given(&self, org: &str, username: &str) -> serde_json::Map<String, serde_json::Value> {
+        lock(&self.0.given).get(&(org.to_owned(), username.to_lowercase())).cloned().unwrap_or_default()
     }
 
     /// Drops an organization's signing key; the next one, with another id, is made when it is asked for.

@@ -55,7 +55,8 @@ async fn try_exchange(
     let access_token = standin.0.tools.random.token::<32>();
     let access = Access { account: grant.account.clone(), expires: now.plus(TOKEN_LIFE) };
     issuer.access_tokens.insert(access_token.clone(), access);
-    let added = standin.0.api.id_token_claims(&issuer.id, &grant.scope, &grant.account.context);
+    let mut added = standin.0.api.id_token_claims(&issuer.id, &grant.scope, &grant.account.context);
+    added.extend(standin.given(&issuer.id, &grant.account.person.username));
     let claims = id_token_claims(&issuer.url, &issuer.id, &grant, &access_token, added, now);
     let answer = json!({
         "access_token": access_token,

@@ -73,6 +73,7 @@ export class World {
     context.setDefaultTimeout(PATIENCE);
     context.setDefaultNavigationTimeout(PATIENCE);
     const visitor = new Visitor(this, context);
+    visitor.js = js;
     visitor.page = await context.newPage();
     return visitor;
   }

@@ -300,7 +300,7 @@ impl World {
     }
 
     pub fn browser(&self) -> Browser {
-        Browser { router: self.router.clone(), languages: "", cookies: BTreeMap::new() }
+        Browser::of(self.router.clone())
     }
 
     /// Types the right password at the issuer's hosted page and answers the callback's address.
@@ -381,6 +381,8 @@ fn service_client(id: &str) -> Option<standin::ServiceClient> {
 #[derive(Clone)]
 pub struct Browser {
     router: Router,
+    /// The host it asks for.
+    pub host: &'static str,
     /// What `Accept-Language` says.
     pub languages: &'static str,
     pub cookies: BTreeMap<String, String>,
@@ -423,6 +425,10 @@ impl Answer {
 }
 
 impl Browser {
+    pub fn of(router: Router) -> Self {
+        Self { router, host: "localhost:8080", languages: "", cookies: BTreeMap::new() }
+    }
+
     pub async fn get(&mut self, address: &str) -> Answer {
         self.send(Request::get(local(address))).await
     }
@@ -445,7 +451,7 @@ impl Browser {
 
     pub async fn send_with(&mut self, mut request: http::request::Builder, body: Body) -> Answer {
         if request.headers_ref().is_some_and(|headers| !headers.contains_key(header::HOST)) {
-            request = request.header(header::HOST, "localhost:8080");
+            request = request.header(header::HOST, self.host);
         }
         if !self.languages.is_empty() {
             request = request.header(header::ACCEPT_LANGUAGE, self.languages);

@@ -1,0 +1,175 @@
+//! Many questions at once, as CSV. The answers are CSV as well, made so that no spreadsheet takes a cell for a formula.
+
+use axum::extract::{Multipart, State};
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+
+use super::pages::{BatchLine, BatchPage};
+use super::staff::Staff;
+use super::{Console, show, simulate};
+use crate::routing::{Question, QuestionError};
+use crate::web::Refusal;
+
+/// At most so many questions.
+const MOST: usize = 500;
+
+/// `GET /simulate/batch`
+pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+    page(&console, &staff, StatusCode::OK, String::new(), None, Vec::new())
+}
+
+/// `POST /simulate/batch`: the answers on a page, or as CSV with `as=csv`.
+pub(super) async fn submit(
+    State(console): State<Console>,
+    staff: Staff,
+    mut parts: Multipart,
+) -> Result<Response, Refusal> {
+    let (mut list, mut file, mut as_csv) = (String::new(), String::new(), false);
+    while let Some(part) = parts.next_field().await.map_err(|error| Refusal::from_status(error.status()))? {
+        let name = part.name().unwrap_or_default().to_owned();
+        let bytes = part.bytes().await.map_err(|error| Refusal::from_status(error.status()))?;
+        let text = String::from_utf8(bytes.to_vec());
+        match (name.as_str(), text) {
+            ("list", Ok(text)) => list = text,
+            ("file", Ok(text)) => file = text,
+            ("as", Ok(text)) => as_csv = text == "csv",
+            (_, Ok(_)) => {}
+            (_, Err(_)) => {
+                let error = Some("The file is not text in UTF-8".to_owned());
+                return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, list, error, Vec::new());
+            }
+        }
+    }
+    let text = if file.trim().is_empty() { list } else { file };
+    let questions = match questions(&text) {
+        Ok(questions) => questions,
+        Err(problem) => {
+            return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, text, Some(problem), Vec::new());
+        }
+    };
+    console.allow_list(&staff)?;
+    console.note(&staff, "simulation.asked", &format!("{} questions", questions.len()), None);
+    let mut answers = Vec::new();
+    for (line, question) in questions {
+        answers.push(answer(&console, line, &question).await?);
+    }
+    if as_csv { Ok(csv(&answers)) } else { page(&console, &staff, StatusCode::OK, text, None, answers) }
+}
+
+/// The questions of a list, each with its line.
+fn questions(text: &str) -> Result<Vec<(usize, Question)>, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut columns: Option<(Option<usize>, Option<usize>)> = None;
+    let mut questions = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| format!("The list cannot be read: {error}"))?;
+        let line = record.position().map_or(0, csv::Position::line) as usize;
+        let cell =
+            |at: Option<usize>| at.and_then(|at| record.get(at)).filter(|text| !text.is_empty()).map(str::to_owned);
+        let Some((username, entry)) = columns else {
+            let named = |name: &str| record.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+            let (username, entry) = (named("username"), named("entry"));
+            if username.is_none() && entry.is_none() {
+                if record.len() > 1 {
+                    return Err("The first line has to name the columns: username, entry".to_owned());
+                }
+                columns = Some((Some(0), None));
+                questions.push((line, Question { username: cell(Some(0)), ..Question::default() }));
+            } else {
+                columns = Some((username, entry));
+            }
+            continue;
+        };
+        questions.push((line, Question { username: cell(username), entry: cell(entry), ..Question::default() }));
+        if questions.len() > MOST {
+            return Err(format!("At most {MOST} questions at once"));
+        }
+    }
+    if questions.is_empty() { Err("There is no question in the list".to_owned()) } else { Ok(questions) }
+}
+
+async fn answer(console: &Console, line: usize, question: &Question) -> Result<BatchLine, Refusal> {
+    let mut found = BatchLine {
+        line,
+        username: question.username.clone().unwrap_or_default(),
+        entry: question.entry.clone().unwrap_or_default(),
+        decision: String::new(),
+        biller: String::new(),
+        row: String::new(),
+        because: String::new(),
+        error: String::new(),
+    };
+    match console.app.routing.ask(question, None).await {
+        Ok(answer) => {
+            let verdict = &answer.routed.verdict;
+            verdict.decision.in_words().clone_into(&mut found.decision);
+            found.biller = verdict.biller.as_ref().map(ToString::to_string).unwrap_or_default();
+            found.row = verdict.row.to_string();
+            let because = verdict.trace.iter().find(|step| step.rule == verdict.rule);
+            found.because = because.map(|step| step.because.clone()).unwrap_or_default();
+        }
+        Err(QuestionError::Directory(error)) => return Err(error.into()),
+        Err(error) => found.error = simulate::told(&error).1,
+    }
+    Ok(found)
+}
+
+fn csv(answers: &[BatchLine]) -> Response {
+    let mut text = line(["line", "username", "entry", "decision", "biller", "row", "because", "error"]);
+    for answer in answers {
+        let BatchLine { line, username, entry, decision, biller, row, because, error } = answer;
+        text.push_str(&self::line(
+            [&line.to_string(), username, entry, decision, biller, row, because, error].map(String::as_str),
+        ));
+    }
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"simulations.csv\""),
+    ];
+    (headers, text).into_response()
+}
+
+/// A line of cells that no spreadsheet takes for formulas (OWASP, CSV injection).
+fn line<'c>(cells: impl IntoIterator<Item = &'c str>) -> String {
+    let is_formula = |cell: &str| cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let cells = cells.into_iter().map(|cell| if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() });
+    // Into memory: this cannot fail.
+    let _ = writer.write_record(cells.collect::<Vec<_>>());
+    writer.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+}
+
+fn page(
+    console: &Console,
+    staff: &Staff,
+    status: StatusCode,
+    list: String,
+    error: Option<String>,
+    answers: Vec<BatchLine>,
+) -> Result<Response, Refusal> {
+    show::page(console, Some(staff), status, |chrome| BatchPage { chrome, list, error, answers, most: MOST })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Asked = (usize, Option<String>, Option<String>);
+
+    fn read(text: &str) -> Result<Vec<Asked>, String> {
+        Ok(questions(text)?.into_iter().map(|(line, question)| (line, question.username, question.entry)).collect())
+    }
+
+    #[test]
+    fn a_list_is_read_with_and_without_names_of_columns() {
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(read("ann\nbob\n").unwrap(), [(1, name("ann"), None), (2, name("bob"), None)]);
+        let both = read("\u{feff}Entry,username,x\n/b/riverside-water,,1\n,\"a,b\",\n").unwrap();
+        assert_eq!(both, [(2, None, name("/b/riverside-water")), (3, name("a,b"), None)]);
+        assert!(read("ann,/login\n").is_err(), "which is which?");
+        assert!(read("").is_err() && read("username\n").is_err());
+        assert!(read(&"ann\n".repeat(MOST)).is_ok() && read(&"ann\n".repeat(MOST + 1)).is_err());
+    }
+}

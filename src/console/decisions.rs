@@ -1,0 +1,140 @@
+//! Reference codes: from what a customer reads out to the exact decision behind the page. Every look-up has a reason and is kept.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::pages::{DecisionsPage, FoundView};
+use super::staff::Staff;
+use super::{Console, facts, forms, show, verdict};
+use crate::audit::{self, Found, StoredEntry};
+use crate::decision::{Facts, Verdict};
+use crate::kernel::reference::Kind;
+use crate::kernel::{ReferenceCode, Timestamp};
+use crate::web::Refusal;
+
+/// Look-ups of reference codes.
+pub(super) const DECISIONS: &str = "/decisions";
+
+/// `GET /decisions`
+pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+    page(&console, &staff, StatusCode::OK, ("", ""), Vec::new(), None)
+}
+
+/// `POST /decisions`
+pub(super) async fn look_up(
+    State(console): State<Console>,
+    staff: Staff,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let fields = forms::read(&headers, &body)?;
+    let typed: String = fields.get("code").unwrap_or_default().trim().chars().take(40).collect();
+    let reason = forms::reason(&fields);
+    let kept = (typed.as_str(), fields.get("reason").unwrap_or_default());
+    let code = ReferenceCode::parse(&typed);
+    let mut errors = Vec::new();
+    if code.is_none() {
+        errors.push(("code".to_owned(), "A reference code has 16 letters and digits".to_owned()));
+    }
+    if reason.is_none() {
+        errors.push(("reason".to_owned(), "Enter the reason of this look-up, in 3 to 200 characters".to_owned()));
+    }
+    let (Some(code), Some(reason)) = (code, &reason) else {
+        return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, kept, errors, None);
+    };
+    console.allow(&staff)?;
+    match find(&console, &staff, &code, reason).await? {
+        Some(found) => page(&console, &staff, StatusCode::OK, (code.as_str(), kept.1), Vec::new(), Some(found)),
+        None => {
+            let sentence = "This is no code of this installation; check it letter by letter".to_owned();
+            page(&console, &staff, StatusCode::NOT_FOUND, kept, vec![("code".to_owned(), sentence)], None)
+        }
+    }
+}
+
+async fn find(
+    console: &Console,
+    staff: &Staff,
+    code: &ReferenceCode,
+    reason: &str,
+) -> Result<Option<FoundView>, Refusal> {
+    let state = &console.app;
+    console.note(staff, "code.looked_up", code.as_str(), Some(reason));
+    // What was decided a moment ago.
+    state.decisions.flush().await;
+    Ok(match audit::find(&state.db, code, &state.keys).await? {
+        Found::Entry(entry) => Some(entry_view(console, *entry).await?),
+        Found::NotRecorded(kind, at) => Some(bare(
+            code,
+            at,
+            match kind {
+                Kind::Page => "A page that stands on no decision".to_owned(),
+                Kind::Row(row) => format!("Row {row} of the routing table; details not recorded"),
+                Kind::Error => "An error page; details not recorded".to_owned(),
+            },
+        )),
+        Found::NotOurs => None,
+    })
+}
+
+async fn entry_view(console: &Console, entry: StoredEntry) -> Result<FoundView, Refusal> {
+    let billers = console.app.directory.billers().await?;
+    let verdict = serde_json::from_value::<Verdict>(entry.details["verdict"].clone()).ok();
+    let verdict = verdict.map(|verdict| verdict::view(&verdict, &billers));
+    let facts = serde_json::from_value::<Facts>(entry.details["facts"].clone()).ok();
+    let revision = entry.details["revision"].as_i64();
+    let mut lines = vec![("Shown", entry.shown)];
+    lines.extend(entry.name_mask.map(|name| ("Username", name)));
+    lines.extend(entry.biller.map(|biller| ("Biller", biller)));
+    lines.extend(revision.map(|revision| ("Revision of the billers", revision.to_string())));
+    let mut tail: Vec<(&str, String)> = vec![("Reference", entry.code.clone()), ("When", entry.at.to_string())];
+    tail.extend(lines.iter().cloned());
+    let fact_lines = facts.as_ref().map(facts::lines).unwrap_or_default();
+    let text = verdict.as_ref().map_or_else(
+        || tail.iter().map(|(name, value)| format!("{name}: {value}\n")).collect(),
+        |verdict| verdict::text(verdict, &tail, &[], &[]),
+    );
+    Ok(FoundView {
+        code: entry.code,
+        at: entry.at.to_string(),
+        line: verdict.as_ref().map_or_else(|| "An error page was shown".to_owned(), |verdict| verdict.line.clone()),
+        lines,
+        link: None,
+        facts: fact_lines,
+        billers: facts.as_ref().map(facts::billers).unwrap_or_default(),
+        raw: verdict.is_none().then(|| serde_json::to_string_pretty(&entry.details).unwrap_or_default()),
+        verdict,
+        text,
+    })
+}
+
+/// A code of which no more is known.
+fn bare(code: &ReferenceCode, at: Timestamp, line: String) -> FoundView {
+    FoundView {
+        code: code.to_string(),
+        at: at.to_string(),
+        text: format!("Reference: {code}\nWhen: {at}\n{line}\n"),
+        line,
+        lines: Vec::new(),
+        link: None,
+        verdict: None,
+        facts: Vec::new(),
+        billers: Vec::new(),
+        raw: None,
+    }
+}
+
+fn page(
+    console: &Console,
+    staff: &Staff,
+    status: StatusCode,
+    (code, reason): (&str, &str),
+    errors: Vec<(String, String)>,
+    found: Option<FoundView>,
+) -> Result<Response, Refusal> {
+    let (code, reason, errors) = (code.to_owned(), reason.to_owned(), errors.into());
+    show::page(console, Some(staff), status, |chrome| DecisionsPage { chrome, code, reason, errors, found })
+}

@@ -1,0 +1,82 @@
+//! The facts of a decision, in words.
+
+use super::pages::BillerFacts;
+use crate::decision::{
+    Biller, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Membership, OutagePolicy, Rollout, Suspension, Via,
+};
+use crate::kernel::Slug;
+
+/// What concerns the whole arrival.
+pub(super) fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
+    let entry = match &facts.entry {
+        Entry::Shared => "the shared sign-in page".to_owned(),
+        Entry::Named { slug, via: Via::VanityPath } => format!("the path of {slug}"),
+        Entry::Named { slug, via: Via::VanityHost } => format!("a host of {slug}"),
+        Entry::Named { slug, via: Via::DeepLink } => format!("an old address that is mapped to {slug}"),
+    };
+    let directory = match (&facts.directory, facts.directory_policy) {
+        (Directory::Read { .. }, _) => "read",
+        (Directory::Unavailable, DirectoryPolicy::Legacy) => "could not be read; the settings then say: legacy login",
+        (Directory::Unavailable, DirectoryPolicy::Hold) => "could not be read; the settings then say: hold",
+    };
+    let remembered: Vec<&str> = facts.remembered.iter().map(Slug::as_str).collect();
+    let remembered = if remembered.is_empty() { "none".to_owned() } else { remembered.join(", ") };
+    vec![
+        ("Moment", facts.now.to_string()),
+        ("Entry", entry),
+        ("Kill switch", facts.kill.to_string()),
+        ("Directory", directory.to_owned()),
+        ("Remembered billers", remembered),
+    ]
+}
+
+/// The billers concerned.
+pub(super) fn billers(facts: &Facts) -> Vec<BillerFacts> {
+    let named = facts.named().map(|biller| row(biller, "the address names it", String::new()));
+    let members =
+        facts.memberships().iter().map(|member| row(&member.biller, "the username belongs to it", of(member)));
+    named.into_iter().chain(members).collect()
+}
+
+fn of(member: &Membership) -> String {
+    let account = if member.legacy_account { "has a legacy account" } else { "has no legacy account" };
+    let rollout = match member.biller.rollout {
+        Rollout { allow_list: false, percent: None } => "",
+        _ if member.in_rollout() => "; the rollout has reached the username",
+        _ => "; the rollout has not reached the username",
+    };
+    format!("the person {account}{rollout}; ")
+}
+
+fn row(biller: &Biller, why: &'static str, mut says: String) -> BillerFacts {
+    says.push_str(match biller.issuer {
+        IssuerHealth::Up => "issuer up",
+        IssuerHealth::Down => "issuer down",
+    });
+    says.push_str(match biller.outage_policy {
+        OutagePolicy::Hold => ", in an outage: hold",
+        OutagePolicy::Legacy => ", in an outage: legacy login",
+        OutagePolicy::Proceed => ", in an outage: go there all the same",
+    });
+    if let Some(from) = biller.active_from {
+        says.push_str(&format!("; active from {from} on"));
+    }
+    if let Rollout { percent: Some(percent), .. } = biller.rollout {
+        says.push_str(&format!("; rolled out to {percent} %"));
+    }
+    if let Some(window) = biller.maintenance {
+        says.push_str(&format!("; maintenance from {} until {}", window.from, window.until));
+    }
+    for (is_so, text) in [
+        (biller.hold, "; held by an operator"),
+        (biller.private, "; private"),
+        (!biller.legacy_accounts, "; without legacy accounts"),
+        (biller.rollout.allow_list, "; with an allow-list"),
+        (biller.when_suspended == Suspension::Hold, "; while suspended: hold"),
+    ] {
+        if is_so {
+            says.push_str(text);
+        }
+    }
+    BillerFacts { slug: biller.slug.to_string(), why, state: biller.state.as_str(), says }
+}

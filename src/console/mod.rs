@@ -1,0 +1,134 @@
+//! Pages for staff, on a listener of their own: why somebody was taken where, and moving billers. It never imports `login`:
+//! what a customer would see is shown by a function handed in.
+
+mod acts;
+mod batch;
+mod decisions;
+mod errors;
+mod facts;
+mod forms;
+mod guard;
+pub mod pages;
+mod question;
+mod session;
+mod show;
+mod sign_in;
+mod simulate;
+mod staff;
+mod verdict;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header;
+use url::Url;
+
+use self::staff::Staff;
+use crate::access::StaffLimits;
+use crate::config;
+use crate::secureauth::{ClientAuth, Registration, Wishes};
+use crate::state::AppState;
+use crate::web::preview::Preview;
+use crate::web::{Refusal, assets};
+
+/// No form is longer, a pasted list of questions included.
+pub const MAX_BODY: usize = 256 * 1024;
+
+/// What the console's handlers hold.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// What all handlers hold.
+    pub app: AppState,
+    public_url: Arc<Url>,
+    limits: Arc<StaffLimits>,
+    preview: Preview,
+}
+
+impl Console {
+    /// By the settings; none where they name no listener for it. `preview` makes customers' pages.
+    pub fn new(app: &AppState, preview: Preview) -> Option<Self> {
+        let settings = &app.config.console;
+        settings.listen?;
+        let public_url = Arc::new(settings.public_url.clone()?);
+        let limits = Arc::new(StaffLimits::new(settings));
+        Some(Self { app: app.clone(), public_url, limits, preview })
+    }
+
+    fn settings(&self) -> &config::Console {
+        &self.app.config.console
+    }
+
+    /// Our registration at the staff's issuer; none while its secret cannot be read.
+    fn registration(&self) -> Option<Registration> {
+        let settings = self.settings();
+        let secret = settings.client_secret.as_ref()?.reveal();
+        let secret = secret.inspect_err(|problem| tracing::error!(problem, "console.client_secret")).ok()?;
+        Some(Registration {
+            issuer: settings.issuer.clone(),
+            client_id: settings.client_id.clone(),
+            auth: vec![ClientAuth::Basic(secret)],
+            redirect_uri: self.public_url.join(sign_in::CALLBACK).ok()?,
+            scopes: settings.scopes.clone(),
+            id_token_algs: vec!["RS256".to_owned()],
+            extra_hosts: Vec::new(),
+            // A session here is short; one at the issuer may be long, and is not to prolong ours by itself.
+            wishes: Wishes { prompt: Some("login".to_owned()), ..Wishes::default() },
+        })
+    }
+
+    /// Counts one look-up of this person's.
+    fn allow(&self, staff: &Staff) -> Result<(), Refusal> {
+        let allowed = self.limits.allow(&staff.person());
+        if allowed { Ok(()) } else { Err(Refusal::from_status(StatusCode::TOO_MANY_REQUESTS)) }
+    }
+
+    /// Counts one list of questions.
+    fn allow_list(&self, staff: &Staff) -> Result<(), Refusal> {
+        let allowed = self.limits.allow_list(&staff.person());
+        if allowed { Ok(()) } else { Err(Refusal::from_status(StatusCode::TOO_MANY_REQUESTS)) }
+    }
+
+    /// An address of ours in full.
+    fn absolute(&self, path: &str) -> String {
+        self.public_url.join(path).map_or_else(|_| self.public_url.to_string(), String::from)
+    }
+}
+
+/// Everything that staff can ask for.
+pub fn router(console: &Console) -> Router {
+    let inside = Router::new()
+        .route("/", get(sign_in::first_page))
+        .route(simulate::SIMULATE, get(simulate::show).post(simulate::submit))
+        .route("/simulate/batch", get(batch::form).post(batch::submit))
+        .route(decisions::DECISIONS, get(decisions::form).post(decisions::look_up))
+        .fallback(async || StatusCode::NOT_FOUND)
+        .layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
+    Router::new()
+        .route(sign_in::SIGN_IN, get(sign_in::begin))
+        .route(sign_in::CALLBACK, get(sign_in::finish))
+        .route(sign_in::SIGN_OUT, post(sign_in::sign_out))
+        .route(crate::web::paths::STATIC, get(assets::get_for_console))
+        .merge(inside)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(console.clone(), host))
+        .layer(middleware::from_fn_with_state(console.clone(), errors::render))
+        .with_state(console.clone())
+}
+
+/// The console's own host only: a customer's address shows nothing of it.
+async fn host(State(console): State<Console>, request: Request, next: Next) -> Response {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let asked = hosts.next().and_then(|host| host.to_str().ok()).map(str::to_ascii_lowercase);
+    let own = console.public_url.host_str().unwrap_or_default();
+    let own = console.public_url.port().map_or_else(|| own.to_owned(), |port| format!("{own}:{port}"));
+    if asked.as_ref() == Some(&own) && hosts.next().is_none() {
+        next.run(request).await
+    } else {
+        StatusCode::MISDIRECTED_REQUEST.into_response()
+    }
+}

@@ -1,0 +1,109 @@
+//! The pages staff see: one struct a page, each with its template in `templates/console`. English only.
+
+mod decisions;
+mod simulate;
+
+use askama::Template;
+
+pub use decisions::{BillerFacts, DecisionsPage, FoundView};
+pub use simulate::{AnswerView, BatchLine, BatchPage, BillerWish, QuestionForm, SimulatePage, StepView, VerdictView};
+
+use super::staff::Staff;
+
+/// What is wrong with a form: the field's id, and a sentence.
+#[derive(Clone, Debug, Default)]
+pub struct Problems(pub Vec<(String, String)>);
+
+impl Problems {
+    /// What is wrong with a field.
+    pub fn of(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == field).map(|(_, sentence)| sentence.as_str())
+    }
+
+    /// Whether something is wrong with a field.
+    pub fn has(&self, field: &str) -> bool {
+        self.of(field).is_some()
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Vec<(String, String)>> for Problems {
+    fn from(problems: Vec<(String, String)>) -> Self {
+        Self(problems)
+    }
+}
+
+/// What every page has around its content.
+#[derive(Clone, Debug)]
+pub struct Chrome {
+    /// URL of the stylesheet.
+    pub stylesheet: String,
+    /// URL of the script.
+    pub script: String,
+    /// URL of the logo.
+    pub logo: String,
+    /// Name of the bill-payment company.
+    pub company: String,
+    /// Who is signed in.
+    pub staff: Option<Staff>,
+}
+
+/// Asks to sign in.
+#[derive(Clone, Debug, Template)]
+#[template(path = "console/sign_in.html")]
+pub struct SignInPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Where signing in begins.
+    pub sign_in: String,
+    /// There was a session, and it has ended.
+    pub was_here: bool,
+}
+
+/// Goes on by itself at once (WCAG 2.2, technique H76), by a step that the session's cookie travels with.
+#[derive(Clone, Debug, Template)]
+#[template(path = "console/continue.html")]
+pub struct ContinuePage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Where to.
+    pub to: String,
+}
+
+/// Signed in at the provider, but without a role here.
+#[derive(Clone, Debug, Template)]
+#[template(path = "console/no_role.html")]
+pub struct NoRolePage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// Who it is.
+    pub name: String,
+    /// The roles there are.
+    pub roles: [&'static str; 3],
+}
+
+/// Says that signing out worked.
+#[derive(Clone, Debug, Template)]
+#[template(path = "console/signed_out.html")]
+pub struct SignedOutPage {
+    /// Around the content.
+    pub chrome: Chrome,
+}
+
+/// Something was refused or went wrong.
+#[derive(Clone, Debug, Template)]
+#[template(path = "console/error.html")]
+pub struct ErrorPage {
+    /// Around the content.
+    pub chrome: Chrome,
+    /// What happened, as a heading.
+    pub title: &'static str,
+    /// What it means.
+    pub text: &'static str,
+    /// What exactly, where that can be told.
+    pub detail: Option<String>,
+}

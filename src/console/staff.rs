@@ -1,0 +1,99 @@
+//! Who works here, and what each may do.
+
+use axum::extract::FromRequestParts;
+use http::StatusCode;
+use http::request::Parts;
+
+use crate::config::StaffRoles;
+use crate::web::Refusal;
+
+/// What somebody may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Simulates, looks decisions up, reads billers.
+    Support,
+    /// All of that, and changes billers.
+    Operator,
+    /// Reads everything, the audit trail included, and changes nothing.
+    Auditor,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Support, Self::Operator, Self::Auditor];
+
+    /// The role as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Support => "support",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    /// The roles that values of the provider's claim give.
+    pub fn from_claim(values: &[&str], roles: &StaffRoles) -> Vec<Self> {
+        let mapped = |role: &Self| match role {
+            Self::Support => &roles.support,
+            Self::Operator => &roles.operator,
+            Self::Auditor => &roles.auditor,
+        };
+        let has = |role: &Self| mapped(role).iter().any(|value| values.contains(&value.as_str()));
+        Self::ALL.into_iter().filter(has).collect()
+    }
+}
+
+/// Somebody of the staff, signed in.
+#[derive(Clone, Debug)]
+pub struct Staff {
+    /// Who it is, at the staff's issuer: what the audit trail and the rule of two persons stand on.
+    pub subject: String,
+    /// Name for people.
+    pub name: String,
+    /// At least one.
+    pub roles: Vec<Role>,
+}
+
+impl Staff {
+    /// Whether this person may change billers.
+    pub fn operates(&self) -> bool {
+        self.roles.contains(&Role::Operator)
+    }
+
+    /// Whether this person may read the audit trail, and names in clear for a reason.
+    pub fn oversees(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::Operator | Role::Auditor))
+    }
+
+    /// The roles as people read them.
+    pub fn roles_in_words(&self) -> String {
+        self.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Who it is, as changes that wait for a second person and the audit trail have it. The name is not part of it: a
+    /// provider may let people change theirs.
+    pub fn person(&self) -> String {
+        format!("staff {}", self.subject)
+    }
+}
+
+/// Present behind the guard.
+impl<S: Send + Sync> FromRequestParts<S> for Staff {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| Refusal::from_status(StatusCode::UNAUTHORIZED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claims_values_give_the_roles_that_the_settings_say() {
+        let roles = StaffRoles { operator: vec!["signpost-ops".into(), "sre".into()], ..StaffRoles::default() };
+        assert_eq!(Role::from_claim(&["support", "sre"], &roles), [Role::Support, Role::Operator]);
+        assert_eq!(Role::from_claim(&["operator", "Support", ""], &roles), [], "only what is mapped, exactly");
+    }
+}

@@ -1,0 +1,62 @@
+//! A verdict as staff read it: one line, why, every rule; on a page and as text for a ticket.
+
+use std::fmt::Write;
+
+use super::pages::{StepView, VerdictView};
+use crate::decision::{Outcome, Verdict};
+use crate::directory::Billers;
+
+/// For a page.
+pub(super) fn view(verdict: &Verdict, billers: &Billers) -> VerdictView {
+    let slug = verdict.biller.as_ref();
+    let name = slug.map(|slug| billers.by_slug(slug).map_or_else(|| slug.to_string(), |biller| biller.name.clone()));
+    let place = verdict.decision.in_words();
+    let because = verdict.trace.iter().find(|step| step.rule == verdict.rule).map(|step| step.because.clone());
+    let step = |step: &crate::decision::Step| StepView {
+        rule: step.rule.as_str(),
+        outcome: match step.outcome {
+            Outcome::Hit => "hit",
+            Outcome::Miss => "miss",
+            Outcome::NotEvaluated => "not evaluated",
+        },
+        because: step.because.clone(),
+        has_last_word: step.rule == verdict.rule,
+    };
+    VerdictView {
+        line: name.map_or_else(|| format!("Goes to: {place}"), |name| format!("Goes to: {name} – {place}")),
+        row: verdict.row,
+        rule: verdict.rule.as_str(),
+        because: because.unwrap_or_default(),
+        steps: verdict.trace.iter().map(step).collect(),
+    }
+}
+
+/// For a ticket: `head` lines first, each a name and what stands behind it.
+pub(super) fn text(
+    view: &VerdictView,
+    head: &[(&str, String)],
+    would_change: &[String],
+    tail: &[(&str, String)],
+) -> String {
+    let mut out = String::new();
+    for (name, value) in head {
+        let _ = writeln!(out, "{name}: {value}");
+    }
+    let _ = writeln!(out, "{}", view.line);
+    let _ = writeln!(out, "Because: {}", view.because);
+    let _ = writeln!(out, "Row {} of the routing table, by the rule {}", view.row, view.rule);
+    if !would_change.is_empty() {
+        let _ = writeln!(out, "\nWould change it:");
+        for sentence in would_change {
+            let _ = writeln!(out, "- {sentence}");
+        }
+    }
+    let _ = writeln!(out, "\nRules:");
+    for step in &view.steps {
+        let _ = writeln!(out, "- {} ({}): {}", step.rule, step.outcome, step.because);
+    }
+    for (name, value) in tail {
+        let _ = writeln!(out, "\n{name}: {value}");
+    }
+    out
+}

@@ -1,0 +1,450 @@
+//! The staff console: who gets in, how far, what it tells, and that looking changes nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use signpost::app::console_router;
+use signpost::kernel::Random;
+use signpost::standin::{self, Condition, Organization, Person, SecureAuth, Tools};
+
+use crate::harness::{Answer, Browser, PASSWORD, World};
+
+const CONSOLE: &str = "http://localhost:8084";
+const ROLES: [&str; 3] = ["support", "operator", "auditor"];
+
+/// A world with a console, and a provider where staff sign in.
+struct Office {
+    world: World,
+    provider: standin::SecureAuthStandIn,
+}
+
+impl Office {
+    async fn open() -> Self {
+        Self::with("").await
+    }
+
+    async fn with(more: &str) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let settings = format!(
+            "[console]\nlisten = \"127.0.0.1:8084\"\npublic_url = \"{CONSOLE}\"\nissuer = \"{base}/work/staff\"\n\
+             client_id = \"console\"\nclient_secret = \"secret of console\"\n{more}\n"
+        );
+        let world = World::with(&settings).await;
+        let random = Random::system();
+        let person = |name: &str| Person {
+            username: name.to_owned(),
+            name: format!("Name of {name}"),
+            email: format!("{name}@work.example"),
+        };
+        let staff = Organization {
+            id: "staff".to_owned(),
+            name: "Staff".to_owned(),
+            condition: Condition::Up,
+            client_id: "console".to_owned(),
+            client_secret: "secret of console".to_owned(),
+            redirect_uris: vec![format!("{CONSOLE}/callback")],
+            post_logout_redirect_uris: Vec::new(),
+            people: ["support", "operator", "auditor", "second", "nobody"].map(person).into(),
+        };
+        let outside = SecureAuth {
+            tenant: "work".to_owned(),
+            password_hash: standin::hash_password(PASSWORD, &random),
+            organizations: vec![staff],
+            api: None,
+        };
+        let tools = Tools::new(world.clock.clone(), random).unwrap();
+        let provider = standin::secureauth_app(outside, base, tools);
+        for role in ROLES {
+            provider.give_claim("staff", role, "roles", serde_json::json!(["unknown", role]));
+        }
+        provider.give_claim("staff", "second", "roles", serde_json::json!("operator"));
+        tokio::spawn(standin::serve(listener, provider.router(), std::future::pending()));
+        Self { world, provider }
+    }
+
+    fn browser(&self) -> Browser {
+        let console = console_router(&self.world.state).unwrap();
+        let mut browser = Browser::of(console);
+        browser.host = "localhost:8084";
+        browser
+    }
+
+    /// Somebody at work.
+    async fn sign_in(&self, username: &str) -> Browser {
+        let mut browser = self.browser();
+        let entered = self.enter(&mut browser, username, "/sign-in").await;
+        assert_eq!(entered.status, StatusCode::OK, "{}", entered.body);
+        browser
+    }
+
+    async fn enter(&self, browser: &mut Browser, username: &str, begin: &str) -> Answer {
+        let start = browser.get(begin).await;
+        assert_eq!(start.status, StatusCode::SEE_OTHER, "{}", start.body);
+        let callback = self.world.authenticate(&start.location(), username).await;
+        browser.get(callback.strip_prefix(CONSOLE).unwrap()).await
+    }
+}
+
+fn cookie<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    let lines = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
+    let start = format!("{name}=");
+    lines.into_iter().find(|line| line.starts_with(&start)).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn staff_sign_in_and_out() {
+    let office = Office::open().await;
+    let mut browser = office.browser();
+    let outside = browser.get("/simulate").await;
+    assert_eq!((outside.status, outside.title()), (StatusCode::UNAUTHORIZED, "Sign in to the console"));
+    let begin = outside.link("Sign in</a>");
+    assert_eq!(begin, "/sign-in?next=%2Fsimulate");
+    let start = browser.get(&begin).await;
+    assert!(start.location().contains("prompt=login") && start.location().contains("code_challenge_method=S256"));
+    assert!(cookie(&start, "__Host-staff-t").contains("SameSite=Lax"));
+    let callback = office.world.authenticate(&start.location(), "support").await;
+    let callback = callback.strip_prefix(CONSOLE).unwrap();
+    let entered = browser.get(callback).await;
+    let session = cookie(&entered, "__Host-staff");
+    for part in ["SameSite=Strict", "HttpOnly", "Secure", "Path=/"] {
+        assert!(session.contains(part), "{session}");
+    }
+    assert!(entered.body.contains("content=\"0; url=/simulate\""), "a step of our own: {}", entered.body);
+    let inside = browser.get("/simulate").await;
+    assert_eq!((inside.status, inside.title()), (StatusCode::OK, "Where would somebody be taken?"));
+    assert!(inside.body.contains("<strong>support</strong>"));
+    let mut thief = office.browser();
+    thief.cookies.insert("__Host-staff-t".into(), "x".into());
+    assert_eq!(thief.get(callback).await.status, StatusCode::BAD_REQUEST, "an answer for another browser");
+    let before = browser.cookies.clone();
+    let out = browser.post("/sign-out", &[]).await;
+    assert_eq!((out.status, out.title()), (StatusCode::OK, "You are signed out"));
+    assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
+    browser.cookies = before;
+    assert_eq!(browser.get("/simulate").await.status, StatusCode::UNAUTHORIZED, "the cookie alone opens nothing");
+}
+
+#[tokio::test]
+async fn a_callback_works_once_and_for_its_own_attempt() {
+    let office = Office::open().await;
+    let mut browser = office.browser();
+    let start = browser.get("/sign-in").await;
+    let callback = office.world.authenticate(&start.location(), "support").await;
+    let callback = callback.strip_prefix(CONSOLE).unwrap().to_owned();
+    let cookies = browser.cookies.clone();
+    for wrong in [
+        callback.replace("state=", "state=x"),
+        callback.replace("iss=", "iss=x"),
+        callback.split("&iss=").next().unwrap().to_owned(),
+        format!("{callback}&state=again"),
+        "/callback?error=access_denied".to_owned(),
+        "/callback".to_owned(),
+    ] {
+        browser.cookies = cookies.clone();
+        let answer = browser.get(&wrong).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+        assert!(cookie(&answer, "__Host-staff").is_empty());
+    }
+    browser.cookies = cookies.clone();
+    assert_eq!(browser.get(&callback).await.status, StatusCode::OK);
+    browser.cookies = cookies.clone();
+    assert_eq!(browser.get(&callback).await.status, StatusCode::BAD_REQUEST, "a second time");
+    browser.cookies = cookies;
+    office.world.advance(Duration::from_secs(601)).await;
+    assert_eq!(browser.get(&callback).await.status, StatusCode::BAD_REQUEST, "too late");
+    let away = browser.get("/sign-in?next=https%3A%2F%2Fevil.example%2F").await;
+    let callback = office.world.authenticate(&away.location(), "support").await;
+    let entered = browser.get(callback.strip_prefix(CONSOLE).unwrap()).await;
+    assert!(!entered.body.contains("evil.example") && entered.body.contains("url=/\""), "{}", entered.body);
+}
+
+#[tokio::test]
+async fn a_session_ends_by_itself() {
+    let office = Office::with("idle_minutes = 15\nabsolute_hours = 1").await;
+    let mut idle = office.sign_in("support").await;
+    office.world.advance(Duration::from_secs(14 * 60)).await;
+    assert_eq!(idle.get("/simulate").await.status, StatusCode::OK);
+    office.world.advance(Duration::from_secs(15 * 60 + 1)).await;
+    let ended = idle.get("/simulate").await;
+    assert_eq!(ended.status, StatusCode::UNAUTHORIZED);
+    assert!(ended.body.contains("Your session has ended"));
+    let mut busy = office.sign_in("support").await;
+    for _ in 0..5 {
+        assert_eq!(busy.get("/simulate").await.status, StatusCode::OK);
+        office.world.advance(Duration::from_secs(12 * 60)).await;
+    }
+    assert_eq!(busy.get("/simulate").await.status, StatusCode::UNAUTHORIZED, "after an hour whatever happens");
+}
+
+#[tokio::test]
+async fn a_person_without_a_role_gets_a_page_and_no_session() {
+    let office = Office::open().await;
+    let mut browser = office.browser();
+    let answer = office.enter(&mut browser, "nobody", "/sign-in").await;
+    assert_eq!((answer.status, answer.title()), (StatusCode::FORBIDDEN, "You have no role here"));
+    assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
+    office.provider.set_condition("staff", Condition::Down);
+    let mut late = office.browser();
+    let answer = late.get("/sign-in").await;
+    assert!(matches!(answer.status.as_u16(), 303 | 503), "{}", answer.status);
+}
+
+/// Pages and forms: method, path, and who may.
+const PAGES: &[(&str, &str, &[&str])] = &[
+    ("GET", "/", &ROLES),
+    ("GET", "/simulate", &ROLES),
+    ("POST", "/simulate", &ROLES),
+    ("GET", "/simulate/batch", &ROLES),
+    ("GET", "/decisions", &ROLES),
+    ("POST", "/decisions", &ROLES),
+];
+
+#[tokio::test]
+async fn every_page_is_open_to_whom_it_should() {
+    let office = Office::open().await;
+    let mut people = vec![("", office.browser())];
+    for role in ROLES {
+        people.push((role, office.sign_in(role).await));
+    }
+    for (method, path, allowed) in PAGES {
+        for (role, browser) in &mut people {
+            let answer = if *method == "GET" { browser.get(path).await } else { browser.post(path, &[]).await };
+            let may = allowed.contains(role);
+            let expected = match (role.is_empty(), may) {
+                (true, _) => answer.status == StatusCode::UNAUTHORIZED,
+                (false, false) => answer.status == StatusCode::FORBIDDEN,
+                (false, true) => !matches!(answer.status.as_u16(), 401 | 403 | 404 | 405 | 500..),
+            };
+            assert!(expected, "{method} {path} as {role:?}: {}", answer.status);
+            assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        }
+    }
+    let (_, support) = &mut people[1];
+    assert_eq!(support.get("/no-such-page").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn another_sites_forms_do_nothing_and_its_links_take_one_step_more() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("support").await;
+    for header in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let request = Request::post("/sign-out").header(header.0, header.1);
+        let answer = browser.send(request).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{header:?}");
+    }
+    assert_eq!(browser.get("/simulate").await.status, StatusCode::OK, "still signed in");
+    let mut from_elsewhere = office.browser();
+    let request = Request::get("/simulate?q=x").header("sec-fetch-site", "cross-site");
+    let step = from_elsewhere.send(request).await;
+    assert_eq!(step.status, StatusCode::OK);
+    assert!(step.body.contains("content=\"0; url=/simulate?q=x\""), "{}", step.body);
+}
+
+#[tokio::test]
+async fn the_console_and_the_public_host_know_nothing_of_each_other() {
+    let office = Office::open().await;
+    let mut staff = office.sign_in("operator").await;
+    let mut customer = office.world.browser();
+    office.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
+    customer.cookies.append(&mut staff.cookies.clone());
+    for path in ["/simulate", "/decisions", "/sign-in"] {
+        assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path} on the public host");
+    }
+    let mut stranger = office.browser();
+    stranger.cookies = customer.cookies.clone();
+    stranger.cookies.remove("__Host-staff");
+    assert_eq!(stranger.get("/simulate").await.status, StatusCode::UNAUTHORIZED, "a customer's session opens nothing");
+    let wrong_host = Request::get("/simulate").header("host", "localhost:8080");
+    assert_eq!(staff.send(wrong_host).await.status, StatusCode::MISDIRECTED_REQUEST);
+}
+
+async fn ask(browser: &mut Browser, fields: &[(&str, &str)]) -> (String, Answer) {
+    let sent = browser.post("/simulate", fields).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
+    let link = sent.location();
+    let answer = browser.get(&link).await;
+    (link, answer)
+}
+
+#[tokio::test]
+async fn a_simulation_shows_verdict_reasons_trace_and_the_very_page() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("support").await;
+    let (link, answer) = ask(&mut browser, &[("username", "One-Moved"), ("locale", "es")]).await;
+    assert!(!link.to_lowercase().contains("one-moved"), "no username in an address: {link}");
+    assert_eq!(answer.status, StatusCode::OK);
+    let text = &answer.body;
+    assert!(text.contains("Goes to: Name of riverside-water – SecureAuth, via the bookmark notice"), "{text}");
+    assert!(text.contains("if riverside-water were suspended"), "what would change it: {text}");
+    assert!(text.contains("single_moved") && text.contains("not evaluated"));
+    assert!(text.contains("srcdoc=") && text.contains("http://pay.riverside.example"), "the notice page");
+    assert!(text.contains("lang=&#34;es&#34;"), "in the language asked for");
+    let ticket = text.split("<textarea id=\"text\"").nth(1).unwrap().split("</textarea>").next().unwrap();
+    assert!(ticket.contains("username O***d at /login") && !ticket.to_lowercase().contains("one-moved"), "{ticket}");
+    assert!(text.contains("value=\"One-Moved\""), "shown to whoever typed it");
+    let mut colleague = office.sign_in("operator").await;
+    let shared = colleague.get(&link).await;
+    assert!(shared.body.contains("Goes to: Name of riverside-water"));
+    assert!(shared.body.contains("Empty: O***d, as in the link"), "{}", shared.body);
+    let form = shared.body.split("srcdoc").next().unwrap();
+    assert!(!form.contains("value=\"One-Moved\""), "and to nobody else");
+    let kept = form.split("name=\"kept\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let fields = [("username", ""), ("kept", &*kept), ("biller-1", "riverside-water"), ("state-1", "suspended")];
+    let (_, otherwise) = ask(&mut colleague, &fields).await;
+    assert!(otherwise.body.contains("Goes to: Name of riverside-water – the legacy login"), "{}", otherwise.body);
+    assert!(otherwise.body.contains("No page of ours"));
+}
+
+#[tokio::test]
+async fn every_wish_of_the_form_reaches_the_decision() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("support").await;
+    let name = ("username", "one-moved");
+    for (fields, goes_to) in [
+        (vec![name, ("biller-1", "riverside-water"), ("issuer-1", "down")], "the outage page"),
+        (vec![name, ("biller-2", "riverside-water"), ("percent-2", "0")], "the legacy login"),
+        (vec![name, ("directory", "down")], "the legacy login"),
+        (vec![name, ("kill", "hold")], "the hold page"),
+        (vec![("entry", "/b/riverside-water")], "SecureAuth"),
+        (vec![("username", "two-moved"), ("remembered", "maple-electric")], "the recovery page"),
+        (vec![("username", "moved-and-legacy"), ("at", "2030-01-01T00:00")], "the legacy login"),
+    ] {
+        let (_, answer) = ask(&mut browser, &fields).await;
+        let line = answer.body.split("<h2 id=\"verdict\">").nth(1).unwrap().split("</h2>").next().unwrap();
+        assert!(line.ends_with(goes_to), "{fields:?}: {line}");
+    }
+    for (fields, field) in [
+        (vec![name, ("at", "tomorrow")], "at"),
+        (vec![name, ("kill", "everything")], "kill"),
+        (vec![name, ("biller-1", "No Slug!")], "biller-1"),
+        (vec![name, ("percent-1", "5")], "biller-1"),
+        (vec![name, ("biller-1", "riverside-water")], "biller-1"),
+        (vec![name, ("biller-1", "riverside-water"), ("percent-1", "101")], "biller-1"),
+    ] {
+        let answer = browser.post("/simulate", &fields).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{fields:?}");
+        assert!(answer.body.contains(&format!("href=\"#{field}\"")), "{fields:?}");
+    }
+    for (fields, field) in
+        [(vec![("username", "")], "username"), (vec![name, ("biller-1", "no-such"), ("state-1", "active")], "biller-1")]
+    {
+        let sent = browser.post("/simulate", &fields).await;
+        let answer = browser.get(&sent.location()).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{fields:?}");
+        assert!(answer.body.contains(&format!("href=\"#{field}\"")), "{fields:?}");
+    }
+    let changed = browser.get("/simulate?q=tampered").await;
+    assert_eq!(changed.status, StatusCode::BAD_REQUEST);
+}
+
+/// Every row of every table but those of staff.
+async fn rows(world: &World) -> BTreeMap<String, Vec<String>> {
+    let mut rows = world.rows().await;
+    rows.retain(|table, _| !["act", "staff_session", "used_once"].contains(&table.as_str()));
+    rows
+}
+
+#[tokio::test]
+async fn simulations_change_no_row_but_the_audit_trail_and_call_nobody() {
+    let office = Office::with("look_ups_per_minute = 1000\nlook_ups_per_day = 1000").await;
+    let mut browser = office.sign_in("support").await;
+    office.world.state.decisions.flush().await;
+    let (before, calls) = (rows(&office.world).await, office.world.issuers.requests().len());
+    let names = ["one-moved", "one-legacy", "two-moved", "two-legacy", "issuer-down", "nobody", "patient"];
+    for round in 0..60 {
+        let name = names[round % names.len()];
+        let wishes = [("username", name), ("kill", ["", "hold", "off"][round % 3])];
+        assert_eq!(ask(&mut browser, &wishes).await.1.status, StatusCode::OK);
+    }
+    office.world.state.decisions.flush().await;
+    assert_eq!(rows(&office.world).await, before);
+    assert_eq!(office.world.issuers.requests().len(), calls, "nobody outside was called");
+    assert!(!before.is_empty());
+}
+
+#[tokio::test]
+async fn each_person_may_look_up_only_so_much() {
+    let office = Office::with("look_ups_per_minute = 3").await;
+    let mut browser = office.sign_in("support").await;
+    for _ in 0..3 {
+        assert_eq!(ask(&mut browser, &[("username", "one-moved")]).await.1.status, StatusCode::OK);
+    }
+    let (link, refused) = ask(&mut browser, &[("username", "one-moved")]).await;
+    assert_eq!((refused.status, refused.title()), (StatusCode::TOO_MANY_REQUESTS, "Too many look-ups"));
+    let mut colleague = office.sign_in("operator").await;
+    assert_eq!(colleague.get(&link).await.status, StatusCode::OK, "each has their own");
+}
+
+async fn batch(browser: &mut Browser, list: &str, answer_as: &str) -> Answer {
+    let part =
+        |name: &str, text: &str| format!("--X\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
+    let body = format!("{}{}--X--\r\n", part("list", list), part("as", answer_as));
+    let request = Request::post("/simulate/batch")
+        .header("content-type", "multipart/form-data; boundary=X")
+        .header("sec-fetch-site", "same-origin");
+    browser.send_with(request, body.into()).await
+}
+
+#[tokio::test]
+async fn a_list_of_questions_is_answered_and_no_cell_is_a_formula() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("auditor").await;
+    let list = "username,entry\none-moved,\n=cmd()|x,\n,/b/oakdale-city\n@sum,/nowhere\n";
+    let answer = batch(&mut browser, list, "csv").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
+    let mut reader = csv::Reader::from_reader(answer.body.as_bytes());
+    let found: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let cell = |line: usize, at: usize| found[line].get(at).unwrap().to_owned();
+    assert_eq!((cell(0, 1), cell(0, 4), cell(0, 5)), ("one-moved".into(), "riverside-water".into(), "2".into()));
+    assert_eq!(cell(2, 3), "the legacy login");
+    assert!(cell(3, 7).contains("not an address that Signpost serves"), "{}", cell(3, 7));
+    for record in &found {
+        for cell in record {
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?} would be a formula");
+        }
+    }
+    let page = batch(&mut browser, list, "page").await;
+    assert!(page.body.contains("<h2 id=\"answers\">4 answers</h2>"), "{}", page.body);
+    let refused = batch(&mut browser, &"ann\n".repeat(501), "csv").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let long = batch(&mut browser, &"x".repeat(300 * 1024), "csv").await;
+    assert_eq!(long.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_reference_code_leads_to_the_exact_decision_and_the_look_up_is_kept() {
+    let office = Office::open().await;
+    let mut customer = office.world.browser();
+    let code = customer.post("/login", &[("username", "one-moved")]).await.reference();
+    let mut browser = office.sign_in("support").await;
+    for (fields, field) in [
+        (vec![("code", "nonsense"), ("reason", "ticket 17")], "code"),
+        (vec![("code", &*code), ("reason", " ")], "reason"),
+    ] {
+        let answer = browser.post("/decisions", &fields).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.body.contains(&format!("href=\"#{field}\"")), "{fields:?}");
+    }
+    let typed = code.to_lowercase().replace('-', " ");
+    let answer = browser.post("/decisions", &[("code", &typed), ("reason", "ticket 17")]).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let text = &answer.body;
+    for expected in [
+        "Goes to: Name of riverside-water – SecureAuth, via the bookmark notice",
+        "bookmark notice",
+        "o***d",
+        "the username belongs to it",
+        "single_moved",
+        "Revision of the billers",
+        "2026-11-22T08:00:00Z",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(!text.contains("one-moved"), "no username in clear");
+    let unknown = browser.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "ticket 17")]).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
