@@ -136,6 +136,7 @@ actions! {
     SessionsEnded "sessions.ended" "Sessions were ended.";
     SecretsRotated "secrets.rotated" "The keys that seal and sign were changed.";
     CodeLookedUp "code.looked_up" "A reference code was looked up.";
+    PersonLookedUp "person.looked_up" "Somebody was looked up by username.";
     SimulationAsked "simulation.asked" "Somebody asked where a user would be taken.";
     ImpactAsked "impact.asked" "Somebody asked what a change would do.";
     TrailExported "trail.exported" "The audit trail was written out.";

@@ -12,8 +12,8 @@ use std::path::Path;
 
 pub use secret::Secret;
 pub use sections::{
-    Audit, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log, LogFormat, Mail, MailTls, Oidc,
-    PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, Server, Sessions, StaffRoles,
+    Audit, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log, LogFormat, Mail, MailTls,
+    Oidc, PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, Server, Sessions, StaffRoles,
 };
 
 /// Everything that is wrong with the settings, one sentence each.

@@ -1,12 +1,24 @@
-//! What staff do here, kept where it can be looked up.
+//! What staff do here, kept in the audit trail.
 
 use super::Console;
 use super::staff::Staff;
+use crate::audit::{Act, Actor, By};
+use crate::web::Refusal;
 
 impl Console {
-    /// Keeps that somebody looks something up, before it is done. Names in it are masked.
-    pub(super) fn note(&self, staff: &Staff, action: &'static str, about: &str, reason: Option<&str>) {
-        let (who, name) = (staff.person(), staff.name.as_str());
-        tracing::info!(target: "signpost::audit", who, name, action, about, reason, "staff");
+    /// Somebody of the staff, as whoever writes an act needs it.
+    pub(super) fn by(&self, staff: &Staff) -> By {
+        let actor = Actor::Staff { sub: staff.subject.clone(), name: staff.name.clone(), role: staff.roles_in_words() };
+        By::new(actor, &self.app.clock, &self.app.random)
+    }
+
+    /// Keeps that somebody looks something up, before it is done.
+    pub(super) async fn note(&self, staff: &Staff, act: Act, reason: Option<&str>) -> Result<(), Refusal> {
+        let by = self.by(staff);
+        let by = match reason {
+            Some(reason) => by.because(reason),
+            None => by,
+        };
+        Ok(by.note_alone(&self.app.db, act).await?)
     }
 }

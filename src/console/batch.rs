@@ -7,6 +7,7 @@ use http::{StatusCode, header};
 use super::pages::{BatchLine, BatchPage};
 use super::staff::Staff;
 use super::{Console, show, simulate};
+use crate::audit::{Act, Action, cells};
 use crate::routing::{Question, QuestionError};
 use crate::web::Refusal;
 
@@ -48,7 +49,7 @@ pub(super) async fn submit(
         }
     };
     console.allow_list(&staff)?;
-    console.note(&staff, "simulation.asked", &format!("{} questions", questions.len()), None);
+    console.note(&staff, Act::of(Action::SimulationAsked).with("questions", questions.len()), None).await?;
     let mut answers = Vec::new();
     for (line, question) in questions {
         answers.push(answer(&console, line, &question).await?);
@@ -117,10 +118,10 @@ async fn answer(console: &Console, line: usize, question: &Question) -> Result<B
 }
 
 fn csv(answers: &[BatchLine]) -> Response {
-    let mut text = line(["line", "username", "entry", "decision", "biller", "row", "because", "error"]);
+    let mut text = cells::line(["line", "username", "entry", "decision", "biller", "row", "because", "error"]);
     for answer in answers {
         let BatchLine { line, username, entry, decision, biller, row, because, error } = answer;
-        text.push_str(&self::line(
+        text.push_str(&cells::line(
             [&line.to_string(), username, entry, decision, biller, row, because, error].map(String::as_str),
         ));
     }
@@ -129,16 +130,6 @@ fn csv(answers: &[BatchLine]) -> Response {
         (header::CONTENT_DISPOSITION, "attachment; filename=\"simulations.csv\""),
     ];
     (headers, text).into_response()
-}
-
-/// A line of cells that no spreadsheet takes for formulas (OWASP, CSV injection).
-fn line<'c>(cells: impl IntoIterator<Item = &'c str>) -> String {
-    let is_formula = |cell: &str| cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let cells = cells.into_iter().map(|cell| if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() });
-    // Into memory: this cannot fail.
-    let _ = writer.write_record(cells.collect::<Vec<_>>());
-    writer.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
 }
 
 fn page(

@@ -9,8 +9,9 @@ use http::StatusCode;
 use super::pages::{DecisionsPage, FoundView};
 use super::staff::Staff;
 use super::{Console, facts, forms, show, verdict};
-use crate::audit::{self, Found, StoredEntry};
+use crate::audit::{Found, StoredEntry};
 use crate::decision::{Facts, Verdict};
+use crate::enablement::Job;
 use crate::kernel::reference::Kind;
 use crate::kernel::{ReferenceCode, Timestamp};
 use crate::web::Refusal;
@@ -61,11 +62,8 @@ async fn find(
     code: &ReferenceCode,
     reason: &str,
 ) -> Result<Option<FoundView>, Refusal> {
-    let state = &console.app;
-    console.note(staff, "code.looked_up", code.as_str(), Some(reason));
-    // What was decided a moment ago.
-    state.decisions.flush().await;
-    Ok(match audit::find(&state.db, code, &state.keys).await? {
+    let by = console.by(staff).because(reason);
+    Ok(match console.app.decisions.look_up(code.as_str(), None, &by).await? {
         Found::Entry(entry) => Some(entry_view(console, *entry).await?),
         Found::NotRecorded(kind, at) => Some(bare(
             code,
@@ -76,8 +74,23 @@ async fn find(
                 Kind::Error => "An error page; details not recorded".to_owned(),
             },
         )),
-        Found::NotOurs => None,
+        Found::NotOurs => job(console, code).await?.map(|job| job_view(code, &job)),
     })
+}
+
+/// The job whose failure names this code.
+async fn job(console: &Console, code: &ReferenceCode) -> Result<Option<Job>, Refusal> {
+    Ok(console.app.enablement.jobs().await?.into_iter().find(|job| job.reference() == *code))
+}
+
+fn job_view(code: &ReferenceCode, job: &Job) -> FoundView {
+    let mut found = bare(code, job.created_at, format!("A job that moves a biller: {}", job.state.as_str()));
+    found.link = Some(("Open the job".to_owned(), format!("/jobs/{}", job.id)));
+    found.lines = vec![("Told", job.shown_message().to_owned())];
+    if !job.problem.is_empty() {
+        found.lines.push(("Problem", job.problem.clone()));
+    }
+    found
 }
 
 async fn entry_view(console: &Console, entry: StoredEntry) -> Result<FoundView, Refusal> {
@@ -85,11 +98,14 @@ async fn entry_view(console: &Console, entry: StoredEntry) -> Result<FoundView, 
     let verdict = serde_json::from_value::<Verdict>(entry.details["verdict"].clone()).ok();
     let verdict = verdict.map(|verdict| verdict::view(&verdict, &billers));
     let facts = serde_json::from_value::<Facts>(entry.details["facts"].clone()).ok();
-    let revision = entry.details["revision"].as_i64();
+    let revision = &entry.details["revision"];
+    let revision = revision["billers"]
+        .as_i64()
+        .map(|billers| format!("billers {billers}, settings {}", revision["settings"].as_str().unwrap_or_default()));
     let mut lines = vec![("Shown", entry.shown)];
     lines.extend(entry.name_mask.map(|name| ("Username", name)));
     lines.extend(entry.biller.map(|biller| ("Biller", biller)));
-    lines.extend(revision.map(|revision| ("Revision of the billers", revision.to_string())));
+    lines.extend(revision.map(|revision| ("Configuration", revision)));
     let mut tail: Vec<(&str, String)> = vec![("Reference", entry.code.clone()), ("When", entry.at.to_string())];
     tail.extend(lines.iter().cloned());
     let fact_lines = facts.as_ref().map(facts::lines).unwrap_or_default();

@@ -2,10 +2,11 @@
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::pages::{ContinuePage, SignInPage};
+use super::staff::Staff;
 use super::{Console, session, show, sign_in};
 use crate::web::Refusal;
 
@@ -33,6 +34,16 @@ pub(super) async fn signed_in(
     // For the page that may be made of a refusal.
     response.extensions_mut().insert(staff);
     Ok(response)
+}
+
+/// Pages that change something.
+pub(super) async fn operators(staff: Staff, request: Request, next: Next) -> Response {
+    if staff.operates() { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
+}
+
+/// Pages about what staff and users did.
+pub(super) async fn overseers(staff: Staff, request: Request, next: Next) -> Response {
+    if staff.oversees() { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
 }
 
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {

@@ -2,13 +2,21 @@
 //! what a customer would see is shown by a function handed in.
 
 mod acts;
+mod audit;
 mod batch;
+mod billers;
+mod ciam;
 mod decisions;
 mod errors;
 mod facts;
 mod forms;
 mod guard;
+mod health;
+mod impact;
+mod jobs;
+mod orders;
 pub mod pages;
+mod people;
 mod question;
 mod session;
 mod show;
@@ -16,6 +24,7 @@ mod sign_in;
 mod simulate;
 mod staff;
 mod verdict;
+mod wizard;
 
 use std::sync::Arc;
 
@@ -101,11 +110,35 @@ impl Console {
 
 /// Everything that staff can ask for.
 pub fn router(console: &Console) -> Router {
+    let operators = Router::new()
+        .route(wizard::WIZARD, get(wizard::form).post(wizard::submit))
+        .route("/billers/{slug}/ciam", get(ciam::ask).post(ciam::confirm))
+        .route("/billers/{slug}/hold", post(orders::hold))
+        .route("/billers/{slug}/rollout", post(orders::rollout))
+        .route("/jobs/{id}/turn-back", post(jobs::turn_back))
+        .route("/set-kill-switch", post(orders::set_kill_switch))
+        .route("/changes/{id}", post(orders::decide))
+        .layer(middleware::from_fn(guard::operators));
+    let overseers = Router::new()
+        .route(audit::AUDIT, get(audit::page))
+        .route("/audit/export", post(audit::export))
+        .layer(middleware::from_fn(guard::overseers));
     let inside = Router::new()
         .route("/", get(sign_in::first_page))
         .route(simulate::SIMULATE, get(simulate::show).post(simulate::submit))
         .route("/simulate/batch", get(batch::form).post(batch::submit))
         .route(decisions::DECISIONS, get(decisions::form).post(decisions::look_up))
+        .route(people::PEOPLE, get(people::form).post(people::look_up))
+        .route("/billers", get(billers::list))
+        .route("/billers/{slug}", get(billers::one))
+        .route("/billers/{slug}/readiness", get(billers::readiness))
+        .route("/jobs/{id}", get(jobs::page))
+        .route("/jobs/{id}/events", get(jobs::events))
+        .route(orders::KILL_SWITCH, get(orders::kill_switch))
+        .route(orders::CHANGES, get(orders::changes))
+        .route(health::HEALTH, get(health::page))
+        .merge(operators)
+        .merge(overseers)
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
     Router::new()

@@ -24,6 +24,7 @@ const TOUCH: &str =
     "UPDATE staff_session SET last_seen = $2 WHERE id_hash = $1 AND ended_at IS NULL AND last_seen < $2";
 const END: &str = "UPDATE staff_session SET ended_at = $2 WHERE id_hash = $1 AND ended_at IS NULL";
 const SWEEP: &str = "DELETE FROM staff_session WHERE created_at < $1";
+const NAME_OF: &str = "SELECT name FROM staff_session WHERE subject = $1 ORDER BY created_at DESC LIMIT 1";
 
 impl Console {
     /// Begins a session, ends the one this browser had, and answers the `Set-Cookie` line.
@@ -65,6 +66,13 @@ impl Console {
             self.app.db.run(END, values![id_hash, self.app.clock.now()]).await?;
         }
         Ok(cookies::set_strict(COOKIE, "", Duration::ZERO))
+    }
+
+    /// A name for people of whoever [`Staff::person`] says, while a session of theirs is remembered; else what was given.
+    pub(super) async fn name_of(&self, person: &str) -> Result<String, DbError> {
+        let Some(subject) = person.strip_prefix("staff ") else { return Ok(person.to_owned()) };
+        let row = self.app.db.one(NAME_OF, values![subject]).await?;
+        row.map_or_else(|| Ok(person.to_owned()), |row| row.text(0))
     }
 
     fn longest(&self) -> Duration {

@@ -11,6 +11,7 @@ use super::pages::{AnswerView, QuestionForm, SimulatePage};
 use super::question::{self, Sealed};
 use super::staff::Staff;
 use super::{Console, forms, show, verdict};
+use crate::audit::{Act, Action};
 use crate::decision::Decision;
 use crate::routing::{Answer, Question, QuestionError};
 use crate::web::fields::Fields;
@@ -49,7 +50,8 @@ pub(super) async fn show(
     };
     let sealed = Sealed::open(&console, token).ok_or_else(|| Refusal::from_status(StatusCode::BAD_REQUEST))?;
     console.allow(&staff)?;
-    console.note(&staff, "simulation.asked", &question::in_words(&sealed.question), None);
+    let act = Act::of(Action::SimulationAsked).with("question", question::in_words(&sealed.question));
+    console.note(&staff, act, None).await?;
     let mut form = question::form(&sealed, token, &staff);
     match console.app.routing.ask(&sealed.question, None).await {
         Ok(answer) => {

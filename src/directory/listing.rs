@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::users::UserStatus;
 use super::{Directory, DirectoryError, store};
 use crate::db::Row;
-use crate::kernel::{BillerId, Timestamp, UserId};
+use crate::kernel::{BillerId, Timestamp, UserId, Username};
 use crate::values;
 
 macro_rules! columns {
@@ -39,6 +39,9 @@ const OF_BILLER_BY_EMAIL: &str = columns!(
 const BILLERS: &str = "SELECT u.id, b.id, c.version FROM users u JOIN biller b ON u.status <> $1 \
      JOIN membership m ON m.biller_id = b.id AND m.user_id = u.id \
      LEFT JOIN user_change c ON c.biller_id = b.id AND c.user_id = u.id WHERE u.id IN";
+const NAMED: &str = columns!(
+    "FROM users u WHERE u.id IN (SELECT m.user_id FROM membership m WHERE m.username_key = $1) ORDER BY u.id LIMIT 50"
+);
 const COUNT: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.biller_id = $1 AND u.status <> 'deleted'";
 
@@ -120,6 +123,15 @@ impl Directory {
     pub async fn person(&self, user: &UserId) -> Result<Option<Person>, DirectoryError> {
         let Some(row) = self.db.one(ONE, values![user.as_str()]).await? else { return Ok(None) };
         Ok(self.with_billers(vec![read(&row)?]).await?.pop())
+    }
+
+    /// Everybody with a username, at whatever biller: one name may be several people.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn people_named(&self, username: &Username) -> Result<Vec<Person>, DirectoryError> {
+        let rows = self.db.all(NAMED, values![username.as_str()]).await?;
+        self.with_billers(rows.iter().map(read).collect::<Result<_, _>>()?).await
     }
 
     /// How many users belong to a biller.

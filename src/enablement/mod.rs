@@ -6,6 +6,7 @@
 //! owner and stands in every write, so that an owner that slept through its lease writes nothing any more.
 
 mod forward;
+mod history;
 mod ledger;
 mod mirror;
 mod outbox;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use signpost::app::console_router;
+use signpost::audit::{Actor, Wanted, acts};
+use signpost::directory::import_billers;
 use signpost::kernel::Random;
-use signpost::standin::{self, Condition, Organization, Person, SecureAuth, Tools};
+use signpost::standin::{self, Condition, Fault, Organization, Person, Rule, SecureAuth, Tools};
 
 use crate::harness::{Answer, Browser, PASSWORD, World};
 
@@ -200,6 +202,23 @@ const PAGES: &[(&str, &str, &[&str])] = &[
     ("GET", "/simulate/batch", &ROLES),
     ("GET", "/decisions", &ROLES),
     ("POST", "/decisions", &ROLES),
+    ("GET", "/people", &ROLES),
+    ("POST", "/people", &ROLES),
+    ("GET", "/billers", &ROLES),
+    ("GET", "/billers/riverside-water", &ROLES),
+    ("GET", "/billers/oakdale-city/readiness", &ROLES),
+    ("GET", "/kill-switch", &ROLES),
+    ("GET", "/changes", &ROLES),
+    ("GET", "/health", &ROLES),
+    ("GET", "/audit", &["operator", "auditor"]),
+    ("POST", "/audit/export", &["operator", "auditor"]),
+    ("GET", "/new-biller", &["operator"]),
+    ("POST", "/new-biller", &["operator"]),
+    ("GET", "/billers/riverside-water/ciam", &["operator"]),
+    ("POST", "/billers/riverside-water/ciam", &["operator"]),
+    ("POST", "/billers/riverside-water/hold", &["operator"]),
+    ("POST", "/billers/riverside-water/rollout", &["operator"]),
+    ("POST", "/set-kill-switch", &["operator"]),
 ];
 
 #[tokio::test]
@@ -439,7 +458,7 @@ async fn a_reference_code_leads_to_the_exact_decision_and_the_look_up_is_kept() 
         "o***d",
         "the username belongs to it",
         "single_moved",
-        "Revision of the billers",
+        "<dt>Configuration</dt><dd>billers ",
         "2026-11-22T08:00:00Z",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");
@@ -447,4 +466,249 @@ async fn a_reference_code_leads_to_the_exact_decision_and_the_look_up_is_kept() 
     assert!(!text.contains("one-moved"), "no username in clear");
     let unknown = browser.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "ticket 17")]).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
+    let looked_up: Vec<_> = kept.iter().filter(|act| act.action == "code.looked_up").collect();
+    assert_eq!(looked_up.len(), 2, "also the one that found nothing");
+    let first = looked_up.iter().find(|act| act.subject.as_deref() == Some(&*code)).unwrap();
+    assert_eq!(first.reason.as_deref(), Some("ticket 17"));
+    assert_eq!((first.actor.name.as_str(), first.actor.role.as_deref()), ("support", Some("support")));
+}
+
+const CONFIRM: &str = "Enabling CIAM will initiate the creation of your organization and all its associated users in \
+     SecureAuth. Please wait while the setup completes.";
+
+/// Works until the job has ended; answers its page.
+async fn ended(office: &Office, browser: &mut Browser, job: &str) -> Answer {
+    for _ in 0..60 {
+        office.world.state.enablement.work().await.unwrap();
+        let page = browser.get(job).await;
+        if page.body.contains("<h2 id=\"progress\">Result</h2>") {
+            return page;
+        }
+        assert!(page.body.contains(&format!("data-events=\"{job}/events\"")), "{}", page.body);
+        office.world.advance(Duration::from_secs(3)).await;
+    }
+    panic!("the job does not end");
+}
+
+#[tokio::test]
+async fn a_biller_is_enabled_switched_off_and_on_in_the_words_of_the_requirements() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("operator").await;
+    let place = "/billers/pinehill-gas";
+    let page = browser.get(place).await;
+    assert!(page.body.contains("Active (No): legacy") && page.link("Enable CIAM") == "/billers/pinehill-gas/ciam");
+    let asked = browser.get("/billers/pinehill-gas/ciam").await;
+    assert!(asked.body.contains(CONFIRM), "{}", asked.body);
+    let stale = browser.post("/billers/pinehill-gas/ciam", &[("what", "suspend")]).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT, "it is not what the page showed");
+    let started = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable"), ("mode", "password")]).await;
+    let job = started.location();
+    let again = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await;
+    assert_eq!(again.location(), job, "a second toggle joins the running job");
+    let done = ended(&office, &mut browser, &job).await;
+    assert!(done.body.contains("Organization and users successfully created in SecureAuth."), "{}", done.body);
+    let events = browser.get(&format!("{job}/events")).await;
+    assert!(events.body.contains("\"final\":true"), "{}", events.body);
+    let page = browser.get(place).await;
+    assert!(page.body.contains("Active (Yes)") && page.body.contains("Activation date"), "{}", page.body);
+    let off = browser.post("/billers/pinehill-gas/ciam", &[("what", "suspend")]).await;
+    assert_eq!(off.location(), "/billers/pinehill-gas?done=suspended");
+    assert!(browser.get(place).await.body.contains("Active (No): suspended"));
+    let on = browser.post("/billers/pinehill-gas/ciam", &[("what", "resume")]).await;
+    assert_eq!(on.location(), "/billers/pinehill-gas?done=resumed");
+    let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
+    for action in ["ciam.started", "ciam.suspended", "ciam.resumed"] {
+        let act = kept.iter().find(|act| act.action == action).unwrap_or_else(|| panic!("no {action}"));
+        assert_eq!((act.actor.kind.as_str(), act.actor.name.as_str()), ("staff", "operator"));
+        assert_eq!(act.biller.as_deref(), Some("pinehill-gas"));
+    }
+}
+
+#[tokio::test]
+async fn a_failure_says_so_with_a_code_that_leads_to_the_job() {
+    let office = Office::open().await;
+    office.world.issuers.faults().add(Rule::new("PUT", "/configuration", Fault::status(422)).times(100));
+    office.world.issuers.faults().add(Rule::new("POST", "/clients", Fault::status(422)).times(100));
+    let mut browser = office.sign_in("operator").await;
+    let job = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await.location();
+    let page = ended(&office, &mut browser, &job).await;
+    let failure = "An error occurred during Organization or user creation. Please contact support.";
+    assert!(page.body.contains(failure), "{}", page.body);
+    let code = page.reference();
+    let found = browser.post("/decisions", &[("code", &code), ("reason", "ticket 17")]).await;
+    assert_eq!(found.link("Open the job"), job);
+}
+
+#[tokio::test]
+async fn the_wizard_makes_a_biller_with_and_without_ciam() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("operator").await;
+    let wrong = browser.post("/new-biller", &[("name", ""), ("slug", "No Slug")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.body.contains("href=\"#name\"") && wrong.body.contains("href=\"#slug\""), "{}", wrong.body);
+    let taken = browser.post("/new-biller", &[("name", "Riverside"), ("slug", "riverside-water")]).await;
+    assert!(taken.body.contains("There is a biller with this short name already"));
+    let plain = [("name", "Lakeside <Power>"), ("slug", "lakeside-power"), ("phone", "+1 555 010 0199")];
+    let made = browser.post("/new-biller", &plain).await;
+    assert_eq!(made.location(), "/billers/lakeside-power?done=made");
+    let page = browser.get(&made.location()).await;
+    assert!(page.body.contains("Lakeside &#60;Power&#62;") && page.body.contains("+1 555 010 0199"), "{}", page.body);
+    let with = [("name", "Hillside Power"), ("slug", "hillside-power"), ("ciam", "on"), ("mode", "mfa")];
+    let confirm = browser.post("/new-biller", &with).await;
+    assert!(confirm.body.contains(CONFIRM), "{}", confirm.body);
+    assert_eq!(browser.get("/billers/hillside-power").await.status, StatusCode::NOT_FOUND, "nothing is made yet");
+    let started = browser.post("/new-biller", &[&with[..], &[("confirmed", "yes")]].concat()).await;
+    let done = ended(&office, &mut browser, &started.location()).await;
+    assert!(done.body.contains("Organization and users successfully created in SecureAuth."), "{}", done.body);
+    let page = browser.get("/billers/hillside-power").await;
+    assert!(page.body.contains("password and a second factor"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn orders_count_from_the_next_request_on() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("operator").await;
+    let mut customer = office.world.browser();
+    assert!(browser.post("/billers/riverside-water/hold", &[("hold", "yes")]).await.location().ends_with("done=held"));
+    let held = customer.get("/b/riverside-water").await;
+    assert_eq!(held.status, StatusCode::SERVICE_UNAVAILABLE);
+    browser.post("/billers/riverside-water/hold", &[("hold", "no")]).await;
+    assert_eq!(customer.get("/b/riverside-water").await.status, StatusCode::SEE_OTHER);
+    let rollout = [("percent", "0"), ("from", "2026-11-01T00:00")];
+    assert!(browser.post("/billers/riverside-water/rollout", &rollout).await.location().ends_with("done=rollout"));
+    assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::SEE_OTHER, "legacy");
+    let wrong = browser.post("/billers/riverside-water/rollout", &[("percent", "101")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    browser.post("/billers/riverside-water/rollout", &[("percent", ""), ("from", "")]).await;
+    assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::OK);
+    let unknown = browser.post("/set-kill-switch", &[("order", "biller"), ("biller", "no-such")]).await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let set = browser.post("/set-kill-switch", &[("order", "all-legacy")]).await;
+    assert!(browser.get(&set.location()).await.body.contains("all-legacy"));
+    assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn where_people_sign_in_is_changed_by_two_persons() {
+    let office = Office::open().await;
+    let (mut asker, mut second) = (office.sign_in("operator").await, office.sign_in("second").await);
+    let change = "[[billers]]\nslug = \"riverside-water\"\nhosts = [\"pay.evil.example\"]\n";
+    // As the asker's own request would be: by the same person, through the directory.
+    const SUBJECT: &str = "SELECT subject FROM staff_session WHERE name = 'operator'";
+    let state = &office.world.state;
+    let sub = state.db.one(SUBJECT, Vec::new()).await.unwrap().unwrap().text(0).unwrap();
+    let tools = import_billers::Tools {
+        keys: state.keys.clone(),
+        by: state.by(Actor::Staff { sub, name: "operator".into(), role: "operator".into() }),
+        allow_loopback_issuers: true,
+        public_host: "localhost:8080".to_owned(),
+    };
+    let rows = import_billers::parse(change, false).unwrap();
+    state.directory.import_billers(rows, &tools, false).await.unwrap();
+    let page = asker.get("/changes").await;
+    assert!(page.body.contains("pay.evil.example") && page.body.contains("Take it back"), "{}", page.body);
+    assert!(page.body.contains("Asked by operator"), "{}", page.body);
+    let decide = page.body.split("action=\"/changes/").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let decide = format!("/changes/{decide}");
+    assert_eq!(asker.post(&decide, &[("decide", "confirm")]).await.status, StatusCode::FORBIDDEN, "by oneself");
+    assert!(!second.get("/billers/riverside-water").await.body.contains("pay.evil.example"));
+    let confirmed = second.post(&decide, &[("decide", "confirm")]).await;
+    assert_eq!(confirmed.location(), "/changes?done=confirmed");
+    assert!(second.get("/billers/riverside-water").await.body.contains("pay.evil.example"));
+    assert_eq!(second.post(&decide, &[("decide", "confirm")]).await.status, StatusCode::NOT_FOUND, "it counts once");
+}
+
+#[tokio::test]
+async fn the_impact_is_told_before_anything_is_changed() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("operator").await;
+    let asked = browser.get("/billers/oakdale-city/ciam").await;
+    assert!(asked.body.contains("Of 3 usernames at this biller, 3 would be taken elsewhere"), "{}", asked.body);
+    assert!(asked.body.contains("1 would become ambiguous"), "moved-and-legacy then has two moved ones");
+    assert!(asked.body.contains("o***y") && !asked.body.contains("one-legacy"), "samples are masked");
+    let form = [("percent", "0"), ("from", ""), ("do", "preview")];
+    let preview = browser.post("/billers/riverside-water/rollout", &form).await;
+    assert_eq!(preview.status, StatusCode::OK);
+    assert!(preview.body.contains("usernames at this biller") && preview.body.contains("value=\"0\""));
+    let unchanged = browser.get("/billers/riverside-water").await;
+    assert!(!unchanged.body.contains("rolled out to"), "nothing was changed");
+}
+
+#[tokio::test]
+async fn people_are_masked_unless_a_role_and_a_reason_allow() {
+    let office = Office::open().await;
+    let (mut support, mut auditor) = (office.sign_in("support").await, office.sign_in("auditor").await);
+    let without = support.post("/people", &[("username", "two-moved"), ("reason", "")]).await;
+    assert_eq!(without.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let fields = [("username", "Two-Moved"), ("reason", "ticket 17"), ("in_clear", "on")];
+    let answer = support.post("/people", &fields).await;
+    let shown = answer.body.split("class=\"stack\"").nth(1).unwrap();
+    assert!(shown.contains("t***d@m***e") && shown.contains("Name of maple-electric"), "{shown}");
+    assert!(!shown.contains("two-moved"), "support sees masks only: {shown}");
+    let answer = auditor.post("/people", &fields[..2]).await;
+    assert!(!answer.body.split("class=\"stack\"").nth(1).unwrap().contains("two-moved"), "masked by default");
+    let answer = auditor.post("/people", &fields).await;
+    assert!(answer.body.contains("two-moved@mail.example"), "{}", answer.body);
+    let nobody = support.post("/people", &[("username", "no-such"), ("reason", "ticket 17")]).await;
+    assert!(nobody.body.contains("Nobody has this username"));
+    let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
+    let looked_up: Vec<_> = kept.iter().filter(|act| act.action == "person.looked_up").collect();
+    assert_eq!(looked_up.len(), 4, "each with a reason");
+    assert!(looked_up.iter().all(|act| act.reason.as_deref() == Some("ticket 17")));
+    assert!(!format!("{looked_up:?}").to_lowercase().contains("two-moved"), "masked in the trail");
+}
+
+#[tokio::test]
+async fn sign_ins_of_a_moved_billers_user_come_from_secureauth() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("operator").await;
+    let job = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await.location();
+    ended(&office, &mut browser, &job).await;
+    let start = office.world.browser().get("/b/pinehill-gas").await;
+    let (_, page) = crate::harness::outside_get(&start.location()).await;
+    let mut fields = crate::harness::hidden_fields(&page);
+    fields.extend([("username".to_owned(), "two-legacy".to_owned()), ("password".to_owned(), "wrong".to_owned())]);
+    crate::harness::outside_post(start.location().split('?').next().unwrap(), &fields).await;
+    let found = browser.post("/people", &[("username", "two-legacy"), ("reason", "ticket 17")]).await;
+    assert!(found.body.contains("What SecureAuth noted") && found.body.contains("failed"), "{}", found.body);
+    assert!(found.body.contains("no history from there"), "the other biller is not kept there");
+}
+
+#[tokio::test]
+async fn the_audit_trail_is_filtered_and_taken_away_without_formulas() {
+    let office = Office::open().await;
+    let mut operator = office.sign_in("operator").await;
+    operator.post("/billers/riverside-water/hold", &[("hold", "yes")]).await;
+    operator.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "=cmd()|x")]).await;
+    let mut auditor = office.sign_in("auditor").await;
+    let all = auditor.get("/audit").await;
+    assert!(all.body.contains("<td data-name=\"What\" class=\"mono\">biller.held</td>"), "{}", all.body);
+    let held = auditor.get("/audit?action=biller.held&biller=riverside-water&actor=operator").await;
+    assert!(held.body.contains("biller.held</td>") && !held.body.contains("code.looked_up</td>"));
+    let wrong = auditor.get("/audit?since=tomorrow").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let export = auditor.post("/audit/export", &[("action", "code.looked_up")]).await;
+    assert_eq!(export.header("content-type"), "text/csv; charset=utf-8");
+    let mut reader = csv::Reader::from_reader(export.body.as_bytes());
+    let found: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].get(8), Some("'=cmd()|x"), "{:?}", found[0]);
+    let exported = auditor.get("/audit?action=trail.exported").await;
+    assert!(exported.body.contains("trail.exported</td>"), "that is kept as well");
+}
+
+#[tokio::test]
+async fn health_shows_every_biller_and_the_integrity_alarm() {
+    let office = Office::open().await;
+    let mut customer = office.world.browser();
+    office.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
+    let mut browser = office.sign_in("support").await;
+    let health = browser.get("/health").await;
+    assert!(health.body.contains("1 username(s) have two legacy billers or more: t***y"), "{}", health.body);
+    assert!(health.body.contains("1 of 1 came back"), "{}", health.body);
+    assert!(health.body.contains("1 sign-ins in 30 days") && health.body.contains("<rect class=\"all\""));
+    for biller in ["riverside-water", "oakdale-city", "cedar-county"] {
+        assert!(health.body.contains(&format!("Name of {biller}")));
+    }
 }

@@ -1,11 +1,20 @@
 //! The pages staff see: one struct a page, each with its template in `templates/console`. English only.
 
+mod billers;
 mod decisions;
+mod oversight;
 mod simulate;
 
 use askama::Template;
 
+pub use billers::{
+    Badge, BillerLine, BillerPage, BillersPage, ChangeView, ChangesPage, CiamPage, ImpactView, JobPage, JobView,
+    KillSwitchPage, ReadinessPage, WizardForm, WizardPage,
+};
 pub use decisions::{BillerFacts, DecisionsPage, FoundView};
+pub use oversight::{
+    AccountView, ActView, AuditFilter, AuditPage, Bar, HealthLine, HealthPage, PeoplePage, PersonView, SignInView,
+};
 pub use simulate::{AnswerView, BatchLine, BatchPage, BillerWish, QuestionForm, SimulatePage, StepView, VerdictView};
 
 use super::staff::Staff;

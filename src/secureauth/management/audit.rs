@@ -24,6 +24,18 @@ pub struct AuditQuery<'q> {
     pub limit: usize,
 }
 
+impl AuditQuery<'_> {
+    /// As it stands in an address.
+    fn pairs(&self) -> String {
+        let mut pairs = form_urlencoded::Serializer::new(String::new());
+        let named = [("user_pool_id", self.pool), ("user_id", self.user), ("before_event_id", self.before)];
+        pairs.extend_pairs(named.iter().filter_map(|(name, value)| value.map(|value| (name, value))));
+        pairs.extend_pairs(self.subjects.iter().map(|subject| ("event_subject", subject)));
+        pairs.append_pair("order", "desc").append_pair("limit", &self.limit.clamp(1, 100).to_string());
+        pairs.finish()
+    }
+}
+
 /// An event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct AuditEvent {
@@ -53,12 +65,7 @@ impl Management {
             #[serde(default)]
             audit_events: Option<Vec<AuditEvent>>,
         }
-        let mut pairs = form_urlencoded::Serializer::new(String::new());
-        let named = [("user_pool_id", query.pool), ("user_id", query.user), ("before_event_id", query.before)];
-        pairs.extend_pairs(named.iter().filter_map(|(name, value)| value.map(|value| (name, value))));
-        pairs.extend_pairs(query.subjects.iter().map(|subject| ("event_subject", subject)));
-        pairs.append_pair("order", "desc").append_pair("limit", &query.limit.clamp(1, 100).to_string());
-        let path = format!("{}/servers/{}/audit-events?{}", self.prefix("system"), query.organization, pairs.finish());
+        let path = format!("{}/servers/{}/audit-events?{}", self.prefix("system"), query.organization, query.pairs());
         let page: Page = read(self.get(Workspace::System, path).await?)?;
         Ok(page.audit_events.unwrap_or_default())
     }

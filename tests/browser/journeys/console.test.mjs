@@ -3,11 +3,16 @@
 import assert from "node:assert/strict";
 import { look } from "../lib/look.mjs";
 import { useWorld } from "../lib/world.mjs";
-import { REFERENCE, heading, signIn, typeUsername } from "../lib/steps.mjs";
+import { REFERENCE, heading, place, signIn, typeUsername } from "../lib/steps.mjs";
 
 const world = useWorld();
+const CONFIRM =
+  "Enabling CIAM will initiate the creation of your organization and all its associated users in SecureAuth. " +
+  "Please wait while the setup completes.";
+const SUCCESS = "Organization and users successfully created in SecureAuth.";
+
 /** Signs in at the console and comes back to this page of it. */
-async function at(visitor, path, role = "support", page = visitor.page) {
+async function at(visitor, path, role = "operator", page = visitor.page) {
   await page.goto(new URL(path, world.console).href);
   if (await page.getByRole("heading", { level: 1, name: "Sign in to the console" }).isVisible()) {
     await page.getByRole("link", { name: "Sign in" }).click();
@@ -31,7 +36,7 @@ world.journey("staff sign in, come back to the page they asked for, and sign out
   await page.getByRole("button", { name: "Sign out" }).click();
   await heading(page, "You are signed out");
   if (v.js) await look(page, "console-signed-out");
-  await page.goto(new URL("/simulate", world.console).href);
+  await page.goto(new URL("/billers", world.console).href);
   await heading(page, "Sign in to the console");
 });
 
@@ -109,3 +114,93 @@ world.journey("a reference code leads support to the decision", async (v) => {
   assert.ok(!(await page.locator("main").innerText()).includes("two-moved"));
   if (v.js) await look(page, "console-decision");
 });
+
+world.journey("an operator enables a biller and watches", async (v) => {
+  const { page } = v;
+  await at(v, "/billers");
+  if (v.js) await look(page, "console-billers");
+  const [slug, name] = v.js ? ["pinehill-gas", "Pinehill Gas"] : ["oakdale-city", "Oakdale City"];
+  await page.getByRole("link", { name, exact: true }).click();
+  await heading(page, name);
+  if (v.js) await look(page, "console-biller");
+  await page.getByRole("link", { name: "Enable CIAM" }).click();
+  await page.getByText(CONFIRM).waitFor();
+  if (v.js) await look(page, "console-enable");
+  await page.getByRole("button", { name: "Enable CIAM" }).click();
+  await heading(page, `CIAM of ${name}`);
+  if (v.js) {
+    await page.getByRole("progressbar").waitFor();
+    await look(page, "console-job-running");
+  }
+  for (let times = 0; times < 400 && !(await page.getByText(SUCCESS).isVisible()); times += 1) {
+    if (v.js) await page.waitForTimeout(100);
+    else await page.getByRole("link", { name: "Refresh" }).click({ timeout: 2000 }).catch(() => page.reload());
+  }
+  await page.getByText(SUCCESS).waitFor();
+  if (v.js) await look(page, "console-job-done");
+  await page.getByRole("link", { name, exact: true }).click();
+  await page.getByText("Active (Yes)").waitFor();
+  await page.getByRole("link", { name: "Is it ready?" }).click();
+  await heading(page, `Is ${name} ready?`);
+  if (v.js) await look(page, "console-readiness");
+  assert.equal(place(page), new URL(`/billers/${slug}/readiness`, world.console).href);
+});
+
+world.journey("an operator makes a biller with the box for CIAM ticked", async (v) => {
+  const { page } = v;
+  await at(v, "/new-biller");
+  await page.getByRole("button", { name: "Make the biller" }).click();
+  await page.getByRole("alert").waitFor();
+  if (v.js) await look(page, "console-wizard-error");
+  await page.getByLabel("Name", { exact: true }).fill(v.js ? "Lakeside Power" : "Hillside Power");
+  await page.getByLabel("Short name").fill(v.js ? "lakeside-power" : "hillside-power");
+  await page.getByLabel("CIAM (SSO/MFA) Authentication").check();
+  await page.getByRole("button", { name: "Make the biller" }).click();
+  await page.getByText(CONFIRM).waitFor();
+  if (v.js) await look(page, "console-wizard-confirm");
+  await page.getByRole("button", { name: "Make the biller and enable CIAM" }).click();
+  await heading(page, `CIAM of ${v.js ? "Lakeside" : "Hillside"} Power`);
+});
+
+world.journey("what stops everything, and what waits for a second person", async (v) => {
+  const { page } = v;
+  await at(v, "/kill-switch");
+  await look(page, "console-kill-switch");
+  await page.goto(new URL("/changes", world.console).href);
+  await heading(page, "Changes that wait for a second person");
+  await look(page, "console-changes");
+  await page.goto(new URL("/no-such-page", world.console).href);
+  await heading(page, "There is nothing here");
+  await look(page, "console-not-found");
+}, { scripts: [true] });
+
+world.journey("support reads billers and changes none", async (v) => {
+  const { page } = v;
+  await at(v, "/billers/riverside-water", "support");
+  await heading(page, "Riverside Water");
+  assert.equal(await page.getByRole("link", { name: "Switch off" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Hold" }).count(), 0);
+  await page.goto(new URL("/billers/riverside-water/ciam", world.console).href);
+  await heading(page, "Your role does not allow this");
+});
+
+world.journey("health, people and the audit trail", async (v) => {
+  const { page } = v;
+  const customer = await v.elsewhere();
+  await typeUsername(customer, "one-moved");
+  await customer.page.getByRole("link", { name: "Continue to Riverside Water sign-in" }).click();
+  await signIn(customer.page, "");
+  await at(v, "/health", "auditor");
+  await page.getByRole("img", { name: /sign-ins in 30 days/ }).first().waitFor();
+  await look(page, "console-health");
+  await page.getByRole("link", { name: "People" }).click();
+  await page.getByLabel("Username").fill("shared-name");
+  await page.getByLabel("Reason").fill("ticket 17");
+  await page.getByRole("button", { name: "Look up" }).click();
+  await page.getByText("s***e").first().waitFor();
+  await look(page, "console-people");
+  await page.getByRole("link", { name: "Audit" }).click();
+  await heading(page, "Who did what");
+  await page.getByText("person.looked_up").last().waitFor();
+  await look(page, "console-audit");
+}, { scripts: [true] });

@@ -501,7 +501,7 @@ pub async fn outside_post(address: &str, fields: &[(String, String)]) -> Option<
     response.headers().get(header::LOCATION).map(|value| value.to_str().unwrap().to_owned())
 }
 
-fn hidden_fields(html: &str) -> Vec<(String, String)> {
+pub fn hidden_fields(html: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
         let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
         Some(

@@ -1,0 +1,256 @@
+//! Billers: the list, one of them, and whether it is ready.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use http::StatusCode;
+
+use super::pages::{Badge, BillerLine, BillerPage, BillersPage, ImpactView, ReadinessPage};
+use super::staff::Staff;
+use super::{Console, jobs, show};
+use crate::decision::{CiamState, Kill, OutagePolicy, Suspension};
+use crate::directory::{Biller, PasswordCarryOver};
+use crate::enablement::{CiamMode, Level};
+use crate::kernel::Slug;
+use crate::routing::stable_address;
+use crate::web::Refusal;
+use crate::web::fields::Fields;
+
+/// `GET /billers`
+pub(super) async fn list(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+    let state = &console.app;
+    let (billers, modes) = (state.directory.billers().await?, state.enablement.modes().await?);
+    let now = state.clock.now();
+    let line = |biller: &Biller| line(biller, modes.get(biller.id.as_str()).copied(), biller.is_active(now));
+    let lines = billers.iter().map(|biller| line(biller)).collect();
+    let kill = state.routing.kill_switch.now(&billers);
+    let pending = state.directory.pending_changes().await?.len();
+    show::page(&console, Some(&staff), StatusCode::OK, |chrome| BillersPage {
+        chrome,
+        billers: lines,
+        is_killed: kill != Kill::Off,
+        kill: kill.to_string(),
+        pending,
+        operates: staff.operates(),
+    })
+}
+
+/// `GET /billers/{slug}`; `?done=` says what was just done.
+pub(super) async fn one(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(slug): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let biller = named(&console, &slug).await?;
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let done = match fields.get("done") {
+        Some("held") => Some("Held: its people get the hold page from the next request on."),
+        Some("released") => Some("No longer held."),
+        Some("rollout") => Some("The rollout is set, from the next request on."),
+        Some("suspended") => Some("Switched off: its people go to the legacy login from the next request on."),
+        Some("resumed") => Some("Switched on again."),
+        Some("made") => Some("The biller was made."),
+        _ => None,
+    };
+    page(&console, &staff, StatusCode::OK, &biller, Shown { done, ..Shown::of(&biller) }).await
+}
+
+/// The biller with this slug.
+pub(super) async fn named(console: &Console, slug: &str) -> Result<std::sync::Arc<Biller>, Refusal> {
+    let unknown = || Refusal::from_status(StatusCode::NOT_FOUND);
+    let slug = Slug::parse(slug).map_err(|_| unknown())?;
+    console.app.directory.named(&slug).await?.ok_or_else(unknown)
+}
+
+/// What a biller's page shows besides the biller.
+pub(super) struct Shown {
+    /// What was just done.
+    pub done: Option<&'static str>,
+    /// Percentage in the rollout's form.
+    pub percent: String,
+    /// Activation date in it.
+    pub from: String,
+    /// What that rollout would do.
+    pub impact: Option<ImpactView>,
+    /// What is wrong with it.
+    pub errors: Vec<(String, String)>,
+}
+
+impl Shown {
+    pub(super) fn of(biller: &Biller) -> Self {
+        let percent = biller.settings.rollout_percent.map(|percent| percent.to_string()).unwrap_or_default();
+        let from = biller.active_from.map(|at| at.to_string().trim_end_matches('Z').to_owned()).unwrap_or_default();
+        Self { done: None, percent, from, impact: None, errors: Vec::new() }
+    }
+}
+
+pub(super) async fn page(
+    console: &Console,
+    staff: &Staff,
+    status: StatusCode,
+    biller: &Biller,
+    shown: Shown,
+) -> Result<Response, Refusal> {
+    let state = &console.app;
+    let mode = state.enablement.modes().await?.get(biller.id.as_str()).copied();
+    let job = state.enablement.latest_of(&biller.id).await?;
+    let is_open = job.as_ref().is_some_and(|job| !job.state.is_final());
+    let backlog = state.directory.backlog_of(&biller.id).await?;
+    let is_active = biller.is_active(state.clock.now());
+    let mut ciam = vec![("CIAM status", status_words(biller, is_active))];
+    ciam.extend(mode.map(|mode| ("Mode", mode_words(mode).to_owned())));
+    if matches!(biller.state, CiamState::Active | CiamState::Suspended) {
+        ciam.extend(biller.active_from.map(|at| ("Activation date", at.to_string())));
+    }
+    ciam.push(("Sign-in address", stable_address(&state.config, biller)));
+    if backlog > 0 {
+        ciam.push(("Changes of users on their way to SecureAuth", backlog.to_string()));
+    }
+    let action = |label| Some((label, format!("/billers/{}/ciam", biller.slug)));
+    let ciam_action = match biller.state {
+        _ if !staff.operates() || is_open => None,
+        CiamState::Legacy | CiamState::Enabling => action("Enable CIAM"),
+        CiamState::Active => action("Switch off"),
+        CiamState::Suspended => action("Switch on again"),
+    };
+    show::page(console, Some(staff), status, |chrome| BillerPage {
+        chrome,
+        biller: line(biller, mode, is_active),
+        ciam,
+        ciam_action,
+        job: job.as_ref().map(jobs::view),
+        settings: settings(biller),
+        is_held: biller.settings.hold,
+        percent: shown.percent,
+        from: shown.from,
+        impact: shown.impact,
+        done: shown.done,
+        errors: shown.errors.into(),
+        operates: staff.operates(),
+    })
+}
+
+/// `GET /billers/{slug}/readiness`: looks at everything now, which takes a moment.
+pub(super) async fn readiness(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(slug): Path<String>,
+) -> Result<Response, Refusal> {
+    let biller = named(&console, &slug).await?;
+    let card = console.app.enablement.readiness(&biller).await?;
+    let lines = card.lines.iter().map(|line| {
+        let what = line.name.replace('_', " ");
+        (what, level(line.level), line.advice.clone())
+    });
+    let lines = lines.collect();
+    show::page(&console, Some(&staff), StatusCode::OK, |chrome| ReadinessPage {
+        chrome,
+        slug: biller.slug.to_string(),
+        name: biller.name.clone(),
+        level: level(card.level),
+        lines,
+    })
+}
+
+fn level(level: Level) -> Badge {
+    let (word, tone) = match level {
+        Level::Green => ("well", "good"),
+        Level::Amber => ("look", "warn"),
+        Level::Red => ("mend", "bad"),
+    };
+    Badge { word: word.to_owned(), tone }
+}
+
+fn line(biller: &Biller, mode: Option<CiamMode>, is_active: bool) -> BillerLine {
+    let tone = match biller.state {
+        CiamState::Active if is_active => "good",
+        CiamState::Active | CiamState::Enabling => "warn",
+        CiamState::Legacy | CiamState::Suspended => "",
+    };
+    let issuer = match (&biller.settings.oidc, biller.health.is_down) {
+        (None, _) => Badge { word: "none".to_owned(), tone: "" },
+        (Some(_), false) => Badge { word: "up".to_owned(), tone: "good" },
+        (Some(_), true) => Badge { word: format!("down: {}", biller.health.reason), tone: "bad" },
+    };
+    let settings = &biller.settings;
+    let mut notes = Vec::new();
+    if settings.hold {
+        notes.push("held".to_owned());
+    }
+    if settings.private {
+        notes.push("private".to_owned());
+    }
+    notes.extend(settings.rollout_percent.map(|percent| format!("rolled out to {percent} %")));
+    notes.extend(settings.rollout_allow.as_ref().map(|list| format!("{} on the allow-list", list.len())));
+    if let (CiamState::Active, Some(from), false) = (biller.state, biller.active_from, is_active) {
+        notes.push(format!("from {from} on"));
+    }
+    BillerLine {
+        slug: biller.slug.to_string(),
+        name: biller.name.clone(),
+        state: Badge { word: biller.state.as_str().to_owned(), tone },
+        mode: mode.map_or("", CiamMode::as_str),
+        issuer,
+        notes: notes.join(", "),
+    }
+}
+
+fn status_words(biller: &Biller, is_active: bool) -> String {
+    match biller.state {
+        CiamState::Active if is_active => "Active (Yes)".to_owned(),
+        CiamState::Active => "Active (Yes), from its activation date on".to_owned(),
+        CiamState::Legacy => "Active (No): legacy".to_owned(),
+        CiamState::Enabling => "Active (No): being enabled".to_owned(),
+        CiamState::Suspended => "Active (No): suspended, nothing deleted".to_owned(),
+    }
+}
+
+fn mode_words(mode: CiamMode) -> &'static str {
+    match mode {
+        CiamMode::Password => "accounts at SecureAuth, password only",
+        CiamMode::Mfa => "accounts at SecureAuth, password and a second factor",
+        CiamMode::Sso => "the biller's own identity provider",
+    }
+}
+
+fn settings(biller: &Biller) -> Vec<(&'static str, String)> {
+    let settings = &biller.settings;
+    let mut lines = vec![
+        ("Id", biller.id.to_string()),
+        ("Hosts", if biller.hosts.is_empty() { "none".to_owned() } else { biller.hosts.join(", ") }),
+        (
+            "Passwords",
+            match settings.passwords {
+                PasswordCarryOver::Imported => "came along".to_owned(),
+                PasswordCarryOver::ResetRequired => "a new one is asked for at the first sign-in".to_owned(),
+            },
+        ),
+        (
+            "In an outage",
+            match settings.outage_policy {
+                OutagePolicy::Hold => "the outage page".to_owned(),
+                OutagePolicy::Legacy => "the legacy login, for those with an account there".to_owned(),
+                OutagePolicy::Proceed => "there all the same".to_owned(),
+            },
+        ),
+        (
+            "While suspended",
+            match settings.when_suspended {
+                Suspension::Legacy => "the legacy login".to_owned(),
+                Suspension::Hold => "the hold page".to_owned(),
+            },
+        ),
+    ];
+    if let Some(oidc) = &settings.oidc {
+        lines.push(("Issuer", oidc.issuer.clone()));
+        lines.push(("Client", oidc.client_id.clone()));
+    }
+    lines.extend(settings.maintenance.map(|m| ("Maintenance", format!("from {} until {}", m.from, m.until))));
+    lines.extend(settings.portal_url.clone().map(|url| ("Portal", url)));
+    let support = &settings.support;
+    let contacts = [&support.phone, &support.email, &support.hours].into_iter().flatten().cloned().collect::<Vec<_>>();
+    if !contacts.is_empty() {
+        lines.push(("Support", contacts.join("; ")));
+    }
+    lines
+}

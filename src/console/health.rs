@@ -1,0 +1,123 @@
+//! How everything does, at a glance.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::pages::{Badge, Bar, HealthLine, HealthPage};
+use super::staff::Staff;
+use super::{Console, show};
+use crate::state::{BillerHealth, Day, Health, Scoreboard};
+use crate::web::Refusal;
+
+/// How everything does.
+pub(super) const HEALTH: &str = "/health";
+
+/// Height of a chart, in its own units.
+const HEIGHT: i64 = 40;
+
+/// `GET /health`
+pub(super) async fn page(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+    let health = console.app.health(None).await?;
+    show::page(&console, Some(&staff), StatusCode::OK, |chrome| HealthPage {
+        chrome,
+        at: health.at.to_string(),
+        lines: lines(&health),
+        billers: health.billers.iter().map(line).collect(),
+    })
+}
+
+fn badge(word: impl Into<String>, tone: &'static str) -> Badge {
+    Badge { word: word.into(), tone }
+}
+
+fn lines(health: &Health) -> Vec<(&'static str, Badge, String)> {
+    let jobs: Vec<String> = health.jobs.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let needs_attention = health.jobs.get("needs_attention").copied().unwrap_or(0) > 0;
+    let jobs_badge = if needs_attention { badge("attention", "bad") } else { badge("well", "good") };
+    let errands = &health.errands;
+    let errands_badge = if errands.failing > 0 { badge("failing", "warn") } else { badge("well", "good") };
+    let mut lines = vec![
+        ("Jobs", jobs_badge, if jobs.is_empty() { "none yet".to_owned() } else { jobs.join(", ") }),
+        (
+            "Mails and resets",
+            errands_badge,
+            format!("{} wait, {} of them tried in vain", errands.pending, errands.failing),
+        ),
+    ];
+    if let Some(integrity) = &health.integrity {
+        let (tone, text) = match integrity.usernames {
+            0 => (badge("well", "good"), "No username has two legacy billers.".to_owned()),
+            count => {
+                let samples = integrity.samples.join(", ");
+                (badge("alarm", "bad"), format!("{count} username(s) have two legacy billers or more: {samples}"))
+            }
+        };
+        lines.push(("Integrity", tone, text));
+    }
+    lines
+}
+
+fn line(biller: &BillerHealth) -> HealthLine {
+    let issuer = match (biller.issuer.down, biller.issuer.failures) {
+        (true, _) => badge(format!("down: {}", biller.issuer.reason), "bad"),
+        (false, 0) => badge("up", "good"),
+        (false, failures) => badge(format!("{failures} failed"), "warn"),
+    };
+    let calls = match biller.calls.calls {
+        0 => "none yet".to_owned(),
+        calls => {
+            let stats = &biller.calls;
+            format!("{} of {calls} failed; median {} ms, p95 {} ms", stats.failed, stats.median_ms, stats.p95_ms)
+        }
+    };
+    let returns = match (biller.returns.begun, biller.returns.alarm) {
+        (0, _) => badge("nobody sent", ""),
+        (begun, alarm) => {
+            let word = format!("{} of {begun} came back", biller.returns.returned);
+            badge(word, if alarm { "bad" } else { "good" })
+        }
+    };
+    let board = &biller.scoreboard;
+    let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0));
+    HealthLine {
+        slug: biller.slug.to_string(),
+        name: biller.name.clone(),
+        state: biller.state.as_str(),
+        issuer,
+        calls,
+        returns,
+        users: match (biller.users.pending, biller.users.failing) {
+            (0, _) => "none".to_owned(),
+            (pending, 0) => pending.to_string(),
+            (pending, failing) => format!("{pending}, {failing} of them in vain"),
+        },
+        old_share: share(board.old_share),
+        first_success: share(board.first_success),
+        resets: board.resets_in_first_week.map_or_else(|| "–".to_owned(), |resets| resets.to_string()),
+        bars: bars(&board.days),
+        bars_in_words: in_words(board),
+    }
+}
+
+/// The last days as bars: the whole of one is its sign-ins, its foot those from old addresses.
+fn bars(days: &[Day]) -> Vec<Bar> {
+    let most = days.iter().map(|day| day.sign_ins).max().unwrap_or(0).max(1);
+    let high = |count: i64| u32::try_from((count * HEIGHT).div_euclid(most).clamp(0, HEIGHT)).unwrap_or(0);
+    let top = |height: u32| u32::try_from(HEIGHT).unwrap_or(0) - height;
+    let bar = |(at, day): (usize, &Day)| {
+        let (all, old) = (high(day.sign_ins), high(day.from_old_addresses.min(day.sign_ins)));
+        Bar { x: at * 6, all, all_y: top(all), old, old_y: top(old) }
+    };
+    days.iter().enumerate().map(bar).collect()
+}
+
+fn in_words(board: &Scoreboard) -> String {
+    match board.days.last() {
+        None => "No sign-in in 30 days.".to_owned(),
+        Some(last) => format!(
+            "{} sign-ins in 30 days, {} of them from old addresses; on {} {}.",
+            board.sign_ins, board.from_old_addresses, last.day, last.sign_ins
+        ),
+    }
+}

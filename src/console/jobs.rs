@@ -1,0 +1,143 @@
+//! Jobs that move billers, as they go on. The page is whole without a script; with one it follows the job by itself.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::stream::{Stream, unfold};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::pages::{Badge, JobPage, JobView};
+use super::staff::Staff;
+use super::{Console, show};
+use crate::enablement::{Job, JobState, StepState};
+use crate::web::Refusal;
+
+/// How often a job is looked at for those who watch it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// `GET /jobs/{id}`
+pub(super) async fn page(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let job = find(&console, &id).await?;
+    let billers = console.app.directory.billers().await?;
+    let biller = billers.by_id(&job.biller_id).ok_or_else(|| Refusal::from_status(StatusCode::NOT_FOUND))?;
+    let steps = console.app.enablement.steps(&job).await?;
+    let steps = steps.into_iter().map(|step| (step.kind, step.object_id, step_words(step.state))).collect();
+    let can_turn_back = staff.operates() && !job.state.is_final() && !job.turned_back;
+    show::page(&console, Some(&staff), StatusCode::OK, |chrome| JobPage {
+        chrome,
+        job: view(&job),
+        slug: biller.slug.to_string(),
+        name: biller.name.clone(),
+        steps,
+        can_turn_back,
+    })
+}
+
+/// `GET /jobs/{id}/events`: how far the job is, at each change until it has ended (server-sent events, HTML standard, section
+/// 9.2).
+pub(super) async fn events(
+    State(console): State<Console>,
+    _: Staff,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let job = find(&console, &id).await?;
+    let mut response = Sse::new(changes(console, job.id)).keep_alive(KeepAlive::default()).into_response();
+    // Proxies that gather answers would hold the events back.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// Ends with the job, with this instance, and when the job cannot be read: the browser comes back then.
+fn changes(console: Console, id: String) -> impl Stream<Item = Result<Event, Infallible>> {
+    unfold((console, id, Some(String::new())), async |(console, id, seen)| {
+        let seen = seen?;
+        loop {
+            let job = find(&console, &id).await.ok()?;
+            let text = told(&job);
+            if text != seen {
+                let next = (!job.state.is_final()).then(|| text.clone());
+                return Some((Ok(Event::default().data(text)), (console, id, next)));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = console.app.stopping.cancelled() => return None,
+            }
+        }
+    })
+}
+
+fn told(job: &Job) -> String {
+    let view = view(job);
+    json!({
+        "final": view.is_final, "message": view.message, "count": view.count, "done": view.done, "total": view.total,
+    })
+    .to_string()
+}
+
+/// `POST /jobs/{id}/turn-back`
+pub(super) async fn turn_back(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(id): Path<String>,
+    _: HeaderMap,
+) -> Result<Redirect, Refusal> {
+    let job = find(&console, &id).await?;
+    let billers = console.app.directory.billers().await?;
+    let biller = billers.by_id(&job.biller_id).ok_or_else(|| Refusal::from_status(StatusCode::NOT_FOUND))?;
+    let open = console.app.enablement.latest_of(&biller.id).await?;
+    // An earlier job's page must not turn a later one back.
+    if open.is_some_and(|open| open.id == job.id) {
+        let turned = console.app.enablement.turn_back(&biller.slug, &console.by(&staff)).await;
+        turned.map_err(super::ciam::refused)?;
+    }
+    Ok(Redirect::to(&format!("/jobs/{}", job.id)))
+}
+
+async fn find(console: &Console, id: &str) -> Result<Job, Refusal> {
+    console.app.enablement.job(id).await?.ok_or_else(|| Refusal::from_status(StatusCode::NOT_FOUND))
+}
+
+/// A job, to be read.
+pub(super) fn view(job: &Job) -> JobView {
+    let (word, tone) = match job.state {
+        JobState::Queued => ("queued", ""),
+        JobState::Running => ("running", "warn"),
+        JobState::RollingBack => ("being undone", "warn"),
+        JobState::Active => ("done", "good"),
+        JobState::RolledBack => ("undone", "bad"),
+        JobState::NeedsAttention => ("needs attention", "bad"),
+    };
+    JobView {
+        id: job.id.clone(),
+        state: Badge { word: word.to_owned(), tone },
+        is_final: job.state.is_final(),
+        has_failed: matches!(job.state, JobState::RolledBack | JobState::NeedsAttention),
+        message: job.shown_message().to_owned(),
+        problem: job.problem.clone(),
+        done: job.done,
+        total: job.total,
+        count: format!("{} of {} users", job.done, job.total),
+        started: job.created_at.to_string(),
+        ended: job.ended_at.map(|at| at.to_string()).unwrap_or_default(),
+        reference: job.reference().to_string(),
+    }
+}
+
+fn step_words(state: StepState) -> &'static str {
+    match state {
+        StepState::Kept => "was there, stays",
+        StepState::Reactivated => "was there, switched on",
+        StepState::Intended => "about to be made",
+        StepState::Confirmed => "made",
+        StepState::Undone => "taken away again",
+    }
+}

@@ -1,0 +1,138 @@
+//! The biller wizard: a new biller, which can be enabled in the same step.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::pages::{WizardForm, WizardPage};
+use super::staff::Staff;
+use super::{Console, ciam, forms, show};
+use crate::directory::import_billers::{BillerRow, Expect, OneError, Tools};
+use crate::enablement::CONFIRM;
+use crate::kernel::Slug;
+use crate::web::Refusal;
+use crate::web::fields::Fields;
+
+/// The wizard.
+pub(super) const WIZARD: &str = "/new-biller";
+
+/// `GET /new-biller`
+pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+    page(&console, &staff, StatusCode::OK, WizardForm::default(), Vec::new(), None)
+}
+
+/// `POST /new-biller`: checks, asks once more where the biller is to be enabled as well, then makes it.
+pub(super) async fn submit(
+    State(console): State<Console>,
+    staff: Staff,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let fields = forms::read(&headers, &body)?;
+    let form = read(&fields);
+    let row = match row(&form) {
+        Ok(row) => row,
+        Err(errors) => return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None),
+    };
+    let slug = row.slug.clone();
+    let is_confirmed = !form.ciam || fields.has("confirmed");
+    if form.ciam && !console.app.enablement.is_configured() {
+        let sentence = "The settings have no [secureauth] section: no biller can be enabled here".to_owned();
+        let errors = vec![("ciam".to_owned(), sentence)];
+        return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None);
+    }
+    let tools = Tools {
+        keys: console.app.keys.clone(),
+        allow_loopback_issuers: console.app.config.oidc.allow_loopback_issuers,
+        by: console.by(&staff),
+        public_host: crate::routing::public_host(&console.app.config),
+    };
+    let mut tx = console.app.db.begin().await?;
+    match console.app.directory.put_biller_in(&mut tx, row, &tools, Expect::New).await {
+        Ok(_) if is_confirmed => tx.commit().await?,
+        // Nothing is written before it is confirmed.
+        Ok(_) => return page(&console, &staff, StatusCode::OK, form, Vec::new(), Some(CONFIRM)),
+        Err(error) => {
+            let errors = wrong(error)?;
+            return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None);
+        }
+    }
+    if !form.ciam {
+        return Ok(Redirect::to(&format!("/billers/{slug}?done=made")).into_response());
+    }
+    // From here on the biller is there: what fails is tried again from its own page.
+    let started = console.app.enablement.start(&slug, ciam::order(&fields), &console.by(&staff)).await;
+    let job = started.map_err(ciam::refused)?;
+    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+}
+
+fn read(fields: &Fields) -> WizardForm {
+    let text = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();
+    WizardForm {
+        name: text("name"),
+        slug: text("slug"),
+        hosts: text("hosts"),
+        phone: text("phone"),
+        email: text("email"),
+        hours: text("hours"),
+        ciam: fields.has("ciam"),
+        mode: text("mode"),
+        passwords: text("passwords"),
+    }
+}
+
+fn row(form: &WizardForm) -> Result<BillerRow, Vec<(String, String)>> {
+    let mut errors = Vec::new();
+    if form.name.is_empty() {
+        errors.push(("name".to_owned(), "Enter the biller's name as customers know it".to_owned()));
+    }
+    if let Err(error) = Slug::parse(&form.slug) {
+        errors.push(("slug".to_owned(), format!("The short name does not do: {error}")));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let mut support = Map::new();
+    for (name, value) in [("phone", &form.phone), ("email", &form.email), ("hours", &form.hours)] {
+        if !value.is_empty() {
+            support.insert(name.to_owned(), json!(value));
+        }
+    }
+    let hosts: Vec<&str> = form.hosts.split([',', ' ']).filter(|host| !host.is_empty()).collect();
+    let mut fields = json!({ "slug": form.slug, "name": form.name, "hosts": hosts, "support": support });
+    if form.passwords == "reset_required" {
+        fields["passwords"] = Value::String(form.passwords.clone());
+    }
+    serde_json::from_value(fields).map_err(|error| vec![("name".to_owned(), error.to_string())])
+}
+
+fn wrong(error: OneError) -> Result<Vec<(String, String)>, Refusal> {
+    match error {
+        OneError::Taken => Ok(vec![("slug".to_owned(), "There is a biller with this short name already".to_owned())]),
+        OneError::Unknown => Err(Refusal::from_status(StatusCode::NOT_FOUND)),
+        OneError::Directory(error) => Err(error.into()),
+        OneError::Refused(problems) => Ok(problems
+            .iter()
+            .map(|problem| {
+                let field = if problem.field.starts_with("hosts") { "hosts" } else { "name" };
+                (field.to_owned(), format!("{}: {}", problem.field, problem.text))
+            })
+            .collect()),
+    }
+}
+
+fn page(
+    console: &Console,
+    staff: &Staff,
+    status: StatusCode,
+    form: WizardForm,
+    errors: Vec<(String, String)>,
+    confirm: Option<&'static str>,
+) -> Result<Response, Refusal> {
+    let can_enable = console.app.enablement.is_configured();
+    let errors = errors.into();
+    show::page(console, Some(staff), status, |chrome| WizardPage { chrome, form, errors, confirm, can_enable })
+}
