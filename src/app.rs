@@ -259,9 +259,6 @@ pub fn router(state: AppState) -> Router {
 pub fn console_router(state: &AppState) -> Option<Router> {
     let console = console::Console::new(state, login::preview)?;
     let router = console::router(&console)
-        .layer(CsrfLayer::new())
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
-        .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(state.clone(), layers::log))
         .layer(middleware::from_fn_with_state(state.clone(), headers::set));
     Some(router)

@@ -59,7 +59,8 @@ pub(super) async fn submit(
 
 /// The questions of a list, each with its line.
 fn questions(text: &str) -> Result<Vec<(usize, Question)>, String> {
-    let text = text.trim_start_matches('\u{feff}');
+    // As browsers send it, each line ends in two characters, and lines would be counted from another one.
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let mut reader =
         csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let mut columns: Option<(Option<usize>, Option<usize>)> = None;
@@ -157,6 +158,7 @@ mod tests {
     fn a_list_is_read_with_and_without_names_of_columns() {
         let name = |name: &str| Some(name.to_owned());
         assert_eq!(read("ann\nbob\n").unwrap(), [(1, name("ann"), None), (2, name("bob"), None)]);
+        assert_eq!(read("username\r\nann\r\n").unwrap(), [(2, name("ann"), None)]);
         let both = read("\u{feff}Entry,username,x\n/b/riverside-water,,1\n,\"a,b\",\n").unwrap();
         assert_eq!(both, [(2, None, name("/b/riverside-water")), (3, name("a,b"), None)]);
         assert!(read("ann,/login\n").is_err(), "which is which?");

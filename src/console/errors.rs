@@ -40,6 +40,9 @@ fn words(refusal: &Refusal) -> (&'static str, &'static str) {
         403 if refusal.reason == "cross_site" => {
             ("This came from another site", "Nothing was done. Open the page here and send its form again.")
         }
+        403 if refusal.reason == "decide" => {
+            ("That takes a second person", "Ask somebody else with the role operator.")
+        }
         403 => ("Your role does not allow this", "Ask somebody with the role it needs, or for that role."),
         404 => ("There is nothing here", "It may have been removed, or the address is wrong."),
         405 => ("This page is asked for in another way", "Open it from the console's own pages."),

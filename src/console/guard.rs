@@ -38,12 +38,16 @@ pub(super) async fn signed_in(
 
 /// Pages that change something.
 pub(super) async fn operators(staff: Staff, request: Request, next: Next) -> Response {
-    if staff.operates() { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
+    if staff.operates() { next.run(request).await } else { not_for_this_role() }
 }
 
 /// Pages about what staff and users did.
 pub(super) async fn overseers(staff: Staff, request: Request, next: Next) -> Response {
-    if staff.oversees() { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
+    if staff.oversees() { next.run(request).await } else { not_for_this_role() }
+}
+
+fn not_for_this_role() -> Response {
+    Refusal { reason: "role", ..Refusal::from_status(StatusCode::FORBIDDEN) }.into_response()
 }
 
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {

@@ -32,7 +32,8 @@ fn badge(word: impl Into<String>, tone: &'static str) -> Badge {
 }
 
 fn lines(health: &Health) -> Vec<(&'static str, Badge, String)> {
-    let jobs: Vec<String> = health.jobs.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let some = health.jobs.iter().filter(|(_, count)| **count > 0);
+    let jobs: Vec<String> = some.map(|(state, count)| format!("{count} {}", state.replace('_', " "))).collect();
     let needs_attention = health.jobs.get("needs_attention").copied().unwrap_or(0) > 0;
     let jobs_badge = if needs_attention { badge("attention", "bad") } else { badge("well", "good") };
     let errands = &health.errands;

@@ -27,6 +27,7 @@ mod verdict;
 mod wizard;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -35,6 +36,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
+use tower_http::timeout::TimeoutLayer;
 use url::Url;
 
 use self::staff::Staff;
@@ -47,6 +51,9 @@ use crate::web::{Refusal, assets};
 
 /// No form is longer, a pasted list of questions included.
 pub const MAX_BODY: usize = 256 * 1024;
+
+/// A count over the whole directory takes a while.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the console's handlers hold.
 #[derive(Clone, Debug)]
@@ -149,6 +156,9 @@ pub fn router(console: &Console) -> Router {
         .merge(inside)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(console.clone(), host))
+        .layer(CsrfLayer::new())
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(console.clone(), errors::render))
         .with_state(console.clone())
 }

@@ -199,10 +199,10 @@ pub(super) async fn decide(
 ) -> Result<Redirect, Refusal> {
     let fields = forms::read(&headers, &body)?;
     let confirm = fields.get("decide") == Some("confirm");
-    let refuse = |status, detail: &str| {
-        let mut refusal = Refusal::from_status(status);
-        refusal.detail = Some(detail.to_owned());
-        refusal
+    let refuse = |status, detail: &str| Refusal {
+        reason: "decide",
+        detail: Some(detail.to_owned()),
+        ..Refusal::from_status(status)
     };
     match console.app.directory.decide_change(&id, confirm, &console.by(&staff)).await? {
         Decided::Done => Ok(Redirect::to(if confirm { "/changes?done=confirmed" } else { "/changes?done=declined" })),

@@ -75,6 +75,8 @@ pub(super) fn told(error: &QuestionError) -> (String, String) {
     };
     let sentence = match error {
         QuestionError::UsernameMissing => "Enter the username that was typed at the shared sign-in page".to_owned(),
+        // An address stays as it was written.
+        QuestionError::NotServed(_) | QuestionError::NotAnAddress(_) => error.to_string(),
         other => {
             let text = other.to_string();
             let mut letters = text.chars();

@@ -243,6 +243,7 @@ async fn every_page_is_open_to_whom_it_should() {
     }
     let (_, support) = &mut people[1];
     assert_eq!(support.get("/no-such-page").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(support.get("/new-biller").await.title(), "Your role does not allow this");
 }
 
 #[tokio::test]
@@ -252,7 +253,11 @@ async fn another_sites_forms_do_nothing_and_its_links_take_one_step_more() {
     for header in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
         let request = Request::post("/sign-out").header(header.0, header.1);
         let answer = browser.send(request).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{header:?}");
+        assert_eq!(
+            (answer.status, answer.title()),
+            (StatusCode::FORBIDDEN, "This came from another site"),
+            "{header:?}"
+        );
     }
     assert_eq!(browser.get("/simulate").await.status, StatusCode::OK, "still signed in");
     let mut from_elsewhere = office.browser();
