@@ -5,21 +5,25 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::auth::require;
 use super::jobs::{JobAnswer, unknown};
-use super::problem::{problem, read_json};
+use super::json::read_json;
+use super::problem::problem;
 use crate::access::Scope;
 use crate::decision::CiamState;
 use crate::directory::PasswordCarryOver;
 use crate::enablement::{CiamMode, EnableError, Order};
 use crate::kernel::Slug;
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::{Refusal, paths};
 
-#[derive(Deserialize)]
+/// The switch under Product > CIAM.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Request {
+pub(super) struct CiamSwitch {
+    /// On, or off.
     active: bool,
     #[serde(default)]
     mode: CiamMode,
@@ -27,7 +31,24 @@ struct Request {
     passwords: PasswordCarryOver,
 }
 
-/// `PUT /api/v1/billers/{slug}/ciam`: on, or off again. 202 with the job; 200 without one where a switch is all there is to do.
+/// Switch a biller on or off
+///
+/// On: a legacy biller is enabled, a suspended one resumed. Off: a biller that is being enabled is turned back, an active one
+/// suspended.
+#[utoipa::path(
+    put, path = paths::CIAM, operation_id = "switchCiam", tag = "CIAM",
+    params(("slug" = Slug, Path)),
+    request_body(content = CiamSwitch, example = json!({ "active": true, "mode": "mfa", "passwords": "imported" })),
+    security(("key" = [Scope::CiamWrite.as_str()])),
+    responses(
+        (status = 200, description = "Done; there is no job.", body = Option<JobAnswer>),
+        (status = 202, description = "A job does it: watch it.", body = JobAnswer),
+        (status = 409, description = "`not_configured`: the settings name no SecureAuth.\n`not_ready`: see `detail`.\n\
+            `wrong_state`: not in the state that the biller is in."),
+        (status = 422, description = "`unfit_users`: SecureAuth could not keep some of the users."),
+        (status = 502, description = "`secureauth`: SecureAuth does not answer."),
+    ),
+)]
 pub(super) async fn put(
     State(state): State<AppState>,
     Path(slug): Path<String>,
@@ -35,7 +56,7 @@ pub(super) async fn put(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Option<JobAnswer>>), Refusal> {
     let key = require(&state, &headers, Scope::CiamWrite).await?;
-    let request: Request = read_json(&headers, &body)?;
+    let request: CiamSwitch = read_json(&headers, &body)?;
     let billers = state.directory.billers().await?;
     let slug = Slug::parse(&slug).ok().filter(|slug| key.reaches(slug)).ok_or_else(unknown)?;
     let biller = billers.by_slug(&slug).cloned().ok_or_else(unknown)?;

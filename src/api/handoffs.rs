@@ -5,28 +5,44 @@ use axum::body::Bytes;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::auth::require;
-use super::problem::{problem, read_json};
+use super::json::read_json;
+use super::problem::problem;
 use crate::access::Scope;
 use crate::state::AppState;
-use crate::web::Refusal;
 use crate::web::handoffs::{self, Redeemed};
+use crate::web::{Refusal, paths};
 
-#[derive(Deserialize)]
+/// What a browser brought along.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Request {
+pub(super) struct HandoffToken {
+    /// The hand-off.
     token: String,
 }
 
-/// Redeems a hand-off once. Used, expired, foreign: 404.
+/// Redeem a hand-off
+///
+/// A portal or the legacy login learns who is coming, and why. A hand-off counts once, for some minutes, and for the system
+/// that it was made for.
+#[utoipa::path(
+    post, path = paths::REDEEM, operation_id = "redeemHandoff", tag = "Hand-offs",
+    request_body(content = HandoffToken, example = json!({ "token": "the value of the parameter token" })),
+    security(("key" = [Scope::HandoffRedeem.as_str()])),
+    responses(
+        (status = 200, description = "Who is coming.", body = Redeemed),
+        (status = 404, description = "`no_such_handoff`: it was used, is too old, or is not for this key."),
+    ),
+)]
 pub(super) async fn redeem(
     State(state): State<AppState>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Redeemed>, Refusal> {
     let key = require(&state, &headers, Scope::HandoffRedeem).await?;
-    let request: Request = read_json(&headers, &body)?;
+    let request: HandoffToken = read_json(&headers, &body)?;
     match handoffs::redeem(&state, &key, &request.token).await? {
         Some(redeemed) => Ok(Json(redeemed)),
         None => {

@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::auth::require;
 use super::jobs::unknown;
-use super::problem::{problem, read_json, wrong_fields};
+use super::json::read_json;
+use super::problem::{problem, wrong_fields};
 use crate::access::Scope;
 use crate::audit::{Act, Action};
 use crate::decision::CiamState;

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{Stream, unfold};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::require;
 use super::problem::problem;
@@ -18,20 +19,26 @@ use crate::enablement::{Job, JobState};
 use crate::kernel::Slug;
 use crate::kernel::text::spread;
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::{Refusal, paths};
 
 /// How often a job is looked at for those who watch it.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A job, as machines see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Job)]
 pub(super) struct JobAnswer {
     id: String,
+    /// Its biller; null: it is gone.
     biller: Option<Slug>,
     state: JobState,
+    /// Users that are done.
     done: i64,
+    /// Users in all.
     total: i64,
+    /// How it stands, in words.
     message: String,
+    /// Reference code, for support.
     reference: String,
 }
 
@@ -49,7 +56,13 @@ impl JobAnswer {
     }
 }
 
-/// `GET /api/v1/jobs/{id}`
+/// Read a job
+#[utoipa::path(
+    get, path = paths::JOB, operation_id = "readJob", tag = "CIAM",
+    params(("id" = String, Path, description = "Of the job.")),
+    security(("key" = [Scope::BillersRead.as_str()])),
+    responses((status = 200, description = "The job.", body = JobAnswer)),
+)]
 pub(super) async fn job(
     State(state): State<AppState>,
     Path(id): Path<String>,
@@ -59,8 +72,22 @@ pub(super) async fn job(
     Ok(Json(look(&state, &key, &id).await?))
 }
 
-/// `GET /api/v1/jobs/{id}/events`: the job now and at each change until it has ended (server-sent events, HTML standard,
-/// section 9.2). An event's id stands for what it says: whoever comes back with the last one is told what is new since.
+/// Watch a job
+///
+/// The job now and at each change until it has ended (server-sent events, HTML standard, section 9.2); the data of an event is
+/// the job as JSON. An event's id stands for what it says: whoever comes back with the last one is told what is new since.
+#[utoipa::path(
+    get, path = paths::JOB_EVENTS, operation_id = "watchJob", tag = "CIAM",
+    params(
+        ("id" = String, Path, description = "Of the job."),
+        ("Last-Event-ID" = Option<String>, Header, description = "Of the last event that was seen."),
+    ),
+    security(("key" = [Scope::BillersRead.as_str()])),
+    responses(
+        (status = 200, description = "Events, until the job has ended.", content(("text/event-stream"))),
+        (status = 204, description = "The job has ended, and there is nothing new."),
+    ),
+)]
 pub(super) async fn events(
     State(state): State<AppState>,
     Path(id): Path<String>,

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::require;
-use super::problem::{problem, read_json, wrong_fields};
+use super::json::read_json;
+use super::problem::{problem, wrong_fields};
 use super::repeats;
 use crate::access::{ApiKey, Audience, NewKey, Scope};
 use crate::kernel::{Slug, Timestamp};

@@ -1,51 +1,66 @@
-//! JSON for machines: `/api/v1`. Errors are problem details (RFC 9457).
+//! JSON for machines: `/api/v1`. Errors are problem details (RFC 9457). A route is registered together with its description.
 
 mod audit;
 mod auth;
 mod backchannel_logout;
+mod biller_answers;
+mod biller_requests;
 mod billers;
 mod changes;
 mod ciam;
 mod decisions;
+mod docs;
 mod handoffs;
 mod health;
 pub mod identity;
 mod impact;
 mod jobs;
+mod json;
 mod keys;
 mod kill_switch;
 mod login_address;
+pub mod openapi;
 mod passwords;
 pub mod problem;
 mod readiness;
 mod repeats;
+mod schemas;
 mod simulations;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{any, delete, get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use self::openapi::collect;
 use crate::state::AppState;
 use crate::web::paths;
 
-/// Everything that machines can ask for.
+/// Every route of `/api/v1` with its description.
+fn described() -> OpenApiRouter<AppState> {
+    collect([
+        routes!(handoffs::redeem),
+        routes!(kill_switch::get, kill_switch::put),
+        routes!(billers::list, billers::create),
+        routes!(billers::one, billers::change),
+        routes!(readiness::card),
+        routes!(login_address::mail),
+        routes!(ciam::put),
+        routes!(changes::list),
+        routes!(changes::decide),
+        routes!(jobs::job),
+        routes!(jobs::events),
+        routes!(passwords::change),
+        routes!(passwords::request_reset),
+        routes!(simulations::ask),
+    ])
+}
+
+/// Everything that machines can ask for. What follows standards of its own, and the description itself, is not described.
 pub fn router() -> Router<AppState> {
-    Router::new()
-        .route(paths::REDEEM, post(handoffs::redeem))
+    Router::from(described())
         .route(paths::BACKCHANNEL_LOGOUT, post(backchannel_logout::receive))
-        .route(paths::KILL_SWITCH, get(kill_switch::get).put(kill_switch::put))
-        .route(paths::CIAM, put(ciam::put))
-        .route(paths::BILLERS, get(billers::list).post(billers::create))
-        .route(paths::ONE_BILLER, get(billers::one).patch(billers::change))
-        .route(paths::CHANGES, get(changes::list))
-        .route(paths::CHANGE, post(changes::decide))
-        .route(paths::READINESS, get(readiness::card))
-        .route(paths::LOGIN_ADDRESS_MAIL, post(login_address::mail))
-        .route(paths::JOB, get(jobs::job))
-        .route(paths::JOB_EVENTS, get(jobs::events))
-        .route(paths::CHANGE_PASSWORD, post(passwords::change))
-        .route(paths::RESET_REQUEST, post(passwords::request_reset))
-        .route(paths::SIMULATIONS, post(simulations::ask))
         .route(paths::IMPACT, post(impact::preview))
         .route(paths::DECISION, get(decisions::look_up))
         .route(paths::HEALTH, get(health::show))
@@ -53,7 +68,9 @@ pub fn router() -> Router<AppState> {
         .route(paths::API_KEYS, get(keys::list).post(keys::create))
         .route(paths::API_KEY, delete(keys::revoke))
         .route(paths::KEYS, get(public_keys))
-        .route("/api/{*rest}", axum::routing::any(problem::not_found))
+        .route(paths::OPENAPI, get(docs::document))
+        .route(paths::API_DOCS, get(docs::page))
+        .route("/api/{*rest}", any(problem::not_found))
 }
 
 /// The public halves of our signing keys (RFC 7517, section 5), for providers that check our assertions.

@@ -7,37 +7,62 @@ use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::auth::require;
-use super::problem::{problem, read_json};
+use super::json::read_json;
+use super::problem::problem;
 use crate::access::{ApiKey, Scope};
 use crate::audit::{Act, Action};
 use crate::directory::Biller;
 use crate::enablement::EnableError;
-use crate::kernel::UserId;
+use crate::kernel::{Slug, UserId};
 use crate::secureauth::management::CallError;
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::{Refusal, paths};
 
-/// The first two fields are the vendor's.
-#[derive(Deserialize)]
+/// A password to be changed. The first two fields are the vendor's.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+pub(super) struct PasswordChange {
+    #[schema(value_type = String, format = Password)]
     old_password: SecretString,
+    #[schema(value_type = String, format = Password)]
     new_password: SecretString,
     /// For users of several moved billers.
+    #[schema(value_type = Option<Slug>)]
     biller: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+/// How a password is to be reset.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Reset {
+pub(super) struct PasswordReset {
     /// Where the mail goes; without it, to the user's mail address.
     address: Option<String>,
+    /// For users of several moved billers.
+    #[schema(value_type = Option<Slug>)]
     biller: Option<String>,
 }
 
-/// `POST …/change-password`: 204.
+/// Change a user's password
+///
+/// Passed on to SecureAuth, where the password is.
+#[utoipa::path(
+    post, path = paths::CHANGE_PASSWORD, operation_id = "changePassword", tag = "Passwords",
+    params(("id" = UserId, Path)),
+    request_body(content = PasswordChange, example = json!({ "old_password": "the old one", "new_password": "a new one" })),
+    security(("key" = [Scope::IdentityWrite.as_str()])),
+    responses(
+        (status = 204, description = "It was changed."),
+        (status = 403, description = "`biller_out_of_reach`: the user belongs to billers that this key does not reach."),
+        (status = 409, description = "`not_at_secureauth`: no biller of the user's is active at SecureAuth.\n\
+            `biller_needed`: several are; name one as `biller`.\n`not_there_yet`: the user has not arrived there yet."),
+        (status = 422, description = "`password_wrong`: the old password is not right.\n`refused`: SecureAuth does not accept it."),
+        (status = 502, description = "`secureauth`: SecureAuth does not answer; whether it did what was asked is not known."),
+        (status = 503, description = "`secureauth_busy`: SecureAuth asks to try again later."),
+    ),
+)]
 pub(super) async fn change(
     State(state): State<AppState>,
     Path(id): Path<String>,
@@ -45,7 +70,7 @@ pub(super) async fn change(
     body: Bytes,
 ) -> Result<StatusCode, Refusal> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
-    let request: Change = read_json(&headers, &body)?;
+    let request: PasswordChange = read_json(&headers, &body)?;
     let user = UserId::from_stored(id);
     let biller = biller(&state, &key, &user, request.biller.as_deref()).await?;
     note(&state, &key, &biller, (Action::PasswordChanged, &user)).await?;
@@ -54,7 +79,24 @@ pub(super) async fn change(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST …/reset-request`: 204, whether a mail is sent or not: SecureAuth does not say.
+/// Ask for a password reset
+///
+/// SecureAuth sends the user a mail, or does not: it does not say.
+#[utoipa::path(
+    post, path = paths::RESET_REQUEST, operation_id = "requestReset", tag = "Passwords",
+    params(("id" = UserId, Path)),
+    request_body(content = Option<PasswordReset>, example = json!({ "biller": "maple-electric" })),
+    security(("key" = [Scope::IdentityWrite.as_str()])),
+    responses(
+        (status = 204, description = "It was asked for."),
+        (status = 403, description = "`biller_out_of_reach`: the user belongs to billers that this key does not reach."),
+        (status = 409, description = "`not_at_secureauth`: no biller of the user's is active at SecureAuth.\n\
+            `biller_needed`: several are; name one as `biller`.\n`not_there_yet`: the user has not arrived there yet."),
+        (status = 422, description = "`no_address`: the user has no mail address; name one.\n`refused`: SecureAuth does not accept it."),
+        (status = 502, description = "`secureauth`: SecureAuth does not answer; whether it did what was asked is not known."),
+        (status = 503, description = "`secureauth_busy`: SecureAuth asks to try again later."),
+    ),
+)]
 pub(super) async fn request_reset(
     State(state): State<AppState>,
     Path(id): Path<String>,
@@ -62,7 +104,7 @@ pub(super) async fn request_reset(
     body: Bytes,
 ) -> Result<StatusCode, Refusal> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
-    let request: Reset = if body.is_empty() { Reset::default() } else { read_json(&headers, &body)? };
+    let request: PasswordReset = if body.is_empty() { PasswordReset::default() } else { read_json(&headers, &body)? };
     let user = UserId::from_stored(id);
     let biller = biller(&state, &key, &user, request.biller.as_deref()).await?;
     let address = match request.address {

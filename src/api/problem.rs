@@ -1,14 +1,51 @@
 //! Problem details (RFC 9457) of every refusal and bare error status.
 
+use axum::Json;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::web::Refusal;
 use crate::web::layers::RequestId;
+
+/// What is answered instead of what was asked for (RFC 9457).
+#[derive(Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// `urn:signpost:problem:` and a reason, which stays the same from version to version.
+    #[schema(examples("urn:signpost:problem:not_found"))]
+    r#type: String,
+    /// The status in words.
+    #[schema(examples("Not Found"))]
+    title: &'static str,
+    /// The status.
+    #[schema(examples(404))]
+    status: u16,
+    /// What happened, and what can be done.
+    #[schema(examples("There is no such biller or job."))]
+    detail: String,
+    /// What the request is called in the log; also in the header `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples("5f0c4e1a92b7"))]
+    request_id: Option<String>,
+    /// The parts of the body that are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<WrongPart>,
+}
+
+/// A part of the body that is wrong (RFC 9457, section 3).
+#[derive(Serialize, ToSchema)]
+struct WrongPart {
+    /// Where it stands: a JSON pointer (RFC 6901) as a URI fragment.
+    #[schema(examples("#/name"))]
+    pointer: String,
+    /// What is wrong with it.
+    #[schema(examples("null is no value"))]
+    detail: String,
+}
 
 /// What no route has.
 pub(super) async fn not_found() -> Refusal {
@@ -28,46 +65,37 @@ pub(super) fn wrong_fields<'a>(fields: impl IntoIterator<Item = (&'a str, String
     Refusal { fields, ..problem(StatusCode::UNPROCESSABLE_ENTITY, "wrong_fields", detail) }
 }
 
-/// A request's JSON body.
-pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        let detail = "Send JSON, with Content-Type: application/json.";
-        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail));
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        problem(StatusCode::BAD_REQUEST, "not_readable", &format!("The body is not as expected: {error}"))
-    })
-}
-
 /// Makes a problem document of every refusal and of every bare error status.
 pub async fn render(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
-    let mut response = next.run(request).await;
+    // No name of ours has a NUL, and PostgreSQL takes none.
+    let has_nul = request.uri().path_and_query().is_some_and(|address| address.as_str().contains("%00"));
+    let mut response = if has_nul { StatusCode::BAD_REQUEST.into_response() } else { next.run(request).await };
     let status = response.status();
     let refusal = response.extensions_mut().remove::<Refusal>();
     if refusal.is_none() && !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let refusal = refusal.unwrap_or_else(|| Refusal::from_status(status));
-    let mut body = json!({
-        "type": format!("urn:signpost:problem:{}", refusal.reason),
-        "title": refusal.status.canonical_reason().unwrap_or("Error"),
-        "status": refusal.status.as_u16(),
-        "detail": refusal.detail.as_deref().unwrap_or("The request was not accepted."),
-    });
-    if let Some(RequestId(id)) = id {
-        body["request_id"] = id.into();
-    }
-    if !refusal.fields.is_empty() {
-        // As in RFC 9457, section 3.
-        let errors = refusal.fields.iter().map(|(pointer, detail)| json!({ "pointer": pointer, "detail": detail }));
-        body["errors"] = errors.collect();
-    }
-    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-    let mut answer = (refusal.status, kind, body.to_string()).into_response();
+    let errors = refusal.fields.iter();
+    let body = Problem {
+        r#type: format!("urn:signpost:problem:{}", refusal.reason),
+        title: refusal.status.canonical_reason().unwrap_or("Error"),
+        status: refusal.status.as_u16(),
+        detail: refusal.detail.unwrap_or_else(|| "The request was not accepted.".to_owned()),
+        request_id: id.map(|RequestId(id)| id),
+        errors: errors
+            .map(|(pointer, detail)| WrongPart { pointer: pointer.clone(), detail: detail.clone() })
+            .collect(),
+    };
+    let mut answer = (refusal.status, Json(body)).into_response();
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if refusal.status == StatusCode::UNAUTHORIZED {
-        answer.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(allowed) = response.headers_mut().remove(header::ALLOW) {
+        headers.insert(header::ALLOW, allowed);
     }
     answer
 }

@@ -10,9 +10,17 @@ use crate::access::Scope;
 use crate::enablement::Readiness;
 use crate::kernel::Slug;
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::{Refusal, paths};
 
-/// Looks at everything now, which takes a moment.
+/// Is a biller ready?
+///
+/// The card that `signpost check --biller` shows. Everything is looked at now, which takes a moment.
+#[utoipa::path(
+    get, path = paths::READINESS, operation_id = "readReadiness", tag = "CIAM",
+    params(("slug" = Slug, Path)),
+    security(("key" = [Scope::BillersRead.as_str()])),
+    responses((status = 200, description = "A line for each thing.", body = Readiness)),
+)]
 pub(super) async fn card(
     State(state): State<AppState>,
     Path(slug): Path<String>,

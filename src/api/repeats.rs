@@ -2,11 +2,28 @@
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::problem::problem;
 use crate::access::{ApiKey, Earlier, Once};
 use crate::state::AppState;
 use crate::web::Refusal;
+
+/// Describes the header of requests that may be repeated.
+pub(super) struct IdempotencyKey;
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let says = "A text of your own for this one request, such as a UUID: however often it is sent within a day, it \
+            counts once, and the answer is the same.";
+        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+        let schema = text.pattern(Some(r"^[!#-+\x2d-\x5b\]-~]+$")).build();
+        let header = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
+        vec![header.description(Some(says)).schema(Some(schema)).build()]
+    }
+}
 
 /// The request's key, if it has one. Bodies are compared as JSON: a repetition may be written otherwise.
 pub(super) fn once(headers: &HeaderMap, key: &ApiKey, path: &str, body: &Value) -> Result<Option<Once>, Refusal> {

@@ -7,14 +7,28 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 
 use super::auth::require;
-use super::problem::{problem, read_json, wrong_fields};
+use super::json::read_json;
+use super::problem::{problem, wrong_fields};
 use crate::access::Scope;
 use crate::audit::{Act, Action};
-use crate::routing::{Question, QuestionError};
+use crate::routing::{Question, QuestionError, Told};
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::{Refusal, paths};
 
-/// Answers a question. A key that is limited to some billers asks as if there were no others: see `Routing::ask`.
+/// Ask where somebody would be taken
+///
+/// The decision, every rule that was looked at, and what would change it; nothing is done, sent or counted. A key that is limited
+/// to some billers asks as if there were no others.
+#[utoipa::path(
+    post, path = paths::SIMULATIONS, operation_id = "simulate", tag = "Simulations",
+    request_body(content = Question, example = json!({ "username": "two-moved", "billers": { "maple-electric": "suspended" } })),
+    security(("key" = [Scope::Simulate.as_str()])),
+    responses(
+        (status = 200, description = "Where to, and why.", body = Told),
+        (status = 422, description = "`wrong_fields`: see `errors`."),
+        (status = 429, description = "`too_many`: ask again in a minute."),
+    ),
+)]
 pub(super) async fn ask(State(state): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
     let key = require(&state, &headers, Scope::Simulate).await?;
     if !state.limits.allow_simulation(&key.id) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Done;
+use crate::api::openapi::DOCUMENT;
 use crate::decision::RULES;
 
 #[derive(Debug, Args)]
@@ -19,19 +20,26 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Done {
-    let path = arguments.to.join("decisions.md");
-    let wanted = decisions();
-    if arguments.check {
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        if found != wanted {
-            anyhow::bail!("{} is not as the code has it: run `signpost generate`", path.display());
+    let documents = [("decisions.md", decisions()), ("openapi.json", openapi()?)];
+    for (name, wanted) in documents {
+        let path = arguments.to.join(name);
+        if arguments.check {
+            let found = std::fs::read_to_string(&path).unwrap_or_default();
+            if found != wanted {
+                anyhow::bail!("{} is not as the code has it: run `signpost generate`", path.display());
+            }
+            continue;
         }
-        return Ok(());
+        std::fs::create_dir_all(&arguments.to)?;
+        std::fs::write(&path, wanted)?;
+        say!("{}", path.display());
     }
-    std::fs::create_dir_all(&arguments.to)?;
-    std::fs::write(&path, wanted)?;
-    say!("{}", path.display());
     Ok(())
+}
+
+/// The description of the API.
+fn openapi() -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(&*DOCUMENT)? + "\n")
 }
 
 /// The list of rules, in the order they are looked at.

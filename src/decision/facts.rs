@@ -1,6 +1,7 @@
 //! Everything that is known when deciding. Facts can be written down and read back, so that a decision can be replayed.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::kernel::text::spread;
 use crate::kernel::{Slug, Timestamp};
@@ -179,7 +180,7 @@ pub struct Biller {
 }
 
 /// A biller's CIAM state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CiamState {
     /// Signs in at the legacy login.
@@ -205,7 +206,7 @@ impl CiamState {
 }
 
 /// Where a suspended biller's users go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Suspension {
     /// To the legacy login, where they have a legacy account.
@@ -228,7 +229,7 @@ pub struct Rollout {
 }
 
 /// Whether an identity provider answers our calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IssuerHealth {
     /// It answers, or has never been asked.
@@ -256,7 +257,7 @@ impl Window {
 }
 
 /// What to do while a biller's identity provider is down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutagePolicy {
     /// The outage page.

@@ -1,11 +1,12 @@
 //! The record of which rules were looked at and what came of each.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::rules::{RULES, Rule};
 
 /// What came of a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It applied.
@@ -17,7 +18,7 @@ pub enum Outcome {
 }
 
 /// One rule in the trace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
     /// The rule.
     pub rule: Rule,

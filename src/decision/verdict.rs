@@ -1,13 +1,14 @@
 //! What the router answers.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::rules::Rule;
 use super::trace::{Step, Trace};
 use crate::kernel::Slug;
 
 /// Where the person goes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// The page that tells the biller's new address; its Continue leads to the biller's SecureAuth sign-in.
@@ -39,7 +40,7 @@ impl Decision {
 }
 
 /// The answer, with its reasons.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
     /// Where the person goes.
     pub decision: Decision,

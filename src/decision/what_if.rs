@@ -1,6 +1,7 @@
 //! What would change a decision: the facts flipped one at a time, each decided anew by the same function.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::decide;
 use super::facts::{Biller, CiamState, Directory, Entry, Facts, IssuerHealth, Kill, Rollout};
@@ -8,7 +9,7 @@ use super::verdict::{Decision, Verdict};
 use crate::kernel::Slug;
 
 /// A fact that, were it otherwise, would lead elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct WhatIf {
     /// The fact, as the first half of a sentence: `if riverside-water were suspended`.
     pub change: String,

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::ToSchema;
 
 use super::health::Health;
 use crate::decision::{self, CiamState, IssuerHealth, OutagePolicy, Suspension};
@@ -69,7 +70,7 @@ pub struct BillerSettings {
 }
 
 /// Whether passwords came along.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PasswordCarryOver {
     /// The password is the same as before.
@@ -111,7 +112,7 @@ pub struct OidcSettings {
 }
 
 /// Client authentication at the token endpoint (OpenID Connect Core, section 9).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenAuth {
     /// HTTP Basic.
@@ -124,7 +125,7 @@ pub enum TokenAuth {
 }
 
 /// What the claim that tells which user it is holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BindTo {
     /// The username.
@@ -135,7 +136,7 @@ pub enum BindTo {
 }
 
 /// Where a moved biller's users are kept at SecureAuth.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Home {
     /// Id of its organization.
@@ -158,7 +159,7 @@ pub struct Maintenance {
 }
 
 /// Whom a biller's customers can ask, and how else to pay.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Support {
     /// Telephone number.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
+use utoipa::ToSchema;
 
 use super::billers::{Biller, BillerSettings, BindTo, Home, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 use super::changes::changes;
@@ -19,7 +20,7 @@ use crate::kernel::{BillerId, KeyRing, Purpose, Slug, Timestamp, Username};
 use crate::secureauth::Wishes;
 
 /// A biller as a file describes it. What is left out stays as it is, and has its default at a new biller.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BillerRow {
     /// Permanent short name; a known one changes that biller, a new one makes a biller.
@@ -75,7 +76,7 @@ pub struct BillerRow {
 }
 
 /// Rollout of a biller in a file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RolloutRow {
     /// Usernames let in first.
@@ -83,11 +84,12 @@ pub struct RolloutRow {
     pub allow: Option<Vec<String>>,
     /// Percentage of usernames let in, 0 to 100.
     #[serde(default)]
+    #[schema(maximum = 100)]
     pub percent: Option<u8>,
 }
 
 /// OpenID Connect registration of a biller in a file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OidcRow {
     /// Issuer identifier, exactly as the provider writes it.
@@ -96,9 +98,11 @@ pub struct OidcRow {
     pub client_id: String,
     /// Client secret: inline, from a file or from the environment. Needed unless `token_auth` is `private_key_jwt`.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub client_secret: Option<Secret>,
     /// Tried when the first is refused: the old one, or the coming one, while the secret is being changed.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub second_client_secret: Option<Secret>,
     /// Client authentication at the token endpoint.
     #[serde(default)]
@@ -133,7 +137,7 @@ pub struct OidcRow {
 }
 
 /// How the answer comes back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseMode {
     /// In the address.

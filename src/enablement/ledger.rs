@@ -56,7 +56,7 @@ const HOME: &str = "SELECT o.object_id, p.object_id, j.mode FROM job j \
      WHERE j.biller_id = $1 AND j.state = 'active' ORDER BY j.created_at DESC LIMIT 1";
 
 /// Where a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Nobody has taken it up.

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use ledger::{Job, JobState, Step, StepState};
 pub use mirror::BringError;
@@ -41,7 +42,7 @@ use crate::secureauth::Providers;
 use crate::secureauth::management::{CallError, Management};
 
 /// How a biller's users sign in, once moved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CiamMode {
     /// Accounts hosted by SecureAuth, password only.

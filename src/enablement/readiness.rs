@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use url::Url;
+use utoipa::ToSchema;
 
 use super::ledger::{Job, Stop};
 use super::things::Ids;
@@ -25,7 +26,7 @@ const RENEW_WITHIN: Duration = Duration::from_secs(14 * 24 * 3600);
 const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// How a thing stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Well.
@@ -48,7 +49,7 @@ impl Level {
 }
 
 /// One thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Line {
     /// `issuer`, `keys`, `redirect_uri`, `users`, `users_without_mail` or `vanity_host`.
     pub name: &'static str,
@@ -59,7 +60,7 @@ pub struct Line {
 }
 
 /// A biller's card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
     /// The biller.
     pub biller: Slug,

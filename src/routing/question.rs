@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::ToSchema;
 
 use super::{Arrival, Overrides, RolloutChange, Routed, Routing, address};
 use crate::decision::{
@@ -15,7 +16,7 @@ use crate::kernel::username::UsernameError;
 use crate::kernel::{Locale, Slug, Timestamp, TypedName, Username};
 
 /// A question. What is left out is as it is now.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Question {
     /// The username typed; needed at the shared address.
@@ -32,9 +33,11 @@ pub struct Question {
     pub directory: Option<Reading>,
     /// As if the kill switch were `off`, `all-legacy`, `hold` or `SLUG=legacy`.
     #[serde(with = "kill_text")]
+    #[schema(value_type = Option<String>)]
     pub kill: Option<Kill>,
     /// As of this time (RFC 3339).
     #[serde(with = "time_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
     /// As if the device remembered these billers.
     pub remembered: Vec<Slug>,
@@ -43,7 +46,7 @@ pub struct Question {
 }
 
 /// Whether the directory can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
     /// It can.
@@ -53,12 +56,13 @@ pub enum Reading {
 }
 
 /// For whom a biller is to count as moved; neither list nor percentage: for all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RolloutWish {
     /// Usernames let in first.
     pub allow: Option<Vec<String>>,
     /// Percentage of usernames let in, 0 to 100.
+    #[schema(maximum = 100)]
     pub percent: Option<u8>,
 }
 
@@ -117,7 +121,8 @@ pub struct Answer {
 }
 
 /// An answer as it is written for machines.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Simulation)]
 pub struct Told<'a> {
     #[serde(flatten)]
     verdict: &'a Verdict,

@@ -36,13 +36,16 @@ pub static CONSOLE_STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
 pub static CONSOLE_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "js", "text/javascript; charset=utf-8", include_bytes!("../../static/console.js"))
 });
+/// More of the first for the page of the API.
+pub static DOCS_STYLESHEET: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("docs", "css", "text/css; charset=utf-8", include_bytes!("../../static/docs.css")));
 /// The logo.
 pub static LOGO: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("logo", "svg", "image/svg+xml", include_bytes!("../../static/logo.svg")));
 
 /// Serves a file of customers' pages by its hashed name; it may be kept for ever.
 pub async fn get(Path(file): Path<String>) -> Response {
-    found(&file, &[&STYLESHEET, &LOGO])
+    found(&file, &[&STYLESHEET, &DOCS_STYLESHEET, &LOGO])
 }
 
 /// The same for the console, which shows customers' pages as well.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::paths;
 use super::visits::{BillerSession, Visits};
@@ -85,7 +86,7 @@ pub struct RecoverToken {
 }
 
 /// What redeeming a hand-off tells.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Redeemed {
     /// `legacy`, `legacy_reset` or `portal`.
     pub kind: &'static str,
@@ -103,21 +104,27 @@ pub struct Redeemed {
     pub recover_url: String,
     /// Who vouched for the person; portals only.
     #[serde(flatten)]
+    #[schema(value_type = Identity)]
     pub identity: Option<Identity>,
 }
 
-/// Who vouched for the person.
-#[derive(Clone, Debug, Serialize)]
+/// Who vouched for the person: all of it, or (legacy) nothing.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Identity {
     /// Subject at the issuer.
+    #[schema(required = false)]
     pub sub: String,
     /// The issuer.
+    #[schema(required = false)]
     pub iss: String,
     /// When the person authenticated, in seconds since the Unix epoch.
+    #[schema(required = false)]
     pub auth_time: i64,
     /// How.
+    #[schema(required = false)]
     pub amr: Vec<String>,
     /// What the portal passed when it started the visit; null for a visit that it did not start.
+    #[schema(required = false)]
     pub state: Option<String>,
 }
 

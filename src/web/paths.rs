@@ -40,6 +40,10 @@ pub const BILLER_RESET: &str = "/b/{slug}/reset";
 pub const WELL_KNOWN_CHANGE_PASSWORD: &str = "/.well-known/change-password";
 /// Help.
 pub const HELP: &str = "/help";
+/// What the API can be asked for, as a page.
+pub const API_DOCS: &str = "/api/docs";
+/// The same for programs (OpenAPI 3.1).
+pub const OPENAPI: &str = "/api/openapi.json";
 /// Redeeming hand-offs.
 pub const REDEEM: &str = "/api/v1/handoffs/redeem";
 /// Where somebody would be taken, and why.

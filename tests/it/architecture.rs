@@ -29,14 +29,16 @@ const FLOORS: [(&str, u8); 22] = [
 ];
 
 /// Libraries, and the rooms that may use them.
-const LIBRARIES: [(&str, &[&str]); 8] = [
+const LIBRARIES: [(&str, &[&str]); 10] = [
     ("axum", &["state", "web", "login", "api", "console", "app", "standin"]),
     ("sqlx", &["db"]),
     ("reqwest", &["secureauth", "standin"]),
     ("openidconnect", &["secureauth"]),
-    ("askama", &["login", "mail", "console"]),
+    ("askama", &["login", "mail", "console", "api"]),
     ("fluent_bundle", &["words"]),
     ("lettre", &["mail"]),
+    ("utoipa", &["api", "decision", "directory", "routing", "enablement", "web"]),
+    ("utoipa_axum", &["api"]),
     (
         "tokio",
         &[

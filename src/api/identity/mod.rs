@@ -7,9 +7,12 @@ mod users;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, get, post};
+use axum::routing::any;
 use http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use super::openapi::collect;
 use super::problem::{self, problem};
 use crate::access::ApiKey;
 use crate::directory::{Billers, IdentityError};
@@ -17,20 +20,25 @@ use crate::kernel::BillerId;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
 
+/// Every route with its description.
+pub(super) fn described() -> OpenApiRouter<AppState> {
+    collect([
+        routes!(users::list, users::create),
+        routes!(users::one, users::change, users::delete),
+        routes!(users::teams),
+        routes!(teams::list),
+        routes!(teams::members),
+        routes!(teams::set),
+        routes!(teams::add),
+        routes!(teams::remove),
+    ])
+}
+
 /// Both mounts.
 pub fn router() -> Router<AppState> {
-    let routes = Router::new()
-        .route("/users", get(users::list).post(users::create))
-        .route("/users/{id}", get(users::one).patch(users::change).delete(users::delete))
-        .route("/users/{id}/teams", get(users::teams))
-        .route("/teams", get(teams::list))
-        .route("/teams/{id}/members", get(teams::members))
-        .route("/teams/{id}/members/set", post(teams::set))
-        .route("/teams/{id}/members/add", post(teams::add))
-        .route("/teams/{id}/members/remove", post(teams::remove))
-        .route("/{*rest}", any(problem::not_found))
-        // The limit is a layer of the whole router.
-        .layer(DefaultBodyLimit::disable());
+    let routes = Router::from(described()).route("/{*rest}", any(problem::not_found));
+    // The limit is a layer of the whole router.
+    let routes = routes.layer(DefaultBodyLimit::disable());
     Router::new().nest(paths::IDENTITY, routes.clone()).nest(paths::POOLSIDE, routes)
 }
 

@@ -2,7 +2,11 @@
 //! beginning, and `links.next` goes by token from there as well.
 
 use http::{StatusCode, Uri};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::access::ApiKey;
 use crate::api::problem::problem;
@@ -15,6 +19,45 @@ const PAGE_SIZE: usize = 20;
 const LARGEST: usize = 300;
 /// Rows that are counted off for a page by number.
 const FURTHEST: usize = 100_000;
+
+/// Where a list goes on.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct Links {
+    /// The next page, to be followed as it is; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "uri")]
+    pub next: Option<String>,
+}
+
+/// The whole of a list.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct Totals {
+    /// Rows in all.
+    items: usize,
+    /// Pages in all.
+    pages: usize,
+}
+
+/// Describes what every list takes.
+pub(in crate::api) struct Paging;
+
+impl IntoParams for Paging {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+        let parameter = |name: &str, says: &str, schema: ObjectBuilder| {
+            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
+            parameter.description(Some(says)).schema(Some(schema.build())).build()
+        };
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let choice = ObjectBuilder::new().schema_type(Type::Boolean);
+        vec![
+            parameter("page_size", "Rows on a page; 20 unless told.", number().maximum(Some(LARGEST))),
+            parameter("page", "Page by number, as far as 100,000 rows go; not with `start_token`.", number()),
+            parameter("start_token", "Where to go on: use `links.next` as it is; not with `page`.", text),
+            parameter("include_totals", "Whether `totals` are to be counted; false unless told.", choice),
+        ]
+    }
+}
 
 /// What a list is asked with.
 pub(in crate::api) struct Query {
@@ -88,10 +131,10 @@ impl Query {
     }
 
     /// The page of these rows, and its links. `end` is what a row is found by.
-    pub fn page<T>(&self, state: &AppState, rows: Vec<T>, end: impl Fn(&T) -> &str) -> (Vec<T>, Value) {
+    pub fn page<T>(&self, state: &AppState, rows: Vec<T>, end: impl Fn(&T) -> &str) -> (Vec<T>, Links) {
         let mut rows: Vec<T> = rows.into_iter().skip(self.skip).collect();
         if rows.len() <= self.size {
-            return (rows, json!({}));
+            return (rows, Links { next: None });
         }
         rows.truncate(self.size);
         let last = rows.last().map(end).unwrap_or_default();
@@ -103,12 +146,12 @@ impl Query {
             .finish();
         let mut next = paths::absolute(&state.config, &self.path);
         next.set_query(Some(&query));
-        (rows, json!({ "next": next.as_str() }))
+        (rows, Links { next: Some(next.into()) })
     }
 
     /// The totals of a list of `items` rows.
-    pub fn totals_of(&self, items: usize) -> Value {
-        json!({ "items": items, "pages": items.div_ceil(self.size) })
+    pub fn totals_of(&self, items: usize) -> Totals {
+        Totals { items, pages: items.div_ceil(self.size) }
     }
 }
 

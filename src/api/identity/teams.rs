@@ -7,32 +7,92 @@ use axum::body::Bytes;
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, Uri, header};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
-use super::pages::Query;
+use super::pages::{Links, Paging, Query, Totals};
 use super::{about, reach, refused, unknown};
 use crate::access::{ApiKey, Scope};
 use crate::api::auth::require;
-use crate::api::problem::read_json;
-use crate::api::repeats;
+use crate::api::json::read_json;
+use crate::api::repeats::{self, IdempotencyKey};
 use crate::directory::{Biller, Billers, Change, Person, UserStatus, Wanted};
 use crate::kernel::{BillerId, UserId};
 use crate::state::AppState;
 use crate::web::Refusal;
 
-#[derive(Deserialize)]
+/// A team: a biller.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Team {
+    pub id: BillerId,
+    pub name: String,
+}
+
+/// A page of teams.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TeamPage {
+    pub teams: Vec<Team>,
+    pub links: Links,
+    /// With `include_totals`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub totals: Option<Totals>,
+}
+
+/// A member of a team.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Member {
+    id: UserId,
+    email: String,
+}
+
+/// A page of members.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MemberPage {
+    users: Vec<Member>,
+    links: Links,
+    /// With `include_totals`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    totals: Option<Totals>,
+}
+
+/// Users to be set, added or removed.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Members {
+pub(super) struct Members {
     user_ids: Vec<UserId>,
 }
 
-/// `GET teams`
+/// How many became members, and how many are none any more.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Changed {
+    added: u64,
+    removed: u64,
+}
+
+/// List the teams
+///
+/// A team is a biller.
+#[utoipa::path(
+    get, path = "/teams", operation_id = "listTeams", tag = "Identity",
+    params(
+        Paging,
+        ("name" = Option<String>, Query, description = "Those with exactly this name."),
+        ("name_prefix" = Option<String>, Query, description = "Those whose name begins so."),
+    ),
+    security(("key" = [Scope::IdentityRead.as_str()])),
+    responses(
+        (status = 200, description = "A page of teams.", body = TeamPage),
+        (status = 400, description = "`wrong_parameter`: see `detail`."),
+    ),
+)]
 pub(super) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<TeamPage>, Refusal> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
     let query = Query::read(&state, &key, &uri, &["name", "name_prefix"])?;
     let billers = state.directory.billers().await?;
@@ -44,13 +104,24 @@ pub(super) async fn list(
     Ok(Json(page(&state, &query, billers.iter().filter(fits).collect())))
 }
 
-/// `GET teams/{id}/members`
+/// List the members of a team
+///
+/// All but the deleted ones.
+#[utoipa::path(
+    get, path = "/teams/{id}/members", operation_id = "listMembers", tag = "Identity",
+    params(("id" = BillerId, Path), Paging),
+    security(("key" = [Scope::IdentityRead.as_str()])),
+    responses(
+        (status = 200, description = "A page of members.", body = MemberPage),
+        (status = 400, description = "`wrong_parameter`: see `detail`."),
+    ),
+)]
 pub(super) async fn members(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<MemberPage>, Refusal> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
     let query = Query::read(&state, &key, &uri, &[])?;
     let billers = state.directory.billers().await?;
@@ -62,16 +133,30 @@ pub(super) async fn members(
     };
     let people = state.directory.people(&wanted, &query.after, query.wanted()).await?;
     let (people, links) = query.page(&state, people, |person| person.id.as_str());
-    let users: Vec<Value> = people.iter().map(|one| json!({ "id": one.id, "email": one.email })).collect();
-    let mut body = json!({ "users": users, "links": links });
-    if query.totals {
-        let all = state.directory.count_members(&team.id).await?;
-        body["totals"] = query.totals_of(usize::try_from(all).unwrap_or_default());
-    }
-    Ok(Json(body))
+    let users = people.into_iter().map(|one| Member { id: one.id, email: one.email }).collect();
+    let totals = match query.totals {
+        true => Some(state.directory.count_members(&team.id).await?),
+        false => None,
+    };
+    let totals = totals.map(|all| query.totals_of(usize::try_from(all).unwrap_or_default()));
+    Ok(Json(MemberPage { users, links, totals }))
 }
 
-/// `POST teams/{id}/members/set`
+/// Set the members of a team
+///
+/// The list is the exact list of members from then on. Atomic, and safe to repeat; of two at once one is the result.
+#[utoipa::path(
+    post, path = "/teams/{id}/members/set", operation_id = "setMembers", tag = "Identity",
+    params(("id" = BillerId, Path), IdempotencyKey),
+    request_body(content = Members, example = json!({ "user_ids": ["01a00000-0000-7000-8000-000000000000"] })),
+    security(("key" = [Scope::IdentityWrite.as_str()])),
+    responses(
+        (status = 200, description = "What came of it.", body = Changed, content_type = "application/json"),
+        (status = 403, description = "`biller_out_of_reach`: a user belongs to billers that this key does not reach."),
+        (status = 409, description = "`user_deleted`: a deleted user cannot be a member.\n`username_taken`, `email_taken`: \
+            by somebody else there. Nothing was changed."),
+    ),
+)]
 pub(super) async fn set(
     state: State<AppState>,
     uri: OriginalUri,
@@ -82,7 +167,21 @@ pub(super) async fn set(
     change(&state, &uri, &id, &headers, &body, Change::Set).await
 }
 
-/// `POST teams/{id}/members/add`
+/// Add members to a team
+///
+/// Who is a member already stays one.
+#[utoipa::path(
+    post, path = "/teams/{id}/members/add", operation_id = "addMembers", tag = "Identity",
+    params(("id" = BillerId, Path), IdempotencyKey),
+    request_body(content = Members, example = json!({ "user_ids": ["01a00000-0000-7000-8000-000000000000"] })),
+    security(("key" = [Scope::IdentityWrite.as_str()])),
+    responses(
+        (status = 200, description = "What came of it.", body = Changed, content_type = "application/json"),
+        (status = 403, description = "`biller_out_of_reach`: a user belongs to billers that this key does not reach."),
+        (status = 409, description = "`user_deleted`: a deleted user cannot be a member.\n`username_taken`, `email_taken`: \
+            by somebody else there. Nothing was changed."),
+    ),
+)]
 pub(super) async fn add(
     state: State<AppState>,
     uri: OriginalUri,
@@ -93,7 +192,19 @@ pub(super) async fn add(
     change(&state, &uri, &id, &headers, &body, Change::Add).await
 }
 
-/// `POST teams/{id}/members/remove`
+/// Remove members from a team
+///
+/// An id that does not exist is an error, and nothing is removed.
+#[utoipa::path(
+    post, path = "/teams/{id}/members/remove", operation_id = "removeMembers", tag = "Identity",
+    params(("id" = BillerId, Path), IdempotencyKey),
+    request_body(content = Members, example = json!({ "user_ids": ["01a00000-0000-7000-8000-000000000000"] })),
+    security(("key" = [Scope::IdentityWrite.as_str()])),
+    responses(
+        (status = 200, description = "What came of it.", body = Changed, content_type = "application/json"),
+        (status = 403, description = "`biller_out_of_reach`: a user belongs to billers that this key does not reach."),
+    ),
+)]
 pub(super) async fn remove(
     state: State<AppState>,
     uri: OriginalUri,
@@ -127,7 +238,7 @@ async fn change(
     let (reach, by) = (reach(&key, &billers), state.by(key.actor()));
     let done = state.directory.change_members_in(&mut tx, team, (change, &user_ids), reach.as_deref(), &by).await;
     let tally = done.map_err(|error| refused(error, Some("user_ids")))?;
-    let body = json!({ "added": tally.added, "removed": tally.removed }).to_string();
+    let body = json!(Changed { added: tally.added, removed: tally.removed }).to_string();
     if let Some(once) = &once {
         once.answer_in(&mut tx, StatusCode::OK.as_u16(), &body).await?;
     }
@@ -165,19 +276,14 @@ pub(super) fn reached<'b>(key: &ApiKey, billers: &'b Billers, person: &Person) -
 }
 
 /// A team, as machines see it.
-pub(super) fn reference(biller: &Biller) -> Value {
-    json!({ "id": biller.id, "name": biller.name })
+pub(super) fn reference(biller: &Biller) -> Team {
+    Team { id: biller.id.clone(), name: biller.name.clone() }
 }
 
 /// A page of teams, by their permanent slugs.
-pub(super) fn page(state: &AppState, query: &Query, teams: Vec<&Arc<Biller>>) -> Value {
-    let all = teams.len();
+pub(super) fn page(state: &AppState, query: &Query, teams: Vec<&Arc<Biller>>) -> TeamPage {
+    let totals = query.totals.then(|| query.totals_of(teams.len()));
     let rest = teams.into_iter().filter(|biller| biller.slug.as_str() > query.after.as_str()).collect();
     let (teams, links) = query.page(state, rest, |biller| biller.slug.as_str());
-    let teams: Vec<Value> = teams.iter().map(|biller| reference(biller)).collect();
-    let mut body = json!({ "teams": teams, "links": links });
-    if query.totals {
-        body["totals"] = query.totals_of(all);
-    }
-    body
+    TeamPage { teams: teams.iter().map(|biller| reference(biller)).collect(), links, totals }
 }

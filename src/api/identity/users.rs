@@ -7,16 +7,18 @@ use axum::body::Bytes;
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use super::pages::Query;
-use super::teams::{self, reached, team_ids};
+use super::pages::{Links, Paging, Query};
+use super::teams::{self, Team, TeamPage, reached, team_ids};
 use super::{reach, refused, unknown};
 use crate::access::{ApiKey, Scope};
 use crate::api::auth::require;
-use crate::api::problem::{problem, read_json, wrong_fields};
-use crate::api::repeats;
+use crate::api::json::read_json;
+use crate::api::problem::{problem, wrong_fields};
+use crate::api::repeats::{self, IdempotencyKey};
 use crate::directory::{Biller, Billers, NewUser, Person, UserChange, UserStatus, Wanted, is_mail_address};
 use crate::kernel::{BillerId, UserId};
 use crate::state::AppState;
@@ -27,40 +29,96 @@ const TEAMS_SHOWN: usize = 20;
 const MOST_TEAMS: usize = 50;
 const LONGEST_NAME: usize = 200;
 
-#[derive(Deserialize)]
+/// A user to be made.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Create {
+pub(super) struct NewUserRequest {
+    #[schema(format = "email")]
     email: String,
+    /// First and last name.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, max_length = 200)]
     name: Option<String>,
+    /// The mail address unless told.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     username: Option<String>,
     #[serde(default)]
-    teams: Vec<Team>,
+    #[schema(max_items = 50)]
+    teams: Vec<TeamId>,
 }
 
-#[derive(Deserialize)]
+/// A team that a user is to belong to.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Team {
+pub(super) struct TeamId {
+    #[schema(value_type = BillerId)]
     id: String,
 }
 
-#[derive(Deserialize)]
+/// What is to be changed of a user.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Patch {
+pub(super) struct UserPatch {
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, format = "email")]
     email: Option<String>,
+    /// First and last name.
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, max_length = 200)]
     name: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     status_action: Option<StatusAction>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+/// `suspend` takes a user's access away for a time; `unsuspend` gives it back.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum StatusAction {
     Suspend,
     Unsuspend,
+}
+
+/// A user.
+#[derive(Serialize, ToSchema)]
+pub(super) struct User {
+    id: UserId,
+    username: String,
+    email: String,
+    /// First and last name, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    /// `created`, `active`, `suspended` or `deleted`.
+    status: &'static str,
+    teams: UserTeams,
+    /// More about the user.
+    #[schema(value_type = Object)]
+    attributes: Value,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    deleted_at: Option<String>,
+    /// Something about the user has not reached SecureAuth yet.
+    pending: bool,
+}
+
+/// The first teams of a user.
+#[derive(Serialize, ToSchema)]
+struct UserTeams {
+    teams: Vec<Team>,
+    links: Links,
+}
+
+/// A page of users.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserPage {
+    users: Vec<User>,
+    links: Links,
 }
 
 /// A field that may be left out, and is no null.
@@ -68,12 +126,28 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Opt
     T::deserialize(field).map(Some)
 }
 
-/// `GET users`
+/// List the users
+#[utoipa::path(
+    get, path = "/users", operation_id = "listUsers", tag = "Identity",
+    params(
+        Paging,
+        ("email" = Option<String>, Query, description = "Those with this mail address, in any case of letters."),
+        ("status" = Option<String>, Query, description = "Those with one of these: `created`, `active`, `suspended`, \
+            `deleted`; with commas between."),
+        ("team" = Option<BillerId>, Query, description = "Those of this team."),
+    ),
+    security(("key" = [Scope::IdentityRead.as_str()])),
+    responses(
+        (status = 200, description = "A page of users.", body = UserPage),
+        (status = 400, description = "`wrong_parameter`: see `detail`."),
+        (status = 404, description = "`not_found`: there is no such team."),
+    ),
+)]
 pub(super) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<UserPage>, Refusal> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
     let query = Query::read(&state, &key, &uri, &["email", "status", "team"])?;
     let billers = state.directory.billers().await?;
@@ -97,11 +171,23 @@ pub(super) async fn list(
     };
     let people = state.directory.people(&wanted, &query.after, query.wanted()).await?;
     let (people, links) = query.page(&state, people, |person| person.id.as_str());
-    let users: Vec<Value> = people.iter().map(|person| shown(&state, &key, &billers, person, uri.path())).collect();
-    Ok(Json(json!({ "users": users, "links": links })))
+    let users = people.iter().map(|person| shown(&state, &key, &billers, person, uri.path())).collect();
+    Ok(Json(UserPage { users, links }))
 }
 
-/// `POST users`: 201.
+/// Make a user
+#[utoipa::path(
+    post, path = "/users", operation_id = "makeUser", tag = "Identity",
+    params(IdempotencyKey),
+    request_body(content = NewUserRequest, example = json!({ "email": "ann@mail.example", "name": "Ann van Dyk" })),
+    security(("key" = [Scope::IdentityWrite.as_str()])),
+    responses(
+        (status = 201, description = "The user.", body = User, headers(("Location" = String, description = "Where it is."))),
+        (status = 404, description = "`not_found`: there is no such team."),
+        (status = 409, description = "`username_taken`, `email_taken`: by somebody else at one of the teams. Nothing was changed."),
+        (status = 422, description = "`wrong_fields`: see `errors`."),
+    ),
+)]
 pub(super) async fn create(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
@@ -109,7 +195,7 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Result<Response, Refusal> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
-    let request: Create = read_json(&headers, &body)?;
+    let request: NewUserRequest = read_json(&headers, &body)?;
     let once = repeats::once(&headers, &key, uri.path(), &read_json(&headers, &body)?)?;
     let billers = state.directory.billers().await?;
     let (new, teams) = new_user(&key, &billers, request)?;
@@ -138,7 +224,7 @@ pub(super) async fn create(
         deleted_at: None,
         billers: teams.iter().map(marked).collect(),
     };
-    let body = shown(&state, &key, &billers, &person, uri.path()).to_string();
+    let body = json!(shown(&state, &key, &billers, &person, uri.path())).to_string();
     if let Some(once) = &once {
         once.answer_in(&mut tx, StatusCode::CREATED.as_u16(), &body).await?;
     }
@@ -147,28 +233,48 @@ pub(super) async fn create(
     Ok(created(uri.path(), body))
 }
 
-/// `GET users/{id}`
+/// Read a user
+#[utoipa::path(
+    get, path = "/users/{id}", operation_id = "readUser", tag = "Identity",
+    params(("id" = UserId, Path)),
+    security(("key" = [Scope::IdentityRead.as_str()])),
+    responses((status = 200, description = "The user.", body = User)),
+)]
 pub(super) async fn one(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<User>, Refusal> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
     let (billers, person) = find(&state, &key, id).await?;
     Ok(Json(shown(&state, &key, &billers, &person, parent(uri.path()))))
 }
 
-/// `PATCH users/{id}`: what is left out stays as it is.
+/// Change a user
+///
+/// What is left out stays as it is.
+#[utoipa::path(
+    patch, path = "/users/{id}", operation_id = "changeUser", tag = "Identity",
+    params(("id" = UserId, Path)),
+    request_body(content = UserPatch, example = json!({ "name": "Ann van Dyk-Meyer" })),
+    security(("key" = [Scope::IdentityWrite.as_str()])),
+    responses(
+        (status = 200, description = "As it is now.", body = User),
+        (status = 403, description = "`biller_out_of_reach`: the user belongs to billers that this key does not reach."),
+        (status = 409, description = "`email_taken`: by somebody else at one of the teams.\n`user_deleted`: it stays as it is."),
+        (status = 422, description = "`wrong_fields`: see `errors`."),
+    ),
+)]
 pub(super) async fn change(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<User>, Refusal> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
-    let request: Patch = read_json(&headers, &body)?;
+    let request: UserPatch = read_json(&headers, &body)?;
     let mut wrong = Vec::new();
     check(request.email.as_deref(), request.name.as_deref(), &mut wrong);
     if !wrong.is_empty() {
@@ -185,7 +291,18 @@ pub(super) async fn change(
     Ok(Json(shown(&state, &key, &billers, &person, parent(uri.path()))))
 }
 
-/// `DELETE users/{id}`: 204. The record is kept.
+/// Delete a user
+///
+/// The record is kept, with `deleted_at`.
+#[utoipa::path(
+    delete, path = "/users/{id}", operation_id = "deleteUser", tag = "Identity",
+    params(("id" = UserId, Path)),
+    security(("key" = [Scope::IdentityWrite.as_str()])),
+    responses(
+        (status = 204, description = "It is deleted."),
+        (status = 403, description = "`biller_out_of_reach`: the user belongs to billers that this key does not reach."),
+    ),
+)]
 pub(super) async fn delete(
     State(state): State<AppState>,
     Path(id): Path<String>,
@@ -196,13 +313,22 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `GET users/{id}/teams`
+/// List the teams of a user
+#[utoipa::path(
+    get, path = "/users/{id}/teams", operation_id = "listTeamsOfUser", tag = "Identity",
+    params(("id" = UserId, Path), Paging),
+    security(("key" = [Scope::IdentityRead.as_str()])),
+    responses(
+        (status = 200, description = "A page of teams.", body = TeamPage),
+        (status = 400, description = "`wrong_parameter`: see `detail`."),
+    ),
+)]
 pub(super) async fn teams(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<TeamPage>, Refusal> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
     let query = Query::read(&state, &key, &uri, &[])?;
     let (billers, person) = find(&state, &key, id).await?;
@@ -230,7 +356,7 @@ async fn find(state: &AppState, key: &ApiKey, id: String) -> Result<(Arc<Billers
     if is_seen { Ok((billers, person)) } else { Err(unknown()) }
 }
 
-fn new_user(key: &ApiKey, billers: &Billers, request: Create) -> Result<(NewUser, Vec<Arc<Biller>>), Refusal> {
+fn new_user(key: &ApiKey, billers: &Billers, request: NewUserRequest) -> Result<(NewUser, Vec<Arc<Biller>>), Refusal> {
     let mut wrong = Vec::new();
     check(Some(&request.email), request.name.as_deref(), &mut wrong);
     if request.teams.len() > MOST_TEAMS {
@@ -283,37 +409,31 @@ fn parent(path: &str) -> &str {
 }
 
 /// A user, as machines see it; `place` is the path of all users.
-fn shown(state: &AppState, key: &ApiKey, billers: &Billers, person: &Person, place: &str) -> Value {
+fn shown(state: &AppState, key: &ApiKey, billers: &Billers, person: &Person, place: &str) -> User {
     let mut teams = reached(key, billers, person);
     let own = |id: &BillerId| billers.by_id(id).is_some_and(|biller| key.reaches(&biller.slug));
-    let is_pending = person.billers.iter().any(|(id, is_pending)| *is_pending && own(id));
-    let mut links = json!({});
-    if teams.len() > TEAMS_SHOWN {
+    let next = (teams.len() > TEAMS_SHOWN).then(|| {
         let all = crate::web::paths::absolute(&state.config, &format!("{place}/{}/teams", person.id));
-        links = json!({ "next": format!("{all}?page=2") });
-        teams.truncate(TEAMS_SHOWN);
-    }
-    let teams: Vec<Value> = teams.iter().map(|biller| teams::reference(biller)).collect();
-    let mut user = json!({
-        "id": person.id,
-        "username": person.username,
-        "email": person.email,
-        "status": person.status.as_str(),
-        "teams": { "teams": teams, "links": links },
-        "attributes": person.attributes,
-        "created_at": person.created_at.to_string(),
-        "updated_at": person.updated_at.to_string(),
-        // Something about the user has not reached SecureAuth yet.
-        "pending": is_pending,
+        format!("{all}?page=2")
     });
-    let name = format!("{} {}", person.first_name, person.last_name);
-    if !name.trim().is_empty() {
-        user["name"] = json!(name.trim());
+    teams.truncate(TEAMS_SHOWN);
+    let name = format!("{} {}", person.first_name, person.last_name).trim().to_owned();
+    User {
+        id: person.id.clone(),
+        username: person.username.clone(),
+        email: person.email.clone(),
+        name: Some(name).filter(|name| !name.is_empty()),
+        status: person.status.as_str(),
+        teams: UserTeams {
+            teams: teams.iter().map(|biller| teams::reference(biller)).collect(),
+            links: Links { next },
+        },
+        attributes: person.attributes.clone(),
+        created_at: person.created_at.to_string(),
+        updated_at: person.updated_at.to_string(),
+        deleted_at: person.deleted_at.map(|at| at.to_string()),
+        pending: person.billers.iter().any(|(id, is_pending)| *is_pending && own(id)),
     }
-    if let Some(at) = person.deleted_at {
-        user["deleted_at"] = json!(at.to_string());
-    }
-    user
 }
 
 fn created(place: &str, body: String) -> Response {

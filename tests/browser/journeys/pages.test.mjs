@@ -87,6 +87,7 @@ const PAGES = {
   },
   help: (v) => v.page.goto(world.at("/help")),
   "help-biller": (v) => v.page.goto(world.at("/help?biller=riverside-water")),
+  "api-docs": (v) => v.page.goto(world.at("/api/docs")),
   outage: async (v) => {
     v.expected.add(503);
     await step.typeUsername(v, "issuer-down");
@@ -194,7 +195,8 @@ for (const [name, open] of Object.entries(PAGES)) {
     try {
       await open(visitor);
       await look(page, name);
-      if (page.url().startsWith(world.gateway)) {
+      // The page for programmers is in English.
+      if (page.url().startsWith(world.gateway) && name !== "api-docs") {
         await inSpanish(page);
         await look(page, `${name}-es`);
       }

@@ -1,0 +1,152 @@
+//! Requests' JSON bodies, read strictly: a name that stands twice in an object is refused (RFC 8259, section 4, leaves open what
+//! it means).
+
+use std::fmt;
+
+use http::{HeaderMap, StatusCode, header};
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_json::{Map, Number, Value};
+
+use super::problem::problem;
+use crate::web::Refusal;
+
+/// A request's body. Names that stand twice are refused by what is derived for structs.
+pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        let detail = "Send JSON, with Content-Type: application/json.";
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail));
+    }
+    let refuse =
+        |why: String| problem(StatusCode::BAD_REQUEST, "not_readable", &format!("The body is not as expected: {why}"));
+    // What is derived for structs would take a list of their fields without names.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(refuse("an object is expected".to_owned()));
+    }
+    if has_nul(body) {
+        return Err(refuse("U+0000 stands in a text".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| refuse(error.to_string()))
+}
+
+/// Whether a text holds U+0000, which PostgreSQL does not take. JSON has it as an escape only.
+fn has_nul(body: &[u8]) -> bool {
+    let mut rest = body;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at + 1..].starts_with(b"u0000") {
+            return true;
+        }
+        // Another backslash behind it is what it escapes.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
+/// The same for an object whose fields are looked at one by one.
+pub(super) fn read_fields(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let Fields(fields) = read_json(headers, body)?;
+    Ok(fields)
+}
+
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Strict::deserialize(deserializer)?.0 {
+            Value::Object(fields) => Ok(Self(fields)),
+            _ => Err(D::Error::custom("an object is expected")),
+        }
+    }
+}
+
+/// Any value in which no object has a name twice.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue).map(Self)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Strict(value))) = fields.next_entry::<String, _>()? {
+            if object.insert(name, value).is_some() {
+                // Not with the name: it may be a secret that was typed in the wrong place.
+                return Err(A::Error::custom("a name stands twice in an object"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_is_found_where_it_is_meant() {
+        for (text, expected) in [
+            (r#""a\u0000""#, true),
+            (r#""\\\u0000""#, true),
+            (r#""\\u0000""#, false),
+            (r#""\n""#, false),
+            ("\"\\", false),
+        ] {
+            assert_eq!(has_nul(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_read_as_they_are_and_no_name_stands_twice() {
+        for text in [r#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}],"c":""}"#, "{}"] {
+            let read: Fields = serde_json::from_str(text).unwrap();
+            assert_eq!(Value::Object(read.0), serde_json::from_str::<Value>(text).unwrap());
+        }
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":{"b":1,"\u0062":2}}"#, r#"{"a":[{"b":1,"b":2}]}"#, "[]", "1"] {
+            assert!(serde_json::from_str::<Fields>(text).is_err(), "{text}");
+        }
+    }
+}
