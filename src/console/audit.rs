@@ -124,10 +124,6 @@ fn address(filter: &AuditFilter, before: &str) -> String {
 
 fn view(act: &StoredAct) -> ActView {
     let actor = &act.actor;
-    let details = match &act.details {
-        Json::Object(fields) if fields.is_empty() => String::new(),
-        details => details.to_string(),
-    };
     ActView {
         at: act.at.to_string(),
         who: if actor.name.is_empty() { actor.kind.clone() } else { actor.name.clone() },
@@ -136,6 +132,22 @@ fn view(act: &StoredAct) -> ActView {
         biller: act.biller.clone().unwrap_or_default(),
         subject: act.subject.clone().unwrap_or_default(),
         reason: act.reason.clone().unwrap_or_default(),
-        details,
+        details: lines_of(&act.details),
     }
+}
+
+/// Details in lines: what was changed as "before → after".
+fn lines_of(details: &Json) -> Vec<String> {
+    let Json::Object(fields) = details else { return Vec::new() };
+    let plain = |value: &Json| match value {
+        Json::String(text) => text.clone(),
+        Json::Null => "–".to_owned(),
+        other => other.to_string(),
+    };
+    let line = |(name, value): (&String, &Json)| match value {
+        Json::Object(_) => lines_of(value),
+        Json::Array(pair) if pair.len() == 2 => vec![format!("{name}: {} → {}", plain(&pair[0]), plain(&pair[1]))],
+        other => vec![format!("{name}: {}", plain(other))],
+    };
+    fields.iter().flat_map(line).collect()
 }

@@ -14,6 +14,7 @@ mod guard;
 mod health;
 mod impact;
 mod jobs;
+mod keys;
 mod orders;
 pub mod pages;
 mod people;
@@ -123,6 +124,8 @@ pub fn router(console: &Console) -> Router {
         .route("/billers/{slug}/hold", post(orders::hold))
         .route("/billers/{slug}/rollout", post(orders::rollout))
         .route("/jobs/{id}/turn-back", post(jobs::turn_back))
+        .route("/new-key", post(keys::make))
+        .route("/keys/{id}/end", post(keys::end))
         .route("/set-kill-switch", post(orders::set_kill_switch))
         .route("/changes/{id}", post(orders::decide))
         .layer(middleware::from_fn(guard::operators));
@@ -144,6 +147,7 @@ pub fn router(console: &Console) -> Router {
         .route(orders::KILL_SWITCH, get(orders::kill_switch))
         .route(orders::CHANGES, get(orders::changes))
         .route(health::HEALTH, get(health::page))
+        .route(keys::KEYS, get(keys::list))
         .merge(operators)
         .merge(overseers)
         .fallback(async || StatusCode::NOT_FOUND)

@@ -210,6 +210,8 @@ const PAGES: &[(&str, &str, &[&str])] = &[
     ("GET", "/kill-switch", &ROLES),
     ("GET", "/changes", &ROLES),
     ("GET", "/health", &ROLES),
+    ("GET", "/keys", &ROLES),
+    ("POST", "/new-key", &["operator"]),
     ("GET", "/audit", &["operator", "auditor"]),
     ("POST", "/audit/export", &["operator", "auditor"]),
     ("GET", "/new-biller", &["operator"]),
@@ -716,4 +718,32 @@ async fn health_shows_every_biller_and_the_integrity_alarm() {
     for biller in ["riverside-water", "oakdale-city", "cedar-county"] {
         assert!(health.body.contains(&format!("Name of {biller}")));
     }
+}
+
+#[tokio::test]
+async fn keys_are_made_shown_once_and_ended() {
+    let office = Office::open().await;
+    let mut browser = office.sign_in("operator").await;
+    let wrong = browser.post("/new-key", &[("name", ""), ("until", "2020-01-01T00:00"), ("billers", "no-such")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for field in ["name", "simulate", "until", "billers"] {
+        assert!(wrong.body.contains(&format!("href=\"#{field}\"")), "{field}: {}", wrong.body);
+    }
+    let fields = [("name", "reports"), ("billers:read", "on"), ("billers:write", "on"), ("keys:write", "on")];
+    let made = browser.post("/new-key", &fields).await;
+    let key = made.body.split("<code id=\"key\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let ask = async |key: &str| {
+        let request = Request::get("/api/v1/billers").header("authorization", format!("Bearer {key}"));
+        office.world.browser().send(request).await.status
+    };
+    assert_eq!(ask(&key).await, StatusCode::OK);
+    let kept = office.world.state.api_keys.list().await.unwrap().pop().unwrap();
+    assert_eq!(kept.scopes, [signpost::access::Scope::BillersRead], "nothing that confirms changes or makes keys");
+    assert!(!browser.get("/keys").await.body.contains(&key), "shown once");
+    let mut support = office.sign_in("support").await;
+    let end = format!("/keys/{}/end", kept.id);
+    assert_eq!(support.post(&end, &[]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(browser.post(&end, &[]).await.location(), "/keys?ended");
+    assert_eq!(ask(&key).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(browser.post("/keys/000000000000/end", &[]).await.status, StatusCode::NOT_FOUND);
 }

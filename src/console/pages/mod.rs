@@ -2,6 +2,7 @@
 
 mod billers;
 mod decisions;
+mod keys;
 mod oversight;
 mod simulate;
 
@@ -12,6 +13,7 @@ pub use billers::{
     KillSwitchPage, ReadinessPage, WizardForm, WizardPage,
 };
 pub use decisions::{BillerFacts, DecisionsPage, FoundView};
+pub use keys::{KeyForm, KeyView, KeysPage};
 pub use oversight::{
     AccountView, ActView, AuditFilter, AuditPage, Bar, HealthLine, HealthPage, PeoplePage, PersonView, SignInView,
 };

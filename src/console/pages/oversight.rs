@@ -112,8 +112,8 @@ pub struct ActView {
     pub subject: String,
     /// Why.
     pub reason: String,
-    /// More about it.
-    pub details: String,
+    /// More about it, a line each.
+    pub details: Vec<String>,
 }
 
 /// Looks somebody up.

@@ -1,7 +1,7 @@
 // The staff console, as staff use it: asking, looking up, moving a biller, making one. Every page is looked at.
 
 import assert from "node:assert/strict";
-import { look } from "../lib/look.mjs";
+import { look, picture } from "../lib/look.mjs";
 import { useWorld } from "../lib/world.mjs";
 import { REFERENCE, heading, place, signIn, typeUsername } from "../lib/steps.mjs";
 
@@ -134,8 +134,9 @@ world.journey("an operator enables a biller and watches", async (v) => {
   await page.getByRole("button", { name: "Enable CIAM" }).click();
   await heading(page, `CIAM of ${name}`);
   if (v.js) {
-    await page.getByRole("progressbar").waitFor();
-    await look(page, "console-job-running");
+    // The page follows the job by itself, until it shows the result.
+    await page.getByText(/^[1-9]\d* of 2501 users$/).waitFor();
+    await page.screenshot({ path: picture("console-job-running"), fullPage: true });
   }
   for (let times = 0; times < 400 && !(await page.getByText(SUCCESS).isVisible()); times += 1) {
     if (v.js) await page.waitForTimeout(100);
@@ -204,8 +205,30 @@ world.journey("health, people and the audit trail", async (v) => {
   await page.getByRole("button", { name: "Look up" }).click();
   await page.getByText("s***e").first().waitFor();
   await look(page, "console-people");
+  await page.getByRole("link", { name: "API keys" }).click();
+  await heading(page, "API keys");
+  await look(page, "console-keys");
   await page.getByRole("link", { name: "Audit" }).click();
   await heading(page, "Who did what");
   await page.getByText("person.looked_up").last().waitFor();
   await look(page, "console-audit");
 }, { scripts: [true] });
+
+world.journey("an operator makes a key, which is shown once, and ends it", async (v) => {
+  const { page } = v;
+  await at(v, "/keys");
+  const name = `reports ${v.js}`;
+  await page.getByRole("button", { name: "Make the key" }).click();
+  await page.getByRole("alert").waitFor();
+  if (v.js) await look(page, "console-keys-error");
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByLabel("billers:read").check();
+  await page.getByRole("button", { name: "Make the key" }).click();
+  const key = await page.locator("#key").innerText();
+  assert.match(key, /^sp_[0-9a-f]{12}_/);
+  if (v.js) await look(page, "console-key-made");
+  await page.goto(new URL("/keys", world.console).href);
+  assert.ok(!(await page.locator("body").innerText()).includes(key), "shown once");
+  await page.getByRole("button", { name: `End the key ${name}` }).click();
+  await page.getByRole("status").getByText("refused from the next request on").waitFor();
+});

@@ -14,6 +14,11 @@ mkdirSync(PICTURES, { recursive: true });
 /** What the demo's company and billers wrote themselves. */
 const OWN_WORDS = ["Monday to Friday", "by mail with the slip"];
 
+/** Where a picture goes. */
+export function picture(name) {
+  return join(PICTURES, `${name}.png`);
+}
+
 /** Looks at a page at both widths, in the light and in the dark. */
 export async function look(page, name) {
   await page.emulateMedia({ colorScheme: "light" });

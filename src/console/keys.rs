@@ -1,0 +1,164 @@
+//! API keys of machine clients: made, shown once, ended.
+//!
+//! Keys that could confirm a change, or make further keys, are made at the command line only: with one of them an operator
+//! would be a second person to himself.
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{Redirect, Response};
+use http::StatusCode;
+
+use super::pages::{Badge, KeyForm, KeyView, KeysPage};
+use super::staff::Staff;
+use super::{Console, forms, question, show};
+use crate::access::{ApiKey, Audience, NewKey, Scope};
+use crate::kernel::{Slug, Timestamp};
+use crate::web::Refusal;
+use crate::web::fields::Fields;
+
+/// API keys.
+pub(super) const KEYS: &str = "/keys";
+
+const OFFERED: [Scope; 8] = [
+    Scope::Simulate,
+    Scope::DecisionsRead,
+    Scope::BillersRead,
+    Scope::CiamWrite,
+    Scope::HandoffRedeem,
+    Scope::IdentityRead,
+    Scope::IdentityWrite,
+    Scope::AuditRead,
+];
+
+/// `GET /keys`
+pub(super) async fn list(
+    State(console): State<Console>,
+    staff: Staff,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let done = (query.as_deref() == Some("ended")).then_some("The key is refused from the next request on.");
+    page(&console, &staff, StatusCode::OK, (KeyForm::default(), Vec::new()), None, done).await
+}
+
+/// `POST /new-key`: makes one; the answer is the only place where it can be seen.
+pub(super) async fn make(
+    State(console): State<Console>,
+    staff: Staff,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let fields = forms::read(&headers, &body)?;
+    let form = form(&fields);
+    match read(&console, &form).await? {
+        Ok(new) => {
+            let key = console.app.api_keys.create(&new, &console.by(&staff)).await?;
+            page(&console, &staff, StatusCode::OK, (KeyForm::default(), Vec::new()), Some(key), None).await
+        }
+        Err(errors) => page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, (form, errors), None, None).await,
+    }
+}
+
+/// `POST /keys/{id}/end`
+pub(super) async fn end(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(id): Path<String>,
+) -> Result<Redirect, Refusal> {
+    if !console.app.api_keys.list().await?.iter().any(|key| key.id == id) {
+        return Err(Refusal::from_status(StatusCode::NOT_FOUND));
+    }
+    console.app.api_keys.revoke(&id, &console.by(&staff)).await?;
+    Ok(Redirect::to("/keys?ended"))
+}
+
+fn form(fields: &Fields) -> KeyForm {
+    let text = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();
+    let chosen = |scope: &&Scope| fields.has(scope.as_str());
+    KeyForm {
+        name: text("name"),
+        scopes: OFFERED.iter().filter(chosen).map(|scope| scope.as_str()).collect(),
+        billers: text("billers"),
+        audience: text("audience"),
+        until: text("until"),
+    }
+}
+
+/// The key that is asked for, or what is wrong.
+async fn read(console: &Console, form: &KeyForm) -> Result<Result<NewKey, Vec<(String, String)>>, Refusal> {
+    let known = console.app.directory.billers().await?;
+    let mut errors = Vec::new();
+    let mut wrong = |field: &str, sentence: &str| errors.push((field.to_owned(), sentence.to_owned()));
+    if !(1..=100).contains(&form.name.len()) || form.name.chars().any(char::is_control) {
+        wrong("name", "Enter a name of 1 to 100 characters");
+    }
+    let scopes: Vec<Scope> = form.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
+    if scopes.is_empty() {
+        wrong("simulate", "Choose what the key allows");
+    }
+    let names = form.billers.split([',', ' ']).filter(|name| !name.is_empty());
+    let billers: Vec<Option<Slug>> =
+        names.map(|name| Slug::parse(name).ok().filter(|slug| known.by_slug(slug).is_some())).collect();
+    if billers.iter().any(Option::is_none) {
+        wrong("billers", "Name billers by their short names, with commas between");
+    }
+    let expires_at = question::time(&form.until);
+    let is_past = |at: Timestamp| at <= console.app.clock.now();
+    if (expires_at.is_none() && !form.until.is_empty()) || expires_at.is_some_and(is_past) {
+        wrong("until", "Write the end as a day and a time of day to come");
+    }
+    let billers: Vec<Slug> = billers.into_iter().flatten().collect();
+    let new = NewKey {
+        name: form.name.clone(),
+        scopes,
+        audience: Audience::parse(&form.audience),
+        billers: (!billers.is_empty()).then_some(billers),
+        expires_at,
+    };
+    Ok(if errors.is_empty() { Ok(new) } else { Err(errors) })
+}
+
+fn view(key: &ApiKey, now: Timestamp) -> KeyView {
+    let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    let billers = key.billers.as_ref().map(|billers| billers.iter().map(Slug::as_str).collect::<Vec<_>>().join(", "));
+    let (word, tone) = match (key.revoked_at, key.expires_at) {
+        (Some(_), _) => ("ended", ""),
+        (None, Some(end)) if end <= now => ("expired", ""),
+        (None, _) => ("good", "good"),
+    };
+    KeyView {
+        id: key.id.clone(),
+        name: key.name.clone(),
+        state: Badge { word: word.to_owned(), tone },
+        is_good: tone == "good",
+        scopes: scopes.join(", "),
+        billers: billers.unwrap_or_else(|| "all".to_owned()),
+        until: key.expires_at.map_or_else(|| "no end".to_owned(), |at| at.to_string()),
+        last_used: key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+    }
+}
+
+async fn page(
+    console: &Console,
+    staff: &Staff,
+    status: StatusCode,
+    (form, errors): (KeyForm, Vec<(String, String)>),
+    made: Option<String>,
+    done: Option<&'static str>,
+) -> Result<Response, Refusal> {
+    let now = console.app.clock.now();
+    let mut keys: Vec<KeyView> = console.app.api_keys.list().await?.iter().map(|key| view(key, now)).collect();
+    keys.sort_by_key(|key| !key.is_good);
+    let offered = OFFERED.map(Scope::as_str).to_vec();
+    let (errors, operates) = (errors.into(), staff.operates());
+    show::page(console, Some(staff), status, |chrome| KeysPage {
+        chrome,
+        keys,
+        form,
+        offered,
+        made,
+        done,
+        errors,
+        operates,
+    })
+}
