@@ -6,22 +6,52 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{Stream, unfold};
 use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::auth::require;
-use super::identity::pages::Query;
+use super::identity::pages::{Links, Paging, Query};
+use super::jobs::unknown;
 use super::problem::problem;
 use crate::access::{ApiKey, Scope};
 use crate::audit::{Act, Action, StoredAct, Wanted, acts};
 use crate::kernel::{Slug, Timestamp};
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::{Refusal, paths};
 
 /// Acts that are read at once for an export.
 const PART: usize = 500;
 
-/// Acts, the newest first: a page of JSON, or all that are wanted as `?format=csv` or `jsonl`. A key that is limited to some
-/// billers sees what was done at these.
+/// A page of acts, the newest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ActPage {
+    acts: Vec<StoredAct>,
+    links: Links,
+}
+
+/// Read the audit trail
+///
+/// Who did what, the newest first: a page of JSON, or all that is wanted as CSV or JSON lines. A key that is limited to some billers
+/// sees what was done at these.
+#[utoipa::path(
+    get, path = paths::AUDIT, operation_id = "listActs", tag = "Support",
+    params(
+        Paging,
+        ("actor" = Option<String>, Query, description = "By whom: an id or a name, or `staff`, `key`, `cli` or `system`."),
+        ("action" = Option<String>, Query, description = "What, such as `biller.changed`."),
+        ("biller" = Option<Slug>, Query, description = "At this biller."),
+        ("since" = Option<String>, Query, description = "From this time on (RFC 3339)."),
+        ("until" = Option<String>, Query, description = "Before this time (RFC 3339)."),
+        ("format" = Option<String>, Query, description = "`json` (a page; unless told), `csv` or `jsonl` (everything wanted)."),
+    ),
+    security(("key" = [Scope::AuditRead.as_str()])),
+    responses(
+        (status = 200, description = "The acts.", body = ActPage),
+        (status = 400, description = "`wrong_parameter`: see `detail`."),
+        (status = 404, description = "`not_found`: there is no such biller."),
+    ),
+)]
 pub(super) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
@@ -30,12 +60,18 @@ pub(super) async fn list(
     let key = require(&state, &headers, Scope::AuditRead).await?;
     let query = Query::read(&state, &key, &uri, &["actor", "action", "biller", "since", "until", "format"])?;
     let wanted = wanted(&query, &key)?;
+    if let Some(slug) = &wanted.biller {
+        let known = state.directory.billers().await?.by_slug(slug).is_some();
+        if !known || !key.reaches(slug) {
+            return Err(unknown());
+        }
+    }
     let kind = match query.filter("format") {
         None | Some("json") => {
             let before = (!query.after.is_empty()).then_some(query.after.as_str());
             let found = acts(&state.db, &wanted, before, query.wanted()).await?;
             let (found, links) = query.page(&state, found, |act| act.id.as_str());
-            return Ok(Json(json!({ "acts": found, "links": links })).into_response());
+            return Ok(Json(ActPage { acts: found, links }).into_response());
         }
         Some("csv") => Export::Csv,
         Some("jsonl") => Export::Lines,

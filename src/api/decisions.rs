@@ -3,28 +3,82 @@
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::auth::require;
 use super::problem::problem;
 use crate::access::Scope;
 use crate::audit::{Found, StoredEntry};
+use crate::decision::Verdict;
 use crate::kernel::reference::Kind;
 use crate::kernel::{ReferenceCode, Timestamp};
 use crate::state::AppState;
-use crate::web::Refusal;
 use crate::web::fields::Fields;
+use crate::web::{Refusal, paths};
 
 /// No reason is longer.
 const LONGEST_REASON: usize = 200;
 
-/// Looks a code up, for a reason that is written down: `?reason=`.
+/// What a reference code leads to.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CodeFound {
+    code: String,
+    #[schema(format = DateTime)]
+    at: String,
+    /// `row 2` and the like, `page` for a page without a decision, or `error`.
+    kind: String,
+    /// Whether more than this is known: a process that was killed loses the last second of what happened.
+    recorded: bool,
+    /// The biller concerned, by slug.
+    biller: Option<String>,
+    /// The username with its middle hidden.
+    name_mask: Option<String>,
+    /// What the person was shown.
+    shown: Option<String>,
+    /// The decision.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Option<Verdict>, nullable = false)]
+    verdict: Value,
+    /// The facts as they were.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Option<Object>, nullable = false)]
+    facts: Value,
+    /// The configuration they stand on: `billers` grows with every change of billers and orders, `settings` tells one set of
+    /// settings from another.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Option<Object>, nullable = false)]
+    revision: Value,
+    /// Of an error: its reason, status and title.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Option<Object>, nullable = false)]
+    error: Value,
+}
+
+/// Look a reference code up
+///
+/// The exact decision, the facts as they were, and what was shown. Each look-up is in the audit trail, whatever it finds.
+#[utoipa::path(
+    get, path = paths::DECISION, operation_id = "readDecision", tag = "Support",
+    params(
+        ("code" = String, Path, description = "The code, as somebody reads it out."),
+        ("reason" = String, Query, description = "Why: 1 to 200 bytes, such as the number of a ticket."),
+    ),
+    security(("key" = [Scope::DecisionsRead.as_str()])),
+    responses(
+        (status = 200, description = "What happened.", body = CodeFound),
+        (status = 400, description = "`reason_needed`: say why."),
+        (status = 404, description = "`not_found`: not a code of ours, or the key does not reach it."),
+        (status = 429, description = "`too_many`: ask again in a minute."),
+    ),
+)]
 pub(super) async fn look_up(
     State(state): State<AppState>,
     Path(code): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<CodeFound>, Refusal> {
     let key = require(&state, &headers, Scope::DecisionsRead).await?;
     let reason = reason(query.as_deref().unwrap_or_default())?;
     if !state.limits.allow_code(&key.id) {
@@ -48,29 +102,41 @@ fn reason(query: &str) -> Result<String, Refusal> {
 }
 
 /// An entry: of a decision its verdict, the facts as they were, and the revision of the configuration.
-fn recorded(entry: &StoredEntry) -> Value {
-    let mut answer = json!({
-        "code": entry.code, "at": entry.at.to_string(), "kind": entry.kind, "recorded": true, "biller": entry.biller,
-        "name_mask": entry.name_mask, "shown": entry.shown,
-    });
-    match &entry.details {
-        Value::Object(details) => {
-            for (name, value) in details {
-                answer[name.as_str()] = value.clone();
-            }
-        }
-        other => answer["details"] = other.clone(),
+fn recorded(entry: &StoredEntry) -> CodeFound {
+    let part = |name: &str| entry.details[name].clone();
+    let is_decision = entry.details["verdict"].is_object();
+    CodeFound {
+        code: entry.code.clone(),
+        at: entry.at.to_string(),
+        kind: entry.kind.clone(),
+        recorded: true,
+        biller: entry.biller.clone(),
+        name_mask: entry.name_mask.clone(),
+        shown: Some(entry.shown.clone()),
+        verdict: part("verdict"),
+        facts: part("facts"),
+        revision: part("revision"),
+        error: if is_decision { Value::Null } else { entry.details.clone() },
     }
-    answer
 }
 
-/// What a code says by itself. A process that was killed loses the last second of its decisions.
-fn not_recorded(code: &str, kind: Kind, at: Timestamp) -> Value {
-    let kind = match kind {
-        Kind::Row(row) => format!("row {row}"),
-        Kind::Page => "page".to_owned(),
-        Kind::Error => "error".to_owned(),
-    };
-    let code = ReferenceCode::parse(code).map(|code| code.to_string());
-    json!({ "code": code, "at": at.to_string(), "kind": kind, "recorded": false })
+/// What a code says by itself.
+fn not_recorded(code: &str, kind: Kind, at: Timestamp) -> CodeFound {
+    CodeFound {
+        code: ReferenceCode::parse(code).map(|code| code.to_string()).unwrap_or_default(),
+        at: at.to_string(),
+        kind: match kind {
+            Kind::Row(row) => format!("row {row}"),
+            Kind::Page => "page".to_owned(),
+            Kind::Error => "error".to_owned(),
+        },
+        recorded: false,
+        biller: None,
+        name_mask: None,
+        shown: None,
+        verdict: Value::Null,
+        facts: Value::Null,
+        revision: Value::Null,
+        error: Value::Null,
+    }
 }

@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::auth::require;
 use super::jobs::unknown;
@@ -16,20 +17,37 @@ use crate::decision::CiamState;
 use crate::kernel::Slug;
 use crate::routing::{Change, Impact, RolloutWish};
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::{Refusal, paths};
 
-#[derive(Deserialize)]
+/// A change of one biller; what is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Request {
+pub(super) struct ImpactQuestion {
     biller: Slug,
+    /// `active` enables or resumes it from now on, `suspended` switches it off.
     #[serde(default)]
     state: Option<CiamState>,
+    /// For whom it would count as moved.
     #[serde(default)]
     rollout: Option<RolloutWish>,
 }
 
-/// Goes through the whole directory, as far as it is concerned; nothing is changed. Names span billers, so a key that is
-/// limited to some would learn of the others.
+/// Ask what a change would do to everybody
+///
+/// How many usernames would be taken elsewhere, from where to where, with masked samples: everybody whom the change concerns is
+/// decided before and after it. Nothing is changed. Usernames span billers, so a key that is limited to some may not ask.
+#[utoipa::path(
+    post, path = paths::IMPACT, operation_id = "previewImpact", tag = "Simulations",
+    request_body(content = ImpactQuestion, example = json!({ "biller": "maple-electric", "state": "suspended" })),
+    security(("key" = [Scope::Simulate.as_str()])),
+    responses(
+        (status = 200, description = "What would change.", body = Impact),
+        (status = 403, description = "`key_limited`: the key is limited to some billers."),
+        (status = 404, description = "`not_found`: there is no such biller."),
+        (status = 422, description = "`wrong_fields`: see `errors`."),
+        (status = 429, description = "`too_many`: ask again in a minute."),
+    ),
+)]
 pub(super) async fn preview(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -43,7 +61,7 @@ pub(super) async fn preview(
     if !state.limits.allow_simulation(&key.id) {
         return Err(problem(StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many questions; ask again in a minute."));
     }
-    let Request { biller, state: ciam, rollout } = read_json(&headers, &body)?;
+    let ImpactQuestion { biller, state: ciam, rollout } = read_json(&headers, &body)?;
     let change = Change { state: ciam, rollout };
     let known = state.directory.named(&biller).await?.ok_or_else(unknown)?;
     let after = change.applied(&known).map_err(|why| wrong_fields([("rollout", why)]))?;

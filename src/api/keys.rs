@@ -5,8 +5,8 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::auth::require;
 use super::json::read_json;
@@ -19,30 +19,94 @@ use crate::web::{Refusal, paths};
 
 const LONGEST_NAME: usize = 100;
 
-#[derive(Deserialize)]
+/// A key to be made.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Request {
+#[schema(as = NewKey)]
+pub(super) struct Request {
+    /// What it is for.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
+    /// What it allows.
+    #[schema(min_items = 1)]
     scopes: Vec<String>,
+    /// Only these billers; left out: all.
     #[serde(default)]
     billers: Option<Vec<Slug>>,
+    /// Only hand-offs for this system: `legacy` or `portal`.
     #[serde(default)]
     audience: Option<String>,
-    /// RFC 3339.
+    /// When it ends.
     #[serde(default)]
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
-/// `GET`: the keys that the caller might have made, without their secrets.
-pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
-    let own = require(&state, &headers, Scope::KeysWrite).await?;
-    let keys = state.api_keys.list().await?;
-    let shown: Vec<Value> = keys.iter().filter(|key| own.covers(key)).map(shown).collect();
-    Ok(Json(json!({ "keys": shown })))
+/// A key, without its secret.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub(super) struct Answer {
+    /// The part of the key that is no secret.
+    id: String,
+    name: String,
+    scopes: Vec<&'static str>,
+    billers: Option<Vec<Slug>>,
+    audience: Option<&'static str>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    #[schema(format = DateTime)]
+    revoked_at: Option<String>,
+    /// To the minute.
+    #[schema(format = DateTime)]
+    last_used_at: Option<String>,
 }
 
-/// `POST`: 201 with the key, which is not shown again. A request that is repeated with its `Idempotency-Key` makes no other,
-/// and is not shown it.
+/// A key a moment after it was made.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MadeKey {
+    /// The key itself, shown this once.
+    key: String,
+    #[serde(flatten)]
+    kept: Answer,
+}
+
+/// Keys, the oldest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct KeyList {
+    keys: Vec<Answer>,
+}
+
+/// List API keys
+///
+/// Those that allow no more than the one that asks, without their secrets.
+#[utoipa::path(
+    get, path = paths::API_KEYS, operation_id = "listKeys", tag = "Keys",
+    security(("key" = [Scope::KeysWrite.as_str()])),
+    responses((status = 200, description = "The keys.", body = KeyList)),
+)]
+pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<KeyList>, Refusal> {
+    let own = require(&state, &headers, Scope::KeysWrite).await?;
+    let keys = state.api_keys.list().await?;
+    Ok(Json(KeyList { keys: keys.iter().filter(|key| own.covers(key)).map(shown).collect() }))
+}
+
+/// Make an API key
+///
+/// The key is in the answer and is not shown again. With an `Idempotency-Key` a request makes one key, and a repetition is refused: the
+/// secret is not kept, so it cannot be shown twice. It allows no more than the key that asks, and ends no later.
+#[utoipa::path(
+    post, path = paths::API_KEYS, operation_id = "makeKey", tag = "Keys",
+    request_body(content = Request, example = json!({ "name": "crm", "scopes": ["billers:read"], "billers": ["maple-electric"] })),
+    security(("key" = [Scope::KeysWrite.as_str()])),
+    responses(
+        (status = 201, description = "The key.", body = MadeKey, headers(("Location" = String))),
+        (status = 403, description = "`key_limited`: it would allow more than the key that asks, or longer."),
+        (status = 409, description = "`shown_already`: an earlier request made it, and was shown it."),
+        (status = 422, description = "`wrong_fields`: see `errors`."),
+    ),
+)]
 pub(super) async fn create(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -50,7 +114,7 @@ pub(super) async fn create(
 ) -> Result<Response, Refusal> {
     let own = require(&state, &headers, Scope::KeysWrite).await?;
     let once = repeats::once(&headers, &own, paths::API_KEYS, &read_json(&headers, &body)?)?;
-    let new = read(&state, read_json(&headers, &body)?).await?;
+    let new = read(&state, &own, read_json(&headers, &body)?).await?;
     if !own.may_make(&new) {
         let detail = "A key makes no key with more scopes, billers or time than its own.";
         return Err(problem(StatusCode::FORBIDDEN, "key_limited", detail));
@@ -70,13 +134,20 @@ pub(super) async fn create(
         once.answer_in(&mut tx, StatusCode::CREATED.as_u16(), "").await?;
     }
     tx.commit().await?;
-    let mut answer = shown(&made.kept);
-    answer["key"] = json!(made.key);
+    let answer = MadeKey { key: made.key, kept: shown(&made.kept) };
     let place = format!("{}/{}", paths::API_KEYS, made.kept.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(answer)).into_response())
 }
 
-/// `DELETE …/{id}`: 204. The key is refused from the next request on.
+/// End an API key
+///
+/// It is refused from the next request on.
+#[utoipa::path(
+    delete, path = paths::API_KEY, operation_id = "endKey", tag = "Keys",
+    params(("id" = String, Path, description = "The 12 characters after `sp_`.")),
+    security(("key" = [Scope::KeysWrite.as_str()])),
+    responses((status = 204, description = "It is ended.")),
+)]
 pub(super) async fn revoke(
     State(state): State<AppState>,
     Path(id): Path<String>,
@@ -90,7 +161,7 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn read(state: &AppState, request: Request) -> Result<NewKey, Refusal> {
+async fn read(state: &AppState, own: &ApiKey, request: Request) -> Result<NewKey, Refusal> {
     let mut wrong = Vec::new();
     let name = request.name.trim().to_owned();
     if !(1..=LONGEST_NAME).contains(&name.len()) || name.chars().any(char::is_control) {
@@ -104,7 +175,8 @@ async fn read(state: &AppState, request: Request) -> Result<NewKey, Refusal> {
     scopes.sort_unstable();
     scopes.dedup();
     let known = state.directory.billers().await?;
-    let is_unfit = |slugs: &Vec<Slug>| slugs.is_empty() || slugs.iter().any(|slug| known.by_slug(slug).is_none());
+    let is_there = |slug: &Slug| own.reaches(slug) && known.by_slug(slug).is_some();
+    let is_unfit = |slugs: &Vec<Slug>| slugs.is_empty() || !slugs.iter().all(is_there);
     if request.billers.as_ref().is_some_and(is_unfit) {
         wrong.push(("billers", "slugs of billers; left out: all".to_owned()));
     }
@@ -123,12 +195,17 @@ async fn read(state: &AppState, request: Request) -> Result<NewKey, Refusal> {
     Ok(NewKey { name, scopes, audience: audience.flatten(), billers: request.billers, expires_at })
 }
 
-fn shown(key: &ApiKey) -> Value {
-    let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+fn shown(key: &ApiKey) -> Answer {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    json!({
-        "id": key.id, "name": key.name, "scopes": scopes, "billers": key.billers,
-        "audience": key.audience.map(Audience::as_str), "created_at": key.created_at.to_string(),
-        "expires_at": time(key.expires_at), "revoked_at": time(key.revoked_at), "last_used_at": time(key.last_used_at),
-    })
+    Answer {
+        id: key.id.clone(),
+        name: key.name.clone(),
+        scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
+        billers: key.billers.clone(),
+        audience: key.audience.map(Audience::as_str),
+        created_at: key.created_at.to_string(),
+        expires_at: time(key.expires_at),
+        revoked_at: time(key.revoked_at),
+        last_used_at: time(key.last_used_at),
+    }
 }

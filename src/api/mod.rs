@@ -29,7 +29,7 @@ mod simulations;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, get, post};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -54,6 +54,12 @@ fn described() -> OpenApiRouter<AppState> {
         routes!(passwords::change),
         routes!(passwords::request_reset),
         routes!(simulations::ask),
+        routes!(impact::preview),
+        routes!(decisions::look_up),
+        routes!(audit::list),
+        routes!(health::show),
+        routes!(keys::list, keys::create),
+        routes!(keys::revoke),
     ])
 }
 
@@ -61,12 +67,6 @@ fn described() -> OpenApiRouter<AppState> {
 pub fn router() -> Router<AppState> {
     Router::from(described())
         .route(paths::BACKCHANNEL_LOGOUT, post(backchannel_logout::receive))
-        .route(paths::IMPACT, post(impact::preview))
-        .route(paths::DECISION, get(decisions::look_up))
-        .route(paths::HEALTH, get(health::show))
-        .route(paths::AUDIT, get(audit::list))
-        .route(paths::API_KEYS, get(keys::list).post(keys::create))
-        .route(paths::API_KEY, delete(keys::revoke))
         .route(paths::KEYS, get(public_keys))
         .route(paths::OPENAPI, get(docs::document))
         .route(paths::API_DOCS, get(docs::page))

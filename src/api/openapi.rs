@@ -37,6 +37,8 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
             moved, in order, and are `pending` until then."),
         (name = "Passwords", description = "Passed on to SecureAuth, where the passwords are."),
         (name = "Simulations", description = "Where somebody would be taken, and why."),
+        (name = "Support", description = "What happened, who did what, and how everything does."),
+        (name = "Keys", description = "API keys: shown once, kept as a hash."),
         (name = "Kill switch", description = "Stopping what goes wrong, for every instance."),
     ),
 )]

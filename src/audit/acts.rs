@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value as Json;
+use utoipa::ToSchema;
 
 use super::cells;
 use super::trail::Action;
@@ -32,12 +33,14 @@ const SWEEP: &str = "DELETE FROM act WHERE at < $1";
 const LAST: &str = "z";
 
 /// An act as it is kept.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Act)]
 pub struct StoredAct {
     /// Permanent id; later ones are greater.
     pub id: String,
     /// When, RFC 3339 in UTC.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Who.
     pub actor: StoredActor,
@@ -50,11 +53,13 @@ pub struct StoredAct {
     /// Why.
     pub reason: Option<String>,
     /// More about it.
+    #[schema(value_type = Object)]
     pub details: Json,
 }
 
 /// Who did it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Actor)]
 pub struct StoredActor {
     /// `staff`, `key`, `cli` or `system`.
     pub kind: String,

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{RolloutWish, Routing};
 use crate::decision::{
@@ -72,7 +73,7 @@ impl Change {
 }
 
 /// What a change would do.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Impact {
     /// Usernames that were looked at: all that have a membership at a changed biller.
     pub usernames: u64,
@@ -87,7 +88,7 @@ pub struct Impact {
 }
 
 /// Usernames that would be taken from one place to another.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Move {
     /// Where they are taken now.
     pub from: Place,
@@ -100,7 +101,7 @@ pub struct Move {
 }
 
 /// A place of the routing table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 pub struct Place {
     /// The row.
     pub row: u8,

@@ -56,8 +56,7 @@ pub enum Reading {
 }
 
 /// For whom a biller is to count as moved; neither list nor percentage: for all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RolloutWish {
     /// Usernames let in first.
     pub allow: Option<Vec<String>>,
@@ -244,6 +243,22 @@ impl Question {
             kill: self.kill.clone(),
             at: self.at,
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for RolloutWish {
+    /// From an object only: what is derived would take a list of the fields without names.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        struct Fields {
+            allow: Option<Vec<String>>,
+            percent: Option<u8>,
+        }
+        let object = serde_json::Map::<String, serde_json::Value>::deserialize(deserializer)?;
+        let Fields { allow, percent } =
+            serde_json::from_value(object.into()).map_err(<D::Error as serde::de::Error>::custom)?;
+        Ok(Self { allow, percent })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::AppState;
 use crate::audit::{Score, Scores, begin_of, day_of, scores_since};
@@ -26,10 +27,11 @@ const SAMPLES: usize = 5;
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How everything does.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Health {
     /// As of when, RFC 3339.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Each biller, by slug.
     pub billers: Vec<BillerHealth>,
@@ -42,7 +44,7 @@ pub struct Health {
 }
 
 /// How a biller does.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BillerHealth {
     /// Its permanent short name.
     pub slug: Slug,
@@ -63,7 +65,7 @@ pub struct BillerHealth {
 }
 
 /// Whether an issuer counts as down.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Breaker {
     /// It does.
     pub down: bool,
@@ -73,11 +75,12 @@ pub struct Breaker {
     pub reason: String,
     /// Since when it is as it is, RFC 3339.
     #[serde(serialize_with = "maybe_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
 }
 
 /// How many came back.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Returned {
     /// Sent to the issuer.
     pub begun: u64,
@@ -88,7 +91,7 @@ pub struct Returned {
 }
 
 /// Work that waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Queue {
     /// How much.
     pub pending: i64,
@@ -97,7 +100,7 @@ pub struct Queue {
 }
 
 /// How a biller's move goes, over 30 days.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Scoreboard {
     /// Sign-ins begun.
     pub sign_ins: i64,
@@ -118,7 +121,7 @@ pub struct Scoreboard {
 }
 
 /// A day (UTC) of the scoreboard.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Day {
     /// Such as `2026-11-22`.
     pub day: String,
@@ -135,7 +138,7 @@ pub struct Day {
 }
 
 /// Usernames with two legacy billers or more, which should not be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Integrity {
     /// How many; at least so many from 10,000 on.
     pub usernames: usize,
@@ -143,6 +146,7 @@ pub struct Integrity {
     pub samples: Vec<String>,
     /// As of when, RFC 3339.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
 

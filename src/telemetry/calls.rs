@@ -12,7 +12,7 @@ use crate::kernel::Slug;
 const REMEMBERED: usize = 256;
 
 /// What the latest calls met with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CallStats {
     /// How many, at most 256.
     pub calls: usize,

@@ -37,7 +37,7 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
     ("askama", &["login", "mail", "console", "api"]),
     ("fluent_bundle", &["words"]),
     ("lettre", &["mail"]),
-    ("utoipa", &["api", "decision", "directory", "routing", "enablement", "web"]),
+    ("utoipa", &["api", "audit", "decision", "directory", "enablement", "routing", "state", "telemetry", "web"]),
     ("utoipa_axum", &["api"]),
     (
         "tokio",

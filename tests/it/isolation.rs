@@ -9,6 +9,7 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewKey, Scope};
 use signpost::enablement::{JobState, Order};
+use signpost::kernel::reference::Kind;
 
 use crate::harness::{Answer, World, slug};
 use crate::openapi::{Operation, name_of, operations, resolve};
@@ -88,14 +89,36 @@ async fn ids(all: &Client<'_>, biller: &'static str, round: usize) -> Ids {
     let waiting = read(&asked)["pending"].as_array().and_then(|all| all.last().cloned()).unwrap_or_default();
     let change = waiting["id"].as_str().unwrap_or_else(|| panic!("{}", asked.body)).to_owned();
     let user = user_of(all, &team, &format!("{biller}-{round}")).await;
-    [("Slug", biller.to_owned()), ("BillerId", team), ("UserId", user), ("/jobs/", job.id), ("/changes/", change)]
-        .into()
+    let shown = signpost::audit::Entry { biller: Some(biller.to_owned()), shown: "error page", ..Default::default() };
+    let code = world.state.decisions.record(Kind::Error, shown).to_string();
+    let billers = Some(vec![slug(biller)]);
+    let new = NewKey { name: "k".into(), scopes: vec![Scope::Simulate], audience: None, billers, expires_at: None };
+    let key = world.state.api_keys.create(&new, &world.by()).await.unwrap();
+    [
+        ("Slug", biller.to_owned()),
+        ("BillerId", team),
+        ("UserId", user),
+        ("/jobs/", job.id),
+        ("/changes/", change),
+        ("/decisions/", code),
+        ("/keys/", key[3..15].to_owned()),
+    ]
+    .into()
 }
 
 fn unknown() -> Ids {
     let nobody = || NOBODY.to_owned();
     let slug = "nowhere-water".to_owned();
-    [("Slug", slug), ("BillerId", nobody()), ("UserId", nobody()), ("/jobs/", nobody()), ("/changes/", nobody())].into()
+    [
+        ("Slug", slug),
+        ("BillerId", nobody()),
+        ("UserId", nobody()),
+        ("/jobs/", nobody()),
+        ("/changes/", nobody()),
+        ("/decisions/", "0000-0000-0000-0000".to_owned()),
+        ("/keys/", "000000000000".to_owned()),
+    ]
+    .into()
 }
 
 /// A place in a request where the id of something stands.
@@ -123,7 +146,9 @@ fn places(operation: &Operation) -> Vec<(Place, &'static str)> {
         match (parameter["in"].as_str().unwrap(), known(&parameter["schema"])) {
             ("path", Some(kind)) => found.push((Place::Path(name), kind)),
             ("path", None) => {
-                let kind = ["/jobs/", "/changes/"].into_iter().find(|kind| operation.path.contains(kind));
+                let kind = ["/jobs/", "/changes/", "/decisions/", "/keys/"]
+                    .into_iter()
+                    .find(|kind| operation.path.contains(kind));
                 let sort =
                     format!("{} {}: what is {name}? Tell `ids` and `unknown` of it", operation.method, operation.path);
                 found.push((Place::Path(name), kind.unwrap_or_else(|| panic!("{sort}"))));
@@ -174,6 +199,11 @@ fn request(operation: &Operation, usual: &Ids, other: Option<(&Place, &str)>) ->
         Some((Place::Query(name), value)) => path = format!("{path}?{name}={value}"),
         Some((Place::Body(way), value)) => put(body.as_mut().unwrap(), way, value),
         _ => {}
+    }
+    let needed = operation.parameters.iter().filter(|one| one["in"] == "query" && one["required"] == true);
+    for parameter in needed {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        path = format!("{path}{mark}{}=x", parameter["name"].as_str().unwrap());
     }
     (path, body)
 }
@@ -275,6 +305,7 @@ async fn keys_that_are_none_are_refused_everywhere() {
         let (path, body) = request(&operation, &unknown(), None);
         let what = format!("{} {path}", operation.method);
         let send = async |lines: &[String], query: &str| {
+            let query = if path.contains('?') { query.replacen('?', "&", 1) } else { query.to_owned() };
             let mut request = Request::builder().method(operation.method.as_str()).uri(format!("{path}{query}"));
             request = request.header("content-type", "application/json");
             for line in lines {

@@ -34,7 +34,7 @@ async fn a_key_makes_keys_that_allow_no_more_than_itself() {
         for (more, status) in [
             (json!({ "scopes": ["billers:read"], "billers": ["oakdale-city"] }), 201),
             (json!({ "scopes": ["billers:write"], "billers": ["oakdale-city"] }), 403),
-            (json!({ "scopes": ["billers:read"], "billers": ["oakdale-city", "maple-electric"] }), 403),
+            (json!({ "scopes": ["billers:read"], "billers": ["oakdale-city", "maple-electric"] }), 422),
             (json!({ "scopes": ["billers:read"] }), 403),
             (json!({ "scopes": ["billers:read"], "billers": [] }), 422),
             (json!({ "scopes": [], "billers": ["oakdale-city"] }), 422),
