@@ -6,11 +6,12 @@ use utoipa::ToSchema;
 use super::changes::PendingAnswer;
 use super::jobs::JobAnswer;
 use crate::decision::{CiamState, OutagePolicy, Suspension};
-use crate::directory::{Biller, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth};
+use crate::directory::{Biller, BindTo, Branding, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 use crate::enablement::CiamMode;
-use crate::kernel::{BillerId, Slug, Timestamp};
+use crate::kernel::{BillerId, Colour, Slug, Timestamp};
 use crate::routing::stable_address;
 use crate::state::AppState;
+use crate::web::paths;
 
 /// A biller.
 #[derive(Serialize, ToSchema)]
@@ -44,6 +45,31 @@ pub(super) struct BillerAnswer {
     support: Support,
     /// Whom we can write to about the biller itself.
     contact_email: Option<String>,
+    branding: BrandingAnswer,
+}
+
+/// How a biller's pages look.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Branding)]
+struct BrandingAnswer {
+    /// Buttons and links on light pages; null: as usual.
+    accent: Option<Colour>,
+    /// The same on dark pages.
+    accent_dark: Option<Colour>,
+    logo: Option<LogoAnswer>,
+}
+
+/// A biller's logo.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Logo)]
+struct LogoAnswer {
+    /// Where it is, from our own address on.
+    #[schema(examples("/b/maple-electric/brand/logo.Cq3Vb0mXk1aZ.png"))]
+    url: String,
+    /// Width in pixels.
+    width: u32,
+    /// Height in pixels.
+    height: u32,
 }
 
 /// Where a biller's move stands.
@@ -162,6 +188,22 @@ impl BillerAnswer {
             portal_url: settings.portal_url.clone(),
             support: settings.support.clone(),
             contact_email: settings.contact_email.clone(),
+            branding: BrandingAnswer::new(biller),
+        }
+    }
+}
+
+impl BrandingAnswer {
+    fn new(biller: &Biller) -> Self {
+        let Branding { colours, logo } = &biller.settings.branding;
+        Self {
+            accent: colours.map(|colours| colours.accent),
+            accent_dark: colours.map(|colours| colours.accent_dark),
+            logo: logo.as_ref().map(|logo| LogoAnswer {
+                url: paths::brand_logo(&biller.slug, &logo.hash),
+                width: logo.width,
+                height: logo.height,
+            }),
         }
     }
 }

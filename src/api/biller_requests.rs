@@ -13,7 +13,7 @@ use crate::enablement::{CiamMode, Order};
 use crate::web::Refusal;
 
 /// Fields that are objects.
-const TABLES: [&str; 4] = ["rollout", "oidc", "secureauth", "support"];
+const TABLES: [&str; 5] = ["rollout", "oidc", "secureauth", "support", "branding"];
 
 /// A biller to be made: a [`BillerRow`] with `ciam`.
 pub(super) struct NewBiller;
@@ -137,7 +137,10 @@ pub(super) fn read_row(mut fields: Map<String, Value>) -> Result<BillerRow, Refu
             Ok(row) if wrong.is_empty() => {
                 let text = "the secret itself is expected".to_owned();
                 let elsewhere = row.secrets_from_this_machine();
-                let elsewhere: Vec<_> = elsewhere.into_iter().map(|field| (field, text.clone())).collect();
+                let mut elsewhere: Vec<_> = elsewhere.into_iter().map(|field| (field, text.clone())).collect();
+                if row.logo_from_this_machine() {
+                    elsewhere.push(("branding.logo", "the bytes of a PNG in base64 are expected".to_owned()));
+                }
                 return if elsewhere.is_empty() { Ok(row) } else { Err(wrong_fields(elsewhere)) };
             }
             Ok(_) => break,

@@ -2,12 +2,12 @@
 //! macro makes.
 
 use serde_json::json;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::decision::{RULES, Rule};
-use crate::kernel::{BillerId, Locale, Slug, UserId};
+use crate::kernel::{BillerId, Colour, Locale, Slug, Told, UserId};
 
 impl PartialSchema for Locale {
     fn schema() -> RefOr<Schema> {
@@ -24,6 +24,26 @@ impl PartialSchema for Rule {
     }
 }
 impl ToSchema for Rule {}
+
+impl PartialSchema for Colour {
+    fn schema() -> RefOr<Schema> {
+        let object = ObjectBuilder::new().schema_type(Type::String).description(Some("A colour of sRGB."));
+        object.pattern(Some("^#[0-9a-f]{6}$")).examples([json!("#1d4e89")]).build().into()
+    }
+}
+impl ToSchema for Colour {}
+
+impl PartialSchema for Told {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let each = Locale::ALL.into_iter().fold(ObjectBuilder::new().schema_type(Type::Object), |each, locale| {
+            each.property(locale.tag(), ObjectBuilder::new().schema_type(Type::String))
+        });
+        let says = "A text for customers: alone, in English, or by language.";
+        RefOr::T(Schema::OneOf(OneOfBuilder::new().item(text).item(each).description(Some(says)).build()))
+    }
+}
+impl ToSchema for Told {}
 
 impl PartialSchema for Slug {
     fn schema() -> RefOr<Schema> {

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::Secret;
 use crate::decision::{DirectoryPolicy, Kill};
-use crate::kernel::{KeyRing, Random, Slug};
+use crate::kernel::{KeyRing, Random, Slug, Told};
 
 /// All settings.
 #[derive(Clone, Debug)]
@@ -420,7 +420,7 @@ pub struct Help {
     /// Mail address of support.
     pub email: Option<String>,
     /// When support answers, in words.
-    pub hours: Option<String>,
+    pub hours: Option<Told>,
 }
 
 impl Default for Help {

@@ -248,7 +248,9 @@ fn settings(biller: &Biller) -> Vec<(&'static str, String)> {
     lines.extend(settings.maintenance.map(|m| ("Maintenance", format!("from {} until {}", m.from, m.until))));
     lines.extend(settings.portal_url.clone().map(|url| ("Portal", url)));
     let support = &settings.support;
-    let contacts = [&support.phone, &support.email, &support.hours].into_iter().flatten().cloned().collect::<Vec<_>>();
+    let hours = support.hours.as_ref().and_then(|hours| hours.to(crate::kernel::Locale::English));
+    let hours = hours.map(|(_, text)| text.to_owned());
+    let contacts = [support.phone.clone(), support.email.clone(), hours].into_iter().flatten().collect::<Vec<_>>();
     if !contacts.is_empty() {
         lines.push(("Support", contacts.join("; ")));
     }

@@ -31,8 +31,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -48,7 +48,7 @@ use crate::config;
 use crate::secureauth::{ClientAuth, Registration, Wishes};
 use crate::state::AppState;
 use crate::web::preview::Preview;
-use crate::web::{Refusal, assets};
+use crate::web::{Refusal, assets, brand};
 
 /// No form is longer, a pasted list of questions included.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -157,6 +157,7 @@ pub fn router(console: &Console) -> Router {
         .route(sign_in::CALLBACK, get(sign_in::finish))
         .route(sign_in::SIGN_OUT, post(sign_in::sign_out))
         .route(crate::web::paths::STATIC, get(assets::get_for_console))
+        .route(crate::web::paths::BRAND, get(brand_of_biller))
         .merge(inside)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(console.clone(), host))
@@ -165,6 +166,15 @@ pub fn router(console: &Console) -> Router {
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(console.clone(), errors::render))
         .with_state(console.clone())
+}
+
+/// A biller's colours and logo, on customers' pages as staff are shown them.
+async fn brand_of_biller(
+    State(console): State<Console>,
+    file: Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    brand::get(State(console.app), file, headers).await
 }
 
 /// The console's own host only: a customer's address shows nothing of it.

@@ -16,7 +16,7 @@ macro_rules! migration {
 }
 
 /// The newest version.
-pub(super) const LATEST: i64 = 35;
+pub(super) const LATEST: i64 = 39;
 
 pub(super) fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
@@ -42,5 +42,6 @@ pub(super) fn migrator() -> Migrator {
         migration!(32, "0032_acts"),
         migration!(33, "0033_scores"),
         migration!(35, "0035_staff"),
+        migration!(39, "0039_biller_logo"),
     ])
 }

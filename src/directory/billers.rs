@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
+use super::branding::Branding;
 use super::health::Health;
 use crate::decision::{self, CiamState, IssuerHealth, OutagePolicy, Suspension};
-use crate::kernel::{BillerId, KeyRing, Purpose, Slug, Timestamp};
+use crate::kernel::{BillerId, KeyRing, Purpose, Slug, Timestamp, Told};
 use crate::secureauth::{ClientAuth, Registration, Wishes};
 
 /// A biller: a tenant whose customers sign in.
@@ -65,6 +66,8 @@ pub struct BillerSettings {
     pub support: Support,
     /// Whom we can write to about the biller itself; never shown to customers.
     pub contact_email: Option<String>,
+    /// How its pages look.
+    pub branding: Branding,
     /// Grows each time it is enabled anew.
     pub generation: i64,
 }
@@ -167,9 +170,9 @@ pub struct Support {
     /// Mail address.
     pub email: Option<String>,
     /// When somebody answers, in words.
-    pub hours: Option<String>,
+    pub hours: Option<Told>,
     /// Another way to pay, in words.
-    pub other_way_to_pay: Option<String>,
+    pub other_way_to_pay: Option<Told>,
 }
 
 impl Biller {

@@ -8,6 +8,8 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::billers::{Biller, BillerSettings, BindTo, Home, OidcSettings, PasswordCarryOver, Support, TokenAuth};
+use super::branding_row;
+pub use super::branding_row::{BrandingRow, LogoRow};
 use super::changes::changes;
 use super::health::Health;
 use super::pending::{self, Change};
@@ -73,6 +75,9 @@ pub struct BillerRow {
     /// Whom we can write to about the biller itself. Empty: nobody but support.
     #[serde(default)]
     pub contact_email: Option<String>,
+    /// How its pages look. Empty: like the company's.
+    #[serde(default)]
+    pub branding: Option<BrandingRow>,
 }
 
 /// Rollout of a biller in a file.
@@ -148,6 +153,12 @@ pub enum ResponseMode {
 }
 
 impl BillerRow {
+    /// A logo that is to be read from this machine: likewise.
+    pub fn logo_from_this_machine(&self) -> bool {
+        let logo = self.branding.as_ref().and_then(|branding| branding.logo.as_ref());
+        logo.is_some_and(|logo| matches!(logo, LogoRow::File { .. }))
+    }
+
     /// Secrets that are to be read from this machine's files or environment: fine in a file of the operator's, and nothing
     /// that a caller from elsewhere may ask for.
     pub fn secrets_from_this_machine(&self) -> Vec<&'static str> {
@@ -428,7 +439,7 @@ async fn write(
 }
 
 /// Takes note of a problem: the field, and what is wrong with it.
-type Complain<'a> = dyn FnMut(&'static str, String) + 'a;
+pub(super) type Complain<'a> = dyn FnMut(&'static str, String) + 'a;
 
 fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut Complain<'_>) -> Biller {
     let mut biller = before.cloned().unwrap_or_else(|| Biller {
@@ -470,6 +481,9 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
             problem("contact_email", "contact_email is not a mail address".into());
         }
         settings.contact_email = (!text.is_empty()).then_some(text);
+    }
+    if let Some(row) = row.branding {
+        settings.branding = branding_row::convert(row, &settings.branding, problem);
     }
     if let Some(row) = row.rollout {
         (settings.rollout_allow, settings.rollout_percent) = rollout(row, problem);

@@ -1,6 +1,8 @@
 //! Billers, users, memberships, and the one look-up that routing stands on.
 
 pub mod billers;
+mod branding;
+mod branding_row;
 mod changes;
 mod contacts;
 mod facts;
@@ -25,6 +27,7 @@ use std::sync::{Arc, RwLock};
 pub use billers::{
     Biller, BillerSettings, BindTo, Home, Maintenance, OidcSettings, PasswordCarryOver, Support, TokenAuth,
 };
+pub use branding::{Branding, Colours, Logo};
 pub use contacts::Account;
 pub use facts::LookUp;
 pub use health::{Call, FAILURES_TO_OPEN, Health};

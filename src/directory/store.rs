@@ -1,6 +1,7 @@
 //! Statements on billers.
 
 use super::billers::{Biller, BillerSettings};
+use super::branding::Logo;
 use super::health::Health;
 use super::{Billers, DirectoryError};
 use crate::db::{Db, DbError, Row, Tx};
@@ -23,6 +24,10 @@ const UPSERT: &str = "INSERT INTO biller (id, slug, name, state, active_from, se
 const ORDER: &str = "SELECT value FROM standing_order WHERE name = $1";
 const DROP_ISS_PIN: &str = "DELETE FROM iss_pin WHERE biller_id = $1";
 const DROP_HOSTS: &str = "DELETE FROM biller_host WHERE biller_id = $1";
+const DROP_LOGO: &str = "DELETE FROM biller_logo WHERE biller_id = $1";
+const PUT_LOGO: &str = "INSERT INTO biller_logo (biller_id, hash, picture) VALUES ($1, $2, $3) \
+     ON CONFLICT (biller_id) DO UPDATE SET hash = excluded.hash, picture = excluded.picture";
+const LOGO: &str = "SELECT picture FROM biller_logo WHERE biller_id = $1 AND hash = $2";
 const ADD_HOST: &str = "INSERT INTO biller_host (host, biller_id) VALUES ($1, $2)";
 
 /// Name of the order that is the kill switch.
@@ -116,5 +121,16 @@ pub(super) async fn put_biller(tx: &mut Tx, biller: &Biller, now: Timestamp) -> 
     for host in &biller.hosts {
         tx.run(ADD_HOST, values![host, id]).await?;
     }
+    match &biller.settings.branding.logo {
+        None => drop(tx.run(DROP_LOGO, values![id]).await?),
+        // One that is there already has no picture with it.
+        Some(Logo { hash, picture: Some(picture), .. }) => drop(tx.run(PUT_LOGO, values![id, hash, picture]).await?),
+        Some(_) => {}
+    }
     Ok(())
+}
+
+/// A biller's logo in base64, if it is still the one with this hash.
+pub(super) async fn logo(db: &Db, biller: &BillerId, hash: &str) -> Result<Option<String>, DbError> {
+    db.one(LOGO, values![biller.as_str(), hash]).await?.map(|row| row.text(0)).transpose()
 }

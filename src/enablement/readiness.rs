@@ -51,7 +51,7 @@ impl Level {
 /// One thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Line {
-    /// `issuer`, `keys`, `redirect_uri`, `users`, `users_without_mail` or `vanity_host`.
+    /// `issuer`, `keys`, `redirect_uri`, `users`, `users_without_mail`, `contrast` or `vanity_host`.
     pub name: &'static str,
     /// How it stands.
     pub level: Level,
@@ -92,6 +92,7 @@ impl Enablement {
         };
         lines.push(self.users_line(biller, job).await?);
         lines.push(without_mail_line(&self.db, &biller.id).await?);
+        lines.push(contrast_line(biller));
         if biller.hosts.is_empty() {
             let advice = "It has no host of its own, and needs none: people keep its path on ours.".to_owned();
             lines.push(line("vanity_host", Level::Green, advice));
@@ -224,6 +225,27 @@ async fn without_mail_line(db: &Db, biller: &BillerId) -> Result<Line, DbError> 
         let advice = format!("{count} user(s) have no mail address and cannot reset a password by themselves: add it.");
         line("users_without_mail", Level::Amber, advice)
     })
+}
+
+/// Colours are checked when they are saved; here as the pages are now.
+fn contrast_line(biller: &Biller) -> Line {
+    let Some(colours) = biller.settings.branding.colours else {
+        return line(
+            "contrast",
+            Level::Green,
+            "It has no colours of its own: its pages are in the usual ones.".to_owned(),
+        );
+    };
+    let problems = colours.problems();
+    if problems.is_empty() {
+        let (light, dark) = colours.least_contrast();
+        let advice = format!(
+            "Its colours can be read: text has at least {light:.1}:1 on light pages, {dark:.1}:1 on dark ones."
+        );
+        return line("contrast", Level::Green, advice);
+    }
+    let problems: Vec<String> = problems.into_iter().map(|(field, text)| format!("{field}: {text}.")).collect();
+    line("contrast", Level::Amber, problems.join(" "))
 }
 
 fn line(name: &'static str, level: Level, advice: String) -> Line {

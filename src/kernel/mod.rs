@@ -1,6 +1,7 @@
 //! Words of the domain and the small things everything stands on. No I/O; time and randomness are arguments.
 
 pub mod clock;
+pub mod colour;
 pub mod ids;
 pub mod locale;
 pub mod random;
@@ -9,9 +10,11 @@ pub mod seal;
 pub mod sign;
 pub mod slug;
 pub mod text;
+pub mod told;
 pub mod username;
 
 pub use clock::{Clock, Timestamp};
+pub use colour::Colour;
 pub use ids::{BillerId, UserId};
 pub use locale::Locale;
 pub use random::Random;
@@ -19,4 +22,5 @@ pub use reference::ReferenceCode;
 pub use seal::{KeyRing, KeyRingError, Purpose};
 pub use sign::SigningKey;
 pub use slug::Slug;
+pub use told::Told;
 pub use username::{TypedName, Username};

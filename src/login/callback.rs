@@ -15,7 +15,7 @@ use tower_sessions::Session;
 
 use super::flow::{Attempt, Journey, LIFE, Travelling};
 use super::refused::{Refused, class_of, provider_failed};
-use super::{lookup, start};
+use super::{bounce, lookup, start};
 use crate::audit::{self, Score};
 use crate::directory::{Biller, BindTo, Call, OidcSettings, SubjectMatch, User, UserStatus};
 use crate::kernel::{Locale, Purpose, Slug, Timestamp, UserId, Username};
@@ -25,7 +25,7 @@ use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage};
 use crate::web::language::Language;
 use crate::web::visits::{Details, Ending, NewSession, Visits};
-use crate::web::{Refusal, paths, registrations};
+use crate::web::{Refusal, cookies, paths, registrations};
 
 const MAX_CODE: usize = 4096;
 /// No answer is longer: a code, our state, and an issuer.
@@ -296,6 +296,9 @@ impl Arrived<'_> {
         };
         let own_portal = biller.settings.portal_url.as_deref();
         let portal_state = journey.portal_state.clone();
-        Ok(Redirect::to(&handoffs::portal(state, &row, self.slug, own_portal, &luggage, portal_state)).into_response())
+        let address = handoffs::portal(state, &row, self.slug, own_portal, &luggage, portal_state);
+        let mut response = Redirect::to(&address).into_response();
+        cookies::add(response.headers_mut(), [bounce::count(state, self.headers, self.slug, bounce::To::Portal)]);
+        Ok(response)
     }
 }

@@ -45,8 +45,9 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     }
     let Some(language) = language else { return response };
     let refusal = refusal.unwrap_or_else(|| Refusal::from_status(status));
+    let language = language.or(refusal.locale);
     let told = tell(&state, &language, &refusal);
-    let language = if is_once { language.at(address(&state, &told)) } else { language };
+    let language = if is_once || refusal.once { language.at(address(&state, &told)) } else { language };
     keep_headers((refusal.status, page(&state, &language, told)).into_response(), &response, is_head)
 }
 
@@ -78,7 +79,7 @@ fn tell(state: &AppState, language: &Language, refusal: &Refusal) -> Told {
         let details = json!({
             "reason": refusal.reason,
             "status": refusal.status.as_u16(),
-            "title": Words::of(Locale::English).say(refusal.message),
+            "title": title(Words::of(Locale::English), refusal.message, refusal.biller.as_deref()),
             "locale": language.locale,
         });
         let biller = refusal.biller.as_deref().map(str::to_owned);
@@ -106,7 +107,8 @@ fn page(state: &AppState, language: &Language, told: Told) -> Response {
     let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
     let chrome = show::chrome(state, language, &told.code, biller.as_deref());
     let words = chrome.words;
-    let title = words.say(&told.message);
+    let name = biller.as_ref().map(|biller| biller.name.as_str()).or(told.biller.as_deref());
+    let title = title(words, &told.message, name);
     let page = ErrorPage {
         chrome,
         text: words.text(&told.message),
@@ -120,6 +122,11 @@ fn page(state: &AppState, language: &Language, told: Told) -> Response {
             format!("{}. {} {}", page.title, words.say("reference"), told.code).into_response()
         }
     }
+}
+
+/// Some headings name the biller.
+fn title(words: Words, message: &str, biller: Option<&str>) -> String {
+    words.tell(message, "biller", biller.unwrap_or_default())
 }
 
 /// Cookies and `Allow` of the first answer stay; a limit says when to come again.

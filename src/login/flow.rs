@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::{Locale, Purpose, Slug, Timestamp, TypedName};
 use crate::state::AppState;
+use crate::web::handoffs::RecoverToken;
 use crate::web::{cookies, paths};
 
 /// How long somebody may take at the identity provider.
@@ -49,6 +50,12 @@ impl Journey {
     /// The name typed, as it was parsed before it was sealed.
     pub fn name(&self) -> Option<TypedName> {
         self.name.as_deref().and_then(|name| TypedName::parse(name).ok())
+    }
+
+    /// What of it goes along to pages where the biller is asked for.
+    pub fn carried(&self) -> RecoverToken {
+        let (name, return_to) = (self.name.clone(), self.return_to.clone());
+        RecoverToken { locale: self.locale, name, return_to, ..RecoverToken::default() }
     }
 
     /// The address that begins this journey anew, for somebody who clicks on it.

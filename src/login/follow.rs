@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use super::day::day_and_time;
 use super::flow::Journey;
 use super::pages::{HoldPage, NoticePage, OutagePage, RecoverPage, RecoverWhy};
-use super::{recover, show, start};
+use super::{bounce, carried, recover, show, start};
 use crate::audit::{Entry as LogEntry, Score};
 use crate::decision::{Decision, Entry};
 use crate::directory::{Biller, PasswordCarryOver};
@@ -16,7 +16,7 @@ use crate::kernel::reference::Kind;
 use crate::routing::{Arrival, Routed, stable_address};
 use crate::state::AppState;
 use crate::web::device::Device;
-use crate::web::handoffs::{self, Luggage, RecoverToken};
+use crate::web::handoffs::{self, Luggage};
 use crate::web::language::Language;
 use crate::web::{Refusal, cookies, paths};
 
@@ -73,7 +73,12 @@ pub(super) async fn follow(
         (Decision::LegacyLogin, _) => {
             let (locale, biller) = (visitor.language.locale, verdict.biller.clone());
             let luggage = Luggage::new(&code, locale, arrival.name.clone(), biller, visitor.return_to);
-            Ok(Redirect::to(&handoffs::legacy_login(state, &luggage)).into_response())
+            let mut response = Redirect::to(&handoffs::legacy_login(state, &luggage)).into_response();
+            // Whoever typed a name did something; an address alone may be where the legacy site sends people.
+            if let Entry::Named { slug, .. } = &arrival.entry {
+                cookies::add(response.headers_mut(), [bounce::count(state, headers, slug, bounce::To::Legacy)]);
+            }
+            Ok(response)
         }
         _ => page(state, headers, arrival, routed, visitor, &code),
     }
@@ -146,12 +151,7 @@ fn notice(
     let language = visitor.language.clone();
     let device = Device::of(state, headers);
     let journey = journey(arrival, visitor, code);
-    let recover = RecoverToken {
-        locale: journey.locale,
-        name: journey.name.clone(),
-        return_to: journey.return_to.clone(),
-        ..RecoverToken::default()
-    };
+    let recover = carried::luggage(language.locale, arrival.name.as_ref(), journey.return_to.clone());
     let page = NoticePage {
         chrome: show::chrome(state, &language, code.as_str(), Some(biller)),
         biller: biller.name.clone(),
@@ -188,13 +188,14 @@ pub(super) fn outage(
     code: &ReferenceCode,
 ) -> Result<Response, Refusal> {
     let language = visitor.language.clone();
-    let chrome = show::chrome(state, &language, code.as_str(), Some(biller));
+    let mut chrome = show::chrome(state, &language, code.as_str(), Some(biller));
     let now = state.clock.now();
     let announced = biller.settings.maintenance.filter(|window| window.from <= now && now < window.until);
     let page = OutagePage {
         biller: biller.name.clone(),
         retry_url: journey(arrival, visitor, code).link(state, &biller.slug),
         until: announced.map(|window| day_and_time(chrome.words, window.until, window.utc_offset_minutes)),
+        pay: chrome.contact.other_way_to_pay.take(),
         chrome,
     };
     let seconds = announced.map_or(RETRY_SECONDS, |window| window.until.seconds() - now.seconds());
@@ -209,12 +210,21 @@ fn hold(
     code: &ReferenceCode,
 ) -> Result<Response, Refusal> {
     let language = visitor.language.clone();
-    let chrome = show::chrome(state, &language, code.as_str(), biller);
+    let mut chrome = show::chrome(state, &language, code.as_str(), biller);
+    let named = match &arrival.entry {
+        Entry::Named { slug, .. } => Some(slug),
+        Entry::Shared => biller.map(|biller| &biller.slug),
+    };
+    let carried = carried::luggage(language.locale, arrival.name.as_ref(), visitor.return_to.clone());
     let journey = journey(arrival, visitor, code);
     let page = HoldPage {
+        pay: chrome.contact.other_way_to_pay.take(),
         chrome,
         biller: biller.map(|biller| biller.name.clone()),
-        retry_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| journey.link(state, &biller.slug)),
+        retry_url: match named {
+            Some(slug) => journey.link(state, slug),
+            None => carried::address(state, paths::LOGIN, &carried),
+        },
     };
     Ok(retry_later(show::answer_page(state, &language, StatusCode::SERVICE_UNAVAILABLE, &page)?, RETRY_SECONDS))
 }
@@ -230,12 +240,7 @@ fn recovery(
         Entry::Shared => (StatusCode::OK, RecoverWhy::SeveralBillers),
         Entry::Named { .. } => (StatusCode::NOT_FOUND, RecoverWhy::UnknownBiller),
     };
-    let token = RecoverToken {
-        locale: Some(visitor.language.locale),
-        name: arrival.name.as_ref().map(|name| name.typed().to_owned()),
-        return_to: visitor.return_to,
-        ..RecoverToken::default()
-    };
+    let token = carried::luggage(visitor.language.locale, arrival.name.as_ref(), visitor.return_to);
     let remember = visitor.remember;
     let journey = Journey { remember, ..recover::journey(&visitor.language, code, &token) };
     let offered = routed.verdict.offered.iter().filter_map(|slug| routed.billers.by_slug(slug));

@@ -5,6 +5,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{Method, StatusCode};
 
+use super::bounce;
+use super::flow::Journey;
 use super::follow::{Visitor, decide_and_follow};
 use crate::decision::Entry;
 use crate::kernel::Slug;
@@ -24,8 +26,8 @@ pub(super) async fn old_address(
         return Err(not_found());
     }
     let (path, query) = (request.uri().path(), request.uri().query());
-    if let Some(slug) = path.strip_prefix("/b/").and_then(|rest| Slug::parse(rest.trim_end_matches('/')).ok()) {
-        return Ok(Redirect::permanent(&paths::biller(&slug)).into_response());
+    if let Some(path) = own_path(path) {
+        return Ok(Redirect::permanent(&paths::with_whole_query(path, query)).into_response());
     }
     let billers = state.directory.last_known_billers();
     let found = address(&state.config, &billers, &public_host(&state.config), path, query).ok_or_else(not_found)?;
@@ -38,8 +40,33 @@ pub(super) async fn old_address(
         }
         entry @ Entry::Named { .. } => {
             let return_to = return_to.and_then(|asked| state.config.return_to.resolve(asked));
+            let visitor = Visitor { return_to, ..Visitor::new(language) };
+            if let Entry::Named { slug, .. } = &entry {
+                let again = Journey {
+                    locale: Some(visitor.language.locale),
+                    return_to: visitor.return_to.clone(),
+                    ..Journey::default()
+                };
+                bounce::check(&state, request.headers(), slug, &again.link(&state, slug))?;
+            }
             let arrival = Arrival { entry, name: None, remembered: Vec::new() };
-            decide_and_follow(&state, request.headers(), arrival, Visitor { return_to, ..Visitor::new(language) }).await
+            decide_and_follow(&state, request.headers(), arrival, visitor).await
         }
     }
+}
+
+/// The path of ours that was typed with a slash at its end, or with a biller's name in capitals.
+fn own_path(path: &str) -> Option<String> {
+    let plain = path.trim_end_matches('/');
+    if let Some(rest) = plain.strip_prefix("/b/") {
+        let (slug, at) = rest.split_once('/').map_or((rest, None), |(slug, at)| (slug, Some(at)));
+        let slug = Slug::parse(&slug.to_ascii_lowercase()).ok()?;
+        return match at {
+            None => Some(paths::biller(&slug)),
+            Some("reset") => Some(paths::biller_reset(&slug)),
+            Some(_) => None,
+        };
+    }
+    let own = [paths::LOGIN, paths::RECOVER, paths::LINKS, paths::RESET, paths::HELP, paths::LOGOUT];
+    own.into_iter().find(|own| *own == plain).map(str::to_owned)
 }

@@ -10,18 +10,19 @@ use http::StatusCode;
 
 use super::lookup::{check_limits, check_mail_limits, kept, read_form, sentence};
 use super::pages::{LinksPage, LinksSentPage};
-use super::{reset, show};
+use super::{carried, show};
+use crate::kernel::TypedName;
 use crate::kernel::username::UsernameError;
-use crate::kernel::{Locale, TypedName};
 use crate::state::AppState;
 use crate::web::client::Peer;
+use crate::web::handoffs::RecoverToken;
 use crate::web::language::Language;
 use crate::web::{Refusal, paths};
 use crate::words::Words;
 
-/// The address of the page, with the name already typed; none where no mail can be sent.
-pub(super) fn address(state: &AppState, locale: Locale, name: Option<&str>) -> Option<String> {
-    state.mail.is_on().then(|| reset::with_name(state, paths::LINKS, locale, name))
+/// The address of the page, with what was typed already; none where no mail can be sent.
+pub(super) fn address(state: &AppState, carried: &RecoverToken) -> Option<String> {
+    state.mail.is_on().then(|| carried::address(state, paths::LINKS, carried))
 }
 
 /// `GET /recover/links`, with `?t=` from a page that knows the name.
@@ -31,10 +32,9 @@ pub(super) async fn form(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     check_on(&state)?;
-    let token = reset::token_of(&state, query).unwrap_or_default();
-    let language = language.or(token.locale);
-    let username = token.name.unwrap_or_default();
-    show::form_page(StatusCode::OK, &LinksPage { username, ..page(&state, &language) }, Vec::new())
+    let carried = carried::open(&state, query.as_deref()).unwrap_or_default();
+    let language = language.or(carried.locale);
+    show::form_page(StatusCode::OK, &page(&state, &language, carried), Vec::new())
 }
 
 /// `POST /recover/links`
@@ -47,7 +47,8 @@ pub(super) async fn submit(
 ) -> Result<Response, Refusal> {
     check_on(&state)?;
     let fields = read_form(&headers, &body)?;
-    let language = language.of_form(paths::LINKS, &fields, &["username"]);
+    let language = language.of_form(paths::LINKS, &fields, &["username", "return_to"]);
+    let return_to = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked));
     let typed = fields.get("username").unwrap_or_default();
     let name = match TypedName::parse(typed) {
         Ok(name) => name,
@@ -56,35 +57,52 @@ pub(super) async fn submit(
                 UsernameError::Empty => Words::of(language.locale).say("links-empty"),
                 other => sentence(&language, other),
             };
-            let page = LinksPage { username: kept(typed), error: Some(error), ..page(&state, &language) };
+            let carried = RecoverToken { name: Some(kept(typed)), return_to, ..RecoverToken::default() };
+            let page = LinksPage { error: Some(error), ..page(&state, &language, carried) };
             return show::form_page(StatusCode::BAD_REQUEST, &page, Vec::new());
         }
     };
-    check_limits(&state, peer, &headers, &name)?;
-    check_mail_limits(&state, peer, &headers)?;
-    state.mail.ask_for_links(&name, language.locale).await?;
-    sent_page(&state, &language.at(paths::LINKS_SENT.to_owned()))
+    let carried = carried::luggage(language.locale, Some(&name), return_to);
+    let limited = check_limits(&state, peer, &headers, &name).and_then(|()| check_mail_limits(&state, peer, &headers));
+    let failed = |refusal: Refusal| {
+        refusal.next("go-again", carried::padded_address(&state, paths::LINKS, &carried)).read_in(language.locale)
+    };
+    limited.map_err(failed)?;
+    state.mail.ask_for_links(&name, language.locale).await.map_err(|error| failed(error.into()))?;
+    // Not the name: another one may be what comes next, and the page is one for all.
+    let carried = RecoverToken { name: None, ..carried };
+    sent_page(&state, language, &carried)
 }
 
 /// `GET /recover/links/sent`: the same page again, in another language. Nothing is sent anew.
 pub(super) async fn sent(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     check_on(&state)?;
-    sent_page(&state, &language)
+    let carried = carried::open(&state, query.as_deref()).unwrap_or_default();
+    sent_page(&state, language, &carried)
 }
 
-fn sent_page(state: &AppState, language: &Language) -> Result<Response, Refusal> {
-    let chrome = show::chrome(state, language, state.decisions.page_code().as_str(), None);
-    show::page(StatusCode::OK, &LinksSentPage { chrome })
+fn sent_page(state: &AppState, language: Language, carried: &RecoverToken) -> Result<Response, Refusal> {
+    let to = |path| carried::address(state, path, carried);
+    let language = language.at(to(paths::LINKS_SENT));
+    let chrome = show::chrome(state, &language, state.decisions.page_code().as_str(), None);
+    show::page(StatusCode::OK, &LinksSentPage { chrome, again_url: to(paths::LINKS), back_url: to(paths::LOGIN) })
 }
 
 fn check_on(state: &AppState) -> Result<(), Refusal> {
     if state.mail.is_on() { Ok(()) } else { Err(Refusal::from_status(StatusCode::NOT_FOUND)) }
 }
 
-fn page(state: &AppState, language: &Language) -> LinksPage {
-    let chrome = show::chrome(state, language, state.decisions.page_code().as_str(), None);
-    LinksPage { chrome, username: String::new(), error: None }
+fn page(state: &AppState, language: &Language, carried: RecoverToken) -> LinksPage {
+    let carried = RecoverToken { locale: Some(language.locale), ..carried };
+    LinksPage {
+        chrome: show::chrome(state, language, state.decisions.page_code().as_str(), None),
+        error: None,
+        back_url: carried::address(state, paths::LOGIN, &carried),
+        username: carried.name.unwrap_or_default(),
+        return_to: carried.return_to,
+    }
 }

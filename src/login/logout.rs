@@ -10,14 +10,14 @@ use tower_sessions::Session;
 
 use super::lookup::{read_form, sessions, signed_in};
 use super::pages::{LogoutPage, SignedInAt, SignedOutPage};
-use super::show;
+use super::{bounce, show};
 use crate::directory::Biller;
 use crate::kernel::{Purpose, Slug};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::language::Language;
 use crate::web::visits::{BillerSession, Visits};
-use crate::web::{Refusal, paths, registrations};
+use crate::web::{Refusal, cookies, paths, registrations};
 
 /// `GET /logout`: asks; a link alone signs nobody out. `?biller=` asks about one biller only.
 pub(super) async fn ask(
@@ -66,7 +66,9 @@ pub(super) async fn submit(
         None => None,
     };
     let target = target.map_or_else(|| signed_out_address(&state, &biller.slug), String::from);
-    Ok(Redirect::to(&target).into_response())
+    let mut response = Redirect::to(&target).into_response();
+    cookies::add(response.headers_mut(), [bounce::forget()]);
+    Ok(response)
 }
 
 /// `GET /signed-out`: says so. The `state` tells of which biller; without one that is ours it is just the page.

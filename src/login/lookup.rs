@@ -14,7 +14,7 @@ use tower_sessions::Session;
 use super::flow::Journey;
 use super::follow::{Visitor, decide_and_follow};
 use super::pages::{ChoosePage, Link, LoginPage};
-use super::{recover, show};
+use super::{bounce, carried, recover, show};
 use crate::decision::Entry;
 use crate::directory::Biller;
 use crate::kernel::username::UsernameError;
@@ -38,18 +38,20 @@ pub(super) async fn form(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
+    let carried = carried::open(&state, query.as_deref()).unwrap_or_default();
+    let language = language.or(carried.locale);
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let return_to = fields.get("return_to").or(carried.return_to.as_deref());
     if !fields.has("other") {
         match signed_in(&state, &session).await.as_slice() {
             [] => {}
-            [(biller, _)] => {
-                return Ok(Redirect::to(&go_address(&biller.slug, fields.get("return_to"))).into_response());
-            }
-            several => return choose(&state, &language, several, fields.get("return_to")),
+            [(biller, _)] => return Ok(Redirect::to(&go_address(&biller.slug, return_to)).into_response()),
+            several => return choose(&state, &language, several, return_to),
         }
     }
-    let mut page = login_page(&state, &language, fields.get("return_to"));
-    page.offered = offered(&state, &language, &headers, fields.get("return_to"));
+    let mut page = login_page(&state, &language, return_to);
+    page.username = carried.name.unwrap_or_default();
+    page.offered = offered(&state, &language, &headers, return_to);
     page.forgotten = fields.has("forgotten");
     show::look_up_page(&state, StatusCode::OK, &page)
 }
@@ -78,7 +80,12 @@ pub(super) async fn submit(
             return show::look_up_page(&state, StatusCode::BAD_REQUEST, &page);
         }
     };
-    check_limits(&state, peer, &headers, &name)?;
+    let again = || {
+        let carried = carried::luggage(language.locale, Some(&name), return_to.clone());
+        carried::padded_address(&state, paths::LOGIN, &carried)
+    };
+    check_limits(&state, peer, &headers, &name)
+        .map_err(|refusal| refusal.next("go-again", again()).read_in(language.locale))?;
     let remembered = Device::of(&state, &headers).billers(&state.directory.last_known_billers());
     let remembered = remembered.iter().map(|biller| biller.slug.clone()).collect();
     let arrival = Arrival { entry: Entry::Shared, name: Some(name), remembered };
@@ -113,20 +120,30 @@ pub(super) async fn go(
     session: Session,
     Path(slug): Path<String>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let is_own_link = fields.has("h");
     let mut journey = fields.get("h").and_then(|hint| Journey::open(&state, &slug, hint)).unwrap_or_default();
     if let Some(return_to) = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked)) {
         journey.return_to = Some(return_to);
     }
     let found = signed_in(&state, &session).await.into_iter().find(|(biller, _)| biller.slug == slug);
     let Some((biller, row)) = found else { return Ok(Redirect::to(&journey.link(&state, &slug)).into_response()) };
+    if !is_own_link {
+        bounce::check(&state, &headers, &slug, &journey.link(&state, &slug))?;
+    }
     let locale = language.or(journey.locale).locale;
     let luggage = Luggage::new(&state.decisions.page_code(), locale, None, Some(slug.clone()), journey.return_to);
     let own_portal = biller.settings.portal_url.as_deref();
     let address = handoffs::portal(&state, &row, &slug, own_portal, &luggage, journey.portal_state);
-    Ok(Redirect::to(&address).into_response())
+    let mut response = Redirect::to(&address).into_response();
+    // From a link of ours it is Back or a reload.
+    if !is_own_link {
+        cookies::add(response.headers_mut(), [bounce::count(&state, &headers, &slug, bounce::To::Portal)]);
+    }
+    Ok(response)
 }
 
 /// Billers with the session that this browser has there.
@@ -175,12 +192,20 @@ fn choose(
         .collect();
     portals.sort_by(|a, b| a.label.cmp(&b.label));
     let chrome = show::chrome(state, language, state.decisions.page_code().as_str(), None);
-    portals.push(Link { label: chrome.words.say("go-other-biller"), url: format!("{}?other", paths::LOGIN) });
+    let other = format!("{}?other", paths::LOGIN);
+    let other = return_to.map_or_else(|| other.clone(), |asked| paths::with_query(&other, "return_to", asked));
+    portals.push(Link { label: chrome.words.say("go-other-biller"), url: other });
     show::page(StatusCode::OK, &ChoosePage { chrome, portals })
 }
 
 fn login_page(state: &AppState, language: &Language, return_to: Option<&str>) -> LoginPage {
+    let resolved = return_to.and_then(|asked| state.config.return_to.resolve(asked));
+    let carried = carried::luggage(language.locale, None, resolved);
+    let to = |path| carried::address(state, path, &carried);
     LoginPage {
+        reset_url: to(paths::RESET),
+        recover_url: to(paths::RECOVER),
+        help_url: to(paths::HELP),
         chrome: show::chrome(state, language, state.decisions.page_code().as_str(), None),
         username: String::new(),
         error: None,

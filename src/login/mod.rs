@@ -1,6 +1,8 @@
 //! Pages for customers. One file a journey; `follow` makes HTTP of a decision, `show` makes pages.
 
+mod bounce;
 mod callback;
+mod carried;
 mod day;
 pub mod errors;
 mod flow;
@@ -24,7 +26,7 @@ use axum::Router;
 use axum::routing::{MethodFilter, get, on};
 
 use crate::state::AppState;
-use crate::web::{assets, paths};
+use crate::web::{assets, brand, paths};
 
 /// Answers of identity providers that come by form post: a browser brings them from another site, without our cookies.
 pub fn from_other_sites() -> Router<AppState> {
@@ -52,6 +54,7 @@ pub fn router() -> Router<AppState> {
         .route(paths::WELL_KNOWN_CHANGE_PASSWORD, get(reset::change_password))
         .route(paths::TROUBLE, get(errors::again))
         .route(paths::HELP, get(recover::help))
+        .route(paths::BRAND, get(brand::get))
         .route(paths::STATIC, get(assets::get))
         .route(paths::VERIFY, get(verify::verify))
         .fallback(legacy_links::old_address)

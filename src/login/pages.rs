@@ -3,6 +3,8 @@
 
 use askama::Template;
 
+use crate::kernel::{Locale, Told};
+use crate::web::brand::Brand;
 use crate::words::Words;
 
 /// Whom to ask, and how: the company's people, or one biller's.
@@ -15,9 +17,27 @@ pub struct Contact {
     /// Mail address.
     pub email: Option<String>,
     /// When somebody answers, such as "Monday to Friday, 8 am to 6 pm".
-    pub hours: Option<String>,
+    pub hours: Option<OwnText>,
     /// How to pay without signing in, in a sentence or two.
-    pub other_way_to_pay: Option<String>,
+    pub other_way_to_pay: Option<OwnText>,
+}
+
+/// What operators wrote themselves.
+#[derive(Clone, Debug)]
+pub struct OwnText {
+    /// It.
+    pub text: String,
+    /// Its language, where that is another than the page's (WCAG 2.2, success criterion 3.1.2).
+    pub lang: Option<&'static str>,
+}
+
+impl OwnText {
+    /// For a page in this language.
+    #[must_use]
+    pub fn on_page(told: Option<&Told>, locale: Locale) -> Option<Self> {
+        let (language, text) = told?.to(locale)?;
+        Some(Self { text: text.to_owned(), lang: (language != locale).then(|| language.tag()) })
+    }
 }
 
 impl Contact {
@@ -83,6 +103,8 @@ pub struct Chrome {
     pub contact: Contact,
     /// The biller the page is about, if it is about one.
     pub biller: Option<String>,
+    /// That biller's look.
+    pub brand: Brand,
     /// Where help is.
     pub help_url: String,
 }
@@ -99,6 +121,12 @@ pub struct LoginPage {
     pub error: Option<String>,
     /// Where to go after signing in.
     pub return_to: Option<String>,
+    /// Where a password is reset.
+    pub reset_url: String,
+    /// Where the ways back in are.
+    pub recover_url: String,
+    /// Where help is.
+    pub help_url: String,
     /// The person asked this device to remember the biller.
     pub remember: bool,
     /// Billers remembered on this device; may be empty.
@@ -207,8 +235,12 @@ pub struct ResetPage {
     pub error: Option<String>,
     /// Where the form is sent.
     pub action: String,
+    /// Where to go after signing in.
+    pub return_to: Option<String>,
     /// Where one signs in.
     pub back_url: String,
+    /// Where usernames are told by mail, or how else to learn one's own.
+    pub recover_url: String,
 }
 
 /// Says where the password of a biller's people is kept, as it is not kept here.
@@ -233,6 +265,10 @@ pub struct LinksPage {
     pub username: String,
     /// What is wrong with it, in a sentence.
     pub error: Option<String>,
+    /// Where to go after signing in.
+    pub return_to: Option<String>,
+    /// Where one signs in.
+    pub back_url: String,
 }
 
 /// Says that a mail may be on its way: the same for everybody.
@@ -241,6 +277,10 @@ pub struct LinksPage {
 pub struct LinksSentPage {
     /// Around the content.
     pub chrome: Chrome,
+    /// Where another address can be tried.
+    pub again_url: String,
+    /// Where one signs in.
+    pub back_url: String,
 }
 
 /// What to do next about the password: the same for every username.
@@ -265,6 +305,12 @@ pub struct HelpPage {
     pub company: Contact,
     /// Where sign-in links are asked for, if mails can be sent.
     pub links_url: Option<String>,
+    /// Where a password is reset.
+    pub reset_url: String,
+    /// Where the ways back in are.
+    pub recover_url: String,
+    /// Where one signs in.
+    pub back_url: String,
 }
 
 /// The biller's issuer does not answer (row 8).
@@ -279,6 +325,8 @@ pub struct OutagePage {
     pub retry_url: String,
     /// Until when the issuer was announced to be away, if it was.
     pub until: Option<String>,
+    /// How to pay without signing in; the contacts do not say it again.
+    pub pay: Option<OwnText>,
 }
 
 /// Signing in is paused, for one biller or for all.
@@ -291,6 +339,8 @@ pub struct HoldPage {
     pub biller: Option<String>,
     /// Where trying again leads.
     pub retry_url: String,
+    /// How to pay without signing in; the contacts do not say it again.
+    pub pay: Option<OwnText>,
 }
 
 /// Something went wrong: what, and how to go on.
@@ -353,15 +403,15 @@ pub struct SignedOutPage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Locale;
+    use crate::web::brand::Picture;
 
     fn chrome(locale: Locale) -> Chrome {
         let contact = Contact {
             name: "Example Pay".into(),
             phone: Some("+1 (555) 010-0100 ext. 4".into()),
             email: Some("help@example.com?bcc=x".into()),
-            hours: Some("Monday to Friday".into()),
-            other_way_to_pay: Some("Pay by mail.".into()),
+            hours: Some(OwnText { text: "Monday to Friday".into(), lang: None }),
+            other_way_to_pay: Some(OwnText { text: "Pay by <mail>.".into(), lang: Some("es") }),
         };
         let others = Locale::ALL.into_iter().filter(|other| *other != locale);
         let form = Some(vec![("username".to_owned(), "a\"b".to_owned())]);
@@ -379,6 +429,10 @@ mod tests {
             reference: "7KQM-2XWD-94TR-HN3P".into(),
             contact,
             biller: Some("Riverside <Water>".into()),
+            brand: Brand {
+                stylesheet: Some("/b/riverside-water/brand/colours.css".into()),
+                logo: Some(Picture { url: "/b/riverside-water/brand/logo.png".into(), width: 160, height: 40 }),
+            },
             help_url: "/help".into(),
         }
     }
@@ -396,6 +450,9 @@ mod tests {
             remember: true,
             offered: vec![link("Riverside <Water>")],
             forgotten: true,
+            reset_url: "/reset".into(),
+            recover_url: "/recover".into(),
+            help_url: "/help".into(),
         }
     }
 
@@ -439,10 +496,19 @@ mod tests {
             username: "ana".into(),
             error: None,
             action: "/reset".into(),
+            return_to: Some("bills".into()),
+            back_url: "/login".into(),
+            recover_url: "/recover".into(),
+        };
+        let links = LinksPage {
+            chrome: chrome(),
+            username: "ana".into(),
+            error: None,
+            return_to: Some("bills".into()),
             back_url: "/login".into(),
         };
-        let links = LinksPage { chrome: chrome(), username: "ana".into(), error: None };
-        let outage = OutagePage { chrome: chrome(), biller: biller.clone(), retry_url: url.clone(), until: None };
+        let outage =
+            OutagePage { chrome: chrome(), biller: biller.clone(), retry_url: url.clone(), until: None, pay: None };
         let until = Some("Saturday, November 28, 2026, 6:00 am (UTC)".to_owned());
         let portals = vec![link("Riverside <Water>"), link("Maple Electric")];
         let signed_in = vec![SignedInAt { name: biller.clone(), slug: "riverside-water".into() }];
@@ -469,12 +535,24 @@ mod tests {
             Box::new(ResetElsewherePage { chrome: chrome(), biller: biller.clone(), sign_in_url: url.clone() }),
             Box::new(LinksPage { error, ..links.clone() }),
             Box::new(links),
-            Box::new(LinksSentPage { chrome: chrome() }),
-            Box::new(HelpPage { chrome: chrome(), company: chrome().contact, links_url: None }),
+            Box::new(LinksSentPage { chrome: chrome(), again_url: "/recover/links".into(), back_url: "/login".into() }),
+            Box::new(HelpPage {
+                chrome: chrome(),
+                company: chrome().contact,
+                links_url: None,
+                reset_url: "/reset".into(),
+                recover_url: "/recover".into(),
+                back_url: "/login".into(),
+            }),
             Box::new(OutagePage { until, ..outage.clone() }),
             Box::new(outage),
-            Box::new(HoldPage { chrome: chrome(), biller: None, retry_url: url.clone() }),
-            Box::new(HoldPage { chrome: chrome(), biller: Some(biller.clone()), retry_url: url.clone() }),
+            Box::new(HoldPage { chrome: chrome(), biller: None, retry_url: url.clone(), pay: None }),
+            Box::new(HoldPage {
+                chrome: chrome(),
+                biller: Some(biller.clone()),
+                retry_url: url.clone(),
+                pay: chrome().contact.other_way_to_pay,
+            }),
             Box::new(ErrorPage { chrome: chrome(), title: "Not here".into(), text: "Go on.".into(), next }),
             Box::new(ChoosePage { chrome: chrome(), portals }),
             Box::new(LogoutPage { chrome: chrome(), billers: signed_in }),

@@ -9,15 +9,15 @@ use http::StatusCode;
 use super::flow::Journey;
 use super::lookup::kept;
 use super::pages::{HelpPage, Link, RecoverPage, RecoverWhy, Search};
-use super::{links, reset, show};
+use super::{carried, links, reset, show};
 use crate::directory::Biller;
 use crate::kernel::{Purpose, ReferenceCode, Slug};
 use crate::state::AppState;
-use crate::web::Refusal;
 use crate::web::device::Device;
 use crate::web::fields::Fields;
 use crate::web::handoffs::RecoverToken;
 use crate::web::language::Language;
+use crate::web::{Refusal, paths};
 use crate::words::Words;
 
 /// `GET /recover`, with `?t=` from whoever could not let the person in, and `?q=` to search for a biller by its name.
@@ -27,8 +27,8 @@ pub(super) async fn recover(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let fields = Fields::parse(query.clone().unwrap_or_default().as_bytes()).unwrap_or_default();
-    let token = reset::token_of(&state, query).unwrap_or_default();
+    let fields = Fields::parse(query.as_deref().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let token = carried::open(&state, query.as_deref()).unwrap_or_default();
     let language = language.or(token.locale);
     let why = if token.failed { RecoverWhy::LegacyFailed } else { RecoverWhy::Asked };
     let code = state.decisions.page_code();
@@ -61,12 +61,13 @@ pub(super) fn page(
     token: RecoverToken,
     why: RecoverWhy,
 ) -> RecoverPage {
+    let carried = RecoverToken { locale: Some(language.locale), ..token.clone() };
     RecoverPage {
         chrome: show::chrome(state, language, code.as_str(), None),
         why,
         offered: Vec::new(),
-        reset_url: reset::address(state, language.locale, token.name.as_deref()),
-        links_url: links::address(state, language.locale, token.name.as_deref()),
+        reset_url: carried::address(state, paths::RESET, &carried),
+        links_url: links::address(state, &carried),
         search: Search { token: state.keys.seal(Purpose::Recover, "", &token), ..Search::default() },
         username: token.name,
         return_to: token.return_to,
@@ -95,11 +96,27 @@ pub(super) async fn help(
     Extension(language): Extension<Language>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
+    let carried = carried::open(&state, query.as_deref()).unwrap_or_default();
+    let language = language.or(carried.locale);
+    let carried = RecoverToken { locale: Some(language.locale), ..carried };
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
     let slug = fields.get("biller").and_then(|slug| Slug::parse(slug).ok());
     let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
     let chrome = show::chrome(&state, &language, state.decisions.page_code().as_str(), biller.as_deref());
-    let links_url = links::address(&state, language.locale, None);
-    show::page(StatusCode::OK, &HelpPage { chrome, company: show::company(&state), links_url })
+    let page = HelpPage {
+        chrome,
+        company: show::company(&state, language.locale),
+        links_url: links::address(&state, &carried),
+        recover_url: carried::address(&state, paths::RECOVER, &carried),
+        reset_url: match &biller {
+            Some(biller) => carried::address(&state, &paths::biller_reset(&biller.slug), &carried),
+            None => carried::address(&state, paths::RESET, &carried),
+        },
+        back_url: match &biller {
+            Some(biller) => reset::sign_in(biller, carried.return_to.as_deref()),
+            None => carried::address(&state, paths::LOGIN, &carried),
+        },
+    };
+    show::page(StatusCode::OK, &page)
 }

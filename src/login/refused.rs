@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::carried;
 use super::flow::Journey;
 use crate::kernel::Slug;
 use crate::secureauth::ProviderError;
@@ -69,7 +70,9 @@ impl Refused {
         let refusal = if journey.is_some() { refusal.recorded() } else { refusal };
         match self {
             Self::NotAMember(_) | Self::UserNotActive => {
-                refusal.next("go-biller", paths::RECOVER).next("go-again", restart)
+                let carried = journey.map(Journey::carried).unwrap_or_default();
+                let find = carried::address(state, paths::RECOVER, &carried);
+                refusal.next("go-biller", find).next("go-again", restart)
             }
             _ => refusal.next("go-sign-in", restart),
         }

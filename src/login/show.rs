@@ -4,10 +4,11 @@ use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 
-use super::pages::{Chrome, Contact, OtherLanguage};
+use super::pages::{Chrome, Contact, OtherLanguage, OwnText};
 use crate::directory::Biller;
 use crate::kernel::Locale;
 use crate::state::AppState;
+use crate::web::brand::Brand;
 use crate::web::handoffs;
 use crate::web::headers::PageNeeds;
 use crate::web::language::{Language, PARAMETER, SamePage};
@@ -27,8 +28,10 @@ pub(super) fn chrome(state: &AppState, language: &Language, code: &str, biller: 
         stylesheet: assets::STYLESHEET.path.clone(),
         logo: assets::LOGO.path.clone(),
         reference: code.to_owned(),
-        contact: biller.map_or_else(|| company(state), |biller| biller_contact(state, biller)),
+        contact: biller
+            .map_or_else(|| company(state, language.locale), |biller| biller_contact(state, biller, language.locale)),
         biller: biller.map(|biller| biller.name.clone()),
+        brand: biller.map(Brand::of).unwrap_or_default(),
         help_url,
     }
 }
@@ -53,28 +56,29 @@ fn others(language: &Language) -> Vec<OtherLanguage> {
 }
 
 /// The company's own people.
-pub(super) fn company(state: &AppState) -> Contact {
+pub(super) fn company(state: &AppState, locale: Locale) -> Contact {
     let help = &state.config.help;
     Contact {
         name: help.company.clone(),
         phone: help.phone.clone(),
         email: help.email.clone(),
-        hours: help.hours.clone(),
+        hours: OwnText::on_page(help.hours.as_ref(), locale),
         other_way_to_pay: None,
     }
 }
 
-fn biller_contact(state: &AppState, biller: &Biller) -> Contact {
+fn biller_contact(state: &AppState, biller: &Biller, locale: Locale) -> Contact {
     let support = &biller.settings.support;
+    let other_way_to_pay = OwnText::on_page(support.other_way_to_pay.as_ref(), locale);
     if support.phone.is_none() && support.email.is_none() {
-        return Contact { other_way_to_pay: support.other_way_to_pay.clone(), ..company(state) };
+        return Contact { other_way_to_pay, ..company(state, locale) };
     }
     Contact {
         name: biller.name.clone(),
         phone: support.phone.clone(),
         email: support.email.clone(),
-        hours: support.hours.clone(),
-        other_way_to_pay: support.other_way_to_pay.clone(),
+        hours: OwnText::on_page(support.hours.as_ref(), locale),
+        other_way_to_pay,
     }
 }
 

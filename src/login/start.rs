@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use super::flow::{Attempt, Journey, Travelling};
 use super::follow::{self, Visitor, decide_and_follow};
+use super::{bounce, carried};
 use crate::decision::{Decision, Entry, IssuerHealth, Via};
 use crate::directory::{Biller, Call};
 use crate::kernel::{Purpose, ReferenceCode, Slug};
@@ -18,7 +19,7 @@ use crate::secureauth::{self, Contact, ProviderError};
 use crate::state::AppState;
 use crate::web::device::Device;
 use crate::web::fields::Fields;
-use crate::web::handoffs::{self, Luggage};
+use crate::web::handoffs::{self, Luggage, RecoverToken};
 use crate::web::language::Language;
 use crate::web::{Refusal, cookies, paths, registrations};
 
@@ -36,23 +37,32 @@ pub(super) async fn biller(
     if is_prefetch(&headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    let fields = Fields::parse(query.as_deref().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let return_to = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked));
     let slug = match Slug::parse(&slug) {
         Ok(slug) => slug,
         // Typed off a bill, with capitals.
         Err(_) => {
-            let lower = Slug::parse(&slug.to_ascii_lowercase()).map_err(|_| unknown_biller())?;
-            return Ok(Redirect::permanent(&paths::biller(&lower)).into_response());
+            let lower = Slug::parse(&slug.to_ascii_lowercase());
+            let lower =
+                lower.map_err(|_| unknown_biller(&state, &carried::luggage(language.locale, None, return_to)))?;
+            let address = paths::with_whole_query(paths::biller(&lower), query.as_deref());
+            return Ok(Redirect::permanent(&address).into_response());
         }
     };
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let journey = match fields.get("h") {
         Some(hint) => Journey::open(&state, &slug, hint).ok_or_else(|| changed_link(&slug))?,
         None => Journey {
-            return_to: fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked)),
+            return_to,
             portal_state: fields.get("state").filter(|s| s.len() <= MAX_PORTAL_STATE).map(str::to_owned),
             ..Journey::default()
         },
     };
+    // Whoever comes by a link of ours has clicked on it.
+    if !fields.has("h") {
+        let again = Journey { locale: Some(language.locale), ..journey.clone() };
+        bounce::check(&state, &headers, &slug, &again.link(&state, &slug))?;
+    }
     let remember = journey.remember && !is_from_elsewhere(&headers);
     let entry = Entry::Named { slug: slug.clone(), via: Via::VanityPath };
     let arrival = Arrival { entry, name: journey.name(), remembered: Vec::new() };
@@ -157,10 +167,10 @@ pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
         .any(|value| value.contains("prefetch"))
 }
 
-pub(super) fn unknown_biller() -> Refusal {
+pub(super) fn unknown_biller(state: &AppState, carried: &RecoverToken) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "unknown_biller", "error-unknown-biller")
-        .next("go-biller", paths::RECOVER)
-        .next("go-sign-in-page", paths::LOGIN)
+        .next("go-biller", carried::address(state, paths::RECOVER, carried))
+        .next("go-sign-in-page", carried::address(state, paths::LOGIN, carried))
 }
 
 fn changed_link(slug: &Slug) -> Refusal {

@@ -86,8 +86,9 @@ struct Text<'a> {
 
 fn write(config: &Config, to: &str, text: Text<'_>) -> Letter {
     let help = &config.help;
-    let ways = [help.phone.as_deref(), help.email.as_deref(), help.hours.as_deref()];
     let Text { words, title, before, places, after } = text;
+    let hours = help.hours.as_ref().and_then(|hours| hours.to(words.locale())).map(|(_, text)| text);
+    let ways = [help.phone.as_deref(), help.email.as_deref(), hours];
     let contact = ways.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let body = Body { words, title, before, places, after, company: &help.company, contact };
     // Rendering writes to a text, which does not fail.

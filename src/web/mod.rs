@@ -1,6 +1,7 @@
 //! HTTP things that the audiences share: paths, layers, headers, languages, refusals, sessions, forms, assets, the accept loop.
 
 pub mod assets;
+pub mod brand;
 pub mod client;
 pub mod cookies;
 pub mod device;

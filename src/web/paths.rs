@@ -94,6 +94,8 @@ pub const API_KEYS: &str = "/api/v1/keys";
 pub const API_KEY: &str = "/api/v1/keys/{id}";
 /// Our public signing keys.
 pub const KEYS: &str = "/.well-known/jwks.json";
+/// A biller's colours, and its logo.
+pub const BRAND: &str = "/b/{slug}/brand/{file}";
 /// Static files.
 pub const STATIC: &str = "/static/{file}";
 
@@ -105,6 +107,16 @@ pub fn biller(slug: &Slug) -> String {
 /// `/b/{slug}/reset`
 pub fn biller_reset(slug: &Slug) -> String {
     format!("/b/{slug}/reset")
+}
+
+/// A biller's stylesheet; `version` names its present colours.
+pub fn brand_colours(slug: &Slug, version: &str) -> String {
+    format!("/b/{slug}/brand/colours.{version}.css")
+}
+
+/// A biller's logo; `version` names the present one.
+pub fn brand_logo(slug: &Slug, version: &str) -> String {
+    format!("/b/{slug}/brand/logo.{version}.png")
 }
 
 /// `/go/{slug}`
@@ -123,6 +135,15 @@ pub fn absolute(config: &Config, path: &str) -> Url {
 /// `/callback/{slug}` in full: the redirect URI registered at the biller's issuer.
 pub fn redirect_uri(config: &Config, slug: &Slug) -> Url {
     absolute(config, &format!("/callback/{slug}"))
+}
+
+/// An address with the query of another, as it came.
+pub fn with_whole_query(address: String, query: Option<&str>) -> String {
+    match query {
+        // A redirect takes nothing else; addresses of ours hold nothing else.
+        Some(query) if !query.is_empty() && query.bytes().all(|b| b.is_ascii_graphic()) => format!("{address}?{query}"),
+        _ => address,
+    }
 }
 
 /// A path or address with one more query parameter.

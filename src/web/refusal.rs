@@ -4,6 +4,8 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
+use crate::kernel::Locale;
+
 /// A refusal, or a failure.
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -23,6 +25,10 @@ pub struct Refusal {
     pub fields: Box<[(String, String)]>,
     /// It is worth an entry in the decision log. Not what anyone can bring about by asking for addresses.
     pub recorded: bool,
+    /// To ask again would not give the same answer.
+    pub once: bool,
+    /// The language of the form that was sent.
+    pub locale: Option<Locale>,
 }
 
 impl Refusal {
@@ -37,6 +43,8 @@ impl Refusal {
             biller: None,
             fields: Box::default(),
             recorded: status.is_server_error(),
+            once: false,
+            locale: None,
         }
     }
 
@@ -57,6 +65,20 @@ impl Refusal {
     #[must_use]
     pub fn recorded(mut self) -> Self {
         self.recorded = true;
+        self
+    }
+
+    /// Not to be had again by asking again.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
+    /// In the language of the form that was sent, unless the person chose another.
+    #[must_use]
+    pub fn read_in(mut self, locale: Locale) -> Self {
+        self.locale = Some(locale);
         self
     }
 

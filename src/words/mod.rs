@@ -29,6 +29,11 @@ impl Words {
         Self(locale)
     }
 
+    /// The language.
+    pub fn locale(self) -> Locale {
+        self.0
+    }
+
     /// The language's tag (BCP 47).
     pub fn tag(self) -> &'static str {
         self.0.tag()

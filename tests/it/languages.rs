@@ -168,7 +168,7 @@ async fn changing_the_language_asks_for_no_mail_and_no_reset_again() {
     world.state.directory.billers().await.unwrap();
     for (path, name, status, title, keeps) in [
         ("/recover/links", "one-moved", 200, "Revise su correo electrónico", "href=\"/recover/links\""),
-        ("/reset", "one-moved", 200, "Cómo elegir una contraseña nueva", "href=\"/login\""),
+        ("/reset", "one-moved", 200, "Cómo elegir una contraseña nueva", "href=\"/login?t="),
         ("/b/riverside-water/reset", "one-moved", 200, "Cómo elegir una contraseña nueva", "\"/b/riverside-water\""),
         (
             "/recover/links",

@@ -4,11 +4,14 @@
 
 mod architecture;
 mod billers_api;
+mod bounces;
+mod branding;
 mod catalogues;
 mod cli;
 mod config;
 mod console;
 mod contract;
+mod crawl;
 mod crm;
 mod decisions;
 mod devices;
@@ -30,6 +33,7 @@ mod logout_tokens;
 mod logs;
 mod mail;
 mod management;
+mod no_dead_ends;
 mod openapi;
 mod operators;
 mod orders;

@@ -17,7 +17,7 @@ const BILLER: &str = "pinehill-gas";
 async fn a_biller_is_checked_and_the_exit_code_says_whether_it_is_ready() {
     let world = World::start().await;
     let (code, card, _) = world.command(&["check", "--biller", "maple-electric"]).await;
-    assert_eq!((code, card.lines().count()), (0, 6), "{card}");
+    assert_eq!((code, card.lines().count()), (0, 7), "{card}");
     assert!(card.lines().all(|line| line.starts_with("green  ")), "{card}");
     let (code, card, why) = world.command(&["check", "--biller", "cedar-county"]).await;
     assert!(

@@ -29,7 +29,7 @@ async fn each_line_says_how_a_thing_stands() {
     let well = card(&world, "maple-electric").await;
     assert!(well.iter().all(|line| line.1 == Level::Green), "{well:?}");
     let names: Vec<_> = well.iter().map(|line| line.0.as_str()).collect();
-    assert_eq!(names, ["issuer", "keys", "redirect_uri", "users", "users_without_mail", "vanity_host"]);
+    assert_eq!(names, ["issuer", "keys", "redirect_uri", "users", "users_without_mail", "contrast", "vanity_host"]);
 
     assert_eq!(level(&card(&world, "cedar-county").await, "issuer"), Some(Level::Red), "its issuer is down");
     assert_eq!(level(&card(&world, "oakdale-city").await, "issuer"), Some(Level::Amber), "it has none yet");

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use base64::Engine;
 use serde_json::Value;
 
 use crate::audit::Actor;
@@ -25,6 +26,9 @@ const STAFF: &str = "staff";
 pub(super) const STAFF_ROLES: [&str; 3] = ["support", "operator", "auditor"];
 /// Users of Pinehill Gas, besides those in the table.
 const PINEHILL_USERS: usize = 2500;
+
+/// The logo of Riverside Water.
+const LOGO: &[u8] = include_bytes!("riverside-water.png");
 
 /// A biller of the demo.
 struct DemoBiller {
@@ -234,7 +238,7 @@ per_address_per_hour = 60
 company = "Example Pay"
 phone = "+1 555 010 0100"
 email = "help@example-pay.example"
-hours = "Monday to Friday, 8 am to 6 pm"
+hours = {{ en = "Monday to Friday, 8 am to 6 pm", es = "De lunes a viernes, de 8 a. m. a 6 p. m." }}
 [console]
 listen = "127.0.0.1:{console_port}"
 public_url = "{console}"
@@ -294,11 +298,23 @@ fn billers_file(ports: Ports) -> String {
             [billers.support]
             phone = "{phone}"
             email = "help@{slug}.example"
-            hours = "Monday to Friday, 9 am to 5 pm"
+            hours = {{ en = "Monday to Friday, 9 am to 5 pm", es = "De lunes a viernes, de 9 a. m. a 5 p. m." }}
             other_way_to_pay = "You can also pay by phone, or by mail with the slip on your bill."
             "#,
             base = ports.base,
         );
+        if *slug == "riverside-water" {
+            let logo = base64::engine::general_purpose::STANDARD.encode(LOGO);
+            let _ = write!(
+                file,
+                r##"
+                [billers.branding]
+                accent = "#1d4e89"
+                accent_dark = "#8fbdf0"
+                logo = "{logo}"
+                "##
+            );
+        }
         if demo.organization.is_some() {
             let (issuer, secret) = (issuer(ports, slug), client_secret(slug));
             let _ = write!(

@@ -6,39 +6,100 @@ import * as step from "../lib/steps.mjs";
 
 const world = useWorld();
 
-world.journey("one-moved signs in with the keyboard alone", async (visitor) => {
-  const { page } = visitor;
-  await page.goto(world.at("/login"));
-  await tabTo(page, "username");
-  await page.keyboard.type("one-moved");
-  await page.keyboard.press("Enter");
-  await step.heading(page, "Riverside Water has a new sign-in page");
-  await tabTo(page, "Continue to Riverside Water sign-in");
-  await page.keyboard.press("Enter");
-  await step.atSecureauth(visitor, "riverside-water", "Riverside Water", "one-moved");
-  await tabTo(page, "password");
-  await page.keyboard.type(step.PASSWORD);
-  await page.keyboard.press("Enter");
-  await step.heading(page, "You are about to enter Riverside Water as one-moved");
-  await tabTo(page, "Continue");
-  await page.keyboard.press("Enter");
-  await step.inPortal(visitor, "Riverside Water", "one-moved");
-  await tabTo(page, "Sign out");
-  await page.keyboard.press("Enter");
-  await step.heading(page, "Sign out");
-  await tabTo(page, "Sign out of Riverside Water");
-  await page.keyboard.press("Enter");
-  await step.heading(page, "You are signed out of Riverside Water");
-});
+/** What our pages say on the way, by language; the other systems speak English. */
+const LANGUAGES = {
+  "en-US": {
+    notice: "Riverside Water has a new sign-in page",
+    on: "Continue to Riverside Water sign-in",
+    signOut: "Sign out",
+    signOutOf: "Sign out of Riverside Water",
+    signedOut: "You are signed out of Riverside Water",
+    trouble: "I still can’t sign in, or forgot my username",
+    recovery: "Having trouble signing in?",
+    search: "Search",
+    found: "Is it one of these billers?",
+    skip: "Skip to main content",
+  },
+  "es-MX": {
+    notice: "Riverside Water tiene una nueva página de inicio de sesión",
+    on: "Continuar al inicio de sesión de Riverside Water",
+    signOut: "Cerrar sesión",
+    signOutOf: "Cerrar sesión en Riverside Water",
+    signedOut: "Su sesión en Riverside Water está cerrada",
+    trouble: "Sigo sin poder iniciar sesión, u olvidé mi nombre de usuario",
+    recovery: "¿Tiene problemas para iniciar sesión?",
+    search: "Buscar",
+    found: "¿Es alguno de estos facturadores?",
+    skip: "Saltar al contenido principal",
+  },
+};
 
-world.journey("the first Tab offers to skip to the main content", async (visitor) => {
-  const { page } = visitor;
-  await page.goto(world.at("/login"));
-  await page.keyboard.press("Tab");
-  assert.equal((await focused(page)).name, "Skip to main content");
-  await page.keyboard.press("Enter");
-  await tabTo(page, "username", 1);
-});
+for (const [locale, says] of Object.entries(LANGUAGES)) {
+  const options = { locale };
+
+  world.journey(
+    `one-moved signs in with the keyboard alone, ${locale}`,
+    async (visitor) => {
+      const { page } = visitor;
+      await page.goto(world.at("/login"));
+      await tabTo(page, "username");
+      await page.keyboard.type("one-moved");
+      await page.keyboard.press("Enter");
+      await step.heading(page, says.notice);
+      await tabTo(page, says.on);
+      await page.keyboard.press("Enter");
+      await step.atSecureauth(visitor, "riverside-water", "Riverside Water", "one-moved");
+      await tabTo(page, "password");
+      await page.keyboard.type(step.PASSWORD);
+      await page.keyboard.press("Enter");
+      await step.heading(page, "You are about to enter Riverside Water as one-moved");
+      await tabTo(page, "Continue");
+      await page.keyboard.press("Enter");
+      await step.inPortal(visitor, "Riverside Water", "one-moved");
+      await tabTo(page, "Sign out");
+      await page.keyboard.press("Enter");
+      await step.heading(page, says.signOut);
+      await tabTo(page, says.signOutOf);
+      await page.keyboard.press("Enter");
+      await step.heading(page, says.signedOut);
+    },
+    options,
+  );
+
+  world.journey(
+    `a biller is found with the keyboard alone, ${locale}`,
+    async (visitor) => {
+      const { page } = visitor;
+      await page.goto(world.at("/login"));
+      await tabTo(page, says.trouble);
+      await page.keyboard.press("Enter");
+      await step.heading(page, says.recovery);
+      await tabTo(page, "biller-name");
+      await page.keyboard.type("mapel electirc");
+      await tabTo(page, "remember");
+      await page.keyboard.press("Space");
+      await tabTo(page, says.search);
+      await page.keyboard.press("Enter");
+      await step.heading(page, says.found);
+      await tabTo(page, "Maple Electric");
+      await page.keyboard.press("Enter");
+      await step.atSecureauth(visitor, "maple-electric", "Maple Electric");
+    },
+    options,
+  );
+
+  world.journey(
+    `the first Tab offers to skip to the main content, ${locale}`,
+    async ({ page }) => {
+      await page.goto(world.at("/login"));
+      await page.keyboard.press("Tab");
+      assert.equal((await focused(page)).name, says.skip);
+      await page.keyboard.press("Enter");
+      await tabTo(page, "username", 1);
+    },
+    options,
+  );
+}
 
 /** Presses Tab until something of this name or id has the focus, which must be seen. */
 async function tabTo(page, wanted, most = 20) {

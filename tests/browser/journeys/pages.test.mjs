@@ -94,6 +94,14 @@ const PAGES = {
     await step.heading(v.page, "Sorry, there is a problem with signing in to Cedar County");
   },
   "error-not-found": (v) => v.page.goto(world.at("/nope")),
+  "error-changed-link": (v) => v.page.goto(world.at("/b/riverside-water?h=tampered")),
+  "error-sent-back": async (v) => {
+    // Handed over twice, and here again at once.
+    await signIn(v);
+    await v.page.goto(world.at("/go/riverside-water"));
+    await v.page.goto(world.at("/b/riverside-water"));
+    await step.heading(v.page, "Riverside Water sent you back to us");
+  },
   "error-cancelled": async (v) => {
     await v.page.goto(world.at("/b/riverside-water"));
     await v.page.getByRole("button", { name: "Cancel" }).click();
@@ -122,6 +130,7 @@ const PAGES = {
     await signInTwice(v);
     await v.page.goto(world.at("/logout"));
   },
+  "signed-out-plain": (v) => v.page.goto(world.at("/signed-out")),
   "signed-out": async (v) => {
     await signIn(v);
     await signOut(v);

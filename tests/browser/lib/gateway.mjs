@@ -22,8 +22,8 @@ const run = promisify(execFile);
  * Starts a gateway and a browser before the tests of a file, and ends both after them.
  *
  * `setUp(world)` says what the gateway is to know: `{ billers, users, server }`. It may start more, and give what ends
- * that to `world.atEnd`. `billers` are rows as in a file; `users` are usernames, members of every biller; `server` are
- * further settings of that section. With a `listen` of its own, somebody else is there at the public port.
+ * that to `world.atEnd`. `billers` are rows as in a file; `users` are usernames, members of every biller; `server` and
+ * `limits` are further settings of those sections. With a `listen` of its own, somebody else is there at the public port.
  */
 export function useGateway(setUp, { timeout = 120_000 } = {}) {
   const world = new GatewayWorld(setUp);
@@ -54,8 +54,8 @@ class GatewayWorld extends World {
     this.gateway = `http://localhost:${this.port}`;
     this.portal = await startPortal(this);
     this.atEnd(() => this.portal.close());
-    const { billers, users = ["one-moved"], listen = this.port, server = {} } = await this.#setUp(this);
-    this.#writeSettings(listen, server);
+    const { billers, users = ["one-moved"], listen = this.port, server = {}, limits = {} } = await this.#setUp(this);
+    this.#writeSettings(listen, server, limits);
     await this.command("migrate");
     await this.command("import", "billers", this.file("billers.toml", billers.map(billerToml).join("\n")));
     const rows = users.map((username, index) => `${username},person-${index}@example.com`);
@@ -98,7 +98,7 @@ class GatewayWorld extends World {
     return { status: answer.status(), ...(await answer.allHeaders()) };
   }
 
-  #writeSettings(listen, server) {
+  #writeSettings(listen, server, limits) {
     const key = this.file("signpost.key", `${randomBytes(32).toString("base64")}\n`);
     const sections = {
       server: { listen: `127.0.0.1:${listen}`, public_url: this.gateway, drain_seconds: 1, ...server },
@@ -106,7 +106,7 @@ class GatewayWorld extends World {
       secrets: { keys: [{ file: key }] },
       legacy: { login_url: `${this.portal.origin}/legacy` },
       portal: { handoff_url: `${this.portal.origin}/handoff` },
-      limits: { exempt_loopback: true },
+      limits: { exempt_loopback: true, ...limits },
       oidc: { allow_loopback_issuers: true },
     };
     const text = Object.entries(sections).map(([name, section]) => `[${name}]\n${tomlLines(section)}`);

@@ -1,15 +1,17 @@
 // Looking at a page at two widths: no accessibility violation, nothing to scroll sideways, and a picture to look at.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { HERE, NARROW, WIDE } from "./world.mjs";
+import { HERE, NARROW, WIDE, ZOOMED } from "./world.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const PICTURES = join(HERE, "screenshots");
 mkdirSync(PICTURES, { recursive: true });
+/** The headings of all pages that were looked at; headings.mjs compares them with those that there are. */
+export const HEADINGS = join(PICTURES, "headings.txt");
 
 /** What the demo's company and billers wrote themselves. */
 const OWN_WORDS = ["Monday to Friday", "by mail with the slip"];
@@ -19,21 +21,61 @@ export function picture(name) {
   return join(PICTURES, `${name}.png`);
 }
 
-/** Looks at a page at both widths, in the light and in the dark. */
+/** Looks at a page at both widths, zoomed in and with more space in its text, in the light and in the dark. */
 export async function look(page, name) {
+  appendFileSync(HEADINGS, `${await page.locator("h1").innerText()}\n`);
   await page.emulateMedia({ colorScheme: "light" });
   for (const size of [WIDE, NARROW]) {
     await page.setViewportSize(size);
     await page.screenshot({ path: join(PICTURES, `${name}-${size.width}.png`), fullPage: true });
-    const widths = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-    assert.ok(widths[0] <= size.width, `${widths[0]} px wide in ${size.width}`);
-    assert.equal(widths[1], size.width);
+    await fits(page, size);
     assert.deepEqual(await violations(page), [], `at ${size.width} px`);
     await tabStops(page, size);
   }
+  await page.setViewportSize(ZOOMED);
+  await fits(page, ZOOMED);
+  // Customers' pages; staff have tables.
+  if ((await page.locator("footer .stub").count()) > 0) {
+    await spaced(page, async () => {
+      for (const size of [ZOOMED, WIDE]) {
+        await page.setViewportSize(size);
+        await fits(page, size);
+      }
+    });
+  }
+  await page.setViewportSize(NARROW);
   await page.emulateMedia({ colorScheme: "dark" });
   await page.screenshot({ path: join(PICTURES, `${name}-${NARROW.width}-dark.png`), fullPage: true });
   assert.deepEqual(await violations(page), [], "in the dark");
+}
+
+/** Nothing is to be scrolled sideways, and nothing is cut off. */
+async function fits(page, size) {
+  const [wide, inner, cut] = await page.evaluate(() => {
+    const hides = (element) => ["hidden", "clip"].includes(getComputedStyle(element).overflow);
+    const clips = (element) => hides(element) && !element.matches(".unseen, input");
+    const cut = [...document.body.querySelectorAll("*")].filter((element) => {
+      return clips(element) && (element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight);
+    });
+    return [document.documentElement.scrollWidth, window.innerWidth, cut.map((element) => element.outerHTML.slice(0, 80))];
+  });
+  assert.ok(wide <= size.width, `${wide} px wide in ${size.width}`);
+  assert.equal(inner, size.width);
+  assert.deepEqual(cut, [], `cut off in ${size.width}`);
+}
+
+/** With the space in its text that readers may want (WCAG 2.2, 1.4.12). */
+async function spaced(page, body) {
+  await page.evaluate(() => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important; }
+      p { margin-bottom: 2em !important; }`);
+    document.adoptedStyleSheets = [sheet];
+  });
+  await body();
+  await page.evaluate(() => {
+    document.adoptedStyleSheets = [];
+  });
 }
 
 /** The page's own way to Spanish: the same page, and all of it. */

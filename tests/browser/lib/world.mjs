@@ -29,6 +29,8 @@ const START_PATIENCE = 90_000;
 
 export const WIDE = { width: 1280, height: 900 };
 export const NARROW = { width: 320, height: 640 };
+/** What a window of 1280 by 1024 shows at a zoom of 400 % (WCAG 2.2, 1.4.10). */
+export const ZOOMED = { width: 320, height: 256 };
 
 /** Starts the demo and a browser before the tests of a file, and ends both after them. */
 export function useWorld() {

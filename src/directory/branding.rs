@@ -1,0 +1,247 @@
+//! How a biller's pages look: a colour for the light, one for the dark, and a logo. Colours that cannot be read are refused
+//! when they are saved, not found out by those who cannot read them.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::{Biller, Directory, DirectoryError, store};
+use crate::kernel::Colour;
+use crate::kernel::colour::{CONTROL, TEXT};
+use crate::kernel::text::sha256;
+
+/// No logo is larger: it comes with every page of the biller.
+pub const MAX_LOGO: usize = 32 * 1024;
+/// Nor has more pixels in a row or column.
+const MAX_SIDE: u32 = 2048;
+
+/// A biller's look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Branding {
+    /// The colours, if it has its own.
+    pub colours: Option<Colours>,
+    /// The logo, if it has one.
+    pub logo: Option<Logo>,
+}
+
+/// The colour of buttons and links, in the light and in the dark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Colours {
+    /// On light pages.
+    pub accent: Colour,
+    /// On dark pages.
+    pub accent_dark: Colour,
+}
+
+/// A logo: what is told of it on every page. The picture itself is in a table of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logo {
+    /// Names this picture.
+    pub hash: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The picture, in base64, while it is on its way to the database.
+    #[serde(skip)]
+    pub(super) picture: Option<String>,
+}
+
+/// A kind of page that a colour stands on.
+struct Scheme {
+    field: &'static str,
+    name: &'static str,
+    /// What the stylesheet calls `--sheet` and `--tint`; a test holds them equal.
+    grounds: [(Colour, &'static str); 2],
+    /// What a colour has to move to for more contrast.
+    away: Colour,
+    /// The text on a button.
+    on_button: Colour,
+}
+
+const LIGHT: Scheme = Scheme {
+    field: "branding.accent",
+    name: "light",
+    grounds: [(Colour::WHITE, "the page"), (Colour::rgb(0xee, 0xf5, 0xf3), "a tinted box")],
+    away: Colour::BLACK,
+    on_button: Colour::WHITE,
+};
+const DARK: Scheme = Scheme {
+    field: "branding.accent_dark",
+    name: "dark",
+    grounds: [(Colour::rgb(0x16, 0x1e, 0x1c), "the page"), (Colour::rgb(0x1d, 0x2b, 0x28), "a tinted box")],
+    away: Colour::WHITE,
+    on_button: Colour::BLACK,
+};
+
+/// A pair of colours that has to be told apart.
+struct Pair {
+    what: &'static str,
+    against: Colour,
+    place: &'static str,
+    needed: f64,
+}
+
+impl Scheme {
+    fn pairs(&self) -> Vec<Pair> {
+        let on = |what, needed| move |(against, place): (Colour, &'static str)| Pair { what, against, place, needed };
+        let links = self.grounds.into_iter().map(on("links", TEXT));
+        let edges = self.grounds.into_iter().map(on("the edge of a box or button", CONTROL));
+        let button = Pair { what: "buttons", against: self.on_button, place: "the text on them", needed: TEXT };
+        links.chain(edges).chain([button]).collect()
+    }
+
+    /// What is wrong with a colour: each pair, its ratio, and what would do.
+    fn problem(&self, colour: Colour) -> Option<String> {
+        let pairs = self.pairs();
+        let enough = |colour: Colour| pairs.iter().all(|pair| colour.contrast(pair.against) >= pair.needed);
+        if enough(colour) {
+            return None;
+        }
+        let wrong = pairs.iter().filter(|pair| colour.contrast(pair.against) < pair.needed);
+        let told: Vec<String> = wrong
+            .map(|pair| {
+                let Pair { what, against, place, needed } = pair;
+                // Rounded down, so that what is refused never reads as if it were enough.
+                let ratio = (colour.contrast(*against) * 100.0).floor() / 100.0;
+                format!(
+                    "{what} in {colour} against {place} ({against}) have a contrast of {ratio}:1 and need {needed}:1"
+                )
+            })
+            .collect();
+        let nearest = colour.until(self.away, enough).unwrap_or(self.away);
+        Some(format!("in the {} scheme {}; {nearest} would do", self.name, told.join(", and ")))
+    }
+
+    /// The smallest contrast of its text.
+    fn least(&self, colour: Colour) -> f64 {
+        let text = self.pairs().into_iter().filter(|pair| pair.needed >= TEXT);
+        text.map(|pair| colour.contrast(pair.against)).fold(f64::INFINITY, f64::min)
+    }
+}
+
+impl Colours {
+    /// What is wrong with them: the field, and a sentence that says which pair has which contrast and what would do.
+    pub fn problems(self) -> Vec<(&'static str, String)> {
+        let each = [(&LIGHT, self.accent), (&DARK, self.accent_dark)];
+        each.into_iter().filter_map(|(scheme, colour)| Some((scheme.field, scheme.problem(colour)?))).collect()
+    }
+
+    /// The smallest contrast of text, in the light and in the dark.
+    pub fn least_contrast(self) -> (f64, f64) {
+        (LIGHT.least(self.accent), DARK.least(self.accent_dark))
+    }
+
+    /// The stylesheet that puts them in place of the usual ones.
+    pub fn stylesheet(self) -> String {
+        let scheme = |scheme: &Scheme, colour: Colour| {
+            let strong = colour.mixed(scheme.away, 30);
+            format!(":root{{--accent:{colour};--accent-strong:{strong};--on-accent:{}}}", scheme.on_button)
+        };
+        let (light, dark) = (scheme(&LIGHT, self.accent), scheme(&DARK, self.accent_dark));
+        format!("{light}@media (prefers-color-scheme:dark){{{dark}}}\n")
+    }
+}
+
+impl Logo {
+    /// A picture in base64: a PNG (ISO/IEC 15948), as nothing in one can be a script.
+    ///
+    /// # Errors
+    /// A sentence that says what is expected.
+    pub fn read(base64: &str) -> Result<Self, String> {
+        let compact: String = base64.split_whitespace().collect();
+        let picture = STANDARD.decode(compact).map_err(|_| "the bytes of a PNG in base64 are expected".to_owned())?;
+        Self::from_png(&picture)
+    }
+
+    /// The same from the picture's bytes.
+    ///
+    /// # Errors
+    /// A sentence that says what is expected.
+    pub fn from_png(picture: &[u8]) -> Result<Self, String> {
+        if picture.len() > MAX_LOGO {
+            return Err(format!("the logo has {} bytes; at most {MAX_LOGO} are taken", picture.len()));
+        }
+        let (width, height) =
+            png_size(picture).ok_or_else(|| "the logo is not a whole PNG: export it as one".to_owned())?;
+        if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
+            return Err(format!("the logo is {width} by {height} pixels; at most {MAX_SIDE} each way are taken"));
+        }
+        let hash = sha256(picture)[..12].to_owned();
+        Ok(Self { hash, width, height, picture: Some(STANDARD.encode(picture)) })
+    }
+}
+
+impl Directory {
+    /// A biller's logo, as a PNG.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn logo(&self, biller: &Biller) -> Result<Option<Vec<u8>>, DirectoryError> {
+        let Some(logo) = &biller.settings.branding.logo else { return Ok(None) };
+        let picture = store::logo(&self.db, &biller.id, &logo.hash).await?;
+        let decode = |picture: String| STANDARD.decode(picture).map_err(|error| store::corrupt(&error.to_string()));
+        picture.map(decode).transpose()
+    }
+}
+
+/// Width and height of a PNG that is whole: its chunks follow each other from the header to the end, and nothing comes after.
+fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let mut at = bytes.starts_with(b"\x89PNG\r\n\x1a\n").then_some(8)?;
+    if bytes.get(12..16)? != b"IHDR" {
+        return None;
+    }
+    loop {
+        let (length, kind) = (usize::try_from(number(at)?).ok()?, bytes.get(at + 4..at + 8)?);
+        let end = at.checked_add(length)?.checked_add(12)?;
+        if kind == b"IEND" {
+            return (end == bytes.len()).then_some((number(16)?, number(20)?));
+        }
+        at = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn colours(accent: &str, accent_dark: &str) -> Colours {
+        Colours { accent: accent.parse().unwrap(), accent_dark: accent_dark.parse().unwrap() }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_the_pair_the_ratio_and_what_would_do() {
+        assert!(colours("#0b5d57", "#7dd3c5").problems().is_empty());
+        let problems = colours("#ffcc00", "#003366").problems();
+        let [(light, says), (dark, _)] = &problems[..] else { panic!("{problems:?}") };
+        assert_eq!((*light, *dark), ("branding.accent", "branding.accent_dark"));
+        assert!(
+            says.contains("links in #ffcc00 against the page (#ffffff) have a contrast of 1.51:1 and need 4.5:1"),
+            "{says}"
+        );
+        let would_do = says.rsplit("; ").next().unwrap().split(' ').next().unwrap();
+        assert!(colours(would_do, "#7dd3c5").problems().is_empty(), "{would_do}");
+        assert_eq!(colours("#767676", "#7dd3c5").problems().len(), 1, "enough on white, not on the tint");
+    }
+
+    #[test]
+    fn logos_are_whole_pictures() {
+        let tiny = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+        let logo = Logo::read(tiny).unwrap();
+        assert_eq!((logo.width, logo.height, logo.hash.len()), (1, 1, 12));
+        let bytes = STANDARD.decode(tiny).unwrap();
+        let with = |bytes: &[u8]| Logo::read(&STANDARD.encode(bytes));
+        let mut appended = bytes.clone();
+        appended.extend(b"<script>");
+        let mut large = bytes.clone();
+        large[16] = 0x7f;
+        let svg = b"<svg xmlns='http://www.w3.org/2000/svg'/>";
+        for bad in [&bytes[..bytes.len() - 1], &appended, &large, svg, b"GIF89a", b"", &bytes[..20], &[0; MAX_LOGO + 1]]
+        {
+            assert!(with(bad).is_err());
+        }
+        assert!(Logo::read("not base64!").is_err());
+    }
+}

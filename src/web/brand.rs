@@ -1,0 +1,105 @@
+//! What billers' pages look like: a small stylesheet and a logo for each, from our own origin, under names that change with them.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+
+use super::{Refusal, paths};
+use crate::directory::{Biller, Colours};
+use crate::kernel::Slug;
+use crate::kernel::text::sha256;
+use crate::state::AppState;
+
+/// What a page needs of a biller's look.
+#[derive(Clone, Debug, Default)]
+pub struct Brand {
+    /// Address of its stylesheet.
+    pub stylesheet: Option<String>,
+    /// Its logo.
+    pub logo: Option<Picture>,
+}
+
+/// A picture on a page.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Where it is.
+    pub url: String,
+    /// Width in CSS pixels.
+    pub width: u32,
+    /// Height in CSS pixels.
+    pub height: u32,
+}
+
+/// No logo is shown higher or wider, in CSS pixels.
+const ROOM: (u32, u32) = (40, 160);
+
+impl Brand {
+    /// Of a biller.
+    pub fn of(biller: &Biller) -> Self {
+        let branding = &biller.settings.branding;
+        let logo = branding.logo.as_ref().map(|logo| {
+            let (width, height) = fitting(logo.width, logo.height);
+            Picture { url: paths::brand_logo(&biller.slug, &logo.hash), width, height }
+        });
+        let stylesheet = branding.colours.map(|colours| paths::brand_colours(&biller.slug, &version(colours)));
+        Self { stylesheet, logo }
+    }
+}
+
+/// The size at which a picture is shown: in the room that there is, its sides in proportion, and not enlarged.
+fn fitting(width: u32, height: u32) -> (u32, u32) {
+    let (width, height) = (width.max(1), height.max(1));
+    let by_height = (width * ROOM.0 / height, ROOM.0);
+    let (w, h) = if by_height.0 <= ROOM.1 { by_height } else { (ROOM.1, height * ROOM.1 / width) };
+    if w >= width { (width, height) } else { (w.max(1), h.max(1)) }
+}
+
+/// Changes with the colours, and with how a stylesheet is made of them.
+fn version(colours: Colours) -> String {
+    sha256(colours.stylesheet().as_bytes())[..12].to_owned()
+}
+
+/// `GET /b/{slug}/brand/{file}`: the stylesheet or the logo. Under its present name it may be kept for ever; under an older one the
+/// present one is answered, so that a page that was kept does not come apart.
+pub async fn get(
+    State(state): State<AppState>,
+    Path((slug, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let not_found = || Refusal::from_status(StatusCode::NOT_FOUND);
+    let slug = Slug::parse(&slug).map_err(|_| not_found())?;
+    let biller = state.directory.named(&slug).await?.ok_or_else(not_found)?;
+    let branding = &biller.settings.branding;
+    let (kind, version, bytes) = if file.starts_with("colours.") {
+        let colours = branding.colours.ok_or_else(not_found)?;
+        ("text/css; charset=utf-8", version(colours), colours.stylesheet().into_bytes())
+    } else if file.starts_with("logo.") {
+        let hash = branding.logo.as_ref().map(|logo| logo.hash.clone()).ok_or_else(not_found)?;
+        ("image/png", hash, state.directory.logo(&biller).await?.ok_or_else(not_found)?)
+    } else {
+        return Err(not_found());
+    };
+    let is_present = file.split('.').nth(1) == Some(version.as_str());
+    let kept = if is_present { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let tag = format!("\"{version}\"");
+    let about = [(header::CACHE_CONTROL, kept.to_owned()), (header::ETAG, tag.clone())];
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag) {
+        return Ok((StatusCode::NOT_MODIFIED, about).into_response());
+    }
+    Ok((about, [(header::CONTENT_TYPE, kind)], bytes).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitting;
+
+    #[test]
+    fn logos_keep_their_proportions_and_their_place() {
+        assert_eq!(fitting(400, 100), (160, 40));
+        assert_eq!(fitting(1000, 100), (160, 16));
+        assert_eq!(fitting(100, 400), (10, 40));
+        assert_eq!(fitting(32, 32), (32, 32), "not enlarged");
+        assert_eq!(fitting(2048, 1), (160, 1));
+    }
+}
