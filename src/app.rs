@@ -40,6 +40,8 @@ const MAX_BODY: usize = 64 * 1024;
 /// Lists of users: about 200,000.
 const MAX_LIST: usize = 8 * 1024 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// Requests that go through the whole directory: enough for some millions.
+const LENGTHY_TIMEOUT: Duration = Duration::from_secs(120);
 const FOLLOW_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// Longer than most people take to sign in.
 const REPORT_RETURNS_EVERY: Duration = Duration::from_secs(10 * 60);
@@ -236,6 +238,8 @@ pub fn router(state: AppState) -> Router {
         .with_same_site(SameSite::Lax)
         .with_path("/")
         .with_expiry(Expiry::OnSessionEnd);
+    let within = |limit| TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit);
+    let lengthy = api::lengthy_router().layer(RequestBodyLimitLayer::new(MAX_BODY)).layer(within(LENGTHY_TIMEOUT));
     login::router()
         .layer(middleware::from_fn(language::remember))
         .layer(sessions)
@@ -245,8 +249,9 @@ pub fn router(state: AppState) -> Router {
         .merge(api::router())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .merge(api::identity::router().layer(RequestBodyLimitLayer::new(MAX_LIST)))
+        .layer(within(REQUEST_TIMEOUT))
+        .merge(lengthy)
         .layer(middleware::from_fn_with_state(state.clone(), layers::host))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(state.clone(), errors))
         .layer(middleware::from_fn(language::find))

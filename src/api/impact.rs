@@ -36,6 +36,9 @@ pub(super) struct ImpactQuestion {
 ///
 /// How many usernames would be taken elsewhere, from where to where, with masked samples: everybody whom the change concerns is
 /// decided before and after it. Nothing is changed. Usernames span billers, so a key that is limited to some may not ask.
+///
+/// A million memberships take some seconds. One count goes on at a time, others wait; what is not counted within two minutes is
+/// answered 503.
 #[utoipa::path(
     post, path = paths::IMPACT, operation_id = "previewImpact", tag = "Simulations",
     request_body(content = ImpactQuestion, example = json!({ "biller": "maple-electric", "state": "suspended" })),

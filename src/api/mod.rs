@@ -39,6 +39,15 @@ use crate::web::paths;
 
 /// Every route of `/api/v1` with its description.
 fn described() -> OpenApiRouter<AppState> {
+    usual().merge(lengthy())
+}
+
+/// Those that go through the whole directory.
+fn lengthy() -> OpenApiRouter<AppState> {
+    collect([routes!(impact::preview)])
+}
+
+fn usual() -> OpenApiRouter<AppState> {
     collect([
         routes!(handoffs::redeem),
         routes!(kill_switch::get, kill_switch::put),
@@ -54,7 +63,6 @@ fn described() -> OpenApiRouter<AppState> {
         routes!(passwords::change),
         routes!(passwords::request_reset),
         routes!(simulations::ask),
-        routes!(impact::preview),
         routes!(decisions::look_up),
         routes!(audit::list),
         routes!(health::show),
@@ -63,9 +71,14 @@ fn described() -> OpenApiRouter<AppState> {
     ])
 }
 
-/// Everything that machines can ask for. What follows standards of its own, and the description itself, is not described.
+/// What machines can ask for and takes minutes where the directory is large.
+pub fn lengthy_router() -> Router<AppState> {
+    Router::from(lengthy())
+}
+
+/// Everything else that machines can ask for. What follows standards of its own, and the description itself, is not described.
 pub fn router() -> Router<AppState> {
-    Router::from(described())
+    Router::from(usual())
         .route(paths::BACKCHANNEL_LOGOUT, post(backchannel_logout::receive))
         .route(paths::KEYS, get(public_keys))
         .route(paths::OPENAPI, get(docs::document))

@@ -125,7 +125,7 @@ impl Place {
 }
 
 /// Usernames gone through so far, and about how many there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// So far.
     pub done: u64,
@@ -134,17 +134,20 @@ pub struct Progress {
 }
 
 impl Routing {
-    /// What would become of everybody if these billers were as they are here. `told` is called after each page.
+    /// What would become of everybody if these billers were as they are here; one count at a time, further ones wait. `told` is
+    /// called at the beginning and after each page.
     ///
     /// # Errors
     /// The database failed.
     pub async fn impact(&self, changed: &[Biller], told: &(dyn Fn(Progress) + Sync)) -> Result<Impact, DirectoryError> {
+        let _turn = self.counting.lock().await;
         let billers = self.directory.billers().await?;
         let tally = Mutex::new(Tally::new(self.common_facts(&billers), &billers, changed));
         let mut total = 0;
         for biller in changed {
             total += self.directory.count_memberships(&biller.id).await?;
         }
+        told(Progress { done: 0, total });
         for (turn, biller) in changed.iter().enumerate() {
             // A new one has no members.
             if billers.by_id(&biller.id).is_none() {

@@ -88,13 +88,16 @@ pub struct Routing {
     config: Arc<Config>,
     settings: Arc<str>,
     clock: Clock,
+    /// Held while everybody is counted: that takes several of the database's connections, which sign-ins need as well.
+    counting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Routing {
     /// On a directory, by the settings.
     pub fn new(directory: Directory, config: Arc<Config>, clock: Clock) -> Self {
         let settings = config.fingerprint().into();
-        Self { directory, kill_switch: KillSwitch::new(&config.routing), config, settings, clock }
+        let kill_switch = KillSwitch::new(&config.routing);
+        Self { directory, kill_switch, config, settings, clock, counting: Arc::default() }
     }
 
     /// Decides where somebody goes.

@@ -161,3 +161,20 @@ async fn machines_and_the_command_line_ask_for_it() {
     let (_, out, _) = world.command(&["impact", "rollout", "riverside-water=0"]).await;
     assert!(out.contains("row 2, SecureAuth, via the bookmark notice → row 3, the legacy login"), "{out}");
 }
+
+#[tokio::test]
+async fn a_long_count_is_waited_for_longer_than_other_requests() {
+    let Some(world) = World::on_postgres("").await else { return };
+    let machine = Machine::new(&world, &[Scope::Simulate, Scope::IdentityRead], None).await;
+    let held = world.hold_users().await;
+    let change = json!({ "biller": "summit-telecom", "state": "active" });
+    let mut counting = Box::pin(machine.send("POST", "/api/v1/impact", &change));
+    let refused = tokio::select! {
+        (status, answer) = &mut counting => panic!("{status} {answer}"),
+        refused = machine.get("/identity/v1/users") => refused,
+    };
+    assert_eq!(refused.0, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.1);
+    held.rollback().await.unwrap();
+    let (status, impact) = counting.await;
+    assert_eq!((status, &impact["usernames"]), (StatusCode::OK, &json!(1)), "{impact}");
+}

@@ -124,6 +124,18 @@ impl World {
         Self::on(&database, folder, more).await
     }
 
+    /// On a PostgreSQL database of its own, with more settings; none where no server is named.
+    pub async fn on_postgres(more: &str) -> Option<Self> {
+        let server = postgres()?;
+        let name = format!("signpost_test_{}", Random::system().token::<9>().to_lowercase().replace('-', "_"));
+        let admin = sqlx::PgPool::connect(&server).await.unwrap();
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{name}\""));
+        sqlx::query(create).execute(&admin).await.unwrap();
+        let mut url = url::Url::parse(&server).unwrap();
+        url.set_path(&name);
+        Some(Self::on(url.as_str(), tempfile::tempdir().unwrap(), more).await)
+    }
+
     async fn on(database: &str, folder: TempDir, more: &str) -> Self {
         Self::at(Clock::manual(now()), database, folder, more).await
     }
@@ -259,6 +271,15 @@ impl World {
             rows.insert(table, all);
         }
         rows
+    }
+
+    /// As long as this is held, the names of users cannot be read. On PostgreSQL only: SQLite's readers wait for nobody.
+    pub async fn hold_users(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        let signpost::db::Db::Postgres(pool) = &self.state.db else { panic!("on PostgreSQL only") };
+        let own = sqlx::PgPool::connect_with((*pool.connect_options()).clone()).await.unwrap();
+        let mut held = own.begin().await.unwrap();
+        sqlx::query("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+        held
     }
 
     /// Another hand at the management API than the gateway's.
@@ -449,7 +470,18 @@ impl Browser {
         self.send_with(request, Body::empty()).await
     }
 
-    pub async fn send_with(&mut self, mut request: http::request::Builder, body: Body) -> Answer {
+    pub async fn send_with(&mut self, request: http::request::Builder, body: Body) -> Answer {
+        let response = self.open(request, body).await;
+        let (parts, body) = response.into_parts();
+        for line in parts.headers.get_all(header::SET_COOKIE) {
+            self.keep(line.to_str().unwrap());
+        }
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    /// Asks, and answers as soon as the answer begins: for what goes on. Cookies are not kept.
+    pub async fn open(&self, mut request: http::request::Builder, body: Body) -> http::Response<Body> {
         if request.headers_ref().is_some_and(|headers| !headers.contains_key(header::HOST)) {
             request = request.header(header::HOST, self.host);
         }
@@ -460,13 +492,7 @@ impl Browser {
             let line: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header(header::COOKIE, line.join("; "));
         }
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        for line in parts.headers.get_all(header::SET_COOKIE) {
-            self.keep(line.to_str().unwrap());
-        }
-        let bytes = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+        self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
     fn keep(&mut self, line: &str) {
@@ -532,14 +558,8 @@ where
     let folder = Arc::clone(&world.folder);
     test(world).await;
     drop(folder);
-    if let Some(server) = postgres() {
-        let name = format!("signpost_test_{}", Random::system().token::<9>().to_lowercase().replace('-', "_"));
-        let admin = sqlx::PgPool::connect(&server).await.unwrap();
-        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{name}\""));
-        sqlx::query(create).execute(&admin).await.unwrap();
-        let mut url = url::Url::parse(&server).unwrap();
-        url.set_path(&name);
-        test(World::on(url.as_str(), tempfile::tempdir().unwrap(), "").await).await;
+    if let Some(world) = World::on_postgres("").await {
+        test(world).await;
     }
 }
 
