@@ -3,11 +3,14 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::config;
 use crate::kernel::text::spread;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The limits of the look-up and of mails.
 pub struct Limits {
@@ -16,6 +19,7 @@ pub struct Limits {
     mail_by_client: DefaultKeyedRateLimiter<IpAddr>,
     mail_by_address: DefaultKeyedRateLimiter<u64>,
     simulations: DefaultKeyedRateLimiter<u64>,
+    simulations_by_day: DefaultKeyedRateLimiter<u64>,
     codes: DefaultKeyedRateLimiter<u64>,
     exempt_loopback: bool,
 }
@@ -36,6 +40,7 @@ impl Limits {
             mail_by_client: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_client_per_hour))),
             mail_by_address: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_address_per_hour))),
             simulations: RateLimiter::keyed(Quota::per_minute(at_least_one(config.simulations_per_minute))),
+            simulations_by_day: RateLimiter::keyed(per_day(at_least_one(config.simulations_per_day))),
             codes: RateLimiter::keyed(Quota::per_minute(at_least_one(config.codes_per_minute))),
             exempt_loopback: config.exempt_loopback,
         }
@@ -62,12 +67,13 @@ impl Limits {
         self.mail_by_address.check_key(&spread(address.to_lowercase().as_bytes())).is_ok()
     }
 
-    /// Whether this member of staff or key may ask another question now. Whoever may ask knows which names there are, by and by.
+    /// Whether this key may ask another question now. Whoever may ask knows which names there are, by and by.
     pub fn allow_simulation(&self, who: &str) -> bool {
-        self.simulations.check_key(&spread(who.as_bytes())).is_ok()
+        let who = spread(who.as_bytes());
+        self.simulations.check_key(&who).is_ok() && self.simulations_by_day.check_key(&who).is_ok()
     }
 
-    /// Whether this member of staff or key may look another reference code up now.
+    /// Whether this key may look another reference code up now.
     pub fn allow_code(&self, who: &str) -> bool {
         self.codes.check_key(&spread(who.as_bytes())).is_ok()
     }
@@ -79,8 +85,14 @@ impl Limits {
         self.mail_by_client.retain_recent();
         self.mail_by_address.retain_recent();
         self.simulations.retain_recent();
+        self.simulations_by_day.retain_recent();
         self.codes.retain_recent();
     }
+}
+
+/// So many at once, and as many again within each day.
+pub(super) fn per_day(count: NonZeroU32) -> Quota {
+    Quota::with_period(DAY / count.get()).unwrap_or(Quota::per_hour(count)).allow_burst(count)
 }
 
 /// An IPv6 client has a /64 at least, so that is what counts.
@@ -119,6 +131,22 @@ mod tests {
         assert!((0..20).all(|_| !limits.allow(refused, "victim")));
         assert!(limits.allow(elsewhere(50), "victim"), "whoever is refused cannot lock a name out");
         assert!((0..20).all(|_| limits.allow(IpAddr::from([127, 0, 0, 1]), "same")), "this machine is exempt");
+    }
+
+    #[test]
+    fn questions_of_a_key_are_counted_by_minute_and_by_day() {
+        let allowed = |per_minute, per_day| {
+            let settings = config::Limits {
+                simulations_per_minute: per_minute,
+                simulations_per_day: per_day,
+                ..config::Limits::default()
+            };
+            let limits = Limits::new(&settings, &config::Mail::default());
+            let count = (0..20).filter(|_| limits.allow_simulation("key")).count();
+            assert!(limits.allow_simulation("another key"));
+            count
+        };
+        assert_eq!((allowed(3, 300), allowed(60, 5)), (3, 5));
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! How much each of the staff may look up: enough for a telephone call, too little to list who is customer where.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use super::limits::per_day;
 use crate::config;
 use crate::kernel::text::spread;
 
 /// Lists of questions an hour.
 const LISTS_PER_HOUR: NonZeroU32 = NonZeroU32::new(12).unwrap();
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The limits of staff, for each person on this instance.
 pub struct StaffLimits {
@@ -29,11 +28,9 @@ impl StaffLimits {
     /// By the settings.
     pub fn new(config: &config::Console) -> Self {
         let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-        let day = at_least_one(config.look_ups_per_day);
-        let by_day = Quota::with_period(DAY / day.get()).unwrap_or(Quota::per_hour(day)).allow_burst(day);
         Self {
             by_minute: RateLimiter::keyed(Quota::per_minute(at_least_one(config.look_ups_per_minute))),
-            by_day: RateLimiter::keyed(by_day),
+            by_day: RateLimiter::keyed(per_day(at_least_one(config.look_ups_per_day))),
             lists: RateLimiter::keyed(Quota::per_hour(LISTS_PER_HOUR)),
         }
     }

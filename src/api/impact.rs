@@ -48,7 +48,7 @@ pub(super) struct ImpactQuestion {
         (status = 403, description = "`key_limited`: the key is limited to some billers."),
         (status = 404, description = "`not_found`: there is no such biller."),
         (status = 422, description = "`wrong_fields`: see `errors`."),
-        (status = 429, description = "`too_many`: ask again in a minute."),
+        (status = 429, description = "`too_many`: the key's questions of this minute, or of this day, are used up."),
     ),
 )]
 pub(super) async fn preview(
@@ -62,7 +62,11 @@ pub(super) async fn preview(
         return Err(problem(StatusCode::FORBIDDEN, "key_limited", detail));
     }
     if !state.limits.allow_simulation(&key.id) {
-        return Err(problem(StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many questions; ask again in a minute."));
+        return Err(problem(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many",
+            "Too many questions in this minute, or today; ask again later.",
+        ));
     }
     let ImpactQuestion { biller, state: ciam, rollout } = read_json(&headers, &body)?;
     let change = Change { state: ciam, rollout };

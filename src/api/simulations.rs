@@ -26,13 +26,17 @@ use crate::web::{Refusal, paths};
     responses(
         (status = 200, description = "Where to, and why.", body = Told),
         (status = 422, description = "`wrong_fields`: see `errors`."),
-        (status = 429, description = "`too_many`: ask again in a minute."),
+        (status = 429, description = "`too_many`: the key's questions of this minute, or of this day, are used up."),
     ),
 )]
 pub(super) async fn ask(State(state): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
     let key = require(&state, &headers, Scope::Simulate).await?;
     if !state.limits.allow_simulation(&key.id) {
-        return Err(problem(StatusCode::TOO_MANY_REQUESTS, "too_many", "Too many questions; ask again in a minute."));
+        return Err(problem(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many",
+            "Too many questions in this minute, or today; ask again later.",
+        ));
     }
     let question: Question = read_json(&headers, &body)?;
     let asked = state.routing.ask(&question, key.billers.as_deref()).await;

@@ -231,9 +231,11 @@ pub struct Limits {
     pub lookups_per_address_per_minute: u32,
     /// Look-ups an hour for each username.
     pub lookups_per_name_per_hour: u32,
-    /// Simulations a minute for each member of staff and each API key.
+    /// Simulations a minute for each API key.
     pub simulations_per_minute: u32,
-    /// Look-ups of reference codes a minute for each member of staff and each API key.
+    /// Simulations a day for each API key.
+    pub simulations_per_day: u32,
+    /// Look-ups of reference codes a minute for each API key.
     pub codes_per_minute: u32,
     /// No limits for clients on this machine.
     pub exempt_loopback: bool,
@@ -245,6 +247,7 @@ impl Default for Limits {
             lookups_per_address_per_minute: 60,
             lookups_per_name_per_hour: 10,
             simulations_per_minute: 60,
+            simulations_per_day: 300,
             codes_per_minute: 30,
             exempt_loopback: false,
         }
