@@ -10,6 +10,7 @@ use crate::directory::{Biller, BindTo, Branding, OidcSettings, PasswordCarryOver
 use crate::enablement::CiamMode;
 use crate::kernel::{BillerId, Colour, Slug, Timestamp};
 use crate::routing::stable_address;
+use crate::secureauth::management::PasswordPolicy;
 use crate::state::AppState;
 use crate::web::paths;
 
@@ -45,6 +46,8 @@ pub(super) struct BillerAnswer {
     support: Support,
     /// Whom we can write to about the biller itself.
     contact_email: Option<String>,
+    /// Which passwords its pool at SecureAuth is to take; what is left out is left to SecureAuth.
+    password_policy: PasswordPolicy,
     branding: BrandingAnswer,
 }
 
@@ -188,6 +191,7 @@ impl BillerAnswer {
             portal_url: settings.portal_url.clone(),
             support: settings.support.clone(),
             contact_email: settings.contact_email.clone(),
+            password_policy: settings.password_policy,
             branding: BrandingAnswer::new(biller),
         }
     }

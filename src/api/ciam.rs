@@ -88,7 +88,9 @@ pub(super) fn refused(error: EnableError) -> Refusal {
         EnableError::NotReady(why) => problem(StatusCode::CONFLICT, "not_ready", &why),
         EnableError::WrongState { .. } => problem(StatusCode::CONFLICT, "wrong_state", &error.to_string()),
         EnableError::Unfit { .. } => problem(StatusCode::UNPROCESSABLE_ENTITY, "unfit_users", &error.to_string()),
-        EnableError::Call(_) => problem(StatusCode::BAD_GATEWAY, "secureauth", &error.to_string()),
+        EnableError::Call(_) | EnableError::Gone { .. } => {
+            problem(StatusCode::BAD_GATEWAY, "secureauth", &error.to_string())
+        }
         EnableError::Directory(error) => error.into(),
     }
 }

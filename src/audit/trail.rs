@@ -129,6 +129,7 @@ actions! {
     MembersChanged "members.changed" "Who belongs to a biller was changed.";
     UsersImported "users.imported" "A file of users is imported.";
     LoginAddressMailed "login_address.mailed" "A biller's contact is mailed its login address.";
+    SettingsBrought "settings.brought" "A biller's settings at SecureAuth are brought to ours.";
     UsersSynced "users.synced" "Users at SecureAuth are brought to the directory's state.";
     UsersExported "users.exported" "What SecureAuth has of users is written out.";
     PasswordChanged "password.changed" "A change of a user's password is passed on.";

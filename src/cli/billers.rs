@@ -1,4 +1,5 @@
-//! `signpost billers pending|confirm|decline|mail-address`: changes that wait for a second person; the contact of a biller.
+//! `signpost billers pending|confirm|decline|mail-address|settings`: changes that wait for a second person; the contact of a
+//! biller, and its settings at SecureAuth.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -26,6 +27,14 @@ pub(super) enum Arguments {
         /// The mail's language: en or es.
         #[arg(long, default_value = "en", value_parser = language)]
         locale: Locale,
+    },
+    /// Show a moved biller's settings at SecureAuth beside ours.
+    Settings {
+        /// The biller.
+        slug: Slug,
+        /// Bring SecureAuth's in line with ours.
+        #[arg(long)]
+        bring: bool,
     },
     /// Decline a change, or take back one's own.
     Decline {
@@ -59,6 +68,22 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
             let Some(biller) = state.directory.named(&slug).await? else { bail!("there is no biller {slug}") };
             let to = state.mail.tell_login_address(&biller, locale, &super::by(&state)?).await?;
             say!("queued: `signpost serve` sends it to {to}");
+            return Ok(());
+        }
+        Arguments::Settings { slug, bring } => {
+            if bring {
+                state.enablement.bring_settings(&slug, &super::by(&state)?).await?;
+            }
+            let Some(biller) = state.directory.named(&slug).await? else { bail!("there is no biller {slug}") };
+            let kept = state.enablement.kept_settings(&biller).await?;
+            for line in &kept {
+                let ours = line.ours.as_deref().unwrap_or("left to SecureAuth");
+                let mark = if line.is_kept() { "same " } else { "DRIFT" };
+                say!("{mark}  {}: here {ours}, there {}", line.name, line.theirs);
+            }
+            if kept.iter().any(|line| !line.is_kept()) {
+                bail!("SecureAuth has other settings: `signpost billers settings {slug} --bring` brings ours there");
+            }
             return Ok(());
         }
         Arguments::Confirm { id } => (id, true),

@@ -2,14 +2,13 @@
 
 use super::Console;
 use super::staff::Staff;
-use crate::audit::{Act, Actor, By};
+use crate::audit::{Act, By};
 use crate::web::Refusal;
 
 impl Console {
     /// Somebody of the staff, as whoever writes an act needs it.
     pub(super) fn by(&self, staff: &Staff) -> By {
-        let actor = Actor::Staff { sub: staff.subject.clone(), name: staff.name.clone(), role: staff.roles_in_words() };
-        By::new(actor, &self.app.clock, &self.app.random)
+        By::new(staff.actor(), &self.app.clock, &self.app.random)
     }
 
     /// Keeps that somebody looks something up, before it is done.

@@ -49,6 +49,10 @@ pub(super) async fn one(
         Some("rollout") => Some("The rollout is set, from the next request on."),
         Some("suspended") => Some("Switched off: its people go to the legacy login from the next request on."),
         Some("resumed") => Some("Switched on again."),
+        Some("settings") => Some("The settings are saved, from the next request on."),
+        Some("waits") => {
+            Some("Saved, but for where its people sign in: that waits under “Changes” for a second person.")
+        }
         Some("made") => Some("The biller was made."),
         _ => None,
     };

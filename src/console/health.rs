@@ -60,10 +60,11 @@ fn lines(health: &Health) -> Vec<(&'static str, Badge, String)> {
 }
 
 fn line(biller: &BillerHealth) -> HealthLine {
-    let issuer = match (biller.issuer.down, biller.issuer.failures) {
-        (true, _) => badge(format!("down: {}", biller.issuer.reason), "bad"),
-        (false, 0) => badge("up", "good"),
-        (false, failures) => badge(format!("{failures} failed"), "warn"),
+    let issuer = match &biller.issuer {
+        None => badge("none", ""),
+        Some(issuer) if issuer.down => badge(format!("down: {}", issuer.reason), "bad"),
+        Some(issuer) if issuer.failures == 0 => badge("up", "good"),
+        Some(issuer) => badge(format!("{} failed", issuer.failures), "warn"),
     };
     let calls = match biller.calls.calls {
         0 => "none yet".to_owned(),

@@ -19,7 +19,9 @@ mod orders;
 pub mod pages;
 mod people;
 mod question;
+mod secureauth;
 mod session;
+mod settings;
 mod show;
 mod sign_in;
 mod simulate;
@@ -45,6 +47,7 @@ use url::Url;
 use self::staff::Staff;
 use crate::access::StaffLimits;
 use crate::config;
+use crate::directory::import_billers::Tools;
 use crate::secureauth::{ClientAuth, Registration, Wishes};
 use crate::state::AppState;
 use crate::web::preview::Preview;
@@ -110,6 +113,16 @@ impl Console {
         if allowed { Ok(()) } else { Err(Refusal::from_status(StatusCode::TOO_MANY_REQUESTS)) }
     }
 
+    /// What billers are checked and written with.
+    fn tools(&self, staff: &Staff) -> Tools {
+        Tools {
+            keys: self.app.keys.clone(),
+            allow_loopback_issuers: self.app.config.oidc.allow_loopback_issuers,
+            by: self.by(staff),
+            public_host: crate::routing::public_host(&self.app.config),
+        }
+    }
+
     /// An address of ours in full.
     fn absolute(&self, path: &str) -> String {
         self.public_url.join(path).map_or_else(|_| self.public_url.to_string(), String::from)
@@ -123,6 +136,8 @@ pub fn router(console: &Console) -> Router {
         .route("/billers/{slug}/ciam", get(ciam::ask).post(ciam::confirm))
         .route("/billers/{slug}/hold", post(orders::hold))
         .route("/billers/{slug}/rollout", post(orders::rollout))
+        .route("/billers/{slug}/settings", get(settings::form).post(settings::save))
+        .route("/billers/{slug}/secureauth", post(secureauth::submit))
         .route("/jobs/{id}/turn-back", post(jobs::turn_back))
         .route("/new-key", post(keys::make))
         .route("/keys/{id}/end", post(keys::end))
@@ -142,6 +157,7 @@ pub fn router(console: &Console) -> Router {
         .route("/billers", get(billers::list))
         .route("/billers/{slug}", get(billers::one))
         .route("/billers/{slug}/readiness", get(billers::readiness))
+        .route("/billers/{slug}/secureauth", get(secureauth::show))
         .route("/jobs/{id}", get(jobs::page))
         .route("/jobs/{id}/events", get(jobs::events))
         .route(orders::KILL_SWITCH, get(orders::kill_switch))

@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use http::StatusCode;
 use http::request::Parts;
 
+use crate::audit::Actor;
 use crate::config::StaffRoles;
 use crate::web::Refusal;
 
@@ -70,10 +71,15 @@ impl Staff {
         self.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Who it is, as changes that wait for a second person and the audit trail have it. The name is not part of it: a
-    /// provider may let people change theirs.
+    /// As the audit trail has this person.
+    pub fn actor(&self) -> Actor {
+        Actor::Staff { sub: self.subject.clone(), name: self.name.clone(), role: self.roles_in_words() }
+    }
+
+    /// Who it is, as changes that wait for a second person have it. The name is not part of it: a provider may let people
+    /// change theirs.
     pub fn person(&self) -> String {
-        format!("staff {}", self.subject)
+        self.actor().person()
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::pages::{WizardForm, WizardPage};
 use super::staff::Staff;
 use super::{Console, ciam, forms, show};
-use crate::directory::import_billers::{BillerRow, Expect, OneError, Tools};
+use crate::directory::import_billers::{BillerRow, Expect, OneError};
 use crate::enablement::CONFIRM;
 use crate::kernel::Slug;
 use crate::web::Refusal;
@@ -44,14 +44,8 @@ pub(super) async fn submit(
         let errors = vec![("ciam".to_owned(), sentence)];
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None);
     }
-    let tools = Tools {
-        keys: console.app.keys.clone(),
-        allow_loopback_issuers: console.app.config.oidc.allow_loopback_issuers,
-        by: console.by(&staff),
-        public_host: crate::routing::public_host(&console.app.config),
-    };
     let mut tx = console.app.db.begin().await?;
-    match console.app.directory.put_biller_in(&mut tx, row, &tools, Expect::New).await {
+    match console.app.directory.put_biller_in(&mut tx, row, &console.tools(&staff), Expect::New).await {
         Ok(_) if is_confirmed => tx.commit().await?,
         // Nothing is written before it is confirmed.
         Ok(_) => return page(&console, &staff, StatusCode::OK, form, Vec::new(), Some(CONFIRM)),

@@ -210,7 +210,7 @@ impl Db {
     pub async fn expect_much(&self, much: bool) -> Result<(), DbError> {
         if let Self::Sqlite { .. } = self {
             let pragmas = if much {
-                ["PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 16384", "PRAGMA temp_store = memory"]
+                ["PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 65536", "PRAGMA temp_store = memory"]
             } else {
                 ["PRAGMA cache_size = -2000", "PRAGMA wal_autocheckpoint = 2048", "PRAGMA temp_store = default"]
             };

@@ -9,6 +9,7 @@ use super::branding::Branding;
 use super::health::Health;
 use crate::decision::{self, CiamState, IssuerHealth, OutagePolicy, Suspension};
 use crate::kernel::{BillerId, KeyRing, Purpose, Slug, Timestamp, Told};
+use crate::secureauth::management::PasswordPolicy;
 use crate::secureauth::{ClientAuth, Registration, Wishes};
 
 /// A biller: a tenant whose customers sign in.
@@ -58,6 +59,8 @@ pub struct BillerSettings {
     pub oidc: Option<OidcSettings>,
     /// Where its users are kept at SecureAuth, when no job of ours moved it.
     pub home: Option<Home>,
+    /// Which passwords its pool at SecureAuth is to take.
+    pub password_policy: PasswordPolicy,
     /// Its provider's planned maintenance.
     pub maintenance: Option<Maintenance>,
     /// Its portal's hand-off address, where it has one of its own.

@@ -20,6 +20,7 @@ use crate::db::Tx;
 use crate::decision::{CiamState, OutagePolicy, Suspension};
 use crate::kernel::{BillerId, KeyRing, Purpose, Slug, Timestamp, Username};
 use crate::secureauth::Wishes;
+use crate::secureauth::management::PasswordPolicy;
 
 /// A biller as a file describes it. What is left out stays as it is, and has its default at a new biller.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -75,6 +76,9 @@ pub struct BillerRow {
     /// Whom we can write to about the biller itself. Empty: nobody but support.
     #[serde(default)]
     pub contact_email: Option<String>,
+    /// Which passwords its pool at SecureAuth is to take; replaced as a whole. Empty: that is left to SecureAuth.
+    #[serde(default)]
+    pub password_policy: Option<PasswordPolicy>,
     /// How its pages look. Empty: like the company's.
     #[serde(default)]
     pub branding: Option<BrandingRow>,
@@ -481,6 +485,12 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
             problem("contact_email", "contact_email is not a mail address".into());
         }
         settings.contact_email = (!text.is_empty()).then_some(text);
+    }
+    if let Some(policy) = row.password_policy {
+        for (_, text) in policy.problems() {
+            problem("password_policy", text);
+        }
+        settings.password_policy = policy;
     }
     if let Some(row) = row.branding {
         settings.branding = branding_row::convert(row, &settings.branding, problem);

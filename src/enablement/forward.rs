@@ -1,6 +1,7 @@
 //! The way forward: what is there is kept, what is missing is made, and at the end the routing is switched.
 
 use super::ledger::{self, Job, JobState, Step, StepState, Stop};
+use super::settings::pool_settings;
 use super::things::{Ids, Making, Thing, USER_ID_CLAIM};
 use super::work::{failed, later};
 use super::{EnableError, Enablement, SUCCESS, points};
@@ -9,7 +10,7 @@ use crate::decision::CiamState;
 use crate::directory::{Biller, BindTo, OidcSettings, TokenAuth};
 use crate::kernel::Purpose;
 use crate::secureauth::Wishes;
-use crate::secureauth::management::Management;
+use crate::secureauth::management::{Management, PoolChange};
 
 impl Enablement {
     pub(super) async fn forward(&self, management: &Management, job: &mut Job, biller: &Biller) -> Result<(), Stop> {
@@ -22,8 +23,8 @@ impl Enablement {
         let making = Making {
             management,
             ids: &ids,
-            name: &biller.name,
-            mode: job.mode,
+            // One whose users sign in elsewhere has no means of its own.
+            pool: PoolChange { mechanisms: Some(job.mode.mechanisms()), ..pool_settings(biller, job.mode) },
             secret: &opened,
             redirect_uri: address(format!("/callback/{}", biller.slug)),
             signed_out: address("/signed-out".to_owned()),

@@ -14,6 +14,7 @@ mod passwords;
 mod points;
 mod readiness;
 mod sending;
+mod settings;
 mod shown;
 mod sync;
 mod things;
@@ -30,6 +31,7 @@ use utoipa::ToSchema;
 pub use ledger::{Job, JobState, Step, StepState};
 pub use mirror::BringError;
 pub use readiness::{Level, Line, Readiness, advice};
+pub use settings::Kept;
 pub use sync::{Drift, SyncError};
 
 use crate::audit::{Act, Action, Actor, By};
@@ -108,6 +110,14 @@ pub enum EnableError {
     /// Its users are not in a pool of ours.
     #[error("{0} was not moved by Signpost: its users at SecureAuth are kept by others")]
     NoPool(Slug),
+    /// What a job made is not there any more.
+    #[error("the {what} {id} is gone: enable the biller anew")]
+    Gone {
+        /// Organization or pool.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// The biller's state does not allow it.
     #[error("{slug} is {state}: {hint}")]
     WrongState {

@@ -2,10 +2,9 @@
 
 use url::Url;
 
-use super::CiamMode;
 use super::ledger::Job;
 use crate::kernel::Slug;
-use crate::secureauth::management::{CallError, Management, NewClient};
+use crate::secureauth::management::{CallError, Management, NewClient, NewPool, PoolChange};
 
 /// The claim that carries our user id.
 pub(super) const USER_ID_CLAIM: &str = "signpost_user_id";
@@ -79,8 +78,7 @@ impl Thing {
 pub(super) struct Making<'a> {
     pub management: &'a Management,
     pub ids: &'a Ids,
-    pub name: &'a str,
-    pub mode: CiamMode,
+    pub pool: PoolChange<'a>,
     pub secret: &'a str,
     pub redirect_uri: Url,
     pub signed_out: Url,
@@ -91,13 +89,13 @@ impl Making<'_> {
     pub async fn create(&self, thing: Thing) -> Result<(), CallError> {
         let (management, id, organization) = (self.management, self.ids.thing(thing), self.ids.organization.as_str());
         match thing {
-            Thing::Pool => management.create_pool(id, organization, self.name, self.mode.mechanisms()).await.map(drop),
+            Thing::Pool => management.create_pool(&NewPool { id, organization, settings: self.pool }).await.map(drop),
             Thing::Connection => management.create_connection(organization, id, &self.ids.pool).await,
             Thing::Client => {
                 let new = NewClient {
                     organization,
                     client_id: id,
-                    name: self.name,
+                    name: self.pool.name,
                     redirect_uri: &self.redirect_uri,
                     signed_out: &self.signed_out,
                     backchannel_logout: &self.backchannel_logout,

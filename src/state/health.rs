@@ -52,8 +52,8 @@ pub struct BillerHealth {
     pub name: String,
     /// Its CIAM state.
     pub state: CiamState,
-    /// Its issuer, as all instances see it.
-    pub issuer: Breaker,
+    /// Its issuer, as all instances see it; none: it has none of its own.
+    pub issuer: Option<Breaker>,
     /// The latest calls for sign-ins, at the instance that answers.
     pub calls: CallStats,
     /// Who came back from the issuer, of those sent there in the last ten to twenty minutes by the instance that answers.
@@ -211,12 +211,12 @@ impl AppState {
             slug: biller.slug.clone(),
             name: biller.name.clone(),
             state: biller.state,
-            issuer: Breaker {
+            issuer: biller.settings.oidc.is_some().then(|| Breaker {
                 down: health.is_down,
                 failures: health.failures,
                 reason: health.reason.clone(),
                 since: health.since,
-            },
+            }),
             calls: self.calls.of(&biller.slug),
             returns: Returned { begun, returned, alarm: count.is_alarming() },
             users: Queue::default(),

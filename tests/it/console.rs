@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use signpost::app::console_router;
-use signpost::audit::{Actor, Wanted, acts};
-use signpost::directory::import_billers;
+use signpost::audit::{Wanted, acts};
 use signpost::kernel::Random;
 use signpost::standin::{self, Condition, Fault, Organization, Person, Rule, SecureAuth, Tools};
 
@@ -16,13 +15,13 @@ const CONSOLE: &str = "http://localhost:8084";
 const ROLES: [&str; 3] = ["support", "operator", "auditor"];
 
 /// A world with a console, and a provider where staff sign in.
-struct Office {
-    world: World,
+pub struct Office {
+    pub world: World,
     provider: standin::SecureAuthStandIn,
 }
 
 impl Office {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         Self::with("").await
     }
 
@@ -75,7 +74,7 @@ impl Office {
     }
 
     /// Somebody at work.
-    async fn sign_in(&self, username: &str) -> Browser {
+    pub async fn sign_in(&self, username: &str) -> Browser {
         let mut browser = self.browser();
         let entered = self.enter(&mut browser, username, "/sign-in").await;
         assert_eq!(entered.status, StatusCode::OK, "{}", entered.body);
@@ -207,6 +206,7 @@ const PAGES: &[(&str, &str, &[&str])] = &[
     ("GET", "/billers", &ROLES),
     ("GET", "/billers/riverside-water", &ROLES),
     ("GET", "/billers/oakdale-city/readiness", &ROLES),
+    ("GET", "/billers/riverside-water/secureauth", &ROLES),
     ("GET", "/kill-switch", &ROLES),
     ("GET", "/changes", &ROLES),
     ("GET", "/health", &ROLES),
@@ -220,6 +220,9 @@ const PAGES: &[(&str, &str, &[&str])] = &[
     ("POST", "/billers/riverside-water/ciam", &["operator"]),
     ("POST", "/billers/riverside-water/hold", &["operator"]),
     ("POST", "/billers/riverside-water/rollout", &["operator"]),
+    ("GET", "/billers/riverside-water/settings", &["operator"]),
+    ("POST", "/billers/riverside-water/settings", &["operator"]),
+    ("POST", "/billers/riverside-water/secureauth", &["operator"]),
     ("POST", "/set-kill-switch", &["operator"]),
 ];
 
@@ -485,7 +488,7 @@ const CONFIRM: &str = "Enabling CIAM will initiate the creation of your organiza
      SecureAuth. Please wait while the setup completes.";
 
 /// Works until the job has ended; answers its page.
-async fn ended(office: &Office, browser: &mut Browser, job: &str) -> Answer {
+pub async fn ended(office: &Office, browser: &mut Browser, job: &str) -> Answer {
     for _ in 0..60 {
         office.world.state.enablement.work().await.unwrap();
         let page = browser.get(job).await;
@@ -600,19 +603,9 @@ async fn orders_count_from_the_next_request_on() {
 async fn where_people_sign_in_is_changed_by_two_persons() {
     let office = Office::open().await;
     let (mut asker, mut second) = (office.sign_in("operator").await, office.sign_in("second").await);
-    let change = "[[billers]]\nslug = \"riverside-water\"\nhosts = [\"pay.evil.example\"]\n";
-    // As the asker's own request would be: by the same person, through the directory.
-    const SUBJECT: &str = "SELECT subject FROM staff_session WHERE name = 'operator'";
-    let state = &office.world.state;
-    let sub = state.db.one(SUBJECT, Vec::new()).await.unwrap().unwrap().text(0).unwrap();
-    let tools = import_billers::Tools {
-        keys: state.keys.clone(),
-        by: state.by(Actor::Staff { sub, name: "operator".into(), role: "operator".into() }),
-        allow_loopback_issuers: true,
-        public_host: "localhost:8080".to_owned(),
-    };
-    let rows = import_billers::parse(change, false).unwrap();
-    state.directory.import_billers(rows, &tools, false).await.unwrap();
+    let place = "/billers/riverside-water/settings";
+    let saved = crate::console_settings::save(&mut asker, place, &[("hosts", "pay.evil.example")]).await;
+    assert_eq!(saved.location(), "/billers/riverside-water?done=waits");
     let page = asker.get("/changes").await;
     assert!(page.body.contains("pay.evil.example") && page.body.contains("Take it back"), "{}", page.body);
     assert!(page.body.contains("Asked by operator"), "{}", page.body);

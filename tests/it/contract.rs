@@ -2,7 +2,6 @@
 //! own fixture always; by the vendor's OpenAPI files (Swagger 2) where they are at hand (see build.rs).
 
 use serde::Deserialize;
-use serde_json::Value;
 use signpost::directory::{UserChange, UserStatus};
 use signpost::enablement::Order;
 use signpost::secureauth::management::{AuditQuery, PasswordState};
@@ -163,6 +162,6 @@ fn requests_and_answers_are_those_of_the_vendors_files() {
 
 /// A body without what is secret, for messages.
 #[cfg(vendor_files)]
-fn shown(value: &Value) -> String {
+fn shown(value: &serde_json::Value) -> String {
     value.to_string().chars().take(80).collect()
 }

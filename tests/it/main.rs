@@ -10,6 +10,7 @@ mod catalogues;
 mod cli;
 mod config;
 mod console;
+mod console_settings;
 mod contract;
 mod crawl;
 mod crm;

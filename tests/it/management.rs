@@ -11,7 +11,8 @@ use signpost::config::{ImportPath, PathMode};
 use signpost::kernel::{Clock, Random};
 use signpost::secureauth::Http;
 use signpost::secureauth::management::{
-    AuditQuery, CallError, ExportError, Management, PasswordState, Place, ServiceClient,
+    AuditQuery, CallError, ExportError, Management, NewPool, PasswordPolicy, PasswordState, Place, PoolChange,
+    ServiceClient,
 };
 use signpost::standin::{Fault, MailKind, RetryAfter, Rule};
 use tokio::net::TcpListener;
@@ -43,7 +44,7 @@ pub fn management(world: &World) -> Management {
 async fn with_ann(world: &World) -> Management {
     let management = management(world);
     management.create_organization("acme", "Acme", "a test").await.unwrap();
-    management.create_pool("acme-pool", "acme", "Acme", (&["password"], &[])).await.unwrap();
+    management.create_pool(&pool("acme-pool", "Acme")).await.unwrap();
     management.create_connection("acme", "acme-idp", "acme-pool").await.unwrap();
     let ann = json!({
         "id": "ann", "status": "active", "payload": { "given_name": "Ann" }, "metadata": { "other": "stays" },
@@ -59,6 +60,12 @@ async fn with_ann(world: &World) -> Management {
 
 fn calls(world: &World, method: &str, part: &str) -> usize {
     world.issuers.api_calls().iter().filter(|call| call.method == method && call.path.contains(part)).count()
+}
+
+/// A pool of the organization `acme`.
+fn pool<'a>(id: &'a str, name: &'a str) -> NewPool<'a> {
+    let settings = PoolChange { name, mechanisms: Some((&["password"], &[])), policy: PasswordPolicy::default() };
+    NewPool { id, organization: "acme", settings }
 }
 
 #[tokio::test]
@@ -321,7 +328,7 @@ async fn sign_ins_are_found_in_the_audit_events() {
 async fn an_export_holds_one_pool_and_nothing_of_others() {
     let world = World::start().await;
     let management = with_ann(&world).await;
-    management.create_pool("other-pool", "acme", "Other", (&["password"], &[])).await.unwrap();
+    management.create_pool(&pool("other-pool", "Other")).await.unwrap();
     let other = json!({ "id": "zoe", "status": "active", "identifiers": [{ "type": "uid", "identifier": "zoe" }] });
     management.create_user("other-pool", &other).await.unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -4,6 +4,7 @@ mod billers;
 mod decisions;
 mod keys;
 mod oversight;
+mod settings;
 mod simulate;
 
 use askama::Template;
@@ -17,6 +18,7 @@ pub use keys::{KeyForm, KeyView, KeysPage};
 pub use oversight::{
     AccountView, ActView, AuditFilter, AuditPage, Bar, HealthLine, HealthPage, PeoplePage, PersonView, SignInView,
 };
+pub use settings::{SecureauthPage, SettingsPage, Typed};
 pub use simulate::{AnswerView, BatchLine, BatchPage, BillerWish, QuestionForm, SimulatePage, StepView, VerdictView};
 
 use super::staff::Staff;

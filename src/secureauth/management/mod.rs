@@ -10,6 +10,7 @@ mod export;
 mod objects;
 mod passwords;
 mod places;
+mod policy;
 mod tokens;
 mod users;
 
@@ -23,9 +24,10 @@ pub use audit::{AuditEvent, AuditQuery};
 pub use calls::{CallError, Refusal};
 pub use dump::{Dump, DumpAddress, DumpCredential, DumpIdentifier, DumpNames, DumpUser, Empty, Entry};
 pub use export::ExportError;
-pub use objects::{NewClient, Organization, Pool};
+pub use objects::{NewClient, NewPool, Organization, Pool, PoolChange};
 pub use passwords::PasswordState;
 pub use places::{Place, ServiceClient};
+pub use policy::{PasswordPolicy, Strength};
 pub use users::{Address, Identifier, PoolUser};
 
 use self::calls::Patience;

@@ -6,11 +6,19 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::calls::{Answer, Call, CallError};
-use super::{Management, Workspace};
+use super::{Management, PasswordPolicy, Workspace};
 
-/// What an organization is answered with, and a change of it does not take.
-const ANSWERED_ONLY: [&str; 5] =
-    ["issuer_url", "number_of_child_organizations", "subject_format", "subject_identifier_algorithm_salt", "theme_id"];
+/// What organizations and pools are answered with, and a change of them does not take.
+const ANSWERED_ONLY: [&str; 8] = [
+    "issuer_url",
+    "number_of_child_organizations",
+    "subject_format",
+    "subject_identifier_algorithm_salt",
+    "theme_id",
+    "number_of_users",
+    "number_of_standard_users",
+    "number_of_jit_users",
+];
 /// How often a change is begun again because somebody else has changed the thing meanwhile.
 const STALE_TRIES: u32 = 3;
 
@@ -19,6 +27,9 @@ const STALE_TRIES: u32 = 3;
 pub struct Organization {
     /// Permanent id.
     pub id: String,
+    /// Name on the vendor's pages.
+    #[serde(default)]
+    pub name: String,
     /// Switched off without being deleted.
     #[serde(default)]
     pub deactivated: bool,
@@ -35,12 +46,69 @@ pub struct Organization {
 pub struct Pool {
     /// Permanent id.
     pub id: String,
+    /// Name on the vendor's pages.
+    #[serde(default)]
+    pub name: String,
     /// The organization it belongs to.
     #[serde(default)]
     pub workspace_id: Option<String>,
     /// How many users it holds.
     #[serde(default)]
     pub number_of_users: Option<i64>,
+    /// Means of signing in.
+    #[serde(default)]
+    pub authentication_mechanisms: Option<Vec<String>>,
+    /// Second factors.
+    #[serde(default)]
+    pub second_factor_authentication_mechanisms: Option<Vec<String>>,
+    /// Which passwords it takes.
+    #[serde(default, deserialize_with = "PasswordPolicy::lenient")]
+    pub password_policy: PasswordPolicy,
+    /// Capital letters in usernames make no difference.
+    #[serde(default)]
+    pub identifier_case_insensitive: bool,
+    /// Anybody may register.
+    #[serde(default)]
+    pub public_registration_allowed: bool,
+}
+
+/// What is ours to say about a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolChange<'a> {
+    /// Name on the vendor's pages.
+    pub name: &'a str,
+    /// Means of signing in, and second factors; none: they are the biller's own provider's.
+    pub mechanisms: Option<(&'a [&'a str], &'a [&'a str])>,
+    /// Which passwords it takes.
+    pub policy: PasswordPolicy,
+}
+
+impl PoolChange<'_> {
+    /// Sets it in a pool as it is; everything else there stays.
+    fn set(&self, pool: &mut Value) {
+        pool["name"] = json!(self.name);
+        if let Some((first, second)) = self.mechanisms {
+            pool["authentication_mechanisms"] = json!(first);
+            pool["second_factor_authentication_mechanisms"] = json!(second);
+        }
+        pool["identifier_case_insensitive"] = json!(true);
+        pool["public_registration_allowed"] = json!(false);
+        let Value::Object(policy) = json!(self.policy) else { return };
+        for (name, value) in policy {
+            pool["password_policy"][name] = value;
+        }
+    }
+}
+
+/// A pool to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewPool<'a> {
+    /// Permanent id.
+    pub id: &'a str,
+    /// The organization whose users it holds.
+    pub organization: &'a str,
+    /// The rest.
+    pub settings: PoolChange<'a>,
 }
 
 /// A login client to be registered.
@@ -86,12 +154,34 @@ impl Management {
     /// No answer, or a refusal.
     pub async fn deactivate_organization(&self, id: &str, deactivated: bool) -> Result<(), CallError> {
         let path = format!("{}/organizations/{id}", self.prefix("system"));
+        self.change(path, |organization| organization["deactivated"] = json!(deactivated)).await
+    }
+
+    /// Gives an organization another name.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn rename_organization(&self, id: &str, name: &str) -> Result<(), CallError> {
+        let path = format!("{}/organizations/{id}", self.prefix("system"));
+        self.change(path, |organization| organization["name"] = json!(name)).await
+    }
+
+    /// Changes what is ours to say about a pool.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn change_pool(&self, id: &str, change: &PoolChange<'_>) -> Result<(), CallError> {
+        self.change(format!("{}/system/pools/{id}", self.prefix("identity")), |pool| change.set(pool)).await
+    }
+
+    /// Changes a thing as it is there, and leaves the rest of it; tried again where somebody else has changed it since.
+    async fn change(&self, path: String, change: impl Fn(&mut Value)) -> Result<(), CallError> {
         let mut tries = 0;
         loop {
             // The vendor does not say whether a change may leave something out.
             let Answer { mut body, etag } =
                 self.answer(Call::new(Workspace::System, Method::GET, path.clone())).await?;
-            body["deactivated"] = json!(deactivated);
+            change(&mut body);
             if let Some(fields) = body.as_object_mut() {
                 fields.retain(|name, _| !ANSWERED_ONLY.contains(&name.as_str()));
             }
@@ -125,18 +215,9 @@ impl Management {
     ///
     /// # Errors
     /// No answer, or a refusal: 409 when the id is taken.
-    pub async fn create_pool(
-        &self,
-        id: &str,
-        organization: &str,
-        name: &str,
-        mechanisms: (&[&str], &[&str]),
-    ) -> Result<Pool, CallError> {
-        let body = json!({
-            "tenant_id": self.tenant(), "id": id, "name": name, "workspace_id": organization,
-            "authentication_mechanisms": mechanisms.0, "second_factor_authentication_mechanisms": mechanisms.1,
-            "identifier_case_insensitive": true, "public_registration_allowed": false,
-        });
+    pub async fn create_pool(&self, new: &NewPool<'_>) -> Result<Pool, CallError> {
+        let mut body = json!({ "tenant_id": self.tenant(), "id": new.id, "workspace_id": new.organization });
+        new.settings.set(&mut body);
         read(self.post(Workspace::System, format!("{}/system/pools", self.prefix("identity")), &body).await?)
     }
 

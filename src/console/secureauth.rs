@@ -1,0 +1,163 @@
+//! What SecureAuth keeps of a moved biller: how it is there beside how it is to be, and bringing ours there.
+
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+
+use super::pages::{SecureauthPage, Typed};
+use super::staff::Staff;
+use super::{Console, billers, forms, show};
+use crate::directory::Biller;
+use crate::enablement::{CiamMode, EnableError};
+use crate::secureauth::management::{PasswordPolicy, Strength};
+use crate::web::Refusal;
+use crate::web::fields::Fields;
+
+type Errors = Vec<(String, String)>;
+
+/// `GET /billers/{slug}/secureauth`: asks SecureAuth now.
+pub(super) async fn show(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(slug): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let biller = billers::named(&console, &slug).await?;
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let done = match fields.get("done") {
+        Some("saved") => Some("Saved, and brought to SecureAuth."),
+        Some("brought") => Some("SecureAuth was brought in line."),
+        _ => None,
+    };
+    let form = typed(&console, &biller).await?;
+    page(&console, &staff, StatusCode::OK, &biller, (form, done, Vec::new())).await
+}
+
+/// `POST /billers/{slug}/secureauth`: keeps what is wanted, if that was sent, and brings it there.
+pub(super) async fn submit(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let fields = forms::read(&headers, &body)?;
+    let biller = billers::named(&console, &slug).await?;
+    let (enablement, by) = (&console.app.enablement, console.by(&staff));
+    let is_save = fields.get("do") == Some("save");
+    let form = sent(&fields);
+    if is_save {
+        let mode = fields.get("mode").and_then(CiamMode::parse).filter(|mode| *mode != CiamMode::Sso);
+        let wanted = match policy(&form) {
+            Ok(policy) => (mode, policy),
+            Err(errors) => {
+                let shown = (form, None, errors);
+                return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
+            }
+        };
+        enablement.keep_settings(&biller.slug, wanted, &by).await.map_err(super::ciam::refused)?;
+    }
+    match enablement.bring_settings(&biller.slug, &by).await {
+        Ok(()) => {
+            let done = if is_save { "saved" } else { "brought" };
+            Ok(Redirect::to(&format!("/billers/{}/secureauth?done={done}", biller.slug)).into_response())
+        }
+        Err(EnableError::Directory(error)) => Err(error.into()),
+        Err(error) => {
+            let kept = if is_save { "It is saved here, but not at SecureAuth" } else { "Nothing was brought there" };
+            let biller = billers::named(&console, biller.slug.as_str()).await?;
+            let form = typed(&console, &biller).await?;
+            let shown = (form, None, vec![("kept".to_owned(), format!("{kept}: {error}"))]);
+            let is_theirs = matches!(error, EnableError::Call(_) | EnableError::Gone { .. });
+            let status = if is_theirs { StatusCode::BAD_GATEWAY } else { StatusCode::CONFLICT };
+            page(&console, &staff, status, &biller, shown).await
+        }
+    }
+}
+
+/// What is wanted, as it stands in the form.
+async fn typed(console: &Console, biller: &Biller) -> Result<Typed, Refusal> {
+    let policy = biller.settings.password_policy;
+    let numbers = policy.numbers().map(|(field, _, number)| (field, number.map(|n| n.to_string()).unwrap_or_default()));
+    let mut form = BTreeMap::from(numbers);
+    let mode = console.app.enablement.modes().await?.get(biller.id.as_str()).copied().unwrap_or_default();
+    form.insert("mode", mode.as_str().to_owned());
+    form.insert("strength", policy.strength.map_or("", Strength::as_str).to_owned());
+    Ok(Typed(form))
+}
+
+fn sent(fields: &Fields) -> Typed {
+    let names = PasswordPolicy::default().numbers().map(|(field, ..)| field).into_iter().chain(["mode", "strength"]);
+    Typed(names.map(|name| (name, fields.get(name).unwrap_or_default().trim().to_owned())).collect())
+}
+
+/// The policy that was typed.
+fn policy(form: &Typed) -> Result<PasswordPolicy, Errors> {
+    let mut errors = Errors::new();
+    let mut number = |field: &str| match form.of(field) {
+        "" => None,
+        text => {
+            let number = text.parse().ok();
+            if number.is_none() {
+                errors.push((field.to_owned(), format!("{text} is not a number")));
+            }
+            number
+        }
+    };
+    let policy = PasswordPolicy {
+        min_length: number("min_length"),
+        capital_letters: number("capital_letters"),
+        lowercase_letters: number("lowercase_letters"),
+        digits: number("digits"),
+        special_characters: number("special_characters"),
+        not_used_since: number("not_used_since"),
+        strength: Strength::parse(form.of("strength")),
+    };
+    errors.extend(policy.problems().into_iter().map(|(field, text)| (field.to_owned(), text)));
+    if errors.is_empty() { Ok(policy) } else { Err(errors) }
+}
+
+async fn page(
+    console: &Console,
+    staff: &Staff,
+    status: StatusCode,
+    biller: &Biller,
+    (form, done, errors): (Typed, Option<&'static str>, Errors),
+) -> Result<Response, Refusal> {
+    let (kept, trouble) = match console.app.enablement.kept_settings(biller).await {
+        Ok(kept) => (kept, None),
+        Err(EnableError::Directory(error)) => return Err(error.into()),
+        Err(error) => (Vec::new(), Some(format!("The settings cannot be shown: {error}."))),
+    };
+    let has_passwords = form.of("mode") != CiamMode::Sso.as_str() && !kept.is_empty();
+    let numbers = PasswordPolicy::default().numbers().map(|(field, label, _)| (field, label)).to_vec();
+    let strengths = Strength::ALL.map(|strength| {
+        let word = strength.as_str();
+        (word, word.replace('_', " "), word == form.of("strength"))
+    });
+    show::page(console, Some(staff), status, |chrome| SecureauthPage {
+        chrome,
+        slug: biller.slug.to_string(),
+        name: biller.name.clone(),
+        has_drift: kept.iter().any(|line| !line.is_kept()),
+        lines: kept
+            .into_iter()
+            .map(|line| {
+                let is_kept = line.is_kept();
+                (line.name, line.ours, line.theirs, is_kept)
+            })
+            .collect(),
+        trouble,
+        has_passwords,
+        strengths: strengths.to_vec(),
+        form,
+        numbers,
+        done,
+        errors: errors.into(),
+        operates: staff.operates(),
+    })
+}
