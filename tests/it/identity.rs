@@ -177,6 +177,7 @@ async fn of_two_lists_set_at_once_one_is_the_result() {
 
 #[tokio::test]
 #[ignore = "takes long: for scripts/prove"]
+#[expect(clippy::print_stdout, reason = "for the report")]
 async fn of_two_lists_set_at_once_a_thousand_times_one_is_the_result() {
     const ROUNDS: usize = 1000;
     set_at_once(ROUNDS).await;
