@@ -11,11 +11,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::auth::require;
-use super::identity::pages::{Links, Paging, Query};
+use super::identity::pages::{Links, Paging, Query, Totals};
 use super::jobs::unknown;
 use super::problem::problem;
 use crate::access::{ApiKey, Scope};
-use crate::audit::{Act, Action, StoredAct, Wanted, acts};
+use crate::audit::{Act, Action, StoredAct, Wanted, acts, count_acts};
 use crate::kernel::{Slug, Timestamp};
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
@@ -28,6 +28,10 @@ const PART: usize = 500;
 pub(super) struct ActPage {
     acts: Vec<StoredAct>,
     links: Links,
+    /// With `include_totals`: of those that the key reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    totals: Option<Totals>,
 }
 
 /// Read the audit trail
@@ -71,7 +75,11 @@ pub(super) async fn list(
             let before = (!query.after.is_empty()).then_some(query.after.as_str());
             let found = acts(&state.db, &wanted, before, query.wanted()).await?;
             let (found, links) = query.page(&state, found, |act| act.id.as_str());
-            return Ok(Json(ActPage { acts: found, links }).into_response());
+            let totals = match query.totals {
+                true => Some(query.totals_of(count_acts(&state.db, &wanted).await?)),
+                false => None,
+            };
+            return Ok(Json(ActPage { acts: found, links, totals }).into_response());
         }
         Some("csv") => Export::Csv,
         Some("jsonl") => Export::Lines,

@@ -6,20 +6,37 @@ use utoipa::ToSchema;
 
 use super::cells;
 use super::trail::Action;
-use crate::db::{Db, DbError, Row};
+use crate::db::{Db, DbError, Row, Value};
 use crate::kernel::{Slug, Timestamp};
 use crate::values;
 
-macro_rules! acts {
-    ($main:literal) => {
+macro_rules! wanted {
+    ($what:literal, $main:literal, $end:literal) => {
         concat!(
-            "SELECT id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, details FROM act ",
-            "WHERE ",
+            "SELECT ",
+            $what,
+            " FROM act WHERE ",
             $main,
             " AND id < $1 AND ($2 = '' OR actor_id = $2 OR actor_name = $2 OR actor_kind = $2) AND ($3 = '' OR action = $3) ",
-            "AND ($4 = '' OR biller = $4) AND ($5 = '' OR $5 LIKE '%,' || biller || ',%') AND at >= $6 AND at < $7 ",
-            "ORDER BY id DESC LIMIT $8"
+            "AND ($4 = '' OR biller = $4) AND ($5 = '' OR $5 LIKE '%,' || biller || ',%') AND at >= $6 AND at < $7",
+            $end
         )
+    };
+}
+
+macro_rules! acts {
+    ($main:literal) => {
+        wanted!(
+            "id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, details",
+            $main,
+            " ORDER BY id DESC LIMIT $8"
+        )
+    };
+}
+
+macro_rules! count {
+    ($main:literal) => {
+        wanted!("count(*)", $main, "")
     };
 }
 
@@ -27,6 +44,9 @@ const ALL: &str = acts!("1 = 1");
 /// By an index: without it a rare one would be looked for among all.
 const OF_BILLER: &str = acts!("biller = $4");
 const OF_ACTION: &str = acts!("action = $3");
+const COUNT_ALL: &str = count!("1 = 1");
+const COUNT_OF_BILLER: &str = count!("biller = $4");
+const COUNT_OF_ACTION: &str = count!("action = $3");
 const SWEEP: &str = "DELETE FROM act WHERE at < $1";
 
 /// Comes after every id.
@@ -102,20 +122,41 @@ pub async fn acts(db: &Db, wanted: &Wanted, before: Option<&str>, limit: usize) 
         (None, Some(_)) => OF_ACTION,
         (None, None) => ALL,
     };
-    // An empty list reaches nothing, and no list everything.
-    let reach = wanted.reach.as_ref().map(|reach| reach.iter().map(|slug| format!(",{slug},")).collect::<String>());
-    let reach = reach.map_or_else(String::new, |reach| if reach.is_empty() { ",".to_owned() } else { reach });
-    let row = values![
-        before.unwrap_or(LAST),
-        wanted.actor.as_deref().unwrap_or_default(),
-        wanted.action.map(Action::as_str).unwrap_or_default(),
-        wanted.biller.as_ref().map(Slug::as_str).unwrap_or_default(),
-        reach,
-        wanted.since.map_or(i64::MIN, Timestamp::millis),
-        wanted.until.map_or(i64::MAX, Timestamp::millis),
-        i64::try_from(limit).unwrap_or(i64::MAX)
-    ];
+    let mut row = wanted.values(before.unwrap_or(LAST));
+    row.extend(values![i64::try_from(limit).unwrap_or(i64::MAX)]);
     db.all(statement, row).await?.iter().map(read).collect()
+}
+
+/// How many acts are wanted.
+///
+/// # Errors
+/// The database failed.
+pub async fn count_acts(db: &Db, wanted: &Wanted) -> Result<usize, DbError> {
+    let statement = match (&wanted.biller, wanted.action) {
+        (Some(_), _) => COUNT_OF_BILLER,
+        (None, Some(_)) => COUNT_OF_ACTION,
+        (None, None) => COUNT_ALL,
+    };
+    let count = db.one(statement, wanted.values(LAST)).await?.map_or(Ok(0), |row| row.int(0))?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
+impl Wanted {
+    /// What the statements are asked with.
+    fn values(&self, before: &str) -> Vec<Value> {
+        // An empty list reaches nothing, and no list everything.
+        let reach = self.reach.as_ref().map(|reach| reach.iter().map(|slug| format!(",{slug},")).collect::<String>());
+        let reach = reach.map_or_else(String::new, |reach| if reach.is_empty() { ",".to_owned() } else { reach });
+        values![
+            before,
+            self.actor.as_deref().unwrap_or_default(),
+            self.action.map(Action::as_str).unwrap_or_default(),
+            self.biller.as_ref().map(Slug::as_str).unwrap_or_default(),
+            reach,
+            self.since.map_or(i64::MIN, Timestamp::millis),
+            self.until.map_or(i64::MAX, Timestamp::millis)
+        ]
+    }
 }
 
 /// Deletes acts before a moment.

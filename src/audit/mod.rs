@@ -11,7 +11,7 @@ mod scores;
 mod store;
 mod trail;
 
-pub use acts::{StoredAct, StoredActor, Wanted, acts, sweep_acts};
+pub use acts::{StoredAct, StoredActor, Wanted, acts, count_acts, sweep_acts};
 pub use log::{DecisionLog, Entry, LogWriter, find};
 pub use scores::{Score, Scores, begin_of, day_of, score, scores_since};
 pub use store::{Found, StoredEntry};

@@ -42,6 +42,10 @@ const BILLERS: &str = "SELECT u.id, b.id, c.version FROM users u JOIN biller b O
 const NAMED: &str = columns!(
     "FROM users u WHERE u.id IN (SELECT m.user_id FROM membership m WHERE m.username_key = $1) ORDER BY u.id LIMIT 50"
 );
+const HOW_MANY: &str = "SELECT count(*) FROM users u WHERE $1 LIKE '%,' || u.status || ',%'";
+/// Once each, at however many of them.
+const HOW_MANY_OF: &str = "SELECT count(DISTINCT u.id) FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE $1 LIKE '%,' || u.status || ',%' AND m.biller_id IN";
 const COUNT: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.biller_id = $1 AND u.status <> 'deleted'";
 
@@ -83,17 +87,22 @@ pub struct Wanted {
     pub billers: Option<Vec<BillerId>>,
 }
 
+impl Wanted {
+    /// The statuses as the statements look for them.
+    fn statuses(&self) -> String {
+        let all = [UserStatus::Created, UserStatus::Active, UserStatus::Suspended, UserStatus::Deleted];
+        let wanted: &[UserStatus] = if self.statuses.is_empty() { &all[..] } else { &self.statuses };
+        wanted.iter().map(|status| format!(",{},", status.as_str())).collect()
+    }
+}
+
 impl Directory {
     /// The users wanted whose ids come after `after`, by id; at most `limit`.
     ///
     /// # Errors
     /// The database failed.
     pub async fn people(&self, wanted: &Wanted, after: &str, limit: usize) -> Result<Vec<Person>, DirectoryError> {
-        let mut statuses = wanted.statuses.clone();
-        if statuses.is_empty() {
-            statuses = vec![UserStatus::Created, UserStatus::Active, UserStatus::Suspended, UserStatus::Deleted];
-        }
-        let statuses: String = statuses.iter().map(|status| format!(",{},", status.as_str())).collect();
+        let statuses = wanted.statuses();
         let email = wanted.email.as_ref().map(|email| email.to_lowercase());
         let mut row = values![after, statuses, i64::try_from(limit).unwrap_or(i64::MAX)];
         let mut found: BTreeMap<UserId, Person> = BTreeMap::new();
@@ -114,6 +123,27 @@ impl Directory {
             }
         }
         self.with_billers(found.into_values().take(limit).collect()).await
+    }
+
+    /// How many users are wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn count_people(&self, wanted: &Wanted) -> Result<usize, DirectoryError> {
+        if wanted.email.is_some() {
+            // One address has few.
+            return Ok(self.people(wanted, "", usize::MAX).await?.len());
+        }
+        let statuses = wanted.statuses();
+        let rows = match &wanted.billers {
+            None => self.db.all(HOW_MANY, values![statuses]).await?,
+            Some(billers) => {
+                let ids: Vec<&str> = billers.iter().map(BillerId::as_str).collect();
+                self.db.all_in(HOW_MANY_OF, statuses.into(), &ids).await?
+            }
+        };
+        let count = rows.first().map_or(Ok(0), |row| row.int(0))?;
+        Ok(usize::try_from(count).unwrap_or_default())
     }
 
     /// One user, deleted or not.

@@ -252,6 +252,49 @@ async fn pages_show_each_old_row_once_while_rows_are_added() {
 }
 
 #[tokio::test]
+async fn totals_count_what_the_list_would_show() {
+    each_database(|world| async move {
+        let hr = hr(&world).await;
+        let (oakdale, pinehill) = (team(&world, "oakdale-city").await, team(&world, "pinehill-gas").await);
+        named(&hr, "both", &[&oakdale, &pinehill]).await;
+        let gone = named(&hr, "gone", &[&oakdale]).await;
+        hr.send("DELETE", &format!("{USERS}/{gone}"), &Value::Null).await;
+        let asleep = named(&hr, "asleep", &[&pinehill]).await;
+        hr.send("PATCH", &format!("{USERS}/{asleep}"), &json!({ "status_action": "suspend" })).await;
+        let limited = Machine::new(&world, &BOTH, Some(&["oakdale-city", "pinehill-gas"])).await;
+        for machine in [&hr, &limited] {
+            for filter in [
+                "status=active,created,suspended,deleted".to_owned(),
+                "status=suspended".to_owned(),
+                "status=suspended,deleted".to_owned(),
+                format!("team={oakdale}"),
+                format!("team={pinehill}&status=active"),
+                "email=BOTH%40mail.example".to_owned(),
+                "email=both%40mail.example&status=deleted".to_owned(),
+            ] {
+                let (_, all) = machine.get(&format!("{USERS}?page_size=300&{filter}")).await;
+                let items = all["users"].as_array().unwrap().len();
+                assert_eq!(all["totals"], Value::Null, "only where they are wanted");
+                let (_, page) = machine.get(&format!("{USERS}?page_size=2&{filter}&include_totals=true")).await;
+                assert_eq!(page["totals"], json!({ "items": items, "pages": items.div_ceil(2) }), "{filter}");
+                if let Value::String(_) = &page["links"]["next"] {
+                    let (_, next) = machine.get(&local(&page["links"]["next"])).await;
+                    assert_eq!(next["totals"], page["totals"], "on every page");
+                }
+            }
+        }
+        let mut own = BTreeSet::new();
+        for team in [&oakdale, &pinehill] {
+            let (_, page) = hr.get(&format!("{USERS}?page_size=300&team={team}")).await;
+            own.extend(page["users"].as_array().unwrap().iter().map(|user| user["id"].to_string()));
+        }
+        let (_, page) = limited.get(&format!("{USERS}?include_totals=true")).await;
+        assert_eq!(page["totals"]["items"], own.len(), "each once, and nobody else's");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn questions_that_cannot_be_meant_are_refused() {
     let world = World::start().await;
     let hr = hr(&world).await;

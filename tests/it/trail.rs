@@ -177,9 +177,11 @@ async fn machines_read_the_trail_by_pages_and_write_it_out() {
         assert_eq!(seen, all.iter().map(|act| act.id.clone()).collect::<Vec<_>>());
 
         let count = async |filter: &str| {
-            let (status, page) = auditor.get(&format!("{AUDIT}?page_size=300&{filter}")).await;
+            let (status, page) = auditor.get(&format!("{AUDIT}?page_size=300&{filter}&include_totals=true")).await;
             assert_eq!(status, StatusCode::OK, "{page}");
-            page["acts"].as_array().unwrap().len()
+            let items = page["acts"].as_array().unwrap().len();
+            assert_eq!(page["totals"]["items"], items, "{filter}");
+            items
         };
         assert_eq!(count("biller=maple-electric&action=kill_switch.set").await, 3);
         assert_eq!(count("actor=tester&action=key.made").await, 2);
@@ -203,6 +205,8 @@ async fn machines_read_the_trail_by_pages_and_write_it_out() {
         let (_, page) = narrow.get(&format!("{AUDIT}?page_size=300")).await;
         assert!(page["acts"].as_array().unwrap().iter().all(|act| act["biller"] == "maple-electric"));
         assert!(!page["acts"].as_array().unwrap().is_empty());
+        let (_, first) = narrow.get(&format!("{AUDIT}?page_size=1&include_totals=true")).await;
+        assert_eq!(first["totals"]["items"], page["acts"].as_array().unwrap().len(), "of its own biller");
         for biller in ["oakdale-city", "nowhere-water"] {
             assert_eq!(narrow.get(&format!("{AUDIT}?biller={biller}")).await.0, StatusCode::NOT_FOUND);
         }

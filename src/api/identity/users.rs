@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::pages::{Links, Paging, Query};
+use super::pages::{Links, Paging, Query, Totals};
 use super::teams::{self, Team, TeamPage, reached, team_ids};
 use super::{reach, refused, unknown};
 use crate::access::{ApiKey, Scope};
@@ -119,6 +119,10 @@ struct UserTeams {
 pub(super) struct UserPage {
     users: Vec<User>,
     links: Links,
+    /// With `include_totals`: of those that the key reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    totals: Option<Totals>,
 }
 
 /// A field that may be left out, and is no null.
@@ -172,7 +176,11 @@ pub(super) async fn list(
     let people = state.directory.people(&wanted, &query.after, query.wanted()).await?;
     let (people, links) = query.page(&state, people, |person| person.id.as_str());
     let users = people.iter().map(|person| shown(&state, &key, &billers, person, uri.path())).collect();
-    Ok(Json(UserPage { users, links }))
+    let totals = match query.totals {
+        true => Some(query.totals_of(state.directory.count_people(&wanted).await?)),
+        false => None,
+    };
+    Ok(Json(UserPage { users, links, totals }))
 }
 
 /// Make a user
