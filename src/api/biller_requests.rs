@@ -145,8 +145,8 @@ pub(super) fn read_row(mut fields: Map<String, Value>) -> Result<BillerRow, Refu
             }
             Ok(_) => break,
             Err(error) => {
-                let path = error.path().to_string();
-                let first = path.split(['.', '[']).next().unwrap_or_default().to_owned();
+                let path = error.path().to_string().replace('[', ".").replace(']', "");
+                let first = path.split('.').next().unwrap_or_default().to_owned();
                 // Not with the text that stands there: it may be a secret.
                 let what =
                     if path.contains("secret") { "not a secret".to_owned() } else { error.into_inner().to_string() };

@@ -2,16 +2,25 @@
 //! it means).
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use http::{HeaderMap, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::{Map, Number, Value};
 
+use serde_path_to_error::{Path, Segment};
+
 use super::problem::problem;
 use crate::web::Refusal;
 
-/// A request's body. Names that stand twice are refused by what is derived for structs.
+/// What stands as it is in a URI fragment (RFC 3986, section 3.5), of what names of fields are made of.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A request's body. Names that stand twice are refused by what is derived for structs. A refusal names the part that is not as
+/// expected.
 pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
@@ -27,7 +36,53 @@ pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -
     if has_nul(body) {
         return Err(refuse("U+0000 stands in a text".to_owned()));
     }
-    serde_json::from_slice(body).map_err(|error| refuse(error.to_string()))
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let what = error.inner().to_string();
+        let part = pointer(error.path()).filter(|_| error.inner().is_data());
+        Refusal { fields: part.map(|part| (part, what.clone())).into_iter().collect(), ..refuse(what) }
+    })?;
+    reader.end().map_err(|error| refuse(error.to_string()))?;
+    Ok(read)
+}
+
+/// A part of a body: a JSON pointer (RFC 6901, section 6) as a URI fragment; none: the whole.
+fn pointer(path: &Path) -> Option<String> {
+    let part = |segment: &Segment| match segment {
+        Segment::Seq { index } => index.to_string(),
+        Segment::Map { key } | Segment::Enum { variant: key } => {
+            utf8_percent_encode(&key.replace('~', "~0").replace('/', "~1"), PLAIN).to_string()
+        }
+        Segment::Unknown => "?".to_owned(),
+    };
+    (path.iter().len() > 0).then(|| path.iter().fold("#".to_owned(), |all, segment| all + "/" + &part(segment)))
+}
+
+/// A field that is a list of objects: what is derived for structs would take lists of their fields without names.
+pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(list: D) -> Result<Vec<T>, D::Error> {
+    Ok(Vec::deserialize(list)?.into_iter().map(|Object(one)| one).collect())
+}
+
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Named<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Named<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Named(PhantomData)).map(Self)
+    }
 }
 
 /// Whether a text holds U+0000, which PostgreSQL does not take. JSON has it as an escape only.

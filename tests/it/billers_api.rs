@@ -110,6 +110,7 @@ async fn each_wrong_field_is_named_and_nothing_is_written() {
     let oidc = json!({ "issuer": "ftp://x", "client_id": "", "client_secret": { "file": "/etc/passwd" } });
     for (body, expected) in [
         (json!({ "slug": "new-one", "name": 5, "hosts": "x", "private": true }), vec!["#/hosts", "#/name"]),
+        (json!({ "slug": "new-one", "name": "New", "hosts": ["a.example", ["b.example"]] }), vec!["#/hosts/1"]),
         (json!({ "slug": "new-one", "name": "New", "colour": "red" }), vec!["#/colour"]),
         (json!({ "name": "New" }), vec!["#/slug"]),
         (json!({ "slug": "New One", "name": "New" }), vec!["#/slug"]),

@@ -356,6 +356,31 @@ async fn questions_that_cannot_be_meant_are_refused() {
         assert_eq!(answer.header("content-type"), "application/problem+json", "{shown}");
     }
     assert_eq!(count().await, before, "nothing was written");
+    for (teams, part) in [
+        (json!([[oakdale]]), "#/teams/0"),
+        (json!([{ "id": oakdale }, oakdale]), "#/teams/1"),
+        (json!([5]), "#/teams/0"),
+        (json!([null]), "#/teams/0"),
+        (json!([{}]), "#/teams/0"),
+        (json!([{ "id": 5 }]), "#/teams/0/id"),
+        (json!([{ "id": [oakdale] }]), "#/teams/0/id"),
+        (json!([{ "id": { "id": oakdale } }]), "#/teams/0/id"),
+        (json!({ "id": oakdale }), "#/teams"),
+        (json!(oakdale), "#/teams"),
+    ] {
+        let (status, refused) = hr.send("POST", USERS, &json!({ "email": "a@b.example", "teams": teams })).await;
+        assert_eq!((status, reason(&refused)), (StatusCode::BAD_REQUEST, "not_readable"), "{teams}: {refused}");
+        assert_eq!(refused["errors"][0]["pointer"], part, "{teams}: {refused}");
+    }
+    for entry in [json!(["x"]), json!(5), json!({ "id": "x" }), Value::Null] {
+        for call in ["set", "add", "remove"] {
+            let body = json!({ "user_ids": ["x", entry] });
+            let (status, refused) = hr.send("POST", &format!("{TEAMS}/{oakdale}/members/{call}"), &body).await;
+            assert_eq!((status, reason(&refused)), (StatusCode::BAD_REQUEST, "not_readable"), "{entry}: {refused}");
+            assert_eq!(refused["errors"][0]["pointer"], "#/user_ids/1");
+        }
+    }
+    assert_eq!(count().await, before, "nothing was written");
     for path in [
         "/identity/v1/nothing",
         "/poolside/v1/teams/x",

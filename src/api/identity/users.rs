@@ -16,7 +16,7 @@ use super::teams::{self, Team, TeamPage, reached, team_ids};
 use super::{reach, refused, unknown};
 use crate::access::{ApiKey, Scope};
 use crate::api::auth::require;
-use crate::api::json::read_json;
+use crate::api::json::{objects, read_json};
 use crate::api::problem::{problem, wrong_fields};
 use crate::api::repeats::{self, IdempotencyKey};
 use crate::directory::{Biller, Billers, NewUser, Person, UserChange, UserStatus, Wanted, is_mail_address};
@@ -43,7 +43,7 @@ pub(super) struct NewUserRequest {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     username: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     #[schema(max_items = 50)]
     teams: Vec<TeamId>,
 }
