@@ -25,7 +25,23 @@ impl Office {
         Self::with("").await
     }
 
+    /// On SQLite and, where a server is named, on PostgreSQL.
+    pub async fn on_each_database() -> Vec<Self> {
+        let mut offices = vec![Self::open().await];
+        let (provider, settings) = Self::provider("").await;
+        if let Some(world) = World::on_postgres(&settings).await {
+            offices.push(Self::at(world, provider).await);
+        }
+        offices
+    }
+
     async fn with(more: &str) -> Self {
+        let (provider, settings) = Self::provider(more).await;
+        Self::at(World::with(&settings).await, provider).await
+    }
+
+    /// Where the provider of staff will listen, and settings that name it.
+    async fn provider(more: &str) -> (tokio::net::TcpListener, String) {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -33,7 +49,11 @@ impl Office {
             "[console]\nlisten = \"127.0.0.1:8084\"\npublic_url = \"{CONSOLE}\"\nissuer = \"{base}/work/staff\"\n\
              client_id = \"console\"\nclient_secret = \"secret of console\"\n{more}\n"
         );
-        let world = World::with(&settings).await;
+        (listener, settings)
+    }
+
+    async fn at(world: World, listener: tokio::net::TcpListener) -> Self {
+        let base = format!("http://{}", listener.local_addr().unwrap());
         let random = Random::system();
         let person = |name: &str| Person {
             username: name.to_owned(),
@@ -97,69 +117,71 @@ fn cookie<'a>(answer: &'a Answer, name: &str) -> &'a str {
 
 #[tokio::test]
 async fn staff_sign_in_and_out() {
-    let office = Office::open().await;
-    let mut browser = office.browser();
-    let outside = browser.get("/simulate").await;
-    assert_eq!((outside.status, outside.title()), (StatusCode::UNAUTHORIZED, "Sign in to the console"));
-    let begin = outside.link("Sign in</a>");
-    assert_eq!(begin, "/sign-in?next=%2Fsimulate");
-    let start = browser.get(&begin).await;
-    assert!(start.location().contains("prompt=login") && start.location().contains("code_challenge_method=S256"));
-    assert!(cookie(&start, "__Host-staff-t").contains("SameSite=Lax"));
-    let callback = office.world.authenticate(&start.location(), "support").await;
-    let callback = callback.strip_prefix(CONSOLE).unwrap();
-    let entered = browser.get(callback).await;
-    let session = cookie(&entered, "__Host-staff");
-    for part in ["SameSite=Strict", "HttpOnly", "Secure", "Path=/"] {
-        assert!(session.contains(part), "{session}");
+    for office in Office::on_each_database().await {
+        let mut browser = office.browser();
+        let outside = browser.get("/simulate").await;
+        assert_eq!((outside.status, outside.title()), (StatusCode::UNAUTHORIZED, "Sign in to the console"));
+        let begin = outside.link("Sign in</a>");
+        assert_eq!(begin, "/sign-in?next=%2Fsimulate");
+        let start = browser.get(&begin).await;
+        assert!(start.location().contains("prompt=login") && start.location().contains("code_challenge_method=S256"));
+        assert!(cookie(&start, "__Host-staff-t").contains("SameSite=Lax"));
+        let callback = office.world.authenticate(&start.location(), "support").await;
+        let callback = callback.strip_prefix(CONSOLE).unwrap();
+        let entered = browser.get(callback).await;
+        let session = cookie(&entered, "__Host-staff");
+        for part in ["SameSite=Strict", "HttpOnly", "Secure", "Path=/"] {
+            assert!(session.contains(part), "{session}");
+        }
+        assert!(entered.body.contains("content=\"0; url=/simulate\""), "a step of our own: {}", entered.body);
+        let inside = browser.get("/simulate").await;
+        assert_eq!((inside.status, inside.title()), (StatusCode::OK, "Where would somebody be taken?"));
+        assert!(inside.body.contains("<strong>support</strong>"));
+        let mut thief = office.browser();
+        thief.cookies.insert("__Host-staff-t".into(), "x".into());
+        assert_eq!(thief.get(callback).await.status, StatusCode::BAD_REQUEST, "an answer for another browser");
+        let before = browser.cookies.clone();
+        let out = browser.post("/sign-out", &[]).await;
+        assert_eq!((out.status, out.title()), (StatusCode::OK, "You are signed out"));
+        assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
+        browser.cookies = before;
+        assert_eq!(browser.get("/simulate").await.status, StatusCode::UNAUTHORIZED, "the cookie alone opens nothing");
     }
-    assert!(entered.body.contains("content=\"0; url=/simulate\""), "a step of our own: {}", entered.body);
-    let inside = browser.get("/simulate").await;
-    assert_eq!((inside.status, inside.title()), (StatusCode::OK, "Where would somebody be taken?"));
-    assert!(inside.body.contains("<strong>support</strong>"));
-    let mut thief = office.browser();
-    thief.cookies.insert("__Host-staff-t".into(), "x".into());
-    assert_eq!(thief.get(callback).await.status, StatusCode::BAD_REQUEST, "an answer for another browser");
-    let before = browser.cookies.clone();
-    let out = browser.post("/sign-out", &[]).await;
-    assert_eq!((out.status, out.title()), (StatusCode::OK, "You are signed out"));
-    assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
-    browser.cookies = before;
-    assert_eq!(browser.get("/simulate").await.status, StatusCode::UNAUTHORIZED, "the cookie alone opens nothing");
 }
 
 #[tokio::test]
 async fn a_callback_works_once_and_for_its_own_attempt() {
-    let office = Office::open().await;
-    let mut browser = office.browser();
-    let start = browser.get("/sign-in").await;
-    let callback = office.world.authenticate(&start.location(), "support").await;
-    let callback = callback.strip_prefix(CONSOLE).unwrap().to_owned();
-    let cookies = browser.cookies.clone();
-    for wrong in [
-        callback.replace("state=", "state=x"),
-        callback.replace("iss=", "iss=x"),
-        callback.split("&iss=").next().unwrap().to_owned(),
-        format!("{callback}&state=again"),
-        "/callback?error=access_denied".to_owned(),
-        "/callback".to_owned(),
-    ] {
+    for office in Office::on_each_database().await {
+        let mut browser = office.browser();
+        let start = browser.get("/sign-in").await;
+        let callback = office.world.authenticate(&start.location(), "support").await;
+        let callback = callback.strip_prefix(CONSOLE).unwrap().to_owned();
+        let cookies = browser.cookies.clone();
+        for wrong in [
+            callback.replace("state=", "state=x"),
+            callback.replace("iss=", "iss=x"),
+            callback.split("&iss=").next().unwrap().to_owned(),
+            format!("{callback}&state=again"),
+            "/callback?error=access_denied".to_owned(),
+            "/callback".to_owned(),
+        ] {
+            browser.cookies = cookies.clone();
+            let answer = browser.get(&wrong).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+            assert!(cookie(&answer, "__Host-staff").is_empty());
+        }
         browser.cookies = cookies.clone();
-        let answer = browser.get(&wrong).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
-        assert!(cookie(&answer, "__Host-staff").is_empty());
+        assert_eq!(browser.get(&callback).await.status, StatusCode::OK);
+        browser.cookies = cookies.clone();
+        assert_eq!(browser.get(&callback).await.status, StatusCode::BAD_REQUEST, "a second time");
+        browser.cookies = cookies;
+        office.world.advance(Duration::from_secs(601)).await;
+        assert_eq!(browser.get(&callback).await.status, StatusCode::BAD_REQUEST, "too late");
+        let away = browser.get("/sign-in?next=https%3A%2F%2Fevil.example%2F").await;
+        let callback = office.world.authenticate(&away.location(), "support").await;
+        let entered = browser.get(callback.strip_prefix(CONSOLE).unwrap()).await;
+        assert!(!entered.body.contains("evil.example") && entered.body.contains("url=/\""), "{}", entered.body);
     }
-    browser.cookies = cookies.clone();
-    assert_eq!(browser.get(&callback).await.status, StatusCode::OK);
-    browser.cookies = cookies.clone();
-    assert_eq!(browser.get(&callback).await.status, StatusCode::BAD_REQUEST, "a second time");
-    browser.cookies = cookies;
-    office.world.advance(Duration::from_secs(601)).await;
-    assert_eq!(browser.get(&callback).await.status, StatusCode::BAD_REQUEST, "too late");
-    let away = browser.get("/sign-in?next=https%3A%2F%2Fevil.example%2F").await;
-    let callback = office.world.authenticate(&away.location(), "support").await;
-    let entered = browser.get(callback.strip_prefix(CONSOLE).unwrap()).await;
-    assert!(!entered.body.contains("evil.example") && entered.body.contains("url=/\""), "{}", entered.body);
 }
 
 #[tokio::test]
@@ -182,15 +204,16 @@ async fn a_session_ends_by_itself() {
 
 #[tokio::test]
 async fn a_person_without_a_role_gets_a_page_and_no_session() {
-    let office = Office::open().await;
-    let mut browser = office.browser();
-    let answer = office.enter(&mut browser, "nobody", "/sign-in").await;
-    assert_eq!((answer.status, answer.title()), (StatusCode::FORBIDDEN, "You have no role here"));
-    assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
-    office.provider.set_condition("staff", Condition::Down);
-    let mut late = office.browser();
-    let answer = late.get("/sign-in").await;
-    assert!(matches!(answer.status.as_u16(), 303 | 503), "{}", answer.status);
+    for office in Office::on_each_database().await {
+        let mut browser = office.browser();
+        let answer = office.enter(&mut browser, "nobody", "/sign-in").await;
+        assert_eq!((answer.status, answer.title()), (StatusCode::FORBIDDEN, "You have no role here"));
+        assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
+        office.provider.set_condition("staff", Condition::Down);
+        let mut late = office.browser();
+        let answer = late.get("/sign-in").await;
+        assert!(matches!(answer.status.as_u16(), 303 | 503), "{}", answer.status);
+    }
 }
 
 /// Pages and forms: method, path, and who may.
@@ -228,66 +251,73 @@ const PAGES: &[(&str, &str, &[&str])] = &[
 
 #[tokio::test]
 async fn every_page_is_open_to_whom_it_should() {
-    let office = Office::open().await;
-    let mut people = vec![("", office.browser())];
-    for role in ROLES {
-        people.push((role, office.sign_in(role).await));
-    }
-    for (method, path, allowed) in PAGES {
-        for (role, browser) in &mut people {
-            let answer = if *method == "GET" { browser.get(path).await } else { browser.post(path, &[]).await };
-            let may = allowed.contains(role);
-            let expected = match (role.is_empty(), may) {
-                (true, _) => answer.status == StatusCode::UNAUTHORIZED,
-                (false, false) => answer.status == StatusCode::FORBIDDEN,
-                (false, true) => !matches!(answer.status.as_u16(), 401 | 403 | 404 | 405 | 500..),
-            };
-            assert!(expected, "{method} {path} as {role:?}: {}", answer.status);
-            assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+    for office in Office::on_each_database().await {
+        let mut people = vec![("", office.browser())];
+        for role in ROLES {
+            people.push((role, office.sign_in(role).await));
         }
+        for (method, path, allowed) in PAGES {
+            for (role, browser) in &mut people {
+                let answer = if *method == "GET" { browser.get(path).await } else { browser.post(path, &[]).await };
+                let may = allowed.contains(role);
+                let expected = match (role.is_empty(), may) {
+                    (true, _) => answer.status == StatusCode::UNAUTHORIZED,
+                    (false, false) => answer.status == StatusCode::FORBIDDEN,
+                    (false, true) => !matches!(answer.status.as_u16(), 401 | 403 | 404 | 405 | 500..),
+                };
+                assert!(expected, "{method} {path} as {role:?}: {}", answer.status);
+                assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+            }
+        }
+        let (_, support) = &mut people[1];
+        assert_eq!(support.get("/no-such-page").await.status, StatusCode::NOT_FOUND);
+        assert_eq!(support.get("/new-biller").await.title(), "Your role does not allow this");
     }
-    let (_, support) = &mut people[1];
-    assert_eq!(support.get("/no-such-page").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(support.get("/new-biller").await.title(), "Your role does not allow this");
 }
 
 #[tokio::test]
 async fn another_sites_forms_do_nothing_and_its_links_take_one_step_more() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("support").await;
-    for header in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
-        let request = Request::post("/sign-out").header(header.0, header.1);
-        let answer = browser.send(request).await;
-        assert_eq!(
-            (answer.status, answer.title()),
-            (StatusCode::FORBIDDEN, "This came from another site"),
-            "{header:?}"
-        );
+    for office in Office::on_each_database().await {
+        let mut browser = office.sign_in("support").await;
+        for header in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+            let request = Request::post("/sign-out").header(header.0, header.1);
+            let answer = browser.send(request).await;
+            assert_eq!(
+                (answer.status, answer.title()),
+                (StatusCode::FORBIDDEN, "This came from another site"),
+                "{header:?}"
+            );
+        }
+        assert_eq!(browser.get("/simulate").await.status, StatusCode::OK, "still signed in");
+        let mut from_elsewhere = office.browser();
+        let request = Request::get("/simulate?q=x").header("sec-fetch-site", "cross-site");
+        let step = from_elsewhere.send(request).await;
+        assert_eq!(step.status, StatusCode::OK);
+        assert!(step.body.contains("content=\"0; url=/simulate?q=x\""), "{}", step.body);
     }
-    assert_eq!(browser.get("/simulate").await.status, StatusCode::OK, "still signed in");
-    let mut from_elsewhere = office.browser();
-    let request = Request::get("/simulate?q=x").header("sec-fetch-site", "cross-site");
-    let step = from_elsewhere.send(request).await;
-    assert_eq!(step.status, StatusCode::OK);
-    assert!(step.body.contains("content=\"0; url=/simulate?q=x\""), "{}", step.body);
 }
 
 #[tokio::test]
 async fn the_console_and_the_public_host_know_nothing_of_each_other() {
-    let office = Office::open().await;
-    let mut staff = office.sign_in("operator").await;
-    let mut customer = office.world.browser();
-    office.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
-    customer.cookies.append(&mut staff.cookies.clone());
-    for path in ["/simulate", "/decisions", "/sign-in"] {
-        assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path} on the public host");
+    for office in Office::on_each_database().await {
+        let mut staff = office.sign_in("operator").await;
+        let mut customer = office.world.browser();
+        office.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
+        customer.cookies.append(&mut staff.cookies.clone());
+        for path in ["/simulate", "/decisions", "/sign-in"] {
+            assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path} on the public host");
+        }
+        let mut stranger = office.browser();
+        stranger.cookies = customer.cookies.clone();
+        stranger.cookies.remove("__Host-staff");
+        assert_eq!(
+            stranger.get("/simulate").await.status,
+            StatusCode::UNAUTHORIZED,
+            "a customer's session opens nothing"
+        );
+        let wrong_host = Request::get("/simulate").header("host", "localhost:8080");
+        assert_eq!(staff.send(wrong_host).await.status, StatusCode::MISDIRECTED_REQUEST);
     }
-    let mut stranger = office.browser();
-    stranger.cookies = customer.cookies.clone();
-    stranger.cookies.remove("__Host-staff");
-    assert_eq!(stranger.get("/simulate").await.status, StatusCode::UNAUTHORIZED, "a customer's session opens nothing");
-    let wrong_host = Request::get("/simulate").header("host", "localhost:8080");
-    assert_eq!(staff.send(wrong_host).await.status, StatusCode::MISDIRECTED_REQUEST);
 }
 
 async fn ask(browser: &mut Browser, fields: &[(&str, &str)]) -> (String, Answer) {
@@ -300,31 +330,35 @@ async fn ask(browser: &mut Browser, fields: &[(&str, &str)]) -> (String, Answer)
 
 #[tokio::test]
 async fn a_simulation_shows_verdict_reasons_trace_and_the_very_page() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("support").await;
-    let (link, answer) = ask(&mut browser, &[("username", "One-Moved"), ("locale", "es")]).await;
-    assert!(!link.to_lowercase().contains("one-moved"), "no username in an address: {link}");
-    assert_eq!(answer.status, StatusCode::OK);
-    let text = &answer.body;
-    assert!(text.contains("Goes to: Name of riverside-water – SecureAuth, via the bookmark notice"), "{text}");
-    assert!(text.contains("if riverside-water were suspended"), "what would change it: {text}");
-    assert!(text.contains("single_moved") && text.contains("not evaluated"));
-    assert!(text.contains("srcdoc=") && text.contains("http://pay.riverside.example"), "the notice page");
-    assert!(text.contains("lang=&#34;es&#34;"), "in the language asked for");
-    let ticket = text.split("<textarea id=\"text\"").nth(1).unwrap().split("</textarea>").next().unwrap();
-    assert!(ticket.contains("username O***d at /login") && !ticket.to_lowercase().contains("one-moved"), "{ticket}");
-    assert!(text.contains("value=\"One-Moved\""), "shown to whoever typed it");
-    let mut colleague = office.sign_in("operator").await;
-    let shared = colleague.get(&link).await;
-    assert!(shared.body.contains("Goes to: Name of riverside-water"));
-    assert!(shared.body.contains("Empty: O***d, as in the link"), "{}", shared.body);
-    let form = shared.body.split("srcdoc").next().unwrap();
-    assert!(!form.contains("value=\"One-Moved\""), "and to nobody else");
-    let kept = form.split("name=\"kept\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let fields = [("username", ""), ("kept", &*kept), ("biller-1", "riverside-water"), ("state-1", "suspended")];
-    let (_, otherwise) = ask(&mut colleague, &fields).await;
-    assert!(otherwise.body.contains("Goes to: Name of riverside-water – the legacy login"), "{}", otherwise.body);
-    assert!(otherwise.body.contains("No page of ours"));
+    for office in Office::on_each_database().await {
+        let mut browser = office.sign_in("support").await;
+        let (link, answer) = ask(&mut browser, &[("username", "One-Moved"), ("locale", "es")]).await;
+        assert!(!link.to_lowercase().contains("one-moved"), "no username in an address: {link}");
+        assert_eq!(answer.status, StatusCode::OK);
+        let text = &answer.body;
+        assert!(text.contains("Goes to: Name of riverside-water – SecureAuth, via the bookmark notice"), "{text}");
+        assert!(text.contains("if riverside-water were suspended"), "what would change it: {text}");
+        assert!(text.contains("single_moved") && text.contains("not evaluated"));
+        assert!(text.contains("srcdoc=") && text.contains("http://pay.riverside.example"), "the notice page");
+        assert!(text.contains("lang=&#34;es&#34;"), "in the language asked for");
+        let ticket = text.split("<textarea id=\"text\"").nth(1).unwrap().split("</textarea>").next().unwrap();
+        assert!(
+            ticket.contains("username O***d at /login") && !ticket.to_lowercase().contains("one-moved"),
+            "{ticket}"
+        );
+        assert!(text.contains("value=\"One-Moved\""), "shown to whoever typed it");
+        let mut colleague = office.sign_in("operator").await;
+        let shared = colleague.get(&link).await;
+        assert!(shared.body.contains("Goes to: Name of riverside-water"));
+        assert!(shared.body.contains("Empty: O***d, as in the link"), "{}", shared.body);
+        let form = shared.body.split("srcdoc").next().unwrap();
+        assert!(!form.contains("value=\"One-Moved\""), "and to nobody else");
+        let kept = form.split("name=\"kept\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let fields = [("username", ""), ("kept", &*kept), ("biller-1", "riverside-water"), ("state-1", "suspended")];
+        let (_, otherwise) = ask(&mut colleague, &fields).await;
+        assert!(otherwise.body.contains("Goes to: Name of riverside-water – the legacy login"), "{}", otherwise.body);
+        assert!(otherwise.body.contains("No page of ours"));
+    }
 }
 
 #[tokio::test]
@@ -419,69 +453,71 @@ async fn batch(browser: &mut Browser, list: &str, answer_as: &str) -> Answer {
 
 #[tokio::test]
 async fn a_list_of_questions_is_answered_and_no_cell_is_a_formula() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("auditor").await;
-    let list = "username,entry\none-moved,\n=cmd()|x,\n,/b/oakdale-city\n@sum,/nowhere\n";
-    let answer = batch(&mut browser, list, "csv").await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
-    let mut reader = csv::Reader::from_reader(answer.body.as_bytes());
-    let found: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let cell = |line: usize, at: usize| found[line].get(at).unwrap().to_owned();
-    assert_eq!((cell(0, 1), cell(0, 4), cell(0, 5)), ("one-moved".into(), "riverside-water".into(), "2".into()));
-    assert_eq!(cell(2, 3), "the legacy login");
-    assert!(cell(3, 7).contains("not an address that Signpost serves"), "{}", cell(3, 7));
-    for record in &found {
-        for cell in record {
-            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?} would be a formula");
+    for office in Office::on_each_database().await {
+        let mut browser = office.sign_in("auditor").await;
+        let list = "username,entry\none-moved,\n=cmd()|x,\n,/b/oakdale-city\n@sum,/nowhere\n";
+        let answer = batch(&mut browser, list, "csv").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
+        let mut reader = csv::Reader::from_reader(answer.body.as_bytes());
+        let found: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let cell = |line: usize, at: usize| found[line].get(at).unwrap().to_owned();
+        assert_eq!((cell(0, 1), cell(0, 4), cell(0, 5)), ("one-moved".into(), "riverside-water".into(), "2".into()));
+        assert_eq!(cell(2, 3), "the legacy login");
+        assert!(cell(3, 7).contains("not an address that Signpost serves"), "{}", cell(3, 7));
+        for record in &found {
+            for cell in record {
+                assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?} would be a formula");
+            }
         }
+        let page = batch(&mut browser, list, "page").await;
+        assert!(page.body.contains("<h2 id=\"answers\">4 answers</h2>"), "{}", page.body);
+        let refused = batch(&mut browser, &"ann\n".repeat(501), "csv").await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let long = batch(&mut browser, &"x".repeat(300 * 1024), "csv").await;
+        assert_eq!(long.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
-    let page = batch(&mut browser, list, "page").await;
-    assert!(page.body.contains("<h2 id=\"answers\">4 answers</h2>"), "{}", page.body);
-    let refused = batch(&mut browser, &"ann\n".repeat(501), "csv").await;
-    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let long = batch(&mut browser, &"x".repeat(300 * 1024), "csv").await;
-    assert_eq!(long.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]
 async fn a_reference_code_leads_to_the_exact_decision_and_the_look_up_is_kept() {
-    let office = Office::open().await;
-    let mut customer = office.world.browser();
-    let code = customer.post("/login", &[("username", "one-moved")]).await.reference();
-    let mut browser = office.sign_in("support").await;
-    for (fields, field) in [
-        (vec![("code", "nonsense"), ("reason", "ticket 17")], "code"),
-        (vec![("code", &*code), ("reason", " ")], "reason"),
-    ] {
-        let answer = browser.post("/decisions", &fields).await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-        assert!(answer.body.contains(&format!("href=\"#{field}\"")), "{fields:?}");
+    for office in Office::on_each_database().await {
+        let mut customer = office.world.browser();
+        let code = customer.post("/login", &[("username", "one-moved")]).await.reference();
+        let mut browser = office.sign_in("support").await;
+        for (fields, field) in [
+            (vec![("code", "nonsense"), ("reason", "ticket 17")], "code"),
+            (vec![("code", &*code), ("reason", " ")], "reason"),
+        ] {
+            let answer = browser.post("/decisions", &fields).await;
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+            assert!(answer.body.contains(&format!("href=\"#{field}\"")), "{fields:?}");
+        }
+        let typed = code.to_lowercase().replace('-', " ");
+        let answer = browser.post("/decisions", &[("code", &typed), ("reason", "ticket 17")]).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let text = &answer.body;
+        for expected in [
+            "Goes to: Name of riverside-water – SecureAuth, via the bookmark notice",
+            "bookmark notice",
+            "o***d",
+            "the username belongs to it",
+            "single_moved",
+            "<dt>Configuration</dt><dd>billers ",
+            "2026-11-22T08:00:00Z",
+        ] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+        assert!(!text.contains("one-moved"), "no username in clear");
+        let unknown = browser.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "ticket 17")]).await;
+        assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+        let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
+        let looked_up: Vec<_> = kept.iter().filter(|act| act.action == "code.looked_up").collect();
+        assert_eq!(looked_up.len(), 2, "also the one that found nothing");
+        let first = looked_up.iter().find(|act| act.subject.as_deref() == Some(&*code)).unwrap();
+        assert_eq!(first.reason.as_deref(), Some("ticket 17"));
+        assert_eq!((first.actor.name.as_str(), first.actor.role.as_deref()), ("support", Some("support")));
     }
-    let typed = code.to_lowercase().replace('-', " ");
-    let answer = browser.post("/decisions", &[("code", &typed), ("reason", "ticket 17")]).await;
-    assert_eq!(answer.status, StatusCode::OK);
-    let text = &answer.body;
-    for expected in [
-        "Goes to: Name of riverside-water – SecureAuth, via the bookmark notice",
-        "bookmark notice",
-        "o***d",
-        "the username belongs to it",
-        "single_moved",
-        "<dt>Configuration</dt><dd>billers ",
-        "2026-11-22T08:00:00Z",
-    ] {
-        assert!(text.contains(expected), "{expected}: {text}");
-    }
-    assert!(!text.contains("one-moved"), "no username in clear");
-    let unknown = browser.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "ticket 17")]).await;
-    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
-    let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
-    let looked_up: Vec<_> = kept.iter().filter(|act| act.action == "code.looked_up").collect();
-    assert_eq!(looked_up.len(), 2, "also the one that found nothing");
-    let first = looked_up.iter().find(|act| act.subject.as_deref() == Some(&*code)).unwrap();
-    assert_eq!(first.reason.as_deref(), Some("ticket 17"));
-    assert_eq!((first.actor.name.as_str(), first.actor.role.as_deref()), ("support", Some("support")));
 }
 
 const CONFIRM: &str = "Enabling CIAM will initiate the creation of your organization and all its associated users in \
@@ -503,240 +539,262 @@ pub async fn ended(office: &Office, browser: &mut Browser, job: &str) -> Answer 
 
 #[tokio::test]
 async fn a_biller_is_enabled_switched_off_and_on_in_the_words_of_the_requirements() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("operator").await;
-    let place = "/billers/pinehill-gas";
-    let page = browser.get(place).await;
-    assert!(page.body.contains("Active (No): legacy") && page.link("Enable CIAM") == "/billers/pinehill-gas/ciam");
-    let asked = browser.get("/billers/pinehill-gas/ciam").await;
-    assert!(asked.body.contains(CONFIRM), "{}", asked.body);
-    let stale = browser.post("/billers/pinehill-gas/ciam", &[("what", "suspend")]).await;
-    assert_eq!(stale.status, StatusCode::CONFLICT, "it is not what the page showed");
-    let started = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable"), ("mode", "password")]).await;
-    let job = started.location();
-    let again = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await;
-    assert_eq!(again.location(), job, "a second toggle joins the running job");
-    let done = ended(&office, &mut browser, &job).await;
-    assert!(done.body.contains("Organization and users successfully created in SecureAuth."), "{}", done.body);
-    let events = browser.get(&format!("{job}/events")).await;
-    assert!(events.body.contains("\"final\":true"), "{}", events.body);
-    let page = browser.get(place).await;
-    assert!(page.body.contains("Active (Yes)") && page.body.contains("Activation date"), "{}", page.body);
-    let off = browser.post("/billers/pinehill-gas/ciam", &[("what", "suspend")]).await;
-    assert_eq!(off.location(), "/billers/pinehill-gas?done=suspended");
-    assert!(browser.get(place).await.body.contains("Active (No): suspended"));
-    let on = browser.post("/billers/pinehill-gas/ciam", &[("what", "resume")]).await;
-    assert_eq!(on.location(), "/billers/pinehill-gas?done=resumed");
-    let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
-    for action in ["ciam.started", "ciam.suspended", "ciam.resumed"] {
-        let act = kept.iter().find(|act| act.action == action).unwrap_or_else(|| panic!("no {action}"));
-        assert_eq!((act.actor.kind.as_str(), act.actor.name.as_str()), ("staff", "operator"));
-        assert_eq!(act.biller.as_deref(), Some("pinehill-gas"));
+    for office in Office::on_each_database().await {
+        let mut browser = office.sign_in("operator").await;
+        let place = "/billers/pinehill-gas";
+        let page = browser.get(place).await;
+        assert!(page.body.contains("Active (No): legacy") && page.link("Enable CIAM") == "/billers/pinehill-gas/ciam");
+        let asked = browser.get("/billers/pinehill-gas/ciam").await;
+        assert!(asked.body.contains(CONFIRM), "{}", asked.body);
+        let stale = browser.post("/billers/pinehill-gas/ciam", &[("what", "suspend")]).await;
+        assert_eq!(stale.status, StatusCode::CONFLICT, "it is not what the page showed");
+        let started = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable"), ("mode", "password")]).await;
+        let job = started.location();
+        let again = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await;
+        assert_eq!(again.location(), job, "a second toggle joins the running job");
+        let done = ended(&office, &mut browser, &job).await;
+        assert!(done.body.contains("Organization and users successfully created in SecureAuth."), "{}", done.body);
+        let events = browser.get(&format!("{job}/events")).await;
+        assert!(events.body.contains("\"final\":true"), "{}", events.body);
+        let page = browser.get(place).await;
+        assert!(page.body.contains("Active (Yes)") && page.body.contains("Activation date"), "{}", page.body);
+        let off = browser.post("/billers/pinehill-gas/ciam", &[("what", "suspend")]).await;
+        assert_eq!(off.location(), "/billers/pinehill-gas?done=suspended");
+        assert!(browser.get(place).await.body.contains("Active (No): suspended"));
+        let on = browser.post("/billers/pinehill-gas/ciam", &[("what", "resume")]).await;
+        assert_eq!(on.location(), "/billers/pinehill-gas?done=resumed");
+        let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
+        for action in ["ciam.started", "ciam.suspended", "ciam.resumed"] {
+            let act = kept.iter().find(|act| act.action == action).unwrap_or_else(|| panic!("no {action}"));
+            assert_eq!((act.actor.kind.as_str(), act.actor.name.as_str()), ("staff", "operator"));
+            assert_eq!(act.biller.as_deref(), Some("pinehill-gas"));
+        }
     }
 }
 
 #[tokio::test]
 async fn a_failure_says_so_with_a_code_that_leads_to_the_job() {
-    let office = Office::open().await;
-    office.world.issuers.faults().add(Rule::new("PUT", "/configuration", Fault::status(422)).times(100));
-    office.world.issuers.faults().add(Rule::new("POST", "/clients", Fault::status(422)).times(100));
-    let mut browser = office.sign_in("operator").await;
-    let job = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await.location();
-    let page = ended(&office, &mut browser, &job).await;
-    let failure = "An error occurred during Organization or user creation. Please contact support.";
-    assert!(page.body.contains(failure), "{}", page.body);
-    let code = page.reference();
-    let found = browser.post("/decisions", &[("code", &code), ("reason", "ticket 17")]).await;
-    assert_eq!(found.link("Open the job"), job);
+    for office in Office::on_each_database().await {
+        office.world.issuers.faults().add(Rule::new("PUT", "/configuration", Fault::status(422)).times(100));
+        office.world.issuers.faults().add(Rule::new("POST", "/clients", Fault::status(422)).times(100));
+        let mut browser = office.sign_in("operator").await;
+        let job = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await.location();
+        let page = ended(&office, &mut browser, &job).await;
+        let failure = "An error occurred during Organization or user creation. Please contact support.";
+        assert!(page.body.contains(failure), "{}", page.body);
+        let code = page.reference();
+        let found = browser.post("/decisions", &[("code", &code), ("reason", "ticket 17")]).await;
+        assert_eq!(found.link("Open the job"), job);
+    }
 }
 
 #[tokio::test]
 async fn the_wizard_makes_a_biller_with_and_without_ciam() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("operator").await;
-    let wrong = browser.post("/new-biller", &[("name", ""), ("slug", "No Slug")]).await;
-    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(wrong.body.contains("href=\"#name\"") && wrong.body.contains("href=\"#slug\""), "{}", wrong.body);
-    let taken = browser.post("/new-biller", &[("name", "Riverside"), ("slug", "riverside-water")]).await;
-    assert!(taken.body.contains("There is a biller with this short name already"));
-    let plain = [("name", "Lakeside <Power>"), ("slug", "lakeside-power"), ("phone", "+1 555 010 0199")];
-    let made = browser.post("/new-biller", &plain).await;
-    assert_eq!(made.location(), "/billers/lakeside-power?done=made");
-    let page = browser.get(&made.location()).await;
-    assert!(page.body.contains("Lakeside &#60;Power&#62;") && page.body.contains("+1 555 010 0199"), "{}", page.body);
-    let with = [("name", "Hillside Power"), ("slug", "hillside-power"), ("ciam", "on"), ("mode", "mfa")];
-    let confirm = browser.post("/new-biller", &with).await;
-    assert!(confirm.body.contains(CONFIRM), "{}", confirm.body);
-    assert_eq!(browser.get("/billers/hillside-power").await.status, StatusCode::NOT_FOUND, "nothing is made yet");
-    let started = browser.post("/new-biller", &[&with[..], &[("confirmed", "yes")]].concat()).await;
-    let done = ended(&office, &mut browser, &started.location()).await;
-    assert!(done.body.contains("Organization and users successfully created in SecureAuth."), "{}", done.body);
-    let page = browser.get("/billers/hillside-power").await;
-    assert!(page.body.contains("password and a second factor"), "{}", page.body);
+    for office in Office::on_each_database().await {
+        let mut browser = office.sign_in("operator").await;
+        let wrong = browser.post("/new-biller", &[("name", ""), ("slug", "No Slug")]).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(wrong.body.contains("href=\"#name\"") && wrong.body.contains("href=\"#slug\""), "{}", wrong.body);
+        let taken = browser.post("/new-biller", &[("name", "Riverside"), ("slug", "riverside-water")]).await;
+        assert!(taken.body.contains("There is a biller with this short name already"));
+        let plain = [("name", "Lakeside <Power>"), ("slug", "lakeside-power"), ("phone", "+1 555 010 0199")];
+        let made = browser.post("/new-biller", &plain).await;
+        assert_eq!(made.location(), "/billers/lakeside-power?done=made");
+        let page = browser.get(&made.location()).await;
+        assert!(
+            page.body.contains("Lakeside &#60;Power&#62;") && page.body.contains("+1 555 010 0199"),
+            "{}",
+            page.body
+        );
+        let with = [("name", "Hillside Power"), ("slug", "hillside-power"), ("ciam", "on"), ("mode", "mfa")];
+        let confirm = browser.post("/new-biller", &with).await;
+        assert!(confirm.body.contains(CONFIRM), "{}", confirm.body);
+        assert_eq!(browser.get("/billers/hillside-power").await.status, StatusCode::NOT_FOUND, "nothing is made yet");
+        let started = browser.post("/new-biller", &[&with[..], &[("confirmed", "yes")]].concat()).await;
+        let done = ended(&office, &mut browser, &started.location()).await;
+        assert!(done.body.contains("Organization and users successfully created in SecureAuth."), "{}", done.body);
+        let page = browser.get("/billers/hillside-power").await;
+        assert!(page.body.contains("password and a second factor"), "{}", page.body);
+    }
 }
 
 #[tokio::test]
 async fn orders_count_from_the_next_request_on() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("operator").await;
-    let mut customer = office.world.browser();
-    assert!(browser.post("/billers/riverside-water/hold", &[("hold", "yes")]).await.location().ends_with("done=held"));
-    let held = customer.get("/b/riverside-water").await;
-    assert_eq!(held.status, StatusCode::SERVICE_UNAVAILABLE);
-    browser.post("/billers/riverside-water/hold", &[("hold", "no")]).await;
-    assert_eq!(customer.get("/b/riverside-water").await.status, StatusCode::SEE_OTHER);
-    let rollout = [("percent", "0"), ("from", "2026-11-01T00:00")];
-    assert!(browser.post("/billers/riverside-water/rollout", &rollout).await.location().ends_with("done=rollout"));
-    assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::SEE_OTHER, "legacy");
-    let wrong = browser.post("/billers/riverside-water/rollout", &[("percent", "101")]).await;
-    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-    browser.post("/billers/riverside-water/rollout", &[("percent", ""), ("from", "")]).await;
-    assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::OK);
-    let unknown = browser.post("/set-kill-switch", &[("order", "biller"), ("biller", "no-such")]).await;
-    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let set = browser.post("/set-kill-switch", &[("order", "all-legacy")]).await;
-    assert!(browser.get(&set.location()).await.body.contains("all-legacy"));
-    assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::SEE_OTHER);
+    for office in Office::on_each_database().await {
+        let mut browser = office.sign_in("operator").await;
+        let mut customer = office.world.browser();
+        assert!(
+            browser.post("/billers/riverside-water/hold", &[("hold", "yes")]).await.location().ends_with("done=held")
+        );
+        let held = customer.get("/b/riverside-water").await;
+        assert_eq!(held.status, StatusCode::SERVICE_UNAVAILABLE);
+        browser.post("/billers/riverside-water/hold", &[("hold", "no")]).await;
+        assert_eq!(customer.get("/b/riverside-water").await.status, StatusCode::SEE_OTHER);
+        let rollout = [("percent", "0"), ("from", "2026-11-01T00:00")];
+        assert!(browser.post("/billers/riverside-water/rollout", &rollout).await.location().ends_with("done=rollout"));
+        assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::SEE_OTHER, "legacy");
+        let wrong = browser.post("/billers/riverside-water/rollout", &[("percent", "101")]).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        browser.post("/billers/riverside-water/rollout", &[("percent", ""), ("from", "")]).await;
+        assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::OK);
+        let unknown = browser.post("/set-kill-switch", &[("order", "biller"), ("biller", "no-such")]).await;
+        assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let set = browser.post("/set-kill-switch", &[("order", "all-legacy")]).await;
+        assert!(browser.get(&set.location()).await.body.contains("all-legacy"));
+        assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::SEE_OTHER);
+    }
 }
 
 #[tokio::test]
 async fn where_people_sign_in_is_changed_by_two_persons() {
-    let office = Office::open().await;
-    let (mut asker, mut second) = (office.sign_in("operator").await, office.sign_in("second").await);
-    let place = "/billers/riverside-water/settings";
-    let saved = crate::console_settings::save(&mut asker, place, &[("hosts", "pay.evil.example")]).await;
-    assert_eq!(saved.location(), "/billers/riverside-water?done=waits");
-    let page = asker.get("/changes").await;
-    assert!(page.body.contains("pay.evil.example") && page.body.contains("Take it back"), "{}", page.body);
-    assert!(page.body.contains("Asked by operator"), "{}", page.body);
-    let decide = page.body.split("action=\"/changes/").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let decide = format!("/changes/{decide}");
-    assert_eq!(asker.post(&decide, &[("decide", "confirm")]).await.status, StatusCode::FORBIDDEN, "by oneself");
-    assert!(!second.get("/billers/riverside-water").await.body.contains("pay.evil.example"));
-    let confirmed = second.post(&decide, &[("decide", "confirm")]).await;
-    assert_eq!(confirmed.location(), "/changes?done=confirmed");
-    assert!(second.get("/billers/riverside-water").await.body.contains("pay.evil.example"));
-    assert_eq!(second.post(&decide, &[("decide", "confirm")]).await.status, StatusCode::NOT_FOUND, "it counts once");
+    for office in Office::on_each_database().await {
+        let (mut asker, mut second) = (office.sign_in("operator").await, office.sign_in("second").await);
+        let place = "/billers/riverside-water/settings";
+        let saved = crate::console_settings::save(&mut asker, place, &[("hosts", "pay.evil.example")]).await;
+        assert_eq!(saved.location(), "/billers/riverside-water?done=waits");
+        let page = asker.get("/changes").await;
+        assert!(page.body.contains("pay.evil.example") && page.body.contains("Take it back"), "{}", page.body);
+        assert!(page.body.contains("Asked by operator"), "{}", page.body);
+        let decide = page.body.split("action=\"/changes/").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let decide = format!("/changes/{decide}");
+        assert_eq!(asker.post(&decide, &[("decide", "confirm")]).await.status, StatusCode::FORBIDDEN, "by oneself");
+        assert!(!second.get("/billers/riverside-water").await.body.contains("pay.evil.example"));
+        let confirmed = second.post(&decide, &[("decide", "confirm")]).await;
+        assert_eq!(confirmed.location(), "/changes?done=confirmed");
+        assert!(second.get("/billers/riverside-water").await.body.contains("pay.evil.example"));
+        assert_eq!(
+            second.post(&decide, &[("decide", "confirm")]).await.status,
+            StatusCode::NOT_FOUND,
+            "it counts once"
+        );
+    }
 }
 
 #[tokio::test]
 async fn the_impact_is_told_before_anything_is_changed() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("operator").await;
-    let asked = browser.get("/billers/oakdale-city/ciam").await;
-    assert!(asked.body.contains("Of 3 usernames at this biller, 3 would be taken elsewhere"), "{}", asked.body);
-    assert!(asked.body.contains("1 would become ambiguous"), "moved-and-legacy then has two moved ones");
-    assert!(asked.body.contains("o***y") && !asked.body.contains("one-legacy"), "samples are masked");
-    let form = [("percent", "0"), ("from", ""), ("do", "preview")];
-    let preview = browser.post("/billers/riverside-water/rollout", &form).await;
-    assert_eq!(preview.status, StatusCode::OK);
-    assert!(preview.body.contains("usernames at this biller") && preview.body.contains("value=\"0\""));
-    let unchanged = browser.get("/billers/riverside-water").await;
-    assert!(!unchanged.body.contains("rolled out to"), "nothing was changed");
+    for office in Office::on_each_database().await {
+        let mut browser = office.sign_in("operator").await;
+        let asked = browser.get("/billers/oakdale-city/ciam").await;
+        assert!(asked.body.contains("Of 3 usernames at this biller, 3 would be taken elsewhere"), "{}", asked.body);
+        assert!(asked.body.contains("1 would become ambiguous"), "moved-and-legacy then has two moved ones");
+        assert!(asked.body.contains("o***y") && !asked.body.contains("one-legacy"), "samples are masked");
+        let form = [("percent", "0"), ("from", ""), ("do", "preview")];
+        let preview = browser.post("/billers/riverside-water/rollout", &form).await;
+        assert_eq!(preview.status, StatusCode::OK);
+        assert!(preview.body.contains("usernames at this biller") && preview.body.contains("value=\"0\""));
+        let unchanged = browser.get("/billers/riverside-water").await;
+        assert!(!unchanged.body.contains("rolled out to"), "nothing was changed");
+    }
 }
 
 #[tokio::test]
 async fn people_are_masked_unless_a_role_and_a_reason_allow() {
-    let office = Office::open().await;
-    let (mut support, mut auditor) = (office.sign_in("support").await, office.sign_in("auditor").await);
-    let without = support.post("/people", &[("username", "two-moved"), ("reason", "")]).await;
-    assert_eq!(without.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let fields = [("username", "Two-Moved"), ("reason", "ticket 17"), ("in_clear", "on")];
-    let answer = support.post("/people", &fields).await;
-    let shown = answer.body.split("class=\"stack\"").nth(1).unwrap();
-    assert!(shown.contains("t***d@m***e") && shown.contains("Name of maple-electric"), "{shown}");
-    assert!(!shown.contains("two-moved"), "support sees masks only: {shown}");
-    let answer = auditor.post("/people", &fields[..2]).await;
-    assert!(!answer.body.split("class=\"stack\"").nth(1).unwrap().contains("two-moved"), "masked by default");
-    let answer = auditor.post("/people", &fields).await;
-    assert!(answer.body.contains("two-moved@mail.example"), "{}", answer.body);
-    let nobody = support.post("/people", &[("username", "no-such"), ("reason", "ticket 17")]).await;
-    assert!(nobody.body.contains("Nobody has this username"));
-    let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
-    let looked_up: Vec<_> = kept.iter().filter(|act| act.action == "person.looked_up").collect();
-    assert_eq!(looked_up.len(), 4, "each with a reason");
-    assert!(looked_up.iter().all(|act| act.reason.as_deref() == Some("ticket 17")));
-    assert!(!format!("{looked_up:?}").to_lowercase().contains("two-moved"), "masked in the trail");
+    for office in Office::on_each_database().await {
+        let (mut support, mut auditor) = (office.sign_in("support").await, office.sign_in("auditor").await);
+        let without = support.post("/people", &[("username", "two-moved"), ("reason", "")]).await;
+        assert_eq!(without.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let fields = [("username", "Two-Moved"), ("reason", "ticket 17"), ("in_clear", "on")];
+        let answer = support.post("/people", &fields).await;
+        let shown = answer.body.split("class=\"stack\"").nth(1).unwrap();
+        assert!(shown.contains("t***d@m***e") && shown.contains("Name of maple-electric"), "{shown}");
+        assert!(!shown.contains("two-moved"), "support sees masks only: {shown}");
+        let answer = auditor.post("/people", &fields[..2]).await;
+        assert!(!answer.body.split("class=\"stack\"").nth(1).unwrap().contains("two-moved"), "masked by default");
+        let answer = auditor.post("/people", &fields).await;
+        assert!(answer.body.contains("two-moved@mail.example"), "{}", answer.body);
+        let nobody = support.post("/people", &[("username", "no-such"), ("reason", "ticket 17")]).await;
+        assert!(nobody.body.contains("Nobody has this username"));
+        let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
+        let looked_up: Vec<_> = kept.iter().filter(|act| act.action == "person.looked_up").collect();
+        assert_eq!(looked_up.len(), 4, "each with a reason");
+        assert!(looked_up.iter().all(|act| act.reason.as_deref() == Some("ticket 17")));
+        assert!(!format!("{looked_up:?}").to_lowercase().contains("two-moved"), "masked in the trail");
+    }
 }
 
 #[tokio::test]
 async fn sign_ins_of_a_moved_billers_user_come_from_secureauth() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("operator").await;
-    let job = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await.location();
-    ended(&office, &mut browser, &job).await;
-    let start = office.world.browser().get("/b/pinehill-gas").await;
-    let (_, page) = crate::harness::outside_get(&start.location()).await;
-    let mut fields = crate::harness::hidden_fields(&page);
-    fields.extend([("username".to_owned(), "two-legacy".to_owned()), ("password".to_owned(), "wrong".to_owned())]);
-    crate::harness::outside_post(start.location().split('?').next().unwrap(), &fields).await;
-    let found = browser.post("/people", &[("username", "two-legacy"), ("reason", "ticket 17")]).await;
-    assert!(found.body.contains("What SecureAuth noted") && found.body.contains("failed"), "{}", found.body);
-    assert!(found.body.contains("no history from there"), "the other biller is not kept there");
+    for office in Office::on_each_database().await {
+        let mut browser = office.sign_in("operator").await;
+        let job = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await.location();
+        ended(&office, &mut browser, &job).await;
+        let start = office.world.browser().get("/b/pinehill-gas").await;
+        let (_, page) = crate::harness::outside_get(&start.location()).await;
+        let mut fields = crate::harness::hidden_fields(&page);
+        fields.extend([("username".to_owned(), "two-legacy".to_owned()), ("password".to_owned(), "wrong".to_owned())]);
+        crate::harness::outside_post(start.location().split('?').next().unwrap(), &fields).await;
+        let found = browser.post("/people", &[("username", "two-legacy"), ("reason", "ticket 17")]).await;
+        assert!(found.body.contains("What SecureAuth noted") && found.body.contains("failed"), "{}", found.body);
+        assert!(found.body.contains("no history from there"), "the other biller is not kept there");
+    }
 }
 
 #[tokio::test]
 async fn the_audit_trail_is_filtered_and_taken_away_without_formulas() {
-    let office = Office::open().await;
-    let mut operator = office.sign_in("operator").await;
-    operator.post("/billers/riverside-water/hold", &[("hold", "yes")]).await;
-    operator.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "=cmd()|x")]).await;
-    let mut auditor = office.sign_in("auditor").await;
-    let all = auditor.get("/audit").await;
-    assert!(all.body.contains("<td data-name=\"What\" class=\"mono\">biller.held</td>"), "{}", all.body);
-    let held = auditor.get("/audit?action=biller.held&biller=riverside-water&actor=operator").await;
-    assert!(held.body.contains("biller.held</td>") && !held.body.contains("code.looked_up</td>"));
-    let wrong = auditor.get("/audit?since=tomorrow").await;
-    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let export = auditor.post("/audit/export", &[("action", "code.looked_up")]).await;
-    assert_eq!(export.header("content-type"), "text/csv; charset=utf-8");
-    let mut reader = csv::Reader::from_reader(export.body.as_bytes());
-    let found: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].get(8), Some("'=cmd()|x"), "{:?}", found[0]);
-    let exported = auditor.get("/audit?action=trail.exported").await;
-    assert!(exported.body.contains("trail.exported</td>"), "that is kept as well");
+    for office in Office::on_each_database().await {
+        let mut operator = office.sign_in("operator").await;
+        operator.post("/billers/riverside-water/hold", &[("hold", "yes")]).await;
+        operator.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "=cmd()|x")]).await;
+        let mut auditor = office.sign_in("auditor").await;
+        let all = auditor.get("/audit").await;
+        assert!(all.body.contains("<td data-name=\"What\" class=\"mono\">biller.held</td>"), "{}", all.body);
+        let held = auditor.get("/audit?action=biller.held&biller=riverside-water&actor=operator").await;
+        assert!(held.body.contains("biller.held</td>") && !held.body.contains("code.looked_up</td>"));
+        let wrong = auditor.get("/audit?since=tomorrow").await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let export = auditor.post("/audit/export", &[("action", "code.looked_up")]).await;
+        assert_eq!(export.header("content-type"), "text/csv; charset=utf-8");
+        let mut reader = csv::Reader::from_reader(export.body.as_bytes());
+        let found: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].get(8), Some("'=cmd()|x"), "{:?}", found[0]);
+        let exported = auditor.get("/audit?action=trail.exported").await;
+        assert!(exported.body.contains("trail.exported</td>"), "that is kept as well");
+    }
 }
 
 #[tokio::test]
 async fn health_shows_every_biller_and_the_integrity_alarm() {
-    let office = Office::open().await;
-    let mut customer = office.world.browser();
-    office.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
-    let mut browser = office.sign_in("support").await;
-    let health = browser.get("/health").await;
-    assert!(health.body.contains("1 username(s) have two legacy billers or more: t***y"), "{}", health.body);
-    assert!(health.body.contains("1 of 1 came back"), "{}", health.body);
-    assert!(health.body.contains("1 sign-ins in 30 days") && health.body.contains("<rect class=\"all\""));
-    for biller in ["riverside-water", "oakdale-city", "cedar-county"] {
-        assert!(health.body.contains(&format!("Name of {biller}")));
+    for office in Office::on_each_database().await {
+        let mut customer = office.world.browser();
+        office.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
+        let mut browser = office.sign_in("support").await;
+        let health = browser.get("/health").await;
+        assert!(health.body.contains("1 username(s) have two legacy billers or more: t***y"), "{}", health.body);
+        assert!(health.body.contains("1 of 1 came back"), "{}", health.body);
+        assert!(health.body.contains("1 sign-ins in 30 days") && health.body.contains("<rect class=\"all\""));
+        for biller in ["riverside-water", "oakdale-city", "cedar-county"] {
+            assert!(health.body.contains(&format!("Name of {biller}")));
+        }
     }
 }
 
 #[tokio::test]
 async fn keys_are_made_shown_once_and_ended() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("operator").await;
-    let wrong = browser.post("/new-key", &[("name", ""), ("until", "2020-01-01T00:00"), ("billers", "no-such")]).await;
-    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-    for field in ["name", "simulate", "until", "billers"] {
-        assert!(wrong.body.contains(&format!("href=\"#{field}\"")), "{field}: {}", wrong.body);
+    for office in Office::on_each_database().await {
+        let mut browser = office.sign_in("operator").await;
+        let wrong =
+            browser.post("/new-key", &[("name", ""), ("until", "2020-01-01T00:00"), ("billers", "no-such")]).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        for field in ["name", "simulate", "until", "billers"] {
+            assert!(wrong.body.contains(&format!("href=\"#{field}\"")), "{field}: {}", wrong.body);
+        }
+        let fields = [("name", "reports"), ("billers:read", "on"), ("billers:write", "on"), ("keys:write", "on")];
+        let made = browser.post("/new-key", &fields).await;
+        let key = made.body.split("<code id=\"key\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+        let ask = async |key: &str| {
+            let request = Request::get("/api/v1/billers").header("authorization", format!("Bearer {key}"));
+            office.world.browser().send(request).await.status
+        };
+        assert_eq!(ask(&key).await, StatusCode::OK);
+        let kept = office.world.state.api_keys.list().await.unwrap().pop().unwrap();
+        assert_eq!(kept.scopes, [signpost::access::Scope::BillersRead], "nothing that confirms changes or makes keys");
+        assert!(!browser.get("/keys").await.body.contains(&key), "shown once");
+        let mut support = office.sign_in("support").await;
+        let end = format!("/keys/{}/end", kept.id);
+        assert_eq!(support.post(&end, &[]).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(browser.post(&end, &[]).await.location(), "/keys?ended");
+        assert_eq!(ask(&key).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(browser.post("/keys/000000000000/end", &[]).await.status, StatusCode::NOT_FOUND);
     }
-    let fields = [("name", "reports"), ("billers:read", "on"), ("billers:write", "on"), ("keys:write", "on")];
-    let made = browser.post("/new-key", &fields).await;
-    let key = made.body.split("<code id=\"key\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
-    let ask = async |key: &str| {
-        let request = Request::get("/api/v1/billers").header("authorization", format!("Bearer {key}"));
-        office.world.browser().send(request).await.status
-    };
-    assert_eq!(ask(&key).await, StatusCode::OK);
-    let kept = office.world.state.api_keys.list().await.unwrap().pop().unwrap();
-    assert_eq!(kept.scopes, [signpost::access::Scope::BillersRead], "nothing that confirms changes or makes keys");
-    assert!(!browser.get("/keys").await.body.contains(&key), "shown once");
-    let mut support = office.sign_in("support").await;
-    let end = format!("/keys/{}/end", kept.id);
-    assert_eq!(support.post(&end, &[]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(browser.post(&end, &[]).await.location(), "/keys?ended");
-    assert_eq!(ask(&key).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(browser.post("/keys/000000000000/end", &[]).await.status, StatusCode::NOT_FOUND);
 }

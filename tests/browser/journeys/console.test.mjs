@@ -152,6 +152,59 @@ world.journey("an operator enables a biller and watches", async (v) => {
   assert.equal(place(page), new URL(`/billers/${slug}/readiness`, world.console).href);
 });
 
+world.journey("an operator changes a biller's look, which has to be readable", async (v) => {
+  const { page } = v;
+  await at(v, "/billers/riverside-water");
+  await page.getByRole("link", { name: "Change the settings" }).click();
+  await heading(page, "Settings of Riverside Water");
+  if (v.js) await look(page, "console-settings");
+  await page.getByLabel("Colour on light pages").fill("#ffcc00");
+  await page.getByRole("button", { name: "Save" }).click();
+  const problem = page.getByRole("alert").getByRole("link", { name: /need 4.5:1.*would do$/ });
+  if (v.js) await look(page, "console-settings-error");
+  const better = (await problem.innerText()).match(/(#[0-9a-f]{6}) would do$/)[1];
+  await problem.click();
+  await page.getByLabel("Colour on light pages").fill(better);
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("status").getByText("The settings are saved").waitFor();
+  const customer = await v.elsewhere();
+  await customer.page.goto(new URL("/b/riverside-water/reset", world.gateway).href);
+  const link = customer.page.getByRole("button").first();
+  const [red, green, blue] = better.match(/[0-9a-f]{2}/g).map((part) => Number.parseInt(part, 16));
+  if (v.js) {
+    const colour = await link.evaluate((button) => getComputedStyle(button).backgroundColor);
+    assert.equal(colour, `rgb(${red}, ${green}, ${blue})`);
+  }
+});
+
+world.journey("an operator sees that SecureAuth has other settings, and brings ours there", async (v) => {
+  const { page } = v;
+  const [slug, name] = v.js ? ["brookside-waste", "Brookside Waste"] : ["hilltop-waste", "Hilltop Waste"];
+  await at(v, "/new-biller");
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByLabel("Short name").fill(slug);
+  await page.getByLabel("CIAM (SSO/MFA) Authentication").check();
+  await page.getByRole("button", { name: "Make the biller" }).click();
+  await page.getByRole("button", { name: "Make the biller and enable CIAM" }).click();
+  for (let times = 0; times < 400 && !(await page.getByText(SUCCESS).isVisible()); times += 1) {
+    if (v.js) await page.waitForTimeout(100);
+    else await page.getByRole("link", { name: "Refresh" }).click({ timeout: 2000 }).catch(() => page.reload());
+  }
+  await page.goto(new URL(`/billers/${slug}/settings`, world.console).href);
+  await page.getByLabel("Name", { exact: true }).fill(`${name} and Recycling`);
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("link", { name: "At SecureAuth" }).click();
+  await heading(page, `${name} and Recycling at SecureAuth`);
+  await page.getByRole("row", { name: /^Name of the pool/ }).getByText("drift").waitFor();
+  if (v.js) await look(page, "console-secureauth-drift");
+  await page.getByRole("button", { name: "Bring SecureAuth in line" }).click();
+  await page.getByText("in line", { exact: true }).waitFor();
+  await page.getByLabel("Characters at least", { exact: true }).fill("12");
+  await page.getByRole("button", { name: "Save, and bring it to SecureAuth" }).click();
+  await page.getByRole("row", { name: /^Passwords: characters at least 12 12/ }).waitFor();
+  if (v.js) await look(page, "console-secureauth");
+});
+
 world.journey("an operator makes a biller with the box for CIAM ticked", async (v) => {
   const { page } = v;
   await at(v, "/new-biller");
