@@ -43,9 +43,11 @@ export async function look(page, name) {
       }
     });
   }
-  await page.setViewportSize(NARROW);
   await page.emulateMedia({ colorScheme: "dark" });
-  await page.screenshot({ path: join(PICTURES, `${name}-${NARROW.width}-dark.png`), fullPage: true });
+  for (const size of [WIDE, NARROW]) {
+    await page.setViewportSize(size);
+    await page.screenshot({ path: join(PICTURES, `${name}-${size.width}-dark.png`), fullPage: true });
+  }
   assert.deepEqual(await violations(page), [], "in the dark");
 }
 
