@@ -1,15 +1,21 @@
 // What the console's pages do besides: live progress of a job, and copying. Every page works without.
 "use strict";
 
-// A job's page: the server tells each change; the last one asks for the whole page with the result.
-for (const card of document.querySelectorAll("[data-events]")) {
+// A part of a page that the server tells the progress of. At the end a job's page is asked for anew; a part that names its page
+// takes its result from there, so that a form around it stays as it is filled in.
+function follow(card) {
   const source = new EventSource(card.dataset.events);
-  const part = (name) => card.querySelector(`[data-job="${name}"]`);
+  const part = (name, of = card) => of.querySelector(`[data-job="${name}"]`);
+  source.addEventListener("error", () => {
+    // Counted by another instance, or anew: the page knows.
+    if (source.readyState === EventSource.CLOSED && card.dataset.page) finish(card, part);
+  });
   source.addEventListener("message", (event) => {
     const job = JSON.parse(event.data);
     if (job.final) {
       source.close();
-      location.reload();
+      if (card.dataset.page) finish(card, part);
+      else location.reload();
       return;
     }
     part("message").textContent = job.message;
@@ -21,6 +27,22 @@ for (const card of document.querySelectorAll("[data-events]")) {
     }
   });
 }
+
+async function finish(card, part) {
+  const answer = await fetch(card.dataset.page);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById(card.id);
+  // Whose session has ended is asked to sign in by the link that is there.
+  if (!fresh) return;
+  part("message").textContent = part("message", fresh).textContent;
+  part("rest").replaceWith(part("rest", fresh));
+  if (fresh.dataset.events) {
+    card.dataset.events = fresh.dataset.events;
+    follow(card);
+  }
+}
+
+for (const card of document.querySelectorAll("[data-events]")) follow(card);
 
 // Copying a text; the button appears only where it can work.
 for (const button of document.querySelectorAll("[data-copy]")) {

@@ -104,7 +104,8 @@ async fn page(
     let (what, text) = offer(biller);
     let state = if what == "suspend" { CiamState::Suspended } else { CiamState::Active };
     let change = Change { state: Some(state), rollout: None };
-    let impact = impact::preview(console, staff, biller, &change).await?;
+    let again = format!("/billers/{}/ciam", biller.slug);
+    let impact = impact::preview(console, staff, biller, change, again).await?;
     let (slug, name) = (biller.slug.to_string(), biller.name.clone());
     show::page(console, Some(staff), status, |chrome| CiamPage { chrome, slug, name, what, text, impact, error })
 }

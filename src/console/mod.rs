@@ -6,6 +6,7 @@ mod audit;
 mod batch;
 mod billers;
 mod ciam;
+mod counts;
 mod decisions;
 mod errors;
 mod facts;
@@ -44,6 +45,7 @@ use tower_http::csrf::CsrfLayer;
 use tower_http::timeout::TimeoutLayer;
 use url::Url;
 
+use self::counts::Counts;
 use self::staff::Staff;
 use crate::access::StaffLimits;
 use crate::config;
@@ -56,7 +58,7 @@ use crate::web::{Refusal, assets, brand};
 /// No form is longer, a pasted list of questions included.
 pub const MAX_BODY: usize = 256 * 1024;
 
-/// A count over the whole directory takes a while.
+/// The readiness card asks other systems, one after the other.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the console's handlers hold.
@@ -67,6 +69,7 @@ pub struct Console {
     public_url: Arc<Url>,
     limits: Arc<StaffLimits>,
     preview: Preview,
+    counts: Arc<Counts>,
 }
 
 impl Console {
@@ -76,7 +79,8 @@ impl Console {
         settings.listen?;
         let public_url = Arc::new(settings.public_url.clone()?);
         let limits = Arc::new(StaffLimits::new(settings));
-        Some(Self { app: app.clone(), public_url, limits, preview })
+        let counts = Arc::new(Counts::new(app.clock.clone(), app.random.clone(), app.stopping.clone()));
+        Some(Self { app: app.clone(), public_url, limits, preview, counts })
     }
 
     fn settings(&self) -> &config::Console {
@@ -135,7 +139,8 @@ pub fn router(console: &Console) -> Router {
         .route(wizard::WIZARD, get(wizard::form).post(wizard::submit))
         .route("/billers/{slug}/ciam", get(ciam::ask).post(ciam::confirm))
         .route("/billers/{slug}/hold", post(orders::hold))
-        .route("/billers/{slug}/rollout", post(orders::rollout))
+        .route("/billers/{slug}/rollout", get(orders::preview_rollout).post(orders::rollout))
+        .route("/impact/{id}/events", get(impact::events))
         .route("/billers/{slug}/settings", get(settings::form).post(settings::save))
         .route("/billers/{slug}/secureauth", post(secureauth::submit))
         .route("/jobs/{id}/turn-back", post(jobs::turn_back))

@@ -13,7 +13,7 @@ use super::{Console, billers, forms, impact, question, show};
 use crate::audit::Action;
 use crate::decision::Kill;
 use crate::directory::{Biller, Decided};
-use crate::kernel::Slug;
+use crate::kernel::{Slug, Timestamp};
 use crate::routing::{Change, RolloutWish};
 use crate::web::Refusal;
 use crate::web::fields::Fields;
@@ -39,6 +39,29 @@ pub(super) async fn hold(
     Ok(Redirect::to(&format!("/billers/{}?done={done}", biller.slug)))
 }
 
+/// `GET /billers/{slug}/rollout`: what the rollout in the form would do to everybody.
+pub(super) async fn preview_rollout(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(slug): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes());
+    let fields = fields.map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST))?;
+    let biller = billers::named(&console, &slug).await?;
+    let (shown, wish) = read_rollout(&fields, &biller);
+    let Some((percent, _)) = wish else {
+        return billers::page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
+    };
+    let form = [("percent", &shown.percent), ("from", &shown.from)];
+    let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let again = format!("/billers/{}/rollout?{query}", biller.slug);
+    let rollout = RolloutWish { allow: biller.settings.rollout_allow.clone(), percent };
+    let change = Change { state: None, rollout: Some(rollout) };
+    let impact = Some(impact::preview(&console, &staff, &biller, change, again).await?);
+    billers::page(&console, &staff, StatusCode::OK, &biller, Shown { impact, ..shown }).await
+}
+
 /// `POST /billers/{slug}/rollout`: for whom an active biller counts, and from when on. The allow-list stays as it is.
 pub(super) async fn rollout(
     State(console): State<Console>,
@@ -49,6 +72,23 @@ pub(super) async fn rollout(
 ) -> Result<Response, Refusal> {
     let fields = forms::read(&headers, &body)?;
     let biller = billers::named(&console, &slug).await?;
+    let (shown, wish) = read_rollout(&fields, &biller);
+    let Some((percent, from)) = wish else {
+        return billers::page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
+    };
+    change(&console, &staff, &biller.slug, Action::RolloutChanged, |biller| {
+        biller.settings.rollout_percent = percent;
+        biller.active_from = from;
+    })
+    .await?;
+    Ok(Redirect::to(&format!("/billers/{}?done=rollout", biller.slug)).into_response())
+}
+
+/// A rollout's percentage and activation date.
+type Wish = (Option<u8>, Option<Timestamp>);
+
+/// The form of the rollout as it is shown again, and what it says; none where something is wrong with it.
+fn read_rollout(fields: &Fields, biller: &Biller) -> (Shown, Option<Wish>) {
     let text = |name: &str| fields.get(name).unwrap_or_default().trim();
     let mut errors = Vec::new();
     let percent = match text("percent").trim_end_matches('%').trim() {
@@ -72,23 +112,8 @@ pub(super) async fn rollout(
             at
         }
     };
-    let shown = Shown { percent: text("percent").to_owned(), from: text("from").to_owned(), ..Shown::of(&biller) };
-    if !errors.is_empty() {
-        let shown = Shown { errors, ..shown };
-        return billers::page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
-    }
-    if fields.get("do") == Some("preview") {
-        let rollout = RolloutWish { allow: biller.settings.rollout_allow.clone(), percent };
-        let change = Change { state: None, rollout: Some(rollout) };
-        let impact = Some(impact::preview(&console, &staff, &biller, &change).await?);
-        return billers::page(&console, &staff, StatusCode::OK, &biller, Shown { impact, ..shown }).await;
-    }
-    change(&console, &staff, &biller.slug, Action::RolloutChanged, |biller| {
-        biller.settings.rollout_percent = percent;
-        biller.active_from = from;
-    })
-    .await?;
-    Ok(Redirect::to(&format!("/billers/{}?done=rollout", biller.slug)).into_response())
+    let wish = errors.is_empty().then_some((percent, from));
+    (Shown { percent: text("percent").to_owned(), from: text("from").to_owned(), errors, ..Shown::of(biller) }, wish)
 }
 
 async fn change(

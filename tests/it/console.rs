@@ -28,11 +28,14 @@ impl Office {
     /// On SQLite and, where a server is named, on PostgreSQL.
     pub async fn on_each_database() -> Vec<Self> {
         let mut offices = vec![Self::open().await];
-        let (provider, settings) = Self::provider("").await;
-        if let Some(world) = World::on_postgres(&settings).await {
-            offices.push(Self::at(world, provider).await);
-        }
+        offices.extend(Self::on_postgres().await);
         offices
+    }
+
+    /// On PostgreSQL, where a server is named.
+    pub async fn on_postgres() -> Option<Self> {
+        let (provider, settings) = Self::provider("").await;
+        Some(Self::at(World::on_postgres(&settings).await?, provider).await)
     }
 
     async fn with(more: &str) -> Self {
@@ -242,6 +245,7 @@ const PAGES: &[(&str, &str, &[&str])] = &[
     ("GET", "/billers/riverside-water/ciam", &["operator"]),
     ("POST", "/billers/riverside-water/ciam", &["operator"]),
     ("POST", "/billers/riverside-water/hold", &["operator"]),
+    ("GET", "/billers/riverside-water/rollout", &["operator"]),
     ("POST", "/billers/riverside-water/rollout", &["operator"]),
     ("GET", "/billers/riverside-water/settings", &["operator"]),
     ("POST", "/billers/riverside-water/settings", &["operator"]),
@@ -678,10 +682,11 @@ async fn the_impact_is_told_before_anything_is_changed() {
         assert!(asked.body.contains("Of 3 usernames at this biller, 3 would be taken elsewhere"), "{}", asked.body);
         assert!(asked.body.contains("1 would become ambiguous"), "moved-and-legacy then has two moved ones");
         assert!(asked.body.contains("o***y") && !asked.body.contains("one-legacy"), "samples are masked");
-        let form = [("percent", "0"), ("from", ""), ("do", "preview")];
-        let preview = browser.post("/billers/riverside-water/rollout", &form).await;
+        let preview = browser.get("/billers/riverside-water/rollout?percent=0&from=").await;
         assert_eq!(preview.status, StatusCode::OK);
         assert!(preview.body.contains("usernames at this biller") && preview.body.contains("value=\"0\""));
+        let wrong = browser.get("/billers/riverside-water/rollout?percent=101").await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
         let unchanged = browser.get("/billers/riverside-water").await;
         assert!(!unchanged.body.contains("rolled out to"), "nothing was changed");
     }

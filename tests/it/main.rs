@@ -40,6 +40,7 @@ mod operators;
 mod orders;
 mod outages;
 mod outbox;
+mod previews;
 mod protocol;
 mod readiness;
 mod recovery;

@@ -121,10 +121,27 @@ pub struct CiamPage {
 pub struct ImpactView {
     /// In one line.
     pub line: String,
+    /// How far it is, while it is counted.
+    pub counting: Option<CountingView>,
+    /// Where it can be looked at again; empty: nothing more will come.
+    pub again: String,
     /// Worth a second look.
     pub alarms: Vec<String>,
     /// From where, to where, how many, and some of them.
-    pub moves: Vec<(String, String, u64, String)>,
+    pub moves: Vec<(String, String, String, String)>,
+}
+
+/// A count that goes on.
+#[derive(Clone, Debug)]
+pub struct CountingView {
+    /// Its id.
+    pub id: String,
+    /// Usernames looked at so far.
+    pub done: u64,
+    /// Usernames in all; 0: not known yet.
+    pub total: u64,
+    /// Both, in words.
+    pub count: String,
 }
 
 /// A new biller.

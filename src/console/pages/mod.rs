@@ -10,8 +10,8 @@ mod simulate;
 use askama::Template;
 
 pub use billers::{
-    Badge, BillerLine, BillerPage, BillersPage, ChangeView, ChangesPage, CiamPage, ImpactView, JobPage, JobView,
-    KillSwitchPage, ReadinessPage, WizardForm, WizardPage,
+    Badge, BillerLine, BillerPage, BillersPage, ChangeView, ChangesPage, CiamPage, CountingView, ImpactView, JobPage,
+    JobView, KillSwitchPage, ReadinessPage, WizardForm, WizardPage,
 };
 pub use decisions::{BillerFacts, DecisionsPage, FoundView};
 pub use keys::{KeyForm, KeyView, KeysPage};
