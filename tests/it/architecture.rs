@@ -37,7 +37,10 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
     ("askama", &["login", "mail", "console", "api"]),
     ("fluent_bundle", &["words"]),
     ("lettre", &["mail"]),
-    ("utoipa", &["api", "audit", "decision", "directory", "enablement", "routing", "state", "telemetry", "web"]),
+    (
+        "utoipa",
+        &["api", "audit", "decision", "directory", "enablement", "routing", "secureauth", "state", "telemetry", "web"],
+    ),
     ("utoipa_axum", &["api"]),
     (
         "tokio",
