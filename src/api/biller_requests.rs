@@ -13,7 +13,7 @@ use crate::enablement::{CiamMode, Order};
 use crate::web::Refusal;
 
 /// Fields that are objects.
-const TABLES: [&str; 5] = ["rollout", "oidc", "secureauth", "support", "branding"];
+const TABLES: [&str; 6] = ["rollout", "oidc", "secureauth", "support", "branding", "password_policy"];
 
 /// A biller to be made: a [`BillerRow`] with `ciam`.
 pub(super) struct NewBiller;

@@ -28,8 +28,10 @@ pub(super) async fn ask(
 ) -> Result<Response, Refusal> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let mut rows = sessions(&state, &session).await?;
-    if let Some(slug) = fields.get("biller") {
-        rows.retain(|(biller, _)| biller.slug.as_str() == slug);
+    // Whoever is signed in elsewhere only is told where.
+    let asked = |biller: &Biller| fields.get("biller").is_none_or(|slug| biller.slug.as_str() == slug);
+    if rows.iter().any(|(biller, _)| asked(biller)) {
+        rows.retain(|(biller, _)| asked(biller));
     }
     let mut targets = Vec::new();
     for (biller, _) in &rows {

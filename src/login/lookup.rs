@@ -14,7 +14,7 @@ use tower_sessions::Session;
 use super::flow::Journey;
 use super::follow::{Visitor, decide_and_follow};
 use super::pages::{ChoosePage, Link, LoginPage};
-use super::{bounce, carried, recover, show};
+use super::{bounce, carried, links, recover, show};
 use crate::decision::Entry;
 use crate::directory::Biller;
 use crate::kernel::username::UsernameError;
@@ -75,6 +75,7 @@ pub(super) async fn submit(
                 username: kept(typed),
                 error: Some(sentence(&language, error)),
                 remember: fields.has("remember"),
+                offered: offered(&state, &language, &headers, fields.get("return_to")),
                 ..login_page(&state, &language, fields.get("return_to"))
             };
             return show::look_up_page(&state, StatusCode::BAD_REQUEST, &page);
@@ -205,6 +206,7 @@ fn login_page(state: &AppState, language: &Language, return_to: Option<&str>) ->
     LoginPage {
         reset_url: to(paths::RESET),
         recover_url: to(paths::RECOVER),
+        links_url: links::address(state, &carried),
         help_url: to(paths::HELP),
         chrome: show::chrome(state, language, state.decisions.page_code().as_str(), None),
         username: String::new(),

@@ -123,6 +123,8 @@ pub struct LoginPage {
     pub return_to: Option<String>,
     /// Where a password is reset.
     pub reset_url: String,
+    /// Where usernames and sign-in links are told by mail, if mails can be sent.
+    pub links_url: Option<String>,
     /// Where the ways back in are.
     pub recover_url: String,
     /// Where help is.
@@ -193,6 +195,11 @@ pub struct Search {
 }
 
 impl RecoverPage {
+    /// Whether the person is known to have several billers.
+    fn is_several(&self) -> bool {
+        self.why == RecoverWhy::SeveralBillers
+    }
+
     /// Key of the heading, whose text says what this is.
     fn heading(&self) -> &'static str {
         match self.why {
@@ -240,7 +247,7 @@ pub struct ResetPage {
     /// Where one signs in.
     pub back_url: String,
     /// Where usernames are told by mail, or how else to learn one's own.
-    pub recover_url: String,
+    pub forgot_username_url: String,
 }
 
 /// Says where the password of a biller's people is kept, as it is not kept here.
@@ -451,6 +458,7 @@ mod tests {
             offered: vec![link("Riverside <Water>")],
             forgotten: true,
             reset_url: "/reset".into(),
+            links_url: Some("/recover/links".into()),
             recover_url: "/recover".into(),
             help_url: "/help".into(),
         }
@@ -498,7 +506,7 @@ mod tests {
             action: "/reset".into(),
             return_to: Some("bills".into()),
             back_url: "/login".into(),
-            recover_url: "/recover".into(),
+            forgot_username_url: "/recover/links".into(),
         };
         let links = LinksPage {
             chrome: chrome(),

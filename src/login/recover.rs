@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::flow::Journey;
 use super::lookup::kept;
-use super::pages::{HelpPage, Link, RecoverPage, RecoverWhy, Search};
+use super::pages::{Chrome, HelpPage, Link, RecoverPage, RecoverWhy, Search};
 use super::{carried, links, reset, show};
 use crate::directory::Biller;
 use crate::kernel::{Purpose, ReferenceCode, Slug};
@@ -105,7 +105,8 @@ pub(super) async fn help(
     let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
     let chrome = show::chrome(&state, &language, state.decisions.page_code().as_str(), biller.as_deref());
     let page = HelpPage {
-        chrome,
+        // There is no more help than this.
+        chrome: Chrome { help_url: String::new(), ..chrome },
         company: show::company(&state, language.locale),
         links_url: links::address(&state, &carried),
         recover_url: carried::address(&state, paths::RECOVER, &carried),

@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use super::lookup::{check_limits, check_mail_limits, kept, read_form, sentence};
 use super::pages::{Link, ResetElsewherePage, ResetPage, ResetSentPage};
-use super::{carried, show, start};
+use super::{carried, links, show, start};
 use crate::directory::Biller;
 use crate::kernel::{Slug, TypedName};
 use crate::state::AppState;
@@ -204,7 +204,8 @@ fn page(state: &AppState, language: &Language, biller: Option<&Biller>, carried:
         error: None,
         action: action(biller),
         back_url,
-        recover_url: carried::address(state, paths::RECOVER, &carried),
+        forgot_username_url: links::address(state, &carried)
+            .unwrap_or_else(|| carried::address(state, paths::RECOVER, &carried)),
         username: carried.name.unwrap_or_default(),
         return_to: carried.return_to,
     }

@@ -155,7 +155,10 @@ async fn changing_the_language_of_an_answer_to_a_form_keeps_what_was_sent() {
     let recover = told["recover_url"].as_str().unwrap();
     let page = world.browser().get(recover).await;
     assert_eq!(language(&page), "es", "also without the cookie");
-    for link in ["Restablezca su contraseña</a>", "Recibir mis enlaces de inicio de sesión por correo electrónico"] {
+    for link in [
+        "Restablecer mi contraseña</a>",
+        "Recibir mi nombre de usuario y mis enlaces de inicio de sesión por correo electrónico",
+    ] {
         let next = world.browser().get(&page.link(link)).await;
         assert_eq!(language(&next), "es", "{link}");
         assert!(next.body.contains("name=\"lang\" value=\"es\"") && next.body.contains("value=\"one-legacy\""));
@@ -174,7 +177,7 @@ async fn changing_the_language_asks_for_no_mail_and_no_reset_again() {
             "/recover/links",
             "",
             400,
-            "Recibir mis enlaces de inicio de sesión por correo electrónico",
+            "Recibir mi nombre de usuario y mis enlaces de inicio de sesión por correo electrónico",
             "Escriba su correo",
         ),
         ("/b/riverside-water/reset", " ", 400, "Restablezca su contraseña", "\"/b/riverside-water/reset\""),

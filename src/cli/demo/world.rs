@@ -299,7 +299,7 @@ fn billers_file(ports: Ports) -> String {
             phone = "{phone}"
             email = "help@{slug}.example"
             hours = {{ en = "Monday to Friday, 9 am to 5 pm", es = "De lunes a viernes, de 9 a. m. a 5 p. m." }}
-            other_way_to_pay = "You can also pay by phone, or by mail with the slip on your bill."
+            other_way_to_pay = {{ en = "By mail, with the slip on your bill.", es = "Por correo, con el talón de su factura." }}
             "#,
             base = ports.base,
         );

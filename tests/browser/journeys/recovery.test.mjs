@@ -19,7 +19,7 @@ async function openMail(page, to) {
 world.journey("sign-in links come by mail and lead to the biller", async (visitor) => {
   const { page } = visitor;
   await step.typeUsername(visitor, "two-moved");
-  await page.getByRole("link", { name: "Email me my sign-in links" }).click();
+  await page.getByRole("link", { name: "Email me my username and sign-in links" }).click();
   assert.equal(await page.getByLabel("Email address or username").inputValue(), "two-moved", "typed once");
   await page.getByRole("button", { name: "Send me the message" }).click();
   await step.heading(page, "Check your email");
