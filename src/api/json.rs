@@ -39,7 +39,11 @@ pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let what = error.inner().to_string();
-        let part = pointer(error.path()).filter(|_| error.inner().is_data());
+        let mut part = pointer(error.path()).filter(|_| error.inner().is_data());
+        // A field that is not there has no place of its own: the one it should have.
+        if let Some(name) = what.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+            part = Some(format!("{}/{name}", part.unwrap_or_else(|| "#".to_owned())));
+        }
         Refusal { fields: part.map(|part| (part, what.clone())).into_iter().collect(), ..refuse(what) }
     })?;
     reader.end().map_err(|error| refuse(error.to_string()))?;

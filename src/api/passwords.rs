@@ -71,7 +71,7 @@ pub(super) async fn change(
 ) -> Result<StatusCode, Refusal> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
     let request: PasswordChange = read_json(&headers, &body)?;
-    let user = UserId::from_stored(id);
+    let user = UserId::from(id);
     let biller = biller(&state, &key, &user, request.biller.as_deref()).await?;
     note(&state, &key, &biller, (Action::PasswordChanged, &user)).await?;
     let passwords = (&request.old_password, &request.new_password);
@@ -105,7 +105,7 @@ pub(super) async fn request_reset(
 ) -> Result<StatusCode, Refusal> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
     let request: PasswordReset = if body.is_empty() { PasswordReset::default() } else { read_json(&headers, &body)? };
-    let user = UserId::from_stored(id);
+    let user = UserId::from(id);
     let biller = biller(&state, &key, &user, request.biller.as_deref()).await?;
     let address = match request.address {
         Some(address) => address,

@@ -35,10 +35,11 @@ const OF_BILLER_BY_EMAIL: &str = columns!(
     "FROM users u JOIN membership m ON m.user_id = u.id AND m.biller_id = $4 WHERE u.id > $1 \
      AND $2 LIKE '%,' || u.status || ',%' AND u.email_key = $5 AND u.email_key <> '' ORDER BY u.id LIMIT $3"
 );
-/// Biller by biller, by the index on both.
-const BILLERS: &str = "SELECT u.id, b.id, c.version FROM users u JOIN biller b ON u.status <> $1 \
-     JOIN membership m ON m.biller_id = b.id AND m.user_id = u.id \
-     LEFT JOIN user_change c ON c.biller_id = b.id AND c.user_id = u.id WHERE u.id IN";
+/// Biller by biller, by the index on both; those as well that SecureAuth has not been told of yet that the user left.
+const BILLERS: &str = "SELECT u.id, b.id, c.version, m.user_id FROM users u JOIN biller b ON u.status <> $1 \
+     LEFT JOIN membership m ON m.biller_id = b.id AND m.user_id = u.id \
+     LEFT JOIN user_change c ON c.biller_id = b.id AND c.user_id = u.id \
+     WHERE (m.user_id IS NOT NULL OR c.user_id IS NOT NULL) AND u.id IN";
 const NAMED: &str = columns!(
     "FROM users u WHERE u.id IN (SELECT m.user_id FROM membership m WHERE m.username_key = $1) ORDER BY u.id LIMIT 50"
 );
@@ -74,6 +75,8 @@ pub struct Person {
     pub deleted_at: Option<Timestamp>,
     /// The billers, and whether a change is on its way to SecureAuth there.
     pub billers: Vec<(BillerId, bool)>,
+    /// Billers that the user left, while SecureAuth has not been told.
+    pub left: Vec<BillerId>,
 }
 
 /// Which users are wanted.
@@ -175,13 +178,16 @@ impl Directory {
 
     async fn with_billers(&self, mut people: Vec<Person>) -> Result<Vec<Person>, DirectoryError> {
         let ids: Vec<&str> = people.iter().map(|person| person.id.as_str()).collect();
-        let mut billers: BTreeMap<String, Vec<(BillerId, bool)>> = BTreeMap::new();
-        for row in self.db.all_in(BILLERS, "".into(), &ids).await? {
-            let is_pending = row.opt_text(2)?.is_some();
-            billers.entry(row.text(0)?).or_default().push((BillerId::from_stored(row.text(1)?), is_pending));
-        }
-        for person in &mut people {
-            person.billers = billers.remove(person.id.as_str()).unwrap_or_default();
+        let rows = self.db.all_in(BILLERS, "".into(), &ids).await?;
+        let places: BTreeMap<String, usize> =
+            people.iter().enumerate().map(|(place, person)| (person.id.to_string(), place)).collect();
+        for row in rows {
+            let Some(place) = places.get(&row.text(0)?) else { continue };
+            let (biller, is_pending) = (BillerId::from_stored(row.text(1)?), row.opt_text(2)?.is_some());
+            match row.opt_text(3)? {
+                Some(_) => people[*place].billers.push((biller, is_pending)),
+                None => people[*place].left.push(biller),
+            }
         }
         Ok(people)
     }
@@ -201,5 +207,6 @@ fn read(row: &Row) -> Result<Person, DirectoryError> {
         updated_at: row.time(8)?,
         deleted_at: row.opt_int(9)?.map(Timestamp::from_millis),
         billers: Vec::new(),
+        left: Vec::new(),
     })
 }

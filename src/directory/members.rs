@@ -16,7 +16,11 @@ const TURN: &str = "UPDATE revision SET value = value + 1 WHERE name = 'identity
 const EMAIL_TAKEN: &str = "SELECT 1 FROM users me JOIN users u ON u.email_key = me.email_key AND u.email_key <> '' AND u.id <> me.id \
      JOIN biller b ON u.status <> 'deleted' JOIN membership mine ON mine.biller_id = b.id AND mine.user_id = me.id \
      JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1";
-const STATUS: &str = "SELECT status FROM users WHERE id = $1";
+/// The same at one biller.
+const EMAIL_TAKEN_AT: &str = "SELECT 1 FROM users me JOIN users u ON u.email_key = me.email_key AND u.email_key <> '' AND u.id <> me.id \
+     JOIN biller b ON u.status <> 'deleted' AND b.id = $2 \
+     JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1";
+const STATUS: &str = "SELECT status, email_key FROM users WHERE id = $1";
 const BILLERS_OF: &str = "SELECT b.id FROM biller b JOIN membership m ON m.biller_id = b.id AND m.user_id = $1";
 const KNOWN: &str = "SELECT id, status FROM users WHERE status <> $1 AND id IN";
 const KNOWN_TO: &str = "SELECT user_id FROM membership WHERE biller_id = $1 AND user_id IN";
@@ -71,9 +75,9 @@ pub enum IdentityError {
     /// The username of the user, or of this one of the list, is taken at a biller.
     #[error("the username is taken")]
     UsernameTaken(usize),
-    /// The mail address is taken at a biller.
+    /// The mail address of the user, or of this one of the list, is taken at a biller.
     #[error("the mail address is taken")]
-    EmailTaken,
+    EmailTaken(usize),
     /// It cannot be a username.
     #[error("this cannot be a username: {0}")]
     BadUsername(String),
@@ -151,7 +155,9 @@ impl Directory {
         let mut change = change.clone();
         change.status = change.status.filter(|wanted| Some(*wanted) != status);
         self.change_user_in(tx, user, &change, stamp).await.map_err(|error| IdentityError::of(error, 0))?;
-        if change.email.is_some() {
+        // What is as it was is nobody's to be refused.
+        let before = row.text(1)?;
+        if change.email.as_ref().is_some_and(|email| email.to_lowercase() != before) {
             check_email(tx, user).await?;
         }
         let mut act = Act::of(Action::UserChanged).about(user.as_str()).with("fields", change.fields());
@@ -210,7 +216,11 @@ impl Directory {
         }
         for (place, user) in list.iter().enumerate().filter(|(_, user)| !members.contains(user.as_str())) {
             let added = self.add_member_in(tx, (&biller.id, user), has_legacy_account(biller), stamp).await;
-            tally.added += u64::from(added.map_err(|error| IdentityError::of(error, place))?);
+            let added = added.map_err(|error| IdentityError::of(error, place))?;
+            if added && tx.one(EMAIL_TAKEN_AT, values![user.as_str(), biller.id.as_str()]).await?.is_some() {
+                return Err(IdentityError::EmailTaken(place));
+            }
+            tally.added += u64::from(added);
         }
         Ok(tally)
     }
@@ -241,7 +251,7 @@ fn has_legacy_account(biller: &Biller) -> bool {
 
 async fn check_email(tx: &mut Tx, user: &UserId) -> Result<(), IdentityError> {
     let taken = tx.one(EMAIL_TAKEN, values![user.as_str()]).await?.is_some();
-    if taken { Err(IdentityError::EmailTaken) } else { Ok(()) }
+    if taken { Err(IdentityError::EmailTaken(0)) } else { Ok(()) }
 }
 
 /// Everybody of the list is there, and within reach; and nobody who is to be a member is deleted.

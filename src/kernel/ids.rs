@@ -10,8 +10,15 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
+        #[serde(from = "String")]
         pub struct $name(String);
+
+        /// As somebody wrote it: letters in either case are the same (RFC 9562, section 4).
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.to_ascii_lowercase())
+            }
+        }
 
         impl $name {
             /// A new id; ids made later sort later.

@@ -140,6 +140,76 @@ async fn names_and_mail_addresses_clash_within_a_biller_only() {
 }
 
 #[tokio::test]
+async fn a_mail_address_belongs_to_one_member_of_a_biller() {
+    each_database(|world| async move {
+        let hr = hr(&world).await;
+        let oakdale = team(&world, "oakdale-city").await;
+        let new = |name: &str| json!({ "email": "SAME@mail.example", "username": name });
+        let (ann, bob) = (made(&hr, &new("ann")).await, made(&hr, &new("bob")).await);
+        let call = async |call: &str, ids: &[&str]| {
+            hr.send("POST", &format!("{TEAMS}/{oakdale}/members/{call}"), &json!({ "user_ids": ids })).await
+        };
+        let before = members(&hr, &oakdale).await;
+        for which in ["add", "set"] {
+            let (status, refused) = call(which, &[&ann, &bob]).await;
+            assert_eq!((status, reason(&refused)), (StatusCode::CONFLICT, "email_taken"), "{which}");
+            assert_eq!(refused["errors"][0]["pointer"], "#/user_ids/1");
+            assert_eq!(members(&hr, &oakdale).await, before, "nothing was changed by {which}");
+        }
+        assert_eq!(call("add", &[&ann]).await.0, StatusCode::OK);
+        assert_eq!(reason(&call("add", &[&bob]).await.1), "email_taken");
+        assert_eq!(call("set", &[&bob]).await.0, StatusCode::OK, "who leaves gives it free first");
+
+        // Files may hold what calls refuse; what is as it was is taken from everybody.
+        world
+            .import_csv("oakdale-city", "username,email\nfirst,twice@mail.example\nsecond,twice@mail.example\n")
+            .await
+            .unwrap();
+        let (_, twins) = hr.get(&format!("{USERS}?email=twice%40mail.example")).await;
+        let place = format!("{USERS}/{}", twins["users"][0]["id"].as_str().unwrap());
+        let same = json!({ "email": "Twice@mail.example", "name": "First" });
+        assert_eq!(hr.send("PATCH", &place, &same).await.0, StatusCode::OK);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_teams_of_a_user_go_on_by_token_while_teams_are_added() {
+    let world = World::start().await;
+    let hr = Machine::new(&world, &[Scope::IdentityRead, Scope::IdentityWrite, Scope::BillersWrite], None).await;
+    let mut teams = Vec::new();
+    for number in 0..25 {
+        let body = json!({ "slug": format!("many-{number:02}"), "name": format!("Many {number:02}") });
+        let (status, made) = hr.send("POST", "/api/v1/billers", &body).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        teams.push(made["id"].as_str().unwrap().to_owned());
+    }
+    let ann = named(&hr, "ann", &teams.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (_, user) = hr.get(&format!("{USERS}/{}", ann.to_uppercase())).await;
+    assert_eq!(user["id"], ann.as_str(), "ids in either case");
+    let mut seen: Vec<Value> = user["teams"]["teams"].as_array().unwrap().clone();
+    // It stands before all of these.
+    let early = team(&world, "cedar-county").await;
+    hr.send("POST", &format!("{TEAMS}/{early}/members/add"), &json!({ "user_ids": [ann.to_uppercase()] })).await;
+    let (status, rest) = hr.get(&local(&user["teams"]["links"]["next"])).await;
+    assert_eq!((status, &rest["links"]), (StatusCode::OK, &json!({})), "{rest}");
+    seen.extend(rest["teams"].as_array().unwrap().clone());
+    let seen: Vec<&str> = seen.iter().map(|team| team["id"].as_str().unwrap()).collect();
+    assert_eq!(seen, teams, "each once");
+}
+
+#[tokio::test]
+async fn a_field_that_is_missing_is_named() {
+    let world = World::start().await;
+    let hr = hr(&world).await;
+    let oakdale = team(&world, "oakdale-city").await;
+    for (path, field) in [(USERS.to_owned(), "#/email"), (format!("{TEAMS}/{oakdale}/members/set"), "#/user_ids")] {
+        let (status, refused) = hr.send("POST", &path, &json!({})).await;
+        assert_eq!((status, &refused["errors"][0]["pointer"]), (StatusCode::BAD_REQUEST, &json!(field)), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn members_are_added_removed_and_set() {
     each_database(|world| async move {
         let hr = hr(&world).await;
@@ -361,7 +431,7 @@ async fn questions_that_cannot_be_meant_are_refused() {
         (json!([{ "id": oakdale }, oakdale]), "#/teams/1"),
         (json!([5]), "#/teams/0"),
         (json!([null]), "#/teams/0"),
-        (json!([{}]), "#/teams/0"),
+        (json!([{}]), "#/teams/0/id"),
         (json!([{ "id": 5 }]), "#/teams/0/id"),
         (json!([{ "id": [oakdale] }]), "#/teams/0/id"),
         (json!([{ "id": { "id": oakdale } }]), "#/teams/0/id"),
@@ -519,8 +589,11 @@ async fn changes_reach_secureauth_and_are_pending_until_then() {
     assert_eq!(hr.get(&place).await.1["pending"], false);
     assert!(there().await.contains(&id));
     hr.send("POST", &format!("{TEAMS}/{pinehill}/members/remove"), &json!({ "user_ids": [id] })).await;
+    let left = hr.get(&place).await.1;
+    assert_eq!((&left["pending"], &left["teams"]["teams"]), (&json!(true), &json!([])), "SecureAuth has not been told");
     arrive().await;
     assert!(!there().await.contains(&id));
+    assert_eq!(hr.get(&place).await.1["pending"], false);
 }
 
 #[tokio::test]

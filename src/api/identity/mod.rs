@@ -78,11 +78,13 @@ fn refused(error: IdentityError, list: Option<&str>) -> Refusal {
         ),
         IdentityError::UsernameTaken(place) => {
             let detail = "The username is taken at a biller; nothing was changed.";
-            at(place, "somebody else there has the username", conflict("username_taken", detail))
+            let part = list.map_or_else(|| "#/username".to_owned(), |list| format!("#/{list}/{place}"));
+            about(part, "somebody else there has the username", conflict("username_taken", detail))
         }
-        IdentityError::EmailTaken => {
+        IdentityError::EmailTaken(place) => {
             let refusal = conflict("email_taken", "The mail address is taken at a biller; nothing was changed.");
-            about("#/email".to_owned(), "somebody else there has it", refusal)
+            let part = list.map_or_else(|| "#/email".to_owned(), |list| format!("#/{list}/{place}"));
+            about(part, "somebody else there has the mail address", refusal)
         }
         IdentityError::BadUsername(why) => problem::wrong_fields([("username", why)]),
         IdentityError::Db(error) => error.into(),

@@ -102,14 +102,14 @@ impl Query {
             return Err(wrong("Pages by number end here: follow links.next."));
         }
         let totals = match fields.get("include_totals") {
-            None | Some("false") => false,
-            Some("true") => true,
+            None => false,
+            Some(yes) if yes.eq_ignore_ascii_case("true") => true,
+            Some(no) if no.eq_ignore_ascii_case("false") => false,
             Some(_) => return Err(wrong("include_totals is true or false.")),
         };
         let path = uri.path().to_owned();
-        let filters: Vec<_> = filters.iter().map(|name| (name, fields.get(name))).collect();
-        let list = path.trim_start_matches(paths::IDENTITY).trim_start_matches(paths::POOLSIDE);
-        let context = format!("{} {list} {}", key.id, json!(filters));
+        let filters: Vec<_> = filters.iter().map(|name| (*name, fields.get(name))).collect();
+        let context = context(key, &path, &filters);
         let after = match fields.get("start_token") {
             None => String::new(),
             Some(token) => state
@@ -153,6 +153,19 @@ impl Query {
     pub fn totals_of(&self, items: usize) -> Totals {
         Totals { items, pages: items.div_ceil(self.size) }
     }
+}
+
+/// Where a list without filters goes on after its row `last`, for whoever was shown its beginning elsewhere.
+pub(in crate::api) fn rest(state: &AppState, key: &ApiKey, path: &str, last: &str) -> String {
+    let token = state.keys.seal(Purpose::Cursor, &context(key, path, &[]), &last);
+    let next = paths::absolute(&state.config, path);
+    paths::with_query(next.as_str(), "start_token", &token)
+}
+
+/// Everything that a token belongs to.
+fn context(key: &ApiKey, path: &str, filters: &[(&str, Option<&str>)]) -> String {
+    let list = path.trim_start_matches(paths::IDENTITY).trim_start_matches(paths::POOLSIDE);
+    format!("{} {list} {}", key.id, json!(filters))
 }
 
 fn number(fields: &Fields, name: &str, usual: usize, largest: usize) -> Result<usize, Refusal> {

@@ -152,7 +152,6 @@ pub(super) async fn members(
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
         (status = 200, description = "What came of it.", body = Changed, content_type = "application/json"),
-        (status = 403, description = "`biller_out_of_reach`: a user belongs to billers that this key does not reach."),
         (status = 409, description = "`user_deleted`: a deleted user cannot be a member.\n`username_taken`, `email_taken`: \
             by somebody else there. Nothing was changed."),
     ),
@@ -177,7 +176,6 @@ pub(super) async fn set(
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
         (status = 200, description = "What came of it.", body = Changed, content_type = "application/json"),
-        (status = 403, description = "`biller_out_of_reach`: a user belongs to billers that this key does not reach."),
         (status = 409, description = "`user_deleted`: a deleted user cannot be a member.\n`username_taken`, `email_taken`: \
             by somebody else there. Nothing was changed."),
     ),
@@ -202,7 +200,6 @@ pub(super) async fn add(
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
         (status = 200, description = "What came of it.", body = Changed, content_type = "application/json"),
-        (status = 403, description = "`biller_out_of_reach`: a user belongs to billers that this key does not reach."),
     ),
 )]
 pub(super) async fn remove(
@@ -253,7 +250,7 @@ fn answer(body: String) -> Response {
 
 /// The team with this id, if the key reaches it.
 pub(super) fn team<'b>(key: &ApiKey, billers: &'b Billers, id: &str) -> Result<&'b Arc<Biller>, Refusal> {
-    let found = billers.by_id(&BillerId::from_stored(id.to_owned()));
+    let found = billers.by_id(&BillerId::from(id.to_owned()));
     found.filter(|biller| key.reaches(&biller.slug)).ok_or_else(unknown)
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::pages::{Links, Paging, Query, Totals};
+use super::pages::{self, Links, Paging, Query, Totals};
 use super::teams::{self, Team, TeamPage, reached, team_ids};
 use super::{reach, refused, unknown};
 use crate::access::{ApiKey, Scope};
@@ -231,6 +231,7 @@ pub(super) async fn create(
         updated_at: now,
         deleted_at: None,
         billers: teams.iter().map(marked).collect(),
+        left: Vec::new(),
     };
     let body = json!(shown(&state, &key, &billers, &person, uri.path())).to_string();
     if let Some(once) = &once {
@@ -348,7 +349,7 @@ async fn apply(state: &AppState, key: &ApiKey, id: &str, change: &UserChange) ->
     let reach = reach(key, &billers);
     let mut tx = state.db.begin().await?;
     let by = state.by(key.actor());
-    let user = UserId::from_stored(id.to_owned());
+    let user = UserId::from(id.to_owned());
     let done = state.directory.change_person_in(&mut tx, &user, change, reach.as_deref(), &by).await;
     done.map_err(|error| refused(error, None))?;
     tx.commit().await?;
@@ -358,7 +359,7 @@ async fn apply(state: &AppState, key: &ApiKey, id: &str, change: &UserChange) ->
 
 async fn find(state: &AppState, key: &ApiKey, id: String) -> Result<(Arc<Billers>, Person), Refusal> {
     let billers = state.directory.billers().await?;
-    let person = state.directory.person(&UserId::from_stored(id)).await?.ok_or_else(unknown)?;
+    let person = state.directory.person(&UserId::from(id)).await?.ok_or_else(unknown)?;
     let reach = reach(key, &billers);
     let is_seen = reach.is_none_or(|own| person.billers.iter().any(|(biller, _)| own.contains(biller)));
     if is_seen { Ok((billers, person)) } else { Err(unknown()) }
@@ -420,11 +421,10 @@ fn parent(path: &str) -> &str {
 fn shown(state: &AppState, key: &ApiKey, billers: &Billers, person: &Person, place: &str) -> User {
     let mut teams = reached(key, billers, person);
     let own = |id: &BillerId| billers.by_id(id).is_some_and(|biller| key.reaches(&biller.slug));
-    let next = (teams.len() > TEAMS_SHOWN).then(|| {
-        let all = crate::web::paths::absolute(&state.config, &format!("{place}/{}/teams", person.id));
-        format!("{all}?page=2")
-    });
+    let is_whole = teams.len() <= TEAMS_SHOWN;
     teams.truncate(TEAMS_SHOWN);
+    let last = teams.last().filter(|_| !is_whole);
+    let next = last.map(|last| pages::rest(state, key, &format!("{place}/{}/teams", person.id), last.slug.as_str()));
     let name = format!("{} {}", person.first_name, person.last_name).trim().to_owned();
     User {
         id: person.id.clone(),
@@ -440,7 +440,7 @@ fn shown(state: &AppState, key: &ApiKey, billers: &Billers, person: &Person, pla
         created_at: person.created_at.to_string(),
         updated_at: person.updated_at.to_string(),
         deleted_at: person.deleted_at.map(|at| at.to_string()),
-        pending: person.billers.iter().any(|(id, is_pending)| *is_pending && own(id)),
+        pending: person.billers.iter().any(|(id, is_pending)| *is_pending && own(id)) || person.left.iter().any(own),
     }
 }
 
