@@ -14,7 +14,7 @@ mkdirSync(PICTURES, { recursive: true });
 export const HEADINGS = join(PICTURES, "headings.txt");
 
 /** What the demo's company and billers wrote themselves. */
-const OWN_WORDS = ["Monday to Friday", "with the slip on your bill"];
+const OWN_WORDS = ["Monday to Friday", "by mail with the slip"];
 
 /** CSS pixels that a picture may be high. */
 const TALLEST = 12_000;
