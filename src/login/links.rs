@@ -1,4 +1,4 @@
-//! "Email me my sign-in links", also for those who forgot their username: `/recover/links`. The answer is the same for
+//! "Email me my username and sign-in links", also for those who forgot their username: `/recover/links`. The answer is the same for
 //! everybody; a worker finds out later who it is.
 
 use axum::Extension;

@@ -1,4 +1,4 @@
-//! "Email me my sign-in links": who has this address or username, and where they sign in.
+//! "Email me my username and sign-in links": who has this address or username, and where they sign in.
 
 use std::collections::BTreeMap;
 
