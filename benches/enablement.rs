@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use secureauth_standin::{ApiClients, SecureAuth, SecureAuthStandIn, ServiceClient, Tools};
 use serde_json::json;
-use signpost::kernel::{Clock, Random};
-use signpost::standin::{self, ApiClients, SecureAuth, SecureAuthStandIn, ServiceClient, Tools};
+use signpost_core::{Clock, Random};
 
 const BILLER: &str = "pinehill-gas";
 /// Of the vendor's published ceiling: 8 requests of 100 users at once, 0.96 s each.
@@ -31,7 +31,7 @@ async fn move_biller(users: usize, latency: Duration) -> serde_json::Value {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let issuers = stand_in(&base);
-    tokio::spawn(standin::serve(listener, issuers.router(), std::future::pending()));
+    tokio::spawn(secureauth_standin::serve(listener, issuers.router(), std::future::pending()));
     write_files(folder.path(), &base, users);
     run(folder.path(), &["migrate"]);
     run(folder.path(), &["import", "billers", "billers.toml"]);
@@ -93,11 +93,11 @@ fn stand_in(base: &str) -> SecureAuthStandIn {
     let client = |id: &str| Some(ServiceClient { id: id.to_owned(), secret: format!("secret of {id}") });
     let world = SecureAuth {
         tenant: "test".to_owned(),
-        password_hash: standin::hash_password("correct-horse", &random),
+        password_hash: secureauth_standin::hash_password("correct-horse", &random),
         organizations: Vec::new(),
         api: Some(ApiClients { system: client("system"), admin: client("admin") }),
     };
-    standin::secureauth_app(world, base.to_owned(), Tools::new(Clock::System, random).unwrap())
+    secureauth_standin::secureauth_app(world, base.to_owned(), Tools::new(Clock::System, random).unwrap())
 }
 
 fn write_files(folder: &Path, base: &str, users: usize) {
@@ -128,7 +128,7 @@ fn write_files(folder: &Path, base: &str, users: usize) {
     std::fs::write(folder.join("signpost.toml"), settings).unwrap();
     let biller = format!("[[billers]]\nslug = \"{BILLER}\"\nname = \"Pinehill Gas\"\nstate = \"legacy\"\n");
     std::fs::write(folder.join("billers.toml"), biller).unwrap();
-    let hash = standin::hash_password("correct-horse", &Random::system());
+    let hash = secureauth_standin::hash_password("correct-horse", &Random::system());
     let mut rows = String::from("username,email,first_name,last_name,password_hash\n");
     for n in 0..users {
         writeln!(rows, "user{n:07},user{n}@mail.example,Robin,Number {n},\"{hash}\"").unwrap();

@@ -25,7 +25,6 @@ use crate::config::Config;
 use crate::db::{Db, DbError, Schema};
 use crate::directory::Directory;
 use crate::enablement::{self, Enablement};
-use crate::kernel::{Clock, KeyRing, Random};
 use crate::mail::{self, Mail};
 use crate::routing::Routing;
 use crate::secureauth::management::{Management, Place, ServiceClient};
@@ -34,6 +33,7 @@ use crate::state::{AppState, LastLook};
 use crate::web::session_store::{self, Store};
 use crate::web::{headers, language, layers, registrations, serve};
 use crate::{api, console, login, values};
+use signpost_core::{Clock, KeyRing, Random};
 
 /// No request of ours is longer.
 const MAX_BODY: usize = 64 * 1024;

@@ -1,9 +1,5 @@
 //! Signpost: an authentication gateway and login router. This page is the map, in floor order: imports only go down.
 
-pub mod kernel;
-
-pub mod decision;
-
 pub mod config;
 
 pub mod telemetry;
@@ -39,6 +35,3 @@ pub mod console;
 pub mod app;
 
 pub mod cli;
-
-#[cfg(feature = "standin")]
-pub mod standin;

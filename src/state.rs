@@ -12,11 +12,11 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::directory::Directory;
 use crate::enablement::Enablement;
-use crate::kernel::{Clock, KeyRing, Random};
 use crate::mail::Mail;
 use crate::routing::Routing;
 use crate::secureauth::Providers;
 use crate::telemetry::{Calls, Returns};
+use signpost_core::{Clock, KeyRing, Random};
 
 pub use health::{BillerHealth, Breaker, Day, Health, Integrity, LastLook, Queue, Returned, Scoreboard};
 

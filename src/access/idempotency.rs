@@ -4,9 +4,9 @@
 //! afterwards; where a process dies in between, the repetition finds a claim without an answer and finishes the rest.
 
 use crate::db::{Db, DbError, Tx};
-use crate::kernel::Timestamp;
-use crate::kernel::text::sha256;
 use crate::values;
+use signpost_core::Timestamp;
+use signpost_core::text::sha256;
 
 const CLAIM: &str = "INSERT INTO idempotency (api_key, name, request, created_at) VALUES ($1, $2, $3, $4)";
 const FIND: &str = "SELECT request, status, body FROM idempotency WHERE api_key = $1 AND name = $2";

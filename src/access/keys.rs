@@ -7,9 +7,9 @@ use subtle::ConstantTimeEq;
 
 use crate::audit::{Act, Action, Actor, By};
 use crate::db::{Db, DbError, Row, Tx};
-use crate::kernel::text::{sha256, spread};
-use crate::kernel::{Clock, Random, Slug, Timestamp};
 use crate::values;
+use signpost_core::text::{sha256, spread};
+use signpost_core::{Clock, Random, Slug, Timestamp};
 
 const INSERT: &str = "INSERT INTO api_key (id, hash, name, scopes, audience, billers, created_at, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";

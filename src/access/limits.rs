@@ -8,7 +8,7 @@ use std::time::Duration;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::config;
-use crate::kernel::text::spread;
+use signpost_core::text::spread;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

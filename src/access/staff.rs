@@ -6,7 +6,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::limits::per_day;
 use crate::config;
-use crate::kernel::text::spread;
+use signpost_core::text::spread;
 
 /// Lists of questions an hour.
 const LISTS_PER_HOUR: NonZeroU32 = NonZeroU32::new(12).unwrap();

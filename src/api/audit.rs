@@ -16,9 +16,9 @@ use super::jobs::unknown;
 use super::problem::problem;
 use crate::access::{ApiKey, Scope};
 use crate::audit::{Act, Action, StoredAct, Wanted, acts, count_acts};
-use crate::kernel::{Slug, Timestamp};
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::{Slug, Timestamp};
 
 /// Acts that are read at once for an export.
 const PART: usize = 500;

@@ -6,12 +6,12 @@ use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode, header};
 
 use super::problem::problem;
-use crate::kernel::Slug;
-use crate::kernel::text::sha256;
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::visits::{Ending, Visits};
 use crate::web::{Refusal, handoffs, registrations};
+use signpost_core::Slug;
+use signpost_core::text::sha256;
 
 /// Ends the sessions that the token names. Used, changed, foreign or old tokens: 400.
 pub(super) async fn receive(

@@ -5,14 +5,14 @@ use utoipa::ToSchema;
 
 use super::changes::PendingAnswer;
 use super::jobs::JobAnswer;
-use crate::decision::{CiamState, OutagePolicy, Suspension};
 use crate::directory::{Biller, BindTo, Branding, OidcSettings, PasswordCarryOver, Support, TokenAuth};
 use crate::enablement::CiamMode;
-use crate::kernel::{BillerId, Colour, Slug, Timestamp};
 use crate::routing::stable_address;
 use crate::secureauth::management::PasswordPolicy;
 use crate::state::AppState;
 use crate::web::paths;
+use signpost_core::decision::{CiamState, OutagePolicy, Suspension};
+use signpost_core::{BillerId, Colour, Slug, Timestamp};
 
 /// A biller.
 #[derive(Serialize, ToSchema)]

@@ -6,11 +6,11 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::wrong_fields;
-use crate::decision::CiamState;
 use crate::directory::PasswordCarryOver;
 use crate::directory::import_billers::BillerRow;
 use crate::enablement::{CiamMode, Order};
 use crate::web::Refusal;
+use signpost_core::decision::CiamState;
 
 /// Fields that are objects.
 const TABLES: [&str; 6] = ["rollout", "oidc", "secureauth", "support", "branding", "password_policy"];

@@ -18,9 +18,9 @@ use super::{changes, ciam, repeats};
 use crate::access::{ApiKey, Scope};
 use crate::directory::import_billers::{Expect, OneError, Tools};
 use crate::enablement::{Job, Order};
-use crate::kernel::Slug;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::Slug;
 
 /// List the billers
 ///

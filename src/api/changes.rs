@@ -13,9 +13,9 @@ use super::json::read_json;
 use super::problem::problem;
 use crate::access::{ApiKey, Scope};
 use crate::directory::Decided;
-use crate::kernel::Slug;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::Slug;
 
 /// A change that waits for a second person.
 #[derive(Serialize, ToSchema)]

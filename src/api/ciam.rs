@@ -12,12 +12,12 @@ use super::jobs::{JobAnswer, unknown};
 use super::json::read_json;
 use super::problem::problem;
 use crate::access::Scope;
-use crate::decision::CiamState;
 use crate::directory::PasswordCarryOver;
 use crate::enablement::{CiamMode, EnableError, Order};
-use crate::kernel::Slug;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::Slug;
+use signpost_core::decision::CiamState;
 
 /// The switch under Product > CIAM.
 #[derive(Deserialize, ToSchema)]

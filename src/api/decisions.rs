@@ -11,12 +11,12 @@ use super::auth::require;
 use super::problem::problem;
 use crate::access::Scope;
 use crate::audit::{Found, StoredEntry};
-use crate::decision::Verdict;
-use crate::kernel::reference::Kind;
-use crate::kernel::{ReferenceCode, Timestamp};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::{Refusal, paths};
+use signpost_core::decision::Verdict;
+use signpost_core::reference::Kind;
+use signpost_core::{ReferenceCode, Timestamp};
 
 /// No reason is longer.
 const LONGEST_REASON: usize = 200;

@@ -13,11 +13,11 @@ use super::json::read_json;
 use super::problem::{problem, wrong_fields};
 use crate::access::Scope;
 use crate::audit::{Act, Action};
-use crate::decision::CiamState;
-use crate::kernel::Slug;
 use crate::routing::{Change, Impact, RolloutWish};
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::Slug;
+use signpost_core::decision::CiamState;
 
 /// A change of one biller; what is left out stays as it is.
 #[derive(Deserialize, ToSchema)]

@@ -16,10 +16,10 @@ use super::auth::require;
 use super::problem::problem;
 use crate::access::{ApiKey, Scope};
 use crate::enablement::{Job, JobState};
-use crate::kernel::Slug;
-use crate::kernel::text::spread;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::Slug;
+use signpost_core::text::spread;
 
 /// How often a job is looked at for those who watch it.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -13,9 +13,9 @@ use super::json::read_json;
 use super::problem::{problem, wrong_fields};
 use super::repeats;
 use crate::access::{ApiKey, Audience, NewKey, Scope};
-use crate::kernel::{Slug, Timestamp};
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::{Slug, Timestamp};
 
 const LONGEST_NAME: usize = 100;
 

@@ -11,9 +11,9 @@ use super::auth::require;
 use super::json::read_json;
 use super::problem::problem;
 use crate::access::Scope;
-use crate::decision::Kill;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::decision::Kill;
 
 /// An order for every instance.
 #[derive(Deserialize, ToSchema)]

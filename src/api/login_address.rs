@@ -12,10 +12,10 @@ use super::jobs::unknown;
 use super::json::read_json;
 use super::problem::problem;
 use crate::access::Scope;
-use crate::kernel::{Locale, Slug};
 use crate::mail::TellError;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::{Locale, Slug};
 
 /// How the mail is to be.
 #[derive(Deserialize, ToSchema)]

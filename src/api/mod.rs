@@ -24,7 +24,6 @@ mod passwords;
 pub mod problem;
 mod readiness;
 mod repeats;
-mod schemas;
 mod simulations;
 
 use axum::Router;

@@ -16,10 +16,10 @@ use crate::access::{ApiKey, Scope};
 use crate::audit::{Act, Action};
 use crate::directory::Biller;
 use crate::enablement::EnableError;
-use crate::kernel::{Slug, UserId};
 use crate::secureauth::management::CallError;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::{Slug, UserId};
 
 /// A password to be changed. The first two fields are the vendor's.
 #[derive(Deserialize, ToSchema)]

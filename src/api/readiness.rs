@@ -8,9 +8,9 @@ use super::auth::require;
 use super::jobs::unknown;
 use crate::access::Scope;
 use crate::enablement::Readiness;
-use crate::kernel::Slug;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::Slug;
 
 /// Is a biller ready?
 ///

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use super::cells;
 use super::trail::Action;
 use crate::db::{Db, DbError, Row, Value};
-use crate::kernel::{Slug, Timestamp};
 use crate::values;
+use signpost_core::{Slug, Timestamp};
 
 macro_rules! wanted {
     ($what:literal, $main:literal, $end:literal) => {

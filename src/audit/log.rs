@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::Score;
 use super::store::{self, Waiting};
 use crate::db::Db;
-use crate::kernel::reference::Kind;
-use crate::kernel::text::{keyed_hash, mask};
-use crate::kernel::{Clock, KeyRing, Random, ReferenceCode, TypedName};
+use signpost_core::reference::Kind;
+use signpost_core::text::{keyed_hash, mask};
+use signpost_core::{Clock, KeyRing, Random, ReferenceCode, TypedName};
 
 /// Entries waiting to be written; beyond this they are dropped and counted, so that memory stays bounded.
 const QUEUE: usize = 10_000;

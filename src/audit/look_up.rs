@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::store::{self, Found, StoredEntry};
 use super::{Act, Action, By, DecisionLog};
 use crate::db::DbError;
-use crate::decision::{Entry, Facts, Kill, Verdict};
-use crate::kernel::{ReferenceCode, Slug};
+use signpost_core::decision::{Entry, Facts, Kill, Verdict};
+use signpost_core::{ReferenceCode, Slug};
 
 /// No code is longer, however it is written.
 const LONGEST: usize = 40;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::db::{Db, DbError, Tx};
-use crate::kernel::{Slug, Timestamp};
 use crate::values;
+use signpost_core::{Slug, Timestamp};
 
 const ADD: &str = "INSERT INTO score (biller, what, day, count) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (biller, what, day) DO UPDATE SET count = score.count + excluded.count";

@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 
 use super::scores::{self, Score};
 use crate::db::{Db, DbError};
-use crate::kernel::reference::Kind;
-use crate::kernel::{ReferenceCode, Timestamp};
 use crate::values;
+use signpost_core::reference::Kind;
+use signpost_core::{ReferenceCode, Timestamp};
 
 const INSERT: &str = "INSERT INTO decision_log (code, at, kind, biller, name_hash, name_mask, shown, details) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";

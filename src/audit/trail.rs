@@ -4,8 +4,8 @@
 use serde_json::{Map, Value as Json};
 
 use crate::db::{Db, DbError, Tx};
-use crate::kernel::{Clock, Random, Slug, Timestamp, ids};
 use crate::values;
+use signpost_core::{Clock, Random, Slug, Timestamp, ids};
 
 const INSERT: &str = "INSERT INTO act (id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, \
      details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::Done;
 use crate::audit::{Action, StoredAct, Wanted, acts};
-use crate::kernel::{Slug, Timestamp};
+use signpost_core::{Slug, Timestamp};
 
 /// Acts that are read at once.
 const PART: usize = 500;

@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 use super::Done;
 use crate::directory::Decided;
-use crate::kernel::{Locale, Slug};
+use signpost_core::{Locale, Slug};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {

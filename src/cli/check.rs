@@ -6,11 +6,11 @@ use anyhow::bail;
 use clap::Args;
 
 use super::Done;
-use crate::decision::{CiamState, Kill};
 use crate::enablement::{Level, advice};
-use crate::kernel::Slug;
 use crate::secureauth::ProviderError;
 use crate::web::registrations;
+use signpost_core::Slug;
+use signpost_core::decision::{CiamState, Kill};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Done;
 use crate::directory::PasswordCarryOver;
 use crate::enablement::{CONFIRM, CiamMode, EnableError, Enablement, Job, JobState, Order};
-use crate::kernel::Slug;
+use signpost_core::Slug;
 
 #[derive(Debug, Args)]
 pub(super) struct Enable {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Done;
 use crate::api::openapi::DOCUMENT;
-use crate::decision::RULES;
+use signpost_core::decision::RULES;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -8,11 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Done, import, simulate};
 use crate::audit::{Act, Action};
-use crate::decision::CiamState;
 use crate::directory::Biller;
-use crate::kernel::Slug;
 use crate::routing::{Change, Impact, Place, Progress, RolloutWish};
 use crate::state::AppState;
+use signpost_core::Slug;
+use signpost_core::decision::CiamState;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -7,10 +7,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Done;
-use crate::decision::CiamState;
 use crate::directory::{import_billers, import_users};
-use crate::kernel::Slug;
 use crate::state::AppState;
+use signpost_core::Slug;
+use signpost_core::decision::CiamState;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {

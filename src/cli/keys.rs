@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::Done;
 use crate::access::{Audience, NewKey, Scope};
-use crate::kernel::Slug;
+use signpost_core::Slug;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {

@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::Done;
 use crate::audit::Found;
-use crate::decision::Verdict;
-use crate::kernel::ReferenceCode;
-use crate::kernel::reference::Kind;
+use signpost_core::ReferenceCode;
+use signpost_core::decision::Verdict;
+use signpost_core::reference::Kind;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

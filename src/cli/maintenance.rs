@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::Done;
 use crate::audit::Action;
 use crate::directory::Maintenance;
-use crate::kernel::{Slug, Timestamp};
+use signpost_core::{Slug, Timestamp};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

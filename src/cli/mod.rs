@@ -33,8 +33,8 @@ use crate::app::App;
 use crate::audit::{Act, Actor, By};
 use crate::config::Config;
 use crate::db::Schema;
-use crate::kernel::{Clock, Random, Slug};
 use crate::state::AppState;
+use signpost_core::{Clock, Random, Slug};
 
 /// Takes everyone who knocks to the right biller's sign-in page, and explains why.
 #[derive(Debug, Parser)]

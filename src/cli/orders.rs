@@ -7,11 +7,11 @@ use clap::Args;
 
 use super::Done;
 use crate::audit::{Act, Action};
-use crate::decision::Kill;
 use crate::directory::Biller;
-use crate::kernel::{Slug, Timestamp, Username};
 use crate::state::AppState;
 use crate::web::visits::{Ending, Visits};
+use signpost_core::decision::Kill;
+use signpost_core::{Slug, Timestamp, Username};
 
 #[derive(Debug, Args)]
 pub(super) struct KillSwitch {

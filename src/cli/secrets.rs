@@ -10,7 +10,7 @@ use clap::Subcommand;
 use super::Done;
 use crate::audit::{Act, Action};
 use crate::config::Secret;
-use crate::kernel::{Clock, Random};
+use signpost_core::{Clock, Random};
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(super) enum Arguments {

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::Done;
 use crate::app::App;
 use crate::db::Schema;
-use crate::kernel::{Clock, Random};
 use crate::telemetry;
+use signpost_core::{Clock, Random};
 
 pub(super) async fn run(config: &Path) -> Done {
     let config = super::load(config)?;

@@ -7,10 +7,10 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 
 use super::Done;
-use crate::decision::{CiamState, IssuerHealth, Kill, Outcome, Verdict};
-use crate::kernel::{Slug, Timestamp};
 use crate::routing::{Answer, Question, QuestionError, Reading, RolloutWish};
 use crate::state::AppState;
+use signpost_core::decision::{CiamState, IssuerHealth, Kill, Outcome, Verdict};
+use signpost_core::{Slug, Timestamp};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

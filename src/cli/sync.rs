@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 
 use super::Done;
 use crate::enablement::Drift;
-use crate::kernel::Slug;
+use signpost_core::Slug;
 
 /// Users shown of each kind.
 const SHOWN: usize = 20;

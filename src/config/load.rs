@@ -10,7 +10,7 @@ use super::sections::{
     Config, Console, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path,
 };
 use super::{Problems, Secret};
-use crate::kernel::Random;
+use signpost_core::Random;
 
 const PREFIX: &str = "SIGNPOST__";
 

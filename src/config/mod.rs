@@ -53,7 +53,7 @@ impl Config {
 
     /// Tells one set of settings from another, without the secrets in them.
     pub fn fingerprint(&self) -> String {
-        let mut hash = crate::kernel::text::sha256(format!("{self:?}").as_bytes());
+        let mut hash = signpost_core::text::sha256(format!("{self:?}").as_bytes());
         hash.truncate(12);
         hash
     }

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Secret;
-use crate::decision::{DirectoryPolicy, Kill};
-use crate::kernel::{KeyRing, Random, Slug, Told};
+use signpost_core::decision::{DirectoryPolicy, Kill};
+use signpost_core::{KeyRing, Random, Slug, Told};
 
 /// All settings.
 #[derive(Clone, Debug)]

@@ -12,9 +12,9 @@ use super::pages::{ActView, AuditFilter, AuditPage};
 use super::staff::Staff;
 use super::{Console, forms, question, show};
 use crate::audit::{Act, Action, StoredAct, Wanted, acts};
-use crate::kernel::Slug;
 use crate::web::fields::Fields;
 use crate::web::{Refusal, paths};
+use signpost_core::Slug;
 
 /// The audit trail.
 pub(super) const AUDIT: &str = "/audit";

@@ -7,13 +7,13 @@ use http::StatusCode;
 use super::pages::{Badge, BillerLine, BillerPage, BillersPage, ImpactView, ReadinessPage};
 use super::staff::Staff;
 use super::{Console, jobs, show};
-use crate::decision::{CiamState, Kill, OutagePolicy, Suspension};
 use crate::directory::{Biller, PasswordCarryOver};
 use crate::enablement::{CiamMode, Level};
-use crate::kernel::Slug;
 use crate::routing::stable_address;
 use crate::web::Refusal;
 use crate::web::fields::Fields;
+use signpost_core::Slug;
+use signpost_core::decision::{CiamState, Kill, OutagePolicy, Suspension};
 
 /// `GET /billers`
 pub(super) async fn list(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
@@ -252,7 +252,7 @@ fn settings(biller: &Biller) -> Vec<(&'static str, String)> {
     lines.extend(settings.maintenance.map(|m| ("Maintenance", format!("from {} until {}", m.from, m.until))));
     lines.extend(settings.portal_url.clone().map(|url| ("Portal", url)));
     let support = &settings.support;
-    let hours = support.hours.as_ref().and_then(|hours| hours.to(crate::kernel::Locale::English));
+    let hours = support.hours.as_ref().and_then(|hours| hours.to(signpost_core::Locale::English));
     let hours = hours.map(|(_, text)| text.to_owned());
     let contacts = [support.phone.clone(), support.email.clone(), hours].into_iter().flatten().collect::<Vec<_>>();
     if !contacts.is_empty() {

@@ -9,12 +9,12 @@ use http::StatusCode;
 use super::pages::CiamPage;
 use super::staff::Staff;
 use super::{Console, billers, forms, impact, show};
-use crate::decision::CiamState;
 use crate::directory::{Biller, PasswordCarryOver};
 use crate::enablement::{CONFIRM, CiamMode, EnableError, Order};
 use crate::routing::Change;
 use crate::web::Refusal;
 use crate::web::fields::Fields;
+use signpost_core::decision::CiamState;
 
 const OFF: &str = "The biller's people go to the legacy login from the next request on. Its organization at SecureAuth is \
      deactivated; nothing is deleted, and it can be switched on again.";

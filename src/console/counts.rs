@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::directory::DirectoryError;
-use crate::kernel::{BillerId, Clock, Random, Timestamp};
 use crate::routing::{Change, Impact, Progress};
+use signpost_core::{BillerId, Clock, Random, Timestamp};
 
 /// So many may be under way, those that wait for their turn among them.
 const MOST: usize = 8;

@@ -10,11 +10,11 @@ use super::pages::{DecisionsPage, FoundView};
 use super::staff::Staff;
 use super::{Console, facts, forms, show, verdict};
 use crate::audit::{Found, StoredEntry};
-use crate::decision::{Facts, Verdict};
 use crate::enablement::Job;
-use crate::kernel::reference::Kind;
-use crate::kernel::{ReferenceCode, Timestamp};
 use crate::web::Refusal;
+use signpost_core::decision::{Facts, Verdict};
+use signpost_core::reference::Kind;
+use signpost_core::{ReferenceCode, Timestamp};
 
 /// Look-ups of reference codes.
 pub(super) const DECISIONS: &str = "/decisions";

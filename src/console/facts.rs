@@ -1,10 +1,10 @@
 //! The facts of a decision, in words.
 
 use super::pages::BillerFacts;
-use crate::decision::{
+use signpost_core::Slug;
+use signpost_core::decision::{
     Biller, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Membership, OutagePolicy, Rollout, Suspension, Via,
 };
-use crate::kernel::Slug;
 
 /// What concerns the whole arrival.
 pub(super) fn lines(facts: &Facts) -> Vec<(&'static str, String)> {

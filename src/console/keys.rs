@@ -13,9 +13,9 @@ use super::pages::{Badge, KeyForm, KeyView, KeysPage};
 use super::staff::Staff;
 use super::{Console, forms, question, show};
 use crate::access::{ApiKey, Audience, NewKey, Scope};
-use crate::kernel::{Slug, Timestamp};
 use crate::web::Refusal;
 use crate::web::fields::Fields;
+use signpost_core::{Slug, Timestamp};
 
 /// API keys.
 pub(super) const KEYS: &str = "/keys";

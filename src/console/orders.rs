@@ -11,12 +11,12 @@ use super::pages::{ChangeView, ChangesPage, KillSwitchPage};
 use super::staff::Staff;
 use super::{Console, billers, forms, impact, question, show};
 use crate::audit::Action;
-use crate::decision::Kill;
 use crate::directory::{Biller, Decided};
-use crate::kernel::{Slug, Timestamp};
 use crate::routing::{Change, RolloutWish};
 use crate::web::Refusal;
 use crate::web::fields::Fields;
+use signpost_core::decision::Kill;
+use signpost_core::{Slug, Timestamp};
 
 /// The kill switch.
 pub(super) const KILL_SWITCH: &str = "/kill-switch";

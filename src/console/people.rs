@@ -13,10 +13,10 @@ use super::{Console, forms, show};
 use crate::audit::{Act, Action};
 use crate::directory::{Biller, Billers, Person};
 use crate::enablement::EnableError;
-use crate::kernel::text::mask;
-use crate::kernel::{TypedName, UserId};
 use crate::secureauth::management::AuditEvent;
 use crate::web::Refusal;
+use signpost_core::text::mask;
+use signpost_core::{TypedName, UserId};
 
 /// Look-ups of people.
 pub(super) const PEOPLE: &str = "/people";

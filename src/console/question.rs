@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::Console;
 use super::pages::{BillerWish, QuestionForm};
 use super::staff::Staff;
-use crate::decision::{CiamState, IssuerHealth};
-use crate::kernel::text::mask;
-use crate::kernel::{Locale, Purpose, Slug, Timestamp};
 use crate::routing::{Question, Reading, RolloutWish};
 use crate::web::fields::Fields;
+use signpost_core::decision::{CiamState, IssuerHealth};
+use signpost_core::text::mask;
+use signpost_core::{Locale, Purpose, Slug, Timestamp};
 
 /// Billers that can be otherwise in one question.
 const ROWS: usize = 2;

@@ -7,9 +7,9 @@ use axum::http::HeaderMap;
 use super::Console;
 use super::staff::{Role, Staff};
 use crate::db::DbError;
-use crate::kernel::text::sha256;
 use crate::values;
 use crate::web::cookies;
+use signpost_core::text::sha256;
 
 /// The cookie's name.
 const COOKIE: &str = "__Host-staff";

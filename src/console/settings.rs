@@ -12,12 +12,12 @@ use serde_json::{Map, Value, json};
 use super::pages::{SettingsPage, Typed};
 use super::staff::Staff;
 use super::{Console, billers, show};
-use crate::decision::CiamState;
 use crate::directory::import_billers::{BillerRow, Expect, OneError};
 use crate::directory::{Biller, OidcSettings};
-use crate::kernel::text::sha256;
-use crate::kernel::{Locale, Purpose, Told};
 use crate::web::{Refusal, paths};
+use signpost_core::decision::CiamState;
+use signpost_core::text::sha256;
+use signpost_core::{Locale, Purpose, Told};
 
 /// The form's fields.
 const FIELDS: [&str; 17] = [

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::pages::{ContinuePage, ErrorPage, NoRolePage, SignedOutPage};
 use super::staff::{Role, Staff};
 use super::{Console, show};
-use crate::kernel::{Locale, Purpose, Timestamp};
 use crate::secureauth::{self, ProviderError};
 use crate::web::fields::Fields;
 use crate::web::{Refusal, cookies, handoffs, paths};
+use signpost_core::{Locale, Purpose, Timestamp};
 
 /// Where signing in begins.
 pub(super) const SIGN_IN: &str = "/sign-in";

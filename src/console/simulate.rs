@@ -12,10 +12,10 @@ use super::question::{self, Sealed};
 use super::staff::Staff;
 use super::{Console, forms, show, verdict};
 use crate::audit::{Act, Action};
-use crate::decision::Decision;
 use crate::routing::{Answer, Question, QuestionError};
 use crate::web::fields::Fields;
 use crate::web::{Refusal, paths};
+use signpost_core::decision::Decision;
 
 /// One question.
 pub(super) const SIMULATE: &str = "/simulate";

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::pages::{StepView, VerdictView};
-use crate::decision::{Outcome, Verdict};
 use crate::directory::Billers;
+use signpost_core::decision::{Outcome, Verdict};
 
 /// For a page.
 pub(super) fn view(verdict: &Verdict, billers: &Billers) -> VerdictView {
@@ -12,7 +12,7 @@ pub(super) fn view(verdict: &Verdict, billers: &Billers) -> VerdictView {
     let name = slug.map(|slug| billers.by_slug(slug).map_or_else(|| slug.to_string(), |biller| biller.name.clone()));
     let place = verdict.decision.in_words();
     let because = verdict.trace.iter().find(|step| step.rule == verdict.rule).map(|step| step.because.clone());
-    let step = |step: &crate::decision::Step| StepView {
+    let step = |step: &signpost_core::decision::Step| StepView {
         rule: step.rule.as_str(),
         outcome: match step.outcome {
             Outcome::Hit => "hit",

@@ -12,9 +12,9 @@ use super::staff::Staff;
 use super::{Console, ciam, forms, show};
 use crate::directory::import_billers::{BillerRow, Expect, OneError};
 use crate::enablement::CONFIRM;
-use crate::kernel::Slug;
 use crate::web::Refusal;
 use crate::web::fields::Fields;
+use signpost_core::Slug;
 
 /// The wizard.
 pub(super) const WIZARD: &str = "/new-biller";

@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
 use super::DbError;
-use crate::kernel::Timestamp;
+use signpost_core::Timestamp;
 
 /// A parameter of a statement.
 #[derive(Clone, Debug)]

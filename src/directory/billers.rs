@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 
 use super::branding::Branding;
 use super::health::Health;
-use crate::decision::{self, CiamState, IssuerHealth, OutagePolicy, Suspension};
-use crate::kernel::{BillerId, KeyRing, Purpose, Slug, Timestamp, Told};
 use crate::secureauth::management::PasswordPolicy;
 use crate::secureauth::{ClientAuth, Registration, Wishes};
+use signpost_core::decision::{self, CiamState, IssuerHealth, OutagePolicy, Suspension};
+use signpost_core::{BillerId, KeyRing, Purpose, Slug, Timestamp, Told};
 
 /// A biller: a tenant whose customers sign in.
 #[derive(Clone, Debug)]

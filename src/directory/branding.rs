@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{Biller, Directory, DirectoryError, store};
-use crate::kernel::Colour;
-use crate::kernel::colour::{CONTROL, TEXT};
-use crate::kernel::text::sha256;
+use signpost_core::Colour;
+use signpost_core::colour::{CONTROL, TEXT};
+use signpost_core::text::sha256;
 
 /// No logo is larger: it comes with every page of the biller.
 pub const MAX_LOGO: usize = 32 * 1024;

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::branding::{Branding, Colours, Logo};
 use super::import_billers::Complain;
-use crate::kernel::Colour;
-use crate::kernel::colour::NotAColour;
+use signpost_core::Colour;
+use signpost_core::colour::NotAColour;
 
 /// Look of a biller in a file. What is left out stays as it is; an empty text takes it away.
 #[derive(Clone, Debug, Deserialize, ToSchema)]

@@ -5,9 +5,9 @@ use serde_json::{Map, Value as Json, json};
 use super::{Biller, Directory, DirectoryError, store};
 use crate::audit::{Act, Action, By};
 use crate::db::Tx;
-use crate::decision::Kill;
-use crate::kernel::Slug;
 use crate::values;
+use signpost_core::Slug;
+use signpost_core::decision::Kill;
 
 const SET_ORDER: &str = "INSERT INTO standing_order (name, value, set_at) VALUES ($1, $2, $3) \
      ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at";

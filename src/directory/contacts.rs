@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Directory, DirectoryError};
 use crate::db::Row;
-use crate::kernel::{BillerId, UserId, Username};
 use crate::values;
+use signpost_core::{BillerId, UserId, Username};
 
 /// More accounts than this are no one person's.
 const MOST: i64 = 100;

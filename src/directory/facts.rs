@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Biller, Billers, Directory, DirectoryError, store};
 use crate::db::Row;
-use crate::decision::{Membership, sticky_bucket};
-use crate::kernel::{BillerId, Slug, Username};
 use crate::values;
+use signpost_core::decision::{Membership, sticky_bucket};
+use signpost_core::{BillerId, Slug, Username};
 
 /// The left join gives one row at least, so that a name nobody has costs the same statement and the same parsing.
 const LOOK_UP: &str = "SELECT r.value, m.biller_id, m.legacy_account, u.status FROM revision r \

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::store;
 use super::{Biller, Directory, DirectoryError};
-use crate::kernel::Timestamp;
 use crate::values;
+use signpost_core::Timestamp;
 
 /// So many failures in a row, and the issuer counts as down.
 pub const FAILURES_TO_OPEN: i64 = 3;

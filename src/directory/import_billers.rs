@@ -17,10 +17,10 @@ use super::{Billers, Directory, DirectoryError, store};
 use crate::audit::{Act, Action, Actor, By};
 use crate::config::{Secret, toml_problem};
 use crate::db::Tx;
-use crate::decision::{CiamState, OutagePolicy, Suspension};
-use crate::kernel::{BillerId, KeyRing, Purpose, Slug, Timestamp, Username};
 use crate::secureauth::Wishes;
 use crate::secureauth::management::PasswordPolicy;
+use signpost_core::decision::{CiamState, OutagePolicy, Suspension};
+use signpost_core::{BillerId, KeyRing, Purpose, Slug, Timestamp, Username};
 
 /// A biller as a file describes it. What is left out stays as it is, and has its default at a new biller.
 #[derive(Clone, Debug, Deserialize, ToSchema)]

@@ -1,8 +1,8 @@
 //! The assumption that a username has one legacy biller at most, looked at over the whole directory.
 
 use super::{Directory, DirectoryError};
-use crate::kernel::Timestamp;
 use crate::values;
+use signpost_core::Timestamp;
 
 /// Names with several memberships are found in the index alone; few are left to be looked at.
 const BROKEN: &str = "SELECT m.username_key FROM \

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::users::UserStatus;
 use super::{Directory, DirectoryError, store};
 use crate::db::Row;
-use crate::kernel::{BillerId, Timestamp, UserId, Username};
 use crate::values;
+use signpost_core::{BillerId, Timestamp, UserId, Username};
 
 macro_rules! columns {
     ($from:literal) => {

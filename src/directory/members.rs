@@ -7,9 +7,9 @@ use super::users::UserStatus;
 use super::{Biller, Directory};
 use crate::audit::{Act, Action, By};
 use crate::db::{DbError, Tx};
-use crate::decision::CiamState;
-use crate::kernel::{BillerId, UserId};
 use crate::values;
+use signpost_core::decision::CiamState;
+use signpost_core::{BillerId, UserId};
 
 const TURN: &str = "UPDATE revision SET value = value + 1 WHERE name = 'identity'";
 /// Somebody else with this user's mail address, at one of this user's billers. Both are found by the index on both.

@@ -2,8 +2,8 @@
 
 use super::{Directory, DirectoryError};
 use crate::db::Row;
-use crate::kernel::BillerId;
 use crate::values;
+use signpost_core::BillerId;
 
 /// From the biller's members on, since only their names are wanted; a name spans billers.
 const PAGE: &str = "SELECT c.user_id, m.username_key, m.biller_id, \

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Directory, DirectoryError};
 use crate::db::{Db, DbError, ROWS_A_STATEMENT, Row, Tx, Value};
-use crate::kernel::{BillerId, Random, Timestamp, UserId, ids};
 use crate::values;
+use signpost_core::{BillerId, Random, Timestamp, UserId, ids};
 
 macro_rules! put {
     () => {

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{Biller, Directory, DirectoryError, OidcSettings, store};
 use crate::audit::{Act, Action, By};
 use crate::db::{DbError, Row, Tx};
-use crate::decision::CiamState;
-use crate::kernel::{BillerId, Timestamp, ids};
 use crate::values;
+use signpost_core::decision::CiamState;
+use signpost_core::{BillerId, Timestamp, ids};
 
 const INSERT: &str = "INSERT INTO pending_change (id, biller_id, summary, change, asked_by, asked_at) \
      VALUES ($1, $2, $3, $4, $5, $6)";

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{Directory, UserStatus, outbox};
 use crate::audit::By;
 use crate::db::{DbError, Tx};
-use crate::kernel::{BillerId, Random, Timestamp, UserId, Username};
 use crate::values;
+use signpost_core::{BillerId, Random, Timestamp, UserId, Username};
 
 const CREATE: &str = "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
      attributes, created_at, updated_at, deleted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)";

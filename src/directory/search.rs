@@ -122,9 +122,9 @@ mod tests {
     use proptest::sample::Index;
 
     use super::*;
-    use crate::decision::CiamState;
     use crate::directory::{BillerSettings, Health};
-    use crate::kernel::{BillerId, Slug};
+    use signpost_core::decision::CiamState;
+    use signpost_core::{BillerId, Slug};
 
     const NAMES: [&str; 9] = [
         "Riverside Water",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Biller;
 use super::search::Folded;
-use crate::decision::Kill;
-use crate::kernel::{BillerId, Slug};
+use signpost_core::decision::Kill;
+use signpost_core::{BillerId, Slug};
 
 /// All billers at one revision of the database.
 #[derive(Debug, Default)]

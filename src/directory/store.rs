@@ -5,9 +5,9 @@ use super::branding::Logo;
 use super::health::Health;
 use super::{Billers, DirectoryError};
 use crate::db::{Db, DbError, Row, Tx};
-use crate::decision::CiamState;
-use crate::kernel::{BillerId, Slug, Timestamp};
 use crate::values;
+use signpost_core::decision::CiamState;
+use signpost_core::{BillerId, Slug, Timestamp};
 
 const REVISION: &str = "SELECT value FROM revision WHERE name = 'billers'";
 const BUMP: &str = "UPDATE revision SET value = value + 1 WHERE name = 'billers'";

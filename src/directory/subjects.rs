@@ -2,8 +2,8 @@
 //! an issuer names itself in its answers.
 
 use super::{Biller, Directory, DirectoryError, store};
-use crate::kernel::{Timestamp, UserId};
 use crate::values;
+use signpost_core::{Timestamp, UserId};
 
 const PIN: &str = "INSERT INTO subject_pin (biller_id, generation, issuer, user_id, subject, pinned_at) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";

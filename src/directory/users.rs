@@ -2,8 +2,8 @@
 
 use super::{Directory, DirectoryError, store};
 use crate::db::Row;
-use crate::kernel::{BillerId, UserId, Username};
 use crate::values;
+use signpost_core::{BillerId, UserId, Username};
 
 const COLUMNS_BY_USERNAME: &str = "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.username_key = $1 AND m.biller_id = $2";

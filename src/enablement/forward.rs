@@ -6,11 +6,11 @@ use super::things::{Ids, Making, Thing, USER_ID_CLAIM};
 use super::work::{failed, later};
 use super::{EnableError, Enablement, SUCCESS, points};
 use crate::audit::{Act, Action};
-use crate::decision::CiamState;
 use crate::directory::{Biller, BindTo, OidcSettings, TokenAuth};
-use crate::kernel::Purpose;
 use crate::secureauth::Wishes;
 use crate::secureauth::management::{Management, PoolChange};
+use signpost_core::Purpose;
+use signpost_core::decision::CiamState;
 
 impl Enablement {
     pub(super) async fn forward(&self, management: &Management, job: &mut Job, biller: &Biller) -> Result<(), Stop> {

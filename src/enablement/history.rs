@@ -2,8 +2,8 @@
 
 use super::{EnableError, Enablement};
 use crate::directory::Biller;
-use crate::kernel::UserId;
 use crate::secureauth::management::{AuditEvent, AuditQuery};
+use signpost_core::UserId;
 
 /// Events that are asked for.
 const MOST: usize = 25;

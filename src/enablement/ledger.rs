@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::{CiamMode, EnableError, Enablement, Order};
 use crate::audit::{Act, Action, By};
 use crate::db::{Db, DbError, Row, Tx};
-use crate::decision::CiamState;
 use crate::directory::{Biller, Home, PasswordCarryOver};
-use crate::kernel::{BillerId, Timestamp, ids};
 use crate::secureauth::management::CallWindow;
 use crate::values;
+use signpost_core::decision::CiamState;
+use signpost_core::{BillerId, Timestamp, ids};
 
 macro_rules! columns {
     ($tail:literal) => {

@@ -9,9 +9,9 @@ use super::users::{self, Mover};
 use super::{EnableError, Enablement, ledger};
 use crate::db::DbError;
 use crate::directory::{Biller, Home};
-use crate::kernel::{BillerId, UserId};
 use crate::secureauth::management::{CallError, Management, PoolUser};
 use crate::values;
+use signpost_core::{BillerId, UserId};
 
 const ONE: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
      p.sealed FROM membership m JOIN users u ON u.id = m.user_id LEFT JOIN user_password p ON p.user_id = u.id \

@@ -37,11 +37,11 @@ pub use sync::{Drift, SyncError};
 use crate::audit::{Act, Action, Actor, By};
 use crate::config::Config;
 use crate::db::{Db, DbError};
-use crate::decision::CiamState;
 use crate::directory::{Biller, Directory, DirectoryError, PasswordCarryOver};
-use crate::kernel::{Clock, KeyRing, Random, Slug};
 use crate::secureauth::Providers;
 use crate::secureauth::management::{CallError, Management};
+use signpost_core::decision::CiamState;
+use signpost_core::{Clock, KeyRing, Random, Slug};
 
 /// How a biller's users sign in, once moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

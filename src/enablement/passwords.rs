@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::{EnableError, Enablement, users};
 use crate::db::DbError;
 use crate::directory::{Account, Biller};
-use crate::kernel::UserId;
+use signpost_core::UserId;
 
 impl Enablement {
     /// Changes the password of a user who knows the old one.

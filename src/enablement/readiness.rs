@@ -11,11 +11,11 @@ use super::ledger::{Job, Stop};
 use super::things::Ids;
 use super::{EnableError, Enablement, users};
 use crate::db::{Db, DbError};
-use crate::decision::CiamState;
 use crate::directory::{Biller, OidcSettings};
-use crate::kernel::{BillerId, Slug};
 use crate::secureauth::{HttpError, ProviderError, Registration};
 use crate::values;
+use signpost_core::decision::CiamState;
+use signpost_core::{BillerId, Slug};
 
 const WITHOUT_MAIL: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.biller_id = $1 AND u.status <> 'deleted' AND u.email = ''";

@@ -10,8 +10,8 @@ use super::users::{self, Mover};
 use super::work::{failed, later};
 use super::{Enablement, points};
 use crate::directory::PasswordCarryOver;
-use crate::kernel::Timestamp;
 use crate::secureauth::management::Management;
+use signpost_core::Timestamp;
 
 /// Users a request, at most.
 const BATCH: usize = 100;

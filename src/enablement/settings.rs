@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use super::{CiamMode, EnableError, Enablement};
 use crate::audit::{Act, Action, By};
 use crate::directory::Biller;
-use crate::kernel::Slug;
 use crate::secureauth::management::{Organization, PasswordPolicy, Pool, PoolChange};
 use crate::values;
+use signpost_core::Slug;
 
 /// Accounts at SecureAuth keep their passwords in either mode; whoever signs in at the biller's own provider has none there.
 const SET_MODE: &str = "UPDATE job SET mode = $2 WHERE mode <> 'sso' AND id = (SELECT id FROM job \

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{CONFIRM, CiamMode, Enablement, FAILURE, Job, JobState, ledger};
 use crate::db::DbError;
-use crate::kernel::{BillerId, ReferenceCode};
 use crate::values;
+use signpost_core::{BillerId, ReferenceCode};
 
 const MODES: &str =
     "SELECT biller_id, mode FROM job WHERE state = 'active' OR ended_at IS NULL ORDER BY created_at, id";

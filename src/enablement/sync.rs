@@ -12,8 +12,8 @@ use super::{BringError, EnableError, Enablement};
 use crate::audit::{Act, Action, By};
 use crate::db::DbError;
 use crate::directory::{Biller, Home};
-use crate::kernel::{Slug, UserId};
 use crate::secureauth::management::{CallError, ExportError, Management, PoolUser};
+use signpost_core::{Slug, UserId};
 
 const KNOWN: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
      NULL, m.user_id FROM users u LEFT JOIN membership m ON m.user_id = u.id AND m.biller_id = $1 WHERE u.id IN";

@@ -3,8 +3,8 @@
 use url::Url;
 
 use super::ledger::Job;
-use crate::kernel::Slug;
 use crate::secureauth::management::{CallError, Management, NewClient, NewPool, PoolChange};
+use signpost_core::Slug;
 
 /// The claim that carries our user id.
 pub(super) const USER_ID_CLAIM: &str = "signpost_user_id";

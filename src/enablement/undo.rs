@@ -6,9 +6,9 @@ use super::things::{Ids, Thing};
 use super::work::later;
 use super::{EnableError, Enablement, points};
 use crate::audit::{Act, Action};
-use crate::decision::CiamState;
 use crate::directory::Biller;
 use crate::secureauth::management::{CallError, Management};
+use signpost_core::decision::CiamState;
 
 /// The reverse of the order in which things are made.
 const ORDER: [&str; 5] = ["claim", "client", "connection", "pool", "organization"];

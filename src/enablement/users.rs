@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::{EnableError, Enablement};
 use crate::db::{Db, DbError, Row};
 use crate::directory::PasswordCarryOver;
-use crate::kernel::{BillerId, Purpose, Timestamp};
 use crate::secureauth::management::{
     Dump, DumpAddress, DumpCredential, DumpIdentifier, DumpNames, DumpUser, Empty, Entry,
 };
 use crate::values;
+use signpost_core::{BillerId, Purpose, Timestamp};
 
 const COUNT: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.biller_id = $1 AND u.status <> 'deleted'";

@@ -10,9 +10,9 @@ use axum::http::HeaderMap;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{Purpose, Slug, Timestamp};
 use crate::state::AppState;
 use crate::web::{Refusal, cookies};
+use signpost_core::{Purpose, Slug, Timestamp};
 
 const COOKIE: &str = "__Host-h";
 /// Who comes back later than this did something there.

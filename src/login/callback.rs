@@ -18,7 +18,6 @@ use super::refused::{Refused, class_of, provider_failed};
 use super::{bounce, lookup, start};
 use crate::audit::{self, Score};
 use crate::directory::{Biller, BindTo, Call, OidcSettings, SubjectMatch, User, UserStatus};
-use crate::kernel::{Locale, Purpose, Slug, Timestamp, UserId, Username};
 use crate::secureauth::{self, ProviderError, Registration, SignIn};
 use crate::state::AppState;
 use crate::web::fields::Fields;
@@ -26,6 +25,7 @@ use crate::web::handoffs::{self, Luggage};
 use crate::web::language::Language;
 use crate::web::visits::{Details, Ending, NewSession, Visits};
 use crate::web::{Refusal, cookies, paths, registrations};
+use signpost_core::{Locale, Purpose, Slug, Timestamp, UserId, Username};
 
 const MAX_CODE: usize = 4096;
 /// No answer is longer: a code, our state, and an issuer.

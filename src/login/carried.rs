@@ -1,11 +1,11 @@
 //! What somebody has told us so far and takes along from page to page, sealed in `?t=`: the name typed, the return target, the
 //! language. Nothing of it needs a cookie, and none of it grows old.
 
-use crate::kernel::{Locale, Purpose, TypedName};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::handoffs::RecoverToken;
 use crate::web::paths;
+use signpost_core::{Locale, Purpose, TypedName};
 
 /// Room for the longest username, slug and return target, so that addresses on pages that are one for everybody have one length.
 const PADDED: usize = 1024;

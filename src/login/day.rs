@@ -2,8 +2,8 @@
 
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::kernel::Timestamp;
 use crate::words::Words;
+use signpost_core::Timestamp;
 
 /// Such as `Saturday, November 28, 2026, 6:00 am (UTC−5)`.
 pub(super) fn day_and_time(words: Words, moment: Timestamp, offset_minutes: i16) -> String {
@@ -40,7 +40,7 @@ fn zone(offset: UtcOffset) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Locale;
+    use signpost_core::Locale;
 
     #[test]
     fn a_moment_is_told_in_the_offset_and_language_that_people_know() {

@@ -12,13 +12,13 @@ use serde_json::json;
 use super::pages::{ErrorPage, Link};
 use super::show;
 use crate::audit::{Entry, Score};
-use crate::kernel::reference::Kind;
-use crate::kernel::{Locale, Purpose, Slug};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::language::Language;
 use crate::web::{Refusal, paths};
 use crate::words::Words;
+use signpost_core::reference::Kind;
+use signpost_core::{Locale, Purpose, Slug};
 
 /// An error page, as far as it depends on what happened.
 #[derive(Serialize, Deserialize)]

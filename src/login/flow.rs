@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{Locale, Purpose, Slug, Timestamp, TypedName};
 use crate::state::AppState;
 use crate::web::handoffs::RecoverToken;
 use crate::web::{cookies, paths};
+use signpost_core::{Locale, Purpose, Slug, Timestamp, TypedName};
 
 /// How long somebody may take at the identity provider.
 pub(super) const LIFE: Duration = Duration::from_secs(10 * 60);

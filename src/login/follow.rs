@@ -9,16 +9,16 @@ use super::flow::Journey;
 use super::pages::{HoldPage, NoticePage, OutagePage, RecoverPage, RecoverWhy};
 use super::{bounce, carried, recover, show, start};
 use crate::audit::{Entry as LogEntry, Score};
-use crate::decision::{Decision, Entry};
 use crate::directory::{Biller, PasswordCarryOver};
-use crate::kernel::ReferenceCode;
-use crate::kernel::reference::Kind;
 use crate::routing::{Arrival, Routed, stable_address};
 use crate::state::AppState;
 use crate::web::device::Device;
 use crate::web::handoffs::{self, Luggage};
 use crate::web::language::Language;
 use crate::web::{Refusal, cookies, paths};
+use signpost_core::ReferenceCode;
+use signpost_core::decision::{Decision, Entry};
+use signpost_core::reference::Kind;
 
 /// Whoever meets a pause of unknown length may come again after so many seconds.
 const RETRY_SECONDS: i64 = 60;

@@ -8,12 +8,12 @@ use http::{Method, StatusCode};
 use super::bounce;
 use super::flow::Journey;
 use super::follow::{Visitor, decide_and_follow};
-use crate::decision::Entry;
-use crate::kernel::Slug;
 use crate::routing::{Arrival, address, public_host};
 use crate::state::AppState;
 use crate::web::language::Language;
 use crate::web::{Refusal, paths};
+use signpost_core::Slug;
+use signpost_core::decision::Entry;
 
 /// Any address that no route has.
 pub(super) async fn old_address(

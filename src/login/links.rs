@@ -11,14 +11,14 @@ use http::StatusCode;
 use super::lookup::{check_limits, check_mail_limits, kept, read_form, sentence};
 use super::pages::{LinksPage, LinksSentPage};
 use super::{carried, show};
-use crate::kernel::TypedName;
-use crate::kernel::username::UsernameError;
 use crate::state::AppState;
 use crate::web::client::Peer;
 use crate::web::handoffs::RecoverToken;
 use crate::web::language::Language;
 use crate::web::{Refusal, paths};
 use crate::words::Words;
+use signpost_core::TypedName;
+use signpost_core::username::UsernameError;
 
 /// The address of the page, with what was typed already; none where no mail can be sent.
 pub(super) fn address(state: &AppState, carried: &RecoverToken) -> Option<String> {

@@ -12,12 +12,12 @@ use super::lookup::{read_form, sessions, signed_in};
 use super::pages::{LogoutPage, SignedInAt, SignedOutPage};
 use super::{bounce, show};
 use crate::directory::Biller;
-use crate::kernel::{Purpose, Slug};
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::language::Language;
 use crate::web::visits::{BillerSession, Visits};
 use crate::web::{Refusal, cookies, paths, registrations};
+use signpost_core::{Purpose, Slug};
 
 /// `GET /logout`: asks; a link alone signs nobody out. `?biller=` asks about one biller only.
 pub(super) async fn ask(

@@ -15,10 +15,7 @@ use super::flow::Journey;
 use super::follow::{Visitor, decide_and_follow};
 use super::pages::{ChoosePage, Link, LoginPage};
 use super::{bounce, carried, links, recover, show};
-use crate::decision::Entry;
 use crate::directory::Biller;
-use crate::kernel::username::UsernameError;
-use crate::kernel::{Slug, TypedName};
 use crate::routing::Arrival;
 use crate::state::AppState;
 use crate::web::client::{self, Peer};
@@ -29,6 +26,9 @@ use crate::web::language::Language;
 use crate::web::visits::{BillerSession, Visits};
 use crate::web::{Refusal, cookies, paths};
 use crate::words::Words;
+use signpost_core::decision::Entry;
+use signpost_core::username::UsernameError;
+use signpost_core::{Slug, TypedName};
 
 /// `GET /` and `GET /login`: the form; somebody signed in already goes on to the portal, or chooses among theirs.
 pub(super) async fn form(

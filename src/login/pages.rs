@@ -3,9 +3,9 @@
 
 use askama::Template;
 
-use crate::kernel::{Locale, Told};
 use crate::web::brand::Brand;
 use crate::words::Words;
+use signpost_core::{Locale, Told};
 
 /// Whom to ask, and how: the company's people, or one biller's.
 #[derive(Clone, Debug)]

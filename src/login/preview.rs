@@ -4,12 +4,12 @@ use axum::http::HeaderMap;
 use http_body_util::BodyExt;
 
 use super::follow::{self, Visitor};
-use crate::decision::Decision;
-use crate::kernel::{Clock, ReferenceCode};
 use crate::routing::Answer;
 use crate::state::AppState;
 use crate::web::language::Language;
 use crate::web::preview::Page;
+use signpost_core::decision::Decision;
+use signpost_core::{Clock, ReferenceCode};
 
 /// No decision has this code.
 const CODE: &str = "0000-0000-0000-0000";

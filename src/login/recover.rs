@@ -11,7 +11,6 @@ use super::lookup::kept;
 use super::pages::{Chrome, HelpPage, Link, RecoverPage, RecoverWhy, Search};
 use super::{carried, links, reset, show};
 use crate::directory::Biller;
-use crate::kernel::{Purpose, ReferenceCode, Slug};
 use crate::state::AppState;
 use crate::web::device::Device;
 use crate::web::fields::Fields;
@@ -19,6 +18,7 @@ use crate::web::handoffs::RecoverToken;
 use crate::web::language::Language;
 use crate::web::{Refusal, paths};
 use crate::words::Words;
+use signpost_core::{Purpose, ReferenceCode, Slug};
 
 /// `GET /recover`, with `?t=` from whoever could not let the person in, and `?q=` to search for a biller by its name.
 pub(super) async fn recover(

@@ -4,10 +4,10 @@ use http::StatusCode;
 
 use super::carried;
 use super::flow::Journey;
-use crate::kernel::Slug;
 use crate::secureauth::ProviderError;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::Slug;
 
 /// What can be refused here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,13 +12,13 @@ use super::lookup::{check_limits, check_mail_limits, kept, read_form, sentence};
 use super::pages::{Link, ResetElsewherePage, ResetPage, ResetSentPage};
 use super::{carried, links, show, start};
 use crate::directory::Biller;
-use crate::kernel::{Slug, TypedName};
 use crate::state::AppState;
 use crate::web::client::Peer;
 use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage, RecoverToken};
 use crate::web::language::Language;
 use crate::web::{Refusal, paths};
+use signpost_core::{Slug, TypedName};
 
 /// `GET /.well-known/change-password` (W3C, A Well-Known URL for Changing Passwords).
 pub(super) async fn change_password() -> Redirect {

@@ -6,7 +6,6 @@ use http::StatusCode;
 
 use super::pages::{Chrome, Contact, OtherLanguage, OwnText};
 use crate::directory::Biller;
-use crate::kernel::Locale;
 use crate::state::AppState;
 use crate::web::brand::Brand;
 use crate::web::handoffs;
@@ -14,6 +13,7 @@ use crate::web::headers::PageNeeds;
 use crate::web::language::{Language, PARAMETER, SamePage};
 use crate::web::{Refusal, assets, paths};
 use crate::words::Words;
+use signpost_core::Locale;
 
 /// What stands around a page; about a biller, its own people are the ones to ask.
 pub(super) fn chrome(state: &AppState, language: &Language, code: &str, biller: Option<&Biller>) -> Chrome {

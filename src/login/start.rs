@@ -11,9 +11,7 @@ use http::StatusCode;
 use super::flow::{Attempt, Journey, Travelling};
 use super::follow::{self, Visitor, decide_and_follow};
 use super::{bounce, carried};
-use crate::decision::{Decision, Entry, IssuerHealth, Via};
 use crate::directory::{Biller, Call};
-use crate::kernel::{Purpose, ReferenceCode, Slug};
 use crate::routing::{Arrival, Overrides};
 use crate::secureauth::{self, Contact, ProviderError};
 use crate::state::AppState;
@@ -22,6 +20,8 @@ use crate::web::fields::Fields;
 use crate::web::handoffs::{self, Luggage, RecoverToken};
 use crate::web::language::Language;
 use crate::web::{Refusal, cookies, paths, registrations};
+use signpost_core::decision::{Decision, Entry, IssuerHealth, Via};
+use signpost_core::{Purpose, ReferenceCode, Slug};
 
 /// No `state` of a portal is longer.
 const MAX_PORTAL_STATE: usize = 512;

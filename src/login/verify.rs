@@ -9,10 +9,10 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tower_sessions::Session;
 
 use super::lookup::signed_in;
-use crate::kernel::Slug;
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::paths;
+use signpost_core::Slug;
 
 const USER: HeaderName = HeaderName::from_static("x-signpost-user");
 const BILLER: HeaderName = HeaderName::from_static("x-signpost-biller");

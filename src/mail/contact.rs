@@ -3,11 +3,11 @@
 use super::{Errand, Mail, address, letters};
 use crate::audit::{Act, Action, By};
 use crate::db::DbError;
-use crate::decision::CiamState;
 use crate::directory::Biller;
-use crate::kernel::Locale;
-use crate::kernel::text::mask;
 use crate::routing::stable_address;
+use signpost_core::Locale;
+use signpost_core::decision::CiamState;
+use signpost_core::text::mask;
 
 /// Why no mail goes out.
 #[derive(Debug, thiserror::Error)]

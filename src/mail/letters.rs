@@ -4,8 +4,8 @@ use askama::Template;
 
 use super::Letter;
 use crate::config::Config;
-use crate::kernel::Locale;
 use crate::words::Words;
+use signpost_core::Locale;
 
 /// Where somebody signs in.
 #[derive(Clone, Debug)]

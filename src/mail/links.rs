@@ -6,8 +6,8 @@ use super::letters::{self, Place};
 use super::work::Trouble;
 use super::{Errand, Letter, Mail, address};
 use crate::directory::Billers;
-use crate::kernel::{Locale, TypedName, Username};
 use crate::routing::stable_address;
+use signpost_core::{Locale, TypedName, Username};
 
 /// Addresses that one username leads to, at most: the same name may be several people.
 const MOST_PEOPLE: usize = 5;

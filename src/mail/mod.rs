@@ -22,8 +22,8 @@ use crate::config::Config;
 use crate::db::{Db, DbError};
 use crate::directory::{Account, Directory};
 use crate::enablement::Enablement;
-use crate::kernel::{Clock, KeyRing, Locale, Random, Slug, TypedName};
 use crate::routing::Routing;
+use signpost_core::{Clock, KeyRing, Locale, Random, Slug, TypedName};
 
 /// What is to be done.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::Errand;
 use crate::audit::{Act, By};
 use crate::db::{Db, DbError, Tx};
-use crate::kernel::{KeyRing, Purpose, Random, Timestamp, ids};
 use crate::values;
+use signpost_core::{KeyRing, Purpose, Random, Timestamp, ids};
 
 /// A row that was taken up comes back after so long, if nobody has finished or moved it.
 pub const LEASE: Duration = Duration::from_secs(40);

@@ -6,10 +6,10 @@ use super::letters;
 use super::work::Trouble;
 use super::{Errand, Mail};
 use crate::audit::{self, Score};
-use crate::decision::{Directory as DirectoryFacts, Entry, Membership, Via};
 use crate::directory::{Account, Biller, DirectoryError};
-use crate::kernel::{Locale, Slug, TypedName, Username};
 use crate::routing::{Arrival, Overrides, Routed, stable_address};
+use signpost_core::decision::{Directory as DirectoryFacts, Entry, Membership, Via};
+use signpost_core::{Locale, Slug, TypedName, Username};
 
 /// What a decision means for a password.
 enum Plan<'r> {

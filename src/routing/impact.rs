@@ -12,12 +12,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{RolloutWish, Routing};
-use crate::decision::{
+use crate::directory::{Biller, Billers, DirectoryError, Name, Part};
+use signpost_core::BillerId;
+use signpost_core::decision::{
     self, CiamState, Decision, Directory as DirectoryFacts, Entry, Facts, Membership, decide, sticky_bucket,
 };
-use crate::directory::{Biller, Billers, DirectoryError, Name, Part};
-use crate::kernel::BillerId;
-use crate::kernel::text::mask;
+use signpost_core::text::mask;
 
 /// Memberships that are read at once.
 const PAGE: usize = 8_000;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Routing;
-use crate::decision::Kill;
 use crate::directory::Billers;
+use signpost_core::decision::Kill;
 
 /// The orders there are.
 #[derive(Clone, Debug)]

@@ -12,11 +12,11 @@ pub use kill_switch::KillSwitch;
 pub use question::{Answer, Question, QuestionError, Reading, RolloutWish, Told};
 
 use crate::config::{Config, LegacyPath};
-use crate::decision::{
+use crate::directory::{Biller, Billers, Directory, DirectoryError};
+use signpost_core::decision::{
     CiamState, Directory as DirectoryFacts, Entry, Facts, IssuerHealth, Kill, Rollout, Verdict, Via, decide,
 };
-use crate::directory::{Biller, Billers, Directory, DirectoryError};
-use crate::kernel::{Clock, Slug, Timestamp, TypedName, Username};
+use signpost_core::{Clock, Slug, Timestamp, TypedName, Username};
 
 /// A directory that takes longer than this counts as one that cannot be read: people are waiting.
 const PATIENCE: Duration = Duration::from_secs(3);

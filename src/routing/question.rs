@@ -8,12 +8,12 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::{Arrival, Overrides, RolloutChange, Routed, Routing, address};
-use crate::decision::{
+use crate::directory::{Billers, DirectoryError};
+use signpost_core::decision::{
     CiamState, Directory as DirectoryFacts, Entry, Facts, IssuerHealth, Kill, Verdict, Via, WhatIf, what_would_change,
 };
-use crate::directory::{Billers, DirectoryError};
-use crate::kernel::username::UsernameError;
-use crate::kernel::{Locale, Slug, Timestamp, TypedName, Username};
+use signpost_core::username::UsernameError;
+use signpost_core::{Locale, Slug, Timestamp, TypedName, Username};
 
 /// A question. What is left out is as it is now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -285,7 +285,7 @@ mod kill_text {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::decision::Kill;
+    use signpost_core::decision::Kill;
 
     pub(super) fn serialize<S: Serializer>(kill: &Option<Kill>, serializer: S) -> Result<S::Ok, S::Error> {
         match kill {
@@ -304,7 +304,7 @@ mod time_text {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::kernel::Timestamp;
+    use signpost_core::Timestamp;
 
     pub(super) fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
         match at {

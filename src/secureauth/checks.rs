@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::ProviderError;
-use crate::kernel::Timestamp;
+use signpost_core::Timestamp;
 
 /// Clocks may differ by so much, in seconds.
 pub(super) const LEEWAY: i64 = 60;

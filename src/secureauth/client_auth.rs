@@ -11,8 +11,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Http, HttpError, Registration};
-use crate::kernel::sign::client_assertion;
-use crate::kernel::{Random, SigningKey, Timestamp};
+use signpost_core::sign::client_assertion;
+use signpost_core::{Random, SigningKey, Timestamp};
 
 /// Client authentication (OpenID Connect Core, section 9).
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use url::{Host, Url};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use crate::kernel::Timestamp;
+use signpost_core::Timestamp;
 
 /// No document of a provider is longer than this.
 const MAX_BODY: usize = 256 * 1024;

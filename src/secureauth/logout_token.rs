@@ -7,7 +7,7 @@ use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeyType, CoreJwsSigningAlgo
 use serde_json::{Map, Value};
 
 use super::{Provider, ProviderError, Providers, Registration, checks};
-use crate::kernel::Timestamp;
+use signpost_core::Timestamp;
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// A logout token is used at once; one that is older, or from the future, in seconds, is not.

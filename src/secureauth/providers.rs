@@ -13,7 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::document::{self, Document};
 use super::{Attempt, Http, ProviderError, Registration, Wanted, Wishes, keys};
-use crate::kernel::{Clock, Locale, Random, Timestamp};
+use signpost_core::{Clock, Locale, Random, Timestamp};
 
 const FRESH: Duration = Duration::from_secs(60);
 const STALE: Duration = Duration::from_secs(24 * 3600);

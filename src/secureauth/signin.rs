@@ -14,7 +14,7 @@ use url::Url;
 
 use super::client_auth::Authenticated;
 use super::{ClientAuth, Contact, HttpError, Provider, ProviderError, Providers, Registration, checks};
-use crate::kernel::{Locale, Timestamp};
+use signpost_core::{Locale, Timestamp};
 
 /// What a sign-in attempt needs from its start to its end.
 #[derive(Clone, Copy, Debug)]

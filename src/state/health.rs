@@ -10,11 +10,11 @@ use utoipa::ToSchema;
 use super::AppState;
 use crate::audit::{Score, Scores, begin_of, day_of, scores_since};
 use crate::db::DbError;
-use crate::decision::CiamState;
 use crate::directory::{Biller, DirectoryError};
-use crate::kernel::text::mask;
-use crate::kernel::{Slug, Timestamp};
 use crate::telemetry::{CallStats, Count};
+use signpost_core::decision::CiamState;
+use signpost_core::text::mask;
+use signpost_core::{Slug, Timestamp};
 
 /// Days on the scoreboard.
 const DAYS: i64 = 30;

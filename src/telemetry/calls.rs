@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::kernel::Slug;
+use signpost_core::Slug;
 
 /// Calls that are remembered for each biller.
 const REMEMBERED: usize = 256;

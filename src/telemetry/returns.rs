@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::kernel::Slug;
+use signpost_core::Slug;
 
 /// Fewer than so many sign-ins say nothing.
 const ENOUGH: u64 = 20;

@@ -6,7 +6,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
-use crate::kernel::text::sha256;
+use signpost_core::text::sha256;
 
 /// A file and the name it is served under.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::{Refusal, paths};
 use crate::directory::{Biller, Colours};
-use crate::kernel::Slug;
-use crate::kernel::text::sha256;
 use crate::state::AppState;
+use signpost_core::Slug;
+use signpost_core::text::sha256;
 
 /// What a page needs of a biller's look.
 #[derive(Clone, Debug, Default)]

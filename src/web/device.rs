@@ -8,8 +8,8 @@ use axum::http::HeaderMap;
 
 use super::cookies;
 use crate::directory::{Biller, Billers};
-use crate::kernel::{BillerId, Purpose};
 use crate::state::AppState;
+use signpost_core::{BillerId, Purpose};
 
 /// The billers that this device remembers.
 const BILLERS: &str = "__Host-b";

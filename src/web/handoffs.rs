@@ -12,9 +12,9 @@ use super::visits::{BillerSession, Visits};
 use crate::access::{ApiKey, Audience};
 use crate::db::{Db, DbError};
 use crate::directory::DirectoryError;
-use crate::kernel::{Locale, Purpose, ReferenceCode, Slug, Timestamp, TypedName};
 use crate::state::AppState;
 use crate::values;
+use signpost_core::{Locale, Purpose, ReferenceCode, Slug, Timestamp, TypedName};
 
 const USED: &str = "SELECT 1 FROM used_once WHERE kind = $1 AND id = $2";
 const USE: &str = "INSERT INTO used_once (kind, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";

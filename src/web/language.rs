@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::cookies;
 use super::fields::Fields;
-use crate::kernel::Locale;
+use signpost_core::Locale;
 
 /// The query parameter.
 pub const PARAMETER: &str = "lang";

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode, header};
 
 use super::paths;
-use crate::kernel::text::spread;
 use crate::routing::public_host;
 use crate::state::AppState;
+use signpost_core::text::spread;
 
 /// A cookie header longer than this is refused: no browser of ours has so many cookies.
 const MAX_COOKIES: usize = 16 * 1024;

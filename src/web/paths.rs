@@ -4,7 +4,7 @@
 use url::Url;
 
 use crate::config::Config;
-use crate::kernel::Slug;
+use signpost_core::Slug;
 
 /// The first page.
 pub const ROOT: &str = "/";

@@ -4,7 +4,7 @@
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::kernel::Locale;
+use signpost_core::Locale;
 
 /// A refusal, or a failure.
 #[derive(Clone, Debug)]

@@ -19,9 +19,9 @@ use tower_sessions::session_store::{Error, Result, SessionStore};
 use super::paths::LOGOUT;
 use crate::config::Sessions;
 use crate::db::{Db, DbError};
-use crate::kernel::text::sha256;
-use crate::kernel::{Clock, Timestamp};
 use crate::values;
+use signpost_core::text::sha256;
+use signpost_core::{Clock, Timestamp};
 
 const INSERT: &str = "INSERT INTO session (id_hash, visit, data, created_at, last_seen) VALUES ($1, $2, $3, $4, $4) \
      ON CONFLICT DO NOTHING";

@@ -9,9 +9,9 @@ use super::session_store::VISIT;
 use crate::audit::{Act, Action, By};
 use crate::db::{DbError, Row, Value};
 use crate::directory::{Biller, User};
-use crate::kernel::{BillerId, Timestamp, UserId, ids};
 use crate::state::AppState;
 use crate::values;
+use signpost_core::{BillerId, Timestamp, UserId, ids};
 
 const END: &str = "UPDATE biller_session SET ended_at = $3 \
      WHERE visit = $1 AND biller_id = $2 AND ended_at IS NULL \

@@ -10,7 +10,7 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::types::FluentNumber;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 
-use crate::kernel::Locale;
+use signpost_core::Locale;
 
 /// The catalogues as they stand in `locales/`.
 pub const CATALOGUES: [(Locale, &str); 2] =

@@ -3,7 +3,7 @@
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewKey, Scope};
-use signpost::kernel::Slug;
+use signpost_core::Slug;
 
 use crate::harness::{Answer, Browser, World, each_database, slug};
 

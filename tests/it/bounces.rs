@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use signpost::kernel::Purpose;
+use signpost_core::Purpose;
 
 use crate::crawl::{Ask, Outcome, follow, hand_over, part, steps};
 use crate::harness::{Answer, Browser, LEGACY, PORTAL, World};

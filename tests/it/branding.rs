@@ -4,7 +4,7 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::Scope;
 use signpost::directory::import_billers;
-use signpost::kernel::Colour;
+use signpost_core::Colour;
 
 use crate::billers_api::Machine;
 use crate::harness::{World, each_database};

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fluent_syntax::ast::{Entry, Expression, InlineExpression, Pattern, PatternElement};
-use signpost::kernel::Locale;
 use signpost::words::{CATALOGUES, Words};
+use signpost_core::Locale;
 
 /// Variables of each message; of its attributes under `key.attribute`.
 type Messages = BTreeMap<String, BTreeSet<String>>;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
+use secureauth_standin::{Condition, Fault, Organization, Person, Rule, SecureAuth, Tools};
 use signpost::app::console_router;
 use signpost::audit::{Wanted, acts};
-use signpost::kernel::Random;
-use signpost::standin::{self, Condition, Fault, Organization, Person, Rule, SecureAuth, Tools};
+use signpost_core::Random;
 
 use crate::harness::{Answer, Browser, PASSWORD, World};
 
@@ -17,7 +17,7 @@ const ROLES: [&str; 3] = ["support", "operator", "auditor"];
 /// A world with a console, and a provider where staff sign in.
 pub struct Office {
     pub world: World,
-    provider: standin::SecureAuthStandIn,
+    provider: secureauth_standin::SecureAuthStandIn,
 }
 
 impl Office {
@@ -75,17 +75,17 @@ impl Office {
         };
         let outside = SecureAuth {
             tenant: "work".to_owned(),
-            password_hash: standin::hash_password(PASSWORD, &random),
+            password_hash: secureauth_standin::hash_password(PASSWORD, &random),
             organizations: vec![staff],
             api: None,
         };
         let tools = Tools::new(world.clock.clone(), random).unwrap();
-        let provider = standin::secureauth_app(outside, base, tools);
+        let provider = secureauth_standin::secureauth_app(outside, base, tools);
         for role in ROLES {
             provider.give_claim("staff", role, "roles", serde_json::json!(["unknown", role]));
         }
         provider.give_claim("staff", "second", "roles", serde_json::json!("operator"));
-        tokio::spawn(standin::serve(listener, provider.router(), std::future::pending()));
+        tokio::spawn(secureauth_standin::serve(listener, provider.router(), std::future::pending()));
         Self { world, provider }
     }
 

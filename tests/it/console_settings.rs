@@ -1,9 +1,9 @@
 //! A biller's settings at the console: ours, its look, and those that SecureAuth keeps.
 
 use http::{Request, StatusCode};
+use secureauth_standin::{Fault, Rule};
 use signpost::audit::{Wanted, acts};
 use signpost::secureauth::management::{PasswordPolicy, PoolChange};
-use signpost::standin::{Fault, Rule};
 
 use crate::console::{Office, ended};
 use crate::harness::{Answer, Browser, hidden_fields, slug};
@@ -149,7 +149,7 @@ async fn an_issuer_is_changed_by_two_persons_and_keeps_its_secret() {
         let place = "/billers/riverside-water/settings";
         let secret = |biller: &signpost::directory::Biller| {
             let sealed = biller.settings.oidc.as_ref().unwrap().client_secret.clone().unwrap();
-            let purpose = signpost::kernel::Purpose::Storage;
+            let purpose = signpost_core::Purpose::Storage;
             office.world.state.keys.open::<String>(purpose, biller.id.as_str(), &sealed).unwrap()
         };
         let read = async || office.world.state.directory.named(&slug("riverside-water")).await.unwrap().unwrap();

@@ -1,11 +1,11 @@
 //! The traffic of whole runs with the stand-in, held against what the vendor documents: our requests and its answers. By our
 //! own fixture always; by the vendor's OpenAPI files (Swagger 2) where they are at hand (see build.rs).
 
+use secureauth_standin::{ApiCall, Fault, Rule};
 use serde::Deserialize;
 use signpost::directory::{UserChange, UserStatus};
 use signpost::enablement::Order;
 use signpost::secureauth::management::{AuditQuery, PasswordState};
-use signpost::standin::{ApiCall, Fault, Rule};
 use url::Url;
 
 use crate::harness::{PASSWORD, World, slug};

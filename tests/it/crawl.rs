@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Request;
 use serde_json::Value;
-use signpost::kernel::Purpose;
+use signpost_core::Purpose;
 use url::Url;
 
 use crate::handoffs::redeem;

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use secureauth_standin::{Fault, Rule};
 use serde_json::{Value, json};
 use signpost::access::Scope;
-use signpost::standin::{Fault, Rule};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;

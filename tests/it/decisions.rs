@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use serde::Deserialize;
-use signpost::decision::{
+use signpost_core::decision::{
     Biller, CiamState, Decision, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Membership,
     OutagePolicy, Outcome, RULES, Rollout, Rule, Suspension, Verdict, Via, Window, decide, sticky_bucket,
 };
-use signpost::kernel::{Slug, Timestamp};
+use signpost_core::{Slug, Timestamp};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use signpost::audit::Actor;
 use signpost::directory::import_billers::{self, ImportError as BillersError};
 use signpost::directory::import_users::ImportError;
 use signpost::directory::{Call, Directory, UserStatus};
-use signpost::kernel::{Slug, Username};
+use signpost_core::{Slug, Username};
 
 use crate::harness::{World, each_database, slug};
 
@@ -186,7 +186,7 @@ async fn the_columns_of_the_user_files_there_are_are_known() {
         assert_eq!(rows[0].text(1).unwrap(), r#"{"roles":["payer","admin"]}"#);
         let open = |at: usize| {
             let (sealed, id) = (rows[at].text(2).unwrap(), rows[at].text(3).unwrap());
-            world.state.keys.open::<String>(signpost::kernel::Purpose::Storage, &id, &sealed).unwrap()
+            world.state.keys.open::<String>(signpost_core::Purpose::Storage, &id, &sealed).unwrap()
         };
         assert!(open(0).starts_with("$argon2id$") && open(0) != open(1), "each with a salt of its own");
         assert_eq!(open(2), BCRYPT);

@@ -43,7 +43,7 @@ async fn an_issuer_that_does_not_answer_is_an_outage_after_three_failures() {
     }
     let answer = type_name(&mut browser, "issuer-down").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "row 8");
-    world.issuers.set_condition("cedar-county", signpost::standin::Condition::Up);
+    world.issuers.set_condition("cedar-county", secureauth_standin::Condition::Up);
     let biller = world.state.directory.named(&crate::harness::slug("cedar-county")).await.unwrap().unwrap();
     assert!(signpost::web::registrations::probe_and_note(&world.state, &biller).await);
     assert_eq!(type_name(&mut browser, "issuer-down").await.status, StatusCode::OK, "and back again");

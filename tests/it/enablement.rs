@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use http::{Request, StatusCode};
+use secureauth_standin::{Fault, RetryAfter, Rule};
 use serde_json::{Value, json};
 use signpost::access::{NewKey, Scope};
-use signpost::decision::CiamState;
 use signpost::directory::PasswordCarryOver;
 use signpost::enablement::{Job, JobState, Order};
-use signpost::standin::{Fault, RetryAfter, Rule};
+use signpost_core::decision::CiamState;
 
 use crate::harness::{PORTAL, World, each_database, slug};
 
 const BILLER: &str = "pinehill-gas";
 
 async fn users(world: &World, count: usize) {
-    let hash = signpost::standin::hash_password(crate::harness::PASSWORD, &world.state.random);
+    let hash = secureauth_standin::hash_password(crate::harness::PASSWORD, &world.state.random);
     let rows: String = (0..count).map(|n| format!("pine{n:04},pine{n}@mail.example,{hash}\n")).collect();
     world
         .import_csv(BILLER, &format!("username,email,password_hash\n{rows}").replace(&hash, &format!("\"{hash}\"")))

@@ -502,7 +502,7 @@ async fn documents_are_kept_for_a_day_while_the_issuer_is_away() {
         let world = World::start().await;
         let mut browser = world.browser();
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
-        world.issuers.set_condition("riverside-water", signpost::standin::Condition::Down);
+        world.issuers.set_condition("riverside-water", secureauth_standin::Condition::Down);
         world.advance(std::time::Duration::from_secs(hours * 3600)).await;
         assert_eq!(browser.get("/b/riverside-water").await.status, status, "after {hours} hours");
     }
@@ -533,7 +533,7 @@ async fn an_issuer_in_use_that_has_gone_is_an_outage_within_a_minute_or_so() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
-    world.issuers.set_condition("riverside-water", signpost::standin::Condition::Down);
+    world.issuers.set_condition("riverside-water", secureauth_standin::Condition::Down);
     world.advance(std::time::Duration::from_secs(60)).await;
     for _ in 0..3 {
         assert!(browser.get("/b/riverside-water").await.headers.contains_key("location"), "by kept documents");

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde_json::json;
 use signpost::access::Scope;
-use signpost::decision::{CiamState, Decision};
 use signpost::directory::import_billers;
 use signpost::routing::{Change, Impact, Question, RolloutWish};
+use signpost_core::decision::{CiamState, Decision};
 
 use crate::billers_api::Machine;
 use crate::harness::{World, each_database, slug};

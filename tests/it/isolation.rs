@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewKey, Scope};
 use signpost::enablement::{JobState, Order};
-use signpost::kernel::reference::Kind;
+use signpost_core::reference::Kind;
 
 use crate::harness::{Answer, World, slug};
 use crate::openapi::{Operation, name_of, operations, resolve};
@@ -73,16 +73,16 @@ async fn user_of(all: &Client<'_>, team: &str, name: &str) -> String {
 async fn ids(all: &Client<'_>, biller: &'static str, round: usize) -> Ids {
     let world = all.world;
     let team = world.state.directory.named(&slug(biller)).await.unwrap().unwrap().id.to_string();
-    let job =
-        match world.state.enablement.latest_of(&signpost::kernel::BillerId::from_stored(team.clone())).await.unwrap() {
-            Some(job) => job,
-            None => {
-                let job = world.state.enablement.start(&slug(biller), Order::default(), &world.by()).await.unwrap();
-                world.state.enablement.work().await.unwrap();
-                assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
-                job
-            }
-        };
+    let job = match world.state.enablement.latest_of(&signpost_core::BillerId::from_stored(team.clone())).await.unwrap()
+    {
+        Some(job) => job,
+        None => {
+            let job = world.state.enablement.start(&slug(biller), Order::default(), &world.by()).await.unwrap();
+            world.state.enablement.work().await.unwrap();
+            assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
+            job
+        }
+    };
     // The hosts of a biller that was moved.
     let hosts = json!({ "hosts": [format!("pay{round}.{biller}.example")] });
     let asked = all.send("PATCH", &format!("/api/v1/billers/{biller}"), Some(&hosts)).await;

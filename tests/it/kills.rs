@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
+use secureauth_standin::{Fault, Rule};
 use serde_json::{Value, json};
-use signpost::decision::CiamState;
 use signpost::enablement::{Job, JobState, Order};
-use signpost::standin::{Fault, Rule};
+use signpost_core::decision::CiamState;
 
 use crate::harness::{World, slug};
 
@@ -85,7 +85,7 @@ impl Scene {
     /// A job that nobody is at, and somebody who asks for the routing all the time.
     async fn set(fails: bool) -> Self {
         let world = World::in_real_time().await;
-        let hash = signpost::standin::hash_password(crate::harness::PASSWORD, &world.state.random);
+        let hash = secureauth_standin::hash_password(crate::harness::PASSWORD, &world.state.random);
         let rows: String = (0..USERS).map(|n| format!("pine{n:04},pine{n}@mail.example,\"{hash}\"\n")).collect();
         world.import_csv(BILLER, &format!("username,email,password_hash\n{rows}")).await.unwrap();
         let before = world.issuers.snapshot();

@@ -21,7 +21,7 @@ fn claims(provider: &Provider) -> Map<String, Value> {
 }
 
 fn rand() -> String {
-    signpost::kernel::Random::system().token::<8>()
+    signpost_core::Random::system().token::<8>()
 }
 
 fn header() -> Value {

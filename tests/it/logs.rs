@@ -68,7 +68,7 @@ async fn nothing_secret_is_logged() {
     world.state.decisions.flush().await;
     // The mail server's answer repeats the address.
     for (code, seconds) in [(451, 31), (550, 0)] {
-        world.mailbox.set_mood(signpost::standin::Mood::Refusing(code));
+        world.mailbox.set_mood(secureauth_standin::Mood::Refusing(code));
         for path in ["/recover/links", "/reset"] {
             browser.post(path, &[("username", "one-moved")]).await;
         }
@@ -116,15 +116,16 @@ async fn a_page_leads_support_to_its_decision() {
         match world.decision(&page.reference()).await {
             signpost::audit::Found::Entry(entry) => {
                 assert_eq!((entry.kind.as_str(), entry.shown.as_str()), ("row 5", "recovery page"));
-                let facts: signpost::decision::Facts = serde_json::from_value(entry.details["facts"].clone()).unwrap();
-                let again = serde_json::to_value(signpost::decision::decide(&facts)).unwrap();
+                let facts: signpost_core::decision::Facts =
+                    serde_json::from_value(entry.details["facts"].clone()).unwrap();
+                let again = serde_json::to_value(signpost_core::decision::decide(&facts)).unwrap();
                 assert_eq!(again, entry.details["verdict"], "the facts as they were decide the same again");
             }
             other => panic!("{other:?}"),
         }
         let form = world.browser().get("/login").await;
         let found = world.decision(&form.reference()).await;
-        assert!(matches!(found, signpost::audit::Found::NotRecorded(signpost::kernel::reference::Kind::Page, _)));
+        assert!(matches!(found, signpost::audit::Found::NotRecorded(signpost_core::reference::Kind::Page, _)));
     })
     .await;
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::StatusCode;
+use secureauth_standin::{Mood, ReceivedMail};
 use signpost::app::App;
 use signpost::db::Schema;
-use signpost::kernel::Random;
-use signpost::standin::{Mood, ReceivedMail};
+use signpost_core::Random;
 
 use crate::harness::{Answer, GATEWAY, World, each_database};
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
+use secureauth_standin::{Fault, MailKind, RetryAfter, Rule};
 use serde_json::{Value, json};
 use signpost::config::{ImportPath, PathMode};
-use signpost::kernel::{Clock, Random};
 use signpost::secureauth::Http;
 use signpost::secureauth::management::{
     AuditQuery, CallError, ExportError, Management, NewPool, PasswordPolicy, PasswordState, Place, PoolChange,
     ServiceClient,
 };
-use signpost::standin::{Fault, MailKind, RetryAfter, Rule};
+use signpost_core::{Clock, Random};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -298,7 +298,7 @@ async fn passwords_are_changed_reset_and_never_made_into_keys() {
 
     for call in world.issuers.api_calls() {
         let body = call.body.to_string();
-        let made = signpost::kernel::text::sha256(format!("{} {body}", call.path).as_bytes());
+        let made = signpost_core::text::sha256(format!("{} {body}", call.path).as_bytes());
         if body.contains(" secret") {
             assert_ne!(call.idempotency_key, Some(made), "{}", call.path);
             assert!(call.idempotency_key.is_none_or(|key| key.len() >= 32));

@@ -38,7 +38,7 @@ async fn world() -> World {
     let mut world = World::start().await;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 1));
     world.router = world.router.layer(axum::Extension(Peer(loopback)));
-    world.issuers.set_condition("cedar-county", signpost::standin::Condition::Up);
+    world.issuers.set_condition("cedar-county", secureauth_standin::Condition::Up);
     world
 }
 
@@ -364,18 +364,18 @@ async fn trouble_keeps_biller_name_and_return_target() {
         (Ask::Post(Ask::get("/login").url().clone(), fields), world.browser())
     };
     world.state.directory.billers().await.unwrap();
-    world.state.directory.set_kill_switch(&signpost::decision::Kill::Hold, &world.by()).await.unwrap();
+    world.state.directory.set_kill_switch(&signpost_core::decision::Kill::Hold, &world.by()).await.unwrap();
     troubled.push((ask(&world, "/b/riverside-water?return_to=pay"), Some("riverside-water")));
     troubled.push((ask(&world, "/old/login.aspx?biller=2"), Some("oakdale-city")));
     troubled.push((form(&world, "one-legacy"), None));
     let mut pages = pages_of(&mut troubled).await;
-    world.state.directory.set_kill_switch(&signpost::decision::Kill::Off, &world.by()).await.unwrap();
+    world.state.directory.set_kill_switch(&signpost_core::decision::Kill::Off, &world.by()).await.unwrap();
 
-    let down = signpost::standin::Condition::Down;
+    let down = secureauth_standin::Condition::Down;
     world.issuers.set_condition("maple-electric", down);
     let mut troubled = vec![(ask(&world, "/b/maple-electric?return_to=pay"), Some("maple-electric"))];
     pages.extend(pages_of(&mut troubled).await);
-    world.issuers.set_condition("maple-electric", signpost::standin::Condition::Up);
+    world.issuers.set_condition("maple-electric", secureauth_standin::Condition::Up);
     world.advance(Duration::from_secs(60)).await;
 
     for (page, url, browser, biller) in pages {

@@ -1,8 +1,8 @@
 //! What operators do by the command line: exit codes, and the texts that people and scripts rely on.
 
+use secureauth_standin::{Fault, Rule};
 use serde_json::{Value, json};
 use signpost::access::Scope;
-use signpost::standin::{Fault, Rule};
 
 use crate::billers_api::Machine;
 use crate::harness::World;

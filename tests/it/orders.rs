@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewKey, Scope};
-use signpost::decision::Kill;
+use signpost_core::decision::Kill;
 
 use crate::harness::{Browser, World, each_database, slug};
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use secureauth_standin::Condition;
 use signpost::audit::Action;
 use signpost::directory::{Biller, Call, FAILURES_TO_OPEN, Maintenance};
-use signpost::kernel::Timestamp;
-use signpost::standin::Condition;
 use signpost::web::registrations;
+use signpost_core::Timestamp;
 
 use crate::harness::{World, each_database, now, slug};
 

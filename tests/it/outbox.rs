@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use http::{Request, StatusCode};
+use secureauth_standin::{Fault, RetryAfter, Rule};
 use serde_json::{Value, json};
 use signpost::access::{NewKey, Scope};
 use signpost::directory::{NewUser, PeopleError, Stamp, UserChange, UserStatus};
 use signpost::enablement::{JobState, Order};
-use signpost::kernel::{BillerId, UserId, Username};
-use signpost::standin::{Fault, RetryAfter, Rule};
+use signpost_core::{BillerId, UserId, Username};
 
 use crate::harness::{PASSWORD, PORTAL, World, each_database, slug};
 
@@ -17,7 +17,7 @@ pub const BILLER: &str = "pinehill-gas";
 /// A moved biller with the users `ann`, `ben` and `cleo` besides the one it has, all with the usual password.
 /// Answers the id of its pool.
 pub async fn moved(world: &World) -> String {
-    let hash = signpost::standin::hash_password(PASSWORD, &world.state.random);
+    let hash = secureauth_standin::hash_password(PASSWORD, &world.state.random);
     let row = |name: &str| format!("{name},{name}@mail.example,\"{hash}\",{name},Example\n");
     let rows: String = ["ann", "ben", "cleo"].map(row).concat();
     let header = "username,email,password_hash,first_name,last_name";

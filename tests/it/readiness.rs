@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use secureauth_standin::Condition;
 use serde_json::{Value, json};
 use signpost::access::Scope;
 use signpost::enablement::{JobState, Level, Order};
-use signpost::standin::Condition;
 
 use crate::billers_api::Machine;
 use crate::harness::{World, each_database, slug};

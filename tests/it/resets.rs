@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
+use secureauth_standin::{Fault, Rule};
 use serde_json::json;
 use signpost::config::Config;
-use signpost::decision::Kill;
 use signpost::enablement::{CiamMode, JobState, Order};
-use signpost::standin::{Fault, Rule};
 use signpost::web::handoffs::RecoverToken;
+use signpost_core::decision::Kill;
 
 use crate::harness::{Answer, GATEWAY, LEGACY, World, each_database, slug};
 

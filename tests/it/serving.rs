@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use signpost::app::App;
 use signpost::db::Schema;
-use signpost::kernel::{Clock, Random};
+use signpost_core::{Clock, Random};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;

@@ -316,7 +316,7 @@ async fn a_subject_is_pinned_to_its_user() {
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
         let biller = world.state.directory.named(&crate::harness::slug("riverside-water")).await.unwrap().unwrap();
-        let username = signpost::kernel::Username::parse("one-moved").unwrap();
+        let username = signpost_core::Username::parse("one-moved").unwrap();
         let user = world.state.directory.user_by_username(&biller.id, &username).await.unwrap().unwrap();
         let issuer = world.issuer("riverside-water");
         let other =

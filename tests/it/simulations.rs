@@ -24,7 +24,7 @@ async fn a_machine_asks_where_somebody_would_be_taken_and_what_would_change_it()
             (&answer["decision"], &answer["row"], &answer["biller"], &answer["rule"]),
             (&json!("bookmark_notice"), &json!(2), &json!("riverside-water"), &json!("single_moved"))
         );
-        assert_eq!(answer["trace"].as_array().unwrap().len(), signpost::decision::RULES.len());
+        assert_eq!(answer["trace"].as_array().unwrap().len(), signpost_core::decision::RULES.len());
         let says: Vec<&str> =
             answer["would_change"].as_array().unwrap().iter().map(|one| one["says"].as_str().unwrap()).collect();
         let suspended = "if riverside-water were suspended: the legacy login (riverside-water), row 3";

@@ -5,12 +5,12 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Method, Response};
-use serde_json::{Value, json};
-use signpost::kernel::text::sha256;
-use signpost::kernel::{Clock, Random};
-use signpost::standin::{
+use secureauth_standin::{
     self, ApiClients, Fault, RetryAfter, Rule, SecureAuth, SecureAuthStandIn, ServiceClient, Tools,
 };
+use serde_json::{Value, json};
+use signpost_core::text::sha256;
+use signpost_core::{Clock, Random};
 
 use crate::harness::{PASSWORD, now};
 
@@ -38,13 +38,13 @@ impl Api {
         let service = |id: &str| Some(ServiceClient { id: id.to_owned(), secret: format!("secret of {id}") });
         let world = SecureAuth {
             tenant: "t".to_owned(),
-            password_hash: standin::hash_password(PASSWORD, &random),
+            password_hash: secureauth_standin::hash_password(PASSWORD, &random),
             organizations: Vec::new(),
             api: Some(ApiClients { system: service("system-client"), admin: service("admin-client") }),
         };
         let tools = Tools::new(clock.clone(), random).unwrap();
-        let standin = standin::secureauth_app(world, base.clone(), tools);
-        tokio::spawn(standin::serve(listener, standin.router(), std::future::pending()));
+        let standin = secureauth_standin::secureauth_app(world, base.clone(), tools);
+        tokio::spawn(secureauth_standin::serve(listener, standin.router(), std::future::pending()));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let mut api = Self { standin, base, http, clock, system: String::new(), admin: String::new() };
         api.mint().await;
@@ -306,7 +306,7 @@ async fn pools_connections_clients_and_claims_come_and_go() {
 async fn users_are_imported_by_the_hundred_and_sign_in_with_the_password_they_had() {
     let api = Api::start().await;
     api.organization().await;
-    let hash = standin::hash_password("old secret", &Random::system());
+    let hash = secureauth_standin::hash_password("old secret", &Random::system());
     for start in [0, 100, 200] {
         assert_eq!(api.import(dump(start..(start + 100).min(250), Some(&hash), "valid")).await, 204);
     }
@@ -360,7 +360,7 @@ async fn users_are_imported_by_the_hundred_and_sign_in_with_the_password_they_ha
 async fn who_must_reset_sets_a_new_password_and_goes_on() {
     let api = Api::start().await;
     api.organization().await;
-    let hash = standin::hash_password("old secret", &Random::system());
+    let hash = secureauth_standin::hash_password("old secret", &Random::system());
     assert_eq!(api.import(dump(1..2, Some(&hash), "must_be_reset")).await, 204);
     let page = api.submit(&[("username", "user1"), ("password", "old secret")]).await.text().await.unwrap();
     assert!(page.contains("You need to set a new password"), "{page}");

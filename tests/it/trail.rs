@@ -4,10 +4,10 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewKey, Scope};
 use signpost::audit::{Action, Actor, StoredAct, Wanted, acts};
-use signpost::decision::Kill;
 use signpost::enablement::Order;
-use signpost::kernel::UserId;
 use signpost::web::visits::{Ending, Visits};
+use signpost_core::UserId;
+use signpost_core::decision::Kill;
 
 use crate::billers_api::Machine;
 use crate::harness::{Answer, World, each_database, slug};
@@ -249,7 +249,7 @@ async fn a_reference_code_leads_to_the_decision_the_facts_and_what_was_shown() {
         assert_eq!(found["verdict"]["row"], 2);
         assert_eq!(found["facts"]["directory"]["read"]["memberships"][0]["biller"]["state"], "active");
         let facts = serde_json::from_value(found["facts"].clone()).unwrap();
-        assert_eq!(json!(signpost::decision::decide(&facts)), found["verdict"], "it can be decided again");
+        assert_eq!(json!(signpost_core::decision::decide(&facts)), found["verdict"], "it can be decided again");
         let billers = world.state.directory.billers().await.unwrap();
         let revision = json!({ "billers": billers.revision(), "settings": world.state.config.fingerprint() });
         assert_eq!(found["revision"], revision);
@@ -273,7 +273,7 @@ async fn a_reference_code_leads_to_the_decision_the_facts_and_what_was_shown() {
         };
         assert_eq!(without_id(look(&narrow, &foreign).await), without_id(unknown));
 
-        let lost = signpost::kernel::ReferenceCode::parse(&code).unwrap();
+        let lost = signpost_core::ReferenceCode::parse(&code).unwrap();
         world.state.db.run("DELETE FROM decision_log", vec![]).await.unwrap();
         let (status, found) = look(&support, lost.as_str()).await;
         assert_eq!((status, &found["kind"], &found["recorded"]), (StatusCode::OK, &json!("row 2"), &json!(false)));

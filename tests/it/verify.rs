@@ -103,7 +103,7 @@ async fn sessions_end_by_biller_by_user_and_by_session_for_the_next_request() {
         let status = async |browser: &mut crate::harness::Browser| {
             browser.get("/auth/verify?biller=riverside-water").await.status.as_u16()
         };
-        let user = signpost::kernel::Username::parse("one-moved").unwrap();
+        let user = signpost_core::Username::parse("one-moved").unwrap();
         let user = world.state.directory.user_by_username(&riverside.id, &user).await.unwrap().unwrap();
         let visits = Visits::of(&world.state);
         assert_eq!(visits.end(&riverside.id, Ending::User(&user.id)).await.unwrap(), 1);

@@ -8,16 +8,16 @@ use std::io::Write;
 use std::time::Duration;
 
 use http::Request;
+use secureauth_standin::Condition;
 use serde_json::{Value, json};
 use signpost::access::Scope;
 use signpost::audit::Action;
-use signpost::decision::{CiamState, Kill, OutagePolicy, Suspension};
 use signpost::directory::{Biller, Call, FAILURES_TO_OPEN, Maintenance};
-use signpost::kernel::Slug;
 use signpost::routing::Question;
-use signpost::standin::Condition;
 use signpost::web::client::Peer;
 use signpost::web::device::Device;
+use signpost_core::Slug;
+use signpost_core::decision::{CiamState, Kill, OutagePolicy, Suspension};
 
 use crate::billers_api::Machine;
 use crate::harness::{World, now, slug};

@@ -16,9 +16,9 @@ use super::openapi::collect;
 use super::problem::{self, problem};
 use crate::access::ApiKey;
 use crate::directory::{Billers, IdentityError};
-use crate::kernel::BillerId;
 use crate::state::AppState;
 use crate::web::{Refusal, paths};
+use signpost_core::BillerId;
 
 /// Every route with its description.
 pub(super) fn described() -> OpenApiRouter<AppState> {

@@ -10,10 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::ApiKey;
 use crate::api::problem::problem;
-use crate::kernel::seal::Purpose;
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::{Refusal, paths};
+use signpost_core::seal::Purpose;
 
 const PAGE_SIZE: usize = 20;
 const LARGEST: usize = 300;

@@ -18,9 +18,9 @@ use crate::api::auth::require;
 use crate::api::json::read_json;
 use crate::api::repeats::{self, IdempotencyKey};
 use crate::directory::{Biller, Billers, Change, Person, UserStatus, Wanted};
-use crate::kernel::{BillerId, UserId};
 use crate::state::AppState;
 use crate::web::Refusal;
+use signpost_core::{BillerId, UserId};
 
 /// A team: a biller.
 #[derive(Serialize, ToSchema)]

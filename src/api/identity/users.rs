@@ -20,9 +20,9 @@ use crate::api::json::{objects, read_json};
 use crate::api::problem::{problem, wrong_fields};
 use crate::api::repeats::{self, IdempotencyKey};
 use crate::directory::{Biller, Billers, NewUser, Person, UserChange, UserStatus, Wanted, is_mail_address};
-use crate::kernel::{BillerId, UserId};
 use crate::state::AppState;
 use crate::web::Refusal;
+use signpost_core::{BillerId, UserId};
 
 /// Teams that are shown with a user.
 const TEAMS_SHOWN: usize = 20;
@@ -218,7 +218,7 @@ pub(super) async fn create(
     let (by, now) = (state.by(key.actor()), state.clock.now());
     let of: Vec<&Biller> = teams.iter().map(AsRef::as_ref).collect();
     let id = state.directory.create_person_in(&mut tx, &new, &of, &by).await.map_err(|error| refused(error, None))?;
-    let marked = |biller: &Arc<Biller>| (biller.id.clone(), biller.state != crate::decision::CiamState::Legacy);
+    let marked = |biller: &Arc<Biller>| (biller.id.clone(), biller.state != signpost_core::decision::CiamState::Legacy);
     let person = Person {
         id,
         username: new.username,

@@ -16,11 +16,11 @@ use crate::audit::Actor;
 use crate::config::Config;
 use crate::db::Schema;
 use crate::directory::{Call, FAILURES_TO_OPEN};
-use crate::kernel::{Clock, Random, Slug};
-use crate::standin::{self, Mailbox, Tools};
 use crate::state::AppState;
 use crate::telemetry;
 use crate::web::registrations;
+use secureauth_standin::{Mailbox, Tools};
+use signpost_core::{Clock, Random, Slug};
 use world::{PASSWORD, PEOPLE, Ports, STAFF_ROLES};
 
 #[derive(Debug, Args)]
@@ -65,18 +65,21 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     let keys = fresh_keys(&state).await?;
 
     let tools = Tools::new(state.clock.clone(), state.random.clone())?;
-    let hash = standin::hash_password(PASSWORD, &state.random);
+    let hash = secureauth_standin::hash_password(PASSWORD, &state.random);
     let [gateway, secureauth] = listeners;
     let [legacy, portal] = portals;
-    let issuers =
-        standin::secureauth_app(world::secureauth(ports, &hash), ports.address(ports.secureauth()), tools.clone());
+    let issuers = secureauth_standin::secureauth_app(
+        world::secureauth(ports, &hash),
+        ports.address(ports.secureauth()),
+        tools.clone(),
+    );
     world::give_roles(&issuers);
     let mailbox = Mailbox::default();
-    tokio::spawn(standin::serve_mail(mail, mailbox.clone()));
-    let legacy_app = standin::legacy_app(world::legacy(ports, &hash, &keys.legacy, mailbox), tools.clone());
-    let portal_app = standin::portal_app(world::portal(ports, &keys.portal), tools);
+    tokio::spawn(secureauth_standin::serve_mail(mail, mailbox.clone()));
+    let legacy_app = secureauth_standin::legacy_app(world::legacy(ports, &hash, &keys.legacy, mailbox), tools.clone());
+    let portal_app = secureauth_standin::portal_app(world::portal(ports, &keys.portal), tools);
     for (listener, app) in [(secureauth, issuers.router()), (legacy, legacy_app), (portal, portal_app)] {
-        tokio::spawn(standin::serve(listener, app, std::future::pending()));
+        tokio::spawn(secureauth_standin::serve(listener, app, std::future::pending()));
     }
     registrations::probe_all(&state).await;
 

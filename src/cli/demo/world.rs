@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::audit::Actor;
 use crate::directory::{import_billers, import_users};
-use crate::kernel::Slug;
-use crate::standin::{
+use crate::state::AppState;
+use secureauth_standin::{
     ApiClients, BillerPortal, Condition, LegacyPortal, Mailbox, Organization, Person, SecureAuth, ServiceClient,
 };
-use crate::state::AppState;
+use signpost_core::Slug;
 
 pub(super) const PASSWORD: &str = "demo-password";
 /// The biller whose identity provider does not answer.
@@ -270,7 +270,7 @@ pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::E
     state.directory.import_billers(rows, &tools, false).await?;
     let billers = state.directory.billers().await?;
     let folder = tempfile::tempdir()?;
-    let password_hash = crate::standin::hash_password(PASSWORD, &state.random);
+    let password_hash = secureauth_standin::hash_password(PASSWORD, &state.random);
     for demo in &BILLERS {
         let path = folder.path().join(format!("{}.csv", demo.slug));
         std::fs::write(&path, users_file(demo.slug, &password_hash))?;
@@ -415,7 +415,7 @@ fn staff(ports: Ports) -> Organization {
 }
 
 /// Each of the staff has the role that the username says.
-pub(super) fn give_roles(issuers: &crate::standin::SecureAuthStandIn) {
+pub(super) fn give_roles(issuers: &secureauth_standin::SecureAuthStandIn) {
     for role in STAFF_ROLES {
         issuers.give_claim(STAFF, role, "roles", serde_json::json!([role]));
     }

@@ -8,8 +8,8 @@ use secrecy::ExposeSecret;
 use super::file::{Reader, UserRow};
 use super::{ImportError, Options, Progress, Step, passwords};
 use crate::directory::UserStatus;
-use crate::kernel::Username;
-use crate::kernel::text::spread;
+use signpost_core::Username;
+use signpost_core::text::spread;
 
 /// Problems told one by one; the rest are counted.
 const PROBLEMS_SHOWN: usize = 100;

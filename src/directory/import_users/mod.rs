@@ -14,8 +14,8 @@ use std::path::Path;
 use super::{Biller, Directory, DirectoryError};
 use crate::audit::{Act, Action, By};
 use crate::db::DbError;
-use crate::kernel::KeyRing;
 use crate::values;
+use signpost_core::KeyRing;
 
 /// Rows written at once: few enough that whoever waits for the database does not wait long.
 const BATCH: usize = 500;

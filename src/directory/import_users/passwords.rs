@@ -4,7 +4,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::kernel::Random;
+use signpost_core::Random;
 
 /// No password is longer, in bytes (bcrypt looks at 72 only, but other hashes do not stop there).
 pub(super) const MAX_BYTES: usize = 1024;

@@ -10,8 +10,8 @@ use super::file::UserRow;
 use super::{BATCHES, ImportError, Options, Summary, Tools, passwords};
 use crate::db::{Db, DbError, ROWS_A_STATEMENT, Rows, Tx, Value};
 use crate::directory::{UserStatus, outbox};
-use crate::kernel::{Purpose, Timestamp, UserId, Username};
 use crate::values;
+use signpost_core::{Purpose, Timestamp, UserId, Username};
 
 const MOVE_ON: &str = "UPDATE import_run SET rows_done = $4 WHERE biller_id = $1 AND file_hash = $2 AND rows_done = $3";
 const COUNT: &str = "UPDATE import_run SET created = $3, updated = $4 WHERE biller_id = $1 AND file_hash = $2";

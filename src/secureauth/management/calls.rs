@@ -8,8 +8,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Management, Workspace};
-use crate::kernel::Timestamp;
 use crate::secureauth::HttpError;
+use signpost_core::Timestamp;
 
 /// No call of a job waits longer than this for its next try; a longer wait is left to the caller.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

@@ -33,7 +33,7 @@ pub use users::{Address, Identifier, PoolUser};
 use self::calls::Patience;
 use self::tokens::Tokens;
 use super::Http;
-use crate::kernel::{Clock, Random, Timestamp};
+use signpost_core::{Clock, Random, Timestamp};
 
 /// Whose token a call needs (and whose API it is).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

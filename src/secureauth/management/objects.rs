@@ -335,7 +335,7 @@ impl Management {
     /// A repetition within the vendor's minute is answered as the first one was: so the key is that of the whole request, and
     /// an organization that was undone and is made again by another job, whose tag it carries, is another request.
     pub(super) async fn post(&self, workspace: Workspace, path: String, body: &Value) -> Result<Value, CallError> {
-        let key = crate::kernel::text::sha256(format!("{path} {body}").as_bytes());
+        let key = signpost_core::text::sha256(format!("{path} {body}").as_bytes());
         self.call(Call::new(workspace, Method::POST, path).body(body).key(key)).await
     }
 

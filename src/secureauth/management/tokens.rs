@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 
 use super::calls::{CallError, Refusal};
 use super::{Management, Workspace};
-use crate::kernel::Timestamp;
 use crate::secureauth::client_auth::basic;
+use signpost_core::Timestamp;
 
 /// A token is renewed so long before it ends.
 const BEFORE_ITS_END: Duration = Duration::from_secs(30);

@@ -12,18 +12,16 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use secureauth_standin::{ApiClients, Condition, Mailbox, Organization, Person, SecureAuth, SecureAuthStandIn, Tools};
 use signpost::app::{App, router};
 use signpost::audit::{Actor, By, Found};
 use signpost::config::Config;
 use signpost::db::{Db, Schema};
 use signpost::directory::{import_billers, import_users};
-use signpost::kernel::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use signpost::secureauth::Http;
 use signpost::secureauth::management::{self, Management, Place};
-use signpost::standin::{
-    self, ApiClients, Condition, Mailbox, Organization, Person, SecureAuth, SecureAuthStandIn, Tools,
-};
 use signpost::state::AppState;
+use signpost_core::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -146,8 +144,8 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer_base = format!("http://{}", listener.local_addr().unwrap());
         let tools = Tools::new(clock.clone(), random.clone()).unwrap();
-        let issuers = standin::secureauth_app(secureauth(&random), issuer_base.clone(), tools);
-        tokio::spawn(standin::serve(listener, issuers.router(), std::future::pending()));
+        let issuers = secureauth_standin::secureauth_app(secureauth(&random), issuer_base.clone(), tools);
+        tokio::spawn(secureauth_standin::serve(listener, issuers.router(), std::future::pending()));
         let management = format!(
             "[secureauth]\nbase_url = {issuer_base:?}\ntenant = \"test\"\nsystem_client_id = \"system\"\n\
              system_client_secret = \"secret of system\"\nadmin_client_id = \"admin\"\n\
@@ -158,7 +156,7 @@ impl World {
             "[mail]\nserver = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"Example Pay <no-reply@pay.example>\"\n",
             mail_server.local_addr().unwrap().port()
         );
-        tokio::spawn(standin::serve_mail(mail_server, mailbox.clone()));
+        tokio::spawn(secureauth_standin::serve_mail(mail_server, mailbox.clone()));
         let settings = settings(database, &format!("{more}\n{management}{mail}"));
         let config = Config::from_text(&settings, []).unwrap();
         let app = App::build(config, Schema::BringUpToDate, clock.clone(), random).await.unwrap();
@@ -388,14 +386,14 @@ fn secureauth(random: &Random) -> SecureAuth {
         .collect();
     SecureAuth {
         tenant: "test".to_owned(),
-        password_hash: standin::hash_password(PASSWORD, random),
+        password_hash: secureauth_standin::hash_password(PASSWORD, random),
         organizations,
         api: Some(ApiClients { system: service_client("system"), admin: service_client("admin") }),
     }
 }
 
-fn service_client(id: &str) -> Option<standin::ServiceClient> {
-    Some(standin::ServiceClient { id: id.to_owned(), secret: format!("secret of {id}") })
+fn service_client(id: &str) -> Option<secureauth_standin::ServiceClient> {
+    Some(secureauth_standin::ServiceClient { id: id.to_owned(), secret: format!("secret of {id}") })
 }
 
 /// A browser: cookies, and no redirects followed, so that each step can be looked at.

@@ -1,0 +1,199 @@
+//! Stand-in of the biller portals: receives hand-offs, signs in, shows who came how.
+//!
+//! A hand-off is bound to the browser (login CSRF): one that this browser did not ask for has to be confirmed.
+
+mod pages;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use super::Tools;
+use super::handoff::{Gateway, HandOff, Redeemed};
+use super::html::{PORTAL, STYLE_PATH, stylesheet};
+use super::store::Store;
+use super::web::{Fields, cookie, see_other, with_cookie, without_cookie};
+use signpost_core::text::sha256;
+
+/// The state of the visit that this browser started.
+const STATE_COOKIE: &str = "portal_state";
+/// The browser whose hand-offs wait for a yes.
+const PENDING_COOKIE: &str = "portal_pending";
+/// The portal's own session.
+const SESSION_COOKIE: &str = "portal_session";
+
+/// What the biller portal is built from.
+#[derive(Clone)]
+pub struct BillerPortal {
+    /// Base address of the gateway, such as `http://localhost:8080`.
+    pub gateway: String,
+    /// Key with the scope `handoff:redeem`.
+    pub api_key: String,
+    /// Slug and name of each biller whose portal this is.
+    pub billers: Vec<(String, String)>,
+}
+
+struct Portal {
+    gateway: Gateway,
+    billers: Vec<(String, String)>,
+    /// Slugs by state.
+    started: Store<String>,
+    /// Hand-offs that this browser did not ask for, by browser and hash of the token.
+    pending: Store<HandOff>,
+    /// Slugs by hash of a token that was redeemed here.
+    spent: Store<String>,
+    sessions: Store<HandOff>,
+    tools: Tools,
+}
+
+/// Builds the stand-in.
+pub fn portal_app(portal: BillerPortal, tools: Tools) -> Router {
+    let portal = Portal {
+        gateway: Gateway::new(&portal.gateway, portal.api_key),
+        billers: portal.billers,
+        started: Store::default(),
+        pending: Store::default(),
+        spent: Store::default(),
+        sessions: Store::default(),
+        tools,
+    };
+    Router::new()
+        .route("/", get(home))
+        .route("/{*path}", get(home))
+        .route("/handoff", get(receive))
+        .route("/confirm", post(confirm))
+        .route("/signout", post(sign_out))
+        .route("/start/{slug}", get(start))
+        .route(STYLE_PATH, get(async || stylesheet(&PORTAL)))
+        .with_state(Arc::new(portal))
+}
+
+/// Any path: the portal, or where to sign in.
+async fn home(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {
+    match portal.session(&headers) {
+        Some(session) => pages::signed_in(portal.name_of(&session), &session),
+        None => pages::billers(&portal.billers),
+    }
+}
+
+/// `GET /start/{slug}`: off to the gateway, with a state that comes back.
+async fn start(State(portal): State<Arc<Portal>>, Path(slug): Path<String>) -> Response {
+    if !portal.billers.iter().any(|(known, _)| *known == slug) {
+        return see_other("/");
+    }
+    let state = portal.tools.random.token::<16>();
+    let location = portal.gateway.url(&format!("/b/{slug}?state={state}"));
+    portal.started.insert(state.clone(), slug);
+    with_cookie(see_other(&location), STATE_COOKIE, &state, "/")
+}
+
+/// `GET /handoff?token=…`
+async fn receive(State(portal): State<Arc<Portal>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes());
+    let token = fields.get("token").unwrap_or_default();
+    let key = sha256(token.as_bytes());
+    let browser = cookie(&headers, PENDING_COOKIE);
+    if let Some(handoff) = browser.as_ref().and_then(|browser| portal.pending.get(&format!("{browser} {key}"))) {
+        return pages::confirm(portal.name_of(&handoff), &handoff, &key);
+    }
+    let redeemed = if token.is_empty() {
+        Redeemed::Gone
+    } else {
+        portal.gateway.redeem(&portal.tools.http, token, "portal").await
+    };
+    if let Redeemed::Yes(handoff) = &redeemed
+        && let Some(slug) = &handoff.biller
+    {
+        portal.spent.insert(key.clone(), slug.clone());
+    }
+    match redeemed {
+        Redeemed::Yes(handoff) if portal.asked_for(&headers, &handoff) => {
+            let response = portal.sign_in(&headers, *handoff);
+            without_cookie(response, STATE_COOKIE, "/")
+        }
+        Redeemed::Yes(handoff) => {
+            let response = pages::confirm(portal.name_of(&handoff), &handoff, &key);
+            let browser = browser.unwrap_or_else(|| portal.tools.random.token::<32>());
+            portal.pending.insert(format!("{browser} {key}"), *handoff);
+            with_cookie(response, PENDING_COOKIE, &browser, "/")
+        }
+        Redeemed::Gone if portal.session(&headers).is_some() => see_other("/"),
+        Redeemed::Gone => pages::gone(&portal.way_back(&headers, &key)),
+        Redeemed::Unreachable => pages::unreachable(&portal.way_back(&headers, &key)),
+    }
+}
+
+/// `POST /confirm`: yes, enter.
+async fn confirm(State(portal): State<Arc<Portal>>, headers: HeaderMap, body: Bytes) -> Response {
+    let fields = Fields::parse(&body);
+    let key = fields.get("visit").unwrap_or_default();
+    let pending = cookie(&headers, PENDING_COOKIE).and_then(|browser| portal.pending.take(&format!("{browser} {key}")));
+    match pending {
+        Some(handoff) => portal.sign_in(&headers, handoff),
+        None if portal.session(&headers).is_some() => see_other("/"),
+        None => pages::gone(&portal.way_back(&headers, key)),
+    }
+}
+
+/// `POST /signout`: ends the portal's own session, then the gateway's.
+async fn sign_out(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {
+    let session = cookie(&headers, SESSION_COOKIE).and_then(|id| portal.sessions.take(&id));
+    let location = match session.and_then(|session| session.biller) {
+        Some(slug) => portal.gateway.url(&format!("/logout?biller={slug}")),
+        None => "/".to_owned(),
+    };
+    without_cookie(see_other(&location), SESSION_COOKIE, "/")
+}
+
+impl Portal {
+    fn session(&self, headers: &HeaderMap) -> Option<HandOff> {
+        self.sessions.get(&cookie(headers, SESSION_COOKIE)?)
+    }
+
+    /// Whether this browser started the visit that the hand-off ends, at the same biller.
+    fn asked_for(&self, headers: &HeaderMap, handoff: &HandOff) -> bool {
+        let state = handoff.state.as_deref().filter(|state| !state.is_empty());
+        let ours = cookie(headers, STATE_COOKIE);
+        // Taken out: a state is good for one return.
+        state.is_some()
+            && ours.as_deref() == state
+            && ours.and_then(|state| self.started.take(&state)) == handoff.biller
+    }
+
+    /// A new session, in place of the one before, and on to where the visit was bound for.
+    fn sign_in(&self, headers: &HeaderMap, handoff: HandOff) -> Response {
+        if let Some(before) = cookie(headers, SESSION_COOKIE) {
+            self.sessions.take(&before);
+        }
+        let target = handoff.return_to.as_deref().filter(|path| is_own_path(path)).unwrap_or("/").to_owned();
+        let id = self.tools.random.token::<32>();
+        self.sessions.insert(id.clone(), handoff);
+        with_cookie(see_other(&target), SESSION_COOKIE, &id, "/")
+    }
+
+    /// The name of the biller a hand-off is for; its slug when the name is not known here.
+    fn name_of<'a>(&'a self, handoff: &'a HandOff) -> &'a str {
+        let slug = handoff.biller.as_deref().unwrap_or("your biller");
+        self.billers.iter().find(|(known, _)| known == slug).map_or(slug, |(_, name)| name)
+    }
+
+    /// The gateway's address to start anew at: of the biller that the token was for or that this browser started a visit
+    /// to, if known.
+    fn way_back(&self, headers: &HeaderMap, key: &str) -> String {
+        let started = || cookie(headers, STATE_COOKIE).and_then(|state| self.started.get(&state));
+        match self.spent.get(key).or_else(started) {
+            Some(slug) => self.gateway.url(&format!("/b/{slug}")),
+            None => self.gateway.url("/"),
+        }
+    }
+}
+
+/// Whether a return target stays on this site.
+fn is_own_path(path: &str) -> bool {
+    path.starts_with('/') && !path.starts_with("//") && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+}

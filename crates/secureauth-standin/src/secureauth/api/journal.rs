@@ -1,0 +1,115 @@
+//! What was asked of the API, for tests.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::Response;
+use serde_json::Value;
+
+use crate::store::lock;
+
+/// A call of the API, as it arrived, and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiCall {
+    /// `GET`, `PUT`, …
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// As sent, without the question mark.
+    pub query: String,
+    /// `X-Correlation-Id`.
+    pub correlation: Option<String>,
+    /// `X-Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// `If-Match`.
+    pub if_match: Option<String>,
+    /// JSON body; null when there is none, or bodies are not recorded.
+    pub body: Value,
+    /// None: it is not answered yet, or was dropped without an answer.
+    pub status: Option<u16>,
+    /// Whether the answer carried an `ETag`.
+    pub etag: bool,
+    /// JSON body of the answer; null when there is none, or bodies are not recorded.
+    pub answer: Value,
+}
+
+/// Calls in the order they arrived.
+#[derive(Default)]
+pub struct Journal {
+    calls: Mutex<Vec<ApiCall>>,
+    under_way: AtomicUsize,
+    peak: AtomicUsize,
+    with_bodies: AtomicBool,
+}
+
+/// A call under way; it ends with this value, also when its client has gone.
+pub struct UnderWay<'a> {
+    journal: &'a Journal,
+    place: usize,
+}
+
+impl Journal {
+    /// Notes a call.
+    pub fn begin(&self, parts: &Parts) -> UnderWay<'_> {
+        let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        self.peak.fetch_max(now, Ordering::SeqCst);
+        let mut calls = lock(&self.calls);
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        calls.push(ApiCall {
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            correlation: header("x-correlation-id"),
+            idempotency_key: header("x-idempotency-key"),
+            if_match: header("if-match"),
+            ..ApiCall::default()
+        });
+        UnderWay { journal: self, place: calls.len() - 1 }
+    }
+
+    /// All of them, the oldest first.
+    pub fn calls(&self) -> Vec<ApiCall> {
+        lock(&self.calls).clone()
+    }
+
+    /// Whether bodies are recorded as well: what a test looks at afterwards may be much.
+    pub fn record_bodies(&self, with_bodies: bool) {
+        self.with_bodies.store(with_bodies, Ordering::SeqCst);
+    }
+
+    /// The most calls that were under way at once.
+    pub fn peak(&self) -> usize {
+        self.peak.load(Ordering::SeqCst)
+    }
+}
+
+impl UnderWay<'_> {
+    /// Whether bodies are recorded.
+    pub fn with_bodies(&self) -> bool {
+        self.journal.with_bodies.load(Ordering::SeqCst)
+    }
+
+    /// Notes the bodies, as far as they are JSON.
+    pub fn bodies(&self, sent: &[u8], answered: &[u8]) {
+        if let Some(call) = lock(&self.journal.calls).get_mut(self.place) {
+            call.body = serde_json::from_slice(sent).unwrap_or_default();
+            call.answer = serde_json::from_slice(answered).unwrap_or_default();
+        }
+    }
+
+    /// Notes what was answered.
+    pub fn answered(&self, response: &Response) {
+        if let Some(call) = lock(&self.journal.calls).get_mut(self.place) {
+            call.status = Some(response.status().as_u16());
+            call.etag = response.headers().contains_key(header::ETAG);
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.journal.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+}

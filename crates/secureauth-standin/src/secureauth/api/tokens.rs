@@ -1,0 +1,138 @@
+//! `POST /{tenant}/{system or admin}/oauth2/token`, and what its tokens open.
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::answer::Problem;
+use crate::secureauth::tokens::{TOKEN_LIFE, basic_credentials, same};
+use crate::secureauth::{SecureAuthStandIn, discovery};
+use crate::store::lock;
+use crate::web::{Fields, no_store};
+use signpost_core::Timestamp;
+
+/// Service clients by workspace; a workspace without one is not enabled, as at first at the vendor's.
+#[derive(Clone, Debug, Default)]
+pub struct ApiClients {
+    /// For `/api/system` and `/api/identity/{tenant}/system`.
+    pub system: Option<ServiceClient>,
+    /// For `/api/admin` and `/api/identity/{tenant}/admin`.
+    pub admin: Option<ServiceClient>,
+}
+
+/// A client that signs in as itself.
+#[derive(Clone, Debug)]
+pub struct ServiceClient {
+    /// Client id.
+    pub id: String,
+    /// Client secret.
+    pub secret: String,
+}
+
+/// The two workspaces of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workspace {
+    /// For systems.
+    System,
+    /// For administrators.
+    Admin,
+}
+
+/// What a token of the API opens.
+pub struct ApiToken {
+    workspace: Workspace,
+    scope: String,
+    expires: Timestamp,
+    generation: u64,
+}
+
+/// Every scope a service client may have.
+const SCOPES: [&str; 7] = [
+    "identity",
+    "identity_self_registration",
+    "manage_clients",
+    "manage_configuration",
+    "read_configuration",
+    "revoke_tokens",
+    "view_audit_events",
+];
+
+/// The workspace named by a path segment.
+pub fn workspace(segment: &str) -> Option<Workspace> {
+    match segment {
+        "system" => Some(Workspace::System),
+        "admin" => Some(Workspace::Admin),
+        _ => None,
+    }
+}
+
+/// Gives a token for client credentials; no scope asked for gives every one.
+pub fn exchange(standin: &SecureAuthStandIn, workspace: Workspace, headers: &HeaderMap, form: &[u8]) -> Response {
+    let api = &standin.0.api;
+    let client = api.service_clients.as_ref().and_then(|clients| match workspace {
+        Workspace::System => clients.system.as_ref(),
+        Workspace::Admin => clients.admin.as_ref(),
+    });
+    let Some(client) = client else {
+        return discovery::not_found("no such workspace");
+    };
+    let fields = Fields::parse(form);
+    let sent = match headers.get(header::AUTHORIZATION) {
+        Some(value) => value.to_str().ok().and_then(basic_credentials),
+        None => fields.get("client_id").zip(fields.get("client_secret")).map(|(id, key)| (id.into(), key.into())),
+    };
+    if !sent.is_some_and(|(id, secret)| id == client.id && same(&secret, &client.secret)) {
+        return refused(StatusCode::UNAUTHORIZED, "invalid_client", "the client is unknown or its secret is wrong");
+    }
+    if fields.get("grant_type") != Some("client_credentials") {
+        return refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", "only client_credentials");
+    }
+    let scope = fields.get("scope").map_or_else(|| SCOPES.join(" "), str::to_owned);
+    if scope.split_whitespace().any(|one| !SCOPES.contains(&one)) {
+        return refused(StatusCode::BAD_REQUEST, "invalid_scope", "a scope is not known");
+    }
+    let token = standin.0.tools.random.token::<32>();
+    let expires = standin.now().plus(TOKEN_LIFE);
+    let kept = ApiToken { workspace, scope: scope.clone(), expires, generation: api.faults.generation() };
+    lock(&api.tokens).insert(token.clone(), kept);
+    let answer = json!({
+        "access_token": token,
+        "token_type": "bearer",
+        "expires_in": TOKEN_LIFE.as_secs(),
+        "scope": scope,
+    });
+    no_store(Json(answer).into_response())
+}
+
+fn refused(status: StatusCode, error: &str, description: &str) -> Response {
+    let body = json!({
+        "error": error,
+        "error_description": description,
+        "error_hint": description,
+        "status_code": status.as_u16(),
+    });
+    no_store((status, Json(body)).into_response())
+}
+
+/// The scopes of a live token of this workspace.
+///
+/// # Errors
+/// There is no such token in the request.
+pub fn check(standin: &SecureAuthStandIn, workspace: Workspace, headers: &HeaderMap) -> Result<String, Problem> {
+    let api = &standin.0.api;
+    let sent = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let (now, generation) = (standin.now(), api.faults.generation());
+    sent.and_then(|token| {
+        let tokens = lock(&api.tokens);
+        let live =
+            |token: &&ApiToken| token.workspace == workspace && now < token.expires && token.generation == generation;
+        tokens.get(token).filter(live).map(|token| token.scope.clone())
+    })
+    .ok_or_else(Problem::token)
+}

@@ -1,0 +1,47 @@
+//! The page "You need to set a new password": an imitation of the vendor's reset, without the mail in between.
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::api::{Found, Ticket, set_password};
+use super::authorize::{AuthorizeRequest, signed_in};
+use super::{Issuer, SecureAuthStandIn, pages};
+use crate::web::Fields;
+
+/// Shows the page; its form is good once.
+pub fn ask(
+    standin: &SecureAuthStandIn,
+    issuer: &Issuer,
+    request: &AuthorizeRequest,
+    found: &Found,
+    problem: Option<&str>,
+) -> Response {
+    let ticket = Ticket { pool: found.pool.clone(), user: found.user.clone() };
+    let ticket = standin.0.api.ticket(&standin.0.tools.random, ticket);
+    pages::new_password(issuer, request, &ticket, problem)
+}
+
+/// The page's form: sets the password, and the sign-in goes on.
+pub async fn submit(
+    standin: &SecureAuthStandIn,
+    issuer: &Issuer,
+    headers: &HeaderMap,
+    request: AuthorizeRequest,
+    fields: &Fields,
+) -> Response {
+    let api = &standin.0.api;
+    let ticket = fields.get("ticket").and_then(|ticket| api.redeem(ticket));
+    let found = ticket.and_then(|ticket| api.person_by_id(&issuer.id, &ticket.pool, &ticket.user, standin.now()));
+    let Some(found) = found else {
+        return pages::sign_in(issuer, &request, "", Some("This page was used already. Sign in again."));
+    };
+    let password = fields.get("new_password").unwrap_or_default();
+    if fields.get("new_password_again") != Some(password) {
+        return ask(standin, issuer, &request, &found, Some("The two passwords are not the same."));
+    }
+    if let Some(objection) = api.objection(&found.pool, password) {
+        return ask(standin, issuer, &request, &found, Some(&objection));
+    }
+    set_password(standin, &found.pool, &found.user, password).await;
+    signed_in(standin, issuer, headers, request, &found.account)
+}

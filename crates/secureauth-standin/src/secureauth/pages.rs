@@ -1,0 +1,76 @@
+//! The hosted pages.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use super::authorize::AuthorizeRequest;
+use super::{Issuer, SecureAuthStandIn};
+use crate::html::{SECUREAUTH, credentials, escape, hidden, notice, page};
+use crate::web::cookie;
+
+/// The sign-in page; it carries the request in its form.
+pub fn sign_in(issuer: &Issuer, request: &AuthorizeRequest, username: &str, problem: Option<&str>) -> Response {
+    let body = format!(
+        "{problem}<form method=\"post\" action=\"{path}/oauth2/authorize\">\n{carried}{fields}\
+         <button>Sign in</button>\n\
+         <button class=\"second\" name=\"action\" value=\"cancel\" formnovalidate>Cancel</button>\n</form>\n",
+        problem = problem.map(notice).unwrap_or_default(),
+        path = escape(&issuer.path),
+        carried = hidden(&request.fields()),
+        fields = credentials(username),
+    );
+    page(&SECUREAUTH, StatusCode::OK, &format!("Sign in to {}", issuer.name()), &body)
+}
+
+/// The page that asks for a new password, twice.
+pub fn new_password(issuer: &Issuer, request: &AuthorizeRequest, ticket: &str, problem: Option<&str>) -> Response {
+    let field = |name: &str, label: &str| {
+        format!(
+            "<label for=\"{name}\">{label}</label>\n\
+             <input id=\"{name}\" name=\"{name}\" type=\"password\" autocomplete=\"new-password\" required>\n"
+        )
+    };
+    let body = format!(
+        "{problem}<form method=\"post\" action=\"{path}/oauth2/authorize\">\n{carried}{ticket}{first}{second}\
+         <button name=\"action\" value=\"set-password\">Set password and sign in</button>\n\
+         <button class=\"second\" name=\"action\" value=\"cancel\" formnovalidate>Cancel</button>\n</form>\n",
+        problem = problem.map(notice).unwrap_or_default(),
+        path = escape(&issuer.path),
+        carried = hidden(&request.fields()),
+        ticket = hidden(&[("ticket", ticket)]),
+        first = field("new_password", "New password"),
+        second = field("new_password_again", "New password, once more"),
+    );
+    page(&SECUREAUTH, StatusCode::OK, "You need to set a new password", &body)
+}
+
+/// A request that must not be answered by a redirect.
+pub fn refused(status: StatusCode, title: &str, text: &str) -> Response {
+    page(&SECUREAUTH, status, title, &notice(text))
+}
+
+/// After signing out, when there is nowhere to go.
+pub fn signed_out(issuer: &Issuer) -> Response {
+    let body = format!("<p>You have left {}. You can close this page.</p>\n", escape(&issuer.name()));
+    page(&SECUREAUTH, StatusCode::OK, "You are signed out", &body)
+}
+
+/// `GET {issuer}/`: who is signed in here, in this browser.
+pub async fn account(
+    State(standin): State<SecureAuthStandIn>,
+    Extension(issuer): Extension<Arc<Issuer>>,
+    headers: HeaderMap,
+) -> Response {
+    let session = cookie(&headers, &issuer.session_cookie())
+        .and_then(|id| issuer.sessions.get(&id))
+        .filter(|session| standin.now() < session.expires);
+    let who = match session {
+        Some(session) => format!("Signed in as {}", escape(&session.username)),
+        None => "Not signed in".to_owned(),
+    };
+    page(&SECUREAUTH, StatusCode::OK, &format!("{} account", issuer.name()), &format!("<p id=\"account\">{who}</p>\n"))
+}

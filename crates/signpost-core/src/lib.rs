@@ -1,0 +1,28 @@
+//! Words of the domain and the small things everything stands on. No I/O; time and randomness are arguments.
+
+pub mod clock;
+pub mod colour;
+pub mod decision;
+pub mod ids;
+pub mod locale;
+pub mod random;
+pub mod reference;
+mod schema;
+pub mod seal;
+pub mod sign;
+pub mod slug;
+pub mod text;
+pub mod told;
+pub mod username;
+
+pub use clock::{Clock, Timestamp};
+pub use colour::Colour;
+pub use ids::{BillerId, UserId};
+pub use locale::Locale;
+pub use random::Random;
+pub use reference::ReferenceCode;
+pub use seal::{KeyRing, KeyRingError, Purpose};
+pub use sign::SigningKey;
+pub use slug::Slug;
+pub use told::Told;
+pub use username::{TypedName, Username};
