@@ -5,6 +5,7 @@ pub mod brand;
 pub mod client;
 pub mod cookies;
 pub mod device;
+pub mod extract;
 pub mod fields;
 pub mod handoffs;
 pub mod headers;

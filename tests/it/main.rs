@@ -14,6 +14,7 @@ mod console_settings;
 mod contract;
 mod crawl;
 mod crm;
+mod cycles;
 mod decisions;
 mod devices;
 mod directory;

@@ -10,6 +10,7 @@ mod memberships;
 mod named;
 mod outages;
 mod overrides;
+mod remembered;
 mod rules;
 mod trace;
 mod verdict;
@@ -36,7 +37,7 @@ pub fn decide(facts: &Facts) -> Verdict {
     let choice = choose(facts, &mut trace);
     let choice = legacy::guard(facts, choice, &mut trace);
     let choice = outages::guard(facts, choice, &mut trace);
-    let offered = rules::remembered(facts, &choice, &mut trace);
+    let offered = remembered::remembered(facts, &choice, &mut trace);
     choice.into_verdict(trace, offered)
 }
 

@@ -1,11 +1,6 @@
-//! The list of rules, in the order they are looked at, and the one that comes last.
+//! The list of rules, in the order they are looked at.
 
 use serde::{Deserialize, Serialize};
-
-use super::facts::Facts;
-use super::trace::Trace;
-use super::verdict::{Choice, Decision};
-use crate::Slug;
 
 macro_rules! rules {
     ($($variant:ident, $name:literal, $row:literal, $says:literal;)*) => {
@@ -57,20 +52,4 @@ rules! {
     PlannedMaintenance, "planned_maintenance", "8", "The identity provider of the biller chosen is announced to be away now: by the biller's policy the outage page with day and time, the legacy login, or there all the same.";
     IssuerHealth, "issuer_health", "8", "The identity provider of the biller chosen is down: by the biller's policy the outage page, the legacy login, or there all the same.";
     Remembered, "remembered_billers", "5", "Billers that this device remembers are offered first on the recovery page.";
-}
-
-/// Remembered billers, when the recovery page is shown.
-pub(super) fn remembered(facts: &Facts, choice: &Choice, trace: &mut Trace) -> Vec<Slug> {
-    const RULE: Rule = Rule::Remembered;
-    if choice.decision != Decision::Recovery {
-        trace.skip(RULE, "Not looked at: the recovery page is not shown.");
-        return Vec::new();
-    }
-    if facts.remembered.is_empty() {
-        trace.miss(RULE, "This device remembers no biller.");
-        return Vec::new();
-    }
-    let names: Vec<&str> = facts.remembered.iter().map(Slug::as_str).collect();
-    trace.hit(RULE, format!("The recovery page offers first what this device remembers: {}.", names.join(", ")));
-    facts.remembered.clone()
 }

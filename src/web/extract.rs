@@ -1,0 +1,101 @@
+//! Extractors: what handlers get is parsed, or the request never reaches them.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+
+use super::Refusal;
+use super::fields::Fields;
+use signpost_core::Slug;
+
+/// The `{slug}` of the request's path. A segment that is no slug is answered like an unknown biller: 404.
+#[derive(Clone, Debug)]
+pub struct BillerPath(pub Slug);
+
+impl<S: Send + Sync> FromRequestParts<S> for BillerPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        #[derive(serde::Deserialize)]
+        struct Segments {
+            slug: String,
+        }
+        let not_found = || Refusal::from_status(StatusCode::NOT_FOUND);
+        let Path(Segments { slug }) = Path::from_request_parts(parts, state).await.map_err(|_| not_found())?;
+        Slug::parse(&slug).map(Self).map_err(|_| not_found())
+    }
+}
+
+/// The query string, read leniently: one that cannot be read counts as empty, because a link that was cut off in a mail must
+/// still lead to its page.
+#[derive(Clone, Debug, Default)]
+pub struct Query(pub Fields);
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(Fields::parse(parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default()))
+    }
+}
+
+/// The query string, read strictly: one that cannot be read is a bad request.
+#[derive(Clone, Debug)]
+pub struct StrictQuery(pub Fields);
+
+impl<S: Send + Sync> FromRequestParts<S> for StrictQuery {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let fields = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        fields.map(Self).map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST))
+    }
+}
+
+/// A form as browsers send it (`application/x-www-form-urlencoded`); any other body is refused.
+#[derive(Clone, Debug)]
+pub struct Form(pub Fields);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let is_form = is_form(request.headers());
+        let body = Bytes::from_request(request, state).await.map_err(BytesRejection::into_response)?;
+        if !is_form {
+            return Err(Refusal::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE).into_response());
+        }
+        Fields::parse(&body).map(Self).map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST).into_response())
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    async fn read(media: &str, body: &'static str) -> Result<Form, StatusCode> {
+        let request = Request::post("/").header(header::CONTENT_TYPE, media).body(Body::from(body)).unwrap();
+        Form::from_request(request, &()).await.map_err(|response| response.status())
+    }
+
+    #[tokio::test]
+    async fn only_what_browsers_send_is_a_form() {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        assert_eq!(read(FORM, "a=1").await.unwrap().0.get("a"), Some("1"));
+        assert_eq!(
+            read("Application/X-WWW-Form-Urlencoded; charset=utf-8", "a=1").await.unwrap().0.get("a"),
+            Some("1")
+        );
+        assert_eq!(read("application/json", "{}").await.unwrap_err(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(read(FORM, "a=%zz").await.unwrap_err(), StatusCode::BAD_REQUEST);
+    }
+}
