@@ -2,7 +2,7 @@
 //!
 //! The stand-in of SecureAuth runs here, the program in a process of its own, so that its memory can be told apart; both
 //! share the machine. One line of JSON for each run goes to standard output; `scripts/prove` puts them into its report.
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark: it fails loudly, and prints")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark: it fails loudly, and prints")]
 
 use std::fmt::Write;
 use std::path::Path;
