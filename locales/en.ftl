@@ -22,44 +22,44 @@ pay-or-call = Or call { $name }:
 
 ## Ways on
 
-go-again = Try again
-go-back = Back to sign-in
-go-biller = Find my biller
-go-continue = Continue
-go-forgot-username = I forgot my username
-go-help = Get help signing in
-go-on = Go on to sign in
-go-other-biller = Sign in to another biller
-go-search = Search
-go-reset = Reset my password
-go-sign-in = Sign in
-go-sign-in-page = Go to the sign-in page
-go-sign-in-again = Sign in again
-go-sign-out = Sign out
-ask = Ask { $name }
+action-try-again = Try again
+action-back-to-sign-in = Back to sign-in
+action-find-biller = Find my biller
+action-continue = Continue
+action-forgot-username = I forgot my username
+action-help = Get help signing in
+action-continue-to-sign-in = Go on to sign in
+action-other-biller = Sign in to another biller
+action-search = Search
+action-reset-password = Reset my password
+action-sign-in = Sign in
+action-sign-in-page = Go to the sign-in page
+action-sign-in-again = Sign in again
+action-sign-out = Sign out
+action-contact = Ask { $name }
 
 ## The username, and what can be wrong with it
 
 username = Username
 username-hint = Use the username you pay your bill with. It may be your email address.
-problem-heading = There is a problem
-problem-prefix = Error:
+form-error-heading = There is a problem
+form-error-prefix = Error:
 username-empty = Enter your username
 username-too-long = Enter a shorter username: no username has more than 254 characters
-username-invisible = Enter your username without line breaks or other invisible characters
+username-invalid-characters = Enter your username without line breaks or other invisible characters
 
 ## The first page
 
 login = Sign in
     .text = Start with your username. We’ll take you to the right page to enter your password.
 login-forgot-password = Forgot password?
-login-still-not = I still can’t sign in
+login-cannot-sign-in = I still can’t sign in
 login-remembered = Continue to { $biller }
-login-otherwise = Or start with your username
+login-or-username = Or start with your username
 remember = Remember my biller on this device
     .text = Keeps which biller it is in a cookie on this device for six months, and nothing else: no username, no password. Do not tick it if others use this device.
-forget = Forget my billers on this device
-forgotten = This device does not remember any biller now.
+forget-billers = Forget my billers on this device
+billers-forgotten = This device does not remember any biller now.
 
 ## The notice that a biller has a page of its own
 
@@ -76,40 +76,40 @@ notice-not-mine = This isn’t my biller
 
 ## The ways back in
 
-recover-asked = Having trouble signing in?
+recover-requested = Having trouble signing in?
     .text = These are the ways back in. Choose the one that fits.
-recover-several = Which biller do you want to sign in to?
+recover-choose-biller = Which biller do you want to sign in to?
     .text = We need to know which biller, because each has a sign-in page of its own.
-recover-failed = We couldn’t sign you in
+recover-legacy-failed = We couldn’t sign you in
     .text = The username or password is not right. Try again, or reset your password. If you pay more than one bill with us, or your biller has a new sign-in page, find your biller instead.
-recover-unknown = We don’t know that sign-in address
+recover-unknown-biller = We don’t know that sign-in address
     .text = The address you used belongs to no biller that we know. It may be mistyped or out of date.
 recover-reset = If you are sure of your username, the password may be the trouble.
-recover-device = This device remembers:
+recover-remembered = This device remembers:
 recover-biller = Your biller is the company or office that sends you the bill. It may have a sign-in page of its own.
 recover-biller-how = Search for your biller by its name, or use the address printed on your bill.
 recover-search = Your biller’s name
 recover-search-hint = As it is printed on your bill. A part of it will do.
 recover-search-empty = Enter your biller’s name
-recover-found = Is it one of these billers?
+recover-search-results = Is it one of these billers?
     .text = Choose yours to go on to its sign-in page.
-recover-nothing = We found no biller with that name
+recover-no-search-results = We found no biller with that name
     .text = Compare it with the name on your bill, or type only the main word of it. You can also use the address printed on your bill.
-recover-biller-lost = Forgot your username, or can’t find the address?
-recover-biller-tell = Your biller can also tell you your username and its address.
+recover-biller-forgotten = Forgot your username, or can’t find the address?
+recover-biller-contact = Your biller can also tell you your username and its address.
 
 ## Sign-in links by mail
 
 links = Email me my username and sign-in links
     .text = We’ll send you the sign-in page of each of your billers, and your username there.
-links-name = Email address or username
-links-name-hint = The message goes to the address on your account.
+links-identifier = Email address or username
+links-identifier-hint = The message goes to the address on your account.
 links-empty = Enter your email address or username
 links-send = Send me the message
 links-sent = Check your email
     .text = If that address or username is on an account, we’ve sent a message with your sign-in links. It can take a few minutes.
-links-sent-nothing = Nothing there? Check the junk folder, or try another address: your biller may know you by that one.
-links-sent-another = Try another address
+links-sent-not-received = Nothing there? Check the junk folder, or try another address: your biller may know you by that one.
+links-sent-try-another = Try another address
 
 ## A new password
 
@@ -118,13 +118,13 @@ reset = Reset your password
 reset-sent = How to choose a new password
 reset-mail = Check your email
     .text = If that username belongs to a biller with a sign-in page of its own, we’ve sent a message to the email address on the account. It can take a few minutes. It says how to choose a new password; for several billers it lists their sign-in pages.
-reset-mail-nothing = Nothing there after a few minutes? Check the junk folder.
-reset-here = If you sign in on the { $company } site
-reset-here-how = Go on to reset it there. We’ll pass on your username, so you don’t have to type it again.
-reset-here-go = Reset it at { $company }
+reset-mail-not-received = Nothing there after a few minutes? Check the junk folder.
+reset-legacy = If you sign in on the { $company } site
+reset-legacy-how = Go on to reset it there. We’ll pass on your username, so you don’t have to type it again.
+reset-legacy-action = Reset it at { $company }
 reset-back = Back to { $name } sign-in
-reset-elsewhere = Your password for { $biller }
-reset-elsewhere-how = You sign in to { $biller } with an account that is kept elsewhere, such as the one you use at work. We can’t change its password. Choose a new one where you type it: continue to the sign-in page, and choose “Forgot password” there.
+reset-external = Your password for { $biller }
+reset-external-how = You sign in to { $biller } with an account that is kept elsewhere, such as the one you use at work. We can’t change its password. Choose a new one where you type it: continue to the sign-in page, and choose “Forgot password” there.
 
 ## Help
 
@@ -134,28 +134,28 @@ help-password = I forgot my password
 help-password-how = You need your username for it.
 help-username = I forgot my username
 help-username-how = It may be your email address. Your biller can tell you, too.
-help-moved = My biller has a new sign-in page
-help-moved-how = Its address is on your bill and on your biller’s website.
-help-real = Is this page real?
-help-real-how = We never ask for your password here, and nobody should ask you for it by phone or email. If in doubt, type the address from your bill.
-help-people = Talk to somebody
-help-people-how = About your bill or account, ask your biller. About signing in, ask us. If a page showed a problem, have the reference code at its end ready: it shows us what happened.
-help-people-biller = Questions about your bill or account?
-help-people-company = About signing in, you can also ask { $company }:
+help-new-address = My biller has a new sign-in page
+help-new-address-how = Its address is on your bill and on your biller’s website.
+help-authenticity = Is this page real?
+help-authenticity-how = We never ask for your password here, and nobody should ask you for it by phone or email. If in doubt, type the address from your bill.
+help-contact = Talk to somebody
+help-contact-how = About your bill or account, ask your biller. About signing in, ask us. If a page showed a problem, have the reference code at its end ready: it shows us what happened.
+help-contact-biller = Questions about your bill or account?
+help-contact-company = About signing in, you can also ask { $company }:
 
 ## Not now
 
-hold = Signing in is paused
+paused = Signing in is paused
     .text = Sorry, you can’t sign in right now. We have paused it while we put something right. It is nothing you did, and your username stays the same.
-hold-biller = Signing in to { $biller } is paused
-hold-when = Try again later.
+paused-biller = Signing in to { $biller } is paused
+paused-when = Try again later.
 outage = Sorry, there is a problem with signing in to { $biller }
 outage-why = The sign-in page of { $biller } isn’t answering at the moment. It is nothing you did, and your username and password stay the same.
 outage-when = Try again in a few minutes.
 outage-planned = Sorry, signing in to { $biller } is unavailable
 outage-planned-until = You will be able to sign in again from { $until }.
 outage-planned-why = The sign-in page of { $biller } is being worked on until then, as planned. Your username and password stay the same.
-moment = { $weekday ->
+date-time = { $weekday ->
         [monday] Monday
         [tuesday] Tuesday
         [wednesday] Wednesday
@@ -176,18 +176,18 @@ moment = { $weekday ->
         [october] October
         [november] November
        *[december] December
-    } { $day }, { $year }, { $hour }:{ $minute } { $half ->
+    } { $day }, { $year }, { $hour }:{ $minute } { $period ->
         [am] am
        *[pm] pm
     } ({ $zone })
 
 ## Signed in, signed out
 
-choose = Where do you want to go?
+choose-portal = Where do you want to go?
     .text = You are signed in at more than one biller.
 logout = Sign out
-logout-nowhere = You are not signed in at any biller in this browser.
-logout-where = You are signed in at { $count ->
+logout-not-signed-in = You are not signed in at any biller in this browser.
+logout-session-count = You are signed in at { $count ->
         [one] one biller
        *[other] { $count } billers
     } in this browser.
@@ -196,26 +196,26 @@ logout-stay = Stay signed in
 signed-out = You are signed out
     .text = If other people use this device, close the browser too.
 signed-out-of = You are signed out of { $biller }
-signed-out-still = You are still signed in at other billers
-signed-out-there = Sign out of these billers too
+signed-out-remaining = You are still signed in at other billers
+signed-out-remaining-action = Sign out of these billers too
 
 ## In mails
 
 mail-links = Your sign-in pages at { $company }
-mail-links-asked = Someone, hopefully you, asked { $company } where you sign in.
-mail-links-these = These are your billers:
+mail-links-reason = Someone, hopefully you, asked { $company } where you sign in.
+mail-links-list = These are your billers:
 mail-links-save = Save the addresses, or type them from your bill: they stay the same. They hold no password, and they sign nobody in by themselves.
-mail-moved = { $biller } has its own sign-in page
-mail-moved-since = From now on your customers sign in to { $company } at your own address. It stays the same, and it is safe to print:
-mail-moved-hand-out = Please put it on your bills and on your website, in place of the old one.
-mail-moved-old = Customers who still use the old address are shown the new one there; nobody is turned away.
-mail-none = No account at { $company } with this email address
-mail-none-here = There is no account with this email address.
-mail-none-other = You may have given your biller another address. Your biller can tell you, or look at the last message that you had from it.
-mail-reset-asked = Someone, hopefully you, asked for a new password for { $biller }.
-mail-reset-elsewhere = That password is not kept by { $company }: you choose a new one on the page where you type it. It is one step from here:
-mail-not-you = If you did not ask for this, you need not do anything.
-mail-not-you-unchanged = If you did not ask for this, you need not do anything: nothing was changed.
+mail-login-address = { $biller } has its own sign-in page
+mail-login-address-how = From now on your customers sign in to { $company } at your own address. It stays the same, and it is safe to print:
+mail-login-address-publish = Please put it on your bills and on your website, in place of the old one.
+mail-login-address-legacy = Customers who still use the old address are shown the new one there; nobody is turned away.
+mail-no-account = No account at { $company } with this email address
+mail-no-account-text = There is no account with this email address.
+mail-no-account-help = You may have given your biller another address. Your biller can tell you, or look at the last message that you had from it.
+mail-reset-reason = Someone, hopefully you, asked for a new password for { $biller }.
+mail-reset-external = That password is not kept by { $company }: you choose a new one on the page where you type it. It is one step from here:
+mail-not-requested = If you did not ask for this, you need not do anything.
+mail-not-requested-unchanged = If you did not ask for this, you need not do anything: nothing was changed.
 mail-sign-in = Sign in at:
 
 ## What went wrong, in general
@@ -224,56 +224,56 @@ error-cross-site = This request came from another site
     .text = For your security we only accept forms from our own pages. Please start from our sign-in page.
 error-not-found = This page does not exist
     .text = The address may be mistyped or out of date. You can sign in from our sign-in page.
-error-method = This page cannot be used that way
+error-method-not-allowed = This page cannot be used that way
     .text = Please start from our sign-in page.
-error-timeout = That took too long
+error-request-timeout = That took too long
     .text = The connection was too slow. Please try again.
-error-too-long = That was too long
+error-payload-too-large = That was too long
     .text = What was sent is longer than any form of ours. Please try again.
-error-media-type = This form was not sent by a browser
+error-unsupported-media-type = This form was not sent by a browser
     .text = Please use the form on our sign-in page.
 error-unknown-host = This address is not ours
     .text = This server does not serve the address you used. Please check it, or go to our sign-in page.
-error-too-many = Too many tries
+error-rate-limited = Too many tries
     .text = There were too many tries from your connection or for this username. Please wait a few minutes and try again.
-error-headers-too-long = Your browser sent too much
+error-headers-too-large = Your browser sent too much
     .text = Please delete the cookies of this site and try again.
-error-unavailable = Sorry, there is a problem
+error-service-unavailable = Sorry, there is a problem
     .text = Signing in does not work just now. Please try again in a few minutes.
 error-bad-request = We could not read that
     .text = Something in the request could not be understood. Please start from our sign-in page.
-error-internal = Sorry, there is a problem
+error-internal-error = Sorry, there is a problem
     .text = Something went wrong on our side. Please try again in a few minutes.
 error-unknown-biller = We don’t know this address
     .text = No biller has this address. It may be mistyped or out of date.
-error-changed-link = This link is not complete
+error-invalid-link = This link is not complete
     .text = The link was changed or cut off on its way to you. You can go on to the sign-in page without it.
 
 ## What went wrong on the way back from a biller's sign-in page
 
 error-not-completed = We could not complete your sign-in
     .text = Please sign in again.
-error-used-before = This sign-in was already used
+error-already-used = This sign-in was already used
     .text = Each sign-in works once. If you went back or opened the page again, just sign in once more.
-error-no-attempt = Your browser did not keep this sign-in
+error-authorization-request-not-found = Your browser did not keep this sign-in
     .text = Please allow cookies for this site, and try again. Stay in one browser until you are signed in.
-error-not-active = This sign-in page is not in use just now
+error-biller-not-active = This sign-in page is not in use just now
     .text = Your biller does not take sign-ins this way at the moment. We will take you to the right page.
 error-cancelled = You did not sign in
     .text = Signing in was cancelled. You can try again at any time.
-error-interaction = Please sign in again
+error-interaction-required = Please sign in again
     .text = Your biller’s sign-in page needs you to sign in anew.
-error-provider-down = Sorry, there is a problem
+error-provider-unavailable = Sorry, there is a problem
     .text = Your biller’s sign-in page does not work just now. Please try again in a few minutes.
-error-provider-says-no = Signing in did not work
+error-provider-denied = Signing in did not work
     .text = Please sign in again.
 error-provider-failed = Signing in did not work
     .text = Your sign-in could not be completed. Nothing is wrong with your password. Please try again.
 error-not-a-member = We could not find your account
     .text = You signed in, but we have no account for you at this biller. If you pay several billers, this may be the wrong one.
-error-sent-back = { $biller } sent you back to us
+error-portal-redirect-loop = { $biller } sent you back to us
     .text = Signing in worked, but your biller’s site sent you back here instead of letting you in. Allow cookies for its site, and try again. If it happens again, ask your biller, and tell them the reference code.
-error-sent-back-before = The sign-in page of { $biller } sent you back to us
+error-legacy-redirect-loop = The sign-in page of { $biller } sent you back to us
     .text = We took you to the page where you sign in, and it sent you back here. Try again. If it happens again, ask for help, and tell them the reference code.
 error-user-not-active = Your account cannot be used just now
     .text = You signed in, but your account is not active. Please contact support and tell them the reference code.

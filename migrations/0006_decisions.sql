@@ -4,9 +4,9 @@ CREATE TABLE decision_log (
     at        BIGINT NOT NULL,
     kind      TEXT NOT NULL,
     biller    TEXT,
-    name_hash TEXT,
-    name_mask TEXT,
-    shown     TEXT NOT NULL,
+    username_hash TEXT,
+    username_mask TEXT,
+    response  TEXT NOT NULL,
     details   TEXT NOT NULL
 );
 

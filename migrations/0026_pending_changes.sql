@@ -4,8 +4,8 @@ CREATE TABLE pending_change (
     biller_id  TEXT NOT NULL REFERENCES biller (id),
     summary    TEXT NOT NULL,
     change     TEXT NOT NULL,
-    asked_by   TEXT NOT NULL,
-    asked_at   BIGINT NOT NULL,
+    requested_by   TEXT NOT NULL,
+    requested_at   BIGINT NOT NULL,
     decided_by TEXT,
     decided_at BIGINT,
     outcome    TEXT

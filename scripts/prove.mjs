@@ -52,7 +52,7 @@ async function times(count, width, job) {
   return (performance.now() - start) / 1000;
 }
 
-function said(reached) {
+function reachedText(reached) {
   return reached ? "reached" : "not reached";
 }
 
@@ -92,12 +92,12 @@ class Demo {
   }
 
   rows(table) {
-    return Number(ask(join(this.data, "signpost.db"), `SELECT count(*) FROM ${table}`));
+    return Number(query(join(this.data, "signpost.db"), `SELECT count(*) FROM ${table}`));
   }
 }
 
 /** What a database answers, beside whoever else has it open. */
-function ask(database, question) {
+function query(database, question) {
   const args = ["-readonly", "-cmd", ".timeout 5000", database, question];
   return execFileSync("sqlite3", args, { encoding: "utf8", maxBuffer: 2 ** 28 }).trim();
 }
@@ -156,7 +156,7 @@ class Installation {
 
   /** Rows the journal says are written; none before there is a journal. */
   written() {
-    return Number(ask(this.database, "SELECT coalesce(max(rows_done), -1) FROM import_run WHERE ended_at IS NULL"));
+    return Number(query(this.database, "SELECT coalesce(max(rows_done), -1) FROM import_run WHERE ended_at IS NULL"));
   }
 }
 
@@ -198,8 +198,8 @@ async function abandonedStarts(demo) {
     seconds += await times(COUNT / 5, 8, begin);
     memory.push(demo.memory());
   }
-  const rows = Object.fromEntries(["session", "biller_session", "used_once"].map((table) => [table, demo.rows(table)]));
-  assert.deepEqual(rows, { session: 0, biller_session: 0, used_once: 0 });
+  const rows = Object.fromEntries(["session", "biller_session", "consumed_token"].map((table) => [table, demo.rows(table)]));
+  assert.deepEqual(rows, { session: 0, biller_session: 0, consumed_token: 0 });
   // The log is written in the background.
   let logged = -1;
   for (let now = demo.rows("decision_log"); now !== logged; now = demo.rows("decision_log")) {
@@ -323,9 +323,9 @@ async function imports() {
       const { code, said, seconds, peak } = await here.importUsers(usersFile(folder, count).path, "river").ended;
       assert.equal(code, 0, said);
       assert.match(said, new RegExp(`^${count} row\\(s\\): ${count} user\\(s\\) made, 0 changed$`, "m"));
-      assert.equal(Number(ask(here.database, "SELECT count(*) FROM users")), count);
+      assert.equal(Number(query(here.database, "SELECT count(*) FROM users")), count);
       runs.push({ count, perSecond: count / seconds, peak });
-      if (counts.length === 0 && count / seconds < IMPORT_BAR && runs.length < 4) counts.push(count);
+      if (counts.length === 0 && count / seconds < MIN_IMPORT_RATE && runs.length < 4) counts.push(count);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -334,14 +334,14 @@ async function imports() {
 }
 
 /** (e) An import that is killed goes on where it stopped, and everybody is there once. */
-async function killedImports() {
+async function interruptedImports() {
   const COUNT = 300_000;
   const KILLS = 5;
   const folder = mkdtempSync(join(tmpdir(), "signpost-prove-"));
   try {
     const here = Installation.fresh(folder);
     const file = usersFile(folder, COUNT);
-    const count = (what) => Number(ask(here.database, `SELECT count(${what}`));
+    const count = (what) => Number(query(here.database, `SELECT count(${what}`));
     const stopped = [];
     for (let kill = 0; kill < KILLS; kill += 1) {
       const running = here.importUsers(file.path, "river");
@@ -366,9 +366,9 @@ async function killedImports() {
     assert.deepEqual([found.users, found.members, names, persons], [COUNT, COUNT, COUNT, COUNT]);
     const columns = "u.username || ',' || u.email || ',' || u.first_name || ',' || u.last_name || ',' || u.status";
     const both = "users u JOIN membership m ON m.user_id = u.id AND m.username_key = u.username_key";
-    const kept = ask(here.database, `SELECT ${columns} FROM ${both} ORDER BY u.username`);
+    const kept = query(here.database, `SELECT ${columns} FROM ${both} ORDER BY u.username`);
     assert.ok(kept === file.rows.toSorted().join("\n"), "the database does not hold what the file says");
-    assert.equal(ask(here.database, "PRAGMA integrity_check"), "ok");
+    assert.equal(query(here.database, "PRAGMA integrity_check"), "ok");
     return { count: COUNT, stopped, ...found };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -387,7 +387,7 @@ async function impacts() {
       const { code, said } = await here.importUsers(usersFile(folder, count).path, biller).ended;
       assert.equal(code, 0, said);
     }
-    assert.equal(Number(ask(here.database, "SELECT count(*) FROM membership")), 1_000_000);
+    assert.equal(Number(query(here.database, "SELECT count(*) FROM membership")), 1_000_000);
     // 200,000 names are at both: row 6 to row 4; the others of River go from row 3 to row 2.
     for (const [change, changed] of [[["enable", "river"], 800_000], [["enable", "lake"], 200_000]]) {
       const start = performance.now();
@@ -402,7 +402,7 @@ async function impacts() {
       assert.equal(code, 0);
       const impact = JSON.parse(said);
       assert.deepEqual([impact.usernames, impact.changed], [changed, changed]);
-      const counts = impact.moves.map(({ from, to, usernames }) => [from.row, to.row, usernames]).sort();
+      const counts = impact.transitions.map(({ from, to, usernames }) => [from.row, to.row, usernames]).sort();
       assert.deepEqual(counts, [...(changed > 200_000 ? [[3, 2, 600_000]] : []), [6, 4, 200_000]]);
       runs.push({ change: change.join(" "), changed, seconds: (performance.now() - start) / 1000, peak });
     }
@@ -413,7 +413,7 @@ async function impacts() {
 }
 
 /** (f) Whoever signs in while users are imported gets in. */
-async function signInsMeanwhile(demo) {
+async function signInsDuringImport(demo) {
   const COUNT = 500_000;
   const ALONE = 8000;
   const folder = mkdtempSync(join(tmpdir(), "signpost-prove-"));
@@ -453,53 +453,53 @@ async function signInsMeanwhile(demo) {
 }
 
 /** MiB that the load of (a) may add. */
-const MOST_GROWTH = 32;
+const MAX_GROWTH_MIB = 32;
 /** MiB that 1,000,000 users may take more than 100,000. */
-const MOST_MORE = 64;
+const MAX_EXTRA_MIB = 64;
 /** Seconds an impact preview over 1,000,000 memberships may take, and the memory it may need, in MiB. */
-const IMPACT_BAR = 10;
-const IMPACT_MEMORY = 200;
+const MAX_IMPACT_SECONDS = 10;
+const MAX_IMPACT_MIB = 200;
 /** Rows a second an import should reach. */
-const IMPORT_BAR = 50_000;
+const MIN_IMPORT_RATE = 50_000;
 /** Milliseconds that the gateway's parts of a sign-in may take in the median while users are imported. */
-const MEANWHILE_BAR = 100;
+const MAX_SIGN_IN_MS = 100;
 /** Users a second that are moved, without latency. */
-const MOVE_BAR = 20_000;
+const MIN_ENABLEMENT_RATE = 20_000;
 /** What the vendor publishes as its most. */
-const CEILING = 833;
+const VENDOR_MAX_RATE = 833;
 /** MiB that ten times the users to be moved may take more. */
-const MOST_MORE_MOVED = 16;
+const MAX_EXTRA_MIB_ENABLEMENT = 16;
 
 function checkImpacts(runs) {
   for (const { change, seconds, peak } of runs) {
-    if (seconds > IMPACT_BAR) throw new Error(`impact ${change} took ${seconds.toFixed(1)} s`);
-    if (peak > IMPACT_MEMORY) throw new Error(`impact ${change} took ${peak.toFixed(1)} MiB`);
+    if (seconds > MAX_IMPACT_SECONDS) throw new Error(`impact ${change} took ${seconds.toFixed(1)} s`);
+    if (peak > MAX_IMPACT_MIB) throw new Error(`impact ${change} took ${peak.toFixed(1)} MiB`);
   }
 }
 
 /** Whether symbols are still in the binary: they make it several times as large. */
-function symbolsSaid() {
+function debugInfoText() {
   const sections = execFileSync("readelf", ["--wide", "--sections", BINARY], { encoding: "utf8" });
   return sections.includes(".debug_info") ? " with debug information" : "";
 }
 
 /** Billers are moved at a speed, by the benchmark. */
-function moves() {
-  const said = cargo("bench", "--locked", "--bench", "enablement");
+function enablements() {
+  const said = cargo("bench", "--locked", "--bench", "provisioning");
   const runs = said.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
   assert.equal(runs.length, 3, said);
   const [few, many, slow] = runs;
   const reached = [
-    many.users_per_second >= MOVE_BAR,
-    slow.users_per_second >= 0.95 * CEILING,
-    Math.max(many.memory_mib, slow.memory_mib) - few.memory_mib <= MOST_MORE_MOVED,
+    many.users_per_second >= MIN_ENABLEMENT_RATE,
+    slow.users_per_second >= 0.95 * VENDOR_MAX_RATE,
+    Math.max(many.memory_mib, slow.memory_mib) - few.memory_mib <= MAX_EXTRA_MIB_ENABLEMENT,
   ];
   return { runs, reached };
 }
 
 /** Processes that move billers are killed at any moment. */
-function killedMoves() {
-  return longTest("processes_killed_at_any_moment", /^kills \d+, seed \d+: .*$/m);
+function killedEnablements() {
+  return longTest("jobs_survive_kills_at_random_moments", /^kills \d+, seed \d+: .*$/m);
 }
 
 /** Two lists set at once for one team. */
@@ -519,7 +519,7 @@ function cargo(...args) {
 
 function write(figures) {
   const found = Object.fromEntries(Object.entries(figures).map(([part, { found }]) => [part, found]));
-  const { starts, answers, rate, runs, killed, meanwhile, equal, moved, kills, impacts: previews, sets } = found;
+  const { starts, answers, rate, runs, killed, meanwhile, equal, enabled, kills, impacts: previews, sets } = found;
   const days = Object.entries(PARTS).map(([part, { title }]) => `${title} ${figures[part]?.on ?? "not yet"}`);
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const ours = rate.parts.filter(([name]) => name !== "authorize").reduce((sum, [, ms]) => sum + ms, 0);
@@ -535,7 +535,7 @@ function write(figures) {
   const text = `# Report of the long runs
 
 Written by \`scripts/prove\`: ${availableParallelism()} cores (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB,
-Linux, release build of ${(statSync(BINARY).size / 2 ** 20).toFixed(1)} MiB${symbolsSaid()}. Gateway, stand-ins, SQLite and the client that measures share
+Linux, release build of ${(statSync(BINARY).size / 2 ** 20).toFixed(1)} MiB${debugInfoText()}. Gateway, stand-ins, SQLite and the client that measures share
 these cores, so figures in a second are for comparing one run with another, not for planning. Measured on: ${days.join("; ")}.
 
 ## Sign-ins that are begun and never finished
@@ -544,7 +544,7 @@ ${whole(starts.count)} times \`GET /b/riverside-water\` without cookies, 8 at on
 
 - Rows left behind: ${Object.entries(starts.rows).map(([table, count]) => `\`${table}\` ${count}`).join(", ")}. (The decision log holds ${whole(starts.logged)} of ${whole(starts.begun)}.)
 - Resident memory after each 2,000, in MiB: ${starts.memory.map((mib) => mib.toFixed(1)).join(", ")}. That is ${growth.toFixed(1)} more at the end;
-  at most ${MOST_GROWTH} are allowed, for entries of the decision log that wait to be written (10,000 at most).
+  at most ${MAX_GROWTH_MIB} are allowed, for entries of the decision log that wait to be written (10,000 at most).
 
 ## Rows 1, 3, 4 and 6 look alike
 
@@ -557,12 +557,12 @@ ${answers.medians.map(([row, ms]) => `| ${row} | ${ms.toFixed(2)} |`).join("\n")
 
 ## Equal times
 
-Answers to an unknown name and to one of rows 3, 4 and 6, in ${whole(PAIRS)} shuffled pairs a row, one request at a time; the best of at
-most ${TIMED_RUNS} runs. The 95 % bootstrap interval of the median difference has to lie inside ±${TIME_BAR} ms.
+Answers to an unknown name and to one of rows 3, 4 and 6, in ${whole(PAIRS_PER_RUN)} shuffled pairs a row, one request at a time; the best of at
+most ${MAX_TIMED_RUNS} runs. The 95 % bootstrap interval of the median difference has to lie inside ±${MAX_TIME_DIFFERENCE_MS} ms.
 
-| door | row | run | median, ms | interval, ms |
+| endpoint | row | run | median, ms | interval, ms |
 | --- | --- | --- | --- | --- |
-${equal.map(({ door, row, run, median: middle, interval }) => `| \`${door}\` | ${row} | ${run} | ${middle.toFixed(4)} | ${interval.map((ms) => ms.toFixed(4)).join(" to ")} |`).join("\n")}
+${equal.map(({ endpoint, row, run, median: middle, interval }) => `| \`${endpoint}\` | ${row} | ${run} | ${middle.toFixed(4)} | ${interval.map((ms) => ms.toFixed(4)).join(" to ")} |`).join("\n")}
 
 ## Whole sign-ins
 
@@ -580,16 +580,16 @@ of which \`callback\` holds the stand-in's signing of the ID token: ${whole(ours
 
 ## Billers moved
 
-\`cargo bench --bench enablement\`: \`signpost enable\` against the stand-in, a process of its own, every user with a password hash.
+\`cargo bench --bench provisioning\`: \`signpost enable\` against the stand-in, a process of its own, every user with a password hash.
 Sending is from the first batch of users to the answer of the last.
 
 | users | a request takes, ms | at once | sending, s | users a second | the whole job, s | most resident memory, MiB |
 | --- | --- | --- | --- | --- | --- | --- |
-${moved.runs.map((run) => `| ${whole(run.users)} | ${run.latency_ms} more | ${run.at_once} | ${run.sending_seconds.toFixed(1)} | ${whole(run.users_per_second)} | ${run.whole_seconds.toFixed(1)} | ${run.memory_mib.toFixed(1)} |`).join("\n")}
+${enabled.runs.map((run) => `| ${whole(run.users)} | ${run.latency_ms} more | ${run.peak_concurrency} | ${run.import_seconds.toFixed(1)} | ${whole(run.users_per_second)} | ${run.total_seconds.toFixed(1)} | ${run.memory_mib.toFixed(1)} |`).join("\n")}
 
-- At least ${whole(MOVE_BAR)} users a second without latency: ${said(moved.reached[0])}. At least 95 % of the vendor's published ceiling of ${CEILING} users
-  a second (8 requests of 100 users at once, 0.96 s each): ${said(moved.reached[1])}, ${((100 * moved.runs[2].users_per_second) / CEILING).toFixed(1)} %.
-- Ten times the users take at most ${MOST_MORE_MOVED} MiB more: ${said(moved.reached[2])}.
+- At least ${whole(MIN_ENABLEMENT_RATE)} users a second without latency: ${reachedText(enabled.reached[0])}. At least 95 % of the vendor's published ceiling of ${VENDOR_MAX_RATE} users
+  a second (8 requests of 100 users at once, 0.96 s each): ${reachedText(enabled.reached[1])}, ${((100 * enabled.runs[2].users_per_second) / VENDOR_MAX_RATE).toFixed(1)} %.
+- Ten times the users take at most ${MAX_EXTRA_MIB_ENABLEMENT} MiB more: ${reachedText(enabled.reached[2])}.
 
 Processes that move a biller, or undo that, killed by SIGKILL at any moment and followed by another: ${kills}.
 After each job SecureAuth had what the ledger says, nobody was there twice, what was there before was as before, and a reader
@@ -603,8 +603,8 @@ had seen the routing switch once or never.
 | --- | --- | --- |
 ${runs.map(({ count, perSecond, peak }) => `| ${whole(count)} | ${whole(perSecond)} | ${peak.toFixed(1)} |`).join("\n")}
 
-- The bar of ${whole(IMPORT_BAR)} rows a second: ${runs.map(({ count, perSecond }) => `${perSecond < IMPORT_BAR ? "not reached" : "reached"} with ${whole(count)}`).join(", ")}.
-- Ten times the users take ${more.toFixed(1)} MiB more; at most ${MOST_MORE} are allowed.
+- The bar of ${whole(MIN_IMPORT_RATE)} rows a second: ${runs.map(({ count, perSecond }) => `${perSecond < MIN_IMPORT_RATE ? "not reached" : "reached"} with ${whole(count)}`).join(", ")}.
+- Ten times the users take ${more.toFixed(1)} MiB more; at most ${MAX_EXTRA_MIB} are allowed.
 
 Killed and run again: an import of ${whole(killed.count)} users was ended by SIGKILL ${killed.stopped.length} times, with these rows written:
 ${killed.stopped.map(whole).join("; ")}. Each time there were as many users and memberships as the journal said.
@@ -620,12 +620,12 @@ Sign-ins that failed: ${without.failures.length} without, ${during.failures.leng
 ${compared.join("\n")}
 
 \`authorize\`, the stand-in's, is left out. The gateway's three parts take ${ratio("all three")} times as long during an import; at most
-${MEANWHILE_BAR} ms are allowed (docs/adr/0009).
+${MAX_SIGN_IN_MS} ms are allowed (docs/adr/0009).
 
 ## Impact previews
 
-1,000,000 memberships: 800,000 usernames at one biller, 200,000 of them at another as well. The whole command; at most ${IMPACT_BAR} seconds
-and ${IMPACT_MEMORY} MiB are allowed.
+1,000,000 memberships: 800,000 usernames at one biller, 200,000 of them at another as well. The whole command; at most ${MAX_IMPACT_SECONDS} seconds
+and ${MAX_IMPACT_MIB} MiB are allowed.
 
 | preview | usernames that would be taken elsewhere | seconds | most resident memory, MiB |
 | --- | --- | --- | --- |
@@ -638,13 +638,13 @@ Each time the team had one list or the other, whole.
 `;
   writeFileSync(REPORT, text);
   console.log(text);
-  if (growth > MOST_GROWTH) throw new Error(`memory grew by ${growth.toFixed(1)} MiB`);
+  if (growth > MAX_GROWTH_MIB) throw new Error(`memory grew by ${growth.toFixed(1)} MiB`);
   if (starts.logged < starts.begun) throw new Error(`${starts.begun - starts.logged} decisions were not recorded`);
-  if (more > MOST_MORE) throw new Error(`1,000,000 users took ${more.toFixed(1)} MiB more than 100,000`);
-  if (!moved.reached[2]) throw new Error("ten times the users to be moved took more memory");
+  if (more > MAX_EXTRA_MIB) throw new Error(`1,000,000 users took ${more.toFixed(1)} MiB more than 100,000`);
+  if (!enabled.reached[2]) throw new Error("ten times the users to be moved took more memory");
   checkTimes(equal);
   const slowed = during.figures["all three"].median;
-  if (slowed > MEANWHILE_BAR) throw new Error(`sign-ins took ${slowed.toFixed(1)} ms while users were imported`);
+  if (slowed > MAX_SIGN_IN_MS) throw new Error(`sign-ins took ${slowed.toFixed(1)} ms while users were imported`);
   checkImpacts(previews);
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
@@ -653,25 +653,25 @@ Each time the team had one list or the other, whole.
 async function equalTimes(demo) {
   const post = (path) => (username) => send(demo.gateway + path, { method: "POST", form: { username } });
   const recovery = await recoveryPages(demo);
-  const doors = {
+  const endpoints = {
     "POST /login": post("/login"),
     "POST /reset": post("/reset"),
     "POST /recover/links": post("/recover/links"),
     "GET /recover": (username) => send(recovery[username] ?? recovery[UNKNOWN]),
   };
   const found = [];
-  for (const [door, ask] of Object.entries(doors)) {
+  for (const [endpoint, ask] of Object.entries(endpoints)) {
     for (const name of [UNKNOWN, ...Object.values(TIMED)]) await times(200, 1, () => ask(name));
     let best = {};
-    for (let run = 1; run <= TIMED_RUNS; run += 1) {
+    for (let run = 1; run <= MAX_TIMED_RUNS; run += 1) {
       const differences = await pairs(ask);
       for (const [row, values] of Object.entries(differences)) {
         const interval = bootstrap(values);
-        const one = { door, row, run, pairs: values.length, median: median(values), interval };
-        console.log(timeSaid(one));
+        const one = { endpoint, row, run, pairs: values.length, median: median(values), interval };
+        console.log(timingText(one));
         if (!best[row] || worst(one) < worst(best[row])) best[row] = one;
       }
-      if (Object.values(best).every((one) => worst(one) < TIME_BAR)) break;
+      if (Object.values(best).every((one) => worst(one) < MAX_TIME_DIFFERENCE_MS)) break;
     }
     found.push(...Object.values(best));
   }
@@ -679,10 +679,10 @@ async function equalTimes(demo) {
 }
 
 /** Pairs for each run and row. */
-const PAIRS = 5000;
-const TIMED_RUNS = 3;
+const PAIRS_PER_RUN = 5000;
+const MAX_TIMED_RUNS = 3;
 /** Milliseconds that the interval may reach to either side. */
-const TIME_BAR = 0.1;
+const MAX_TIME_DIFFERENCE_MS = 0.1;
 const RESAMPLES = 2000;
 const UNKNOWN = "nobody-has-this";
 /** Names whose answers are compared with that of an unknown one, by row. */
@@ -707,7 +707,7 @@ async function recoveryPages(demo) {
 /** Milliseconds by which the answer to a known name took longer than that to an unknown one, by row, pairs shuffled. */
 async function pairs(ask) {
   const random = (most) => Math.floor(Math.random() * most);
-  const rows = Object.keys(TIMED).flatMap((row) => Array(PAIRS).fill(row));
+  const rows = Object.keys(TIMED).flatMap((row) => Array(PAIRS_PER_RUN).fill(row));
   for (let at = rows.length - 1; at > 0; at -= 1) {
     const other = random(at + 1);
     [rows[at], rows[other]] = [rows[other], rows[at]];
@@ -747,14 +747,14 @@ function worst({ interval }) {
   return Math.max(...interval.map(Math.abs));
 }
 
-function timeSaid({ door, row, run, pairs: count, median: middle, interval: [low, high] }) {
+function timingText({ endpoint, row, run, pairs: count, median: middle, interval: [low, high] }) {
   const ms = (value) => `${value < 0 ? "" : "+"}${value.toFixed(4)}`;
-  return `${door}, row ${row}, run ${run}: ${count} pairs, median ${ms(middle)} ms, 95 % [${ms(low)}, ${ms(high)}] ms`;
+  return `${endpoint}, row ${row}, run ${run}: ${count} pairs, median ${ms(middle)} ms, 95 % [${ms(low)}, ${ms(high)}] ms`;
 }
 
 function checkTimes(found) {
-  const outside = found.filter((one) => worst(one) >= TIME_BAR);
-  if (outside.length > 0) throw new Error(`answers take different times:\n${outside.map(timeSaid).join("\n")}`);
+  const outside = found.filter((one) => worst(one) >= MAX_TIME_DIFFERENCE_MS);
+  if (outside.length > 0) throw new Error(`answers take different times:\n${outside.map(timingText).join("\n")}`);
 }
 
 /** What is measured: `node scripts/prove.mjs [PART …]`, all parts without one; `report` writes the report alone. Parts of a demo share it. */
@@ -762,14 +762,14 @@ const PARTS = {
   starts: { title: "sign-ins that are never finished", ofDemo: true, measure: abandonedStarts },
   answers: { title: "answers that must look alike", ofDemo: true, measure: sameAnswers },
   rate: { title: "whole sign-ins", ofDemo: true, measure: throughput },
-  meanwhile: { title: "sign-ins while users are imported", ofDemo: true, measure: signInsMeanwhile },
+  meanwhile: { title: "sign-ins while users are imported", ofDemo: true, measure: signInsDuringImport },
   equal: { title: "times that must be alike", ofDemo: true, measure: equalTimes },
-  moved: { title: "billers moved", measure: moves },
-  kills: { title: "processes killed that move billers", measure: killedMoves },
+  enabled: { title: "billers moved", measure: enablements },
+  kills: { title: "processes killed that move billers", measure: killedEnablements },
   runs: { title: "users imported", measure: imports },
   impacts: { title: "impact previews", measure: impacts },
   sets: { title: "lists set at once", measure: setRaces },
-  killed: { title: "imports that are killed", measure: killedImports },
+  killed: { title: "imports that are killed", measure: interruptedImports },
 };
 
 const asked = process.argv.slice(2);

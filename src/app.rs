@@ -19,18 +19,18 @@ use tower_http::timeout::TimeoutLayer;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
-use crate::access::{ApiKeys, Limits, Once};
+use crate::access::{ApiKeys, IdempotencyKey, RateLimits};
 use crate::audit::{self, DecisionLog};
 use crate::config::Config;
 use crate::db::{Db, DbError, Schema};
 use crate::directory::Directory;
-use crate::enablement::{self, Enablement};
 use crate::mail::{self, Mail};
+use crate::provisioning::{self, Provisioning};
 use crate::routing::Routing;
-use crate::secureauth::management::{Management, Place, ServiceClient};
+use crate::secureauth::management::{Management, ManagementConfig, ServiceClient};
 use crate::secureauth::{Http, Providers};
-use crate::state::{AppState, LastLook};
-use crate::web::session_store::{self, Store};
+use crate::state::{AppState, IntegrityCache};
+use crate::web::session_store::{self, DbSessionStore};
 use crate::web::{headers, language, layers, registrations, serve};
 use crate::{api, console, login, values};
 use signpost_core::{Clock, KeyRing, Random};
@@ -38,28 +38,28 @@ use signpost_core::{Clock, KeyRing, Random};
 /// No request of ours is longer.
 const MAX_BODY: usize = 64 * 1024;
 /// Lists of users: about 200,000.
-const MAX_LIST: usize = 8 * 1024 * 1024;
+const MAX_IDENTITY_BODY: usize = 8 * 1024 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Requests that go through the whole directory: enough for some millions.
-const LENGTHY_TIMEOUT: Duration = Duration::from_secs(120);
-const FOLLOW_KEYS_EVERY: Duration = Duration::from_millis(500);
+const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+const KEY_RELOAD_INTERVAL: Duration = Duration::from_millis(500);
 /// Longer than most people take to sign in.
-const REPORT_RETURNS_EVERY: Duration = Duration::from_secs(10 * 60);
-const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
-const DAY: u64 = 24 * 3600;
+const RETURN_REPORT_INTERVAL: Duration = Duration::from_secs(10 * 60);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
+const SECONDS_PER_DAY: u64 = 24 * 3600;
 /// Requests with an `Idempotency-Key` can be repeated for so long.
-const REPETITIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
+const IDEMPOTENCY_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// Ended and idle sessions are kept for so long.
-const SESSIONS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const SESSION_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Why the application could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The database cannot be used.
-    #[error("the database {place} cannot be used")]
+    #[error("the database {url} cannot be used")]
     Db {
         /// Where it is, without a password.
-        place: String,
+        url: String,
         /// Why.
         #[source]
         error: DbError,
@@ -93,7 +93,7 @@ impl App {
         let url = url.expose_secret();
         let db = Db::open(url, config.database.connections, schema)
             .await
-            .map_err(|error| BuildError::Db { place: without_password(url), error })?;
+            .map_err(|error| BuildError::Db { url: redact_password(url), error })?;
         let keys = key_ring(&config, &random)?;
         let timeout = Duration::from_secs(config.oidc.timeout_seconds);
         let http = Http::new(timeout, config.oidc.allow_loopback_issuers)
@@ -102,7 +102,7 @@ impl App {
         let (decisions, log_writer) = DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone());
         let management = management(&config, &http, &clock, &random)?;
         let providers = Providers::new(http, clock.clone(), random.clone());
-        let parts = enablement::Parts {
+        let provisioning_deps = provisioning::Deps {
             db: db.clone(),
             directory: directory.clone(),
             management,
@@ -112,29 +112,29 @@ impl App {
             random: random.clone(),
         };
         let config = Arc::new(config);
-        let enablement = Enablement::new(parts, &config);
+        let provisioning = Provisioning::new(provisioning_deps, &config);
         let routing = Routing::new(directory.clone(), Arc::clone(&config), clock.clone());
-        let limits = Arc::new(Limits::new(&config.limits, &config.mail));
-        let parts = mail::Parts {
+        let limits = Arc::new(RateLimits::new(&config.limits, &config.mail));
+        let mail_deps = mail::Deps {
             db: db.clone(),
             keys: keys.clone(),
             random: random.clone(),
             clock: clock.clone(),
             directory: directory.clone(),
             routing: routing.clone(),
-            enablement: enablement.clone(),
+            provisioning: provisioning.clone(),
             limits: limits.clone(),
             config: config.clone(),
         };
         let state = AppState {
-            mail: Mail::new(parts).map_err(BuildError::Setting)?,
-            enablement,
+            mail: Mail::new(mail_deps).map_err(BuildError::Setting)?,
+            provisioning,
             routing,
             providers,
             api_keys: ApiKeys::new(db.clone(), clock.clone(), random.clone()),
             returns: Arc::default(),
             calls: Arc::default(),
-            last_look: LastLook::default(),
+            integrity_cache: IntegrityCache::default(),
             limits,
             config,
             clock,
@@ -143,7 +143,7 @@ impl App {
             db,
             directory,
             decisions,
-            stopping: CancellationToken::new(),
+            shutdown: CancellationToken::new(),
         };
         tokio::spawn(log_writer.run());
         Ok(Self { state, console: None })
@@ -164,28 +164,28 @@ impl App {
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let state = self.state;
         let background = TaskTracker::new();
-        background.spawn(until(stop.clone(), sweep(state.clone())));
-        background.spawn(until(stop.clone(), probe_issuers(state.clone())));
-        background.spawn(until(stop.clone(), follow_keys(state.clone())));
-        let enablement = state.enablement.clone();
-        background.spawn(until(stop.clone(), async move { enablement.keep_working().await }));
-        let (told, stopping) = (stop.clone(), state.stopping.clone());
+        background.spawn(run_until(stop.clone(), sweep(state.clone())));
+        background.spawn(run_until(stop.clone(), probe_issuers(state.clone())));
+        background.spawn(run_until(stop.clone(), reload_keys(state.clone())));
+        let provisioning = state.provisioning.clone();
+        background.spawn(run_until(stop.clone(), async move { provisioning.run_worker().await }));
+        let (stopped, shutdown) = (stop.clone(), state.shutdown.clone());
         background.spawn(async move {
-            told.cancelled().await;
-            stopping.cancel();
+            stopped.cancelled().await;
+            shutdown.cancel();
         });
-        let enablement = state.enablement.clone();
-        background.spawn(until(stop.clone(), async move { enablement.keep_delivering().await }));
-        background.spawn(until(stop.clone(), report_returns(state.clone())));
+        let provisioning = state.provisioning.clone();
+        background.spawn(run_until(stop.clone(), async move { provisioning.run_outbox_worker().await }));
+        background.spawn(run_until(stop.clone(), report_returns(state.clone())));
         let (mail, stopped) = (state.mail.clone(), stop.clone());
-        background.spawn(async move { mail.keep_working(stopped).await });
+        background.spawn(async move { mail.run_workers(stopped).await });
         let server = &state.config.server;
-        let (most, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));
+        let (max_connections, drain) = (server.max_connections, Duration::from_secs(server.drain_seconds));
         if let (Some(listener), Some(router)) = (self.console, console_router(&state)) {
-            background.spawn(serve::serve(listener, router, most, drain, stop.clone()));
+            background.spawn(serve::serve(listener, router, max_connections, drain, stop.clone()));
         }
         background.close();
-        serve::serve(listener, router(state.clone()), most, drain, stop).await;
+        serve::serve(listener, router(state.clone()), max_connections, drain, stop).await;
         if tokio::time::timeout(drain, background.wait()).await.is_err() {
             tracing::warn!("work that was under way goes on after the next start");
         }
@@ -203,22 +203,22 @@ fn management(config: &Config, http: &Http, clock: &Clock, random: &Random) -> R
         let client_secret = secret.reveal().map_err(BuildError::Secret)?;
         Ok::<_, BuildError>(ServiceClient { client_id: id.to_owned(), client_secret })
     };
-    let place = Place {
-        base: base.clone(),
-        admin_base: settings.admin_base_url.clone(),
+    let management_config = ManagementConfig {
+        base_url: base.clone(),
+        admin_base_url: settings.admin_base_url.clone(),
         tenant: settings.tenant.clone(),
-        paths: settings.paths,
-        import: settings.import_path,
+        path_mode: settings.paths,
+        import_path: settings.import_path,
         system: client(&settings.system_client_id, &settings.system_client_secret)?,
         admin: client(&settings.admin_client_id, &settings.admin_client_secret)?,
         timeout: Duration::from_secs(settings.timeout_seconds),
     };
-    Ok(Some(Management::new(http.clone(), place, clock.clone(), random.clone())))
+    Ok(Some(Management::new(http.clone(), management_config, clock.clone(), random.clone())))
 }
 
-fn without_password(database: &str) -> String {
-    let shown = url::Url::parse(database).ok().and_then(|mut url| url.set_password(None).is_ok().then_some(url));
-    shown.map_or_else(|| database.split('@').next_back().unwrap_or_default().to_owned(), String::from)
+fn redact_password(database: &str) -> String {
+    let redacted = url::Url::parse(database).ok().and_then(|mut url| url.set_password(None).is_ok().then_some(url));
+    redacted.map_or_else(|| database.split('@').next_back().unwrap_or_default().to_owned(), String::from)
 }
 
 /// The key ring of the settings.
@@ -231,30 +231,31 @@ pub fn key_ring(config: &Config, random: &Random) -> Result<KeyRing, BuildError>
 
 /// Every route with every layer.
 pub fn router(state: AppState) -> Router {
-    let sessions = SessionManagerLayer::new(Store::new(state.db.clone(), state.clock.clone(), &state.config.sessions))
-        .with_name(session_store::COOKIE)
-        .with_secure(true)
-        .with_http_only(true)
-        .with_same_site(SameSite::Lax)
-        .with_path("/")
-        .with_expiry(Expiry::OnSessionEnd);
+    let sessions =
+        SessionManagerLayer::new(DbSessionStore::new(state.db.clone(), state.clock.clone(), &state.config.sessions))
+            .with_name(session_store::COOKIE)
+            .with_secure(true)
+            .with_http_only(true)
+            .with_same_site(SameSite::Lax)
+            .with_path("/")
+            .with_expiry(Expiry::OnSessionEnd);
     let within = |limit| TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit);
-    let lengthy = api::lengthy_router().layer(RequestBodyLimitLayer::new(MAX_BODY)).layer(within(LENGTHY_TIMEOUT));
+    let slow = api::slow_router().layer(RequestBodyLimitLayer::new(MAX_BODY)).layer(within(SLOW_REQUEST_TIMEOUT));
     login::router()
         .layer(middleware::from_fn(language::remember))
         .layer(sessions)
-        .layer(middleware::from_fn(session_store::mend_removal))
+        .layer(middleware::from_fn(session_store::fix_session_cookie))
         .layer(CsrfLayer::new())
-        .merge(login::from_other_sites())
+        .merge(login::cross_site_router())
         .merge(api::router())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .merge(api::identity::router().layer(RequestBodyLimitLayer::new(MAX_LIST)))
+        .merge(api::identity::router().layer(RequestBodyLimitLayer::new(MAX_IDENTITY_BODY)))
         .layer(within(REQUEST_TIMEOUT))
-        .merge(lengthy)
+        .merge(slow)
         .layer(middleware::from_fn_with_state(state.clone(), layers::host))
         .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn_with_state(state.clone(), errors))
-        .layer(middleware::from_fn(language::find))
+        .layer(middleware::from_fn_with_state(state.clone(), render_errors))
+        .layer(middleware::from_fn(language::detect))
         .layer(middleware::from_fn_with_state(state.clone(), layers::log))
         .layer(middleware::from_fn_with_state(state.clone(), headers::set))
         .with_state(state)
@@ -270,16 +271,17 @@ pub fn console_router(state: &AppState) -> Option<Router> {
 }
 
 /// Refusals and bare error statuses, in the words of the audience: problem documents for machines, pages for people.
-async fn errors(state: State<AppState>, request: Request, next: Next) -> Response {
-    let machines = ["/api/", "/backchannel-logout/", "/auth/", "/.well-known/jwks.json", "/identity/", "/poolside/"];
-    if machines.iter().any(|path| request.uri().path().starts_with(path)) {
+async fn render_errors(state: State<AppState>, request: Request, next: Next) -> Response {
+    let api_prefixes =
+        ["/api/", "/backchannel-logout/", "/auth/", "/.well-known/jwks.json", "/identity/", "/poolside/"];
+    if api_prefixes.iter().any(|path| request.uri().path().starts_with(path)) {
         api::problem::render(request, next).await
     } else {
         login::errors::render(state, request, next).await
     }
 }
 
-async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+async fn run_until(stop: CancellationToken, work: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
         () = stop.cancelled() => {}
@@ -289,8 +291,8 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
 /// Clears away what has outlived its use, in a rhythm.
 async fn sweep(state: AppState) {
     loop {
-        tokio::time::sleep(SWEEP_EVERY).await;
-        state.limits.forget_quiet_ones();
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        state.limits.evict_idle();
         if let Err(error) = sweep_once(&state).await {
             tracing::warn!(error = %error, "old rows could not be cleared away");
         }
@@ -298,36 +300,37 @@ async fn sweep(state: AppState) {
 }
 
 async fn sweep_once(state: &AppState) -> Result<(), DbError> {
-    const USED: &str = "DELETE FROM used_once WHERE expires_at < $1";
-    const ROWS: &str = "DELETE FROM biller_session WHERE created_at < $1 AND NOT EXISTS \
-         (SELECT 1 FROM session s WHERE s.visit = biller_session.visit AND s.ended_at IS NULL AND s.last_seen >= $1)";
+    const TOKENS: &str = "DELETE FROM consumed_token WHERE expires_at < $1";
+    const BILLER_SESSIONS: &str = "DELETE FROM biller_session WHERE created_at < $1 AND NOT EXISTS \
+         (SELECT 1 FROM session s WHERE s.browser_session_id = biller_session.browser_session_id AND s.ended_at IS NULL AND s.last_seen >= $1)";
     const SESSIONS: &str = "DELETE FROM session WHERE last_seen < $1";
     let now = state.clock.now();
-    state.db.run(USED, values![now]).await?;
-    state.db.run(ROWS, values![now.minus(SESSIONS_KEPT)]).await?;
-    state.db.run(SESSIONS, values![now.minus(SESSIONS_KEPT)]).await?;
-    let kept = &state.config.audit;
-    state.decisions.sweep(Duration::from_secs(kept.decisions_days * DAY)).await?;
-    audit::sweep_acts(&state.db, now.minus(Duration::from_secs(kept.acts_days * DAY))).await?;
-    Once::sweep(&state.db, now.minus(REPETITIONS_KEPT)).await?;
+    state.db.run(TOKENS, values![now]).await?;
+    state.db.run(BILLER_SESSIONS, values![now.minus(SESSION_RETENTION)]).await?;
+    state.db.run(SESSIONS, values![now.minus(SESSION_RETENTION)]).await?;
+    let retention = &state.config.audit;
+    state.decisions.sweep(Duration::from_secs(retention.decision_retention_days * SECONDS_PER_DAY)).await?;
+    audit::sweep_events(&state.db, now.minus(Duration::from_secs(retention.event_retention_days * SECONDS_PER_DAY)))
+        .await?;
+    IdempotencyKey::sweep(&state.db, now.minus(IDEMPOTENCY_RETENTION)).await?;
     Ok(())
 }
 
 /// Takes over the key ring's files when they change; one that cannot be used leaves the keys as they are.
-async fn follow_keys(state: AppState) {
-    let mut told = None;
+async fn reload_keys(state: AppState) {
+    let mut reported = None;
     loop {
-        tokio::time::sleep(FOLLOW_KEYS_EVERY).await;
+        tokio::time::sleep(KEY_RELOAD_INTERVAL).await;
         match state.config.secrets.key_ring(&state.random) {
             Ok(ring) => {
                 if state.keys.replace(&ring) {
                     tracing::info!("the key ring was taken over from its files");
                 }
-                told = None;
+                reported = None;
             }
-            Err(problem) if told.as_ref() != Some(&problem) => {
+            Err(problem) if reported.as_ref() != Some(&problem) => {
                 tracing::error!(problem, "the key ring's files cannot be used; going on with the keys as they were");
-                told = Some(problem);
+                reported = Some(problem);
             }
             Err(_) => {}
         }
@@ -337,7 +340,7 @@ async fn follow_keys(state: AppState) {
 /// Tells in a rhythm how many came back from their issuers.
 async fn report_returns(state: AppState) {
     loop {
-        tokio::time::sleep(REPORT_RETURNS_EVERY).await;
+        tokio::time::sleep(RETURN_REPORT_INTERVAL).await;
         state.returns.report();
     }
 }

@@ -4,7 +4,7 @@ pub mod config;
 
 pub mod telemetry;
 
-pub mod words;
+pub mod i18n;
 
 pub mod db;
 
@@ -18,7 +18,7 @@ pub mod routing;
 
 pub mod access;
 
-pub mod enablement;
+pub mod provisioning;
 
 pub mod mail;
 

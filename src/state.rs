@@ -6,19 +6,21 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{ApiKeys, Limits};
-use crate::audit::{Actor, By, DecisionLog};
+use crate::access::{ApiKeys, RateLimits};
+use crate::audit::{Actor, ActorContext, DecisionLog};
 use crate::config::Config;
 use crate::db::Db;
 use crate::directory::Directory;
-use crate::enablement::Enablement;
 use crate::mail::Mail;
+use crate::provisioning::Provisioning;
 use crate::routing::Routing;
 use crate::secureauth::Providers;
-use crate::telemetry::{Calls, Returns};
+use crate::telemetry::{CallbackReturns, IssuerCalls};
 use signpost_core::{Clock, KeyRing, Random};
 
-pub use health::{BillerHealth, Breaker, Day, Health, Integrity, LastLook, Queue, Returned, Scoreboard};
+pub use health::{
+    BillerHealth, CircuitBreaker, DailyStats, Health, Integrity, IntegrityCache, MigrationStats, Queue, ReturnStats,
+};
 
 /// Everything a handler can reach. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ pub struct AppState {
     /// The decision log.
     pub decisions: DecisionLog,
     /// Jobs that move billers.
-    pub enablement: Enablement,
+    pub provisioning: Provisioning,
     /// Work that is done after an answer.
     pub mail: Mail,
     /// Identity providers.
@@ -48,20 +50,20 @@ pub struct AppState {
     /// Keys of machine clients.
     pub api_keys: ApiKeys,
     /// Cancelled when this instance stops: what would go on for ever ends then.
-    pub stopping: CancellationToken,
+    pub shutdown: CancellationToken,
     /// How many came back from their issuers.
-    pub returns: Arc<Returns>,
+    pub returns: Arc<CallbackReturns>,
     /// How issuers did at our calls for sign-ins.
-    pub calls: Arc<Calls>,
+    pub calls: Arc<IssuerCalls>,
     /// What the last look through the directory found.
-    pub last_look: LastLook,
+    pub integrity_cache: IntegrityCache,
     /// Limits of the look-up and of mails.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<RateLimits>,
 }
 
 impl AppState {
     /// Somebody who does something now.
-    pub fn by(&self, actor: Actor) -> By {
-        By::new(actor, &self.clock, &self.random)
+    pub fn actor_context(&self, actor: Actor) -> ActorContext {
+        ActorContext::new(actor, &self.clock, &self.random)
     }
 }

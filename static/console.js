@@ -5,7 +5,7 @@
 // takes its result from there, so that a form around it stays as it is filled in.
 function follow(card) {
   const source = new EventSource(card.dataset.events);
-  const part = (name, of = card) => of.querySelector(`[data-job="${name}"]`);
+  const part = (name, of = card) => of.querySelector(`[data-part="${name}"]`);
   source.addEventListener("error", () => {
     // Counted by another instance, or anew: the page knows.
     if (source.readyState === EventSource.CLOSED && card.dataset.page) finish(card, part);
@@ -47,11 +47,11 @@ for (const card of document.querySelectorAll("[data-events]")) follow(card);
 // Copying a text; the button appears only where it can work.
 for (const button of document.querySelectorAll("[data-copy]")) {
   const text = document.getElementById(button.dataset.copy);
-  const said = document.getElementById(`${button.dataset.copy}-said`);
-  if (!text || !said || !navigator.clipboard) continue;
+  const copyStatus = document.getElementById(`${button.dataset.copy}-copy-status`);
+  if (!text || !copyStatus || !navigator.clipboard) continue;
   button.hidden = false;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(text.value ?? text.textContent);
-    said.textContent = "Copied";
+    copyStatus.textContent = "Copied";
   });
 }

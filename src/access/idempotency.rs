@@ -10,16 +10,16 @@ use signpost_core::text::sha256;
 
 const CLAIM: &str = "INSERT INTO idempotency (api_key, name, request, created_at) VALUES ($1, $2, $3, $4)";
 const FIND: &str = "SELECT request, status, body FROM idempotency WHERE api_key = $1 AND name = $2";
-const ANSWER: &str =
+const STORE_RESPONSE: &str =
     "UPDATE idempotency SET status = $3, body = $4 WHERE api_key = $1 AND name = $2 AND status IS NULL";
 const SWEEP: &str = "DELETE FROM idempotency WHERE created_at < $1";
 
 /// No key is longer.
-const LONGEST: usize = 255;
+const MAX_KEY_LENGTH: usize = 255;
 
 /// A request that counts once, however often it is sent.
 #[derive(Clone, Debug)]
-pub struct Once {
+pub struct IdempotencyKey {
     api_key: String,
     name: String,
     request: String,
@@ -27,25 +27,25 @@ pub struct Once {
 
 /// What is known of an earlier request with the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Earlier {
+pub enum Replay {
     /// There was none, or it came to nothing.
     None,
     /// It was another request.
-    Other,
+    Mismatch,
     /// It was this one, and was not answered.
-    Unfinished,
+    Incomplete,
     /// It was this one: status and body of the answer.
-    Answered(i64, String),
+    Completed(i64, String),
 }
 
-impl Once {
+impl IdempotencyKey {
     /// Reads the field's value: a quoted string (RFC 9651, section 3.3.3), or, as many clients send it, the bare text.
     /// None: not a key. `request` is what a repetition must have in common.
-    pub fn read(api_key: &str, field: &str, request: &[u8]) -> Option<Self> {
+    pub fn parse(api_key: &str, field: &str, request: &[u8]) -> Option<Self> {
         let field = field.trim();
         let name = field.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(field);
         let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | ',');
-        let fit = (1..=LONGEST).contains(&name.len()) && name.chars().all(plain);
+        let fit = (1..=MAX_KEY_LENGTH).contains(&name.len()) && name.chars().all(plain);
         fit.then(|| Self { api_key: api_key.to_owned(), name: name.to_owned(), request: sha256(request) })
     }
 
@@ -66,14 +66,14 @@ impl Once {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn earlier(&self, db: &Db) -> Result<Earlier, DbError> {
-        let Some(row) = db.one(FIND, values![&self.api_key, &self.name]).await? else { return Ok(Earlier::None) };
+    pub async fn find_replay(&self, db: &Db) -> Result<Replay, DbError> {
+        let Some(row) = db.one(FIND, values![&self.api_key, &self.name]).await? else { return Ok(Replay::None) };
         if row.text(0)? != self.request {
-            return Ok(Earlier::Other);
+            return Ok(Replay::Mismatch);
         }
         Ok(match (row.opt_int(1)?, row.opt_text(2)?) {
-            (Some(status), Some(body)) => Earlier::Answered(status, body),
-            _ => Earlier::Unfinished,
+            (Some(status), Some(body)) => Replay::Completed(status, body),
+            _ => Replay::Incomplete,
         })
     }
 
@@ -81,16 +81,16 @@ impl Once {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn answer(&self, db: &Db, status: u16, body: &str) -> Result<(), DbError> {
-        db.run(ANSWER, values![&self.api_key, &self.name, i64::from(status), body]).await.map(|_| ())
+    pub async fn store_response(&self, db: &Db, status: u16, body: &str) -> Result<(), DbError> {
+        db.run(STORE_RESPONSE, values![&self.api_key, &self.name, i64::from(status), body]).await.map(|_| ())
     }
 
     /// The same in the transaction of what the request does, after which no request is unfinished.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn answer_in(&self, tx: &mut Tx, status: u16, body: &str) -> Result<(), DbError> {
-        tx.run(ANSWER, values![&self.api_key, &self.name, i64::from(status), body]).await.map(|_| ())
+    pub async fn store_response_in(&self, tx: &mut Tx, status: u16, body: &str) -> Result<(), DbError> {
+        tx.run(STORE_RESPONSE, values![&self.api_key, &self.name, i64::from(status), body]).await.map(|_| ())
     }
 
     /// Forgets what is older than `before`.
@@ -107,8 +107,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_quoted_or_bare_and_nothing_else() {
-        let read = |field: &str| Once::read("key", field, b"").map(|once| once.name);
+    fn idempotency_keys_are_quoted_or_bare() {
+        let read = |field: &str| IdempotencyKey::parse("key", field, b"").map(|once| once.name);
         assert_eq!(read("\"8e03978e-40d5\"").as_deref(), Some("8e03978e-40d5"));
         assert_eq!(read(" 8e03978e-40d5 ").as_deref(), Some("8e03978e-40d5"));
         for bad in ["", "\"\"", "\"a", "a, b", "a b", "\"a\", \"b\"", "ключ", &"x".repeat(256)] {

@@ -5,10 +5,10 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::audit::{Act, Action, Actor, By};
+use crate::audit::{Action, Actor, ActorContext, AuditEvent};
 use crate::db::{Db, DbError, Row, Tx};
 use crate::values;
-use signpost_core::text::{sha256, spread};
+use signpost_core::text::{hash64, sha256};
 use signpost_core::{Clock, Random, Slug, Timestamp};
 
 const INSERT: &str = "INSERT INTO api_key (id, hash, name, scopes, audience, billers, created_at, expires_at) \
@@ -88,7 +88,7 @@ impl Audience {
 
 /// A key to be made.
 #[derive(Clone, Debug)]
-pub struct NewKey {
+pub struct NewApiKey {
     /// What it is called.
     pub name: String,
     /// What it allows.
@@ -126,16 +126,16 @@ pub struct ApiKey {
 
 /// A key a moment after it was made.
 #[derive(Clone)]
-pub struct MadeKey {
+pub struct CreatedApiKey {
     /// The key itself: the only time it can be seen.
     pub key: String,
     /// As it is kept.
-    pub kept: ApiKey,
+    pub record: ApiKey,
 }
 
 impl ApiKey {
     /// Whether its holder may make this key: it allows no more than this one, and ends no later.
-    pub fn may_make(&self, new: &NewKey) -> bool {
+    pub fn may_create(&self, new: &NewApiKey) -> bool {
         let ends = self.expires_at.is_none_or(|own| new.expires_at.is_some_and(|end| end <= own));
         ends && self.allows_all(&new.scopes, new.audience, new.billers.as_deref())
     }
@@ -146,10 +146,10 @@ impl ApiKey {
     }
 
     fn allows_all(&self, scopes: &[Scope], audience: Option<Audience>, billers: Option<&[Slug]>) -> bool {
-        let reached = |own: &Vec<Slug>| billers.is_some_and(|billers| billers.iter().all(|slug| own.contains(slug)));
+        let in_scope = |own: &Vec<Slug>| billers.is_some_and(|billers| billers.iter().all(|slug| own.contains(slug)));
         scopes.iter().all(|scope| self.allows(*scope))
             && (self.audience.is_none() || self.audience == audience)
-            && self.billers.as_ref().is_none_or(reached)
+            && self.billers.as_ref().is_none_or(in_scope)
     }
 
     /// Whether the key allows this.
@@ -163,7 +163,7 @@ impl ApiKey {
     }
 
     /// Whether the key reaches this biller.
-    pub fn reaches(&self, biller: &Slug) -> bool {
+    pub fn permits_biller(&self, biller: &Slug) -> bool {
         self.billers.as_ref().is_none_or(|billers| billers.contains(biller))
     }
 }
@@ -197,18 +197,23 @@ impl ApiKeys {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn create(&self, new: &NewKey, by: &By) -> Result<String, DbError> {
+    pub async fn create(&self, new: &NewApiKey, actor: &ActorContext) -> Result<String, DbError> {
         let mut tx = self.db.begin().await?;
-        let made = self.create_in(&mut tx, new, by).await?;
+        let created = self.create_in(&mut tx, new, actor).await?;
         tx.commit().await?;
-        Ok(made.key)
+        Ok(created.key)
     }
 
     /// The same within a transaction.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn create_in(&self, tx: &mut Tx, new: &NewKey, by: &By) -> Result<MadeKey, DbError> {
+    pub async fn create_in(
+        &self,
+        tx: &mut Tx,
+        new: &NewApiKey,
+        actor: &ActorContext,
+    ) -> Result<CreatedApiKey, DbError> {
         let id = hex(&self.random.bytes::<6>());
         let secret = hex(&self.random.bytes::<32>());
         let body = format!("sp_{id}_{secret}");
@@ -217,16 +222,19 @@ impl ApiKeys {
         let billers = new.billers.as_ref().map(|b| b.iter().map(Slug::as_str).collect::<Vec<_>>().join(" "));
         let (hash, audience) = (sha256(key.as_bytes()), new.audience.map(Audience::as_str));
         let now = self.clock.now();
-        let act = Act::of(Action::KeyMade).about(&id).with("name", new.name.as_str()).with("scopes", scopes.as_str());
-        let act = act.with("billers", billers.clone()).with("until", new.expires_at.map(|at| at.to_string()));
+        let event = AuditEvent::new(Action::KeyCreated)
+            .about(&id)
+            .with("name", new.name.as_str())
+            .with("scopes", scopes.as_str());
+        let event = event.with("billers", billers.clone()).with("until", new.expires_at.map(|at| at.to_string()));
         let values = values![&id, hash, new.name.as_str(), scopes, audience, billers, now, new.expires_at];
         tx.run(INSERT, values).await?;
-        by.note(tx, act).await?;
-        let NewKey { name, scopes, audience, billers, expires_at } = new.clone();
+        actor.record(tx, event).await?;
+        let NewApiKey { name, scopes, audience, billers, expires_at } = new.clone();
         let (revoked_at, last_used_at) = (None, None);
-        let kept =
+        let record =
             ApiKey { id, name, scopes, audience, billers, created_at: now, expires_at, revoked_at, last_used_at };
-        Ok(MadeKey { key, kept })
+        Ok(CreatedApiKey { key, record })
     }
 
     /// All keys, oldest first.
@@ -241,12 +249,12 @@ impl ApiKeys {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn revoke(&self, id: &str, by: &By) -> Result<bool, DbError> {
+    pub async fn revoke(&self, id: &str, actor: &ActorContext) -> Result<bool, DbError> {
         let mut tx = self.db.begin().await?;
         if tx.run(REVOKE, values![id, self.clock.now()]).await? == 0 {
             return Ok(false);
         }
-        by.note(&mut tx, Act::of(Action::KeyRevoked).about(id)).await?;
+        actor.record(&mut tx, AuditEvent::new(Action::KeyRevoked).about(id)).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -256,7 +264,7 @@ impl ApiKeys {
     /// # Errors
     /// The key is not valid, or the database failed.
     pub async fn authenticate(&self, presented: &str) -> Result<ApiKey, KeyError> {
-        let id = plausible(presented).ok_or(KeyError::Invalid)?;
+        let id = parse_key_id(presented).ok_or(KeyError::Invalid)?;
         let row = self.db.one(BY_ID, values![id]).await?.ok_or(KeyError::Invalid)?;
         let hash = sha256(presented.as_bytes());
         if !bool::from(hash.as_bytes().ct_eq(row.text(9)?.as_bytes())) {
@@ -275,7 +283,7 @@ impl ApiKeys {
 }
 
 /// The id of a text that has a key's shape and checksum.
-fn plausible(presented: &str) -> Option<&str> {
+fn parse_key_id(presented: &str) -> Option<&str> {
     let rest = presented.strip_prefix("sp_")?;
     let plain = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     let (id, secret) = rest.split_once('_')?;
@@ -287,7 +295,7 @@ fn plausible(presented: &str) -> Option<&str> {
 }
 
 fn checksum(body: &str) -> String {
-    format!("{:08x}", spread(body.as_bytes()) >> 32)
+    format!("{:08x}", hash64(body.as_bytes()) >> 32)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -317,13 +325,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mistyped_key_is_refused_before_the_database_is_asked() {
+    fn mistyped_key_is_rejected_without_a_database_query() {
         let body = format!("sp_{}_{}", "0".repeat(12), "a".repeat(64));
         let key = format!("{body}{}", checksum(&body));
-        assert_eq!(plausible(&key), Some("000000000000"));
+        assert_eq!(parse_key_id(&key), Some("000000000000"));
         for wrong in [&key[..key.len() - 1], &format!("{key}0"), &key.replace("aaaa", "aaab"), &key.to_uppercase(), ""]
         {
-            assert_eq!(plausible(wrong), None, "{wrong}");
+            assert_eq!(parse_key_id(wrong), None, "{wrong}");
         }
     }
 }

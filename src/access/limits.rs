@@ -8,52 +8,53 @@ use std::time::Duration;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::config;
-use signpost_core::text::spread;
+use signpost_core::text::hash64;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The limits of the look-up and of mails.
-pub struct Limits {
+pub struct RateLimits {
     by_address: DefaultKeyedRateLimiter<IpAddr>,
-    by_name: DefaultKeyedRateLimiter<u64>,
+    by_username: DefaultKeyedRateLimiter<u64>,
     mail_by_client: DefaultKeyedRateLimiter<IpAddr>,
     mail_by_address: DefaultKeyedRateLimiter<u64>,
     simulations: DefaultKeyedRateLimiter<u64>,
     simulations_by_day: DefaultKeyedRateLimiter<u64>,
-    codes: DefaultKeyedRateLimiter<u64>,
+    decision_lookups: DefaultKeyedRateLimiter<u64>,
     exempt_loopback: bool,
 }
 
-impl std::fmt::Debug for Limits {
+impl std::fmt::Debug for RateLimits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Limits")
+        f.write_str("RateLimits")
     }
 }
 
-impl Limits {
+impl RateLimits {
     /// By the settings.
     pub fn new(config: &config::Limits, mail: &config::Mail) -> Self {
         let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         Self {
             by_address: RateLimiter::keyed(Quota::per_minute(at_least_one(config.lookups_per_address_per_minute))),
-            by_name: RateLimiter::keyed(Quota::per_hour(at_least_one(config.lookups_per_name_per_hour))),
+            by_username: RateLimiter::keyed(Quota::per_hour(at_least_one(config.lookups_per_username_per_hour))),
             mail_by_client: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_client_per_hour))),
             mail_by_address: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_address_per_hour))),
             simulations: RateLimiter::keyed(Quota::per_minute(at_least_one(config.simulations_per_minute))),
             simulations_by_day: RateLimiter::keyed(per_day(at_least_one(config.simulations_per_day))),
-            codes: RateLimiter::keyed(Quota::per_minute(at_least_one(config.codes_per_minute))),
+            decision_lookups: RateLimiter::keyed(Quota::per_minute(at_least_one(config.decision_lookups_per_minute))),
             exempt_loopback: config.exempt_loopback,
         }
     }
 
     /// Whether this client may look this name up now. A name is counted only for clients that are let through, so that one
     /// machine cannot lock names out at the speed of its requests.
-    pub fn allow(&self, client: IpAddr, name: &str) -> bool {
+    pub fn allow_lookup(&self, client: IpAddr, name: &str) -> bool {
         let client = client.to_canonical();
         if self.exempt_loopback && client.is_loopback() {
             return true;
         }
-        self.by_address.check_key(&network(client)).is_ok() && self.by_name.check_key(&spread(name.as_bytes())).is_ok()
+        self.by_address.check_key(&network(client)).is_ok()
+            && self.by_username.check_key(&hash64(name.as_bytes())).is_ok()
     }
 
     /// Whether this client may ask for another mail or password reset now, whoever it is for.
@@ -64,29 +65,29 @@ impl Limits {
 
     /// Whether another mail may go to this address now, whoever asked for it.
     pub fn allow_mail_to(&self, address: &str) -> bool {
-        self.mail_by_address.check_key(&spread(address.to_lowercase().as_bytes())).is_ok()
+        self.mail_by_address.check_key(&hash64(address.to_lowercase().as_bytes())).is_ok()
     }
 
     /// Whether this key may ask another question now. Whoever may ask knows which names there are, by and by.
     pub fn allow_simulation(&self, who: &str) -> bool {
-        let who = spread(who.as_bytes());
+        let who = hash64(who.as_bytes());
         self.simulations.check_key(&who).is_ok() && self.simulations_by_day.check_key(&who).is_ok()
     }
 
     /// Whether this key may look another reference code up now.
-    pub fn allow_code(&self, who: &str) -> bool {
-        self.codes.check_key(&spread(who.as_bytes())).is_ok()
+    pub fn allow_decision_lookup(&self, who: &str) -> bool {
+        self.decision_lookups.check_key(&hash64(who.as_bytes())).is_ok()
     }
 
     /// Forgets clients and names that have been quiet; without it the counters would grow for ever.
-    pub fn forget_quiet_ones(&self) {
+    pub fn evict_idle(&self) {
         self.by_address.retain_recent();
-        self.by_name.retain_recent();
+        self.by_username.retain_recent();
         self.mail_by_client.retain_recent();
         self.mail_by_address.retain_recent();
         self.simulations.retain_recent();
         self.simulations_by_day.retain_recent();
-        self.codes.retain_recent();
+        self.decision_lookups.retain_recent();
     }
 }
 
@@ -107,41 +108,41 @@ fn network(client: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn limits() -> Limits {
+    fn limits() -> RateLimits {
         let look_ups = config::Limits {
             lookups_per_address_per_minute: 3,
-            lookups_per_name_per_hour: 2,
+            lookups_per_username_per_hour: 2,
             exempt_loopback: true,
             ..config::Limits::default()
         };
         let mail = config::Mail { per_address_per_hour: 2, per_client_per_hour: 3, ..config::Mail::default() };
-        Limits::new(&look_ups, &mail)
+        RateLimits::new(&look_ups, &mail)
     }
 
     #[test]
-    fn a_network_and_a_name_are_counted() {
+    fn lookups_are_limited_per_network_and_per_username() {
         let limits = limits();
         let client = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 3, 0, 0, 0, n));
-        assert!((0..3).all(|n| limits.allow(client(n), &format!("name{n}"))), "three from one network");
-        assert!(!limits.allow(client(4), "name4"), "the fourth, from another address of that network");
+        assert!((0..3).all(|n| limits.allow_lookup(client(n), &format!("name{n}"))), "three from one network");
+        assert!(!limits.allow_lookup(client(4), "name4"), "the fourth, from another address of that network");
         let elsewhere = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 100 + n, 0, 0, 0, 1));
-        assert!((0..2).all(|n| limits.allow(elsewhere(n), "same")));
-        assert!(!limits.allow(elsewhere(3), "same"), "one name from many networks");
+        assert!((0..2).all(|n| limits.allow_lookup(elsewhere(n), "same")));
+        assert!(!limits.allow_lookup(elsewhere(3), "same"), "one name from many networks");
         let refused = client(9);
-        assert!((0..20).all(|_| !limits.allow(refused, "victim")));
-        assert!(limits.allow(elsewhere(50), "victim"), "whoever is refused cannot lock a name out");
-        assert!((0..20).all(|_| limits.allow(IpAddr::from([127, 0, 0, 1]), "same")), "this machine is exempt");
+        assert!((0..20).all(|_| !limits.allow_lookup(refused, "victim")));
+        assert!(limits.allow_lookup(elsewhere(50), "victim"), "whoever is refused cannot lock a name out");
+        assert!((0..20).all(|_| limits.allow_lookup(IpAddr::from([127, 0, 0, 1]), "same")), "this machine is exempt");
     }
 
     #[test]
-    fn questions_of_a_key_are_counted_by_minute_and_by_day() {
+    fn simulations_are_limited_per_minute_and_per_day() {
         let allowed = |per_minute, per_day| {
             let settings = config::Limits {
                 simulations_per_minute: per_minute,
                 simulations_per_day: per_day,
                 ..config::Limits::default()
             };
-            let limits = Limits::new(&settings, &config::Mail::default());
+            let limits = RateLimits::new(&settings, &config::Mail::default());
             let count = (0..20).filter(|_| limits.allow_simulation("key")).count();
             assert!(limits.allow_simulation("another key"));
             count
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn mails_are_counted_by_who_asks_and_by_who_gets_them() {
+    fn mails_are_limited_per_client_and_per_recipient() {
         let limits = limits();
         let client = IpAddr::from([203, 0, 113, 9]);
         assert!((0..3).all(|_| limits.allow_mail_request(client)));

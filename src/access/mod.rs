@@ -5,7 +5,7 @@ mod keys;
 mod limits;
 mod staff;
 
-pub use idempotency::{Earlier, Once};
-pub use keys::{ApiKey, ApiKeys, Audience, KeyError, MadeKey, NewKey, Scope};
-pub use limits::Limits;
+pub use idempotency::{IdempotencyKey, Replay};
+pub use keys::{ApiKey, ApiKeys, Audience, CreatedApiKey, KeyError, NewApiKey, Scope};
+pub use limits::RateLimits;
 pub use staff::StaffLimits;

@@ -11,22 +11,22 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::auth::require;
-use super::identity::pages::{Links, Paging, Query, Totals};
-use super::jobs::unknown;
+use super::identity::pagination::{Links, ListQuery, Pagination, Totals};
+use super::jobs::not_found;
 use super::problem::problem;
 use crate::access::{ApiKey, Scope};
-use crate::audit::{Act, Action, StoredAct, Wanted, acts, count_acts};
+use crate::audit::{Action, AuditEvent, EventFilter, StoredEvent, count_events, list_events};
 use crate::state::AppState;
-use crate::web::{Refusal, paths};
+use crate::web::{HttpError, paths};
 use signpost_core::{Slug, Timestamp};
 
 /// Acts that are read at once for an export.
-const PART: usize = 500;
+const EXPORT_BATCH_SIZE: usize = 500;
 
 /// A page of acts, the newest first.
 #[derive(Serialize, ToSchema)]
-pub(super) struct ActPage {
-    acts: Vec<StoredAct>,
+pub(super) struct AuditEventPage {
+    events: Vec<StoredEvent>,
     links: Links,
     /// With `include_totals`: of those that the key reaches.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,11 +39,11 @@ pub(super) struct ActPage {
 /// Who did what, the newest first: a page of JSON, or all that is wanted as CSV or JSON lines. A key that is limited to some billers
 /// sees what was done at these.
 #[utoipa::path(
-    get, path = paths::AUDIT, operation_id = "listActs", tag = "Support",
+    get, path = paths::AUDIT, operation_id = "listAuditEvents", tag = "Support",
     params(
-        Paging,
+        Pagination,
         ("actor" = Option<String>, Query, description = "By whom: an id or a name, or `staff`, `key`, `cli` or `system`."),
-        ("action" = Option<String>, Query, description = "What, such as `biller.changed`."),
+        ("action" = Option<String>, Query, description = "What, such as `biller.updated`."),
         ("biller" = Option<Slug>, Query, description = "At this biller."),
         ("since" = Option<String>, Query, description = "From this time on (RFC 3339)."),
         ("until" = Option<String>, Query, description = "Before this time (RFC 3339)."),
@@ -51,8 +51,8 @@ pub(super) struct ActPage {
     ),
     security(("key" = [Scope::AuditRead.as_str()])),
     responses(
-        (status = 200, description = "The acts.", body = ActPage),
-        (status = 400, description = "`wrong_parameter`: see `detail`."),
+        (status = 200, description = "The acts.", body = AuditEventPage),
+        (status = 400, description = "`invalid_parameter`: see `detail`."),
         (status = 404, description = "`not_found`: there is no such biller."),
     ),
 )]
@@ -60,103 +60,111 @@ pub(super) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let key = require(&state, &headers, Scope::AuditRead).await?;
-    let query = Query::read(&state, &key, &uri, &["actor", "action", "biller", "since", "until", "format"])?;
-    let wanted = wanted(&query, &key)?;
-    if let Some(slug) = &wanted.biller {
+    let query = ListQuery::parse(&state, &key, &uri, &["actor", "action", "biller", "since", "until", "format"])?;
+    let filter = parse_filter(&query, &key)?;
+    if let Some(slug) = &filter.biller {
         let known = state.directory.billers().await?.by_slug(slug).is_some();
-        if !known || !key.reaches(slug) {
-            return Err(unknown());
+        if !known || !key.permits_biller(slug) {
+            return Err(not_found());
         }
     }
-    let kind = match query.filter("format") {
+    let format = match query.filter("format") {
         None | Some("json") => {
             let before = (!query.after.is_empty()).then_some(query.after.as_str());
-            let found = acts(&state.db, &wanted, before, query.wanted()).await?;
-            let (found, links) = query.page(&state, found, |act| act.id.as_str());
-            let totals = match query.totals {
-                true => Some(query.totals_of(count_acts(&state.db, &wanted).await?)),
+            let found = list_events(&state.db, &filter, before, query.row_limit()).await?;
+            let (found, links) = query.page(&state, found, |event| event.id.as_str());
+            let totals = match query.include_totals {
+                true => Some(query.totals(count_events(&state.db, &filter).await?)),
                 false => None,
             };
-            return Ok(Json(ActPage { acts: found, links, totals }).into_response());
+            return Ok(Json(AuditEventPage { events: found, links, totals }).into_response());
         }
-        Some("csv") => Export::Csv,
-        Some("jsonl") => Export::Lines,
-        Some(_) => return Err(wrong("format is json, csv or jsonl.")),
+        Some("csv") => ExportFormat::Csv,
+        Some("jsonl") => ExportFormat::JsonLines,
+        Some(_) => return Err(invalid_parameter("format is json, csv or jsonl.")),
     };
-    let act = Act::of(Action::TrailExported).with("format", kind.as_str());
-    state.by(key.actor()).note_alone(&state.db, act).await?;
-    let media = [(header::CONTENT_TYPE, kind.media_type())];
-    Ok((media, Body::from_stream(export(state, wanted, kind))).into_response())
+    let event = AuditEvent::new(Action::AuditExported).with("format", format.as_str());
+    state.actor_context(key.actor()).record_alone(&state.db, event).await?;
+    let media = [(header::CONTENT_TYPE, format.media_type())];
+    Ok((media, Body::from_stream(export(state, filter, format))).into_response())
 }
 
 #[derive(Clone, Copy)]
-enum Export {
+enum ExportFormat {
     Csv,
-    Lines,
+    JsonLines,
 }
 
-impl Export {
+impl ExportFormat {
     fn as_str(self) -> &'static str {
         match self {
             Self::Csv => "csv",
-            Self::Lines => "jsonl",
+            Self::JsonLines => "jsonl",
         }
     }
 
     fn media_type(self) -> &'static str {
         match self {
             Self::Csv => "text/csv; charset=utf-8",
-            Self::Lines => "application/jsonl",
+            Self::JsonLines => "application/jsonl",
         }
     }
 
-    fn line(self, act: &StoredAct) -> String {
+    fn line(self, event: &StoredEvent) -> String {
         match self {
-            Self::Csv => act.cells(),
-            Self::Lines => format!("{}\n", json!(act)),
+            Self::Csv => event.to_csv(),
+            Self::JsonLines => format!("{}\n", json!(event)),
         }
     }
 }
 
 /// All acts wanted, part by part: memory does not grow with them.
-fn export(state: AppState, wanted: Wanted, kind: Export) -> impl Stream<Item = Result<String, crate::db::DbError>> {
-    unfold(Some((state, wanted, kind, None::<String>)), async |rest| {
-        let (state, wanted, kind, before) = rest?;
-        let head = match (kind, &before) {
-            (Export::Csv, None) => StoredAct::heads(),
+fn export(
+    state: AppState,
+    filter: EventFilter,
+    format: ExportFormat,
+) -> impl Stream<Item = Result<String, crate::db::DbError>> {
+    unfold(Some((state, filter, format, None::<String>)), async |rest| {
+        let (state, filter, format, before) = rest?;
+        let head = match (format, &before) {
+            (ExportFormat::Csv, None) => StoredEvent::csv_header(),
             _ => String::new(),
         };
-        let found = match acts(&state.db, &wanted, before.as_deref(), PART).await {
+        let found = match list_events(&state.db, &filter, before.as_deref(), EXPORT_BATCH_SIZE).await {
             Ok(found) => found,
             Err(error) => return Some((Err(error), None)),
         };
-        let text = head + &found.iter().map(|act| kind.line(act)).collect::<String>();
-        let next = found.last().filter(|_| found.len() == PART).map(|last| last.id.clone());
-        Some((Ok(text), next.map(|next| (state, wanted, kind, Some(next)))))
+        let text = head + &found.iter().map(|event| format.line(event)).collect::<String>();
+        let next = found.last().filter(|_| found.len() == EXPORT_BATCH_SIZE).map(|last| last.id.clone());
+        Some((Ok(text), next.map(|next| (state, filter, format, Some(next)))))
     })
 }
 
-fn wanted(query: &Query, key: &ApiKey) -> Result<Wanted, Refusal> {
+fn parse_filter(query: &ListQuery, key: &ApiKey) -> Result<EventFilter, HttpError> {
     let time = |name: &str| {
         let text = query.filter(name);
-        let read = |text| Timestamp::parse_rfc3339(text).ok_or_else(|| wrong("since and until are RFC 3339 times."));
+        let read = |text| {
+            Timestamp::parse_rfc3339(text).ok_or_else(|| invalid_parameter("since and until are RFC 3339 times."))
+        };
         text.map(read).transpose()
     };
-    let action =
-        query.filter("action").map(|text| Action::parse(text).ok_or_else(|| wrong("There is no such action.")));
-    let biller = query.filter("biller").map(|text| Slug::parse(text).map_err(|_| wrong("biller is a slug.")));
-    Ok(Wanted {
+    let action = query
+        .filter("action")
+        .map(|text| Action::parse(text).ok_or_else(|| invalid_parameter("There is no such action.")));
+    let biller =
+        query.filter("biller").map(|text| Slug::parse(text).map_err(|_| invalid_parameter("biller is a slug.")));
+    Ok(EventFilter {
         actor: query.filter("actor").map(str::to_owned),
         action: action.transpose()?,
         biller: biller.transpose()?,
-        reach: key.billers.clone(),
+        biller_scope: key.billers.clone(),
         since: time("since")?,
         until: time("until")?,
     })
 }
 
-fn wrong(detail: &str) -> Refusal {
-    problem(StatusCode::BAD_REQUEST, "wrong_parameter", detail)
+fn invalid_parameter(detail: &str) -> HttpError {
+    problem(StatusCode::BAD_REQUEST, "invalid_parameter", detail)
 }

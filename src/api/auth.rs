@@ -5,12 +5,13 @@ use http::{HeaderMap, StatusCode, header};
 use super::problem::problem;
 use crate::access::{ApiKey, KeyError, Scope};
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::HttpError;
 
 /// The key that the request carries, if it allows `scope`.
-pub(super) async fn require(state: &AppState, headers: &HeaderMap, scope: Scope) -> Result<ApiKey, Refusal> {
-    let missing = || problem(StatusCode::UNAUTHORIZED, "key_missing", "An API key is needed: Authorization: Bearer …");
-    let invalid = || problem(StatusCode::UNAUTHORIZED, "key_invalid", "The API key is not valid.");
+pub(super) async fn require(state: &AppState, headers: &HeaderMap, scope: Scope) -> Result<ApiKey, HttpError> {
+    let missing =
+        || problem(StatusCode::UNAUTHORIZED, "api_key_missing", "An API key is needed: Authorization: Bearer …");
+    let invalid = || problem(StatusCode::UNAUTHORIZED, "api_key_invalid", "The API key is not valid.");
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let line = lines.next().ok_or_else(missing)?.to_str().map_err(|_| invalid())?;
     let (scheme, key) = line.split_once(' ').ok_or_else(invalid)?;
@@ -23,7 +24,7 @@ pub(super) async fn require(state: &AppState, headers: &HeaderMap, scope: Scope)
     })?;
     if !key.allows(scope) {
         let detail = format!("The API key does not have the scope {}.", scope.as_str());
-        return Err(problem(StatusCode::FORBIDDEN, "scope_missing", &detail));
+        return Err(problem(StatusCode::FORBIDDEN, "insufficient_scope", &detail));
     }
     Ok(key)
 }

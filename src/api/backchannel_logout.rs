@@ -7,9 +7,9 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::problem::problem;
 use crate::state::AppState;
+use crate::web::biller_sessions::{BillerSessions, SessionFilter};
 use crate::web::fields::Fields;
-use crate::web::visits::{Ending, Visits};
-use crate::web::{Refusal, handoffs, registrations};
+use crate::web::{HttpError, handoffs, registrations};
 use signpost_core::Slug;
 use signpost_core::text::sha256;
 
@@ -19,35 +19,36 @@ pub(super) async fn receive(
     Path(slug): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, Refusal> {
-    let refuse = |reason: &'static str| problem(StatusCode::BAD_REQUEST, reason, "The logout token was not accepted.");
+) -> Result<StatusCode, HttpError> {
+    let reject = |reason: &'static str| problem(StatusCode::BAD_REQUEST, reason, "The logout token was not accepted.");
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.starts_with("application/x-www-form-urlencoded") {
-        return Err(refuse("media_type"));
+        return Err(reject("unsupported_media_type"));
     }
-    let fields = Fields::parse(&body).map_err(|_| refuse("not_readable"))?;
-    let token = fields.get("logout_token").ok_or_else(|| refuse("logout_token_missing"))?;
+    let fields = Fields::parse(&body).map_err(|_| reject("malformed_request"))?;
+    let token = fields.get("logout_token").ok_or_else(|| reject("logout_token_missing"))?;
     let billers = state.directory.billers().await?;
     let biller = Slug::parse(&slug).ok().and_then(|slug| billers.by_slug(&slug).cloned());
     let biller = biller.ok_or_else(|| problem(StatusCode::NOT_FOUND, "not_found", "There is no such biller."))?;
-    let (registration, _) = registrations::of(&state, &biller).ok_or_else(|| refuse("no_registration"))?;
+    let (registration, _) =
+        registrations::for_biller(&state, &biller).ok_or_else(|| reject("client_not_registered"))?;
     let read = state.providers.logout_token(&registration, token).await.map_err(|error| {
         tracing::warn!(biller = %biller.slug, reason = error.reason(), "a logout token was not accepted");
-        refuse(error.reason())
+        reject(error.reason())
     })?;
     let issuer = registration.issuer.as_str();
-    let ending = match (&read.sid, &read.subject) {
-        (Some(sid), subject) => Ending::Sid { issuer, sid, subject: subject.as_deref() },
-        (None, Some(subject)) => Ending::Subject { issuer, subject },
-        (None, None) => return Err(refuse("nobody_named")),
+    let filter = match (&read.sid, &read.subject) {
+        (Some(sid), subject) => SessionFilter::Sid { issuer, sid, subject: subject.as_deref() },
+        (None, Some(subject)) => SessionFilter::Subject { issuer, subject },
+        (None, None) => return Err(reject("subject_missing")),
     };
     let id = sha256(format!("{}\n{}", biller.id, read.id).as_bytes());
-    if handoffs::was_used(&state, "logout", &id).await? {
-        return Err(refuse("used_before"));
+    if handoffs::is_token_consumed(&state, "logout", &id).await? {
+        return Err(reject("already_used"));
     }
     // Marked after it was done: whoever dies in between is told again, and ending twice ends nothing more.
-    let ended = Visits::of(&state).end(&biller.id, ending).await?;
-    handoffs::use_once(&state, "logout", &id).await?;
+    let ended = BillerSessions::new(&state).end(&biller.id, filter).await?;
+    handoffs::consume_token(&state, "logout", &id).await?;
     tracing::info!(biller = %biller.slug, ended, "sessions were ended by the issuer");
     Ok(StatusCode::OK)
 }

@@ -8,18 +8,18 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::auth::require;
-use super::biller_answers::{BillerAnswer, BillerList, BillerMade, BillerShown};
-use super::biller_requests::{BillerChange, NewBiller, order, read_row};
-use super::jobs::{JobAnswer, unknown};
+use super::biller_requests::{BillerChange, NewBiller, parse_biller_input, parse_ciam};
+use super::biller_responses::{BillerDetails, BillerList, BillerResponse, CreatedBiller};
+use super::idempotency::IdempotencyKeyHeader;
+use super::jobs::{JobResponse, not_found};
 use super::json::read_fields;
-use super::problem::{problem, wrong_fields};
-use super::repeats::IdempotencyKey;
-use super::{changes, ciam, repeats};
+use super::problem::{problem, validation_failed};
+use super::{ciam, idempotency, pending_changes};
 use crate::access::{ApiKey, Scope};
-use crate::directory::import_billers::{Expect, OneError, Tools};
-use crate::enablement::{Job, Order};
+use crate::directory::import_billers::{ImportContext, UpsertError, WriteMode};
+use crate::provisioning::{EnablementOptions, Job};
 use crate::state::AppState;
-use crate::web::{Refusal, paths};
+use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
 /// List the billers
@@ -30,184 +30,190 @@ use signpost_core::Slug;
     security(("key" = [Scope::BillersRead.as_str()])),
     responses((status = 200, description = "The billers.", body = BillerList)),
 )]
-pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<BillerList>, Refusal> {
+pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<BillerList>, HttpError> {
     let key = require(&state, &headers, Scope::BillersRead).await?;
-    let (billers, modes) = (state.directory.billers().await?, state.enablement.modes().await?);
-    let shown = billers.iter().filter(|biller| key.reaches(&biller.slug));
-    let shown = shown.map(|biller| BillerAnswer::new(&state, biller, modes.get(biller.id.as_str()).copied()));
-    Ok(Json(BillerList { billers: shown.collect() }))
+    let (billers, modes) = (state.directory.billers().await?, state.provisioning.modes().await?);
+    let visible = billers.iter().filter(|biller| key.permits_biller(&biller.slug));
+    let visible = visible.map(|biller| BillerResponse::new(&state, biller, modes.get(biller.id.as_str()).copied()));
+    Ok(Json(BillerList { billers: visible.collect() }))
 }
 
 /// Read a biller
 #[utoipa::path(
-    get, path = paths::ONE_BILLER, operation_id = "readBiller", tag = "Billers",
+    get, path = paths::BILLER_BY_SLUG, operation_id = "getBiller", tag = "Billers",
     params(("slug" = Slug, Path)),
     security(("key" = [Scope::BillersRead.as_str()])),
-    responses((status = 200, description = "The biller.", body = BillerShown)),
+    responses((status = 200, description = "The biller.", body = BillerDetails)),
 )]
-pub(super) async fn one(
+pub(super) async fn get(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<BillerShown>, Refusal> {
+) -> Result<Json<BillerDetails>, HttpError> {
     let key = require(&state, &headers, Scope::BillersRead).await?;
-    let slug = Slug::parse(&slug).ok().filter(|slug| key.reaches(slug)).ok_or_else(unknown)?;
-    Ok(Json(shown(&state, &slug).await?))
+    let slug = Slug::parse(&slug).ok().filter(|slug| key.permits_biller(slug)).ok_or_else(not_found)?;
+    Ok(Json(details(&state, &slug).await?))
 }
 
 /// Make a biller
 ///
 /// What the biller wizard does: with `ciam` it begins at once to enable the biller. Watch the `job` of the answer.
 #[utoipa::path(
-    post, path = paths::BILLERS, operation_id = "makeBiller", tag = "Billers",
-    params(IdempotencyKey),
+    post, path = paths::BILLERS, operation_id = "createBiller", tag = "Billers",
+    params(IdempotencyKeyHeader),
     request_body(
         content = NewBiller,
         example = json!({ "slug": "lakeside-power", "name": "Lakeside Power", "ciam": { "mode": "mfa" } }),
     ),
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
-        (status = 201, description = "It was made.", body = BillerMade, headers(("Location" = String, description = "Where it is."))),
-        (status = 403, description = "`key_limited`: the key is limited to some billers, and this is not one of them."),
-        (status = 409, description = "`slug_taken`: there is a biller with this slug.\n`not_configured`, `not_ready`, `wrong_state`: it was made, and cannot be enabled now."),
-        (status = 422, description = "`wrong_fields`: see `errors`.\n`unfit_users`: SecureAuth could not keep some of the users."),
-        (status = 502, description = "`secureauth`: SecureAuth does not answer."),
+        (status = 201, description = "It was made.", body = CreatedBiller, headers(("Location" = String, description = "Where it is."))),
+        (status = 403, description = "`api_key_restricted`: the key is limited to some billers, and this is not one of them."),
+        (status = 409, description = "`slug_taken`: there is a biller with this slug.\n`not_configured`, `not_ready`, `invalid_state`: it was made, and cannot be enabled now."),
+        (status = 422, description = "`validation_failed`: see `errors`.\n`unsupported_usernames`: SecureAuth could not keep some of the users."),
+        (status = 502, description = "`secureauth_unavailable`: SecureAuth does not answer."),
     ),
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let key = require(&state, &headers, Scope::BillersWrite).await?;
     let mut fields: Map<String, Value> = read_fields(&headers, &body)?;
-    let once = repeats::once(&headers, &key, paths::BILLERS, &Value::Object(fields.clone()))?;
-    let wish = fields.remove("ciam");
-    let row = read_row(fields)?;
-    let order = order(wish, &row)?;
-    if !key.reaches(&row.slug) {
+    let idempotency_key = idempotency::key(&headers, &key, paths::BILLERS, &Value::Object(fields.clone()))?;
+    let ciam_field = fields.remove("ciam");
+    let row = parse_biller_input(fields)?;
+    let options = parse_ciam(ciam_field, &row)?;
+    if !key.permits_biller(&row.slug) {
         let detail = "The API key is limited to some billers, and this is not one of them.";
-        return Err(problem(StatusCode::FORBIDDEN, "key_limited", detail));
+        return Err(problem(StatusCode::FORBIDDEN, "api_key_restricted", detail));
     }
-    if order.is_some() && !state.enablement.is_configured() {
-        return Err(ciam::refused(crate::enablement::EnableError::NotConfigured));
+    if options.is_some() && !state.provisioning.is_configured() {
+        return Err(ciam::http_error(crate::provisioning::ProvisioningError::NotConfigured));
     }
     let slug = row.slug.clone();
     let mut tx = state.db.begin().await?;
-    let is_first = match &once {
-        Some(once) => once.claim(&mut tx, state.clock.now()).await?,
+    let is_first = match &idempotency_key {
+        Some(idempotency_key) => idempotency_key.claim(&mut tx, state.clock.now()).await?,
         None => true,
     };
     if is_first {
-        let made = state.directory.put_biller_in(&mut tx, row, &tools(&state, &key), Expect::New).await;
-        let made = made.map_err(refused)?;
+        let biller =
+            state.directory.upsert_biller_in(&mut tx, row, &import_context(&state, &key), WriteMode::Create).await;
+        let biller = biller.map_err(http_error)?;
         tx.commit().await?;
-        tracing::info!(biller = %made.slug, key = key.id, "a biller was made");
+        tracing::info!(biller = %biller.slug, key = key.id, "a biller was made");
     } else {
         drop(tx);
-        if let Some(once) = &once
-            && let Some(body) = repeats::earlier(&state, once).await?
+        if let Some(idempotency_key) = &idempotency_key
+            && let Some(body) = idempotency::replay(&state, idempotency_key).await?
         {
-            return Ok(created(&slug, body));
+            return Ok(created_response(&slug, body));
         }
     }
-    let job = match order {
-        Some(order) => Some(enable(&state, &key, &slug, order).await?),
+    let job = match options {
+        Some(options) => Some(enable(&state, &key, &slug, options).await?),
         None => None,
     };
-    let job = job.map(|job| JobAnswer::new(&job, Some(slug.clone())));
-    let body = json!(BillerMade { shown: shown(&state, &slug).await?, job }).to_string();
-    let Some(once) = once else { return Ok(created(&slug, body)) };
-    once.answer(&state.db, StatusCode::CREATED.as_u16(), &body).await?;
+    let job = job.map(|job| JobResponse::new(&job, Some(slug.clone())));
+    let body = json!(CreatedBiller { details: details(&state, &slug).await?, job }).to_string();
+    let Some(idempotency_key) = idempotency_key else { return Ok(created_response(&slug, body)) };
+    idempotency_key.store_response(&state.db, StatusCode::CREATED.as_u16(), &body).await?;
     // Two may have come so far with the same request: both give the answer that is kept.
-    Ok(created(&slug, repeats::earlier(&state, &once).await?.unwrap_or(body)))
+    Ok(created_response(&slug, idempotency::replay(&state, &idempotency_key).await?.unwrap_or(body)))
 }
 
 /// The job of a biller that was made a moment ago: of all repetitions of a request one starts it.
-async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, order: Order) -> Result<Job, Refusal> {
-    let biller = state.directory.named(slug).await?.ok_or_else(unknown)?;
-    match state.enablement.latest_of(&biller.id).await? {
+async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, options: EnablementOptions) -> Result<Job, HttpError> {
+    let biller = state.directory.biller_by_slug(slug).await?.ok_or_else(not_found)?;
+    match state.provisioning.latest_job(&biller.id).await? {
         Some(job) => Ok(job),
-        None => state.enablement.start(slug, order, &state.by(key.actor())).await.map_err(ciam::refused),
+        None => {
+            state.provisioning.start(slug, options, &state.actor_context(key.actor())).await.map_err(ciam::http_error)
+        }
     }
 }
 
 /// Change a biller
 ///
 /// What is left out stays as it is; an empty list, table or text takes it away. Changes of where people sign in wait for a
-/// second person: they are in `pending`.
+/// second person: they are in `pending_changes`.
 #[utoipa::path(
-    patch, path = paths::ONE_BILLER, operation_id = "changeBiller", tag = "Billers",
+    patch, path = paths::BILLER_BY_SLUG, operation_id = "updateBiller", tag = "Billers",
     params(("slug" = Slug, Path)),
     request_body(content = BillerChange, example = json!({ "name": "Lakeside Power and Light" })),
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
-        (status = 200, description = "As it is now.", body = BillerShown),
-        (status = 422, description = "`wrong_fields`: see `errors`."),
+        (status = 200, description = "As it is now.", body = BillerDetails),
+        (status = 422, description = "`validation_failed`: see `errors`."),
     ),
 )]
-pub(super) async fn change(
+pub(super) async fn update(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<BillerShown>, Refusal> {
+) -> Result<Json<BillerDetails>, HttpError> {
     let key = require(&state, &headers, Scope::BillersWrite).await?;
-    let slug = Slug::parse(&slug).ok().filter(|slug| key.reaches(slug)).ok_or_else(unknown)?;
+    let slug = Slug::parse(&slug).ok().filter(|slug| key.permits_biller(slug)).ok_or_else(not_found)?;
     let mut fields: Map<String, Value> = read_fields(&headers, &body)?;
     let own = fields.insert("slug".to_owned(), json!(slug));
     if own.is_some_and(|own| own != json!(slug)) {
-        return Err(wrong_fields([("slug", "the slug is permanent".to_owned())]));
+        return Err(validation_failed([("slug", "the slug is permanent".to_owned())]));
     }
     let elsewhere = "PUT /api/v1/billers/{slug}/ciam switches a biller on and off".to_owned();
     if let Some(field) = ["state", "ciam"].into_iter().find(|field| fields.contains_key(*field)) {
-        return Err(wrong_fields([(field, elsewhere)]));
+        return Err(validation_failed([(field, elsewhere)]));
     }
-    let row = read_row(fields)?;
+    let row = parse_biller_input(fields)?;
     let mut tx = state.db.begin().await?;
-    let changed = state.directory.put_biller_in(&mut tx, row, &tools(&state, &key), Expect::Known).await;
-    changed.map_err(refused)?;
+    let changed =
+        state.directory.upsert_biller_in(&mut tx, row, &import_context(&state, &key), WriteMode::Update).await;
+    changed.map_err(http_error)?;
     tx.commit().await?;
     tracing::info!(biller = %slug, key = key.id, "a biller was changed");
-    let mut pending = changes::waiting(&state, &key).await?;
+    let mut pending = pending_changes::visible_to(&state, &key).await?;
     pending.retain(|change| change.biller == slug);
-    Ok(Json(BillerShown { pending: Some(pending), ..shown(&state, &slug).await? }))
+    Ok(Json(BillerDetails { pending_changes: Some(pending), ..details(&state, &slug).await? }))
 }
 
-async fn shown(state: &AppState, slug: &Slug) -> Result<BillerShown, Refusal> {
-    let biller = state.directory.named(slug).await?.ok_or_else(unknown)?;
-    let mode = state.enablement.modes().await?.get(biller.id.as_str()).copied();
-    Ok(BillerShown {
-        biller: BillerAnswer::new(state, &biller, mode),
-        users_pending: state.directory.backlog_of(&biller.id).await?,
-        pending: None,
+async fn details(state: &AppState, slug: &Slug) -> Result<BillerDetails, HttpError> {
+    let biller = state.directory.biller_by_slug(slug).await?.ok_or_else(not_found)?;
+    let mode = state.provisioning.modes().await?.get(biller.id.as_str()).copied();
+    Ok(BillerDetails {
+        biller: BillerResponse::new(state, &biller, mode),
+        pending_user_changes: state.directory.backlog_of(&biller.id).await?,
+        pending_changes: None,
     })
 }
 
-fn created(slug: &Slug, body: String) -> Response {
+fn created_response(slug: &Slug, body: String) -> Response {
     let mut response = (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response();
-    if let Ok(place) = HeaderValue::try_from(format!("{}/{slug}", paths::BILLERS)) {
-        response.headers_mut().insert(header::LOCATION, place);
+    if let Ok(location) = HeaderValue::try_from(format!("{}/{slug}", paths::BILLERS)) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }
 
-fn tools(state: &AppState, key: &ApiKey) -> Tools {
-    Tools {
+fn import_context(state: &AppState, key: &ApiKey) -> ImportContext {
+    ImportContext {
         keys: state.keys.clone(),
-        by: state.by(key.actor()),
+        actor: state.actor_context(key.actor()),
         allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
         public_host: crate::routing::public_host(&state.config),
     }
 }
 
-fn refused(error: OneError) -> Refusal {
+fn http_error(error: UpsertError) -> HttpError {
     match error {
-        OneError::Taken => problem(StatusCode::CONFLICT, "slug_taken", "There is a biller with this slug already."),
-        OneError::Unknown => unknown(),
-        OneError::Refused(problems) => {
-            wrong_fields(problems.iter().map(|problem| (problem.field, problem.text.clone())))
+        UpsertError::SlugTaken => {
+            problem(StatusCode::CONFLICT, "slug_taken", "There is a biller with this slug already.")
         }
-        OneError::Directory(error) => error.into(),
+        UpsertError::NotFound => not_found(),
+        UpsertError::Invalid(problems) => {
+            validation_failed(problems.iter().map(|problem| (problem.field, problem.text.clone())))
+        }
+        UpsertError::Directory(error) => error.into(),
     }
 }

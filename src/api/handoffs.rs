@@ -12,8 +12,8 @@ use super::json::read_json;
 use super::problem::problem;
 use crate::access::Scope;
 use crate::state::AppState;
-use crate::web::handoffs::{self, Redeemed};
-use crate::web::{Refusal, paths};
+use crate::web::handoffs::{self, RedeemedHandoff};
+use crate::web::{HttpError, paths};
 
 /// What a browser brought along.
 #[derive(Deserialize, ToSchema)]
@@ -28,11 +28,11 @@ pub(super) struct HandoffToken {
 /// A portal or the legacy login learns who is coming, and why. A hand-off counts once, for some minutes, and for the system
 /// that it was made for.
 #[utoipa::path(
-    post, path = paths::REDEEM, operation_id = "redeemHandoff", tag = "Hand-offs",
+    post, path = paths::REDEEM, operation_id = "redeemHandoff", tag = "Handoffs",
     request_body(content = HandoffToken, example = json!({ "token": "the value of the parameter token" })),
     security(("key" = [Scope::HandoffRedeem.as_str()])),
     responses(
-        (status = 200, description = "Who is coming.", body = Redeemed),
+        (status = 200, description = "Who is coming.", body = RedeemedHandoff),
         (status = 404, description = "`no_such_handoff`: it was used, is too old, or is not for this key."),
     ),
 )]
@@ -40,7 +40,7 @@ pub(super) async fn redeem(
     State(state): State<AppState>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Redeemed>, Refusal> {
+) -> Result<Json<RedeemedHandoff>, HttpError> {
     let key = require(&state, &headers, Scope::HandoffRedeem).await?;
     let request: HandoffToken = read_json(&headers, &body)?;
     match handoffs::redeem(&state, &key, &request.token).await? {

@@ -15,19 +15,19 @@ use utoipa::ToSchema;
 use super::auth::require;
 use super::problem::problem;
 use crate::access::{ApiKey, Scope};
-use crate::enablement::{Job, JobState};
+use crate::provisioning::{Job, JobState};
 use crate::state::AppState;
-use crate::web::{Refusal, paths};
+use crate::web::{HttpError, paths};
 use signpost_core::Slug;
-use signpost_core::text::spread;
+use signpost_core::text::hash64;
 
 /// How often a job is looked at for those who watch it.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A job, as machines see it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Job)]
-pub(super) struct JobAnswer {
+pub(super) struct JobResponse {
     id: String,
     /// Its biller; null: it is gone.
     biller: Option<Slug>,
@@ -42,7 +42,7 @@ pub(super) struct JobAnswer {
     reference: String,
 }
 
-impl JobAnswer {
+impl JobResponse {
     pub fn new(job: &Job, biller: Option<Slug>) -> Self {
         Self {
             id: job.id.clone(),
@@ -50,7 +50,7 @@ impl JobAnswer {
             state: job.state,
             done: job.done,
             total: job.total,
-            message: job.shown_message().to_owned(),
+            message: job.display_message().to_owned(),
             reference: job.reference().to_string(),
         }
     }
@@ -58,18 +58,18 @@ impl JobAnswer {
 
 /// Read a job
 #[utoipa::path(
-    get, path = paths::JOB, operation_id = "readJob", tag = "CIAM",
+    get, path = paths::JOB, operation_id = "getJob", tag = "CIAM",
     params(("id" = String, Path, description = "Of the job.")),
     security(("key" = [Scope::BillersRead.as_str()])),
-    responses((status = 200, description = "The job.", body = JobAnswer)),
+    responses((status = 200, description = "The job.", body = JobResponse)),
 )]
-pub(super) async fn job(
+pub(super) async fn get(
     State(state): State<AppState>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<JobAnswer>, Refusal> {
+) -> Result<Json<JobResponse>, HttpError> {
     let key = require(&state, &headers, Scope::BillersRead).await?;
-    Ok(Json(look(&state, &key, &id).await?))
+    Ok(Json(load(&state, &key, &id).await?))
 }
 
 /// Watch a job
@@ -77,7 +77,7 @@ pub(super) async fn job(
 /// The job now and at each change until it has ended (server-sent events, HTML standard, section 9.2); the data of an event is
 /// the job as JSON. An event's id stands for what it says: whoever comes back with the last one is told what is new since.
 #[utoipa::path(
-    get, path = paths::JOB_EVENTS, operation_id = "watchJob", tag = "CIAM",
+    get, path = paths::JOB_EVENTS, operation_id = "streamJobEvents", tag = "CIAM",
     params(
         ("id" = String, Path, description = "Of the job."),
         ("Last-Event-ID" = Option<String>, Header, description = "Of the last event that was seen."),
@@ -92,57 +92,64 @@ pub(super) async fn events(
     State(state): State<AppState>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let key = require(&state, &headers, Scope::BillersRead).await?;
-    let first = look(&state, &key, &id).await?;
-    let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    if first.state.is_final() && event_id(&text(&first)) == seen {
+    let first = load(&state, &key, &id).await?;
+    let last_seen_id =
+        headers.get("last-event-id").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    if first.state.is_final() && event_id(&to_json(&first)) == last_seen_id {
         // The one answer after which clients do not come back.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let mut response = Sse::new(changes(state, key, id, seen)).keep_alive(KeepAlive::default()).into_response();
+    let mut response =
+        Sse::new(job_updates(state, key, id, last_seen_id)).keep_alive(KeepAlive::default()).into_response();
     // Proxies that gather answers would hold the events back.
     response.headers_mut().insert("x-accel-buffering", http::HeaderValue::from_static("no"));
     Ok(response)
 }
 
 /// Ends with the job, with this instance, and when the job cannot be read: the client comes back then.
-fn changes(state: AppState, key: ApiKey, id: String, seen: String) -> impl Stream<Item = Result<Event, Infallible>> {
-    unfold((state, key, id, Some(seen)), async |(state, key, id, seen)| {
-        let seen = seen?;
+fn job_updates(
+    state: AppState,
+    key: ApiKey,
+    id: String,
+    last_seen_id: String,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    unfold((state, key, id, Some(last_seen_id)), async |(state, key, id, last_seen_id)| {
+        let last_seen_id = last_seen_id?;
         loop {
-            let job = look(&state, &key, &id).await.ok()?;
-            let text = text(&job);
+            let job = load(&state, &key, &id).await.ok()?;
+            let text = to_json(&job);
             let now = event_id(&text);
-            if now != seen {
+            if now != last_seen_id {
                 let next = (!job.state.is_final()).then(|| now.clone());
                 return Some((Ok(Event::default().id(now).data(text)), (state, key, id, next)));
             }
             tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = state.stopping.cancelled() => return None,
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = state.shutdown.cancelled() => return None,
             }
         }
     })
 }
 
-async fn look(state: &AppState, key: &ApiKey, id: &str) -> Result<JobAnswer, Refusal> {
-    let job = state.enablement.job(id).await?.ok_or_else(unknown)?;
+async fn load(state: &AppState, key: &ApiKey, id: &str) -> Result<JobResponse, HttpError> {
+    let job = state.provisioning.job(id).await?.ok_or_else(not_found)?;
     let billers = state.directory.billers().await?;
     let slug = billers.by_id(&job.biller_id).map(|biller| biller.slug.clone());
-    let reaches = key.billers.is_none() || slug.as_ref().is_some_and(|slug| key.reaches(slug));
-    if reaches { Ok(JobAnswer::new(&job, slug)) } else { Err(unknown()) }
+    let is_in_scope = key.billers.is_none() || slug.as_ref().is_some_and(|slug| key.permits_biller(slug));
+    if is_in_scope { Ok(JobResponse::new(&job, slug)) } else { Err(not_found()) }
 }
 
-fn text(job: &JobAnswer) -> String {
+fn to_json(job: &JobResponse) -> String {
     serde_json::to_string(job).unwrap_or_default()
 }
 
 fn event_id(text: &str) -> String {
-    format!("{:016x}", spread(text.as_bytes()))
+    format!("{:016x}", hash64(text.as_bytes()))
 }
 
 /// What is not there, and what a key does not reach.
-pub(super) fn unknown() -> Refusal {
+pub(super) fn not_found() -> HttpError {
     problem(StatusCode::NOT_FOUND, "not_found", "There is no such biller or job.")
 }

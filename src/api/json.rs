@@ -14,27 +14,28 @@ use serde_json::{Map, Number, Value};
 use serde_path_to_error::{Path, Segment};
 
 use super::problem::problem;
-use crate::web::Refusal;
+use crate::web::HttpError;
 
 /// What stands as it is in a URI fragment (RFC 3986, section 3.5), of what names of fields are made of.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A request's body. Names that stand twice are refused by what is derived for structs. A refusal names the part that is not as
 /// expected.
-pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, HttpError> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
         let detail = "Send JSON, with Content-Type: application/json.";
-        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail));
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
-    let refuse =
-        |why: String| problem(StatusCode::BAD_REQUEST, "not_readable", &format!("The body is not as expected: {why}"));
+    let malformed = |why: String| {
+        problem(StatusCode::BAD_REQUEST, "malformed_request", &format!("The body is not as expected: {why}"))
+    };
     // What is derived for structs would take a list of their fields without names.
     if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(refuse("an object is expected".to_owned()));
+        return Err(malformed("an object is expected".to_owned()));
     }
     if has_nul(body) {
-        return Err(refuse("U+0000 stands in a text".to_owned()));
+        return Err(malformed("U+0000 stands in a text".to_owned()));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -44,9 +45,9 @@ pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -
         if let Some(name) = what.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
             part = Some(format!("{}/{name}", part.unwrap_or_else(|| "#".to_owned())));
         }
-        Refusal { fields: part.map(|part| (part, what.clone())).into_iter().collect(), ..refuse(what) }
+        HttpError { fields: part.map(|part| (part, what.clone())).into_iter().collect(), ..malformed(what) }
     })?;
-    reader.end().map_err(|error| refuse(error.to_string()))?;
+    reader.end().map_err(|error| malformed(error.to_string()))?;
     Ok(read)
 }
 
@@ -55,7 +56,7 @@ fn pointer(path: &Path) -> Option<String> {
     let part = |segment: &Segment| match segment {
         Segment::Seq { index } => index.to_string(),
         Segment::Map { key } | Segment::Enum { variant: key } => {
-            utf8_percent_encode(&key.replace('~', "~0").replace('/', "~1"), PLAIN).to_string()
+            utf8_percent_encode(&key.replace('~', "~0").replace('/', "~1"), UNESCAPED).to_string()
         }
         Segment::Unknown => "?".to_owned(),
     };
@@ -63,7 +64,7 @@ fn pointer(path: &Path) -> Option<String> {
 }
 
 /// A field that is a list of objects: what is derived for structs would take lists of their fields without names.
-pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(list: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn list_of_objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(list: D) -> Result<Vec<T>, D::Error> {
     Ok(Vec::deserialize(list)?.into_iter().map(|Object(one)| one).collect())
 }
 
@@ -103,7 +104,7 @@ fn has_nul(body: &[u8]) -> bool {
 }
 
 /// The same for an object whose fields are looked at one by one.
-pub(super) fn read_fields(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+pub(super) fn read_fields(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, HttpError> {
     let Fields(fields) = read_json(headers, body)?;
     Ok(fields)
 }
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nul_is_found_where_it_is_meant() {
+    fn escaped_nul_is_detected() {
         for (text, expected) in [
             (r#""a\u0000""#, true),
             (r#""\\\u0000""#, true),
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_as_they_are_and_no_name_stands_twice() {
+    fn values_round_trip_and_duplicate_keys_are_rejected() {
         for text in [r#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}],"c":""}"#, "{}"] {
             let read: Fields = serde_json::from_str(text).unwrap();
             assert_eq!(Value::Object(read.0), serde_json::from_str::<Value>(text).unwrap());

@@ -12,13 +12,13 @@ use super::json::read_json;
 use super::problem::problem;
 use crate::access::Scope;
 use crate::state::AppState;
-use crate::web::{Refusal, paths};
-use signpost_core::decision::Kill;
+use crate::web::{HttpError, paths};
+use signpost_core::decision::KillSwitchState;
 
 /// An order for every instance.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct KillOrder {
+pub(super) struct KillSwitchUpdate {
     /// `off`, `all-legacy`, `hold` or `SLUG=legacy`.
     kill_switch: String,
 }
@@ -29,18 +29,18 @@ pub(super) struct KillSwitch {
     /// What was set for every instance: `off`, `all-legacy`, `hold` or `SLUG=legacy`; null: never set.
     kill_switch: Option<String>,
     /// What is in force on the instance that answers: its file counts first.
-    in_force: String,
+    effective: String,
 }
 
 /// Read the kill switch
 #[utoipa::path(
-    get, path = paths::KILL_SWITCH, operation_id = "readKillSwitch", tag = "Kill switch",
+    get, path = paths::KILL_SWITCH, operation_id = "getKillSwitch", tag = "Kill switch",
     security(("key" = [Scope::BillersRead.as_str()])),
     responses((status = 200, description = "The kill switch.", body = KillSwitch)),
 )]
-pub(super) async fn get(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<KillSwitch>, Refusal> {
+pub(super) async fn get(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<KillSwitch>, HttpError> {
     require(&state, &headers, Scope::BillersRead).await?;
-    answer(&state).await
+    response(&state).await
 }
 
 /// Set the kill switch
@@ -48,46 +48,46 @@ pub(super) async fn get(State(state): State<AppState>, headers: HeaderMap) -> Re
 /// It stops what goes wrong, for every instance: everybody, or the users of one biller, to the legacy login; or the hold page.
 #[utoipa::path(
     put, path = paths::KILL_SWITCH, operation_id = "setKillSwitch", tag = "Kill switch",
-    request_body(content = KillOrder, example = json!({ "kill_switch": "maple-electric=legacy" })),
+    request_body(content = KillSwitchUpdate, example = json!({ "kill_switch": "maple-electric=legacy" })),
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
         (status = 200, description = "As it is now.", body = KillSwitch),
-        (status = 403, description = "`key_limited`: the key is limited to some billers, and this order concerns all."),
-        (status = 422, description = "`not_a_kill_switch`: none of the words above.\n`no_such_biller`: there is none."),
+        (status = 403, description = "`api_key_restricted`: the key is limited to some billers, and this order concerns all."),
+        (status = 422, description = "`invalid_kill_switch`: none of the words above.\n`biller_not_found`: there is none."),
     ),
 )]
 pub(super) async fn put(
     State(state): State<AppState>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<KillSwitch>, Refusal> {
+) -> Result<Json<KillSwitch>, HttpError> {
     let key = require(&state, &headers, Scope::BillersWrite).await?;
-    let request: KillOrder = read_json(&headers, &body)?;
-    let kill: Kill = request
+    let request: KillSwitchUpdate = read_json(&headers, &body)?;
+    let kill: KillSwitchState = request
         .kill_switch
         .parse()
-        .map_err(|error: String| problem(StatusCode::UNPROCESSABLE_ENTITY, "not_a_kill_switch", &error))?;
+        .map_err(|error: String| problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid_kill_switch", &error))?;
     let billers = state.directory.billers().await?;
     let named = match &kill {
-        Kill::BillerLegacy(slug) => Some(slug),
+        KillSwitchState::BillerLegacy(slug) => Some(slug),
         _ => None,
     };
-    if named.is_some_and(|slug| billers.by_slug(slug).is_none() || !key.reaches(slug)) {
-        return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "no_such_biller", "There is no such biller."));
+    if named.is_some_and(|slug| billers.by_slug(slug).is_none() || !key.permits_biller(slug)) {
+        return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "biller_not_found", "There is no such biller."));
     }
     if key.billers.is_some() && named.is_none() {
         let detail = "The API key is limited to some billers, and this order concerns all.";
-        return Err(problem(StatusCode::FORBIDDEN, "key_limited", detail));
+        return Err(problem(StatusCode::FORBIDDEN, "api_key_restricted", detail));
     }
-    state.directory.set_kill_switch(&kill, &state.by(key.actor())).await?;
-    tracing::warn!(order = %kill, key = key.id, "the kill switch was set");
-    answer(&state).await
+    state.directory.set_kill_switch(&kill, &state.actor_context(key.actor())).await?;
+    tracing::warn!(kill_switch = %kill, key = key.id, "the kill switch was set");
+    response(&state).await
 }
 
-async fn answer(state: &AppState) -> Result<Json<KillSwitch>, Refusal> {
+async fn response(state: &AppState) -> Result<Json<KillSwitch>, HttpError> {
     let billers = state.directory.billers().await?;
     Ok(Json(KillSwitch {
         kill_switch: billers.kill_switch().map(ToString::to_string),
-        in_force: state.routing.kill_switch.now(&billers).to_string(),
+        effective: state.routing.kill_switch.current(&billers).to_string(),
     }))
 }

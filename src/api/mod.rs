@@ -3,27 +3,27 @@
 mod audit;
 mod auth;
 mod backchannel_logout;
-mod biller_answers;
 mod biller_requests;
+mod biller_responses;
 mod billers;
-mod changes;
 mod ciam;
 mod decisions;
 mod docs;
 mod handoffs;
 mod health;
+mod idempotency;
 pub mod identity;
 mod impact;
 mod jobs;
 mod json;
 mod keys;
 mod kill_switch;
-mod login_address;
+mod login_url;
 pub mod openapi;
 mod passwords;
+mod pending_changes;
 pub mod problem;
 mod readiness;
-mod repeats;
 mod simulations;
 
 use axum::Router;
@@ -32,54 +32,54 @@ use axum::routing::{any, get, post};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::openapi::collect;
+use self::openapi::collect_routes;
 use crate::state::AppState;
 use crate::web::paths;
 
 /// Every route of `/api/v1` with its description.
-fn described() -> OpenApiRouter<AppState> {
-    usual().merge(lengthy())
+fn api_routes() -> OpenApiRouter<AppState> {
+    standard_routes().merge(slow_routes())
 }
 
 /// Those that go through the whole directory.
-fn lengthy() -> OpenApiRouter<AppState> {
-    collect([routes!(impact::preview)])
+fn slow_routes() -> OpenApiRouter<AppState> {
+    collect_routes([routes!(impact::preview)])
 }
 
-fn usual() -> OpenApiRouter<AppState> {
-    collect([
+fn standard_routes() -> OpenApiRouter<AppState> {
+    collect_routes([
         routes!(handoffs::redeem),
         routes!(kill_switch::get, kill_switch::put),
         routes!(billers::list, billers::create),
-        routes!(billers::one, billers::change),
-        routes!(readiness::card),
-        routes!(login_address::mail),
+        routes!(billers::get, billers::update),
+        routes!(readiness::get),
+        routes!(login_url::email),
         routes!(ciam::put),
-        routes!(changes::list),
-        routes!(changes::decide),
-        routes!(jobs::job),
+        routes!(pending_changes::list),
+        routes!(pending_changes::decide),
+        routes!(jobs::get),
         routes!(jobs::events),
         routes!(passwords::change),
         routes!(passwords::request_reset),
-        routes!(simulations::ask),
-        routes!(decisions::look_up),
+        routes!(simulations::simulate),
+        routes!(decisions::get),
         routes!(audit::list),
-        routes!(health::show),
+        routes!(health::get),
         routes!(keys::list, keys::create),
         routes!(keys::revoke),
     ])
 }
 
 /// What machines can ask for and takes minutes where the directory is large.
-pub fn lengthy_router() -> Router<AppState> {
-    Router::from(lengthy())
+pub fn slow_router() -> Router<AppState> {
+    Router::from(slow_routes())
 }
 
 /// Everything else that machines can ask for. What follows standards of its own, and the description itself, is not described.
 pub fn router() -> Router<AppState> {
-    Router::from(usual())
+    Router::from(standard_routes())
         .route(paths::BACKCHANNEL_LOGOUT, post(backchannel_logout::receive))
-        .route(paths::KEYS, get(public_keys))
+        .route(paths::JWKS, get(public_keys))
         .route(paths::OPENAPI, get(docs::document))
         .route(paths::API_DOCS, get(docs::page))
         .route("/api/{*rest}", any(problem::not_found))

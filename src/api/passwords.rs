@@ -13,12 +13,12 @@ use super::auth::require;
 use super::json::read_json;
 use super::problem::problem;
 use crate::access::{ApiKey, Scope};
-use crate::audit::{Act, Action};
+use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
-use crate::enablement::EnableError;
+use crate::provisioning::ProvisioningError;
 use crate::secureauth::management::CallError;
 use crate::state::AppState;
-use crate::web::{Refusal, paths};
+use crate::web::{HttpError, paths};
 use signpost_core::{Slug, UserId};
 
 /// A password to be changed. The first two fields are the vendor's.
@@ -39,7 +39,7 @@ pub(super) struct PasswordChange {
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordReset {
     /// Where the mail goes; without it, to the user's mail address.
-    address: Option<String>,
+    email: Option<String>,
     /// For users of several moved billers.
     #[schema(value_type = Option<Slug>)]
     biller: Option<String>,
@@ -55,11 +55,11 @@ pub(super) struct PasswordReset {
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
         (status = 204, description = "It was changed."),
-        (status = 403, description = "`biller_out_of_reach`: the user belongs to billers that this key does not reach."),
+        (status = 403, description = "`biller_not_in_scope`: the user belongs to billers that this key does not reach."),
         (status = 409, description = "`not_at_secureauth`: no biller of the user's is active at SecureAuth.\n\
-            `biller_needed`: several are; name one as `biller`.\n`not_there_yet`: the user has not arrived there yet."),
-        (status = 422, description = "`password_wrong`: the old password is not right.\n`refused`: SecureAuth does not accept it."),
-        (status = 502, description = "`secureauth`: SecureAuth does not answer; whether it did what was asked is not known."),
+            `biller_required`: several are; name one as `biller`.\n`not_provisioned`: the user has not arrived there yet."),
+        (status = 422, description = "`wrong_password`: the old password is not right.\n`rejected_by_secureauth`: SecureAuth does not accept it."),
+        (status = 502, description = "`secureauth_unavailable`: SecureAuth does not answer; whether it did what was asked is not known."),
         (status = 503, description = "`secureauth_busy`: SecureAuth asks to try again later."),
     ),
 )]
@@ -68,14 +68,14 @@ pub(super) async fn change(
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, HttpError> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
     let request: PasswordChange = read_json(&headers, &body)?;
     let user = UserId::from(id);
-    let biller = biller(&state, &key, &user, request.biller.as_deref()).await?;
-    note(&state, &key, &biller, (Action::PasswordChanged, &user)).await?;
+    let biller = resolve_biller(&state, &key, &user, request.biller.as_deref()).await?;
+    record(&state, &key, &biller, (Action::PasswordChanged, &user)).await?;
     let passwords = (&request.old_password, &request.new_password);
-    state.enablement.change_password(&biller, &user, passwords).await.map_err(refused)?;
+    state.provisioning.change_password(&biller, &user, passwords).await.map_err(http_error)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -83,17 +83,17 @@ pub(super) async fn change(
 ///
 /// SecureAuth sends the user a mail, or does not: it does not say.
 #[utoipa::path(
-    post, path = paths::RESET_REQUEST, operation_id = "requestReset", tag = "Passwords",
+    post, path = paths::RESET_REQUEST, operation_id = "requestPasswordReset", tag = "Passwords",
     params(("id" = UserId, Path)),
     request_body(content = Option<PasswordReset>, example = json!({ "biller": "maple-electric" })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
         (status = 204, description = "It was asked for."),
-        (status = 403, description = "`biller_out_of_reach`: the user belongs to billers that this key does not reach."),
+        (status = 403, description = "`biller_not_in_scope`: the user belongs to billers that this key does not reach."),
         (status = 409, description = "`not_at_secureauth`: no biller of the user's is active at SecureAuth.\n\
-            `biller_needed`: several are; name one as `biller`.\n`not_there_yet`: the user has not arrived there yet."),
-        (status = 422, description = "`no_address`: the user has no mail address; name one.\n`refused`: SecureAuth does not accept it."),
-        (status = 502, description = "`secureauth`: SecureAuth does not answer; whether it did what was asked is not known."),
+            `biller_required`: several are; name one as `biller`.\n`not_provisioned`: the user has not arrived there yet."),
+        (status = 422, description = "`email_required`: the user has no mail address; name one.\n`rejected_by_secureauth`: SecureAuth does not accept it."),
+        (status = 502, description = "`secureauth_unavailable`: SecureAuth does not answer; whether it did what was asked is not known."),
         (status = 503, description = "`secureauth_busy`: SecureAuth asks to try again later."),
     ),
 )]
@@ -102,52 +102,58 @@ pub(super) async fn request_reset(
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, HttpError> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
     let request: PasswordReset = if body.is_empty() { PasswordReset::default() } else { read_json(&headers, &body)? };
     let user = UserId::from(id);
-    let biller = biller(&state, &key, &user, request.biller.as_deref()).await?;
-    let address = match request.address {
+    let biller = resolve_biller(&state, &key, &user, request.biller.as_deref()).await?;
+    let address = match request.email {
         Some(address) => address,
         None => state.directory.email_of(&user).await?.unwrap_or_default(),
     };
     if address.is_empty() {
-        let detail = "The user has no mail address: name one as `address`.";
-        return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "no_address", detail));
+        let detail = "The user has no mail address: name one as `email`.";
+        return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "email_required", detail));
     }
-    note(&state, &key, &biller, (Action::PasswordResetRequested, &user)).await?;
-    state.enablement.request_reset(&biller, &user, &address).await.map_err(refused)?;
+    record(&state, &key, &biller, (Action::PasswordResetRequested, &user)).await?;
+    state.provisioning.request_reset(&biller, &user, &address).await.map_err(http_error)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// What is passed on changes nothing here, so it is written down before.
-async fn note(
+async fn record(
     state: &AppState,
     key: &ApiKey,
     biller: &Biller,
     (action, user): (Action, &UserId),
-) -> Result<(), Refusal> {
-    let act = Act::of(action).at(&biller.slug).about(user.as_str());
-    Ok(state.by(key.actor()).note_alone(&state.db, act).await?)
+) -> Result<(), HttpError> {
+    let event = AuditEvent::new(action).at(&biller.slug).about(user.as_str());
+    Ok(state.actor_context(key.actor()).record_alone(&state.db, event).await?)
 }
 
 /// The active biller at which the user's password is: the one named, or the only one. A key that is limited to some billers
 /// may change only users of whom all billers are its own.
-async fn biller(state: &AppState, key: &ApiKey, user: &UserId, named: Option<&str>) -> Result<Arc<Biller>, Refusal> {
+async fn resolve_biller(
+    state: &AppState,
+    key: &ApiKey,
+    user: &UserId,
+    named: Option<&str>,
+) -> Result<Arc<Biller>, HttpError> {
     let billers = state.directory.billers().await?;
     let ids = state.directory.billers_of(user).await?;
     let all: Vec<&Arc<Biller>> = ids.iter().filter_map(|id| billers.by_id(id)).collect();
-    let reached = all.iter().filter(|biller| key.reaches(&biller.slug)).count();
-    if reached == 0 {
+    let in_scope = all.iter().filter(|biller| key.permits_biller(&biller.slug)).count();
+    if in_scope == 0 {
         return Err(problem(StatusCode::NOT_FOUND, "not_found", "There is no such user."));
     }
-    if reached < all.len() {
+    if in_scope < all.len() {
         let detail = "The user belongs to billers that this key does not reach.";
-        return Err(problem(StatusCode::FORBIDDEN, "biller_out_of_reach", detail));
+        return Err(problem(StatusCode::FORBIDDEN, "biller_not_in_scope", detail));
     }
     let now = state.clock.now();
-    let fits = |biller: &Arc<Biller>| biller.is_active(now) && named.is_none_or(|slug| biller.slug.as_str() == slug);
-    let active: Vec<&Arc<Biller>> = all.into_iter().filter(|biller| fits(biller)).collect();
+    let is_candidate =
+        |biller: &Arc<Biller>| biller.is_active(now) && named.is_none_or(|slug| biller.slug.as_str() == slug);
+    let active: Vec<&Arc<Biller>> = all.into_iter().filter(|biller| is_candidate(biller)).collect();
     match active[..] {
         [only] => Ok(Arc::clone(only)),
         [] => {
@@ -156,30 +162,30 @@ async fn biller(state: &AppState, key: &ApiKey, user: &UserId, named: Option<&st
         }
         _ => {
             let detail = "The user belongs to several active billers: name one as `biller`.";
-            Err(problem(StatusCode::CONFLICT, "biller_needed", detail))
+            Err(problem(StatusCode::CONFLICT, "biller_required", detail))
         }
     }
 }
 
 /// What SecureAuth says, in our words: its own might hold what was sent.
-fn refused(error: EnableError) -> Refusal {
+fn http_error(error: ProvisioningError) -> HttpError {
     let (status, reason, detail) = match error {
-        EnableError::Directory(error) => return error.into(),
-        EnableError::Call(CallError::Refused(refusal)) => match refusal.status {
-            401 => (StatusCode::UNPROCESSABLE_ENTITY, "password_wrong", "The old password is not right."),
-            404 => (StatusCode::CONFLICT, "not_there_yet", "The user has not arrived at SecureAuth yet."),
+        ProvisioningError::Directory(error) => return error.into(),
+        ProvisioningError::Call(CallError::Rejected(rejection)) => match rejection.status {
+            401 => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_password", "The old password is not right."),
+            404 => (StatusCode::CONFLICT, "not_provisioned", "The user has not arrived at SecureAuth yet."),
             _ => (
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "refused",
+                "rejected_by_secureauth",
                 "SecureAuth does not accept this: for a new password, see its rules.",
             ),
         },
-        EnableError::Call(CallError::Busy) => {
+        ProvisioningError::Call(CallError::Throttled) => {
             (StatusCode::SERVICE_UNAVAILABLE, "secureauth_busy", "SecureAuth asks to try again later.")
         }
-        EnableError::Call(_) => (
+        ProvisioningError::Call(_) => (
             StatusCode::BAD_GATEWAY,
-            "secureauth",
+            "secureauth_unavailable",
             "SecureAuth does not answer. Whether it did what was asked is not known.",
         ),
         _ => (StatusCode::CONFLICT, "not_at_secureauth", "The biller's users at SecureAuth are not kept by Signpost."),

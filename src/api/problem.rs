@@ -1,4 +1,4 @@
-//! Problem details (RFC 9457) of every refusal and bare error status.
+//! Problem details (RFC 9457) of every error and bare error status.
 
 use axum::Json;
 use axum::extract::Request;
@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::web::Refusal;
+use crate::web::HttpError;
 use crate::web::layers::RequestId;
 
 /// What is answered instead of what was asked for (RFC 9457).
@@ -33,12 +33,12 @@ pub(super) struct Problem {
     /// The parts of the body that are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    errors: Vec<WrongPart>,
+    errors: Vec<FieldError>,
 }
 
 /// A part of the body that is wrong (RFC 9457, section 3).
 #[derive(Serialize, ToSchema)]
-struct WrongPart {
+struct FieldError {
     /// Where it stands: a JSON pointer (RFC 6901) as a URI fragment.
     #[schema(examples("#/name"))]
     pointer: String,
@@ -48,50 +48,50 @@ struct WrongPart {
 }
 
 /// What no route has.
-pub(super) async fn not_found() -> Refusal {
+pub(super) async fn not_found() -> HttpError {
     problem(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
 }
 
-/// A refusal in a machine's words.
-pub(super) fn problem(status: StatusCode, reason: &'static str, detail: &str) -> Refusal {
-    Refusal { reason, detail: Some(detail.to_owned()), ..Refusal::from_status(status) }
+/// An error in a machine's words.
+pub(super) fn problem(status: StatusCode, reason: &'static str, detail: &str) -> HttpError {
+    HttpError { reason, detail: Some(detail.to_owned()), ..HttpError::from_status(status) }
 }
 
-/// A refusal that names the fields that are wrong, with dots, and says what is wrong with each.
-pub(super) fn wrong_fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> Refusal {
+/// An error that names the fields that are wrong, with dots, and says what is wrong with each.
+pub(super) fn validation_failed<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> HttpError {
     let pointer = |field: &str| format!("#/{}", field.replace('.', "/"));
     let fields = fields.into_iter().map(|(field, text)| (pointer(field), text)).collect();
     let detail = "Some fields cannot be as they are; see errors.";
-    Refusal { fields, ..problem(StatusCode::UNPROCESSABLE_ENTITY, "wrong_fields", detail) }
+    HttpError { fields, ..problem(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail) }
 }
 
-/// Makes a problem document of every refusal and of every bare error status.
+/// Makes a problem document of every error and of every bare error status.
 pub async fn render(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     // No name of ours has a NUL, and PostgreSQL takes none.
     let has_nul = request.uri().path_and_query().is_some_and(|address| address.as_str().contains("%00"));
     let mut response = if has_nul { StatusCode::BAD_REQUEST.into_response() } else { next.run(request).await };
     let status = response.status();
-    let refusal = response.extensions_mut().remove::<Refusal>();
-    if refusal.is_none() && !(status.is_client_error() || status.is_server_error()) {
+    let error = response.extensions_mut().remove::<HttpError>();
+    if error.is_none() && !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let refusal = refusal.unwrap_or_else(|| Refusal::from_status(status));
-    let errors = refusal.fields.iter();
+    let error = error.unwrap_or_else(|| HttpError::from_status(status));
+    let errors = error.fields.iter();
     let body = Problem {
-        r#type: format!("urn:signpost:problem:{}", refusal.reason),
-        title: refusal.status.canonical_reason().unwrap_or("Error"),
-        status: refusal.status.as_u16(),
-        detail: refusal.detail.unwrap_or_else(|| "The request was not accepted.".to_owned()),
+        r#type: format!("urn:signpost:problem:{}", error.reason),
+        title: error.status.canonical_reason().unwrap_or("Error"),
+        status: error.status.as_u16(),
+        detail: error.detail.unwrap_or_else(|| "The request was not accepted.".to_owned()),
         request_id: id.map(|RequestId(id)| id),
         errors: errors
-            .map(|(pointer, detail)| WrongPart { pointer: pointer.clone(), detail: detail.clone() })
+            .map(|(pointer, detail)| FieldError { pointer: pointer.clone(), detail: detail.clone() })
             .collect(),
     };
-    let mut answer = (refusal.status, Json(body)).into_response();
+    let mut answer = (error.status, Json(body)).into_response();
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    if refusal.status == StatusCode::UNAUTHORIZED {
+    if error.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if let Some(allowed) = response.headers_mut().remove(header::ALLOW) {

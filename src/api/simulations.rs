@@ -8,12 +8,12 @@ use http::{HeaderMap, StatusCode};
 
 use super::auth::require;
 use super::json::read_json;
-use super::problem::{problem, wrong_fields};
+use super::problem::{problem, validation_failed};
 use crate::access::Scope;
-use crate::audit::{Act, Action};
-use crate::routing::{Question, QuestionError, Told};
+use crate::audit::{Action, AuditEvent};
+use crate::routing::{SimulationError, SimulationRequest, SimulationResponse};
 use crate::state::AppState;
-use crate::web::{Refusal, paths};
+use crate::web::{HttpError, paths};
 
 /// Ask where somebody would be taken
 ///
@@ -21,34 +21,39 @@ use crate::web::{Refusal, paths};
 /// to some billers asks as if there were no others.
 #[utoipa::path(
     post, path = paths::SIMULATIONS, operation_id = "simulate", tag = "Simulations",
-    request_body(content = Question, example = json!({ "username": "two-moved", "billers": { "maple-electric": "suspended" } })),
+    request_body(content = SimulationRequest, example = json!({ "username": "two-moved", "billers": { "maple-electric": "suspended" } })),
     security(("key" = [Scope::Simulate.as_str()])),
     responses(
-        (status = 200, description = "Where to, and why.", body = Told),
-        (status = 422, description = "`wrong_fields`: see `errors`."),
-        (status = 429, description = "`too_many`: the key's questions of this minute, or of this day, are used up."),
+        (status = 200, description = "Where to, and why.", body = SimulationResponse),
+        (status = 422, description = "`validation_failed`: see `errors`."),
+        (status = 429, description = "`rate_limited`: the key's questions of this minute, or of this day, are used up."),
     ),
 )]
-pub(super) async fn ask(State(state): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+pub(super) async fn simulate(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, HttpError> {
     let key = require(&state, &headers, Scope::Simulate).await?;
     if !state.limits.allow_simulation(&key.id) {
         return Err(problem(
             StatusCode::TOO_MANY_REQUESTS,
-            "too_many",
+            "rate_limited",
             "Too many questions in this minute, or today; ask again later.",
         ));
     }
-    let question: Question = read_json(&headers, &body)?;
-    let asked = state.routing.ask(&question, key.billers.as_deref()).await;
-    let act = Act::of(Action::SimulationAsked).with("row", asked.as_ref().ok().map(|answer| answer.routed.verdict.row));
-    state.by(key.actor()).note_alone(&state.db, act).await?;
-    let answer = asked.map_err(refused)?;
-    Ok(Json(answer.told()).into_response())
+    let request: SimulationRequest = read_json(&headers, &body)?;
+    let result = state.routing.simulate(&request, key.billers.as_deref()).await;
+    let event = AuditEvent::new(Action::SimulationRun)
+        .with("row", result.as_ref().ok().map(|answer| answer.routing_result.verdict.row));
+    state.actor_context(key.actor()).record_alone(&state.db, event).await?;
+    let answer = result.map_err(http_error)?;
+    Ok(Json(answer.response()).into_response())
 }
 
-fn refused(error: QuestionError) -> Refusal {
+fn http_error(error: SimulationError) -> HttpError {
     match (error.field(), error) {
-        (_, QuestionError::Directory(error)) => error.into(),
-        (field, error) => wrong_fields([(field.unwrap_or_default(), error.to_string())]),
+        (_, SimulationError::Directory(error)) => error.into(),
+        (field, error) => validation_failed([(field.unwrap_or_default(), error.to_string())]),
     }
 }

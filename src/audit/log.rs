@@ -7,35 +7,35 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Score;
-use super::store::{self, Waiting};
+use super::Metric;
+use super::store::{self, PendingEntry};
 use crate::db::Db;
-use signpost_core::reference::Kind;
+use signpost_core::reference::CodeKind;
 use signpost_core::text::{keyed_hash, mask};
-use signpost_core::{Clock, KeyRing, Random, ReferenceCode, TypedName};
+use signpost_core::{Clock, KeyRing, Random, ReferenceCode, UsernameInput};
 
 /// Entries waiting to be written; beyond this they are dropped and counted, so that memory stays bounded.
-const QUEUE: usize = 10_000;
-const BATCH: usize = 500;
-const EVERY: Duration = Duration::from_millis(500);
+const QUEUE_CAPACITY: usize = 10_000;
+const BATCH_SIZE: usize = 500;
+const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// One thing to be remembered.
 #[derive(Clone, Debug, Default)]
-pub struct Entry {
+pub struct LogEntry {
     /// The biller concerned, by slug.
     pub biller: Option<String>,
     /// The name typed.
-    pub name: Option<TypedName>,
+    pub name: Option<UsernameInput>,
     /// What the person was shown, in a word.
-    pub shown: &'static str,
+    pub response: &'static str,
     /// What it counts as on the biller's scoreboard.
-    pub score: Option<Score>,
+    pub metric: Option<Metric>,
     /// Facts and verdict, or the reason of an error.
     pub details: Json,
 }
 
 enum Message {
-    Write(Waiting),
+    Write(PendingEntry),
     Flush(oneshot::Sender<()>),
 }
 
@@ -67,7 +67,7 @@ pub struct LogWriter {
 impl DecisionLog {
     /// A log on a database, and the writer that must be run for it.
     pub fn new(db: Db, keys: &KeyRing, clock: Clock, random: Random) -> (Self, LogWriter) {
-        let (queue, received) = mpsc::channel(QUEUE);
+        let (queue, received) = mpsc::channel(QUEUE_CAPACITY);
         let dropped = Arc::new(AtomicU64::new(0));
         let log = Self {
             queue,
@@ -76,35 +76,35 @@ impl DecisionLog {
             clock,
             random,
             code_key: code_key(keys),
-            name_key: keys.derived("usernames in logs"),
+            name_key: keys.derive_key("usernames in logs"),
         };
         (log, LogWriter { queue: received, dropped, db })
     }
 
     /// A code for a page that stands on no decision; nothing is recorded.
     pub fn page_code(&self) -> ReferenceCode {
-        ReferenceCode::new(&self.code_key, Kind::Page, self.clock.now(), &self.random)
+        ReferenceCode::new(&self.code_key, CodeKind::Page, self.clock.now(), &self.random)
     }
 
     /// Records an entry and answers its code. Never waits: with a full queue the entry is dropped and counted.
-    pub fn record(&self, kind: Kind, entry: Entry) -> ReferenceCode {
+    pub fn record(&self, kind: CodeKind, entry: LogEntry) -> ReferenceCode {
         let now = self.clock.now();
         let code = ReferenceCode::new(&self.code_key, kind, now, &self.random);
-        let key = entry.name.as_ref().map(|name| name.username().map_or(name.typed(), |username| username.as_str()));
+        let key = entry.name.as_ref().map(|name| name.username().map_or(name.raw(), |username| username.as_str()));
         // As text: a tree of the same takes ten times the memory while it waits.
-        let stored = Waiting {
+        let stored = PendingEntry {
             code: code.to_string(),
             at: now,
             kind: match kind {
-                Kind::Row(row) => format!("row {row}"),
-                Kind::Page => "page".to_owned(),
-                Kind::Error => "error".to_owned(),
+                CodeKind::Row(row) => format!("row {row}"),
+                CodeKind::Page => "page".to_owned(),
+                CodeKind::Error => "error".to_owned(),
             },
             biller: entry.biller,
-            name_hash: key.map(|key| keyed_hash(&self.name_key, key.as_bytes())),
-            name_mask: entry.name.as_ref().map(|name| mask(name.typed())),
-            shown: entry.shown.to_owned(),
-            score: entry.score,
+            username_hash: key.map(|key| keyed_hash(&self.name_key, key.as_bytes())),
+            username_mask: entry.name.as_ref().map(|name| mask(name.raw())),
+            response: entry.response.to_owned(),
+            metric: entry.metric,
             details: entry.details.to_string(),
         };
         if self.queue.try_send(Message::Write(stored)).is_err() {
@@ -134,32 +134,32 @@ impl DecisionLog {
 ///
 /// # Errors
 /// The database failed.
-pub async fn find(db: &Db, code: &ReferenceCode, keys: &KeyRing) -> Result<store::Found, crate::db::DbError> {
+pub async fn find(db: &Db, code: &ReferenceCode, keys: &KeyRing) -> Result<store::LookupResult, crate::db::DbError> {
     store::find(db, code, &code_key(keys)).await
 }
 
 fn code_key(keys: &KeyRing) -> [u8; 32] {
-    keys.derived("reference codes")
+    keys.derive_key("reference codes")
 }
 
 impl LogWriter {
     /// Writes until every handle is gone, then writes the rest. While the database fails, entries wait in the queue.
     pub async fn run(mut self) {
-        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut pending: Vec<PendingEntry> = Vec::new();
         loop {
-            let message = tokio::time::timeout(EVERY, self.queue.recv()).await;
+            let message = tokio::time::timeout(FLUSH_INTERVAL, self.queue.recv()).await;
             let closed = matches!(message, Ok(None));
-            let mut flushed = None;
+            let mut flush_reply = None;
             match message {
-                Ok(Some(Message::Write(entry))) => waiting.push(entry),
-                Ok(Some(Message::Flush(done))) => flushed = Some(done),
+                Ok(Some(Message::Write(entry))) => pending.push(entry),
+                Ok(Some(Message::Flush(done))) => flush_reply = Some(done),
                 Ok(None) | Err(_) => {}
             }
-            let due = message_is_due(waiting.len(), flushed.is_some() || closed, self.queue.is_empty());
-            if due && !waiting.is_empty() {
-                self.write(&mut waiting).await;
+            let due = is_flush_due(pending.len(), flush_reply.is_some() || closed, self.queue.is_empty());
+            if due && !pending.is_empty() {
+                self.write(&mut pending).await;
             }
-            if let Some(done) = flushed {
+            if let Some(done) = flush_reply {
                 let _ = done.send(());
             }
             if closed {
@@ -168,15 +168,15 @@ impl LogWriter {
         }
     }
 
-    async fn write(&self, waiting: &mut Vec<Waiting>) {
-        if let Err(error) = store::insert(&self.db, waiting).await {
-            let excess = waiting.len().saturating_sub(QUEUE);
-            waiting.drain(..excess);
+    async fn write(&self, pending: &mut Vec<PendingEntry>) {
+        if let Err(error) = store::insert(&self.db, pending).await {
+            let excess = pending.len().saturating_sub(QUEUE_CAPACITY);
+            pending.drain(..excess);
             self.dropped.fetch_add(excess as u64, Ordering::Relaxed);
-            tracing::warn!(error = %error, waiting = waiting.len(), "decisions could not be written yet");
-            tokio::time::sleep(EVERY).await;
+            tracing::warn!(error = %error, pending = pending.len(), "decisions could not be written yet");
+            tokio::time::sleep(FLUSH_INTERVAL).await;
         } else {
-            waiting.clear();
+            pending.clear();
             let dropped = self.dropped.swap(0, Ordering::Relaxed);
             if dropped > 0 {
                 tracing::warn!(dropped, "decisions were dropped because the queue was full");
@@ -185,6 +185,6 @@ impl LogWriter {
     }
 }
 
-fn message_is_due(waiting: usize, asked: bool, queue_is_empty: bool) -> bool {
-    asked || queue_is_empty || waiting >= BATCH
+fn is_flush_due(pending: usize, flush_requested: bool, queue_is_empty: bool) -> bool {
+    flush_requested || queue_is_empty || pending >= BATCH_SIZE
 }

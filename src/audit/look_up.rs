@@ -2,64 +2,73 @@
 
 use std::collections::BTreeSet;
 
-use super::store::{self, Found, StoredEntry};
-use super::{Act, Action, By, DecisionLog};
+use super::store::{self, LookupResult, StoredEntry};
+use super::{Action, ActorContext, AuditEvent, DecisionLog};
 use crate::db::DbError;
-use signpost_core::decision::{Entry, Facts, Kill, Verdict};
+use signpost_core::decision::{EntryPoint, Facts, KillSwitchState, Verdict};
 use signpost_core::{ReferenceCode, Slug};
 
 /// No code is longer, however it is written.
-const LONGEST: usize = 40;
+const MAX_CODE_LENGTH: usize = 40;
 
 impl DecisionLog {
     /// Finds what is recorded under a code, as somebody wrote it, and writes down that it was looked up, also when nothing was
     /// found. What this process recorded a moment ago is found.
     ///
-    /// `reach` are the billers that the asker may see; none: all. An entry that concerns no biller, or one out of reach, is
+    /// `biller_scope` are the billers that the asker may see; none: all. An entry that concerns no biller, or one out of reach, is
     /// answered as a code that is not ours.
     ///
     /// # Errors
     /// The database failed: nothing is answered that was not written down.
-    pub async fn look_up(&self, written: &str, reach: Option<&[Slug]>, by: &By) -> Result<Found, DbError> {
-        let code = ReferenceCode::parse(written);
+    pub async fn look_up(
+        &self,
+        input: &str,
+        biller_scope: Option<&[Slug]>,
+        actor: &ActorContext,
+    ) -> Result<LookupResult, DbError> {
+        let code = ReferenceCode::parse(input);
         let found = match &code {
             Some(code) => {
                 self.flush().await;
                 store::find(&self.db, code, &self.code_key).await?
             }
-            None => Found::NotOurs,
+            None => LookupResult::UnknownCode,
         };
-        let found = if is_open(&found, reach) { found } else { Found::NotOurs };
-        let shown = code.map_or_else(|| written.chars().take(LONGEST).collect(), |code| code.to_string());
-        let act = Act::of(Action::CodeLookedUp).about(&shown).with("found", !matches!(found, Found::NotOurs));
-        let act = match &found {
-            Found::Entry(entry) => match entry.biller.as_deref().and_then(|slug| Slug::parse(slug).ok()) {
-                Some(slug) => act.at(&slug),
-                None => act,
+        let found = if is_visible(&found, biller_scope) { found } else { LookupResult::UnknownCode };
+        let subject = code.map_or_else(|| input.chars().take(MAX_CODE_LENGTH).collect(), |code| code.to_string());
+        let event = AuditEvent::new(Action::CodeLookedUp)
+            .about(&subject)
+            .with("found", !matches!(found, LookupResult::UnknownCode));
+        let event = match &found {
+            LookupResult::Recorded(entry) => match entry.biller.as_deref().and_then(|slug| Slug::parse(slug).ok()) {
+                Some(slug) => event.at(&slug),
+                None => event,
             },
-            _ => act,
+            _ => event,
         };
-        by.note_alone(&self.db, act).await?;
+        actor.record_alone(&self.db, event).await?;
         Ok(found)
     }
 }
 
-fn is_open(found: &Found, reach: Option<&[Slug]>) -> bool {
-    let (Some(reach), Found::Entry(entry)) = (reach, found) else { return reach.is_none() };
-    let concerned = concerned(entry);
-    !concerned.is_empty() && concerned.iter().all(|slug| reach.iter().any(|own| own.as_str() == slug))
+fn is_visible(found: &LookupResult, biller_scope: Option<&[Slug]>) -> bool {
+    let (Some(biller_scope), LookupResult::Recorded(entry)) = (biller_scope, found) else {
+        return biller_scope.is_none();
+    };
+    let concerned = concerned_billers(entry);
+    !concerned.is_empty() && concerned.iter().all(|slug| biller_scope.iter().any(|own| own.as_str() == slug))
 }
 
 /// Every biller that an entry tells of.
-fn concerned(entry: &StoredEntry) -> BTreeSet<String> {
+fn concerned_billers(entry: &StoredEntry) -> BTreeSet<String> {
     let mut slugs: BTreeSet<String> = entry.biller.iter().cloned().collect();
     if let Ok(facts) = serde_json::from_value::<Facts>(entry.details["facts"].clone()) {
         slugs.extend(facts.billers().map(|biller| biller.slug.to_string()));
         slugs.extend(facts.remembered.iter().map(ToString::to_string));
-        if let Entry::Named { slug, .. } = &facts.entry {
+        if let EntryPoint::Named { slug, .. } = &facts.entry {
             slugs.insert(slug.to_string());
         }
-        if let Kill::BillerLegacy(slug) = &facts.kill {
+        if let KillSwitchState::BillerLegacy(slug) = &facts.kill_switch {
             slugs.insert(slug.to_string());
         }
     }

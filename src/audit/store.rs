@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::scores::{self, Score};
+use super::daily_stats::{self, Metric};
 use crate::db::{Db, DbError};
 use crate::values;
-use signpost_core::reference::Kind;
+use signpost_core::reference::CodeKind;
 use signpost_core::{ReferenceCode, Timestamp};
 
-const INSERT: &str = "INSERT INTO decision_log (code, at, kind, biller, name_hash, name_mask, shown, details) \
+const INSERT: &str = "INSERT INTO decision_log (code, at, kind, biller, username_hash, username_mask, response, details) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
-const BY_CODE: &str = "SELECT at, kind, biller, name_mask, shown, details FROM decision_log WHERE code = $1";
+const BY_CODE: &str = "SELECT at, kind, biller, username_mask, response, details FROM decision_log WHERE code = $1";
 const SWEEP: &str = "DELETE FROM decision_log WHERE at < $1";
 
 /// An entry that waits to be written.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct PendingEntry {
     pub code: String,
     pub at: Timestamp,
     pub kind: String,
     pub biller: Option<String>,
-    pub name_hash: Option<String>,
-    pub name_mask: Option<String>,
-    pub shown: String,
-    pub score: Option<Score>,
+    pub username_hash: Option<String>,
+    pub username_mask: Option<String>,
+    pub response: String,
+    pub metric: Option<Metric>,
     pub details: String,
 }
 
@@ -42,53 +42,53 @@ pub struct StoredEntry {
     /// The biller concerned.
     pub biller: Option<String>,
     /// The username with its middle hidden.
-    pub name_mask: Option<String>,
+    pub username_mask: Option<String>,
     /// What the person was shown.
-    pub shown: String,
+    pub response: String,
     /// Facts and verdict, or the reason of an error.
     pub details: Json,
 }
 
 /// What a look-up found.
 #[derive(Clone, Debug)]
-pub enum Found {
+pub enum LookupResult {
     /// The entry.
-    Entry(Box<StoredEntry>),
+    Recorded(Box<StoredEntry>),
     /// The code is ours, but nothing is recorded under it: a page without a decision, or an entry lost in a kill.
-    NotRecorded(Kind, Timestamp),
+    NotRecorded(CodeKind, Timestamp),
     /// Not a code of ours: mistyped, or from another installation.
-    NotOurs,
+    UnknownCode,
 }
 
-pub(super) async fn insert(db: &Db, entries: &[Waiting]) -> Result<(), DbError> {
+pub(super) async fn insert(db: &Db, entries: &[PendingEntry]) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
     let mut counts = BTreeMap::new();
     for entry in entries {
-        let (code, kind, shown) = (&entry.code, &entry.kind, &entry.shown);
-        let (biller, hash, masked) = (entry.biller.clone(), entry.name_hash.clone(), entry.name_mask.clone());
-        let row = values![code, entry.at, kind, biller, hash, masked, shown, &entry.details];
+        let (code, kind, response) = (&entry.code, &entry.kind, &entry.response);
+        let (biller, hash, masked) = (entry.biller.clone(), entry.username_hash.clone(), entry.username_mask.clone());
+        let row = values![code, entry.at, kind, biller, hash, masked, response, &entry.details];
         let is_new = tx.run(INSERT, row).await? > 0;
-        if let (true, Some(biller), Some(score)) = (is_new, &entry.biller, entry.score) {
-            *counts.entry((biller.as_str(), score, scores::day_of(entry.at))).or_insert(0) += 1;
+        if let (true, Some(biller), Some(metric)) = (is_new, &entry.biller, entry.metric) {
+            *counts.entry((biller.as_str(), metric, daily_stats::day_of(entry.at))).or_insert(0) += 1;
         }
     }
-    scores::add(&mut tx, counts).await?;
+    daily_stats::add(&mut tx, counts).await?;
     tx.commit().await
 }
 
-pub(super) async fn find(db: &Db, code: &ReferenceCode, key: &[u8; 32]) -> Result<Found, DbError> {
+pub(super) async fn find(db: &Db, code: &ReferenceCode, key: &[u8; 32]) -> Result<LookupResult, DbError> {
     if let Some(row) = db.one(BY_CODE, values![code.as_str()]).await? {
-        return Ok(Found::Entry(Box::new(StoredEntry {
+        return Ok(LookupResult::Recorded(Box::new(StoredEntry {
             code: code.to_string(),
             at: row.time(0)?,
             kind: row.text(1)?,
             biller: row.opt_text(2)?,
-            name_mask: row.opt_text(3)?,
-            shown: row.text(4)?,
+            username_mask: row.opt_text(3)?,
+            response: row.text(4)?,
             details: serde_json::from_str(&row.text(5)?).unwrap_or_default(),
         })));
     }
-    Ok(code.read(key).map_or(Found::NotOurs, |(kind, at)| Found::NotRecorded(kind, at)))
+    Ok(code.decode(key).map_or(LookupResult::UnknownCode, |(kind, at)| LookupResult::NotRecorded(kind, at)))
 }
 
 /// Deletes entries older than a moment.

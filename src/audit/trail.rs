@@ -1,4 +1,4 @@
-//! The audit trail: who did what, when and why. An act is written in the transaction of what it changes, so that there is no
+//! The audit trail: who did what, when and why. An event is written in the transaction of what it changes, so that there is no
 //! change without it; what changes nothing here (a call out, a look-up) is written before it is done.
 
 use serde_json::{Map, Value as Json};
@@ -7,7 +7,7 @@ use crate::db::{Db, DbError, Tx};
 use crate::values;
 use signpost_core::{Clock, Random, Slug, Timestamp, ids};
 
-const INSERT: &str = "INSERT INTO act (id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, \
+const INSERT: &str = "INSERT INTO audit_event (id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, \
      details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 /// Who does something.
@@ -77,7 +77,7 @@ impl Actor {
     }
 
     /// Who it is, as it stands beside what waits for a second person.
-    pub fn person(&self) -> String {
+    pub fn identity(&self) -> String {
         match self {
             Self::Staff { sub, .. } => format!("staff {sub}"),
             Self::Key { id, .. } => format!("key {id}"),
@@ -106,41 +106,41 @@ macro_rules! actions {
 }
 
 actions! {
-    BillerMade "biller.made" "A biller was made.";
-    BillerChanged "biller.changed" "A biller was changed.";
-    BillerHeld "biller.held" "An operator holds a biller.";
-    BillerReleased "biller.released" "A hold has ended.";
-    RolloutChanged "rollout.changed" "Another rollout, or another activation date.";
-    MaintenanceChanged "maintenance.changed" "Maintenance was announced, or is no longer.";
+    BillerCreated "biller.created" "A biller was made.";
+    BillerUpdated "biller.updated" "A biller was changed.";
+    BillerPaused "biller.paused" "An operator holds a biller.";
+    BillerUnpaused "biller.unpaused" "A hold has ended.";
+    RolloutUpdated "rollout.updated" "Another rollout, or another activation date.";
+    MaintenanceUpdated "maintenance.updated" "Maintenance was announced, or is no longer.";
     KillSwitchSet "kill_switch.set" "The kill switch was set.";
-    ChangeProposed "change.proposed" "A change waits for a second person.";
-    ChangeConfirmed "change.confirmed" "A second person made it.";
-    ChangeDeclined "change.declined" "It was declined, or taken back.";
-    CiamStarted "ciam.started" "A biller is being moved.";
-    CiamTurnedBack "ciam.turned_back" "Somebody wants that undone.";
+    ChangeRequested "change.requested" "A change waits for a second person.";
+    ChangeApproved "change.approved" "A second person made it.";
+    ChangeRejected "change.rejected" "It was declined, or taken back.";
+    CiamEnablementStarted "ciam.enablement_started" "A biller is being moved.";
+    CiamEnablementCancelled "ciam.enablement_cancelled" "Somebody wants that undone.";
     CiamActivated "ciam.activated" "The job has moved the biller.";
-    CiamUndone "ciam.undone" "The job was undone.";
+    CiamRolledBack "ciam.rolled_back" "The job was undone.";
     CiamSuspended "ciam.suspended" "A moved biller was switched off.";
     CiamResumed "ciam.resumed" "It was switched on again.";
-    KeyMade "key.made" "An API key was made.";
+    KeyCreated "key.created" "An API key was made.";
     KeyRevoked "key.revoked" "An API key was ended.";
-    UserMade "user.made" "A user was made.";
-    UserChanged "user.changed" "A user was changed, suspended or deleted.";
-    MembersChanged "members.changed" "Who belongs to a biller was changed.";
+    UserCreated "user.created" "A user was made.";
+    UserUpdated "user.updated" "A user was changed, suspended or deleted.";
+    MembersUpdated "members.updated" "Who belongs to a biller was changed.";
     UsersImported "users.imported" "A file of users is imported.";
-    LoginAddressMailed "login_address.mailed" "A biller's contact is mailed its login address.";
-    SettingsBrought "settings.brought" "A biller's settings at SecureAuth are brought to ours.";
+    LoginAddressSent "login_address.sent" "A biller's contact is mailed its login address.";
+    SettingsSynced "settings.synced" "A biller's settings at SecureAuth are brought to ours.";
     UsersSynced "users.synced" "Users at SecureAuth are brought to the directory's state.";
     UsersExported "users.exported" "What SecureAuth has of users is written out.";
     PasswordChanged "password.changed" "A change of a user's password is passed on.";
     PasswordResetRequested "password.reset_requested" "A password reset is asked for, for a user.";
-    SessionsEnded "sessions.ended" "Sessions were ended.";
+    SessionsRevoked "sessions.revoked" "Sessions were ended.";
     SecretsRotated "secrets.rotated" "The keys that seal and sign were changed.";
     CodeLookedUp "code.looked_up" "A reference code was looked up.";
-    PersonLookedUp "person.looked_up" "Somebody was looked up by username.";
-    SimulationAsked "simulation.asked" "Somebody asked where a user would be taken.";
-    ImpactAsked "impact.asked" "Somebody asked what a change would do.";
-    TrailExported "trail.exported" "The audit trail was written out.";
+    UserLookedUp "user.looked_up" "Somebody was looked up by username.";
+    SimulationRun "simulation.run" "Somebody asked where a user would be taken.";
+    ImpactPreviewed "impact.previewed" "Somebody asked what a change would do.";
+    AuditExported "audit.exported" "The audit trail was written out.";
 }
 
 impl Action {
@@ -152,16 +152,16 @@ impl Action {
 
 /// Something that is done.
 #[derive(Clone, Debug)]
-pub struct Act {
+pub struct AuditEvent {
     action: Action,
     biller: Option<Slug>,
     subject: Option<String>,
     details: Map<String, Json>,
 }
 
-impl Act {
-    /// An act, without more.
-    pub fn of(action: Action) -> Self {
+impl AuditEvent {
+    /// An event, without more.
+    pub fn new(action: Action) -> Self {
         Self { action, biller: None, subject: None, details: Map::new() }
     }
 
@@ -183,9 +183,9 @@ impl Act {
     }
 }
 
-/// By whom something is done, and why: what an act is written with.
+/// By whom something is done, and why: what an event is written with.
 #[derive(Clone, Debug)]
-pub struct By {
+pub struct ActorContext {
     /// Who.
     pub actor: Actor,
     reason: Option<String>,
@@ -193,7 +193,7 @@ pub struct By {
     random: Random,
 }
 
-impl By {
+impl ActorContext {
     /// Somebody, without a reason.
     pub fn new(actor: Actor, clock: &Clock, random: &Random) -> Self {
         Self { actor, reason: None, clock: clock.clone(), random: random.clone() }
@@ -215,29 +215,29 @@ impl By {
         &self.random
     }
 
-    /// Writes an act, in the transaction of what it changes.
+    /// Writes an event, in the transaction of what it changes.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn note(&self, tx: &mut Tx, act: Act) -> Result<(), DbError> {
-        tx.run(INSERT, self.row(act)).await.map(drop)
+    pub async fn record(&self, tx: &mut Tx, event: AuditEvent) -> Result<(), DbError> {
+        tx.run(INSERT, self.row(event)).await.map(drop)
     }
 
-    /// Writes an act that changes nothing here, before it is done.
+    /// Writes an event that changes nothing here, before it is done.
     ///
     /// # Errors
     /// The database failed: it must not be done then.
-    pub async fn note_alone(&self, db: &Db, act: Act) -> Result<(), DbError> {
-        db.run(INSERT, self.row(act)).await.map(drop)
+    pub async fn record_alone(&self, db: &Db, event: AuditEvent) -> Result<(), DbError> {
+        db.run(INSERT, self.row(event)).await.map(drop)
     }
 
-    fn row(&self, act: Act) -> Vec<crate::db::Value> {
+    fn row(&self, event: AuditEvent) -> Vec<crate::db::Value> {
         let now = self.now();
-        let Act { action, biller, subject, details } = act;
+        let AuditEvent { action, biller, subject, details } = event;
         let biller = biller.as_ref().map(Slug::as_str);
         let (kind, id, name, role) = (self.actor.kind(), self.actor.id(), self.actor.name(), self.actor.role());
         let details = Json::Object(details).to_string();
-        let act_id = ids::uuid_v7(now, &self.random);
-        values![act_id, now, kind, id, name, role, action.as_str(), biller, subject, self.reason.clone(), details]
+        let event_id = ids::uuid_v7(now, &self.random);
+        values![event_id, now, kind, id, name, role, action.as_str(), biller, subject, self.reason.clone(), details]
     }
 }

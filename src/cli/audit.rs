@@ -5,19 +5,19 @@ use std::path::Path;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
-use super::Done;
-use crate::audit::{Action, StoredAct, Wanted, acts};
+use super::CliResult;
+use crate::audit::{Action, EventFilter, StoredEvent, list_events};
 use signpost_core::{Slug, Timestamp};
 
 /// Acts that are read at once.
-const PART: usize = 500;
+const PAGE_SIZE: usize = 500;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Only by this actor: the account, the key's id or name, the subject of a member of staff; or `staff`, `key`, `cli`, `system`.
     #[arg(long)]
     actor: Option<String>,
-    /// Only this action, such as `biller.changed`.
+    /// Only this action, such as `biller.updated`.
     #[arg(long)]
     action: Option<String>,
     /// Only at this biller.
@@ -44,7 +44,7 @@ enum Format {
     Csv,
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let action = match &arguments.action {
         None => None,
         Some(text) => match Action::parse(text) {
@@ -57,35 +57,35 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
     };
     let state = super::open(config).await?.state;
     let Arguments { actor, biller, since, until, .. } = arguments;
-    let wanted = Wanted { actor, action, biller, reach: None, since, until };
+    let wanted = EventFilter { actor, action, biller, biller_scope: None, since, until };
     let format = arguments.format;
     let mut left = arguments.limit.unwrap_or(if format == Format::Text { 50 } else { usize::MAX });
     if format == Format::Csv {
-        super::say(format_args!("{}", StoredAct::heads()));
+        super::out(format_args!("{}", StoredEvent::csv_header()));
     }
     let mut before: Option<String> = None;
     while left > 0 {
-        let found = acts(&state.db, &wanted, before.as_deref(), left.min(PART)).await?;
+        let found = list_events(&state.db, &wanted, before.as_deref(), left.min(PAGE_SIZE)).await?;
         let Some(last) = found.last() else { break };
         before = Some(last.id.clone());
         left -= found.len();
-        for act in &found {
+        for event in &found {
             match format {
-                Format::Csv => super::say(format_args!("{}", act.cells())),
-                Format::Jsonl => say!("{}", serde_json::to_string(act)?),
-                Format::Text => say!("{}", text(act)),
+                Format::Csv => super::out(format_args!("{}", event.to_csv())),
+                Format::Jsonl => outln!("{}", serde_json::to_string(event)?),
+                Format::Text => outln!("{}", text(event)),
             }
         }
     }
     Ok(())
 }
 
-fn text(act: &StoredAct) -> String {
-    let more = [("at", &act.biller), ("about", &act.subject), ("because", &act.reason)];
+fn text(event: &StoredEvent) -> String {
+    let more = [("at", &event.biller), ("about", &event.subject), ("because", &event.reason)];
     let more: String = more.iter().filter_map(|(word, value)| Some(format!("  {word} {}", value.as_ref()?))).collect();
-    let details = match act.details.as_object() {
-        Some(details) if !details.is_empty() => format!("  {}", act.details),
+    let details = match event.details.as_object() {
+        Some(details) if !details.is_empty() => format!("  {}", event.details),
         _ => String::new(),
     };
-    format!("{}  {} {}  {}{more}{details}", act.at, act.actor.kind, act.actor.name, act.action)
+    format!("{}  {} {}  {}{more}{details}", event.at, event.actor.kind, event.actor.name, event.action)
 }

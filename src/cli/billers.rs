@@ -1,4 +1,4 @@
-//! `signpost billers pending|confirm|decline|mail-address|settings`: changes that wait for a second person; the contact of a
+//! `signpost billers pending|approve|reject|send-login-url|settings`: changes that wait for a second person; the contact of a
 //! biller, and its settings at SecureAuth.
 
 use std::os::unix::fs::MetadataExt;
@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
-use super::Done;
-use crate::directory::Decided;
+use super::CliResult;
+use crate::directory::ApprovalOutcome;
 use signpost_core::{Locale, Slug};
 
 #[derive(Debug, Subcommand)]
@@ -16,12 +16,12 @@ pub(super) enum Arguments {
     /// List changes that wait for a second person.
     Pending,
     /// Make a change that somebody else asked for.
-    Confirm {
+    Approve {
         /// Its id.
         id: String,
     },
     /// Mail a moved biller's contact the address at which its people sign in.
-    MailAddress {
+    SendLoginUrl {
         /// The biller.
         slug: Slug,
         /// The mail's language: en or es.
@@ -34,18 +34,18 @@ pub(super) enum Arguments {
         slug: Slug,
         /// Bring SecureAuth's in line with ours.
         #[arg(long)]
-        bring: bool,
+        sync: bool,
     },
     /// Decline a change, or take back one's own.
-    Decline {
+    Reject {
         /// Its id.
         id: String,
     },
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let state = super::open(config).await?.state;
-    let (id, confirm) = match arguments {
+    let (id, approve) = match arguments {
         Arguments::Pending => {
             let billers = state.directory.billers().await?;
             let changes = state.directory.pending_changes().await?;
@@ -54,46 +54,48 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
             }
             for change in changes {
                 let biller = billers.by_id(&change.biller_id).map_or("", |biller| biller.slug.as_str());
-                say!(
+                outln!(
                     "{}  {biller}  {}  asked by {} at {}",
                     change.id,
                     change.summary,
-                    change.asked_by,
-                    change.asked_at
+                    change.requested_by,
+                    change.requested_at
                 );
             }
             return Ok(());
         }
-        Arguments::MailAddress { slug, locale } => {
-            let Some(biller) = state.directory.named(&slug).await? else { bail!("there is no biller {slug}") };
-            let to = state.mail.tell_login_address(&biller, locale, &super::by(&state)?).await?;
-            say!("queued: `signpost serve` sends it to {to}");
+        Arguments::SendLoginUrl { slug, locale } => {
+            let Some(biller) = state.directory.biller_by_slug(&slug).await? else { bail!("there is no biller {slug}") };
+            let to = state.mail.send_login_address(&biller, locale, &super::actor_context(&state)?).await?;
+            outln!("queued: `signpost serve` sends it to {to}");
             return Ok(());
         }
-        Arguments::Settings { slug, bring } => {
-            if bring {
-                state.enablement.bring_settings(&slug, &super::by(&state)?).await?;
+        Arguments::Settings { slug, sync } => {
+            if sync {
+                state.provisioning.sync_settings(&slug, &super::actor_context(&state)?).await?;
             }
-            let Some(biller) = state.directory.named(&slug).await? else { bail!("there is no biller {slug}") };
-            let kept = state.enablement.kept_settings(&biller).await?;
+            let Some(biller) = state.directory.biller_by_slug(&slug).await? else { bail!("there is no biller {slug}") };
+            let kept = state.provisioning.remote_settings(&biller).await?;
             for line in &kept {
-                let ours = line.ours.as_deref().unwrap_or("left to SecureAuth");
-                let mark = if line.is_kept() { "same " } else { "DRIFT" };
-                say!("{mark}  {}: here {ours}, there {}", line.name, line.theirs);
+                let ours = line.expected.as_deref().unwrap_or("left to SecureAuth");
+                let mark = if line.is_in_sync() { "same " } else { "DRIFT" };
+                outln!("{mark}  {}: here {ours}, there {}", line.name, line.actual);
             }
-            if kept.iter().any(|line| !line.is_kept()) {
-                bail!("SecureAuth has other settings: `signpost billers settings {slug} --bring` brings ours there");
+            if kept.iter().any(|line| !line.is_in_sync()) {
+                bail!("SecureAuth has other settings: `signpost billers settings {slug} --sync` applies ours");
             }
             return Ok(());
         }
-        Arguments::Confirm { id } => (id, true),
-        Arguments::Decline { id } => (id, false),
+        Arguments::Approve { id } => (id, true),
+        Arguments::Reject { id } => (id, false),
     };
-    match state.directory.decide_change(&id, confirm, &super::by(&state)?).await? {
-        Decided::Done => say!("{}", if confirm { "confirmed: the next request follows it" } else { "declined" }),
-        Decided::Unknown => bail!("no change with the id {id} waits"),
-        Decided::SamePerson => bail!("you asked for it yourself: somebody else has to confirm it"),
-        Decided::HostTaken => bail!("one of its hosts is another biller's by now; nothing was changed"),
+    match state.directory.decide_change(&id, approve, &super::actor_context(&state)?).await? {
+        ApprovalOutcome::Done => {
+            outln!("{}", if approve { "approved: the next request follows it" } else { "rejected" })
+        }
+        ApprovalOutcome::NotFound => bail!("no change with the id {id} waits"),
+        ApprovalOutcome::RequesterCannotApprove => bail!("you asked for it yourself: somebody else has to approve it"),
+        ApprovalOutcome::HostTaken => bail!("one of its hosts is another biller's by now; nothing was changed"),
     }
     Ok(())
 }
@@ -103,7 +105,7 @@ fn language(text: &str) -> Result<Locale, String> {
 }
 
 /// Whose command it is: the owner of this process, or who became root by sudo. Not what an option says.
-pub(super) fn account() -> Result<String, anyhow::Error> {
+pub(super) fn os_account() -> Result<String, anyhow::Error> {
     let uid = std::fs::metadata("/proc/self").context("/proc cannot be read")?.uid();
     let sudo = std::env::vars().find(|(name, _)| name == "SUDO_UID" && uid == 0).map(|(_, value)| value);
     let uid = sudo.unwrap_or_else(|| uid.to_string());

@@ -7,9 +7,11 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Done;
+use super::CliResult;
 use crate::directory::PasswordCarryOver;
-use crate::enablement::{CONFIRM, CiamMode, EnableError, Enablement, Job, JobState, Order};
+use crate::provisioning::{
+    CONFIRM_MESSAGE, CiamMode, EnablementOptions, Job, JobState, Provisioning, ProvisioningError,
+};
 use signpost_core::Slug;
 
 #[derive(Debug, Args)]
@@ -27,7 +29,7 @@ pub(super) struct Enable {
     watch: bool,
     /// Stop the job that is at it, and undo what it has made.
     #[arg(long, conflicts_with_all = ["mode", "passwords"])]
-    undo: bool,
+    cancel: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -43,16 +45,16 @@ enum Passwords {
     ResetRequired,
 }
 
-pub(super) async fn run(config: &Path, arguments: Enable) -> Done {
+pub(super) async fn run(config: &Path, arguments: Enable) -> CliResult {
     let state = super::open(config).await?.state;
-    let (enablement, by) = (&state.enablement, super::by(&state)?);
-    let job = if arguments.undo {
-        match enablement.turn_back(&arguments.slug, &by).await? {
+    let (provisioning, actor) = (&state.provisioning, super::actor_context(&state)?);
+    let job = if arguments.cancel {
+        match provisioning.cancel(&arguments.slug, &actor).await? {
             Some(job) => job,
             None => bail!("nothing is being done about {}", arguments.slug),
         }
     } else {
-        let order = Order {
+        let order = EnablementOptions {
             mode: match arguments.mode {
                 Mode::Password => CiamMode::Password,
                 Mode::Mfa => CiamMode::Mfa,
@@ -63,29 +65,31 @@ pub(super) async fn run(config: &Path, arguments: Enable) -> Done {
                 Passwords::ResetRequired => PasswordCarryOver::ResetRequired,
             },
         };
-        let job = enablement.start(&arguments.slug, order, &by).await?;
-        eprintln!("{CONFIRM}");
+        let job = provisioning.start(&arguments.slug, order, &actor).await?;
+        eprintln!("{CONFIRM_MESSAGE}");
         job
     };
-    say!("job {}", job.id);
-    if arguments.watch { watch(enablement, &job.id, &arguments.slug).await } else { Ok(()) }
+    outln!("job {}", job.id);
+    if arguments.watch { watch_job(provisioning, &job.id, &arguments.slug).await } else { Ok(()) }
 }
 
 /// Shows how far a job is. Works on it as well, unless an instance does.
-async fn watch(enablement: &Enablement, id: &str, slug: &Slug) -> Done {
+async fn watch_job(provisioning: &Provisioning, id: &str, slug: &Slug) -> CliResult {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} users  {elapsed}  {msg}") {
         bar.set_style(style);
     }
     let worker = {
-        let enablement = enablement.clone();
-        tokio::spawn(async move { enablement.keep_working().await })
+        let provisioning = provisioning.clone();
+        tokio::spawn(async move { provisioning.run_worker().await })
     };
     let job = loop {
-        let Some(job) = enablement.job(id).await.map_err(EnableError::from)? else { bail!("there is no job {id}") };
+        let Some(job) = provisioning.job(id).await.map_err(ProvisioningError::from)? else {
+            bail!("there is no job {id}")
+        };
         bar.set_length(job.total.unsigned_abs());
         bar.set_position(job.done.unsigned_abs());
-        bar.set_message(job.shown_message().to_owned());
+        bar.set_message(job.display_message().to_owned());
         if job.state.is_final() {
             break job;
         }
@@ -93,48 +97,48 @@ async fn watch(enablement: &Enablement, id: &str, slug: &Slug) -> Done {
     };
     worker.abort();
     bar.finish_and_clear();
-    say!("{}", line(&job, slug.as_str()));
+    outln!("{}", job_line(&job, slug.as_str()));
     if job.state == JobState::Active {
         return Ok(());
     }
-    bail!("{} Reference: {}", job.shown_message(), job.reference())
+    bail!("{} Reference: {}", job.display_message(), job.reference())
 }
 
-fn line(job: &Job, biller: &str) -> String {
-    let (state, message) = (job.state.as_str(), job.shown_message());
+fn job_line(job: &Job, biller: &str) -> String {
+    let (state, message) = (job.state.as_str(), job.display_message());
     format!("{}  {biller}  {state}  {}/{} users  {}  {message}", job.id, job.done, job.total, job.reference())
 }
 
-pub(super) async fn jobs(config: &Path) -> Done {
+pub(super) async fn jobs(config: &Path) -> CliResult {
     let state = super::open(config).await?.state;
     let billers = state.directory.billers().await?;
-    let jobs = state.enablement.jobs().await.map_err(EnableError::from)?;
+    let jobs = state.provisioning.jobs().await.map_err(ProvisioningError::from)?;
     if jobs.is_empty() {
         eprintln!("no biller was moved yet: `signpost enable SLUG` begins");
     }
     for job in jobs {
         let biller = billers.by_id(&job.biller_id).map_or("", |biller| biller.slug.as_str());
-        say!("{}  {}", job.created_at, line(&job, biller));
+        outln!("{}  {}", job.created_at, job_line(&job, biller));
         if !job.problem.is_empty() {
-            say!("    why: {}", job.problem);
+            outln!("    why: {}", job.problem);
         }
-        for step in state.enablement.steps(&job).await.map_err(EnableError::from)? {
-            say!("    {:<12} {:<11} {}", step.kind, step.state.as_str(), step.object_id);
+        for step in state.provisioning.steps(&job).await.map_err(ProvisioningError::from)? {
+            outln!("    {:<12} {:<11} {}", step.kind, step.state.as_str(), step.object_id);
         }
     }
     Ok(())
 }
 
-pub(super) async fn suspend(config: &Path, slug: &Slug) -> Done {
+pub(super) async fn suspend(config: &Path, slug: &Slug) -> CliResult {
     let state = super::open(config).await?.state;
-    state.enablement.suspend(slug, &super::by(&state)?).await?;
-    say!("{slug} is suspended: its people go where they went before; nothing was deleted");
+    state.provisioning.suspend(slug, &super::actor_context(&state)?).await?;
+    outln!("{slug} is suspended: its people go where they went before; nothing was deleted");
     Ok(())
 }
 
-pub(super) async fn resume(config: &Path, slug: &Slug) -> Done {
+pub(super) async fn resume(config: &Path, slug: &Slug) -> CliResult {
     let state = super::open(config).await?.state;
-    state.enablement.resume(slug, &super::by(&state)?).await?;
-    say!("{slug} is active again");
+    state.provisioning.resume(slug, &super::actor_context(&state)?).await?;
+    outln!("{slug} is active again");
     Ok(())
 }

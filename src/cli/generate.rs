@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Done;
+use super::CliResult;
 use crate::api::openapi::DOCUMENT;
 use signpost_core::decision::RULES;
 
@@ -19,20 +19,20 @@ pub(super) struct Arguments {
     check: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Done {
+pub(super) fn run(arguments: &Arguments) -> CliResult {
     let documents = [("decisions.md", decisions()), ("openapi.json", openapi()?)];
-    for (name, wanted) in documents {
+    for (name, expected) in documents {
         let path = arguments.to.join(name);
         if arguments.check {
-            let found = std::fs::read_to_string(&path).unwrap_or_default();
-            if found != wanted {
+            let current = std::fs::read_to_string(&path).unwrap_or_default();
+            if current != expected {
                 anyhow::bail!("{} is not as the code has it: run `signpost generate`", path.display());
             }
             continue;
         }
         std::fs::create_dir_all(&arguments.to)?;
-        std::fs::write(&path, wanted)?;
-        say!("{}", path.display());
+        std::fs::write(&path, expected)?;
+        outln!("{}", path.display());
     }
     Ok(())
 }
@@ -49,7 +49,7 @@ fn decisions() -> String {
          | rule | rows | what it says |\n| --- | --- | --- |\n",
     );
     for info in RULES {
-        let _ = writeln!(out, "| `{}` | {} | {} |", info.rule.as_str(), info.rows, info.says);
+        let _ = writeln!(out, "| `{}` | {} | {} |", info.rule.as_str(), info.rows, info.description);
     }
     out
 }

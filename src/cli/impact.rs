@@ -6,10 +6,10 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Done, import, simulate};
-use crate::audit::{Act, Action};
+use super::{CliResult, import, simulate};
+use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
-use crate::routing::{Change, Impact, Place, Progress, RolloutWish};
+use crate::routing::{Impact, Outcome, Progress, ProposedChange, RolloutSpec};
 use crate::state::AppState;
 use signpost_core::Slug;
 use signpost_core::decision::CiamState;
@@ -17,14 +17,14 @@ use signpost_core::decision::CiamState;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    command: ImpactCommand,
     /// Text for people, or one JSON object.
     #[arg(long, value_enum, default_value = "text", global = true)]
     format: Format,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum ImpactCommand {
     /// If a biller were enabled, for whom its rollout lets in.
     Enable {
         /// The biller.
@@ -44,7 +44,7 @@ enum What {
     Rollout {
         /// The biller, and `everybody` or a percentage.
         #[arg(value_name = "SLUG=PERCENT", value_parser = simulate::rollout)]
-        rollout: (Slug, RolloutWish),
+        rollout: (Slug, RolloutSpec),
     },
     /// If a file of billers were imported.
     Billers {
@@ -59,56 +59,68 @@ enum Format {
     Json,
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let state = super::open(config).await?.state;
-    let by = super::by(&state)?;
-    let state_of = |state| Change { state: Some(state), rollout: None };
-    let (changed, act) = match arguments.what {
-        What::Enable { slug } | What::Resume { slug } => one(&state, &slug, &state_of(CiamState::Active)).await?,
-        What::Suspend { slug } => one(&state, &slug, &state_of(CiamState::Suspended)).await?,
-        What::Rollout { rollout: (slug, wish) } => {
-            one(&state, &slug, &Change { state: None, rollout: Some(wish) }).await?
+    let actor = super::actor_context(&state)?;
+    let state_of = |state| ProposedChange { state: Some(state), rollout: None };
+    let (changed, event) = match arguments.command {
+        ImpactCommand::Enable { slug } | ImpactCommand::Resume { slug } => {
+            changed_biller(&state, &slug, &state_of(CiamState::Active)).await?
         }
-        What::Billers { file } => {
-            let tools = import::tools(&state)?;
-            let changed = state.directory.preview_billers(import::read_billers(&file)?, &tools).await?;
-            (changed, Act::of(Action::ImpactAsked).with("change", "a file of billers"))
+        ImpactCommand::Suspend { slug } => changed_biller(&state, &slug, &state_of(CiamState::Suspended)).await?,
+        ImpactCommand::Rollout { rollout: (slug, wish) } => {
+            changed_biller(&state, &slug, &ProposedChange { state: None, rollout: Some(wish) }).await?
+        }
+        ImpactCommand::Billers { file } => {
+            let context = import::import_context(&state)?;
+            let changed = state.directory.preview_billers(import::read_billers(&file)?, &context).await?;
+            (changed, AuditEvent::new(Action::ImpactPreviewed).with("change", "a file of billers"))
         }
     };
-    by.note_alone(&state.db, act).await?;
+    actor.record_alone(&state.db, event).await?;
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} usernames  {elapsed}, {eta} to go") {
         bar.set_style(style);
     }
-    let told = |progress: Progress| {
+    let on_progress = |progress: Progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.done);
     };
-    let impact = state.routing.impact(&changed, &told).await?;
+    let impact = state.routing.impact(&changed, &on_progress).await?;
     bar.finish_and_clear();
     match arguments.format {
-        Format::Json => say!("{}", serde_json::to_string(&impact)?),
+        Format::Json => outln!("{}", serde_json::to_string(&impact)?),
         Format::Text => print(&impact),
     }
     Ok(())
 }
 
-async fn one(state: &AppState, slug: &Slug, change: &Change) -> Result<(Vec<Biller>, Act), anyhow::Error> {
-    let known = state.directory.named(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
-    let after = change.applied(&known).map_err(|why| anyhow!(why))?;
-    let act = Act::of(Action::ImpactAsked).at(slug).with("change", change.told());
-    Ok((vec![after], act))
+async fn changed_biller(
+    state: &AppState,
+    slug: &Slug,
+    change: &ProposedChange,
+) -> Result<(Vec<Biller>, AuditEvent), anyhow::Error> {
+    let known = state.directory.biller_by_slug(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
+    let after = change.apply_to(&known).map_err(|why| anyhow!(why))?;
+    let event = AuditEvent::new(Action::ImpactPreviewed).at(slug).with("change", change.summary());
+    Ok((vec![after], event))
 }
 
 fn print(impact: &Impact) {
-    let Impact { usernames, changed, ambiguous, dead_ended, moves } = impact;
-    say!("{changed} of {usernames} usernames would be taken elsewhere");
-    say!("{ambiguous} would become ambiguous, {dead_ended} would have nowhere to go");
-    for one in moves {
-        say!("{:>8}  {} → {}  such as {}", one.usernames, place(one.from), place(one.to), one.samples.join(", "));
+    let Impact { usernames, changed, ambiguous, no_destination, transitions } = impact;
+    outln!("{changed} of {usernames} usernames would be taken elsewhere");
+    outln!("{ambiguous} would become ambiguous, {no_destination} would have nowhere to go");
+    for one in transitions {
+        outln!(
+            "{:>8}  {} → {}  such as {}",
+            one.usernames,
+            describe_outcome(one.from),
+            describe_outcome(one.to),
+            one.samples.join(", ")
+        );
     }
 }
 
-fn place(place: Place) -> String {
-    format!("row {}, {}", place.row, place.decision.in_words())
+fn describe_outcome(outcome: Outcome) -> String {
+    format!("row {}, {}", outcome.row, outcome.decision.label())
 }

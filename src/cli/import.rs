@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Done;
+use super::CliResult;
 use crate::directory::{import_billers, import_users};
 use crate::state::AppState;
 use signpost_core::Slug;
@@ -53,7 +53,7 @@ enum PlainPasswords {
     Refuse,
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let state = super::open(config).await?.state;
     match arguments {
         Arguments::Billers { file, dry_run } => billers(&state, &file, dry_run).await,
@@ -62,7 +62,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
 }
 
 /// The billers of a file.
-pub(super) fn read_billers(file: &Path) -> Result<Vec<import_billers::BillerRow>, anyhow::Error> {
+pub(super) fn read_billers(file: &Path) -> Result<Vec<import_billers::BillerInput>, anyhow::Error> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let is_json = match file.extension().and_then(std::ffi::OsStr::to_str) {
         Some("json") => true,
@@ -73,30 +73,30 @@ pub(super) fn read_billers(file: &Path) -> Result<Vec<import_billers::BillerRow>
 }
 
 /// What an import of billers needs.
-pub(super) fn tools(state: &AppState) -> Result<import_billers::Tools, anyhow::Error> {
-    Ok(import_billers::Tools {
+pub(super) fn import_context(state: &AppState) -> Result<import_billers::ImportContext, anyhow::Error> {
+    Ok(import_billers::ImportContext {
         keys: state.keys.clone(),
-        by: super::by(state)?,
+        actor: super::actor_context(state)?,
         allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
         public_host: crate::routing::public_host(&state.config),
     })
 }
 
-async fn billers(state: &AppState, file: &Path, dry_run: bool) -> Done {
-    let (rows, tools) = (read_billers(file)?, tools(state)?);
-    let done = state.directory.import_billers(rows, &tools, dry_run).await.context("nothing was written")?;
+async fn billers(state: &AppState, file: &Path, dry_run: bool) -> CliResult {
+    let (rows, context) = (read_billers(file)?, import_context(state)?);
+    let done = state.directory.import_billers(rows, &context, dry_run).await.context("nothing was written")?;
     let verb = if dry_run { "would be" } else { "were" };
-    say!("{} biller(s) {verb} made, {} changed", done.created, done.updated);
+    outln!("{} biller(s) {verb} made, {} changed", done.created, done.updated);
     if done.pending > 0 {
-        let how = "`signpost billers pending` lists them; somebody else has to confirm them";
-        say!("{} change(s) of where people sign in {verb} kept waiting: {how}", done.pending);
+        let how = "`signpost billers pending` lists them; somebody else has to approve them";
+        outln!("{} change(s) of where people sign in {verb} kept waiting: {how}", done.pending);
     }
     Ok(())
 }
 
-async fn import(state: &AppState, users: Users) -> Done {
+async fn import(state: &AppState, users: Users) -> CliResult {
     let slug = Slug::parse(&users.biller).with_context(|| format!("--biller {}", users.biller))?;
-    let Some(biller) = state.directory.named(&slug).await? else {
+    let Some(biller) = state.directory.biller_by_slug(&slug).await? else {
         bail!("there is no biller {slug}; import it first");
     };
     let legacy_accounts = users.legacy_accounts.unwrap_or(biller.state != CiamState::Active);
@@ -109,21 +109,21 @@ async fn import(state: &AppState, users: Users) -> Done {
     if let Ok(style) = ProgressStyle::with_template("{msg:>8} {wide_bar} {percent:>3} %  {elapsed}, {eta} to go") {
         bar.set_style(style);
     }
-    let progress = |step: import_users::Step| {
+    let progress = |step: import_users::Progress| {
         bar.set_message(step.phase);
         bar.set_length(step.total);
         bar.set_position(step.done);
     };
-    let tools = import_users::Tools { by: &super::by(state)?, keys: &state.keys };
-    let done = state.directory.import_users(&users.file, &biller, options, tools, &progress).await;
+    let context = import_users::ImportContext { actor: &super::actor_context(state)?, keys: &state.keys };
+    let done = state.directory.import_users(&users.file, &biller, options, context, &progress).await;
     bar.finish_and_clear();
     let done = done?;
     if users.dry_run {
-        say!("{} row(s) checked, nothing wrong, nothing written", done.rows);
+        outln!("{} row(s) checked, nothing wrong, nothing written", done.rows);
     } else {
-        say!("{} row(s): {} user(s) made, {} changed", done.rows, done.created, done.updated);
+        outln!("{} row(s): {} user(s) made, {} changed", done.rows, done.created, done.updated);
         if done.resumed_after > 0 {
-            say!("went on after row {}, where an earlier run had stopped", done.resumed_after);
+            outln!("went on after row {}, where an earlier run had stopped", done.resumed_after);
         }
     }
     Ok(())

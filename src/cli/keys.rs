@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
-use super::Done;
-use crate::access::{Audience, NewKey, Scope};
+use super::CliResult;
+use crate::access::{Audience, NewApiKey, Scope};
 use signpost_core::Slug;
 
 #[derive(Debug, Subcommand)]
@@ -61,7 +61,7 @@ fn slug(text: &str) -> Result<Slug, String> {
     Slug::parse(text).map_err(|error| error.to_string())
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let state = super::open(config).await?.state;
     match arguments {
         Arguments::Create(mut create) => {
@@ -72,20 +72,20 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
                 bail!("there is no biller {unknown}");
             }
             let now = state.clock.now();
-            let new = NewKey {
+            let new = NewApiKey {
                 name: create.name,
                 scopes: create.scopes,
                 audience: create.audience,
                 billers: (!create.billers.is_empty()).then_some(create.billers),
                 expires_at: create.expires_days.map(|days| now.plus(Duration::from_secs(days * 24 * 3600))),
             };
-            say!("{}", state.api_keys.create(&new, &super::by(&state)?).await?);
+            outln!("{}", state.api_keys.create(&new, &super::actor_context(&state)?).await?);
             eprintln!("Keep it safe: it is not shown again.");
         }
         Arguments::List => {
             for key in state.api_keys.list().await? {
                 let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
-                let standing = match (key.revoked_at, key.expires_at) {
+                let status = match (key.revoked_at, key.expires_at) {
                     (Some(at), _) => format!("revoked {at}"),
                     (None, Some(at)) if at <= state.clock.now() => format!("expired {at}"),
                     (None, Some(at)) => format!("until {at}"),
@@ -96,17 +96,17 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
                 let billers = key.billers.map_or_else(String::new, |billers| {
                     format!(" at {}", billers.iter().map(Slug::as_str).collect::<Vec<_>>().join(", "))
                 });
-                say!("{}  {}  [{scopes}]{audience}{billers}  {standing}, {used}", key.id, key.name);
+                outln!("{}  {}  [{scopes}]{audience}{billers}  {status}, {used}", key.id, key.name);
             }
         }
         Arguments::Revoke { id } => {
             // Somebody may have the whole key at hand.
             let id = id.strip_prefix("sp_").unwrap_or(&id);
             let id = id.split('_').next().unwrap_or(id);
-            if !state.api_keys.revoke(id, &super::by(&state)?).await? {
+            if !state.api_keys.revoke(id, &super::actor_context(&state)?).await? {
                 bail!("there is no valid key with the id {id}");
             }
-            say!("revoked {id}");
+            outln!("revoked {id}");
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use clap::Args;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Done;
+use super::CliResult;
 use crate::audit::Action;
 use crate::directory::Maintenance;
 use signpost_core::{Slug, Timestamp};
@@ -34,7 +34,7 @@ fn moment(text: &str) -> Result<(Timestamp, i16), String> {
     Ok((timestamp, offset.whole_minutes()))
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let state = super::open(config).await?.state;
     let slug = &arguments.slug;
     if let (Some((from, utc_offset_minutes)), Some((until, _))) = (arguments.from, arguments.until) {
@@ -45,18 +45,20 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
             bail!("--until has passed already");
         }
         let window = Maintenance { from, until, utc_offset_minutes };
-        super::orders::change(&state, slug, Action::MaintenanceChanged, |biller| {
+        super::controls::change_biller(&state, slug, Action::MaintenanceUpdated, |biller| {
             biller.settings.maintenance = Some(window)
         })
         .await?;
     } else if arguments.cancel {
-        super::orders::change(&state, slug, Action::MaintenanceChanged, |biller| biller.settings.maintenance = None)
-            .await?;
+        super::controls::change_biller(&state, slug, Action::MaintenanceUpdated, |biller| {
+            biller.settings.maintenance = None
+        })
+        .await?;
     }
-    let biller = state.directory.named(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
+    let biller = state.directory.biller_by_slug(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
     match biller.settings.maintenance {
-        Some(window) => say!("{slug}: away from {} until {}", window.from, window.until),
-        None => say!("{slug}: no maintenance is announced"),
+        Some(window) => outln!("{slug}: away from {} until {}", window.from, window.until),
+        None => outln!("{slug}: no maintenance is announced"),
     }
     Ok(())
 }

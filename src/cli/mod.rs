@@ -2,13 +2,15 @@
 #![expect(clippy::print_stderr, reason = "a command line prints")]
 
 /// Prints a line. When nobody reads any more (`signpost … | head`), the program ends quietly.
-macro_rules! say {
-    ($($text:tt)*) => { $crate::cli::say(format_args!("{}\n", format_args!($($text)*))) };
+macro_rules! outln {
+    ($($text:tt)*) => { $crate::cli::out(format_args!("{}\n", format_args!($($text)*))) };
 }
 
 mod audit;
 mod billers;
 mod check;
+mod controls;
+mod decision;
 #[cfg(feature = "standin")]
 mod demo;
 mod enable;
@@ -16,9 +18,7 @@ mod generate;
 mod impact;
 mod import;
 mod keys;
-mod look_up;
 mod maintenance;
-mod orders;
 mod secrets;
 mod serve;
 mod simulate;
@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
-use crate::audit::{Act, Actor, By};
+use crate::audit::{Actor, ActorContext, AuditEvent};
 use crate::config::Config;
 use crate::db::Schema;
 use crate::state::AppState;
@@ -72,23 +72,23 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::Arguments),
     /// Show the kill switch, or set it: everybody to the legacy login, one biller's people there, or nobody in.
-    KillSwitch(orders::KillSwitch),
-    /// Hold a biller: its people get the hold page.
-    Hold {
+    KillSwitch(controls::KillSwitch),
+    /// Pause a biller: its customers get the maintenance page.
+    Pause {
         /// The biller.
         slug: Slug,
     },
-    /// End a biller's hold.
-    Release {
+    /// Unpause a biller.
+    Unpause {
         /// The biller.
         slug: Slug,
     },
     /// Show or announce when a biller's identity provider will be away: its people are told day and time meanwhile.
     Maintenance(maintenance::Arguments),
     /// Say from when on, and for whom, an active biller counts as moved.
-    Rollout(orders::Rollout),
+    Rollout(controls::Rollout),
     /// End sessions of a biller: all, one user's, or one session's at the issuer.
-    EndSessions(orders::EndSessions),
+    EndSessions(controls::EndSessions),
     /// Move a biller to SecureAuth: its organization, pool, login client and users, and then its routing.
     Enable(enable::Enable),
     /// Switch a moved biller off without deleting anything.
@@ -115,13 +115,13 @@ enum Command {
     /// Show who did what, or write it out.
     Audit(audit::Arguments),
     /// Show the decision behind a reference code.
-    Decision(look_up::Arguments),
+    Decision(decision::Arguments),
     /// Write the documents that are made from the code.
     Generate(generate::Arguments),
 }
 
 /// What a command answers: a sentence for people when it failed.
-type Done = Result<(), anyhow::Error>;
+type CliResult = Result<(), anyhow::Error>;
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
@@ -138,13 +138,13 @@ pub fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("signpost: {}", sentence(&error));
+            eprintln!("signpost: {}", error_message(&error));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(cli: Cli) -> Done {
+async fn run(cli: Cli) -> CliResult {
     match cli.command {
         Command::Serve => serve::run(&cli.config).await,
         #[cfg(feature = "standin")]
@@ -156,12 +156,12 @@ async fn run(cli: Cli) -> Done {
         Command::Import(arguments) => import::run(&cli.config, arguments).await,
         Command::Billers(arguments) => billers::run(&cli.config, arguments).await,
         Command::Keys(arguments) => keys::run(&cli.config, arguments).await,
-        Command::KillSwitch(arguments) => orders::kill_switch(&cli.config, arguments).await,
-        Command::Hold { slug } => orders::hold(&cli.config, &slug, true).await,
-        Command::Release { slug } => orders::hold(&cli.config, &slug, false).await,
+        Command::KillSwitch(arguments) => controls::kill_switch(&cli.config, arguments).await,
+        Command::Pause { slug } => controls::set_paused(&cli.config, &slug, true).await,
+        Command::Unpause { slug } => controls::set_paused(&cli.config, &slug, false).await,
         Command::Maintenance(arguments) => maintenance::run(&cli.config, arguments).await,
-        Command::Rollout(arguments) => orders::rollout(&cli.config, arguments).await,
-        Command::EndSessions(arguments) => orders::end_sessions(&cli.config, arguments).await,
+        Command::Rollout(arguments) => controls::rollout(&cli.config, arguments).await,
+        Command::EndSessions(arguments) => controls::end_sessions(&cli.config, arguments).await,
         Command::Enable(arguments) => enable::run(&cli.config, arguments).await,
         Command::Suspend { slug } => enable::suspend(&cli.config, &slug).await,
         Command::Resume { slug } => enable::resume(&cli.config, &slug).await,
@@ -171,13 +171,13 @@ async fn run(cli: Cli) -> Done {
         Command::Outbox => sync::outbox(&cli.config).await,
         Command::Secrets(arguments) => secrets::run(&cli.config, arguments).await,
         Command::Audit(arguments) => audit::run(&cli.config, arguments).await,
-        Command::Decision(arguments) => look_up::run(&cli.config, arguments).await,
+        Command::Decision(arguments) => decision::run(&cli.config, arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),
     }
 }
 
 /// An error with its causes, those left out that only repeat what was said.
-fn sentence(error: &anyhow::Error) -> String {
+fn error_message(error: &anyhow::Error) -> String {
     let mut out = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if !out.contains(&cause) {
@@ -188,7 +188,7 @@ fn sentence(error: &anyhow::Error) -> String {
     out
 }
 
-fn say(text: std::fmt::Arguments<'_>) {
+fn out(text: std::fmt::Arguments<'_>) {
     use std::io::Write;
     if std::io::stdout().write_fmt(text).is_err() {
         std::process::exit(0);
@@ -196,7 +196,7 @@ fn say(text: std::fmt::Arguments<'_>) {
 }
 
 /// Writes a file anew, whole or not at all; who may read it stays as it was, and nobody but its owner at first.
-fn replace_file(path: &std::path::Path, text: &str) -> Done {
+fn replace_file(path: &std::path::Path, text: &str) -> CliResult {
     use anyhow::Context;
     use std::io::Write;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -219,31 +219,31 @@ fn load(path: &std::path::Path) -> Result<Config, anyhow::Error> {
     Ok(Config::load(path, std::env::vars())?)
 }
 
-async fn migrate(path: &std::path::Path) -> Done {
-    App::build(load(path)?, Schema::BringUpToDate, Clock::System, Random::system()).await?;
-    say!("the schema is up to date");
+async fn migrate(path: &std::path::Path) -> CliResult {
+    App::build(load(path)?, Schema::Migrate, Clock::System, Random::system()).await?;
+    outln!("the schema is up to date");
     Ok(())
 }
 
 /// The application on the settings' database, for commands that do not serve. They change no schema, least of all under
 /// instances that run.
 async fn open(path: &std::path::Path) -> Result<App, anyhow::Error> {
-    Ok(App::build(load(path)?, Schema::MustBeCurrent, Clock::System, Random::system()).await?)
+    Ok(App::build(load(path)?, Schema::RequireCurrent, Clock::System, Random::system()).await?)
 }
 
 /// Whoever gives the command, for the audit trail.
-fn by(state: &AppState) -> Result<By, anyhow::Error> {
-    Ok(state.by(Actor::Cli { user: billers::account()? }))
+fn actor_context(state: &AppState) -> Result<ActorContext, anyhow::Error> {
+    Ok(state.actor_context(Actor::Cli { user: billers::os_account()? }))
 }
 
 /// Writes down what was done to a file of this machine, which works without the database.
-async fn note_if_possible(config: &std::path::Path, act: Act) {
-    let noted = async {
+async fn record_if_possible(config: &std::path::Path, event: AuditEvent) {
+    let recorded = async {
         let state = open(config).await?.state;
-        by(&state)?.note_alone(&state.db, act).await?;
+        actor_context(&state)?.record_alone(&state.db, event).await?;
         Ok::<_, anyhow::Error>(())
     };
-    if let Err(error) = noted.await {
-        eprintln!("done, but not in the audit trail: {}", sentence(&error));
+    if let Err(error) = recorded.await {
+        eprintln!("done, but not in the audit trail: {}", error_message(&error));
     }
 }

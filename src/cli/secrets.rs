@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 
-use super::Done;
-use crate::audit::{Act, Action};
+use super::CliResult;
+use crate::audit::{Action, AuditEvent};
 use crate::config::Secret;
 use signpost_core::{Clock, Random};
 
@@ -24,7 +24,7 @@ pub(super) enum Arguments {
 
 const PREPARED: &str = "prepared";
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let file = ring_file(config)?;
     let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -47,9 +47,9 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
         Arguments::Prepare => "prepare",
         Arguments::Rotate => "rotate",
     };
-    super::note_if_possible(config, Act::of(Action::SecretsRotated).with("step", how)).await;
+    super::record_if_possible(config, AuditEvent::new(Action::SecretsRotated).with("step", how)).await;
     let keys = lines.iter().filter(|line| is_key(line)).count();
-    say!("{}: {keys} keys; running instances follow within a second", file.display());
+    outln!("{}: {keys} keys; running instances follow within a second", file.display());
     Ok(())
 }
 

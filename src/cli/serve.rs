@@ -7,40 +7,40 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Done;
+use super::CliResult;
 use crate::app::App;
 use crate::db::Schema;
 use crate::telemetry;
 use signpost_core::{Clock, Random};
 
-pub(super) async fn run(config: &Path) -> Done {
+pub(super) async fn run(config: &Path) -> CliResult {
     let config = super::load(config)?;
-    telemetry::start(&config.log);
+    telemetry::init(&config.log);
     if config.oidc.allow_loopback_issuers {
         tracing::warn!("oidc.allow_loopback_issuers is on: for trying out only");
     }
     let listen = config.server.listen;
-    let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
+    let app = App::build(config, Schema::Migrate, Clock::System, Random::system()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let console = app.state.config.console.listen;
     let app = app.with_console().await.context("cannot listen for the console (console.listen)")?;
     tracing::info!(%listen, ?console, "serving");
-    app.serve(listener, stop_on_signal()?).await;
+    app.serve(listener, shutdown_signal()?).await;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Cancelled by SIGTERM or SIGINT.
-pub(super) fn stop_on_signal() -> Result<CancellationToken, std::io::Error> {
-    let stop = CancellationToken::new();
+pub(super) fn shutdown_signal() -> Result<CancellationToken, std::io::Error> {
+    let shutdown = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let told = stop.clone();
+    let trigger = shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        told.cancel();
+        trigger.cancel();
     });
-    Ok(stop)
+    Ok(shutdown)
 }

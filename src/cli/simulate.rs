@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 
-use super::Done;
-use crate::routing::{Answer, Question, QuestionError, Reading, RolloutWish};
+use super::CliResult;
+use crate::routing::{DirectoryAvailability, RolloutSpec, SimulationError, SimulationRequest, SimulationResult};
 use crate::state::AppState;
-use signpost_core::decision::{CiamState, IssuerHealth, Kill, Outcome, Verdict};
+use signpost_core::decision::{CiamState, IssuerHealth, KillSwitchState, RuleOutcome, Verdict};
 use signpost_core::{Slug, Timestamp};
 
 #[derive(Debug, Args)]
@@ -38,13 +38,13 @@ pub(super) struct Arguments {
     biller: Vec<(Slug, CiamState)>,
     /// As if an active biller counted for `everybody`, or for so many percent of usernames.
     #[arg(long, value_name = "SLUG=PERCENT", value_parser = rollout)]
-    rollout: Vec<(Slug, RolloutWish)>,
+    rollout: Vec<(Slug, RolloutSpec)>,
     /// As if the directory were `up` or `down`.
     #[arg(long, value_enum)]
     directory: Option<Health>,
     /// As if the kill switch were `off`, `all-legacy`, `hold`, or `SLUG=legacy`.
     #[arg(long)]
-    kill: Option<Kill>,
+    kill: Option<KillSwitchState>,
     /// As of this time, such as 2026-11-22T08:00:00Z.
     #[arg(long, value_parser = time)]
     at: Option<Timestamp>,
@@ -89,21 +89,21 @@ fn biller(text: &str) -> Result<(Slug, CiamState), String> {
     state.map(|state| (slug, state)).ok_or_else(|| "expected legacy, enabling, active or suspended".to_owned())
 }
 
-pub(super) fn rollout(text: &str) -> Result<(Slug, RolloutWish), String> {
+pub(super) fn rollout(text: &str) -> Result<(Slug, RolloutSpec), String> {
     let (slug, value) = pair(text)?;
     if value == "everybody" {
-        return Ok((slug, RolloutWish::default()));
+        return Ok((slug, RolloutSpec::default()));
     }
     let percent = value.parse().ok().filter(|percent| *percent <= 100);
     let percent = percent.ok_or("expected everybody, or a number from 0 to 100")?;
-    Ok((slug, RolloutWish { allow: None, percent: Some(percent) }))
+    Ok((slug, RolloutSpec { allow: None, percent: Some(percent) }))
 }
 
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text).ok_or_else(|| "expected a time such as 2026-11-22T08:00:00Z".to_owned())
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
+pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     if arguments.demo {
         return run_on_demo(arguments).await;
     }
@@ -112,77 +112,77 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> Done {
 }
 
 #[cfg(feature = "standin")]
-async fn run_on_demo(arguments: Arguments) -> Done {
+async fn run_on_demo(arguments: Arguments) -> CliResult {
     let directory = tempfile::tempdir()?;
-    let app = super::demo::at_rest(directory.path()).await?;
+    let app = super::demo::offline_app(directory.path()).await?;
     simulate(&app.state, arguments).await
 }
 
 #[cfg(not(feature = "standin"))]
-async fn run_on_demo(_: Arguments) -> Done {
+async fn run_on_demo(_: Arguments) -> CliResult {
     bail!("this program was built without the demo (cargo feature `standin`)")
 }
 
-async fn simulate(state: &AppState, arguments: Arguments) -> Done {
+async fn simulate(state: &AppState, arguments: Arguments) -> CliResult {
     if let Some(file) = &arguments.batch {
         return batch(state, file).await;
     }
     let format = arguments.format;
-    let answer = state.routing.ask(&arguments.question(), None).await.map_err(|error| in_options(&error))?;
+    let answer = state.routing.simulate(&arguments.question(), None).await.map_err(|error| with_option_name(&error))?;
     match format {
-        Format::Json => say!("{}", serde_json::to_string(&answer.routed.verdict)?),
+        Format::Json => outln!("{}", serde_json::to_string(&answer.routing_result.verdict)?),
         Format::Text => print_text(&answer),
     }
     Ok(())
 }
 
 /// One answer a line; what cannot be asked is told in its place, and at the end.
-async fn batch(state: &AppState, file: &Path) -> Done {
+async fn batch(state: &AppState, file: &Path) -> CliResult {
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
         Box::new(std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?)
     };
-    let mut refused = 0;
+    let mut failures = 0;
     for line in BufReader::new(source).lines() {
         let line = line.with_context(|| format!("{} cannot be read", file.display()))?;
         if line.trim().is_empty() {
             continue;
         }
-        let answer = match serde_json::from_str::<Question>(&line) {
-            Ok(question) => state.routing.ask(&question, None).await.map_err(|error| match error.field() {
+        let answer = match serde_json::from_str::<SimulationRequest>(&line) {
+            Ok(question) => state.routing.simulate(&question, None).await.map_err(|error| match error.field() {
                 Some(field) => format!("{field}: {error}"),
                 None => error.to_string(),
             }),
             Err(error) => Err(error.to_string()),
         };
         match answer {
-            Ok(answer) => say!("{}", serde_json::to_string(&answer.routed.verdict)?),
+            Ok(answer) => outln!("{}", serde_json::to_string(&answer.routing_result.verdict)?),
             Err(error) => {
-                refused += 1;
-                say!("{}", serde_json::json!({ "error": error }));
+                failures += 1;
+                outln!("{}", serde_json::json!({ "error": error }));
             }
         }
     }
-    if refused > 0 {
-        bail!("{refused} question(s) could not be answered");
+    if failures > 0 {
+        bail!("{failures} question(s) could not be answered");
     }
     Ok(())
 }
 
 impl Arguments {
-    fn question(self) -> Question {
-        Question {
+    fn question(self) -> SimulationRequest {
+        SimulationRequest {
             username: self.username,
             entry: self.entry,
             billers: self.biller.into_iter().collect(),
             issuers: self.issuer.into_iter().collect(),
             rollouts: self.rollout.into_iter().collect(),
             directory: self.directory.map(|health| match health {
-                Health::Up => Reading::Up,
-                Health::Down => Reading::Down,
+                Health::Up => DirectoryAvailability::Up,
+                Health::Down => DirectoryAvailability::Down,
             }),
-            kill: self.kill,
+            kill_switch: self.kill,
             at: self.at,
             remembered: self.remembered,
             locale: None,
@@ -191,35 +191,35 @@ impl Arguments {
 }
 
 /// What is wrong with a question, by the option that says it.
-fn in_options(error: &QuestionError) -> anyhow::Error {
+fn with_option_name(error: &SimulationError) -> anyhow::Error {
     let option = match error.field() {
         Some("billers") => "--biller: ",
         Some("issuers") => "--issuer: ",
         Some("rollouts") => "--rollout: ",
         Some("remembered") => "--remembered: ",
-        Some("kill") => "--kill: ",
+        Some("kill_switch") => "--kill: ",
         Some("entry") => "--entry: ",
-        Some("username") if matches!(error, QuestionError::UsernameMissing) => "--username ",
+        Some("username") if matches!(error, SimulationError::UsernameMissing) => "--username ",
         Some("username") => "--username: ",
         _ => "",
     };
     anyhow!("{option}{error}")
 }
 
-fn print_text(answer: &Answer) {
-    let routed = &answer.routed;
-    let biller = routed.verdict.biller.as_ref().and_then(|slug| routed.billers.by_slug(slug));
-    say!("{}", text(&routed.verdict, biller.map(|biller| biller.name.as_str())));
-    say!("What would change it:");
-    for what_if in &answer.would_change {
-        say!("  {}", what_if.says);
+fn print_text(answer: &SimulationResult) {
+    let routing_result = &answer.routing_result;
+    let biller = routing_result.verdict.biller.as_ref().and_then(|slug| routing_result.billers.by_slug(slug));
+    outln!("{}", text(&routing_result.verdict, biller.map(|biller| biller.name.as_str())));
+    outln!("What would change it:");
+    for counterfactual in &answer.would_change {
+        outln!("  {}", counterfactual.description);
     }
 }
 
 /// A verdict for people: where to, why, and every rule.
 pub(super) fn text(verdict: &Verdict, biller: Option<&str>) -> String {
     use std::fmt::Write;
-    let place = verdict.decision.in_words();
+    let place = verdict.decision.label();
     let mut out = match biller {
         Some(biller) => format!("Goes to:  {place} ({biller})\n"),
         None => format!("Goes to:  {place}\n"),
@@ -229,9 +229,9 @@ pub(super) fn text(verdict: &Verdict, biller: Option<&str>) -> String {
     let _ = writeln!(out, "Row:      {} of the routing table, by the rule {}\n", verdict.row, verdict.rule.as_str());
     for step in &verdict.trace {
         let mark = match step.outcome {
-            Outcome::Hit => "hit ",
-            Outcome::Miss => "miss",
-            Outcome::NotEvaluated => " -  ",
+            RuleOutcome::Hit => "hit ",
+            RuleOutcome::Miss => "miss",
+            RuleOutcome::NotEvaluated => " -  ",
         };
         let _ = writeln!(out, "  {mark}  {:<22} {}", step.rule.as_str(), step.because);
     }

@@ -6,12 +6,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 
-use super::Done;
-use crate::enablement::Drift;
+use super::CliResult;
+use crate::provisioning::Drift;
 use signpost_core::Slug;
 
 /// Users shown of each kind.
-const SHOWN: usize = 20;
+const MAX_LISTED: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Sync {
@@ -31,60 +31,60 @@ pub(super) struct Export {
     output: Option<PathBuf>,
 }
 
-pub(super) async fn run(config: &Path, arguments: Sync) -> Done {
+pub(super) async fn run(config: &Path, arguments: Sync) -> CliResult {
     let state = super::open(config).await?.state;
-    let (enablement, slug) = (&state.enablement, &arguments.slug);
-    let drift = enablement.drift(slug).await?;
-    show(&drift);
-    let count = drift.to_mend().count();
+    let (provisioning, slug) = (&state.provisioning, &arguments.slug);
+    let drift = provisioning.drift(slug).await?;
+    print_drift(&drift);
+    let count = drift.to_repair().count();
     if count == 0 {
-        say!("nothing to mend");
+        outln!("nothing to mend");
         return Ok(());
     }
     if arguments.dry_run {
-        say!("{count} to mend; nothing was changed");
+        outln!("{count} to mend; nothing was changed");
         return Ok(());
     }
     let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
-    let failed = enablement.mend(slug, &drift, &super::by(&state)?, || bar.inc(1)).await?;
+    let failed = provisioning.repair(slug, &drift, &super::actor_context(&state)?, || bar.inc(1)).await?;
     bar.finish_and_clear();
-    say!("{} mended", count - failed.len());
-    for (user, error) in failed.iter().take(SHOWN) {
-        say!("  {user}: {error}");
+    outln!("{} mended", count - failed.len());
+    for (user, error) in failed.iter().take(MAX_LISTED) {
+        outln!("  {user}: {error}");
     }
     if failed.is_empty() { Ok(()) } else { bail!("{} could not be mended; run it again", failed.len()) }
 }
 
-fn show(drift: &Drift) {
-    say!("{} users here, {} at SecureAuth", drift.here, drift.there);
-    some("missing at SecureAuth", &drift.missing, ToString::to_string);
-    some("different", &drift.different, |(user, fields)| format!("{user}  {}", fields.join(", ")));
-    some("at SecureAuth, but deleted here or no longer the biller's", &drift.gone, ToString::to_string);
-    some("at SecureAuth, and unknown here: left alone", &drift.unknown, |(id, name)| format!("{id}  {name}"));
+fn print_drift(drift: &Drift) {
+    outln!("{} users here, {} at SecureAuth", drift.directory_users, drift.pool_users);
+    print_group("missing at SecureAuth", &drift.missing, ToString::to_string);
+    print_group("different", &drift.different, |(user, fields)| format!("{user}  {}", fields.join(", ")));
+    print_group("at SecureAuth, but deleted here or no longer the biller's", &drift.extra, ToString::to_string);
+    print_group("at SecureAuth, and unknown here: left alone", &drift.unknown, |(id, name)| format!("{id}  {name}"));
 }
 
-fn some<T>(what: &str, users: &[T], text: impl Fn(&T) -> String) {
+fn print_group<T>(what: &str, users: &[T], text: impl Fn(&T) -> String) {
     if users.is_empty() {
         return;
     }
-    say!("{} {what}", users.len());
-    for user in users.iter().take(SHOWN) {
-        say!("  {}", text(user));
+    outln!("{} {what}", users.len());
+    for user in users.iter().take(MAX_LISTED) {
+        outln!("  {}", text(user));
     }
-    if users.len() > SHOWN {
-        say!("  …");
+    if users.len() > MAX_LISTED {
+        outln!("  …");
     }
 }
 
-pub(super) async fn export(config: &Path, arguments: Export) -> Done {
+pub(super) async fn export(config: &Path, arguments: Export) -> CliResult {
     let state = super::open(config).await?.state;
     eprintln!(
         "SecureAuth's export is not meant for production with many users: use it for tests, and expect it to be slow.\n\
          What it writes holds personal data and password hashes."
     );
-    let by = super::by(&state)?;
+    let actor = super::actor_context(&state)?;
     let Some(path) = &arguments.output else {
-        let users = state.enablement.export(&arguments.slug, &by, std::io::stdout()).await?;
+        let users = state.provisioning.export(&arguments.slug, &actor, std::io::stdout()).await?;
         eprintln!("{users} users");
         return Ok(());
     };
@@ -92,14 +92,14 @@ pub(super) async fn export(config: &Path, arguments: Export) -> Done {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unwritable = || format!("{} cannot be written", path.display());
     let file = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
-    let users = state.enablement.export(&arguments.slug, &by, file.reopen().with_context(unwritable)?).await?;
+    let users = state.provisioning.export(&arguments.slug, &actor, file.reopen().with_context(unwritable)?).await?;
     file.as_file().sync_all().with_context(unwritable)?;
     file.persist(path).with_context(unwritable)?;
     eprintln!("{users} users written to {}", path.display());
     Ok(())
 }
 
-pub(super) async fn outbox(config: &Path) -> Done {
+pub(super) async fn outbox(config: &Path) -> CliResult {
     let state = super::open(config).await?.state;
     let billers = state.directory.billers().await?;
     let pending = state.directory.backlog().await?;
@@ -109,10 +109,10 @@ pub(super) async fn outbox(config: &Path) -> Done {
             0 => String::new(),
             failing => format!(", {failing} tried in vain, such as: {}", pending.problem),
         };
-        say!("{slug}: {} pending since {}{failing}", pending.count, pending.oldest);
+        outln!("{slug}: {} pending since {}{failing}", pending.count, pending.oldest);
     }
     if pending.is_empty() {
-        say!("every change has arrived");
+        outln!("every change has arrived");
     }
     Ok(())
 }

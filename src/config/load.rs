@@ -77,29 +77,29 @@ fn section<T: DeserializeOwned + Default>(
         }
         None => Table::new(),
     };
-    let mut good = Table::new();
+    let mut valid = Table::new();
     for (key, value, variable) in overrides {
         settings.remove(&key);
-        let fits = |value: &Value| read::<T>(one(&key, value.clone()), name, &mut Vec::new()).is_some();
-        match readings(&value).into_iter().find(fits) {
-            Some(value) => drop(good.insert(key, value)),
+        let is_valid = |value: &Value| read::<T>(single_entry(&key, value.clone()), name, &mut Vec::new()).is_some();
+        match interpretations(&value).into_iter().find(is_valid) {
+            Some(value) => drop(valid.insert(key, value)),
             None => problems.push(format!("{variable}: not a value that {name}.{key} takes, or no such setting")),
         }
     }
     for (key, value) in settings {
-        if read::<T>(one(&key, value.clone()), name, problems).is_some() {
-            good.insert(key, value);
+        if read::<T>(single_entry(&key, value.clone()), name, problems).is_some() {
+            valid.insert(key, value);
         }
     }
-    T::deserialize(Value::Table(good)).unwrap_or_default()
+    T::deserialize(Value::Table(valid)).unwrap_or_default()
 }
 
-fn one(key: &str, value: Value) -> Value {
+fn single_entry(key: &str, value: Value) -> Value {
     Value::Table(Table::from_iter([(key.to_owned(), value)]))
 }
 
 /// What a variable's value can mean, likeliest first: TOML, a text, or a list with commas.
-fn readings(value: &str) -> Vec<Value> {
+fn interpretations(value: &str) -> Vec<Value> {
     let toml = format!("v = {value}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("v"));
     let list = value.split(',').map(|part| Value::String(part.trim().to_owned())).collect();
     toml.into_iter().chain([Value::String(value.to_owned()), Value::Array(list)]).collect()
@@ -170,15 +170,15 @@ fn check(config: &Config, problems: &mut Vec<String>) {
         ("sessions.idle_minutes", config.sessions.idle_minutes),
         ("sessions.absolute_hours", config.sessions.absolute_hours),
         ("limits.lookups_per_address_per_minute", config.limits.lookups_per_address_per_minute.into()),
-        ("limits.lookups_per_name_per_hour", config.limits.lookups_per_name_per_hour.into()),
+        ("limits.lookups_per_username_per_hour", config.limits.lookups_per_username_per_hour.into()),
         ("limits.simulations_per_minute", config.limits.simulations_per_minute.into()),
         ("limits.simulations_per_day", config.limits.simulations_per_day.into()),
-        ("limits.codes_per_minute", config.limits.codes_per_minute.into()),
+        ("limits.decision_lookups_per_minute", config.limits.decision_lookups_per_minute.into()),
         ("oidc.timeout_seconds", config.oidc.timeout_seconds),
         ("oidc.probe_seconds", config.oidc.probe_seconds),
         ("mail.per_address_per_hour", config.mail.per_address_per_hour.into()),
         ("mail.per_client_per_hour", config.mail.per_client_per_hour.into()),
-        ("mail.give_up_hours", config.mail.give_up_hours),
+        ("mail.max_retry_hours", config.mail.max_retry_hours),
         ("database.connections", config.database.connections.into()),
         ("server.max_connections", config.server.max_connections as u64),
     ] {
@@ -290,8 +290,8 @@ fn check_console(console: &Console, problems: &mut Vec<String>) {
     let numbers = [
         ("idle_minutes", console.idle_minutes),
         ("absolute_hours", console.absolute_hours),
-        ("look_ups_per_minute", u64::from(console.look_ups_per_minute)),
-        ("look_ups_per_day", u64::from(console.look_ups_per_day)),
+        ("lookups_per_minute", u64::from(console.lookups_per_minute)),
+        ("lookups_per_day", u64::from(console.lookups_per_day)),
     ];
     problems
         .extend(numbers.iter().filter(|(_, n)| *n == 0).map(|(name, _)| format!("console.{name}: must be at least 1")));
@@ -326,7 +326,7 @@ fn is_web(url: &Url) -> bool {
 }
 
 /// Addresses that are Signpost's own, and what lies below them.
-const OWN: [&str; 14] = [
+const RESERVED_PATHS: [&str; 14] = [
     "/login",
     "/b",
     "/callback",
@@ -346,10 +346,10 @@ const OWN: [&str; 14] = [
 fn check_legacy_path(mapped: &LegacyPath, return_to: &ReturnTo, problems: &mut Vec<String>) {
     let path = &mapped.path;
     let below = |own: &&str| path == *own || path.strip_prefix(*own).is_some_and(|rest| rest.starts_with('/'));
-    if path == "/" || OWN.iter().any(below) {
+    if path == "/" || RESERVED_PATHS.iter().any(below) {
         problems.push(format!("legacy_paths: {path:?} is an address of Signpost's own"));
     }
-    if mapped.return_to.as_ref().is_some_and(|asked| return_to.resolve(asked).is_none()) {
+    if mapped.return_to.as_ref().is_some_and(|requested| return_to.resolve(requested).is_none()) {
         problems.push(format!("legacy_paths: the return_to of {path:?} is neither an id nor an allowed path"));
     }
     if !path.starts_with('/') || path.contains(['?', '#']) {

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Secret;
-use signpost_core::decision::{DirectoryPolicy, Kill};
-use signpost_core::{KeyRing, Random, Slug, Told};
+use signpost_core::decision::{DirectoryPolicy, KillSwitchState};
+use signpost_core::{KeyRing, LocalizedText, Random, Slug};
 
 /// All settings.
 #[derive(Clone, Debug)]
@@ -149,13 +149,13 @@ pub struct Routing {
     /// What to do while the directory cannot be read.
     pub directory_down: DirectoryPolicy,
     /// A file on this machine with the kill switch; while it is there, it counts before everything else.
-    pub kill_file: Option<PathBuf>,
+    pub kill_switch_file: Option<PathBuf>,
     /// The kill switch, unless it is set by the file or for every instance.
-    #[serde(deserialize_with = "kill")]
-    pub kill_switch: Kill,
+    #[serde(deserialize_with = "deserialize_kill_switch")]
+    pub kill_switch: KillSwitchState,
 }
 
-fn kill<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Kill, D::Error> {
+fn deserialize_kill_switch<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<KillSwitchState, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
@@ -171,14 +171,14 @@ pub struct ReturnTo {
 
 impl ReturnTo {
     /// The portal path that an id or an allowed path stands for. Anything else (free addresses above all) is none.
-    pub fn resolve(&self, asked: &str) -> Option<String> {
-        if let Some(path) = self.ids.get(asked) {
+    pub fn resolve(&self, requested: &str) -> Option<String> {
+        if let Some(path) = self.ids.get(requested) {
             return Some(path.clone());
         }
         let allowed = |prefix: &String| {
-            asked == prefix || asked.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            requested == prefix || requested.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
         };
-        (is_plain_path(asked) && self.paths.iter().any(allowed)).then(|| asked.to_owned())
+        (is_plain_path(requested) && self.paths.iter().any(allowed)).then(|| requested.to_owned())
     }
 }
 
@@ -230,13 +230,13 @@ pub struct Limits {
     /// Look-ups a minute for each client address (for IPv6 each /64).
     pub lookups_per_address_per_minute: u32,
     /// Look-ups an hour for each username.
-    pub lookups_per_name_per_hour: u32,
+    pub lookups_per_username_per_hour: u32,
     /// Simulations a minute for each API key.
     pub simulations_per_minute: u32,
     /// Simulations a day for each API key.
     pub simulations_per_day: u32,
     /// Look-ups of reference codes a minute for each API key.
-    pub codes_per_minute: u32,
+    pub decision_lookups_per_minute: u32,
     /// No limits for clients on this machine.
     pub exempt_loopback: bool,
 }
@@ -245,10 +245,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             lookups_per_address_per_minute: 60,
-            lookups_per_name_per_hour: 10,
+            lookups_per_username_per_hour: 10,
             simulations_per_minute: 60,
             simulations_per_day: 300,
-            codes_per_minute: 30,
+            decision_lookups_per_minute: 30,
             exempt_loopback: false,
         }
     }
@@ -259,14 +259,14 @@ impl Default for Limits {
 #[serde(default)]
 pub struct Audit {
     /// Days that decisions can be looked up by reference code.
-    pub decisions_days: u64,
+    pub decision_retention_days: u64,
     /// Days that the audit trail is kept.
-    pub acts_days: u64,
+    pub event_retention_days: u64,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { decisions_days: 90, acts_days: 730 }
+        Self { decision_retention_days: 90, event_retention_days: 730 }
     }
 }
 
@@ -380,7 +380,7 @@ pub struct Mail {
     /// Requests an hour, for mails and resets, by each client address (for IPv6 each /64).
     pub per_client_per_hour: u32,
     /// Hours until a mail that cannot be sent is given up.
-    pub give_up_hours: u64,
+    pub max_retry_hours: u64,
 }
 
 impl Default for Mail {
@@ -394,7 +394,7 @@ impl Default for Mail {
             from: String::new(),
             per_address_per_hour: 3,
             per_client_per_hour: 20,
-            give_up_hours: 24,
+            max_retry_hours: 24,
         }
     }
 }
@@ -423,7 +423,7 @@ pub struct Help {
     /// Mail address of support.
     pub email: Option<String>,
     /// When support answers, in words.
-    pub hours: Option<Told>,
+    pub hours: Option<LocalizedText>,
 }
 
 impl Default for Help {
@@ -459,9 +459,9 @@ pub struct Console {
     /// A session ends after so many hours whatever happens.
     pub absolute_hours: u64,
     /// Simulations and look-ups a minute for each person.
-    pub look_ups_per_minute: u32,
+    pub lookups_per_minute: u32,
     /// Simulations and look-ups a day for each person.
-    pub look_ups_per_day: u32,
+    pub lookups_per_day: u32,
 }
 
 /// Values of the role claim, by role.
@@ -497,8 +497,8 @@ impl Default for Console {
             roles: StaffRoles::default(),
             idle_minutes: 15,
             absolute_hours: 8,
-            look_ups_per_minute: 30,
-            look_ups_per_day: 300,
+            lookups_per_minute: 30,
+            lookups_per_day: 300,
         }
     }
 }

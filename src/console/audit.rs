@@ -8,43 +8,43 @@ use futures_util::stream::{Stream, unfold};
 use http::{StatusCode, header};
 use serde_json::Value as Json;
 
-use super::pages::{ActView, AuditFilter, AuditPage};
+use super::pages::{AuditEventView, AuditFilter, AuditPage};
 use super::staff::Staff;
-use super::{Console, forms, question, show};
-use crate::audit::{Act, Action, StoredAct, Wanted, acts};
+use super::{Console, forms, respond, simulation_form};
+use crate::audit::{Action, AuditEvent, EventFilter, StoredEvent, list_events};
 use crate::web::fields::Fields;
-use crate::web::{Refusal, paths};
+use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
 /// The audit trail.
 pub(super) const AUDIT: &str = "/audit";
 
 /// Acts on a page.
-const SHOWN: usize = 50;
+const PAGE_SIZE: usize = 50;
 /// Acts that are read at once for an export.
-const PART: usize = 500;
+const EXPORT_BATCH_SIZE: usize = 500;
 
 /// `GET /audit`
 pub(super) async fn page(
     State(console): State<Console>,
     staff: Staff,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let filter = filter(&fields);
-    let (status, found, errors) = match wanted(&filter) {
-        Ok(wanted) => {
-            let found = acts(&console.app.db, &wanted, fields.get("before"), SHOWN + 1).await?;
+    let filter = filter_fields(&fields);
+    let (status, found, errors) = match parse_filter(&filter) {
+        Ok(event_filter) => {
+            let found = list_events(&console.app.db, &event_filter, fields.get("before"), PAGE_SIZE + 1).await?;
             (StatusCode::OK, found, Vec::new())
         }
         Err(errors) => (StatusCode::UNPROCESSABLE_ENTITY, Vec::new(), errors),
     };
-    let last = found.get(SHOWN.saturating_sub(1)).filter(|_| found.len() > SHOWN);
-    let older = last.map(|last| address(&filter, &last.id));
-    show::page(&console, Some(&staff), status, |chrome| AuditPage {
+    let last = found.get(PAGE_SIZE.saturating_sub(1)).filter(|_| found.len() > PAGE_SIZE);
+    let older = last.map(|last| page_url(&filter, &last.id));
+    respond::page(&console, Some(&staff), status, |chrome| AuditPage {
         chrome,
         actions: Action::ALL.iter().map(|action| action.as_str()).collect(),
-        acts: found.iter().take(SHOWN).map(view).collect(),
+        events: found.iter().take(PAGE_SIZE).map(view).collect(),
         filter,
         older,
         errors: errors.into(),
@@ -57,33 +57,34 @@ pub(super) async fn export(
     staff: Staff,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = forms::read(&headers, &body)?;
-    let wanted = wanted(&filter(&fields)).map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST))?;
-    console.note(&staff, Act::of(Action::TrailExported).with("format", "csv"), None).await?;
+    let event_filter =
+        parse_filter(&filter_fields(&fields)).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))?;
+    console.record(&staff, AuditEvent::new(Action::AuditExported).with("format", "csv"), None).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\""),
     ];
-    Ok((headers, Body::from_stream(lines(console, wanted))).into_response())
+    Ok((headers, Body::from_stream(csv_rows(console, event_filter))).into_response())
 }
 
 /// All acts wanted, part by part: memory does not grow with them.
-fn lines(console: Console, wanted: Wanted) -> impl Stream<Item = Result<String, crate::db::DbError>> {
-    unfold(Some((console, wanted, None::<String>)), async |rest| {
-        let (console, wanted, before) = rest?;
-        let head = if before.is_none() { StoredAct::heads() } else { String::new() };
-        let found = match acts(&console.app.db, &wanted, before.as_deref(), PART).await {
+fn csv_rows(console: Console, event_filter: EventFilter) -> impl Stream<Item = Result<String, crate::db::DbError>> {
+    unfold(Some((console, event_filter, None::<String>)), async |rest| {
+        let (console, event_filter, before) = rest?;
+        let head = if before.is_none() { StoredEvent::csv_header() } else { String::new() };
+        let found = match list_events(&console.app.db, &event_filter, before.as_deref(), EXPORT_BATCH_SIZE).await {
             Ok(found) => found,
             Err(error) => return Some((Err(error), None)),
         };
-        let text = head + &found.iter().map(StoredAct::cells).collect::<String>();
-        let next = found.last().filter(|_| found.len() == PART).map(|last| last.id.clone());
-        Some((Ok(text), next.map(|next| (console, wanted, Some(next)))))
+        let text = head + &found.iter().map(StoredEvent::to_csv).collect::<String>();
+        let next = found.last().filter(|_| found.len() == EXPORT_BATCH_SIZE).map(|last| last.id.clone());
+        Some((Ok(text), next.map(|next| (console, event_filter, Some(next)))))
     })
 }
 
-fn filter(fields: &Fields) -> AuditFilter {
+fn filter_fields(fields: &Fields) -> AuditFilter {
     let text = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();
     AuditFilter {
         actor: text("actor"),
@@ -94,10 +95,10 @@ fn filter(fields: &Fields) -> AuditFilter {
     }
 }
 
-fn wanted(filter: &AuditFilter) -> Result<Wanted, Vec<(String, String)>> {
+fn parse_filter(filter: &AuditFilter) -> Result<EventFilter, Vec<(String, String)>> {
     let mut errors = Vec::new();
     let mut time = |field: &str, text: &str| {
-        let at = question::time(text);
+        let at = simulation_form::parse_time(text);
         if at.is_none() && !text.is_empty() {
             errors.push((field.to_owned(), "Write the time as a day and a time of day".to_owned()));
         }
@@ -110,11 +111,11 @@ fn wanted(filter: &AuditFilter) -> Result<Wanted, Vec<(String, String)>> {
     }
     let action = Action::parse(&filter.action);
     let actor = Some(filter.actor.clone()).filter(|actor| !actor.is_empty());
-    let wanted = Wanted { actor, action, biller, reach: None, since, until };
-    if errors.is_empty() { Ok(wanted) } else { Err(errors) }
+    let event_filter = EventFilter { actor, action, biller, biller_scope: None, since, until };
+    if errors.is_empty() { Ok(event_filter) } else { Err(errors) }
 }
 
-fn address(filter: &AuditFilter, before: &str) -> String {
+fn page_url(filter: &AuditFilter, before: &str) -> String {
     let AuditFilter { actor, action, biller, since, until } = filter;
     let fields = [("actor", actor), ("action", action), ("biller", biller), ("since", since), ("until", until)];
     let asked = fields.into_iter().filter(|(_, value)| !value.is_empty());
@@ -122,22 +123,22 @@ fn address(filter: &AuditFilter, before: &str) -> String {
     paths::with_query(&address, "before", before)
 }
 
-fn view(act: &StoredAct) -> ActView {
-    let actor = &act.actor;
-    ActView {
-        at: act.at.to_string(),
+fn view(event: &StoredEvent) -> AuditEventView {
+    let actor = &event.actor;
+    AuditEventView {
+        at: event.at.to_string(),
         who: if actor.name.is_empty() { actor.kind.clone() } else { actor.name.clone() },
         kind: actor.role.as_ref().map_or_else(|| actor.kind.clone(), |role| format!("{}, {role}", actor.kind)),
-        action: act.action.clone(),
-        biller: act.biller.clone().unwrap_or_default(),
-        subject: act.subject.clone().unwrap_or_default(),
-        reason: act.reason.clone().unwrap_or_default(),
-        details: lines_of(&act.details),
+        action: event.action.clone(),
+        biller: event.biller.clone().unwrap_or_default(),
+        subject: event.subject.clone().unwrap_or_default(),
+        reason: event.reason.clone().unwrap_or_default(),
+        details: detail_lines(&event.details),
     }
 }
 
 /// Details in lines: what was changed as "before → after".
-fn lines_of(details: &Json) -> Vec<String> {
+fn detail_lines(details: &Json) -> Vec<String> {
     let Json::Object(fields) = details else { return Vec::new() };
     let plain = |value: &Json| match value {
         Json::String(text) => text.clone(),
@@ -145,7 +146,7 @@ fn lines_of(details: &Json) -> Vec<String> {
         other => other.to_string(),
     };
     let line = |(name, value): (&String, &Json)| match value {
-        Json::Object(_) => lines_of(value),
+        Json::Object(_) => detail_lines(value),
         Json::Array(pair) if pair.len() == 2 => vec![format!("{name}: {} → {}", plain(&pair[0]), plain(&pair[1]))],
         other => vec![format!("{name}: {}", plain(other))],
     };

@@ -4,36 +4,36 @@ use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
-use super::pages::{BatchLine, BatchPage};
+use super::pages::{BatchPage, BatchRow};
 use super::staff::Staff;
-use super::{Console, show, simulate};
-use crate::audit::{Act, Action, cells};
-use crate::routing::{Question, QuestionError};
-use crate::web::Refusal;
+use super::{Console, respond, simulate};
+use crate::audit::{Action, AuditEvent, csv_export};
+use crate::routing::{SimulationError, SimulationRequest};
+use crate::web::HttpError;
 
 /// At most so many questions.
-const MOST: usize = 500;
+const MAX_ROWS: usize = 500;
 
 /// `GET /simulate/batch`
-pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
     page(&console, &staff, StatusCode::OK, String::new(), None, Vec::new())
 }
 
-/// `POST /simulate/batch`: the answers on a page, or as CSV with `as=csv`.
+/// `POST /simulate/batch`: the answers on a page, or as CSV with `format=csv`.
 pub(super) async fn submit(
     State(console): State<Console>,
     staff: Staff,
     mut parts: Multipart,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let (mut list, mut file, mut as_csv) = (String::new(), String::new(), false);
-    while let Some(part) = parts.next_field().await.map_err(|error| Refusal::from_status(error.status()))? {
+    while let Some(part) = parts.next_field().await.map_err(|error| HttpError::from_status(error.status()))? {
         let name = part.name().unwrap_or_default().to_owned();
-        let bytes = part.bytes().await.map_err(|error| Refusal::from_status(error.status()))?;
+        let bytes = part.bytes().await.map_err(|error| HttpError::from_status(error.status()))?;
         let text = String::from_utf8(bytes.to_vec());
         match (name.as_str(), text) {
             ("list", Ok(text)) => list = text,
             ("file", Ok(text)) => file = text,
-            ("as", Ok(text)) => as_csv = text == "csv",
+            ("format", Ok(text)) => as_csv = text == "csv",
             (_, Ok(_)) => {}
             (_, Err(_)) => {
                 let error = Some("The file is not text in UTF-8".to_owned());
@@ -42,14 +42,14 @@ pub(super) async fn submit(
         }
     }
     let text = if file.trim().is_empty() { list } else { file };
-    let questions = match questions(&text) {
+    let questions = match parse_questions(&text) {
         Ok(questions) => questions,
         Err(problem) => {
             return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, text, Some(problem), Vec::new());
         }
     };
-    console.allow_list(&staff)?;
-    console.note(&staff, Act::of(Action::SimulationAsked).with("questions", questions.len()), None).await?;
+    console.check_batch_limit(&staff)?;
+    console.record(&staff, AuditEvent::new(Action::SimulationRun).with("questions", questions.len()), None).await?;
     let mut answers = Vec::new();
     for (line, question) in questions {
         answers.push(answer(&console, line, &question).await?);
@@ -58,7 +58,7 @@ pub(super) async fn submit(
 }
 
 /// The questions of a list, each with its line.
-fn questions(text: &str) -> Result<Vec<(usize, Question)>, String> {
+fn parse_questions(text: &str) -> Result<Vec<(usize, SimulationRequest)>, String> {
     // As browsers send it, each line ends in two characters, and lines would be counted from another one.
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let mut reader =
@@ -78,22 +78,25 @@ fn questions(text: &str) -> Result<Vec<(usize, Question)>, String> {
                     return Err("The first line has to name the columns: username, entry".to_owned());
                 }
                 columns = Some((Some(0), None));
-                questions.push((line, Question { username: cell(Some(0)), ..Question::default() }));
+                questions.push((line, SimulationRequest { username: cell(Some(0)), ..SimulationRequest::default() }));
             } else {
                 columns = Some((username, entry));
             }
             continue;
         };
-        questions.push((line, Question { username: cell(username), entry: cell(entry), ..Question::default() }));
-        if questions.len() > MOST {
-            return Err(format!("At most {MOST} questions at once"));
+        questions.push((
+            line,
+            SimulationRequest { username: cell(username), entry: cell(entry), ..SimulationRequest::default() },
+        ));
+        if questions.len() > MAX_ROWS {
+            return Err(format!("At most {MAX_ROWS} questions at once"));
         }
     }
     if questions.is_empty() { Err("There is no question in the list".to_owned()) } else { Ok(questions) }
 }
 
-async fn answer(console: &Console, line: usize, question: &Question) -> Result<BatchLine, Refusal> {
-    let mut found = BatchLine {
+async fn answer(console: &Console, line: usize, question: &SimulationRequest) -> Result<BatchRow, HttpError> {
+    let mut found = BatchRow {
         line,
         username: question.username.clone().unwrap_or_default(),
         entry: question.entry.clone().unwrap_or_default(),
@@ -103,26 +106,26 @@ async fn answer(console: &Console, line: usize, question: &Question) -> Result<B
         because: String::new(),
         error: String::new(),
     };
-    match console.app.routing.ask(question, None).await {
+    match console.app.routing.simulate(question, None).await {
         Ok(answer) => {
-            let verdict = &answer.routed.verdict;
-            verdict.decision.in_words().clone_into(&mut found.decision);
+            let verdict = &answer.routing_result.verdict;
+            verdict.decision.label().clone_into(&mut found.decision);
             found.biller = verdict.biller.as_ref().map(ToString::to_string).unwrap_or_default();
             found.row = verdict.row.to_string();
             let because = verdict.trace.iter().find(|step| step.rule == verdict.rule);
             found.because = because.map(|step| step.because.clone()).unwrap_or_default();
         }
-        Err(QuestionError::Directory(error)) => return Err(error.into()),
-        Err(error) => found.error = simulate::told(&error).1,
+        Err(SimulationError::Directory(error)) => return Err(error.into()),
+        Err(error) => found.error = simulate::form_error(&error).1,
     }
     Ok(found)
 }
 
-fn csv(answers: &[BatchLine]) -> Response {
-    let mut text = cells::line(["line", "username", "entry", "decision", "biller", "row", "because", "error"]);
+fn csv(answers: &[BatchRow]) -> Response {
+    let mut text = csv_export::row(["line", "username", "entry", "decision", "biller", "row", "because", "error"]);
     for answer in answers {
-        let BatchLine { line, username, entry, decision, biller, row, because, error } = answer;
-        text.push_str(&cells::line(
+        let BatchRow { line, username, entry, decision, biller, row, because, error } = answer;
+        text.push_str(&csv_export::row(
             [&line.to_string(), username, entry, decision, biller, row, because, error].map(String::as_str),
         ));
     }
@@ -139,23 +142,26 @@ fn page(
     status: StatusCode,
     list: String,
     error: Option<String>,
-    answers: Vec<BatchLine>,
-) -> Result<Response, Refusal> {
-    show::page(console, Some(staff), status, |chrome| BatchPage { chrome, list, error, answers, most: MOST })
+    answers: Vec<BatchRow>,
+) -> Result<Response, HttpError> {
+    respond::page(console, Some(staff), status, |chrome| BatchPage { chrome, list, error, answers, max_rows: MAX_ROWS })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    type Asked = (usize, Option<String>, Option<String>);
+    type Row = (usize, Option<String>, Option<String>);
 
-    fn read(text: &str) -> Result<Vec<Asked>, String> {
-        Ok(questions(text)?.into_iter().map(|(line, question)| (line, question.username, question.entry)).collect())
+    fn read(text: &str) -> Result<Vec<Row>, String> {
+        Ok(parse_questions(text)?
+            .into_iter()
+            .map(|(line, question)| (line, question.username, question.entry))
+            .collect())
     }
 
     #[test]
-    fn a_list_is_read_with_and_without_names_of_columns() {
+    fn lists_are_parsed_with_and_without_a_header_row() {
         let name = |name: &str| Some(name.to_owned());
         assert_eq!(read("ann\nbob\n").unwrap(), [(1, name("ann"), None), (2, name("bob"), None)]);
         assert_eq!(read("username\r\nann\r\n").unwrap(), [(2, name("ann"), None)]);
@@ -163,6 +169,6 @@ mod tests {
         assert_eq!(both, [(2, None, name("/b/riverside-water")), (3, name("a,b"), None)]);
         assert!(read("ann,/login\n").is_err(), "which is which?");
         assert!(read("").is_err() && read("username\n").is_err());
-        assert!(read(&"ann\n".repeat(MOST)).is_ok() && read(&"ann\n".repeat(MOST + 1)).is_err());
+        assert!(read(&"ann\n".repeat(MAX_ROWS)).is_ok() && read(&"ann\n".repeat(MAX_ROWS + 1)).is_err());
     }
 }

@@ -4,87 +4,88 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::pages::{Badge, BillerLine, BillerPage, BillersPage, ImpactView, ReadinessPage};
+use super::pages::{Badge, BillerPage, BillerSummary, BillersPage, ImpactView, ReadinessPage};
 use super::staff::Staff;
-use super::{Console, jobs, show};
+use super::{Console, jobs, respond};
 use crate::directory::{Biller, PasswordCarryOver};
-use crate::enablement::{CiamMode, Level};
-use crate::routing::stable_address;
-use crate::web::Refusal;
+use crate::provisioning::{CheckStatus, CiamMode};
+use crate::routing::biller_login_url;
+use crate::web::HttpError;
 use crate::web::fields::Fields;
 use signpost_core::Slug;
-use signpost_core::decision::{CiamState, Kill, OutagePolicy, Suspension};
+use signpost_core::decision::{CiamState, KillSwitchState, OutagePolicy, SuspensionPolicy};
 
 /// `GET /billers`
-pub(super) async fn list(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+pub(super) async fn list(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
     let state = &console.app;
-    let (billers, modes) = (state.directory.billers().await?, state.enablement.modes().await?);
+    let (billers, modes) = (state.directory.billers().await?, state.provisioning.modes().await?);
     let now = state.clock.now();
-    let line = |biller: &Biller| line(biller, modes.get(biller.id.as_str()).copied(), biller.is_active(now));
-    let lines = billers.iter().map(|biller| line(biller)).collect();
-    let kill = state.routing.kill_switch.now(&billers);
+    let row = |biller: &Biller| biller_summary(biller, modes.get(biller.id.as_str()).copied(), biller.is_active(now));
+    let lines = billers.iter().map(|biller| row(biller)).collect();
+    let kill = state.routing.kill_switch.current(&billers);
     let pending = state.directory.pending_changes().await?.len();
-    show::page(&console, Some(&staff), StatusCode::OK, |chrome| BillersPage {
+    respond::page(&console, Some(&staff), StatusCode::OK, |chrome| BillersPage {
         chrome,
         billers: lines,
-        is_killed: kill != Kill::Off,
+        is_kill_switch_active: kill != KillSwitchState::Off,
         kill: kill.to_string(),
         pending,
-        operates: staff.operates(),
+        can_operate: staff.can_operate(),
     })
 }
 
 /// `GET /billers/{slug}`; `?done=` says what was just done.
-pub(super) async fn one(
+pub(super) async fn show(
     State(console): State<Console>,
     staff: Staff,
     Path(slug): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
-    let biller = named(&console, &slug).await?;
+) -> Result<Response, HttpError> {
+    let biller = find(&console, &slug).await?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let done = match fields.get("done") {
-        Some("held") => Some("Held: its people get the hold page from the next request on."),
-        Some("released") => Some("No longer held."),
+        Some("paused") => Some("Held: its people get the hold page from the next request on."),
+        Some("unpaused") => Some("No longer held."),
         Some("rollout") => Some("The rollout is set, from the next request on."),
         Some("suspended") => Some("Switched off: its people go to the legacy login from the next request on."),
         Some("resumed") => Some("Switched on again."),
         Some("settings") => Some("The settings are saved, from the next request on."),
-        Some("waits") => {
+        Some("pending") => {
             Some("Saved, but for where its people sign in: that waits under “Changes” for a second person.")
         }
-        Some("made") => Some("The biller was made."),
+        Some("created") => Some("The biller was made."),
         _ => None,
     };
-    page(&console, &staff, StatusCode::OK, &biller, Shown { done, ..Shown::of(&biller) }).await
+    page(&console, &staff, StatusCode::OK, &biller, PageState { done, ..PageState::of(&biller) }).await
 }
 
 /// The biller with this slug.
-pub(super) async fn named(console: &Console, slug: &str) -> Result<std::sync::Arc<Biller>, Refusal> {
-    let unknown = || Refusal::from_status(StatusCode::NOT_FOUND);
-    let slug = Slug::parse(slug).map_err(|_| unknown())?;
-    console.app.directory.named(&slug).await?.ok_or_else(unknown)
+pub(super) async fn find(console: &Console, slug: &str) -> Result<std::sync::Arc<Biller>, HttpError> {
+    let not_found = || HttpError::from_status(StatusCode::NOT_FOUND);
+    let slug = Slug::parse(slug).map_err(|_| not_found())?;
+    console.app.directory.biller_by_slug(&slug).await?.ok_or_else(not_found)
 }
 
 /// What a biller's page shows besides the biller.
-pub(super) struct Shown {
+pub(super) struct PageState {
     /// What was just done.
     pub done: Option<&'static str>,
     /// Percentage in the rollout's form.
     pub percent: String,
     /// Activation date in it.
-    pub from: String,
+    pub active_from: String,
     /// What that rollout would do.
     pub impact: Option<ImpactView>,
     /// What is wrong with it.
     pub errors: Vec<(String, String)>,
 }
 
-impl Shown {
+impl PageState {
     pub(super) fn of(biller: &Biller) -> Self {
         let percent = biller.settings.rollout_percent.map(|percent| percent.to_string()).unwrap_or_default();
-        let from = biller.active_from.map(|at| at.to_string().trim_end_matches('Z').to_owned()).unwrap_or_default();
-        Self { done: None, percent, from, impact: None, errors: Vec::new() }
+        let active_from =
+            biller.active_from.map(|at| at.to_string().trim_end_matches('Z').to_owned()).unwrap_or_default();
+        Self { done: None, percent, active_from, impact: None, errors: Vec::new() }
     }
 }
 
@@ -93,44 +94,44 @@ pub(super) async fn page(
     staff: &Staff,
     status: StatusCode,
     biller: &Biller,
-    shown: Shown,
-) -> Result<Response, Refusal> {
+    shown: PageState,
+) -> Result<Response, HttpError> {
     let state = &console.app;
-    let mode = state.enablement.modes().await?.get(biller.id.as_str()).copied();
-    let job = state.enablement.latest_of(&biller.id).await?;
+    let mode = state.provisioning.modes().await?.get(biller.id.as_str()).copied();
+    let job = state.provisioning.latest_job(&biller.id).await?;
     let is_open = job.as_ref().is_some_and(|job| !job.state.is_final());
     let backlog = state.directory.backlog_of(&biller.id).await?;
     let is_active = biller.is_active(state.clock.now());
-    let mut ciam = vec![("CIAM status", status_words(biller, is_active))];
-    ciam.extend(mode.map(|mode| ("Mode", mode_words(mode).to_owned())));
+    let mut ciam = vec![("CIAM status", status_text(biller, is_active))];
+    ciam.extend(mode.map(|mode| ("Mode", mode_text(mode).to_owned())));
     if matches!(biller.state, CiamState::Active | CiamState::Suspended) {
         ciam.extend(biller.active_from.map(|at| ("Activation date", at.to_string())));
     }
-    ciam.push(("Sign-in address", stable_address(&state.config, biller)));
+    ciam.push(("Sign-in address", biller_login_url(&state.config, biller)));
     if backlog > 0 {
         ciam.push(("Changes of users on their way to SecureAuth", backlog.to_string()));
     }
     let action = |label| Some((label, format!("/billers/{}/ciam", biller.slug)));
     let ciam_action = match biller.state {
-        _ if !staff.operates() || is_open => None,
+        _ if !staff.can_operate() || is_open => None,
         CiamState::Legacy | CiamState::Enabling => action("Enable CIAM"),
         CiamState::Active => action("Switch off"),
         CiamState::Suspended => action("Switch on again"),
     };
-    show::page(console, Some(staff), status, |chrome| BillerPage {
+    respond::page(console, Some(staff), status, |chrome| BillerPage {
         chrome,
-        biller: line(biller, mode, is_active),
+        biller: biller_summary(biller, mode, is_active),
         ciam,
         ciam_action,
         job: job.as_ref().map(jobs::view),
-        settings: settings(biller),
-        is_held: biller.settings.hold,
+        settings: setting_rows(biller),
+        is_paused: biller.settings.paused,
         percent: shown.percent,
-        from: shown.from,
+        active_from: shown.active_from,
         impact: shown.impact,
         done: shown.done,
         errors: shown.errors.into(),
-        operates: staff.operates(),
+        can_operate: staff.can_operate(),
     })
 }
 
@@ -139,33 +140,33 @@ pub(super) async fn readiness(
     State(console): State<Console>,
     staff: Staff,
     Path(slug): Path<String>,
-) -> Result<Response, Refusal> {
-    let biller = named(&console, &slug).await?;
-    let card = console.app.enablement.readiness(&biller).await?;
-    let lines = card.lines.iter().map(|line| {
+) -> Result<Response, HttpError> {
+    let biller = find(&console, &slug).await?;
+    let card = console.app.provisioning.readiness(&biller).await?;
+    let lines = card.checks.iter().map(|line| {
         let what = line.name.replace('_', " ");
-        (what, level(line.level), line.advice.clone())
+        (what, status_badge(line.status), line.advice.clone())
     });
     let lines = lines.collect();
-    show::page(&console, Some(&staff), StatusCode::OK, |chrome| ReadinessPage {
+    respond::page(&console, Some(&staff), StatusCode::OK, |chrome| ReadinessPage {
         chrome,
         slug: biller.slug.to_string(),
         name: biller.name.clone(),
-        level: level(card.level),
-        lines,
+        status: status_badge(card.status),
+        checks: lines,
     })
 }
 
-fn level(level: Level) -> Badge {
+fn status_badge(level: CheckStatus) -> Badge {
     let (word, tone) = match level {
-        Level::Green => ("well", "good"),
-        Level::Amber => ("look", "warn"),
-        Level::Red => ("mend", "bad"),
+        CheckStatus::Pass => ("well", "good"),
+        CheckStatus::Warning => ("look", "warn"),
+        CheckStatus::Fail => ("mend", "bad"),
     };
     Badge { word: word.to_owned(), tone }
 }
 
-fn line(biller: &Biller, mode: Option<CiamMode>, is_active: bool) -> BillerLine {
+fn biller_summary(biller: &Biller, mode: Option<CiamMode>, is_active: bool) -> BillerSummary {
     let tone = match biller.state {
         CiamState::Active if is_active => "good",
         CiamState::Active | CiamState::Enabling => "warn",
@@ -178,7 +179,7 @@ fn line(biller: &Biller, mode: Option<CiamMode>, is_active: bool) -> BillerLine 
     };
     let settings = &biller.settings;
     let mut notes = Vec::new();
-    if settings.hold {
+    if settings.paused {
         notes.push("held".to_owned());
     }
     if settings.private {
@@ -189,7 +190,7 @@ fn line(biller: &Biller, mode: Option<CiamMode>, is_active: bool) -> BillerLine 
     if let (CiamState::Active, Some(from), false) = (biller.state, biller.active_from, is_active) {
         notes.push(format!("from {from} on"));
     }
-    BillerLine {
+    BillerSummary {
         slug: biller.slug.to_string(),
         name: biller.name.clone(),
         state: Badge { word: biller.state.as_str().to_owned(), tone },
@@ -199,7 +200,7 @@ fn line(biller: &Biller, mode: Option<CiamMode>, is_active: bool) -> BillerLine 
     }
 }
 
-fn status_words(biller: &Biller, is_active: bool) -> String {
+fn status_text(biller: &Biller, is_active: bool) -> String {
     match biller.state {
         CiamState::Active if is_active => "Active (Yes)".to_owned(),
         CiamState::Active => "Active (Yes), from its activation date on".to_owned(),
@@ -209,7 +210,7 @@ fn status_words(biller: &Biller, is_active: bool) -> String {
     }
 }
 
-fn mode_words(mode: CiamMode) -> &'static str {
+fn mode_text(mode: CiamMode) -> &'static str {
     match mode {
         CiamMode::Password => "accounts at SecureAuth, password only",
         CiamMode::Mfa => "accounts at SecureAuth, password and a second factor",
@@ -217,7 +218,7 @@ fn mode_words(mode: CiamMode) -> &'static str {
     }
 }
 
-fn settings(biller: &Biller) -> Vec<(&'static str, String)> {
+fn setting_rows(biller: &Biller) -> Vec<(&'static str, String)> {
     let settings = &biller.settings;
     let mut lines = vec![
         ("Id", biller.id.to_string()),
@@ -240,8 +241,8 @@ fn settings(biller: &Biller) -> Vec<(&'static str, String)> {
         (
             "While suspended",
             match settings.when_suspended {
-                Suspension::Legacy => "the legacy login".to_owned(),
-                Suspension::Hold => "the hold page".to_owned(),
+                SuspensionPolicy::Legacy => "the legacy login".to_owned(),
+                SuspensionPolicy::Hold => "the hold page".to_owned(),
             },
         ),
     ];
@@ -252,7 +253,7 @@ fn settings(biller: &Biller) -> Vec<(&'static str, String)> {
     lines.extend(settings.maintenance.map(|m| ("Maintenance", format!("from {} until {}", m.from, m.until))));
     lines.extend(settings.portal_url.clone().map(|url| ("Portal", url)));
     let support = &settings.support;
-    let hours = support.hours.as_ref().and_then(|hours| hours.to(signpost_core::Locale::English));
+    let hours = support.hours.as_ref().and_then(|hours| hours.resolve(signpost_core::Locale::English));
     let hours = hours.map(|(_, text)| text.to_owned());
     let contacts = [support.phone.clone(), support.email.clone(), hours].into_iter().flatten().collect::<Vec<_>>();
     if !contacts.is_empty() {

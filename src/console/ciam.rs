@@ -8,89 +8,91 @@ use http::StatusCode;
 
 use super::pages::CiamPage;
 use super::staff::Staff;
-use super::{Console, billers, forms, impact, show};
+use super::{Console, billers, forms, impact, respond};
 use crate::directory::{Biller, PasswordCarryOver};
-use crate::enablement::{CONFIRM, CiamMode, EnableError, Order};
-use crate::routing::Change;
-use crate::web::Refusal;
+use crate::provisioning::{CONFIRM_MESSAGE, CiamMode, EnablementOptions, ProvisioningError};
+use crate::routing::ProposedChange;
+use crate::web::HttpError;
 use crate::web::fields::Fields;
 use signpost_core::decision::CiamState;
 
-const OFF: &str = "The biller's people go to the legacy login from the next request on. Its organization at SecureAuth is \
+const SUSPEND_TEXT: &str = "The biller's people go to the legacy login from the next request on. Its organization at SecureAuth is \
      deactivated; nothing is deleted, and it can be switched on again.";
-const ON: &str = "Its organization at SecureAuth is activated again, and the biller's people go to its own sign-in from the \
+const RESUME_TEXT: &str = "Its organization at SecureAuth is activated again, and the biller's people go to its own sign-in from the \
      next request on.";
 
 /// `GET /billers/{slug}/ciam`: asks.
-pub(super) async fn ask(
+pub(super) async fn form(
     State(console): State<Console>,
     staff: Staff,
     Path(slug): Path<String>,
-) -> Result<Response, Refusal> {
-    let biller = billers::named(&console, &slug).await?;
+) -> Result<Response, HttpError> {
+    let biller = billers::find(&console, &slug).await?;
     page(&console, &staff, StatusCode::OK, &biller, None).await
 }
 
 /// `POST /billers/{slug}/ciam`: does what was confirmed, if the biller is still as it was shown.
-pub(super) async fn confirm(
+pub(super) async fn submit(
     State(console): State<Console>,
     staff: Staff,
     Path(slug): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = forms::read(&headers, &body)?;
-    let biller = billers::named(&console, &slug).await?;
+    let biller = billers::find(&console, &slug).await?;
     let slug = &biller.slug;
-    let (what, _) = offer(&biller);
-    if fields.get("what") != Some(what) {
+    let (action, _) = available_action(&biller);
+    if fields.get("action") != Some(action) {
         let error = Some("The biller has changed meanwhile: look at what will happen now.".to_owned());
         return page(&console, &staff, StatusCode::CONFLICT, &biller, error).await;
     }
-    let (enablement, by) = (&console.app.enablement, console.by(&staff));
-    let done = match what {
-        "enable" => enablement.start(slug, order(&fields), &by).await.map(|job| format!("/jobs/{}", job.id)),
-        "suspend" => enablement.suspend(slug, &by).await.map(|()| format!("/billers/{slug}?done=suspended")),
-        _ => enablement.resume(slug, &by).await.map(|()| format!("/billers/{slug}?done=resumed")),
+    let (provisioning, actor) = (&console.app.provisioning, console.actor_context(&staff));
+    let done = match action {
+        "enable" => {
+            provisioning.start(slug, parse_options(&fields), &actor).await.map(|job| format!("/jobs/{}", job.id))
+        }
+        "suspend" => provisioning.suspend(slug, &actor).await.map(|()| format!("/billers/{slug}?done=suspended")),
+        _ => provisioning.resume(slug, &actor).await.map(|()| format!("/billers/{slug}?done=resumed")),
     };
     match done {
         Ok(address) => Ok(Redirect::to(&address).into_response()),
-        Err(EnableError::Directory(error)) => Err(error.into()),
+        Err(ProvisioningError::Directory(error)) => Err(error.into()),
         Err(error) => {
-            let biller = billers::named(&console, slug.as_str()).await?;
+            let biller = billers::find(&console, slug.as_str()).await?;
             page(&console, &staff, StatusCode::CONFLICT, &biller, Some(error.to_string())).await
         }
     }
 }
 
 /// What is ordered by a form with mode and passwords.
-pub(super) fn order(fields: &Fields) -> Order {
+pub(super) fn parse_options(fields: &Fields) -> EnablementOptions {
     let passwords = match fields.get("passwords") {
         Some("reset_required") => PasswordCarryOver::ResetRequired,
         _ => PasswordCarryOver::Imported,
     };
-    Order { mode: fields.get("mode").and_then(CiamMode::parse).unwrap_or_default(), passwords }
+    EnablementOptions { mode: fields.get("mode").and_then(CiamMode::parse).unwrap_or_default(), passwords }
 }
 
 /// What is wrong with moving a biller, where no form shows it.
-pub(super) fn refused(error: EnableError) -> Refusal {
+pub(super) fn http_error(error: ProvisioningError) -> HttpError {
     let status = match error {
-        EnableError::Directory(error) => return error.into(),
-        EnableError::NoSuchBiller(_) => StatusCode::NOT_FOUND,
-        EnableError::Call(_) => StatusCode::BAD_GATEWAY,
+        ProvisioningError::Directory(error) => return error.into(),
+        ProvisioningError::BillerNotFound(_) => StatusCode::NOT_FOUND,
+        ProvisioningError::Call(_) => StatusCode::BAD_GATEWAY,
         _ => StatusCode::CONFLICT,
     };
-    let mut refusal = Refusal::from_status(status);
-    refusal.detail = Some(error.to_string());
-    refusal
+    let mut http_error = HttpError::from_status(status);
+    http_error.detail = Some(error.to_string());
+    http_error
 }
 
 /// What can be done about the biller as it is.
-fn offer(biller: &Biller) -> (&'static str, &'static str) {
+fn available_action(biller: &Biller) -> (&'static str, &'static str) {
     match biller.state {
-        CiamState::Legacy | CiamState::Enabling => ("enable", CONFIRM),
-        CiamState::Active => ("suspend", OFF),
-        CiamState::Suspended => ("resume", ON),
+        CiamState::Legacy | CiamState::Enabling => ("enable", CONFIRM_MESSAGE),
+        CiamState::Active => ("suspend", SUSPEND_TEXT),
+        CiamState::Suspended => ("resume", RESUME_TEXT),
     }
 }
 
@@ -100,12 +102,12 @@ async fn page(
     status: StatusCode,
     biller: &Biller,
     error: Option<String>,
-) -> Result<Response, Refusal> {
-    let (what, text) = offer(biller);
-    let state = if what == "suspend" { CiamState::Suspended } else { CiamState::Active };
-    let change = Change { state: Some(state), rollout: None };
-    let again = format!("/billers/{}/ciam", biller.slug);
-    let impact = impact::preview(console, staff, biller, change, again).await?;
+) -> Result<Response, HttpError> {
+    let (action, text) = available_action(biller);
+    let state = if action == "suspend" { CiamState::Suspended } else { CiamState::Active };
+    let change = ProposedChange { state: Some(state), rollout: None };
+    let refresh_url = format!("/billers/{}/ciam", biller.slug);
+    let impact = impact::preview(console, staff, biller, change, refresh_url).await?;
     let (slug, name) = (biller.slug.to_string(), biller.name.clone());
-    show::page(console, Some(staff), status, |chrome| CiamPage { chrome, slug, name, what, text, impact, error })
+    respond::page(console, Some(staff), status, |chrome| CiamPage { chrome, slug, name, action, text, impact, error })
 }

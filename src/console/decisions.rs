@@ -6,21 +6,21 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::pages::{DecisionsPage, FoundView};
+use super::pages::{DecisionView, DecisionsPage};
 use super::staff::Staff;
-use super::{Console, facts, forms, show, verdict};
-use crate::audit::{Found, StoredEntry};
-use crate::enablement::Job;
-use crate::web::Refusal;
+use super::{Console, facts, forms, respond, verdict};
+use crate::audit::{LookupResult, StoredEntry};
+use crate::provisioning::Job;
+use crate::web::HttpError;
 use signpost_core::decision::{Facts, Verdict};
-use signpost_core::reference::Kind;
+use signpost_core::reference::CodeKind;
 use signpost_core::{ReferenceCode, Timestamp};
 
 /// Look-ups of reference codes.
 pub(super) const DECISIONS: &str = "/decisions";
 
 /// `GET /decisions`
-pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
     page(&console, &staff, StatusCode::OK, ("", ""), Vec::new(), None)
 }
 
@@ -30,11 +30,11 @@ pub(super) async fn look_up(
     staff: Staff,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = forms::read(&headers, &body)?;
     let typed: String = fields.get("code").unwrap_or_default().trim().chars().take(40).collect();
     let reason = forms::reason(&fields);
-    let kept = (typed.as_str(), fields.get("reason").unwrap_or_default());
+    let form_values = (typed.as_str(), fields.get("reason").unwrap_or_default());
     let code = ReferenceCode::parse(&typed);
     let mut errors = Vec::new();
     if code.is_none() {
@@ -44,14 +44,14 @@ pub(super) async fn look_up(
         errors.push(("reason".to_owned(), "Enter the reason of this look-up, in 3 to 200 characters".to_owned()));
     }
     let (Some(code), Some(reason)) = (code, &reason) else {
-        return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, kept, errors, None);
+        return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form_values, errors, None);
     };
-    console.allow(&staff)?;
+    console.check_lookup_limit(&staff)?;
     match find(&console, &staff, &code, reason).await? {
-        Some(found) => page(&console, &staff, StatusCode::OK, (code.as_str(), kept.1), Vec::new(), Some(found)),
+        Some(found) => page(&console, &staff, StatusCode::OK, (code.as_str(), form_values.1), Vec::new(), Some(found)),
         None => {
             let sentence = "This is no code of this installation; check it letter by letter".to_owned();
-            page(&console, &staff, StatusCode::NOT_FOUND, kept, vec![("code".to_owned(), sentence)], None)
+            page(&console, &staff, StatusCode::NOT_FOUND, form_values, vec![("code".to_owned(), sentence)], None)
         }
     }
 }
@@ -61,39 +61,39 @@ async fn find(
     staff: &Staff,
     code: &ReferenceCode,
     reason: &str,
-) -> Result<Option<FoundView>, Refusal> {
-    let by = console.by(staff).because(reason);
-    Ok(match console.app.decisions.look_up(code.as_str(), None, &by).await? {
-        Found::Entry(entry) => Some(entry_view(console, *entry).await?),
-        Found::NotRecorded(kind, at) => Some(bare(
+) -> Result<Option<DecisionView>, HttpError> {
+    let actor = console.actor_context(staff).because(reason);
+    Ok(match console.app.decisions.look_up(code.as_str(), None, &actor).await? {
+        LookupResult::Recorded(entry) => Some(entry_view(console, *entry).await?),
+        LookupResult::NotRecorded(kind, at) => Some(unrecorded_view(
             code,
             at,
             match kind {
-                Kind::Page => "A page that stands on no decision".to_owned(),
-                Kind::Row(row) => format!("Row {row} of the routing table; details not recorded"),
-                Kind::Error => "An error page; details not recorded".to_owned(),
+                CodeKind::Page => "A page that stands on no decision".to_owned(),
+                CodeKind::Row(row) => format!("Row {row} of the routing table; details not recorded"),
+                CodeKind::Error => "An error page; details not recorded".to_owned(),
             },
         )),
-        Found::NotOurs => job(console, code).await?.map(|job| job_view(code, &job)),
+        LookupResult::UnknownCode => job(console, code).await?.map(|job| job_view(code, &job)),
     })
 }
 
 /// The job whose failure names this code.
-async fn job(console: &Console, code: &ReferenceCode) -> Result<Option<Job>, Refusal> {
-    Ok(console.app.enablement.jobs().await?.into_iter().find(|job| job.reference() == *code))
+async fn job(console: &Console, code: &ReferenceCode) -> Result<Option<Job>, HttpError> {
+    Ok(console.app.provisioning.jobs().await?.into_iter().find(|job| job.reference() == *code))
 }
 
-fn job_view(code: &ReferenceCode, job: &Job) -> FoundView {
-    let mut found = bare(code, job.created_at, format!("A job that moves a biller: {}", job.state.as_str()));
+fn job_view(code: &ReferenceCode, job: &Job) -> DecisionView {
+    let mut found = unrecorded_view(code, job.created_at, format!("A job that moves a biller: {}", job.state.as_str()));
     found.link = Some(("Open the job".to_owned(), format!("/jobs/{}", job.id)));
-    found.lines = vec![("Told", job.shown_message().to_owned())];
+    found.lines = vec![("Told", job.display_message().to_owned())];
     if !job.problem.is_empty() {
         found.lines.push(("Problem", job.problem.clone()));
     }
     found
 }
 
-async fn entry_view(console: &Console, entry: StoredEntry) -> Result<FoundView, Refusal> {
+async fn entry_view(console: &Console, entry: StoredEntry) -> Result<DecisionView, HttpError> {
     let billers = console.app.directory.billers().await?;
     let verdict = serde_json::from_value::<Verdict>(entry.details["verdict"].clone()).ok();
     let verdict = verdict.map(|verdict| verdict::view(&verdict, &billers));
@@ -102,8 +102,8 @@ async fn entry_view(console: &Console, entry: StoredEntry) -> Result<FoundView, 
     let revision = revision["billers"]
         .as_i64()
         .map(|billers| format!("billers {billers}, settings {}", revision["settings"].as_str().unwrap_or_default()));
-    let mut lines = vec![("Shown", entry.shown)];
-    lines.extend(entry.name_mask.map(|name| ("Username", name)));
+    let mut lines = vec![("Shown", entry.response)];
+    lines.extend(entry.username_mask.map(|name| ("Username", name)));
     lines.extend(entry.biller.map(|biller| ("Biller", biller)));
     lines.extend(revision.map(|revision| ("Configuration", revision)));
     let mut tail: Vec<(&str, String)> = vec![("Reference", entry.code.clone()), ("When", entry.at.to_string())];
@@ -113,7 +113,7 @@ async fn entry_view(console: &Console, entry: StoredEntry) -> Result<FoundView, 
         || tail.iter().map(|(name, value)| format!("{name}: {value}\n")).collect(),
         |verdict| verdict::text(verdict, &tail, &[], &[]),
     );
-    Ok(FoundView {
+    Ok(DecisionView {
         code: entry.code,
         at: entry.at.to_string(),
         line: verdict.as_ref().map_or_else(|| "An error page was shown".to_owned(), |verdict| verdict.line.clone()),
@@ -128,8 +128,8 @@ async fn entry_view(console: &Console, entry: StoredEntry) -> Result<FoundView, 
 }
 
 /// A code of which no more is known.
-fn bare(code: &ReferenceCode, at: Timestamp, line: String) -> FoundView {
-    FoundView {
+fn unrecorded_view(code: &ReferenceCode, at: Timestamp, line: String) -> DecisionView {
+    DecisionView {
         code: code.to_string(),
         at: at.to_string(),
         text: format!("Reference: {code}\nWhen: {at}\n{line}\n"),
@@ -149,8 +149,8 @@ fn page(
     status: StatusCode,
     (code, reason): (&str, &str),
     errors: Vec<(String, String)>,
-    found: Option<FoundView>,
-) -> Result<Response, Refusal> {
+    found: Option<DecisionView>,
+) -> Result<Response, HttpError> {
     let (code, reason, errors) = (code.to_owned(), reason.to_owned(), errors.into());
-    show::page(console, Some(staff), status, |chrome| DecisionsPage { chrome, code, reason, errors, found })
+    respond::page(console, Some(staff), status, |chrome| DecisionsPage { chrome, code, reason, errors, found })
 }

@@ -7,24 +7,25 @@ use http::header;
 
 use super::pages::ErrorPage;
 use super::staff::Staff;
-use super::{Console, show};
-use crate::web::Refusal;
+use super::{Console, respond};
+use crate::web::HttpError;
 
-/// Makes a page of every refusal and of every bare error status.
+/// Makes a page of every error and of every bare error status.
 pub(super) async fn render(State(console): State<Console>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let status = response.status();
-    let refusal = response.extensions_mut().remove::<Refusal>();
-    let is_page = response.headers().contains_key(header::CONTENT_TYPE) && refusal.is_none();
+    let error = response.extensions_mut().remove::<HttpError>();
+    let is_page = response.headers().contains_key(header::CONTENT_TYPE) && error.is_none();
     let is_error = status.is_client_error() || status.is_server_error();
     if is_page && !is_bare(&response) || !is_error {
         return response;
     }
     let staff = response.extensions_mut().remove::<Staff>();
-    let refusal = refusal.unwrap_or_else(|| Refusal::from_status(status));
-    let (title, text) = words(&refusal);
-    let detail = refusal.detail.clone();
-    let page = show::page(&console, staff.as_ref(), refusal.status, |chrome| ErrorPage { chrome, title, text, detail });
+    let error = error.unwrap_or_else(|| HttpError::from_status(status));
+    let (title, text) = error_text(&error);
+    let detail = error.detail.clone();
+    let page =
+        respond::page(&console, staff.as_ref(), error.status, |chrome| ErrorPage { chrome, title, text, detail });
     page.unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -34,13 +35,13 @@ fn is_bare(response: &Response) -> bool {
     media.is_some_and(|media| media.as_bytes().starts_with(b"text/plain")) && !response.status().is_success()
 }
 
-fn words(refusal: &Refusal) -> (&'static str, &'static str) {
-    match refusal.status.as_u16() {
+fn error_text(error: &HttpError) -> (&'static str, &'static str) {
+    match error.status.as_u16() {
         400 => ("That could not be read", "Go back and try again. If it came from a link, the link was changed."),
-        403 if refusal.reason == "cross_site" => {
+        403 if error.reason == "cross_site" => {
             ("This came from another site", "Nothing was done. Open the page here and send its form again.")
         }
-        403 if refusal.reason == "decide" => {
+        403 if error.reason == "approval_denied" => {
             ("That takes a second person", "Ask somebody else with the role operator.")
         }
         403 => ("Your role does not allow this", "Ask somebody with the role it needs, or for that role."),

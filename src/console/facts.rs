@@ -3,16 +3,17 @@
 use super::pages::BillerFacts;
 use signpost_core::Slug;
 use signpost_core::decision::{
-    Biller, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Membership, OutagePolicy, Rollout, Suspension, Via,
+    Biller, Directory, DirectoryPolicy, EntryPoint, Facts, IssuerHealth, Membership, OutagePolicy, Rollout,
+    SuspensionPolicy, Via,
 };
 
 /// What concerns the whole arrival.
 pub(super) fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
     let entry = match &facts.entry {
-        Entry::Shared => "the shared sign-in page".to_owned(),
-        Entry::Named { slug, via: Via::VanityPath } => format!("the path of {slug}"),
-        Entry::Named { slug, via: Via::VanityHost } => format!("a host of {slug}"),
-        Entry::Named { slug, via: Via::DeepLink } => format!("an old address that is mapped to {slug}"),
+        EntryPoint::Shared => "the shared sign-in page".to_owned(),
+        EntryPoint::Named { slug, via: Via::VanityPath } => format!("the path of {slug}"),
+        EntryPoint::Named { slug, via: Via::VanityHost } => format!("a host of {slug}"),
+        EntryPoint::Named { slug, via: Via::DeepLink } => format!("an old address that is mapped to {slug}"),
     };
     let directory = match (&facts.directory, facts.directory_policy) {
         (Directory::Read { .. }, _) => "read",
@@ -24,7 +25,7 @@ pub(super) fn lines(facts: &Facts) -> Vec<(&'static str, String)> {
     vec![
         ("Moment", facts.now.to_string()),
         ("Entry", entry),
-        ("Kill switch", facts.kill.to_string()),
+        ("Kill switch", facts.kill_switch.to_string()),
         ("Directory", directory.to_owned()),
         ("Remembered billers", remembered),
     ]
@@ -48,35 +49,35 @@ fn of(member: &Membership) -> String {
     format!("the person {account}{rollout}; ")
 }
 
-fn row(biller: &Biller, why: &'static str, mut says: String) -> BillerFacts {
-    says.push_str(match biller.issuer {
+fn row(biller: &Biller, why: &'static str, mut description: String) -> BillerFacts {
+    description.push_str(match biller.issuer {
         IssuerHealth::Up => "issuer up",
         IssuerHealth::Down => "issuer down",
     });
-    says.push_str(match biller.outage_policy {
+    description.push_str(match biller.outage_policy {
         OutagePolicy::Hold => ", in an outage: hold",
         OutagePolicy::Legacy => ", in an outage: legacy login",
         OutagePolicy::Proceed => ", in an outage: go there all the same",
     });
     if let Some(from) = biller.active_from {
-        says.push_str(&format!("; active from {from} on"));
+        description.push_str(&format!("; active from {from} on"));
     }
     if let Rollout { percent: Some(percent), .. } = biller.rollout {
-        says.push_str(&format!("; rolled out to {percent} %"));
+        description.push_str(&format!("; rolled out to {percent} %"));
     }
     if let Some(window) = biller.maintenance {
-        says.push_str(&format!("; maintenance from {} until {}", window.from, window.until));
+        description.push_str(&format!("; maintenance from {} until {}", window.from, window.until));
     }
     for (is_so, text) in [
-        (biller.hold, "; held by an operator"),
+        (biller.paused, "; held by an operator"),
         (biller.private, "; private"),
         (!biller.legacy_accounts, "; without legacy accounts"),
         (biller.rollout.allow_list, "; with an allow-list"),
-        (biller.when_suspended == Suspension::Hold, "; while suspended: hold"),
+        (biller.when_suspended == SuspensionPolicy::Hold, "; while suspended: hold"),
     ] {
         if is_so {
-            says.push_str(text);
+            description.push_str(text);
         }
     }
-    BillerFacts { slug: biller.slug.to_string(), why, state: biller.state.as_str(), says }
+    BillerFacts { slug: biller.slug.to_string(), why, state: biller.state.as_str(), description }
 }

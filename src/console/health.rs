@@ -4,26 +4,26 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::pages::{Badge, Bar, HealthLine, HealthPage};
+use super::pages::{Badge, Bar, HealthPage, HealthRow};
 use super::staff::Staff;
-use super::{Console, show};
-use crate::state::{BillerHealth, Day, Health, Scoreboard};
-use crate::web::Refusal;
+use super::{Console, respond};
+use crate::state::{BillerHealth, DailyStats, Health, MigrationStats};
+use crate::web::HttpError;
 
 /// How everything does.
 pub(super) const HEALTH: &str = "/health";
 
 /// Height of a chart, in its own units.
-const HEIGHT: i64 = 40;
+const CHART_HEIGHT: i64 = 40;
 
 /// `GET /health`
-pub(super) async fn page(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+pub(super) async fn page(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
     let health = console.app.health(None).await?;
-    show::page(&console, Some(&staff), StatusCode::OK, |chrome| HealthPage {
+    respond::page(&console, Some(&staff), StatusCode::OK, |chrome| HealthPage {
         chrome,
         at: health.at.to_string(),
         lines: lines(&health),
-        billers: health.billers.iter().map(line).collect(),
+        billers: health.billers.iter().map(health_row).collect(),
     })
 }
 
@@ -36,14 +36,14 @@ fn lines(health: &Health) -> Vec<(&'static str, Badge, String)> {
     let jobs: Vec<String> = some.map(|(state, count)| format!("{count} {}", state.replace('_', " "))).collect();
     let needs_attention = health.jobs.get("needs_attention").copied().unwrap_or(0) > 0;
     let jobs_badge = if needs_attention { badge("attention", "bad") } else { badge("well", "good") };
-    let errands = &health.errands;
-    let errands_badge = if errands.failing > 0 { badge("failing", "warn") } else { badge("well", "good") };
+    let queued_tasks = &health.queued_tasks;
+    let queued_tasks_badge = if queued_tasks.failing > 0 { badge("failing", "warn") } else { badge("well", "good") };
     let mut lines = vec![
         ("Jobs", jobs_badge, if jobs.is_empty() { "none yet".to_owned() } else { jobs.join(", ") }),
         (
             "Mails and resets",
-            errands_badge,
-            format!("{} wait, {} of them tried in vain", errands.pending, errands.failing),
+            queued_tasks_badge,
+            format!("{} wait, {} of them tried in vain", queued_tasks.pending, queued_tasks.failing),
         ),
     ];
     if let Some(integrity) = &health.integrity {
@@ -59,10 +59,10 @@ fn lines(health: &Health) -> Vec<(&'static str, Badge, String)> {
     lines
 }
 
-fn line(biller: &BillerHealth) -> HealthLine {
+fn health_row(biller: &BillerHealth) -> HealthRow {
     let issuer = match &biller.issuer {
         None => badge("none", ""),
-        Some(issuer) if issuer.down => badge(format!("down: {}", issuer.reason), "bad"),
+        Some(issuer) if issuer.open => badge(format!("down: {}", issuer.reason), "bad"),
         Some(issuer) if issuer.failures == 0 => badge("up", "good"),
         Some(issuer) => badge(format!("{} failed", issuer.failures), "warn"),
     };
@@ -73,53 +73,53 @@ fn line(biller: &BillerHealth) -> HealthLine {
             format!("{} of {calls} failed; median {} ms, p95 {} ms", stats.failed, stats.median_ms, stats.p95_ms)
         }
     };
-    let returns = match (biller.returns.begun, biller.returns.alarm) {
+    let returns = match (biller.returns.started, biller.returns.alarm) {
         (0, _) => badge("nobody sent", ""),
-        (begun, alarm) => {
-            let word = format!("{} of {begun} came back", biller.returns.returned);
+        (started, alarm) => {
+            let word = format!("{} of {started} came back", biller.returns.returned);
             badge(word, if alarm { "bad" } else { "good" })
         }
     };
-    let board = &biller.scoreboard;
+    let board = &biller.migration_stats;
     let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0));
-    HealthLine {
+    HealthRow {
         slug: biller.slug.to_string(),
         name: biller.name.clone(),
         state: biller.state.as_str(),
         issuer,
         calls,
         returns,
-        users: match (biller.users.pending, biller.users.failing) {
+        users: match (biller.user_changes.pending, biller.user_changes.failing) {
             (0, _) => "none".to_owned(),
             (pending, 0) => pending.to_string(),
             (pending, failing) => format!("{pending}, {failing} of them in vain"),
         },
-        old_share: share(board.old_share),
-        first_success: share(board.first_success),
-        resets: board.resets_in_first_week.map_or_else(|| "–".to_owned(), |resets| resets.to_string()),
+        legacy_share: share(board.legacy_share),
+        first_success: share(board.first_sign_in_success_rate),
+        resets: board.password_resets_in_first_week.map_or_else(|| "–".to_owned(), |resets| resets.to_string()),
         bars: bars(&board.days),
-        bars_in_words: in_words(board),
+        chart_description: chart_description(board),
     }
 }
 
 /// The last days as bars: the whole of one is its sign-ins, its foot those from old addresses.
-fn bars(days: &[Day]) -> Vec<Bar> {
+fn bars(days: &[DailyStats]) -> Vec<Bar> {
     let most = days.iter().map(|day| day.sign_ins).max().unwrap_or(0).max(1);
-    let high = |count: i64| u32::try_from((count * HEIGHT).div_euclid(most).clamp(0, HEIGHT)).unwrap_or(0);
-    let top = |height: u32| u32::try_from(HEIGHT).unwrap_or(0) - height;
-    let bar = |(at, day): (usize, &Day)| {
-        let (all, old) = (high(day.sign_ins), high(day.from_old_addresses.min(day.sign_ins)));
+    let high = |count: i64| u32::try_from((count * CHART_HEIGHT).div_euclid(most).clamp(0, CHART_HEIGHT)).unwrap_or(0);
+    let top = |height: u32| u32::try_from(CHART_HEIGHT).unwrap_or(0) - height;
+    let bar = |(at, day): (usize, &DailyStats)| {
+        let (all, old) = (high(day.sign_ins), high(day.via_legacy_addresses.min(day.sign_ins)));
         Bar { x: at * 6, all, all_y: top(all), old, old_y: top(old) }
     };
     days.iter().enumerate().map(bar).collect()
 }
 
-fn in_words(board: &Scoreboard) -> String {
+fn chart_description(board: &MigrationStats) -> String {
     match board.days.last() {
         None => "No sign-in in 30 days.".to_owned(),
         Some(last) => format!(
             "{} sign-ins in 30 days, {} of them from old addresses; on {} {}.",
-            board.sign_ins, board.from_old_addresses, last.day, last.sign_ins
+            board.sign_ins, board.via_legacy_addresses, last.day, last.sign_ins
         ),
     }
 }

@@ -13,32 +13,32 @@ use serde_json::json;
 
 use super::pages::{Badge, JobPage, JobView};
 use super::staff::Staff;
-use super::{Console, show};
-use crate::enablement::{Job, JobState, StepState};
-use crate::web::Refusal;
+use super::{Console, respond};
+use crate::provisioning::{Job, JobState, StepState};
+use crate::web::HttpError;
 
 /// How often a job is looked at for those who watch it.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// `GET /jobs/{id}`
 pub(super) async fn page(
     State(console): State<Console>,
     staff: Staff,
     Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let job = find(&console, &id).await?;
     let billers = console.app.directory.billers().await?;
-    let biller = billers.by_id(&job.biller_id).ok_or_else(|| Refusal::from_status(StatusCode::NOT_FOUND))?;
-    let steps = console.app.enablement.steps(&job).await?;
-    let steps = steps.into_iter().map(|step| (step.kind, step.object_id, step_words(step.state))).collect();
-    let can_turn_back = staff.operates() && !job.state.is_final() && !job.turned_back;
-    show::page(&console, Some(&staff), StatusCode::OK, |chrome| JobPage {
+    let biller = billers.by_id(&job.biller_id).ok_or_else(|| HttpError::from_status(StatusCode::NOT_FOUND))?;
+    let steps = console.app.provisioning.steps(&job).await?;
+    let steps = steps.into_iter().map(|step| (step.kind, step.object_id, step_text(step.state))).collect();
+    let can_cancel = staff.can_operate() && !job.state.is_final() && !job.cancel_requested;
+    respond::page(&console, Some(&staff), StatusCode::OK, |chrome| JobPage {
         chrome,
         job: view(&job),
         slug: biller.slug.to_string(),
         name: biller.name.clone(),
         steps,
-        can_turn_back,
+        can_cancel,
     })
 }
 
@@ -48,34 +48,34 @@ pub(super) async fn events(
     State(console): State<Console>,
     _: Staff,
     Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let job = find(&console, &id).await?;
-    let mut response = Sse::new(changes(console, job.id)).keep_alive(KeepAlive::default()).into_response();
+    let mut response = Sse::new(progress_events(console, job.id)).keep_alive(KeepAlive::default()).into_response();
     // Proxies that gather answers would hold the events back.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
 }
 
 /// Ends with the job, with this instance, and when the job cannot be read: the browser comes back then.
-fn changes(console: Console, id: String) -> impl Stream<Item = Result<Event, Infallible>> {
+fn progress_events(console: Console, id: String) -> impl Stream<Item = Result<Event, Infallible>> {
     unfold((console, id, Some(String::new())), async |(console, id, seen)| {
         let seen = seen?;
         loop {
             let job = find(&console, &id).await.ok()?;
-            let text = told(&job);
+            let text = progress_json(&job);
             if text != seen {
                 let next = (!job.state.is_final()).then(|| text.clone());
                 return Some((Ok(Event::default().data(text)), (console, id, next)));
             }
             tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = console.app.stopping.cancelled() => return None,
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = console.app.shutdown.cancelled() => return None,
             }
         }
     })
 }
 
-fn told(job: &Job) -> String {
+fn progress_json(job: &Job) -> String {
     let view = view(job);
     json!({
         "final": view.is_final, "message": view.message, "count": view.count, "done": view.done, "total": view.total,
@@ -83,27 +83,27 @@ fn told(job: &Job) -> String {
     .to_string()
 }
 
-/// `POST /jobs/{id}/turn-back`
-pub(super) async fn turn_back(
+/// `POST /jobs/{id}/cancel`
+pub(super) async fn cancel(
     State(console): State<Console>,
     staff: Staff,
     Path(id): Path<String>,
     _: HeaderMap,
-) -> Result<Redirect, Refusal> {
+) -> Result<Redirect, HttpError> {
     let job = find(&console, &id).await?;
     let billers = console.app.directory.billers().await?;
-    let biller = billers.by_id(&job.biller_id).ok_or_else(|| Refusal::from_status(StatusCode::NOT_FOUND))?;
-    let open = console.app.enablement.latest_of(&biller.id).await?;
+    let biller = billers.by_id(&job.biller_id).ok_or_else(|| HttpError::from_status(StatusCode::NOT_FOUND))?;
+    let open = console.app.provisioning.latest_job(&biller.id).await?;
     // An earlier job's page must not turn a later one back.
     if open.is_some_and(|open| open.id == job.id) {
-        let turned = console.app.enablement.turn_back(&biller.slug, &console.by(&staff)).await;
-        turned.map_err(super::ciam::refused)?;
+        let result = console.app.provisioning.cancel(&biller.slug, &console.actor_context(&staff)).await;
+        result.map_err(super::ciam::http_error)?;
     }
     Ok(Redirect::to(&format!("/jobs/{}", job.id)))
 }
 
-async fn find(console: &Console, id: &str) -> Result<Job, Refusal> {
-    console.app.enablement.job(id).await?.ok_or_else(|| Refusal::from_status(StatusCode::NOT_FOUND))
+async fn find(console: &Console, id: &str) -> Result<Job, HttpError> {
+    console.app.provisioning.job(id).await?.ok_or_else(|| HttpError::from_status(StatusCode::NOT_FOUND))
 }
 
 /// A job, to be read.
@@ -121,7 +121,7 @@ pub(super) fn view(job: &Job) -> JobView {
         state: Badge { word: word.to_owned(), tone },
         is_final: job.state.is_final(),
         has_failed: matches!(job.state, JobState::RolledBack | JobState::NeedsAttention),
-        message: job.shown_message().to_owned(),
+        message: job.display_message().to_owned(),
         problem: job.problem.clone(),
         done: job.done,
         total: job.total,
@@ -132,12 +132,12 @@ pub(super) fn view(job: &Job) -> JobView {
     }
 }
 
-fn step_words(state: StepState) -> &'static str {
+fn step_text(state: StepState) -> &'static str {
     match state {
-        StepState::Kept => "was there, stays",
+        StepState::Existing => "was there, stays",
         StepState::Reactivated => "was there, switched on",
         StepState::Intended => "about to be made",
         StepState::Confirmed => "made",
-        StepState::Undone => "taken away again",
+        StepState::RolledBack => "taken away again",
     }
 }

@@ -11,16 +11,16 @@ use http::StatusCode;
 
 use super::pages::{Badge, KeyForm, KeyView, KeysPage};
 use super::staff::Staff;
-use super::{Console, forms, question, show};
-use crate::access::{ApiKey, Audience, NewKey, Scope};
-use crate::web::Refusal;
+use super::{Console, forms, respond, simulation_form};
+use crate::access::{ApiKey, Audience, NewApiKey, Scope};
+use crate::web::HttpError;
 use crate::web::fields::Fields;
 use signpost_core::{Slug, Timestamp};
 
 /// API keys.
 pub(super) const KEYS: &str = "/keys";
 
-const OFFERED: [Scope; 8] = [
+const SELECTABLE_SCOPES: [Scope; 8] = [
     Scope::Simulate,
     Scope::DecisionsRead,
     Scope::BillersRead,
@@ -36,40 +36,40 @@ pub(super) async fn list(
     State(console): State<Console>,
     staff: Staff,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
-    let done = (query.as_deref() == Some("ended")).then_some("The key is refused from the next request on.");
+) -> Result<Response, HttpError> {
+    let done = (query.as_deref() == Some("revoked")).then_some("The key is refused from the next request on.");
     page(&console, &staff, StatusCode::OK, (KeyForm::default(), Vec::new()), None, done).await
 }
 
 /// `POST /new-key`: makes one; the answer is the only place where it can be seen.
-pub(super) async fn make(
+pub(super) async fn create(
     State(console): State<Console>,
     staff: Staff,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = forms::read(&headers, &body)?;
     let form = form(&fields);
-    match read(&console, &form).await? {
+    match parse_form(&console, &form).await? {
         Ok(new) => {
-            let key = console.app.api_keys.create(&new, &console.by(&staff)).await?;
+            let key = console.app.api_keys.create(&new, &console.actor_context(&staff)).await?;
             page(&console, &staff, StatusCode::OK, (KeyForm::default(), Vec::new()), Some(key), None).await
         }
         Err(errors) => page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, (form, errors), None, None).await,
     }
 }
 
-/// `POST /keys/{id}/end`
-pub(super) async fn end(
+/// `POST /keys/{id}/revoke`
+pub(super) async fn revoke(
     State(console): State<Console>,
     staff: Staff,
     Path(id): Path<String>,
-) -> Result<Redirect, Refusal> {
+) -> Result<Redirect, HttpError> {
     if !console.app.api_keys.list().await?.iter().any(|key| key.id == id) {
-        return Err(Refusal::from_status(StatusCode::NOT_FOUND));
+        return Err(HttpError::from_status(StatusCode::NOT_FOUND));
     }
-    console.app.api_keys.revoke(&id, &console.by(&staff)).await?;
-    Ok(Redirect::to("/keys?ended"))
+    console.app.api_keys.revoke(&id, &console.actor_context(&staff)).await?;
+    Ok(Redirect::to("/keys?revoked"))
 }
 
 fn form(fields: &Fields) -> KeyForm {
@@ -77,38 +77,38 @@ fn form(fields: &Fields) -> KeyForm {
     let chosen = |scope: &&Scope| fields.has(scope.as_str());
     KeyForm {
         name: text("name"),
-        scopes: OFFERED.iter().filter(chosen).map(|scope| scope.as_str()).collect(),
+        scopes: SELECTABLE_SCOPES.iter().filter(chosen).map(|scope| scope.as_str()).collect(),
         billers: text("billers"),
         audience: text("audience"),
-        until: text("until"),
+        expires_at: text("expires_at"),
     }
 }
 
 /// The key that is asked for, or what is wrong.
-async fn read(console: &Console, form: &KeyForm) -> Result<Result<NewKey, Vec<(String, String)>>, Refusal> {
+async fn parse_form(console: &Console, form: &KeyForm) -> Result<Result<NewApiKey, Vec<(String, String)>>, HttpError> {
     let known = console.app.directory.billers().await?;
     let mut errors = Vec::new();
-    let mut wrong = |field: &str, sentence: &str| errors.push((field.to_owned(), sentence.to_owned()));
+    let mut invalid = |field: &str, sentence: &str| errors.push((field.to_owned(), sentence.to_owned()));
     if !(1..=100).contains(&form.name.len()) || form.name.chars().any(char::is_control) {
-        wrong("name", "Enter a name of 1 to 100 characters");
+        invalid("name", "Enter a name of 1 to 100 characters");
     }
     let scopes: Vec<Scope> = form.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
     if scopes.is_empty() {
-        wrong("simulate", "Choose what the key allows");
+        invalid("simulate", "Choose what the key allows");
     }
     let names = form.billers.split([',', ' ']).filter(|name| !name.is_empty());
     let billers: Vec<Option<Slug>> =
         names.map(|name| Slug::parse(name).ok().filter(|slug| known.by_slug(slug).is_some())).collect();
     if billers.iter().any(Option::is_none) {
-        wrong("billers", "Name billers by their short names, with commas between");
+        invalid("billers", "Name billers by their short names, with commas between");
     }
-    let expires_at = question::time(&form.until);
+    let expires_at = simulation_form::parse_time(&form.expires_at);
     let is_past = |at: Timestamp| at <= console.app.clock.now();
-    if (expires_at.is_none() && !form.until.is_empty()) || expires_at.is_some_and(is_past) {
-        wrong("until", "Write the end as a day and a time of day to come");
+    if (expires_at.is_none() && !form.expires_at.is_empty()) || expires_at.is_some_and(is_past) {
+        invalid("expires_at", "Write the end as a day and a time of day to come");
     }
     let billers: Vec<Slug> = billers.into_iter().flatten().collect();
-    let new = NewKey {
+    let new = NewApiKey {
         name: form.name.clone(),
         scopes,
         audience: Audience::parse(&form.audience),
@@ -130,10 +130,10 @@ fn view(key: &ApiKey, now: Timestamp) -> KeyView {
         id: key.id.clone(),
         name: key.name.clone(),
         state: Badge { word: word.to_owned(), tone },
-        is_good: tone == "good",
+        is_active: tone == "good",
         scopes: scopes.join(", "),
         billers: billers.unwrap_or_else(|| "all".to_owned()),
-        until: key.expires_at.map_or_else(|| "no end".to_owned(), |at| at.to_string()),
+        expires_at: key.expires_at.map_or_else(|| "no end".to_owned(), |at| at.to_string()),
         last_used: key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
     }
 }
@@ -143,22 +143,22 @@ async fn page(
     staff: &Staff,
     status: StatusCode,
     (form, errors): (KeyForm, Vec<(String, String)>),
-    made: Option<String>,
+    created_key: Option<String>,
     done: Option<&'static str>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let now = console.app.clock.now();
     let mut keys: Vec<KeyView> = console.app.api_keys.list().await?.iter().map(|key| view(key, now)).collect();
-    keys.sort_by_key(|key| !key.is_good);
-    let offered = OFFERED.map(Scope::as_str).to_vec();
-    let (errors, operates) = (errors.into(), staff.operates());
-    show::page(console, Some(staff), status, |chrome| KeysPage {
+    keys.sort_by_key(|key| !key.is_active);
+    let selectable_scopes = SELECTABLE_SCOPES.map(Scope::as_str).to_vec();
+    let (errors, can_operate) = (errors.into(), staff.can_operate());
+    respond::page(console, Some(staff), status, |chrome| KeysPage {
         chrome,
         keys,
         form,
-        offered,
-        made,
+        selectable_scopes,
+        created_key,
         done,
         errors,
-        operates,
+        can_operate,
     })
 }

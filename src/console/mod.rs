@@ -1,12 +1,12 @@
 //! Pages for staff, on a listener of their own: why somebody was taken where, and moving billers. It never imports `login`:
 //! what a customer would see is shown by a function handed in.
 
-mod acts;
+mod actor;
 mod audit;
 mod batch;
 mod billers;
 mod ciam;
-mod counts;
+mod controls;
 mod decisions;
 mod errors;
 mod facts;
@@ -14,19 +14,19 @@ mod forms;
 mod guard;
 mod health;
 mod impact;
+mod impact_jobs;
 mod jobs;
 mod keys;
-mod orders;
 pub mod pages;
-mod people;
-mod question;
+mod respond;
 mod secureauth;
 mod session;
 mod settings;
-mod show;
 mod sign_in;
 mod simulate;
+mod simulation_form;
 mod staff;
+mod users;
 mod verdict;
 mod wizard;
 
@@ -45,15 +45,15 @@ use tower_http::csrf::CsrfLayer;
 use tower_http::timeout::TimeoutLayer;
 use url::Url;
 
-use self::counts::Counts;
+use self::impact_jobs::ImpactJobs;
 use self::staff::Staff;
 use crate::access::StaffLimits;
 use crate::config;
-use crate::directory::import_billers::Tools;
-use crate::secureauth::{ClientAuth, Registration, Wishes};
+use crate::directory::import_billers::ImportContext;
+use crate::secureauth::{AuthorizationParams, ClientAuth, Registration};
 use crate::state::AppState;
 use crate::web::preview::Preview;
-use crate::web::{Refusal, assets, brand};
+use crate::web::{HttpError, assets, brand};
 
 /// No form is longer, a pasted list of questions included.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -69,7 +69,7 @@ pub struct Console {
     public_url: Arc<Url>,
     limits: Arc<StaffLimits>,
     preview: Preview,
-    counts: Arc<Counts>,
+    impact_jobs: Arc<ImpactJobs>,
 }
 
 impl Console {
@@ -79,8 +79,8 @@ impl Console {
         settings.listen?;
         let public_url = Arc::new(settings.public_url.clone()?);
         let limits = Arc::new(StaffLimits::new(settings));
-        let counts = Arc::new(Counts::new(app.clock.clone(), app.random.clone(), app.stopping.clone()));
-        Some(Self { app: app.clone(), public_url, limits, preview, counts })
+        let impact_jobs = Arc::new(ImpactJobs::new(app.clock.clone(), app.random.clone(), app.shutdown.clone()));
+        Some(Self { app: app.clone(), public_url, limits, preview, impact_jobs })
     }
 
     fn settings(&self) -> &config::Console {
@@ -101,28 +101,31 @@ impl Console {
             id_token_algs: vec!["RS256".to_owned()],
             extra_hosts: Vec::new(),
             // A session here is short; one at the issuer may be long, and is not to prolong ours by itself.
-            wishes: Wishes { prompt: Some("login".to_owned()), ..Wishes::default() },
+            authorization_params: AuthorizationParams {
+                prompt: Some("login".to_owned()),
+                ..AuthorizationParams::default()
+            },
         })
     }
 
     /// Counts one look-up of this person's.
-    fn allow(&self, staff: &Staff) -> Result<(), Refusal> {
-        let allowed = self.limits.allow(&staff.person());
-        if allowed { Ok(()) } else { Err(Refusal::from_status(StatusCode::TOO_MANY_REQUESTS)) }
+    fn check_lookup_limit(&self, staff: &Staff) -> Result<(), HttpError> {
+        let allowed = self.limits.allow_lookup(&staff.identity());
+        if allowed { Ok(()) } else { Err(HttpError::from_status(StatusCode::TOO_MANY_REQUESTS)) }
     }
 
     /// Counts one list of questions.
-    fn allow_list(&self, staff: &Staff) -> Result<(), Refusal> {
-        let allowed = self.limits.allow_list(&staff.person());
-        if allowed { Ok(()) } else { Err(Refusal::from_status(StatusCode::TOO_MANY_REQUESTS)) }
+    fn check_batch_limit(&self, staff: &Staff) -> Result<(), HttpError> {
+        let allowed = self.limits.allow_batch(&staff.identity());
+        if allowed { Ok(()) } else { Err(HttpError::from_status(StatusCode::TOO_MANY_REQUESTS)) }
     }
 
     /// What billers are checked and written with.
-    fn tools(&self, staff: &Staff) -> Tools {
-        Tools {
+    fn import_context(&self, staff: &Staff) -> ImportContext {
+        ImportContext {
             keys: self.app.keys.clone(),
             allow_loopback_issuers: self.app.config.oidc.allow_loopback_issuers,
-            by: self.by(staff),
+            actor: self.actor_context(staff),
             public_host: crate::routing::public_host(&self.app.config),
         }
     }
@@ -137,51 +140,51 @@ impl Console {
 pub fn router(console: &Console) -> Router {
     let operators = Router::new()
         .route(wizard::WIZARD, get(wizard::form).post(wizard::submit))
-        .route("/billers/{slug}/ciam", get(ciam::ask).post(ciam::confirm))
-        .route("/billers/{slug}/hold", post(orders::hold))
-        .route("/billers/{slug}/rollout", get(orders::preview_rollout).post(orders::rollout))
+        .route("/billers/{slug}/ciam", get(ciam::form).post(ciam::submit))
+        .route("/billers/{slug}/pause", post(controls::pause))
+        .route("/billers/{slug}/rollout", get(controls::preview_rollout).post(controls::rollout))
         .route("/impact/{id}/events", get(impact::events))
         .route("/billers/{slug}/settings", get(settings::form).post(settings::save))
         .route("/billers/{slug}/secureauth", post(secureauth::submit))
-        .route("/jobs/{id}/turn-back", post(jobs::turn_back))
-        .route("/new-key", post(keys::make))
-        .route("/keys/{id}/end", post(keys::end))
-        .route("/set-kill-switch", post(orders::set_kill_switch))
-        .route("/changes/{id}", post(orders::decide))
-        .layer(middleware::from_fn(guard::operators));
-    let overseers = Router::new()
+        .route("/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/new-key", post(keys::create))
+        .route("/keys/{id}/revoke", post(keys::revoke))
+        .route("/set-kill-switch", post(controls::set_kill_switch))
+        .route("/changes/{id}", post(controls::decide))
+        .layer(middleware::from_fn(guard::require_operator));
+    let auditors = Router::new()
         .route(audit::AUDIT, get(audit::page))
         .route("/audit/export", post(audit::export))
-        .layer(middleware::from_fn(guard::overseers));
+        .layer(middleware::from_fn(guard::require_auditor));
     let inside = Router::new()
-        .route("/", get(sign_in::first_page))
+        .route("/", get(sign_in::home))
         .route(simulate::SIMULATE, get(simulate::show).post(simulate::submit))
         .route("/simulate/batch", get(batch::form).post(batch::submit))
         .route(decisions::DECISIONS, get(decisions::form).post(decisions::look_up))
-        .route(people::PEOPLE, get(people::form).post(people::look_up))
+        .route(users::USERS, get(users::form).post(users::look_up))
         .route("/billers", get(billers::list))
-        .route("/billers/{slug}", get(billers::one))
+        .route("/billers/{slug}", get(billers::show))
         .route("/billers/{slug}/readiness", get(billers::readiness))
         .route("/billers/{slug}/secureauth", get(secureauth::show))
         .route("/jobs/{id}", get(jobs::page))
         .route("/jobs/{id}/events", get(jobs::events))
-        .route(orders::KILL_SWITCH, get(orders::kill_switch))
-        .route(orders::CHANGES, get(orders::changes))
+        .route(controls::KILL_SWITCH, get(controls::kill_switch))
+        .route(controls::CHANGES, get(controls::changes))
         .route(health::HEALTH, get(health::page))
         .route(keys::KEYS, get(keys::list))
         .merge(operators)
-        .merge(overseers)
+        .merge(auditors)
         .fallback(async || StatusCode::NOT_FOUND)
-        .layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
+        .layer(middleware::from_fn_with_state(console.clone(), guard::require_session));
     Router::new()
         .route(sign_in::SIGN_IN, get(sign_in::begin))
         .route(sign_in::CALLBACK, get(sign_in::finish))
         .route(sign_in::SIGN_OUT, post(sign_in::sign_out))
         .route(crate::web::paths::STATIC, get(assets::get_for_console))
-        .route(crate::web::paths::BRAND, get(brand_of_biller))
+        .route(crate::web::paths::BRAND, get(biller_brand))
         .merge(inside)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn_with_state(console.clone(), host))
+        .layer(middleware::from_fn_with_state(console.clone(), require_own_host))
         .layer(CsrfLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::new())
@@ -190,16 +193,16 @@ pub fn router(console: &Console) -> Router {
 }
 
 /// A biller's colours and logo, on customers' pages as staff are shown them.
-async fn brand_of_biller(
+async fn biller_brand(
     State(console): State<Console>,
     file: Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     brand::get(State(console.app), file, headers).await
 }
 
 /// The console's own host only: a customer's address shows nothing of it.
-async fn host(State(console): State<Console>, request: Request, next: Next) -> Response {
+async fn require_own_host(State(console): State<Console>, request: Request, next: Next) -> Response {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let asked = hosts.next().and_then(|host| host.to_str().ok()).map(str::to_ascii_lowercase);
     let own = console.public_url.host_str().unwrap_or_default();

@@ -8,13 +8,13 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
-use super::pages::{SecureauthPage, Typed};
+use super::pages::{FormValues, SecureauthPage};
 use super::staff::Staff;
-use super::{Console, billers, forms, show};
+use super::{Console, billers, forms, respond};
 use crate::directory::Biller;
-use crate::enablement::{CiamMode, EnableError};
+use crate::provisioning::{CiamMode, ProvisioningError};
 use crate::secureauth::management::{PasswordPolicy, Strength};
-use crate::web::Refusal;
+use crate::web::HttpError;
 use crate::web::fields::Fields;
 
 type Errors = Vec<(String, String)>;
@@ -25,15 +25,15 @@ pub(super) async fn show(
     staff: Staff,
     Path(slug): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
-    let biller = billers::named(&console, &slug).await?;
+) -> Result<Response, HttpError> {
+    let biller = billers::find(&console, &slug).await?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let done = match fields.get("done") {
         Some("saved") => Some("Saved, and brought to SecureAuth."),
-        Some("brought") => Some("SecureAuth was brought in line."),
+        Some("synced") => Some("SecureAuth was brought in line."),
         _ => None,
     };
-    let form = typed(&console, &biller).await?;
+    let form = current_form(&console, &biller).await?;
     page(&console, &staff, StatusCode::OK, &biller, (form, done, Vec::new())).await
 }
 
@@ -44,35 +44,35 @@ pub(super) async fn submit(
     Path(slug): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = forms::read(&headers, &body)?;
-    let biller = billers::named(&console, &slug).await?;
-    let (enablement, by) = (&console.app.enablement, console.by(&staff));
-    let is_save = fields.get("do") == Some("save");
-    let form = sent(&fields);
+    let biller = billers::find(&console, &slug).await?;
+    let (provisioning, actor) = (&console.app.provisioning, console.actor_context(&staff));
+    let is_save = fields.get("action") == Some("save");
+    let form = submitted_form(&fields);
     if is_save {
         let mode = fields.get("mode").and_then(CiamMode::parse).filter(|mode| *mode != CiamMode::Sso);
-        let wanted = match policy(&form) {
+        let requested = match parse_policy(&form) {
             Ok(policy) => (mode, policy),
             Err(errors) => {
                 let shown = (form, None, errors);
                 return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
             }
         };
-        enablement.keep_settings(&biller.slug, wanted, &by).await.map_err(super::ciam::refused)?;
+        provisioning.save_settings(&biller.slug, requested, &actor).await.map_err(super::ciam::http_error)?;
     }
-    match enablement.bring_settings(&biller.slug, &by).await {
+    match provisioning.sync_settings(&biller.slug, &actor).await {
         Ok(()) => {
-            let done = if is_save { "saved" } else { "brought" };
+            let done = if is_save { "saved" } else { "synced" };
             Ok(Redirect::to(&format!("/billers/{}/secureauth?done={done}", biller.slug)).into_response())
         }
-        Err(EnableError::Directory(error)) => Err(error.into()),
+        Err(ProvisioningError::Directory(error)) => Err(error.into()),
         Err(error) => {
             let kept = if is_save { "It is saved here, but not at SecureAuth" } else { "Nothing was brought there" };
-            let biller = billers::named(&console, biller.slug.as_str()).await?;
-            let form = typed(&console, &biller).await?;
+            let biller = billers::find(&console, biller.slug.as_str()).await?;
+            let form = current_form(&console, &biller).await?;
             let shown = (form, None, vec![("kept".to_owned(), format!("{kept}: {error}"))]);
-            let is_theirs = matches!(error, EnableError::Call(_) | EnableError::Gone { .. });
+            let is_theirs = matches!(error, ProvisioningError::Call(_) | ProvisioningError::ResourceMissing { .. });
             let status = if is_theirs { StatusCode::BAD_GATEWAY } else { StatusCode::CONFLICT };
             page(&console, &staff, status, &biller, shown).await
         }
@@ -80,23 +80,23 @@ pub(super) async fn submit(
 }
 
 /// What is wanted, as it stands in the form.
-async fn typed(console: &Console, biller: &Biller) -> Result<Typed, Refusal> {
+async fn current_form(console: &Console, biller: &Biller) -> Result<FormValues, HttpError> {
     let policy = biller.settings.password_policy;
-    let numbers = policy.numbers().map(|(field, _, number)| (field, number.map(|n| n.to_string()).unwrap_or_default()));
+    let numbers = policy.counts().map(|(field, _, number)| (field, number.map(|n| n.to_string()).unwrap_or_default()));
     let mut form = BTreeMap::from(numbers);
-    let mode = console.app.enablement.modes().await?.get(biller.id.as_str()).copied().unwrap_or_default();
+    let mode = console.app.provisioning.modes().await?.get(biller.id.as_str()).copied().unwrap_or_default();
     form.insert("mode", mode.as_str().to_owned());
     form.insert("strength", policy.strength.map_or("", Strength::as_str).to_owned());
-    Ok(Typed(form))
+    Ok(FormValues(form))
 }
 
-fn sent(fields: &Fields) -> Typed {
-    let names = PasswordPolicy::default().numbers().map(|(field, ..)| field).into_iter().chain(["mode", "strength"]);
-    Typed(names.map(|name| (name, fields.get(name).unwrap_or_default().trim().to_owned())).collect())
+fn submitted_form(fields: &Fields) -> FormValues {
+    let names = PasswordPolicy::default().counts().map(|(field, ..)| field).into_iter().chain(["mode", "strength"]);
+    FormValues(names.map(|name| (name, fields.get(name).unwrap_or_default().trim().to_owned())).collect())
 }
 
 /// The policy that was typed.
-fn policy(form: &Typed) -> Result<PasswordPolicy, Errors> {
+fn parse_policy(form: &FormValues) -> Result<PasswordPolicy, Errors> {
     let mut errors = Errors::new();
     let mut number = |field: &str| match form.of(field) {
         "" => None,
@@ -126,38 +126,38 @@ async fn page(
     staff: &Staff,
     status: StatusCode,
     biller: &Biller,
-    (form, done, errors): (Typed, Option<&'static str>, Errors),
-) -> Result<Response, Refusal> {
-    let (kept, trouble) = match console.app.enablement.kept_settings(biller).await {
+    (form, done, errors): (FormValues, Option<&'static str>, Errors),
+) -> Result<Response, HttpError> {
+    let (kept, load_error) = match console.app.provisioning.remote_settings(biller).await {
         Ok(kept) => (kept, None),
-        Err(EnableError::Directory(error)) => return Err(error.into()),
+        Err(ProvisioningError::Directory(error)) => return Err(error.into()),
         Err(error) => (Vec::new(), Some(format!("The settings cannot be shown: {error}."))),
     };
     let has_passwords = form.of("mode") != CiamMode::Sso.as_str() && !kept.is_empty();
-    let numbers = PasswordPolicy::default().numbers().map(|(field, label, _)| (field, label)).to_vec();
+    let numbers = PasswordPolicy::default().counts().map(|(field, label, _)| (field, label)).to_vec();
     let strengths = Strength::ALL.map(|strength| {
         let word = strength.as_str();
         (word, word.replace('_', " "), word == form.of("strength"))
     });
-    show::page(console, Some(staff), status, |chrome| SecureauthPage {
+    respond::page(console, Some(staff), status, |chrome| SecureauthPage {
         chrome,
         slug: biller.slug.to_string(),
         name: biller.name.clone(),
-        has_drift: kept.iter().any(|line| !line.is_kept()),
+        has_drift: kept.iter().any(|line| !line.is_in_sync()),
         lines: kept
             .into_iter()
             .map(|line| {
-                let is_kept = line.is_kept();
-                (line.name, line.ours, line.theirs, is_kept)
+                let is_in_sync = line.is_in_sync();
+                (line.name, line.expected, line.actual, is_in_sync)
             })
             .collect(),
-        trouble,
+        load_error,
         has_passwords,
         strengths: strengths.to_vec(),
         form,
         numbers,
         done,
         errors: errors.into(),
-        operates: staff.operates(),
+        can_operate: staff.can_operate(),
     })
 }

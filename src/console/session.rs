@@ -14,7 +14,7 @@ use signpost_core::text::sha256;
 /// The cookie's name.
 const COOKIE: &str = "__Host-staff";
 /// `last_seen` is written at most so often.
-const TOUCH_EVERY: Duration = Duration::from_secs(30);
+const TOUCH_INTERVAL: Duration = Duration::from_secs(30);
 
 const INSERT: &str = "INSERT INTO staff_session (id_hash, issuer, subject, name, roles, created_at, last_seen) \
      VALUES ($1, $2, $3, $4, $5, $6, $6)";
@@ -24,7 +24,7 @@ const TOUCH: &str =
     "UPDATE staff_session SET last_seen = $2 WHERE id_hash = $1 AND ended_at IS NULL AND last_seen < $2";
 const END: &str = "UPDATE staff_session SET ended_at = $2 WHERE id_hash = $1 AND ended_at IS NULL";
 const SWEEP: &str = "DELETE FROM staff_session WHERE created_at < $1";
-const NAME_OF: &str = "SELECT name FROM staff_session WHERE subject = $1 ORDER BY created_at DESC LIMIT 1";
+const SELECT_NAME: &str = "SELECT name FROM staff_session WHERE subject = $1 ORDER BY created_at DESC LIMIT 1";
 
 impl Console {
     /// Begins a session, ends the one this browser had, and answers the `Set-Cookie` line.
@@ -35,13 +35,13 @@ impl Console {
         let row =
             values![sha256(id.as_bytes()), issuer, staff.subject.as_str(), staff.name.as_str(), roles.join(" "), now];
         let mut tx = self.app.db.begin().await?;
-        tx.run(SWEEP, values![now.minus(self.longest())]).await?;
+        tx.run(SWEEP, values![now.minus(self.max_lifetime())]).await?;
         if let Some(before) = id_hash(headers) {
             tx.run(END, values![before, now]).await?;
         }
         tx.run(INSERT, row).await?;
         tx.commit().await?;
-        Ok(cookies::set_strict(COOKIE, id, self.longest()))
+        Ok(cookies::set_strict(COOKIE, id, self.max_lifetime()))
     }
 
     /// Who this browser's session belongs to, while it lives. The roles are those of the sign-in.
@@ -50,9 +50,9 @@ impl Console {
         let now = self.app.clock.now();
         let idle = Duration::from_secs(self.settings().idle_minutes * 60);
         let issuer = self.settings().issuer.as_str();
-        let values = values![&id_hash, issuer, now.minus(idle), now.minus(self.longest())];
+        let values = values![&id_hash, issuer, now.minus(idle), now.minus(self.max_lifetime())];
         let Some(row) = self.app.db.one(LOAD, values).await? else { return Ok(None) };
-        if row.time(3)?.plus(TOUCH_EVERY) <= now {
+        if row.time(3)?.plus(TOUCH_INTERVAL) <= now {
             self.app.db.run(TOUCH, values![&id_hash, now]).await?;
         }
         let roles = row.text(2)?;
@@ -68,23 +68,23 @@ impl Console {
         Ok(cookies::set_strict(COOKIE, "", Duration::ZERO))
     }
 
-    /// A name for people of whoever [`Staff::person`] says, while a session of theirs is remembered; else what was given.
-    pub(super) async fn name_of(&self, person: &str) -> Result<String, DbError> {
+    /// A name for people of whoever [`Staff::identity`] says, while a session of theirs is remembered; else what was given.
+    pub(super) async fn display_name(&self, person: &str) -> Result<String, DbError> {
         let Some(subject) = person.strip_prefix("staff ") else { return Ok(person.to_owned()) };
-        let row = self.app.db.one(NAME_OF, values![subject]).await?;
+        let row = self.app.db.one(SELECT_NAME, values![subject]).await?;
         row.map_or_else(|| Ok(person.to_owned()), |row| row.text(0))
     }
 
-    fn longest(&self) -> Duration {
+    fn max_lifetime(&self) -> Duration {
         Duration::from_secs(self.settings().absolute_hours * 3600)
     }
 }
 
 /// Whether the browser brought a session's cookie at all.
 pub(super) fn has_cookie(headers: &HeaderMap) -> bool {
-    cookies::one(headers, COOKIE).is_some()
+    cookies::get(headers, COOKIE).is_some()
 }
 
 fn id_hash(headers: &HeaderMap) -> Option<String> {
-    cookies::one(headers, COOKIE).map(|cookie| sha256(cookie.value().as_bytes()))
+    cookies::get(headers, COOKIE).map(|cookie| sha256(cookie.value().as_bytes()))
 }

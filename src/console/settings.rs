@@ -9,15 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::pages::{SettingsPage, Typed};
+use super::pages::{FormValues, SettingsPage};
 use super::staff::Staff;
-use super::{Console, billers, show};
-use crate::directory::import_billers::{BillerRow, Expect, OneError};
+use super::{Console, billers, respond};
+use crate::directory::import_billers::{BillerInput, UpsertError, WriteMode};
 use crate::directory::{Biller, OidcSettings};
-use crate::web::{Refusal, paths};
+use crate::web::{HttpError, paths};
 use signpost_core::decision::CiamState;
 use signpost_core::text::sha256;
-use signpost_core::{Locale, Purpose, Told};
+use signpost_core::{Locale, LocalizedText, Purpose};
 
 /// The form's fields.
 const FIELDS: [&str; 17] = [
@@ -27,8 +27,8 @@ const FIELDS: [&str; 17] = [
     "email",
     "hours_en",
     "hours_es",
-    "other_en",
-    "other_es",
+    "alternative_payment_en",
+    "alternative_payment_es",
     "accent",
     "accent_dark",
     "outage_policy",
@@ -42,12 +42,12 @@ const FIELDS: [&str; 17] = [
 
 type Errors = Vec<(String, String)>;
 
-/// What was sent.
+/// What was submitted.
 #[derive(Default)]
-struct Sent {
-    form: Typed,
-    seen: String,
-    no_logo: bool,
+struct SubmittedForm {
+    form: FormValues,
+    version: String,
+    remove_logo: bool,
     /// The bytes of a file, if one was chosen.
     logo: Vec<u8>,
 }
@@ -57,9 +57,9 @@ pub(super) async fn form(
     State(console): State<Console>,
     staff: Staff,
     Path(slug): Path<String>,
-) -> Result<Response, Refusal> {
-    let biller = billers::named(&console, &slug).await?;
-    page(&console, &staff, StatusCode::OK, &biller, typed(&biller), Vec::new())
+) -> Result<Response, HttpError> {
+    let biller = billers::find(&console, &slug).await?;
+    page(&console, &staff, StatusCode::OK, &biller, current_form(&biller), Vec::new())
 }
 
 /// `POST /billers/{slug}/settings`: all of it, or nothing; and nothing over what somebody else has changed meanwhile.
@@ -68,80 +68,87 @@ pub(super) async fn save(
     staff: Staff,
     Path(slug): Path<String>,
     parts: Multipart,
-) -> Result<Response, Refusal> {
-    let biller = billers::named(&console, &slug).await?;
-    let sent = read(parts).await?;
-    if sent.seen != digest(&typed(&biller)) {
+) -> Result<Response, HttpError> {
+    let biller = billers::find(&console, &slug).await?;
+    let submitted = read(parts).await?;
+    if submitted.version != form_version(&current_form(&biller)) {
         let text = "Somebody has changed the biller meanwhile: these are its settings now".to_owned();
         let errors = vec![("name".to_owned(), text)];
-        return page(&console, &staff, StatusCode::CONFLICT, &biller, typed(&biller), errors);
+        return page(&console, &staff, StatusCode::CONFLICT, &biller, current_form(&biller), errors);
     }
-    let row = row(&console, &biller, &sent)?;
-    let wanted = (hosts(&sent.form), sent.form.of("issuer").to_owned(), sent.form.of("client_id").to_owned());
+    let input = biller_input(&console, &biller, &submitted)?;
+    let requested =
+        (hosts(&submitted.form), submitted.form.of("issuer").to_owned(), submitted.form.of("client_id").to_owned());
     let mut tx = console.app.db.begin().await?;
-    match console.app.directory.put_biller_in(&mut tx, row, &console.tools(&staff), Expect::Known).await {
-        Ok(written) => {
+    match console
+        .app
+        .directory
+        .upsert_biller_in(&mut tx, input, &console.import_context(&staff), WriteMode::Update)
+        .await
+    {
+        Ok(saved) => {
             tx.commit().await?;
-            let oidc = written.settings.oidc.as_ref();
-            let place = oidc.map(|oidc| (oidc.issuer.clone(), oidc.client_id.clone())).unwrap_or_default();
-            let is_whole = (written.hosts, place.0, place.1) == wanted;
-            let done = if is_whole { "settings" } else { "waits" };
+            let oidc = saved.settings.oidc.as_ref();
+            let registration = oidc.map(|oidc| (oidc.issuer.clone(), oidc.client_id.clone())).unwrap_or_default();
+            let is_complete = (saved.hosts, registration.0, registration.1) == requested;
+            let done = if is_complete { "settings" } else { "pending" };
             Ok(Redirect::to(&format!("/billers/{}?done={done}", biller.slug)).into_response())
         }
-        Err(OneError::Refused(problems)) => {
-            let errors = problems.iter().map(|problem| (field(problem.field), sentence(&problem.text))).collect();
-            page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, sent.form, errors)
+        Err(UpsertError::Invalid(problems)) => {
+            let errors =
+                problems.iter().map(|problem| (form_field(problem.field), capitalize(&problem.text))).collect();
+            page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, submitted.form, errors)
         }
-        Err(OneError::Directory(error)) => Err(error.into()),
-        Err(OneError::Taken | OneError::Unknown) => Err(Refusal::from_status(StatusCode::NOT_FOUND)),
+        Err(UpsertError::Directory(error)) => Err(error.into()),
+        Err(UpsertError::SlugTaken | UpsertError::NotFound) => Err(HttpError::from_status(StatusCode::NOT_FOUND)),
     }
 }
 
-async fn read(mut parts: Multipart) -> Result<Sent, Refusal> {
-    let mut sent = Sent::default();
-    while let Some(part) = parts.next_field().await.map_err(|error| Refusal::from_status(error.status()))? {
+async fn read(mut parts: Multipart) -> Result<SubmittedForm, HttpError> {
+    let mut submitted = SubmittedForm::default();
+    while let Some(part) = parts.next_field().await.map_err(|error| HttpError::from_status(error.status()))? {
         let name = part.name().unwrap_or_default().to_owned();
-        let bytes = part.bytes().await.map_err(|error| Refusal::from_status(error.status()))?;
+        let bytes = part.bytes().await.map_err(|error| HttpError::from_status(error.status()))?;
         if name == "logo" {
-            sent.logo = bytes.to_vec();
+            submitted.logo = bytes.to_vec();
             continue;
         }
-        let text = String::from_utf8(bytes.to_vec()).map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST))?;
+        let text = String::from_utf8(bytes.to_vec()).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))?;
         match FIELDS.into_iter().find(|field| *field == name) {
             // A secret is taken as it is.
-            Some(field @ "client_secret") => _ = sent.form.0.insert(field, text),
-            Some(field) => _ = sent.form.0.insert(field, text.trim().to_owned()),
-            None if name == "seen" => sent.seen = text,
-            None => sent.no_logo |= name == "no_logo",
+            Some(field @ "client_secret") => _ = submitted.form.0.insert(field, text),
+            Some(field) => _ = submitted.form.0.insert(field, text.trim().to_owned()),
+            None if name == "version" => submitted.version = text,
+            None => submitted.remove_logo |= name == "remove_logo",
         }
     }
-    Ok(sent)
+    Ok(submitted)
 }
 
 /// The settings as they stand in the form.
-fn typed(biller: &Biller) -> Typed {
+fn current_form(biller: &Biller) -> FormValues {
     let settings = &biller.settings;
     let support = &settings.support;
-    let told = |told: &Option<Told>, locale: Locale| {
-        let text = told.as_ref().and_then(|told| told.to(locale)).filter(|(language, _)| *language == locale);
+    let localized = |text: &Option<LocalizedText>, locale: Locale| {
+        let text = text.as_ref().and_then(|text| text.resolve(locale)).filter(|(language, _)| *language == locale);
         text.map(|(_, text)| text.to_owned()).unwrap_or_default()
     };
-    let written = |value: Value| value.as_str().unwrap_or_default().to_owned();
+    let to_text = |value: Value| value.as_str().unwrap_or_default().to_owned();
     let colours = settings.branding.colours;
     let oidc = settings.oidc.as_ref();
-    Typed(BTreeMap::from([
+    FormValues(BTreeMap::from([
         ("name", biller.name.clone()),
         ("contact_email", settings.contact_email.clone().unwrap_or_default()),
         ("phone", support.phone.clone().unwrap_or_default()),
         ("email", support.email.clone().unwrap_or_default()),
-        ("hours_en", told(&support.hours, Locale::English)),
-        ("hours_es", told(&support.hours, Locale::Spanish)),
-        ("other_en", told(&support.other_way_to_pay, Locale::English)),
-        ("other_es", told(&support.other_way_to_pay, Locale::Spanish)),
+        ("hours_en", localized(&support.hours, Locale::English)),
+        ("hours_es", localized(&support.hours, Locale::Spanish)),
+        ("alternative_payment_en", localized(&support.alternative_payment, Locale::English)),
+        ("alternative_payment_es", localized(&support.alternative_payment, Locale::Spanish)),
         ("accent", colours.map(|colours| colours.accent.to_string()).unwrap_or_default()),
         ("accent_dark", colours.map(|colours| colours.accent_dark.to_string()).unwrap_or_default()),
-        ("outage_policy", written(json!(settings.outage_policy))),
-        ("when_suspended", written(json!(settings.when_suspended))),
+        ("outage_policy", to_text(json!(settings.outage_policy))),
+        ("when_suspended", to_text(json!(settings.when_suspended))),
         ("private", if settings.private { "on" } else { "" }.to_owned()),
         ("hosts", biller.hosts.join(", ")),
         ("issuer", oidc.map(|oidc| oidc.issuer.clone()).unwrap_or_default()),
@@ -150,32 +157,34 @@ fn typed(biller: &Biller) -> Typed {
 }
 
 /// Tells one state of the settings from another.
-fn digest(form: &Typed) -> String {
+fn form_version(form: &FormValues) -> String {
     sha256(json!(form.0).to_string().as_bytes())
 }
 
-fn hosts(form: &Typed) -> Vec<String> {
+fn hosts(form: &FormValues) -> Vec<String> {
     form.of("hosts").split([',', ' ']).filter(|host| !host.is_empty()).map(str::to_lowercase).collect()
 }
 
 /// What is to be changed, as a file would say it.
-fn row(console: &Console, biller: &Biller, sent: &Sent) -> Result<BillerRow, Refusal> {
-    let form = &sent.form;
+fn biller_input(console: &Console, biller: &Biller, submitted: &SubmittedForm) -> Result<BillerInput, HttpError> {
+    let form = &submitted.form;
     let mut support = Map::new();
     for name in ["phone", "email"] {
         if !form.of(name).is_empty() {
             support.insert(name.to_owned(), json!(form.of(name)));
         }
     }
-    for (name, english, spanish) in [("hours", "hours_en", "hours_es"), ("other_way_to_pay", "other_en", "other_es")] {
+    for (name, english, spanish) in
+        [("hours", "hours_en", "hours_es"), ("alternative_payment", "alternative_payment_en", "alternative_payment_es")]
+    {
         if !(form.of(english).is_empty() && form.of(spanish).is_empty()) {
             support.insert(name.to_owned(), json!({ "en": form.of(english), "es": form.of(spanish) }));
         }
     }
     let mut branding = json!({ "accent": form.of("accent"), "accent_dark": form.of("accent_dark") });
-    if !sent.logo.is_empty() {
-        branding["logo"] = json!(STANDARD.encode(&sent.logo));
-    } else if sent.no_logo {
+    if !submitted.logo.is_empty() {
+        branding["logo"] = json!(STANDARD.encode(&submitted.logo));
+    } else if submitted.remove_logo {
         branding["logo"] = json!("");
     }
     let mut row = json!({
@@ -186,15 +195,15 @@ fn row(console: &Console, biller: &Biller, sent: &Sent) -> Result<BillerRow, Ref
     if let Some(oidc) = &biller.settings.oidc {
         let is_same = oidc.issuer == form.of("issuer") && oidc.client_id == form.of("client_id");
         if !is_same || !form.of("client_secret").is_empty() {
-            row["oidc"] = registration(console, biller, oidc, form);
+            row["oidc"] = oidc_input(console, biller, oidc, form);
         }
     }
     // Only lists of choices can be wrong here, and the page offers none that are.
-    serde_json::from_value(row).map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST))
+    serde_json::from_value(row).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))
 }
 
 /// The biller's registration with what was typed, and everything else of it as it is.
-fn registration(console: &Console, biller: &Biller, oidc: &OidcSettings, form: &Typed) -> Value {
+fn oidc_input(console: &Console, biller: &Biller, oidc: &OidcSettings, form: &FormValues) -> Value {
     let open = |sealed: &Option<String>| {
         let sealed = sealed.as_ref()?;
         console.app.keys.open::<String>(Purpose::Storage, biller.id.as_str(), sealed).ok()
@@ -205,19 +214,19 @@ fn registration(console: &Console, biller: &Biller, oidc: &OidcSettings, form: &
         "client_secret": typed.or_else(|| open(&oidc.client_secret)),
         "second_client_secret": open(&oidc.second_client_secret),
         "token_auth": oidc.token_auth, "scopes": oidc.scopes, "bind_claim": oidc.bind_claim, "bind_to": oidc.bind_to,
-        "id_token_algs": oidc.id_token_algs, "extra_hosts": oidc.extra_hosts, "prompt": oidc.wishes.prompt,
-        "acr_values": oidc.wishes.acr_values, "max_age": oidc.wishes.max_age,
-        "response_mode": if oidc.wishes.form_post { "form_post" } else { "query" },
+        "id_token_algs": oidc.id_token_algs, "extra_hosts": oidc.extra_hosts, "prompt": oidc.authorization_params.prompt,
+        "acr_values": oidc.authorization_params.acr_values, "max_age": oidc.authorization_params.max_age,
+        "response_mode": if oidc.authorization_params.form_post { "form_post" } else { "query" },
     })
 }
 
 /// The form's field for one of a file.
-fn field(name: &str) -> String {
+fn form_field(name: &str) -> String {
     let name = name.strip_prefix("branding.").or_else(|| name.strip_prefix("oidc.")).unwrap_or(name);
     if FIELDS.contains(&name) || name == "logo" { name.to_owned() } else { "name".to_owned() }
 }
 
-fn sentence(text: &str) -> String {
+fn capitalize(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
@@ -227,19 +236,19 @@ fn page(
     staff: &Staff,
     status: StatusCode,
     biller: &Biller,
-    form: Typed,
+    form: FormValues,
     errors: Errors,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let logo = biller.settings.branding.logo.as_ref();
-    show::page(console, Some(staff), status, |chrome| SettingsPage {
+    respond::page(console, Some(staff), status, |chrome| SettingsPage {
         chrome,
         slug: biller.slug.to_string(),
         name: biller.name.clone(),
-        seen: digest(&typed(biller)),
+        version: form_version(&current_form(biller)),
         form,
         logo: logo.map(|logo| (paths::brand_logo(&biller.slug, &logo.hash), logo.width, logo.height)),
         has_issuer: biller.settings.oidc.is_some(),
-        is_moved: matches!(biller.state, CiamState::Active | CiamState::Suspended),
+        is_migrated: matches!(biller.state, CiamState::Active | CiamState::Suspended),
         errors: errors.into(),
     })
 }

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::pages::{ContinuePage, ErrorPage, NoRolePage, SignedOutPage};
 use super::staff::{Role, Staff};
-use super::{Console, show};
+use super::{Console, respond};
 use crate::secureauth::{self, ProviderError};
 use crate::web::fields::Fields;
-use crate::web::{Refusal, cookies, handoffs, paths};
+use crate::web::{HttpError, cookies, handoffs, paths};
 use signpost_core::{Locale, Purpose, Timestamp};
 
 /// Where signing in begins.
@@ -28,7 +28,7 @@ pub(super) const SIGN_OUT: &str = "/sign-out";
 
 /// The cookie of a sign-in under way. `Lax`: it has to come along from the provider.
 const COOKIE: &str = "__Host-staff-t";
-const LIFE: Duration = Duration::from_secs(10 * 60);
+const REQUEST_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// No address of ours is longer, a sealed question included.
 const MAX_NEXT: usize = 6 * 1024;
 /// As long as names in the audit trail need to be.
@@ -36,7 +36,7 @@ const MAX_NAME: usize = 100;
 
 /// A sign-in under way.
 #[derive(Serialize, Deserialize)]
-struct Attempt {
+struct AuthorizationRequest {
     id: String,
     nonce: String,
     verifier: String,
@@ -46,12 +46,12 @@ struct Attempt {
 }
 
 /// The address that signs in and then goes on to `next`.
-pub(super) fn address(next: &str) -> String {
+pub(super) fn url_for(next: &str) -> String {
     if next == "/" { SIGN_IN.to_owned() } else { paths::with_query(SIGN_IN, "next", next) }
 }
 
 /// `GET /`
-pub(super) async fn first_page() -> Redirect {
+pub(super) async fn home() -> Redirect {
     Redirect::to("/simulate")
 }
 
@@ -60,29 +60,29 @@ pub(super) async fn begin(
     State(console): State<Console>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     if headers.get("sec-purpose").is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch")) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let registration = console.registration().ok_or_else(|| unavailable("the client secret cannot be read"))?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let random = &console.app.random;
-    let mut attempt = Attempt {
+    let mut request = AuthorizationRequest {
         id: random.token::<16>(),
         nonce: random.token::<24>(),
         verifier: random.token::<48>(),
         at: console.app.clock.now(),
-        next: own_address(fields.get("next").unwrap_or("/")),
+        next: sanitize_next(fields.get("next").unwrap_or("/")),
         needs_iss: false,
     };
-    let secrets = secureauth::Attempt { nonce: &attempt.nonce, verifier: &attempt.verifier };
-    let wanted = secureauth::Wanted { state: &attempt.id, login_hint: None, locale: Locale::English };
-    let asked = console.app.providers.authorization_url(&registration, secrets, wanted).await;
-    let (address, provider, _) = asked.map_err(|error| unavailable(error.reason()))?;
-    attempt.needs_iss = provider.sends_iss();
+    let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.verifier };
+    let wanted = secureauth::RequestParams { state: &request.id, login_hint: None, locale: Locale::English };
+    let result = console.app.providers.authorization_url(&registration, secrets, wanted).await;
+    let (address, provider, _) = result.map_err(|error| unavailable(error.reason()))?;
+    request.needs_iss = provider.sends_iss();
     let mut response = Redirect::to(address.as_str()).into_response();
-    let sealed = console.app.keys.seal(Purpose::Transaction, COOKIE, &attempt);
-    cookies::add(response.headers_mut(), [cookies::set(COOKIE, sealed, LIFE)]);
+    let sealed = console.app.keys.seal(Purpose::AuthorizationRequest, COOKIE, &request);
+    cookies::add(response.headers_mut(), [cookies::set(COOKIE, sealed, REQUEST_LIFETIME)]);
     Ok(response)
 }
 
@@ -91,23 +91,23 @@ pub(super) async fn finish(
     State(console): State<Console>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let mut response = match enter(&console, &headers, query.as_deref().unwrap_or_default()).await? {
-        Entered::As { cookie, to } => {
-            let mut response = show::page(&console, None, StatusCode::OK, |chrome| ContinuePage { chrome, to })?;
+) -> Result<Response, HttpError> {
+    let mut response = match complete_sign_in(&console, &headers, query.as_deref().unwrap_or_default()).await? {
+        SignInOutcome::SignedIn { cookie, to } => {
+            let mut response = respond::page(&console, None, StatusCode::OK, |chrome| ContinuePage { chrome, to })?;
             cookies::add(response.headers_mut(), [cookie]);
             response
         }
-        Entered::NoRole(name) => {
+        SignInOutcome::NoRole(name) => {
             let roles = Role::ALL.map(Role::as_str);
-            show::page(&console, None, StatusCode::FORBIDDEN, |chrome| NoRolePage { chrome, name, roles })?
+            respond::page(&console, None, StatusCode::FORBIDDEN, |chrome| NoRolePage { chrome, name, roles })?
         }
-        Entered::Refused(reason) => {
+        SignInOutcome::Rejected(reason) => {
             tracing::warn!(reason, "a sign-in of staff was refused");
             let detail = Some(format!("Reason: {reason}"));
             let (title, text) =
                 ("You are not signed in", "The sign-in did not come to a good end. Open the console and try again.");
-            show::page(&console, None, StatusCode::BAD_REQUEST, |chrome| ErrorPage { chrome, title, text, detail })?
+            respond::page(&console, None, StatusCode::BAD_REQUEST, |chrome| ErrorPage { chrome, title, text, detail })?
         }
     };
     cookies::add(response.headers_mut(), [cookies::remove(COOKIE)]);
@@ -115,75 +115,76 @@ pub(super) async fn finish(
 }
 
 /// How a sign-in ended.
-enum Entered {
-    As { cookie: String, to: String },
+enum SignInOutcome {
+    SignedIn { cookie: String, to: String },
     NoRole(String),
-    Refused(&'static str),
+    Rejected(&'static str),
 }
 
-async fn enter(console: &Console, headers: &HeaderMap, query: &str) -> Result<Entered, Refusal> {
+async fn complete_sign_in(console: &Console, headers: &HeaderMap, query: &str) -> Result<SignInOutcome, HttpError> {
     let state = &console.app;
-    let Ok(fields) = Fields::parse(query.as_bytes()) else { return Ok(Entered::Refused("not_readable")) };
-    let cookie = cookies::one(headers, COOKIE);
-    let attempt =
-        cookie.and_then(|cookie| state.keys.open::<Attempt>(Purpose::Transaction, COOKIE, cookie.value()).ok());
-    let Some(attempt) = attempt.filter(|attempt| attempt.at.plus(LIFE) > state.clock.now()) else {
-        return Ok(Entered::Refused("no_attempt"));
+    let Ok(fields) = Fields::parse(query.as_bytes()) else { return Ok(SignInOutcome::Rejected("malformed_request")) };
+    let cookie = cookies::get(headers, COOKIE);
+    let request = cookie.and_then(|cookie| {
+        state.keys.open::<AuthorizationRequest>(Purpose::AuthorizationRequest, COOKIE, cookie.value()).ok()
+    });
+    let Some(request) = request.filter(|request| request.at.plus(REQUEST_LIFETIME) > state.clock.now()) else {
+        return Ok(SignInOutcome::Rejected("authorization_request_not_found"));
     };
-    let Some(registration) = console.registration() else { return Err(unavailable("no_registration")) };
+    let Some(registration) = console.registration() else { return Err(unavailable("client_not_registered")) };
     let iss = fields.get("iss");
-    let repeated = fields.any_twice(&["code", "state", "iss", "error"]);
-    if repeated || fields.get("state") != Some(&attempt.id) {
-        return Ok(Entered::Refused("bad_state"));
+    let repeated = fields.has_duplicates(&["code", "state", "iss", "error"]);
+    if repeated || fields.get("state") != Some(&request.id) {
+        return Ok(SignInOutcome::Rejected("invalid_state"));
     }
-    if iss.is_some_and(|iss| iss != registration.issuer) || (attempt.needs_iss && iss.is_none()) {
-        return Ok(Entered::Refused("bad_iss"));
+    if iss.is_some_and(|iss| iss != registration.issuer) || (request.needs_iss && iss.is_none()) {
+        return Ok(SignInOutcome::Rejected("invalid_issuer"));
     }
     if fields.has("error") {
-        return Ok(Entered::Refused("the provider refused"));
+        return Ok(SignInOutcome::Rejected("provider_denied"));
     }
-    let Some(code) = fields.get("code") else { return Ok(Entered::Refused("no_code")) };
-    if !handoffs::use_once(state, "staff attempt", &attempt.id).await? {
-        return Ok(Entered::Refused("used_before"));
+    let Some(code) = fields.get("code") else { return Ok(SignInOutcome::Rejected("code_missing")) };
+    if !handoffs::consume_token(state, "staff_authorization_request", &request.id).await? {
+        return Ok(SignInOutcome::Rejected("already_used"));
     }
-    let secrets = secureauth::Attempt { nonce: &attempt.nonce, verifier: &attempt.verifier };
+    let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.verifier };
     let sign_in = match state.providers.redeem(&registration, secrets, code.to_owned()).await {
         Ok(sign_in) => sign_in,
         Err(ProviderError::Unavailable(reason)) => return Err(unavailable(reason)),
-        Err(error) => return Ok(Entered::Refused(error.reason())),
+        Err(error) => return Ok(SignInOutcome::Rejected(error.reason())),
     };
     let settings = console.settings();
     let named = sign_in.claim(&settings.name_claim).unwrap_or(&sign_in.subject);
     let name: String = named.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
-    let roles = Role::from_claim(&sign_in.texts(&settings.role_claim), &settings.roles);
+    let roles = Role::from_claim(&sign_in.string_list(&settings.role_claim), &settings.roles);
     if roles.is_empty() {
-        return Ok(Entered::NoRole(name));
+        return Ok(SignInOutcome::NoRole(name));
     }
     let staff = Staff { subject: sign_in.subject, name, roles };
-    tracing::info!(roles = staff.roles_in_words(), "staff signed in");
-    Ok(Entered::As { cookie: console.begin_session(headers, &staff).await?, to: attempt.next })
+    tracing::info!(roles = staff.role_names(), "staff signed in");
+    Ok(SignInOutcome::SignedIn { cookie: console.begin_session(headers, &staff).await?, to: request.next })
 }
 
 /// `POST /sign-out`
-pub(super) async fn sign_out(State(console): State<Console>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(super) async fn sign_out(State(console): State<Console>, headers: HeaderMap) -> Result<Response, HttpError> {
     let removal = console.end_session(&headers).await?;
-    let mut response = show::page(&console, None, StatusCode::OK, |chrome| SignedOutPage { chrome })?;
+    let mut response = respond::page(&console, None, StatusCode::OK, |chrome| SignedOutPage { chrome })?;
     cookies::add(response.headers_mut(), [removal]);
     Ok(response)
 }
 
 /// A path of ours, whatever was asked for.
-fn own_address(next: &str) -> String {
+fn sanitize_next(next: &str) -> String {
     let plain = next.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'\\');
     let own = next.starts_with('/') && !next.starts_with("//");
     if plain && own && next.len() <= MAX_NEXT { next.to_owned() } else { "/".to_owned() }
 }
 
-fn unavailable(reason: &str) -> Refusal {
+fn unavailable(reason: &str) -> HttpError {
     tracing::error!(reason, "staff cannot sign in");
-    let mut refusal = Refusal::from_status(StatusCode::SERVICE_UNAVAILABLE);
-    refusal.detail = Some(format!("The provider where staff sign in cannot be used: {reason}."));
-    refusal
+    let mut error = HttpError::from_status(StatusCode::SERVICE_UNAVAILABLE);
+    error.detail = Some(format!("The provider where staff sign in cannot be used: {reason}."));
+    error
 }
 
 #[cfg(test)]
@@ -191,13 +192,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_goes_on_to_addresses_of_ours_only() {
+    fn only_local_paths_are_followed() {
         for own in ["/", "/simulate?q=a_b-c", "/billers/riverside-water"] {
-            assert_eq!(own_address(own), own);
+            assert_eq!(sanitize_next(own), own);
         }
         for foreign in ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a\nb", "javascript:x", "/ b"]
         {
-            assert_eq!(own_address(foreign), "/", "{foreign:?}");
+            assert_eq!(sanitize_next(foreign), "/", "{foreign:?}");
         }
     }
 }

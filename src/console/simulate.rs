@@ -7,14 +7,14 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
-use super::pages::{AnswerView, QuestionForm, SimulatePage};
-use super::question::{self, Sealed};
+use super::pages::{AnswerView, SimulatePage, SimulationForm};
+use super::simulation_form::{self, SealedRequest};
 use super::staff::Staff;
-use super::{Console, forms, show, verdict};
-use crate::audit::{Act, Action};
-use crate::routing::{Answer, Question, QuestionError};
+use super::{Console, forms, respond, verdict};
+use crate::audit::{Action, AuditEvent};
+use crate::routing::{SimulationError, SimulationRequest, SimulationResult};
 use crate::web::fields::Fields;
-use crate::web::{Refusal, paths};
+use crate::web::{HttpError, paths};
 use signpost_core::decision::Decision;
 
 /// One question.
@@ -26,11 +26,11 @@ pub(super) async fn submit(
     staff: Staff,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = forms::read(&headers, &body)?;
-    match question::read(&console, &fields) {
+    match simulation_form::read(&console, &fields) {
         (_, Some(question)) => {
-            let sealed = Sealed { by: staff.person(), question };
+            let sealed = SealedRequest { requested_by: staff.identity(), question };
             let address = paths::with_query(SIMULATE, "q", &sealed.seal(&console));
             Ok(Redirect::to(&address).into_response())
         }
@@ -43,40 +43,40 @@ pub(super) async fn show(
     State(console): State<Console>,
     staff: Staff,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let Some(token) = fields.get("q") else {
-        return page(&console, &staff, StatusCode::OK, question::empty(), None).await;
+        return page(&console, &staff, StatusCode::OK, simulation_form::empty_form(), None).await;
     };
-    let sealed = Sealed::open(&console, token).ok_or_else(|| Refusal::from_status(StatusCode::BAD_REQUEST))?;
-    console.allow(&staff)?;
-    let act = Act::of(Action::SimulationAsked).with("question", question::in_words(&sealed.question));
-    console.note(&staff, act, None).await?;
-    let mut form = question::form(&sealed, token, &staff);
-    match console.app.routing.ask(&sealed.question, None).await {
+    let sealed = SealedRequest::open(&console, token).ok_or_else(|| HttpError::from_status(StatusCode::BAD_REQUEST))?;
+    console.check_lookup_limit(&staff)?;
+    let event = AuditEvent::new(Action::SimulationRun).with("question", simulation_form::describe(&sealed.question));
+    console.record(&staff, event, None).await?;
+    let mut form = simulation_form::form(&sealed, token, &staff);
+    match console.app.routing.simulate(&sealed.question, None).await {
         Ok(answer) => {
             let answer = view(&console, &staff, &sealed.question, answer, token).await;
             page(&console, &staff, StatusCode::OK, form, Some(answer)).await
         }
-        Err(QuestionError::Directory(error)) => Err(error.into()),
+        Err(SimulationError::Directory(error)) => Err(error.into()),
         Err(error) => {
-            form.errors = vec![told(&error)].into();
+            form.errors = vec![form_error(&error)].into();
             page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, None).await
         }
     }
 }
 
 /// The field's id, and what is wrong, in a sentence.
-pub(super) fn told(error: &QuestionError) -> (String, String) {
+pub(super) fn form_error(error: &SimulationError) -> (String, String) {
     let field = match error.field() {
         Some("billers" | "issuers" | "rollouts") => "biller-1",
         Some(field) => field,
         None => "username",
     };
     let sentence = match error {
-        QuestionError::UsernameMissing => "Enter the username that was typed at the shared sign-in page".to_owned(),
+        SimulationError::UsernameMissing => "Enter the username that was typed at the shared sign-in page".to_owned(),
         // An address stays as it was written.
-        QuestionError::NotServed(_) | QuestionError::NotAnAddress(_) => error.to_string(),
+        SimulationError::NotServed(_) | SimulationError::NotAnAddress(_) => error.to_string(),
         other => {
             let text = other.to_string();
             let mut letters = text.chars();
@@ -86,16 +86,23 @@ pub(super) fn told(error: &QuestionError) -> (String, String) {
     (field.to_owned(), sentence)
 }
 
-async fn view(console: &Console, staff: &Staff, question: &Question, answer: Answer, token: &str) -> AnswerView {
-    let verdict = verdict::view(&answer.routed.verdict, &answer.routed.billers);
-    let would_change: Vec<String> = answer.would_change.iter().map(|what_if| what_if.says.clone()).collect();
+async fn view(
+    console: &Console,
+    staff: &Staff,
+    question: &SimulationRequest,
+    answer: SimulationResult,
+    token: &str,
+) -> AnswerView {
+    let verdict = verdict::view(&answer.routing_result.verdict, &answer.routing_result.billers);
+    let would_change: Vec<String> =
+        answer.would_change.iter().map(|counterfactual| counterfactual.description.clone()).collect();
     let link = console.absolute(&paths::with_query(SIMULATE, "q", token));
     let head = [
         ("Signpost simulation", format!("{} by {}", console.app.clock.now(), staff.name)),
-        ("Question", question::in_words(question)),
+        ("Question", simulation_form::describe(question)),
     ];
     let text = verdict::text(&verdict, &head, &would_change, &[("Same question", link.clone())]);
-    let instead = match answer.routed.verdict.decision {
+    let instead = match answer.routing_result.verdict.decision {
         Decision::LegacyLogin => {
             "No page of ours: the browser goes on to the legacy login at once, with the username handed over."
         }
@@ -109,10 +116,10 @@ async fn page(
     console: &Console,
     staff: &Staff,
     status: StatusCode,
-    form: QuestionForm,
+    form: SimulationForm,
     answer: Option<AnswerView>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let known = console.app.directory.billers().await.unwrap_or_else(|_| console.app.directory.last_known_billers());
     let billers = known.iter().map(|biller| (biller.slug.to_string(), biller.name.clone())).collect();
-    show::page(console, Some(staff), status, |chrome| SimulatePage { chrome, form, billers, answer })
+    respond::page(console, Some(staff), status, |chrome| SimulatePage { chrome, form, billers, answer })
 }

@@ -6,7 +6,7 @@ use http::request::Parts;
 
 use crate::audit::Actor;
 use crate::config::StaffRoles;
-use crate::web::Refusal;
+use crate::web::HttpError;
 
 /// What somebody may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,38 +57,38 @@ pub struct Staff {
 
 impl Staff {
     /// Whether this person may change billers.
-    pub fn operates(&self) -> bool {
+    pub fn can_operate(&self) -> bool {
         self.roles.contains(&Role::Operator)
     }
 
     /// Whether this person may read the audit trail, and names in clear for a reason.
-    pub fn oversees(&self) -> bool {
+    pub fn can_audit(&self) -> bool {
         self.roles.iter().any(|role| matches!(role, Role::Operator | Role::Auditor))
     }
 
     /// The roles as people read them.
-    pub fn roles_in_words(&self) -> String {
+    pub fn role_names(&self) -> String {
         self.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// As the audit trail has this person.
     pub fn actor(&self) -> Actor {
-        Actor::Staff { sub: self.subject.clone(), name: self.name.clone(), role: self.roles_in_words() }
+        Actor::Staff { sub: self.subject.clone(), name: self.name.clone(), role: self.role_names() }
     }
 
     /// Who it is, as changes that wait for a second person have it. The name is not part of it: a provider may let people
     /// change theirs.
-    pub fn person(&self) -> String {
-        self.actor().person()
+    pub fn identity(&self) -> String {
+        self.actor().identity()
     }
 }
 
 /// Present behind the guard.
 impl<S: Send + Sync> FromRequestParts<S> for Staff {
-    type Rejection = Refusal;
+    type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| Refusal::from_status(StatusCode::UNAUTHORIZED))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HttpError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| HttpError::from_status(StatusCode::UNAUTHORIZED))
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claims_values_give_the_roles_that_the_settings_say() {
+    fn claim_values_map_to_configured_roles() {
         let roles = StaffRoles { operator: vec!["signpost-ops".into(), "sre".into()], ..StaffRoles::default() };
         assert_eq!(Role::from_claim(&["support", "sre"], &roles), [Role::Support, Role::Operator]);
         assert_eq!(Role::from_claim(&["operator", "Support", ""], &roles), [], "only what is mapped, exactly");

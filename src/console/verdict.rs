@@ -4,26 +4,26 @@ use std::fmt::Write;
 
 use super::pages::{StepView, VerdictView};
 use crate::directory::Billers;
-use signpost_core::decision::{Outcome, Verdict};
+use signpost_core::decision::{RuleOutcome, Verdict};
 
 /// For a page.
 pub(super) fn view(verdict: &Verdict, billers: &Billers) -> VerdictView {
     let slug = verdict.biller.as_ref();
     let name = slug.map(|slug| billers.by_slug(slug).map_or_else(|| slug.to_string(), |biller| biller.name.clone()));
-    let place = verdict.decision.in_words();
+    let destination = verdict.decision.label();
     let because = verdict.trace.iter().find(|step| step.rule == verdict.rule).map(|step| step.because.clone());
-    let step = |step: &signpost_core::decision::Step| StepView {
+    let step = |step: &signpost_core::decision::TraceStep| StepView {
         rule: step.rule.as_str(),
         outcome: match step.outcome {
-            Outcome::Hit => "hit",
-            Outcome::Miss => "miss",
-            Outcome::NotEvaluated => "not evaluated",
+            RuleOutcome::Hit => "hit",
+            RuleOutcome::Miss => "miss",
+            RuleOutcome::NotEvaluated => "not evaluated",
         },
         because: step.because.clone(),
-        has_last_word: step.rule == verdict.rule,
+        is_deciding: step.rule == verdict.rule,
     };
     VerdictView {
-        line: name.map_or_else(|| format!("Goes to: {place}"), |name| format!("Goes to: {name} – {place}")),
+        line: name.map_or_else(|| format!("Goes to: {destination}"), |name| format!("Goes to: {name} – {destination}")),
         row: verdict.row,
         rule: verdict.rule.as_str(),
         because: because.unwrap_or_default(),

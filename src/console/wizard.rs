@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::pages::{WizardForm, WizardPage};
 use super::staff::Staff;
-use super::{Console, ciam, forms, show};
-use crate::directory::import_billers::{BillerRow, Expect, OneError};
-use crate::enablement::CONFIRM;
-use crate::web::Refusal;
+use super::{Console, ciam, forms, respond};
+use crate::directory::import_billers::{BillerInput, UpsertError, WriteMode};
+use crate::provisioning::CONFIRM_MESSAGE;
+use crate::web::HttpError;
 use crate::web::fields::Fields;
 use signpost_core::Slug;
 
@@ -20,7 +20,7 @@ use signpost_core::Slug;
 pub(super) const WIZARD: &str = "/new-biller";
 
 /// `GET /new-biller`
-pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, Refusal> {
+pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
     page(&console, &staff, StatusCode::OK, WizardForm::default(), Vec::new(), None)
 }
 
@@ -30,40 +30,46 @@ pub(super) async fn submit(
     staff: Staff,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = forms::read(&headers, &body)?;
-    let form = read(&fields);
-    let row = match row(&form) {
-        Ok(row) => row,
+    let form = parse_form(&fields);
+    let input = match biller_input(&form) {
+        Ok(input) => input,
         Err(errors) => return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None),
     };
-    let slug = row.slug.clone();
+    let slug = input.slug.clone();
     let is_confirmed = !form.ciam || fields.has("confirmed");
-    if form.ciam && !console.app.enablement.is_configured() {
+    if form.ciam && !console.app.provisioning.is_configured() {
         let sentence = "The settings have no [secureauth] section: no biller can be enabled here".to_owned();
         let errors = vec![("ciam".to_owned(), sentence)];
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None);
     }
     let mut tx = console.app.db.begin().await?;
-    match console.app.directory.put_biller_in(&mut tx, row, &console.tools(&staff), Expect::New).await {
+    match console
+        .app
+        .directory
+        .upsert_biller_in(&mut tx, input, &console.import_context(&staff), WriteMode::Create)
+        .await
+    {
         Ok(_) if is_confirmed => tx.commit().await?,
         // Nothing is written before it is confirmed.
-        Ok(_) => return page(&console, &staff, StatusCode::OK, form, Vec::new(), Some(CONFIRM)),
+        Ok(_) => return page(&console, &staff, StatusCode::OK, form, Vec::new(), Some(CONFIRM_MESSAGE)),
         Err(error) => {
-            let errors = wrong(error)?;
+            let errors = form_errors(error)?;
             return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None);
         }
     }
     if !form.ciam {
-        return Ok(Redirect::to(&format!("/billers/{slug}?done=made")).into_response());
+        return Ok(Redirect::to(&format!("/billers/{slug}?done=created")).into_response());
     }
     // From here on the biller is there: what fails is tried again from its own page.
-    let started = console.app.enablement.start(&slug, ciam::order(&fields), &console.by(&staff)).await;
-    let job = started.map_err(ciam::refused)?;
+    let started =
+        console.app.provisioning.start(&slug, ciam::parse_options(&fields), &console.actor_context(&staff)).await;
+    let job = started.map_err(ciam::http_error)?;
     Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
 }
 
-fn read(fields: &Fields) -> WizardForm {
+fn parse_form(fields: &Fields) -> WizardForm {
     let text = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();
     WizardForm {
         name: text("name"),
@@ -78,7 +84,7 @@ fn read(fields: &Fields) -> WizardForm {
     }
 }
 
-fn row(form: &WizardForm) -> Result<BillerRow, Vec<(String, String)>> {
+fn biller_input(form: &WizardForm) -> Result<BillerInput, Vec<(String, String)>> {
     let mut errors = Vec::new();
     if form.name.is_empty() {
         errors.push(("name".to_owned(), "Enter the biller's name as customers know it".to_owned()));
@@ -103,12 +109,14 @@ fn row(form: &WizardForm) -> Result<BillerRow, Vec<(String, String)>> {
     serde_json::from_value(fields).map_err(|error| vec![("name".to_owned(), error.to_string())])
 }
 
-fn wrong(error: OneError) -> Result<Vec<(String, String)>, Refusal> {
+fn form_errors(error: UpsertError) -> Result<Vec<(String, String)>, HttpError> {
     match error {
-        OneError::Taken => Ok(vec![("slug".to_owned(), "There is a biller with this short name already".to_owned())]),
-        OneError::Unknown => Err(Refusal::from_status(StatusCode::NOT_FOUND)),
-        OneError::Directory(error) => Err(error.into()),
-        OneError::Refused(problems) => Ok(problems
+        UpsertError::SlugTaken => {
+            Ok(vec![("slug".to_owned(), "There is a biller with this short name already".to_owned())])
+        }
+        UpsertError::NotFound => Err(HttpError::from_status(StatusCode::NOT_FOUND)),
+        UpsertError::Directory(error) => Err(error.into()),
+        UpsertError::Invalid(problems) => Ok(problems
             .iter()
             .map(|problem| {
                 let field = if problem.field.starts_with("hosts") { "hosts" } else { "name" };
@@ -125,8 +133,8 @@ fn page(
     form: WizardForm,
     errors: Vec<(String, String)>,
     confirm: Option<&'static str>,
-) -> Result<Response, Refusal> {
-    let can_enable = console.app.enablement.is_configured();
+) -> Result<Response, HttpError> {
+    let can_enable = console.app.provisioning.is_configured();
     let errors = errors.into();
-    show::page(console, Some(staff), status, |chrome| WizardPage { chrome, form, errors, confirm, can_enable })
+    respond::page(console, Some(staff), status, |chrome| WizardPage { chrome, form, errors, confirm, can_enable })
 }

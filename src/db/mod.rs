@@ -3,10 +3,10 @@
 //! Statements are constants with `$1` parameters that both databases take; values are text and 64-bit integers only.
 //! A transaction writes first (see ARCHITECTURE.md): read-then-write loses updates on one database and fails on the other.
 
+mod bulk_insert;
 mod migrations;
 mod row;
-mod rows;
-mod turn;
+mod writer_queue;
 
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Arguments, AssertSqlSafe, Database, Encode, PgPool, Postgres, Sqlite, SqlitePool, Transaction, Type};
 
-use self::turn::Turn;
+use self::writer_queue::WriterQueue;
+pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
 pub use row::{Row, Value};
-pub use rows::{ROWS_A_STATEMENT, Rows};
 
 /// Why a database call failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,10 +30,10 @@ pub enum DbError {
     Failed(#[from] sqlx::Error),
     /// There is no such file, and none may be made.
     #[error("there is no such database yet: `signpost migrate` makes it")]
-    Absent,
+    DatabaseNotFound,
     /// The database has another schema than this program.
     #[error("the database's schema is not that of this program: run `signpost migrate`")]
-    OtherSchema,
+    SchemaMismatch,
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -56,7 +56,7 @@ pub enum Db {
         /// The one connection that writes.
         write: SqlitePool,
         /// Shows who waits to write.
-        turn: Turn,
+        writer_queue: WriterQueue,
     },
     /// A server.
     Postgres(PgPool),
@@ -66,9 +66,9 @@ pub enum Db {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
     /// Bring it up to date; make an SQLite file that is not there.
-    BringUpToDate,
+    Migrate,
     /// Refuse one that is not up to date, and make nothing: for commands that only look.
-    MustBeCurrent,
+    RequireCurrent,
 }
 
 /// A transaction that writes.
@@ -81,10 +81,10 @@ pub enum Tx {
 }
 
 /// Waiting longer than this for a connection is a failure: people are waiting.
-const ACQUIRE: Duration = Duration::from_secs(2);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a writer waits for another process to finish writing to the same file.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Another process is writing (SQLite's result codes 5, 261 and 517).
 fn is_busy(error: &DbError) -> bool {
@@ -93,7 +93,7 @@ fn is_busy(error: &DbError) -> bool {
 }
 
 /// Soon: who writes much leaves short gaps.
-async fn look_again() {
+async fn wait_before_retry() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
@@ -146,11 +146,11 @@ impl Db {
     /// # Errors
     /// A bad address, no answer, or a schema that is not (and may not be) brought up to date.
     pub async fn open(url: &str, connections: u32, schema: Schema) -> Result<Self, DbError> {
-        if schema == Schema::BringUpToDate {
+        if schema == Schema::Migrate {
             Self::migrate(url).await?;
         }
         let db = Self::connect(url, connections).await?;
-        if schema == Schema::MustBeCurrent {
+        if schema == Schema::RequireCurrent {
             db.check_schema().await?;
         }
         Ok(db)
@@ -158,7 +158,7 @@ impl Db {
 
     async fn connect(url: &str, connections: u32) -> Result<Self, DbError> {
         if !url.starts_with("sqlite:") {
-            let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE);
+            let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE_TIMEOUT);
             return Ok(Self::Postgres(pool.connect(url).await?));
         }
         let options = SqliteConnectOptions::from_str(url)?
@@ -168,33 +168,33 @@ impl Db {
             .busy_timeout(Duration::from_secs(5));
         // 8 MiB are written before they are moved from the log to the file.
         let writing = options.clone().pragma("wal_autocheckpoint", "2048");
-        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None);
-        let turn = Turn::beside(options.get_filename());
+        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+        let writer_queue = WriterQueue::for_database(options.get_filename());
         if !options.get_filename().exists() {
-            return Err(DbError::Absent);
+            return Err(DbError::DatabaseNotFound);
         }
         let write = pool().max_connections(1).connect_with(writing).await?;
         // Opened patiently, since a killed process leaves a log to be read; from here on waiting is done by `run` and `begin`:
         // SQLite itself looks again at growing intervals and misses short gaps.
         sqlx::query("PRAGMA busy_timeout = 1").execute(&write).await?;
         let read = pool().max_connections(connections.max(1)).connect_with(options.read_only(true)).await?;
-        Ok(Self::Sqlite { read, write, turn })
+        Ok(Self::Sqlite { read, write, writer_queue })
     }
 
     /// Two at once are serialised by the database.
     async fn migrate(url: &str) -> Result<(), DbError> {
         let migrator = migrations::migrator();
         if url.starts_with("sqlite:") {
-            let patient = SqliteConnectOptions::from_str(url)?
+            let options = SqliteConnectOptions::from_str(url)?
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .busy_timeout(Duration::from_secs(30));
-            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(patient).await?;
+            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
             let done = migrator.run(&pool).await;
             pool.close().await;
             done?;
         } else {
-            let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect(url).await?;
+            let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect(url).await?;
             let done = migrator.run(&pool).await;
             pool.close().await;
             done?;
@@ -207,9 +207,9 @@ impl Db {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn expect_much(&self, much: bool) -> Result<(), DbError> {
+    pub async fn set_bulk_mode(&self, enabled: bool) -> Result<(), DbError> {
         if let Self::Sqlite { .. } = self {
-            let pragmas = if much {
+            let pragmas = if enabled {
                 ["PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 65536", "PRAGMA temp_store = memory"]
             } else {
                 ["PRAGMA cache_size = -2000", "PRAGMA wal_autocheckpoint = 2048", "PRAGMA temp_store = default"]
@@ -222,22 +222,22 @@ impl Db {
     }
 
     /// Whether somebody waits for a transaction to end before writing.
-    pub fn is_wanted(&self) -> bool {
-        matches!(self, Self::Sqlite { turn, .. } if turn.is_wanted())
+    pub fn has_waiting_writers(&self) -> bool {
+        matches!(self, Self::Sqlite { writer_queue, .. } if writer_queue.has_waiting_writers())
     }
 
     /// Lets those write who wait for it.
-    pub async fn give_way(&self) {
-        if let Self::Sqlite { turn, .. } = self {
-            turn.give_way().await;
+    pub async fn yield_to_waiters(&self) {
+        if let Self::Sqlite { writer_queue, .. } = self {
+            writer_queue.yield_to_waiters().await;
         }
     }
 
     async fn check_schema(&self) -> Result<(), DbError> {
         const LATEST: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
-        let latest = self.one(LATEST, Vec::new()).await.map_err(|_| DbError::OtherSchema)?;
+        let latest = self.one(LATEST, Vec::new()).await.map_err(|_| DbError::SchemaMismatch)?;
         let latest = latest.map(|row| row.opt_int(0)).transpose()?.flatten();
-        if latest == Some(migrations::LATEST) { Ok(()) } else { Err(DbError::OtherSchema) }
+        if latest == Some(migrations::LATEST) { Ok(()) } else { Err(DbError::SchemaMismatch) }
     }
 
     /// Reads rows.
@@ -277,15 +277,15 @@ impl Db {
     /// The database failed, or a key exists already.
     pub async fn run(&self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
         match self {
-            Self::Sqlite { write, turn, .. } => {
-                let deadline = Instant::now() + PATIENCE;
-                let mut wanted = None;
+            Self::Sqlite { write, writer_queue, .. } => {
+                let deadline = Instant::now() + BUSY_TIMEOUT;
+                let mut ticket = None;
                 loop {
                     let done: Result<u64, DbError> = run!(Sqlite, sql, values.clone(), write);
                     match done {
                         Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                            wanted = wanted.or_else(|| turn.want());
-                            look_again().await;
+                            ticket = ticket.or_else(|| writer_queue.enqueue());
+                            wait_before_retry().await;
                         }
                         other => return other,
                     }
@@ -300,17 +300,17 @@ impl Db {
     /// # Errors
     /// The database failed.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        let (write, turn) = match self {
-            Self::Sqlite { write, turn, .. } => (write, turn),
+        let (write, writer_queue) = match self {
+            Self::Sqlite { write, writer_queue, .. } => (write, writer_queue),
             Self::Postgres(pool) => return Ok(Tx::Postgres(pool.begin().await?)),
         };
-        let deadline = Instant::now() + PATIENCE;
-        let mut wanted = None;
+        let deadline = Instant::now() + BUSY_TIMEOUT;
+        let mut ticket = None;
         loop {
             match write.begin_with("BEGIN IMMEDIATE").await.map_err(classify) {
                 Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                    wanted = wanted.or_else(|| turn.want());
-                    look_again().await;
+                    ticket = ticket.or_else(|| writer_queue.enqueue());
+                    wait_before_retry().await;
                 }
                 begun => return Ok(Tx::Sqlite(begun?)),
             }

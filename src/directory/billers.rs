@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 use super::branding::Branding;
 use super::health::Health;
 use crate::secureauth::management::PasswordPolicy;
-use crate::secureauth::{ClientAuth, Registration, Wishes};
-use signpost_core::decision::{self, CiamState, IssuerHealth, OutagePolicy, Suspension};
-use signpost_core::{BillerId, KeyRing, Purpose, Slug, Timestamp, Told};
+use crate::secureauth::{AuthorizationParams, ClientAuth, Registration};
+use signpost_core::decision::{self, CiamState, IssuerHealth, OutagePolicy, SuspensionPolicy};
+use signpost_core::{BillerId, KeyRing, LocalizedText, Purpose, Slug, Timestamp};
 
 /// A biller: a tenant whose customers sign in.
 #[derive(Clone, Debug)]
@@ -40,13 +40,13 @@ pub struct Biller {
 #[serde(default)]
 pub struct BillerSettings {
     /// An operator holds it.
-    pub hold: bool,
+    pub paused: bool,
     /// Never revealed by a username.
     pub private: bool,
     /// Whether any user has a legacy account.
     pub legacy_accounts: bool,
     /// Where users go while it is suspended.
-    pub when_suspended: Suspension,
+    pub when_suspended: SuspensionPolicy,
     /// What to do while its identity provider is down.
     pub outage_policy: OutagePolicy,
     /// Whether passwords came along to SecureAuth.
@@ -58,7 +58,7 @@ pub struct BillerSettings {
     /// How it signs people in, once moved.
     pub oidc: Option<OidcSettings>,
     /// Where its users are kept at SecureAuth, when no job of ours moved it.
-    pub home: Option<Home>,
+    pub user_pool: Option<UserPoolRef>,
     /// Which passwords its pool at SecureAuth is to take.
     pub password_policy: PasswordPolicy,
     /// Its provider's planned maintenance.
@@ -114,7 +114,7 @@ pub struct OidcSettings {
     pub extra_hosts: Vec<String>,
     /// What is asked of a sign-in.
     #[serde(flatten)]
-    pub wishes: Wishes,
+    pub authorization_params: AuthorizationParams,
 }
 
 /// Client authentication at the token endpoint (OpenID Connect Core, section 9).
@@ -144,7 +144,7 @@ pub enum BindTo {
 /// Where a moved biller's users are kept at SecureAuth.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Home {
+pub struct UserPoolRef {
     /// Id of its organization.
     pub organization: String,
     /// Id of the pool with its users.
@@ -173,9 +173,9 @@ pub struct Support {
     /// Mail address.
     pub email: Option<String>,
     /// When somebody answers, in words.
-    pub hours: Option<Told>,
+    pub hours: Option<LocalizedText>,
     /// Another way to pay, in words.
-    pub other_way_to_pay: Option<Told>,
+    pub alternative_payment: Option<LocalizedText>,
 }
 
 impl Biller {
@@ -186,7 +186,7 @@ impl Biller {
             slug: self.slug.clone(),
             state: self.state,
             active_from: self.active_from,
-            hold: settings.hold,
+            paused: settings.paused,
             private: settings.private,
             legacy_accounts: settings.legacy_accounts,
             when_suspended: settings.when_suspended,
@@ -195,13 +195,13 @@ impl Biller {
                 percent: settings.rollout_percent,
             },
             issuer: if self.health.is_down { IssuerHealth::Down } else { IssuerHealth::Up },
-            maintenance: settings.maintenance.map(|m| decision::Window { from: m.from, until: m.until }),
+            maintenance: settings.maintenance.map(|m| decision::MaintenanceWindow { from: m.from, until: m.until }),
             outage_policy: settings.outage_policy,
         }
     }
 
     /// Whether a normalised username is on the rollout's allow-list.
-    pub fn allows(&self, username_key: &str) -> bool {
+    pub fn is_on_allow_list(&self, username_key: &str) -> bool {
         self.settings.rollout_allow.as_ref().is_some_and(|list| list.iter().any(|key| key == username_key))
     }
 
@@ -230,7 +230,7 @@ impl Biller {
             scopes: oidc.scopes.clone(),
             id_token_algs: oidc.id_token_algs.clone(),
             extra_hosts: oidc.extra_hosts.clone(),
-            wishes: oidc.wishes.clone(),
+            authorization_params: oidc.authorization_params.clone(),
         })
     }
 

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Biller, Directory, DirectoryError, store};
 use signpost_core::Colour;
-use signpost_core::colour::{CONTROL, TEXT};
+use signpost_core::colour::{MIN_CONTROL_CONTRAST, MIN_TEXT_CONTRAST};
 use signpost_core::text::sha256;
 
 /// No logo is larger: it comes with every page of the biller.
-pub const MAX_LOGO: usize = 32 * 1024;
+pub const MAX_LOGO_BYTES: usize = 32 * 1024;
 /// Nor has more pixels in a row or column.
-const MAX_SIDE: u32 = 2048;
+const MAX_LOGO_SIDE_PIXELS: u32 = 2048;
 
 /// A biller's look.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,9 +53,9 @@ struct Scheme {
     field: &'static str,
     name: &'static str,
     /// What the stylesheet calls `--sheet` and `--tint`; a test holds them equal.
-    grounds: [(Colour, &'static str); 2],
+    backgrounds: [(Colour, &'static str); 2],
     /// What a colour has to move to for more contrast.
-    away: Colour,
+    contrast_target: Colour,
     /// The text on a button.
     on_button: Colour,
 }
@@ -63,60 +63,67 @@ struct Scheme {
 const LIGHT: Scheme = Scheme {
     field: "branding.accent",
     name: "light",
-    grounds: [(Colour::WHITE, "the page"), (Colour::rgb(0xee, 0xf5, 0xf3), "a tinted box")],
-    away: Colour::BLACK,
+    backgrounds: [(Colour::WHITE, "the page"), (Colour::rgb(0xee, 0xf5, 0xf3), "a tinted box")],
+    contrast_target: Colour::BLACK,
     on_button: Colour::WHITE,
 };
 const DARK: Scheme = Scheme {
     field: "branding.accent_dark",
     name: "dark",
-    grounds: [(Colour::rgb(0x16, 0x1e, 0x1c), "the page"), (Colour::rgb(0x1d, 0x2b, 0x28), "a tinted box")],
-    away: Colour::WHITE,
+    backgrounds: [(Colour::rgb(0x16, 0x1e, 0x1c), "the page"), (Colour::rgb(0x1d, 0x2b, 0x28), "a tinted box")],
+    contrast_target: Colour::WHITE,
     on_button: Colour::BLACK,
 };
 
 /// A pair of colours that has to be told apart.
-struct Pair {
+struct ContrastPair {
     what: &'static str,
     against: Colour,
     place: &'static str,
-    needed: f64,
+    required: f64,
 }
 
 impl Scheme {
-    fn pairs(&self) -> Vec<Pair> {
-        let on = |what, needed| move |(against, place): (Colour, &'static str)| Pair { what, against, place, needed };
-        let links = self.grounds.into_iter().map(on("links", TEXT));
-        let edges = self.grounds.into_iter().map(on("the edge of a box or button", CONTROL));
-        let button = Pair { what: "buttons", against: self.on_button, place: "the text on them", needed: TEXT };
+    fn pairs(&self) -> Vec<ContrastPair> {
+        let on = |what, required| {
+            move |(against, place): (Colour, &'static str)| ContrastPair { what, against, place, required }
+        };
+        let links = self.backgrounds.into_iter().map(on("links", MIN_TEXT_CONTRAST));
+        let edges = self.backgrounds.into_iter().map(on("the edge of a box or button", MIN_CONTROL_CONTRAST));
+        let button = ContrastPair {
+            what: "buttons",
+            against: self.on_button,
+            place: "the text on them",
+            required: MIN_TEXT_CONTRAST,
+        };
         links.chain(edges).chain([button]).collect()
     }
 
     /// What is wrong with a colour: each pair, its ratio, and what would do.
     fn problem(&self, colour: Colour) -> Option<String> {
         let pairs = self.pairs();
-        let enough = |colour: Colour| pairs.iter().all(|pair| colour.contrast(pair.against) >= pair.needed);
-        if enough(colour) {
+        let is_sufficient = |colour: Colour| pairs.iter().all(|pair| colour.contrast(pair.against) >= pair.required);
+        if is_sufficient(colour) {
             return None;
         }
-        let wrong = pairs.iter().filter(|pair| colour.contrast(pair.against) < pair.needed);
-        let told: Vec<String> = wrong
+        let wrong = pairs.iter().filter(|pair| colour.contrast(pair.against) < pair.required);
+        let failures: Vec<String> = wrong
             .map(|pair| {
-                let Pair { what, against, place, needed } = pair;
+                let ContrastPair { what, against, place, required } = pair;
                 // Rounded down, so that what is refused never reads as if it were enough.
                 let ratio = (colour.contrast(*against) * 100.0).floor() / 100.0;
                 format!(
-                    "{what} in {colour} against {place} ({against}) have a contrast of {ratio}:1 and need {needed}:1"
+                    "{what} in {colour} against {place} ({against}) have a contrast of {ratio}:1 and need {required}:1"
                 )
             })
             .collect();
-        let nearest = colour.until(self.away, enough).unwrap_or(self.away);
-        Some(format!("in the {} scheme {}; {nearest} would do", self.name, told.join(", and ")))
+        let nearest = colour.nearest_towards(self.contrast_target, is_sufficient).unwrap_or(self.contrast_target);
+        Some(format!("in the {} scheme {}; {nearest} would do", self.name, failures.join(", and ")))
     }
 
     /// The smallest contrast of its text.
-    fn least(&self, colour: Colour) -> f64 {
-        let text = self.pairs().into_iter().filter(|pair| pair.needed >= TEXT);
+    fn lowest_text_contrast(&self, colour: Colour) -> f64 {
+        let text = self.pairs().into_iter().filter(|pair| pair.required >= MIN_TEXT_CONTRAST);
         text.map(|pair| colour.contrast(pair.against)).fold(f64::INFINITY, f64::min)
     }
 }
@@ -129,14 +136,14 @@ impl Colours {
     }
 
     /// The smallest contrast of text, in the light and in the dark.
-    pub fn least_contrast(self) -> (f64, f64) {
-        (LIGHT.least(self.accent), DARK.least(self.accent_dark))
+    pub fn lowest_text_contrast(self) -> (f64, f64) {
+        (LIGHT.lowest_text_contrast(self.accent), DARK.lowest_text_contrast(self.accent_dark))
     }
 
     /// The stylesheet that puts them in place of the usual ones.
     pub fn stylesheet(self) -> String {
         let scheme = |scheme: &Scheme, colour: Colour| {
-            let strong = colour.mixed(scheme.away, 30);
+            let strong = colour.mix(scheme.contrast_target, 30);
             format!(":root{{--accent:{colour};--accent-strong:{strong};--on-accent:{}}}", scheme.on_button)
         };
         let (light, dark) = (scheme(&LIGHT, self.accent), scheme(&DARK, self.accent_dark));
@@ -160,13 +167,15 @@ impl Logo {
     /// # Errors
     /// A sentence that says what is expected.
     pub fn from_png(picture: &[u8]) -> Result<Self, String> {
-        if picture.len() > MAX_LOGO {
-            return Err(format!("the logo has {} bytes; at most {MAX_LOGO} are taken", picture.len()));
+        if picture.len() > MAX_LOGO_BYTES {
+            return Err(format!("the logo has {} bytes; at most {MAX_LOGO_BYTES} are taken", picture.len()));
         }
         let (width, height) =
             png_size(picture).ok_or_else(|| "the logo is not a whole PNG: export it as one".to_owned())?;
-        if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
-            return Err(format!("the logo is {width} by {height} pixels; at most {MAX_SIDE} each way are taken"));
+        if !(1..=MAX_LOGO_SIDE_PIXELS).contains(&width) || !(1..=MAX_LOGO_SIDE_PIXELS).contains(&height) {
+            return Err(format!(
+                "the logo is {width} by {height} pixels; at most {MAX_LOGO_SIDE_PIXELS} each way are taken"
+            ));
         }
         let hash = sha256(picture)[..12].to_owned();
         Ok(Self { hash, width, height, picture: Some(STANDARD.encode(picture)) })
@@ -212,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_with_the_pair_the_ratio_and_what_would_do() {
+    fn low_contrast_is_rejected_with_pair_ratio_and_suggestion() {
         assert!(colours("#0b5d57", "#7dd3c5").problems().is_empty());
         let problems = colours("#ffcc00", "#003366").problems();
         let [(light, says), (dark, _)] = &problems[..] else { panic!("{problems:?}") };
@@ -227,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn logos_are_whole_pictures() {
+    fn logos_must_be_complete_png_files() {
         let tiny = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
         let logo = Logo::read(tiny).unwrap();
         assert_eq!((logo.width, logo.height, logo.hash.len()), (1, 1, 12));
@@ -238,7 +247,8 @@ mod tests {
         let mut large = bytes.clone();
         large[16] = 0x7f;
         let svg = b"<svg xmlns='http://www.w3.org/2000/svg'/>";
-        for bad in [&bytes[..bytes.len() - 1], &appended, &large, svg, b"GIF89a", b"", &bytes[..20], &[0; MAX_LOGO + 1]]
+        for bad in
+            [&bytes[..bytes.len() - 1], &appended, &large, svg, b"GIF89a", b"", &bytes[..20], &[0; MAX_LOGO_BYTES + 1]]
         {
             assert!(with(bad).is_err());
         }

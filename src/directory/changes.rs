@@ -3,13 +3,13 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{Biller, Directory, DirectoryError, store};
-use crate::audit::{Act, Action, By};
+use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::Tx;
 use crate::values;
 use signpost_core::Slug;
-use signpost_core::decision::Kill;
+use signpost_core::decision::KillSwitchState;
 
-const SET_ORDER: &str = "INSERT INTO standing_order (name, value, set_at) VALUES ($1, $2, $3) \
+const SET_CONTROL: &str = "INSERT INTO operational_control (name, value, set_at) VALUES ($1, $2, $3) \
      ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at";
 
 impl Directory {
@@ -17,27 +17,27 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed; nothing was changed then.
-    pub async fn change_biller(
+    pub async fn update_biller(
         &self,
         slug: &Slug,
-        (by, action): (&By, Action),
+        (actor, action): (&ActorContext, Action),
         change: impl FnOnce(&mut Biller),
     ) -> Result<bool, DirectoryError> {
         let mut tx = self.db.begin().await?;
-        let is_there = self.change_biller_in(&mut tx, slug, (by, Act::of(action)), change).await?;
+        let is_there = self.update_biller_in(&mut tx, slug, (actor, AuditEvent::new(action)), change).await?;
         tx.commit().await?;
         Ok(is_there)
     }
 
-    /// The same within a transaction that changes something else as well. The act is completed by what has changed.
+    /// The same within a transaction that changes something else as well. The event is completed by what has changed.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn change_biller_in(
+    pub async fn update_biller_in(
         &self,
         tx: &mut Tx,
         slug: &Slug,
-        (by, act): (&By, Act),
+        (actor, event): (&ActorContext, AuditEvent),
         change: impl FnOnce(&mut Biller),
     ) -> Result<bool, DirectoryError> {
         store::bump(tx).await?;
@@ -46,8 +46,8 @@ impl Directory {
         let mut biller = (**found).clone();
         change(&mut biller);
         store::drop_hosts(tx, &biller).await?;
-        store::put_biller(tx, &biller, by.now()).await?;
-        by.note(tx, act.at(slug).with("changes", changes(Some(found), &biller))).await?;
+        store::upsert_biller(tx, &biller, actor.now()).await?;
+        actor.record(tx, event.at(slug).with("changes", changes(Some(found), &biller))).await?;
         Ok(true)
     }
 
@@ -55,13 +55,13 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed; nothing was changed then.
-    pub async fn set_kill_switch(&self, kill: &Kill, by: &By) -> Result<(), DirectoryError> {
+    pub async fn set_kill_switch(&self, kill: &KillSwitchState, actor: &ActorContext) -> Result<(), DirectoryError> {
         let mut tx = self.db.begin().await?;
         store::bump(&mut tx).await?;
-        tx.run(SET_ORDER, values![store::KILL_SWITCH, kill.to_string(), by.now()]).await?;
-        let act = Act::of(Action::KillSwitchSet).with("order", kill.to_string());
-        let act = if let Kill::BillerLegacy(slug) = kill { act.at(slug) } else { act };
-        by.note(&mut tx, act).await?;
+        tx.run(SET_CONTROL, values![store::KILL_SWITCH, kill.to_string(), actor.now()]).await?;
+        let event = AuditEvent::new(Action::KillSwitchSet).with("value", kill.to_string());
+        let event = if let KillSwitchState::BillerLegacy(slug) = kill { event.at(slug) } else { event };
+        actor.record(&mut tx, event).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Directory {
 /// What is different about a biller, before and after: plain values as they are, of everything else that it changed. Neither
 /// secrets nor usernames.
 pub(super) fn changes(before: Option<&Biller>, after: &Biller) -> Json {
-    let (before, after) = (before.map(told).unwrap_or_default(), told(after));
+    let (before, after) = (before.map(audited_fields).unwrap_or_default(), audited_fields(after));
     let mut changes = Map::new();
     for (name, value) in &after {
         let was = before.get(name).unwrap_or(&Json::Null);
@@ -78,20 +78,20 @@ pub(super) fn changes(before: Option<&Biller>, after: &Biller) -> Json {
             continue;
         }
         let is_plain = |value: &Json| !value.is_array() && !value.is_object();
-        let is_told = name == "hosts" || (is_plain(was) && is_plain(value));
-        changes.insert(name.clone(), if is_told { json!([was, value]) } else { json!("changed") });
+        let is_recorded = name == "hosts" || (is_plain(was) && is_plain(value));
+        changes.insert(name.clone(), if is_recorded { json!([was, value]) } else { json!("changed") });
     }
     Json::Object(changes)
 }
 
-fn told(biller: &Biller) -> Map<String, Json> {
-    let mut told = match json!(biller.settings) {
+fn audited_fields(biller: &Biller) -> Map<String, Json> {
+    let mut fields = match json!(biller.settings) {
         Json::Object(settings) => settings,
         _ => Map::new(),
     };
-    told.insert("name".to_owned(), json!(biller.name));
-    told.insert("state".to_owned(), json!(biller.state));
-    told.insert("active_from".to_owned(), json!(biller.active_from.map(|at| at.to_string())));
-    told.insert("hosts".to_owned(), json!(biller.hosts));
-    told
+    fields.insert("name".to_owned(), json!(biller.name));
+    fields.insert("state".to_owned(), json!(biller.state));
+    fields.insert("active_from".to_owned(), json!(biller.active_from.map(|at| at.to_string())));
+    fields.insert("hosts".to_owned(), json!(biller.hosts));
+    fields
 }

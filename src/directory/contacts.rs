@@ -8,7 +8,7 @@ use crate::values;
 use signpost_core::{BillerId, UserId, Username};
 
 /// More accounts than this are no one person's.
-const MOST: i64 = 100;
+const MAX_CONTACTS: i64 = 100;
 
 /// The second condition lets SQLite use its index, which leaves empty addresses out.
 const BY_ADDRESS: &str = "SELECT m.biller_id, u.id, u.username, u.email FROM users u \
@@ -21,7 +21,7 @@ const AT_BILLER: &str = "SELECT m.biller_id, u.id, u.username, u.email FROM memb
 
 /// An account of somebody at a biller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
+pub struct UserContact {
     /// The biller.
     pub biller: BillerId,
     /// The user.
@@ -37,8 +37,8 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn accounts_of(&self, address: &str) -> Result<Vec<Account>, DirectoryError> {
-        let rows = self.db.all(BY_ADDRESS, values![address.to_lowercase(), MOST]).await?;
+    pub async fn contacts_by_email(&self, address: &str) -> Result<Vec<UserContact>, DirectoryError> {
+        let rows = self.db.all(BY_ADDRESS, values![address.to_lowercase(), MAX_CONTACTS]).await?;
         rows.iter().map(read).collect()
     }
 
@@ -46,8 +46,8 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn addresses_of(&self, username_key: &str) -> Result<Vec<String>, DirectoryError> {
-        let rows = self.db.all(ADDRESSES, values![username_key, MOST]).await?;
+    pub async fn emails_by_username(&self, username_key: &str) -> Result<Vec<String>, DirectoryError> {
+        let rows = self.db.all(ADDRESSES, values![username_key, MAX_CONTACTS]).await?;
         rows.iter().map(|row| Ok(row.text(0)?)).collect()
     }
 
@@ -55,14 +55,18 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn account_at(&self, biller: &BillerId, username: &Username) -> Result<Option<Account>, DirectoryError> {
+    pub async fn contact_at(
+        &self,
+        biller: &BillerId,
+        username: &Username,
+    ) -> Result<Option<UserContact>, DirectoryError> {
         let row = self.db.one(AT_BILLER, values![username.as_str(), biller.as_str()]).await?;
         row.map(|row| read(&row)).transpose()
     }
 }
 
-fn read(row: &Row) -> Result<Account, DirectoryError> {
-    Ok(Account {
+fn read(row: &Row) -> Result<UserContact, DirectoryError> {
+    Ok(UserContact {
         biller: BillerId::from_stored(row.text(0)?),
         user: UserId::from_stored(row.text(1)?),
         username: row.text(2)?,

@@ -28,13 +28,13 @@ const RECORD_SUCCESS: &str = "UPDATE issuer_health SET state = 'up', failures = 
      checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0)";
 
 /// How long a failing token endpoint is left alone before people may try it again.
-const TRY_TOKENS_AGAIN: Duration = Duration::from_secs(60);
+const TOKEN_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// Which call of ours it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum IssuerEndpoint {
     /// Discovery document and keys.
-    Documents,
+    Metadata,
     /// The token endpoint.
     Token,
 }
@@ -57,16 +57,16 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn issuer_failed(
+    pub async fn record_issuer_failure(
         &self,
         biller: &Biller,
-        call: Call,
+        endpoint: IssuerEndpoint,
         reason: &str,
         now: Timestamp,
     ) -> Result<(), DirectoryError> {
-        let reason = match call {
-            Call::Documents => reason.to_owned(),
-            Call::Token => format!("token {reason}"),
+        let reason = match endpoint {
+            IssuerEndpoint::Metadata => reason.to_owned(),
+            IssuerEndpoint::Token => format!("token {reason}"),
         };
         let reason = reason.as_str();
         let mut tx = self.db.begin().await?;
@@ -88,12 +88,17 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn issuer_answered(&self, biller: &Biller, call: Call, now: Timestamp) -> Result<(), DirectoryError> {
+    pub async fn record_issuer_success(
+        &self,
+        biller: &Biller,
+        endpoint: IssuerEndpoint,
+        now: Timestamp,
+    ) -> Result<(), DirectoryError> {
         let mut tx = self.db.begin().await?;
-        let cleared = match call {
-            Call::Token => tx.run(RECORD_SUCCESS, values![biller.id.as_str(), now]).await?,
-            Call::Documents => {
-                let quiet_since = now.minus(TRY_TOKENS_AGAIN);
+        let cleared = match endpoint {
+            IssuerEndpoint::Token => tx.run(RECORD_SUCCESS, values![biller.id.as_str(), now]).await?,
+            IssuerEndpoint::Metadata => {
+                let quiet_since = now.minus(TOKEN_RETRY_DELAY);
                 let row = values![biller.id.as_str(), now, quiet_since, FAILURES_TO_OPEN - 1];
                 tx.run(RECORD_DOCUMENTS, values![biller.id.as_str(), now]).await? + tx.run(HALF_OPEN, row).await?
             }

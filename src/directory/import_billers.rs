@@ -7,25 +7,27 @@ use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 
-use super::billers::{Biller, BillerSettings, BindTo, Home, OidcSettings, PasswordCarryOver, Support, TokenAuth};
-use super::branding_row;
-pub use super::branding_row::{BrandingRow, LogoRow};
+use super::billers::{
+    Biller, BillerSettings, BindTo, OidcSettings, PasswordCarryOver, Support, TokenAuth, UserPoolRef,
+};
+use super::branding_input;
+pub use super::branding_input::{BrandingInput, LogoSource};
 use super::changes::changes;
 use super::health::Health;
-use super::pending::{self, Change};
+use super::pending::{self, ProposedChange};
 use super::{Billers, Directory, DirectoryError, store};
-use crate::audit::{Act, Action, Actor, By};
+use crate::audit::{Action, Actor, ActorContext, AuditEvent};
 use crate::config::{Secret, toml_problem};
 use crate::db::Tx;
-use crate::secureauth::Wishes;
+use crate::secureauth::AuthorizationParams;
 use crate::secureauth::management::PasswordPolicy;
-use signpost_core::decision::{CiamState, OutagePolicy, Suspension};
+use signpost_core::decision::{CiamState, OutagePolicy, SuspensionPolicy};
 use signpost_core::{BillerId, KeyRing, Purpose, Slug, Timestamp, Username};
 
 /// A biller as a file describes it. What is left out stays as it is, and has its default at a new biller.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct BillerRow {
+pub struct BillerInput {
     /// Permanent short name; a known one changes that biller, a new one makes a biller.
     pub slug: Slug,
     /// Name as customers know it; needed for a new biller.
@@ -45,13 +47,13 @@ pub struct BillerRow {
     pub private: Option<bool>,
     /// Held by an operator.
     #[serde(default)]
-    pub hold: Option<bool>,
+    pub paused: Option<bool>,
     /// Whether any user has a legacy account (default: yes).
     #[serde(default)]
     pub legacy_accounts: Option<bool>,
     /// Where users go while it is suspended.
     #[serde(default)]
-    pub when_suspended: Option<Suspension>,
+    pub when_suspended: Option<SuspensionPolicy>,
     /// What to do while its identity provider is down.
     #[serde(default)]
     pub outage_policy: Option<OutagePolicy>,
@@ -60,13 +62,13 @@ pub struct BillerRow {
     pub hosts: Option<Vec<String>>,
     /// For whom `active` counts. Empty: for all.
     #[serde(default)]
-    pub rollout: Option<RolloutRow>,
+    pub rollout: Option<RolloutInput>,
     /// How it signs people in; needed for `active`.
     #[serde(default)]
-    pub oidc: Option<OidcRow>,
+    pub oidc: Option<OidcInput>,
     /// Where its users are kept at SecureAuth, for a biller that was moved before Signpost came.
     #[serde(default)]
-    pub secureauth: Option<Home>,
+    pub secureauth: Option<UserPoolRef>,
     /// Its portal's hand-off address, where it has one of its own. Empty: the shared one.
     #[serde(default)]
     pub portal_url: Option<String>,
@@ -81,13 +83,13 @@ pub struct BillerRow {
     pub password_policy: Option<PasswordPolicy>,
     /// How its pages look. Empty: like the company's.
     #[serde(default)]
-    pub branding: Option<BrandingRow>,
+    pub branding: Option<BrandingInput>,
 }
 
 /// Rollout of a biller in a file.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RolloutRow {
+pub struct RolloutInput {
     /// Usernames let in first.
     #[serde(default)]
     pub allow: Option<Vec<String>>,
@@ -100,7 +102,7 @@ pub struct RolloutRow {
 /// OpenID Connect registration of a biller in a file.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OidcRow {
+pub struct OidcInput {
     /// Issuer identifier, exactly as the provider writes it.
     pub issuer: String,
     /// Client id.
@@ -117,16 +119,16 @@ pub struct OidcRow {
     #[serde(default)]
     pub token_auth: TokenAuth,
     /// Scopes besides `openid`.
-    #[serde(default = "usual_scopes")]
+    #[serde(default = "default_scopes")]
     pub scopes: Vec<String>,
     /// The claim that tells which user it is.
-    #[serde(default = "usual_claim")]
+    #[serde(default = "default_claim")]
     pub bind_claim: String,
     /// What that claim holds: `username` (default) or `user_id`.
     #[serde(default)]
     pub bind_to: BindTo,
     /// Signature algorithms accepted for ID tokens.
-    #[serde(default = "usual_algs")]
+    #[serde(default = "default_algs")]
     pub id_token_algs: Vec<String>,
     /// Hosts besides the issuer's where its endpoints may be.
     #[serde(default)]
@@ -156,16 +158,16 @@ pub enum ResponseMode {
     FormPost,
 }
 
-impl BillerRow {
+impl BillerInput {
     /// A logo that is to be read from this machine: likewise.
-    pub fn logo_from_this_machine(&self) -> bool {
+    pub fn has_local_logo(&self) -> bool {
         let logo = self.branding.as_ref().and_then(|branding| branding.logo.as_ref());
-        logo.is_some_and(|logo| matches!(logo, LogoRow::File { .. }))
+        logo.is_some_and(|logo| matches!(logo, LogoSource::File { .. }))
     }
 
     /// Secrets that are to be read from this machine's files or environment: fine in a file of the operator's, and nothing
     /// that a caller from elsewhere may ask for.
-    pub fn secrets_from_this_machine(&self) -> Vec<&'static str> {
+    pub fn local_secrets(&self) -> Vec<&'static str> {
         let Some(oidc) = &self.oidc else { return Vec::new() };
         let named =
             [("oidc.client_secret", &oidc.client_secret), ("oidc.second_client_secret", &oidc.second_client_secret)];
@@ -174,15 +176,15 @@ impl BillerRow {
     }
 }
 
-fn usual_scopes() -> Vec<String> {
+fn default_scopes() -> Vec<String> {
     vec!["profile".into(), "email".into()]
 }
 
-fn usual_claim() -> String {
+fn default_claim() -> String {
     "preferred_username".into()
 }
 
-fn usual_algs() -> Vec<String> {
+fn default_algs() -> Vec<String> {
     vec!["RS256".into()]
 }
 
@@ -202,7 +204,7 @@ pub struct Summary {
 pub enum ImportError {
     /// The file says something that cannot be; nothing was written.
     #[error("{}", .0.join("\n"))]
-    Refused(Vec<String>),
+    Invalid(Vec<String>),
     /// The directory failed; nothing was written.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -212,33 +214,33 @@ pub enum ImportError {
 ///
 /// # Errors
 /// A sentence with the place, and without the text that stands there: it may be a secret.
-pub fn parse(text: &str, is_json: bool) -> Result<Vec<BillerRow>, ImportError> {
+pub fn parse(text: &str, is_json: bool) -> Result<Vec<BillerInput>, ImportError> {
     let text = text.trim_start_matches('\u{feff}');
-    let refuse = |error: String| ImportError::Refused(vec![error]);
+    let invalid = |error: String| ImportError::Invalid(vec![error]);
     let document: Value = if is_json {
-        serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?
+        serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?
     } else {
-        toml::from_str(text).map_err(|error| refuse(toml_problem(text, &error)))?
+        toml::from_str(text).map_err(|error| invalid(toml_problem(text, &error)))?
     };
     let rows = match document {
         Value::Array(rows) => rows,
         Value::Object(mut document) => {
             let billers = document.remove("billers");
             if let Some(unknown) = document.keys().next() {
-                return Err(refuse(format!("{unknown}: only `billers` is expected at the top")));
+                return Err(invalid(format!("{unknown}: only `billers` is expected at the top")));
             }
             match billers {
                 Some(Value::Array(rows)) => rows,
-                _ => return Err(refuse("a list named `billers` is expected".to_owned())),
+                _ => return Err(invalid("a list named `billers` is expected".to_owned())),
             }
         }
-        _ => return Err(refuse("a list of billers is expected".to_owned())),
+        _ => return Err(invalid("a list of billers is expected".to_owned())),
     };
     let mut problems = Vec::new();
     let mut billers = Vec::new();
     for (at, row) in rows.into_iter().enumerate() {
         let slug = row.get("slug").and_then(Value::as_str).unwrap_or("no slug").to_owned();
-        match serde_path_to_error::deserialize::<_, BillerRow>(row) {
+        match serde_path_to_error::deserialize::<_, BillerInput>(row) {
             Ok(row) => billers.push(row),
             Err(error) => {
                 let field = error.path().to_string();
@@ -248,18 +250,18 @@ pub fn parse(text: &str, is_json: bool) -> Result<Vec<BillerRow>, ImportError> {
             }
         }
     }
-    if problems.is_empty() { Ok(billers) } else { Err(ImportError::Refused(problems)) }
+    if problems.is_empty() { Ok(billers) } else { Err(ImportError::Invalid(problems)) }
 }
 
 /// What an import needs besides the rows.
 #[derive(Clone, Debug)]
-pub struct Tools {
+pub struct ImportContext {
     /// Seals client secrets.
     pub keys: KeyRing,
     /// Issuers over http or on this machine are allowed.
     pub allow_loopback_issuers: bool,
     /// Who asks. Changes of where people sign in then wait for somebody else, unless it is Signpost itself.
-    pub by: By,
+    pub actor: ActorContext,
     /// The host that customers know, which no biller can have.
     pub public_host: String,
 }
@@ -268,7 +270,7 @@ pub struct Tools {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Which biller, counted from 0.
-    at: usize,
+    index: usize,
     slug: Slug,
     /// The field, with dots, such as `oidc.issuer`.
     pub field: &'static str,
@@ -278,22 +280,22 @@ pub struct Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "biller {} ({}): {}", self.at + 1, self.slug, self.text)
+        write!(f, "biller {} ({}): {}", self.index + 1, self.slug, self.text)
     }
 }
 
 /// Why one biller was not written.
 #[derive(Debug, thiserror::Error)]
-pub enum OneError {
+pub enum UpsertError {
     /// A new one has a slug that another has.
     #[error("there is a biller with this slug already")]
-    Taken,
+    SlugTaken,
     /// There is none to be changed.
     #[error("there is no such biller")]
-    Unknown,
+    NotFound,
     /// It says something that cannot be.
     #[error("{} thing(s) cannot be", .0.len())]
-    Refused(Vec<Problem>),
+    Invalid(Vec<Problem>),
     /// The directory failed.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -301,11 +303,11 @@ pub enum OneError {
 
 /// Whether one biller is to be made or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
+pub enum WriteMode {
     /// It is new.
-    New,
+    Create,
     /// It is there.
-    Known,
+    Update,
 }
 
 impl Directory {
@@ -315,23 +317,23 @@ impl Directory {
     /// Everything that is wrong with the rows, or the database's failure; nothing was written then.
     pub async fn import_billers(
         &self,
-        rows: Vec<BillerRow>,
-        tools: &Tools,
+        rows: Vec<BillerInput>,
+        context: &ImportContext,
         dry_run: bool,
     ) -> Result<Summary, ImportError> {
         // Written to first, so that two imports at once come one after the other, and the second sees the first.
         let mut tx = self.db.begin().await.map_err(DirectoryError::Db)?;
         store::bump(&mut tx).await.map_err(DirectoryError::Db)?;
         let known = store::load_billers_in(&mut tx).await?;
-        let (mut billers, problems) = check(rows, &known, tools);
+        let (mut billers, problems) = check(rows, &known, context);
         if !problems.is_empty() {
-            return Err(ImportError::Refused(problems.iter().map(ToString::to_string).collect()));
+            return Err(ImportError::Invalid(problems.iter().map(ToString::to_string).collect()));
         }
         let updated = billers.iter().filter(|biller| known.by_slug(&biller.slug).is_some()).count();
-        let waiting = hold_back(&mut billers, &known, tools);
-        let summary = Summary { created: billers.len() - updated, updated, pending: waiting.len() };
+        let proposals = extract_proposals(&mut billers, &known, context);
+        let summary = Summary { created: billers.len() - updated, updated, pending: proposals.len() };
         if !dry_run {
-            write(&mut tx, &billers, &known, tools, &waiting).await?;
+            write(&mut tx, &billers, &known, context, &proposals).await?;
             tx.commit().await.map_err(DirectoryError::Db)?;
         }
         Ok(summary)
@@ -341,57 +343,61 @@ impl Directory {
     ///
     /// # Errors
     /// Everything that is wrong with the rows, or the database's failure.
-    pub async fn preview_billers(&self, rows: Vec<BillerRow>, tools: &Tools) -> Result<Vec<Biller>, ImportError> {
+    pub async fn preview_billers(
+        &self,
+        rows: Vec<BillerInput>,
+        context: &ImportContext,
+    ) -> Result<Vec<Biller>, ImportError> {
         let known = self.billers().await?;
-        let (billers, problems) = check(rows, &known, tools);
-        let refused = || ImportError::Refused(problems.iter().map(ToString::to_string).collect());
-        if problems.is_empty() { Ok(billers) } else { Err(refused()) }
+        let (billers, problems) = check(rows, &known, context);
+        let invalid = || ImportError::Invalid(problems.iter().map(ToString::to_string).collect());
+        if problems.is_empty() { Ok(billers) } else { Err(invalid()) }
     }
 
     /// Makes or changes one biller, by the same checks, within a transaction that writes something else as well.
     ///
     /// # Errors
     /// It is not as expected, something is wrong with it, or the database failed.
-    pub async fn put_biller_in(
+    pub async fn upsert_biller_in(
         &self,
         tx: &mut Tx,
-        row: BillerRow,
-        tools: &Tools,
-        expect: Expect,
-    ) -> Result<Biller, OneError> {
+        row: BillerInput,
+        context: &ImportContext,
+        mode: WriteMode,
+    ) -> Result<Biller, UpsertError> {
         store::bump(tx).await.map_err(DirectoryError::Db)?;
         let known = store::load_billers_in(tx).await?;
-        match (expect, known.by_slug(&row.slug).is_some()) {
-            (Expect::New, true) => return Err(OneError::Taken),
-            (Expect::Known, false) => return Err(OneError::Unknown),
+        match (mode, known.by_slug(&row.slug).is_some()) {
+            (WriteMode::Create, true) => return Err(UpsertError::SlugTaken),
+            (WriteMode::Update, false) => return Err(UpsertError::NotFound),
             _ => {}
         }
-        let (mut billers, problems) = check(vec![row], &known, tools);
+        let (mut billers, problems) = check(vec![row], &known, context);
         if !problems.is_empty() {
-            return Err(OneError::Refused(problems));
+            return Err(UpsertError::Invalid(problems));
         }
-        let waiting = hold_back(&mut billers, &known, tools);
-        write(tx, &billers, &known, tools, &waiting).await?;
-        billers.pop().ok_or(OneError::Unknown)
+        let proposals = extract_proposals(&mut billers, &known, context);
+        write(tx, &billers, &known, context, &proposals).await?;
+        billers.pop().ok_or(UpsertError::NotFound)
     }
 }
 
 /// The billers that rows make of those known, and everything that is wrong with them.
-fn check(rows: Vec<BillerRow>, known: &Billers, tools: &Tools) -> (Vec<Biller>, Vec<Problem>) {
+fn check(rows: Vec<BillerInput>, known: &Billers, context: &ImportContext) -> (Vec<Biller>, Vec<Problem>) {
     let in_file: HashSet<Slug> = rows.iter().map(|row| row.slug.clone()).collect();
     let (mut hosts, mut slugs) = (HashSet::new(), HashSet::new());
     let (mut billers, mut problems) = (Vec::new(), Vec::new());
     for (at, row) in rows.into_iter().enumerate() {
         let slug = row.slug.clone();
-        let mut problem = |field, text| problems.push(Problem { at, slug: slug.clone(), field, text });
+        let mut problem = |field, text| problems.push(Problem { index: at, slug: slug.clone(), field, text });
         if !slugs.insert(slug.clone()) {
             problem("slug", "the slug stands in the file twice".into());
         }
-        let biller = convert(row, known.by_slug(&slug).map(|b| &**b), tools, &mut problem);
+        let biller = convert(row, known.by_slug(&slug).map(|b| &**b), context, &mut problem);
         for host in &biller.hosts {
             let elsewhere =
                 known.by_host(host).is_some_and(|owner| owner.slug != slug && !in_file.contains(&owner.slug));
-            if *host == tools.public_host {
+            if *host == context.public_host {
                 problem("hosts", format!("the host {host} is that of server.public_url"));
             }
             if !hosts.insert(host.clone()) || elsewhere {
@@ -404,22 +410,23 @@ fn check(rows: Vec<BillerRow>, known: &Billers, tools: &Tools) -> (Vec<Biller>, 
 }
 
 /// Takes out of changes what has to wait for a second person: the biller's place in the list, and what waits.
-fn hold_back(billers: &mut [Biller], known: &Billers, tools: &Tools) -> Vec<(usize, Change)> {
-    if tools.by.actor == Actor::System {
+fn extract_proposals(billers: &mut [Biller], known: &Billers, context: &ImportContext) -> Vec<(usize, ProposedChange)> {
+    if context.actor.actor == Actor::System {
         return Vec::new();
     }
     let each = billers.iter_mut().enumerate();
-    each.filter_map(|(at, biller)| Some((at, pending::hold_back(known.by_slug(&biller.slug)?, biller)?))).collect()
+    each.filter_map(|(at, biller)| Some((at, pending::extract_proposal(known.by_slug(&biller.slug)?, biller)?)))
+        .collect()
 }
 
 async fn write(
     tx: &mut Tx,
     billers: &[Biller],
     known: &Billers,
-    tools: &Tools,
-    waiting: &[(usize, Change)],
+    context: &ImportContext,
+    proposals: &[(usize, ProposedChange)],
 ) -> Result<(), DirectoryError> {
-    let by = &tools.by;
+    let actor = &context.actor;
     // Hosts may move from one biller of the file to another.
     for biller in billers {
         store::drop_hosts(tx, biller).await?;
@@ -428,26 +435,31 @@ async fn write(
         if biller.pinned_iss.is_none() {
             store::drop_iss_pin(tx, biller).await?;
         }
-        store::put_biller(tx, biller, by.now()).await?;
+        store::upsert_biller(tx, biller, actor.now()).await?;
         let before = known.by_slug(&biller.slug).map(|before| &**before);
-        let action = if before.is_some() { Action::BillerChanged } else { Action::BillerMade };
+        let action = if before.is_some() { Action::BillerUpdated } else { Action::BillerCreated };
         let changes = changes(before, biller);
         if before.is_none() || changes.as_object().is_some_and(|changes| !changes.is_empty()) {
-            by.note(tx, Act::of(action).at(&biller.slug).with("changes", changes)).await?;
+            actor.record(tx, AuditEvent::new(action).at(&biller.slug).with("changes", changes)).await?;
         }
     }
-    for (at, change) in waiting {
-        pending::put(tx, &billers[*at], change, by).await?;
+    for (at, change) in proposals {
+        pending::insert(tx, &billers[*at], change, actor).await?;
     }
     Ok(())
 }
 
 /// Takes note of a problem: the field, and what is wrong with it.
-pub(super) type Complain<'a> = dyn FnMut(&'static str, String) + 'a;
+pub(super) type ProblemSink<'a> = dyn FnMut(&'static str, String) + 'a;
 
-fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut Complain<'_>) -> Biller {
+fn convert(
+    row: BillerInput,
+    before: Option<&Biller>,
+    context: &ImportContext,
+    problem: &mut ProblemSink<'_>,
+) -> Biller {
     let mut biller = before.cloned().unwrap_or_else(|| Biller {
-        id: BillerId::new(tools.by.now(), tools.by.random()),
+        id: BillerId::new(context.actor.now(), context.actor.random()),
         slug: row.slug.clone(),
         name: String::new(),
         state: CiamState::Legacy,
@@ -474,7 +486,7 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
     let settings = &mut biller.settings;
     set(&mut settings.passwords, row.passwords);
     set(&mut settings.private, row.private);
-    set(&mut settings.hold, row.hold);
+    set(&mut settings.paused, row.paused);
     set(&mut settings.legacy_accounts, row.legacy_accounts);
     set(&mut settings.when_suspended, row.when_suspended);
     set(&mut settings.outage_policy, row.outage_policy);
@@ -493,24 +505,24 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
         settings.password_policy = policy;
     }
     if let Some(row) = row.branding {
-        settings.branding = branding_row::convert(row, &settings.branding, problem);
+        settings.branding = branding_input::convert(row, &settings.branding, problem);
     }
     if let Some(row) = row.rollout {
         (settings.rollout_allow, settings.rollout_percent) = rollout(row, problem);
     }
     if let Some(row) = row.oidc {
-        settings.oidc = convert_oidc(row, &biller.id, tools, problem);
+        settings.oidc = convert_oidc(row, &biller.id, context, problem);
         biller.pinned_iss = None;
     } else if row.state == Some(CiamState::Active) && settings.oidc.is_none() {
         problem("oidc", "active, but without an oidc section".into());
     }
-    if let Some(home) = row.secureauth {
+    if let Some(user_pool) = row.secureauth {
         let id =
             |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        if !(home.sso || id(&home.organization) && id(&home.pool)) {
+        if !(user_pool.sso || id(&user_pool.organization) && id(&user_pool.pool)) {
             problem("secureauth", "ids of organization and pool are expected, or sso = true".into());
         }
-        settings.home = Some(home);
+        settings.user_pool = Some(user_pool);
     }
     if let Some(text) = row.portal_url {
         let fit = |url: &Url| matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
@@ -521,14 +533,14 @@ fn convert(row: BillerRow, before: Option<&Biller>, tools: &Tools, problem: &mut
         settings.portal_url = url.map(String::from);
     }
     if let Some(hosts) = row.hosts {
-        biller.hosts = hosts.iter().filter_map(|host| plain_host(host, problem)).collect();
+        biller.hosts = hosts.iter().filter_map(|host| parse_host(host, problem)).collect();
     }
     if row.state == Some(CiamState::Enabling) {
         problem("state", "enabling is done by Signpost itself and cannot be imported".into());
     }
     if biller.state == CiamState::Enabling && (row.state.is_some() || has_other_registration) {
         let text = format!(
-            "a job is moving {}: wait for it, or stop it by `signpost enable {} --undo`",
+            "a job is moving {}: wait for it, or stop it by `signpost enable {} --cancel`",
             biller.slug, biller.slug
         );
         problem("state", text);
@@ -543,7 +555,7 @@ fn set<T>(field: &mut T, value: Option<T>) {
     }
 }
 
-fn rollout(row: RolloutRow, problem: &mut Complain<'_>) -> (Option<Vec<String>>, Option<u8>) {
+fn rollout(row: RolloutInput, problem: &mut ProblemSink<'_>) -> (Option<Vec<String>>, Option<u8>) {
     if row.percent.is_some_and(|percent| percent > 100) {
         problem("rollout.percent", "rollout.percent is 0 to 100".into());
     }
@@ -560,7 +572,7 @@ fn rollout(row: RolloutRow, problem: &mut Complain<'_>) -> (Option<Vec<String>>,
     (allow, row.percent)
 }
 
-fn plain_host(text: &str, problem: &mut Complain<'_>) -> Option<String> {
+fn parse_host(text: &str, problem: &mut ProblemSink<'_>) -> Option<String> {
     let host = text.trim().to_ascii_lowercase();
     let parsed = Url::parse(&format!("https://{host}/")).ok();
     let plain = parsed.is_some_and(|url| {
@@ -577,10 +589,15 @@ fn plain_host(text: &str, problem: &mut Complain<'_>) -> Option<String> {
     Some(host)
 }
 
-fn convert_oidc(row: OidcRow, id: &BillerId, tools: &Tools, problem: &mut Complain<'_>) -> Option<OidcSettings> {
+fn convert_oidc(
+    row: OidcInput,
+    id: &BillerId,
+    context: &ImportContext,
+    problem: &mut ProblemSink<'_>,
+) -> Option<OidcSettings> {
     use secrecy::ExposeSecret;
     match Url::parse(&row.issuer) {
-        Ok(url) if url.scheme() == "https" || (tools.allow_loopback_issuers && url.scheme() == "http") => {}
+        Ok(url) if url.scheme() == "https" || (context.allow_loopback_issuers && url.scheme() == "http") => {}
         _ => problem("oidc.issuer", "oidc.issuer is not an https address".into()),
     }
     if row.client_id.is_empty() {
@@ -604,7 +621,7 @@ fn convert_oidc(row: OidcRow, id: &BillerId, tools: &Tools, problem: &mut Compla
         problem("oidc.client_secret", "oidc.client_secret is missing".into());
     }
     let mut seal = |name: &'static str, secret: Option<Secret>| match secret?.reveal() {
-        Ok(secret) => Some(tools.keys.seal(Purpose::Storage, id.as_str(), &secret.expose_secret())),
+        Ok(secret) => Some(context.keys.seal(Purpose::Storage, id.as_str(), &secret.expose_secret())),
         Err(error) => {
             problem(name, format!("{name}: {error}"));
             None
@@ -623,7 +640,7 @@ fn convert_oidc(row: OidcRow, id: &BillerId, tools: &Tools, problem: &mut Compla
         bind_to: row.bind_to,
         id_token_algs: row.id_token_algs,
         extra_hosts: row.extra_hosts,
-        wishes: Wishes {
+        authorization_params: AuthorizationParams {
             prompt: row.prompt,
             acr_values: row.acr_values,
             max_age: row.max_age,

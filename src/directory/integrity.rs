@@ -5,7 +5,7 @@ use crate::values;
 use signpost_core::Timestamp;
 
 /// Names with several memberships are found in the index alone; few are left to be looked at.
-const BROKEN: &str = "SELECT m.username_key FROM \
+const AMBIGUOUS: &str = "SELECT m.username_key FROM \
      (SELECT username_key FROM membership GROUP BY username_key HAVING count(*) > 1) several \
      JOIN membership m ON m.username_key = several.username_key \
      JOIN biller b ON b.id = m.biller_id AND (b.state <> 'active' OR b.active_from > $1) \
@@ -18,8 +18,8 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn ambiguous_names(&self, now: Timestamp, limit: usize) -> Result<Vec<String>, DirectoryError> {
-        let rows = self.db.all(BROKEN, values![now, i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
+    pub async fn ambiguous_usernames(&self, now: Timestamp, limit: usize) -> Result<Vec<String>, DirectoryError> {
+        let rows = self.db.all(AMBIGUOUS, values![now, i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
         rows.iter().map(|row| Ok(row.text(0)?)).collect()
     }
 }

@@ -40,19 +40,19 @@ const BILLERS: &str = "SELECT u.id, b.id, c.version, m.user_id FROM users u JOIN
      LEFT JOIN membership m ON m.biller_id = b.id AND m.user_id = u.id \
      LEFT JOIN user_change c ON c.biller_id = b.id AND c.user_id = u.id \
      WHERE (m.user_id IS NOT NULL OR c.user_id IS NOT NULL) AND u.id IN";
-const NAMED: &str = columns!(
+const BY_USERNAME: &str = columns!(
     "FROM users u WHERE u.id IN (SELECT m.user_id FROM membership m WHERE m.username_key = $1) ORDER BY u.id LIMIT 50"
 );
-const HOW_MANY: &str = "SELECT count(*) FROM users u WHERE $1 LIKE '%,' || u.status || ',%'";
+const COUNT_ALL: &str = "SELECT count(*) FROM users u WHERE $1 LIKE '%,' || u.status || ',%'";
 /// Once each, at however many of them.
-const HOW_MANY_OF: &str = "SELECT count(DISTINCT u.id) FROM membership m JOIN users u ON u.id = m.user_id \
+const COUNT_OF_BILLERS: &str = "SELECT count(DISTINCT u.id) FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE $1 LIKE '%,' || u.status || ',%' AND m.biller_id IN";
-const COUNT: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
+const COUNT_MEMBERS: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.biller_id = $1 AND u.status <> 'deleted'";
 
 /// A user's whole record.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct UserRecord {
     /// Permanent id.
     pub id: UserId,
     /// Username as it was given.
@@ -81,7 +81,7 @@ pub struct Person {
 
 /// Which users are wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct UserFilter {
     /// With this mail address, in any case of letters.
     pub email: Option<String>,
     /// With one of these; none: any.
@@ -90,12 +90,12 @@ pub struct Wanted {
     pub billers: Option<Vec<BillerId>>,
 }
 
-impl Wanted {
+impl UserFilter {
     /// The statuses as the statements look for them.
     fn statuses(&self) -> String {
         let all = [UserStatus::Created, UserStatus::Active, UserStatus::Suspended, UserStatus::Deleted];
-        let wanted: &[UserStatus] = if self.statuses.is_empty() { &all[..] } else { &self.statuses };
-        wanted.iter().map(|status| format!(",{},", status.as_str())).collect()
+        let statuses: &[UserStatus] = if self.statuses.is_empty() { &all[..] } else { &self.statuses };
+        statuses.iter().map(|status| format!(",{},", status.as_str())).collect()
     }
 }
 
@@ -104,12 +104,17 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn people(&self, wanted: &Wanted, after: &str, limit: usize) -> Result<Vec<Person>, DirectoryError> {
-        let statuses = wanted.statuses();
-        let email = wanted.email.as_ref().map(|email| email.to_lowercase());
+    pub async fn list_users(
+        &self,
+        filter: &UserFilter,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<UserRecord>, DirectoryError> {
+        let statuses = filter.statuses();
+        let email = filter.email.as_ref().map(|email| email.to_lowercase());
         let mut row = values![after, statuses, i64::try_from(limit).unwrap_or(i64::MAX)];
-        let mut found: BTreeMap<UserId, Person> = BTreeMap::new();
-        let Some(billers) = &wanted.billers else {
+        let mut found: BTreeMap<UserId, UserRecord> = BTreeMap::new();
+        let Some(billers) = &filter.billers else {
             let statement = if email.is_some() { BY_EMAIL } else { ALL };
             row.extend(email.map(Into::into));
             let rows = self.db.all(statement, row).await?;
@@ -121,8 +126,8 @@ impl Directory {
             row.push(biller.as_str().into());
             row.extend(email.clone().map(Into::into));
             for row in self.db.all(statement, row).await? {
-                let person = read(&row)?;
-                found.insert(person.id.clone(), person);
+                let user = read(&row)?;
+                found.insert(user.id.clone(), user);
             }
         }
         self.with_billers(found.into_values().take(limit).collect()).await
@@ -132,17 +137,17 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn count_people(&self, wanted: &Wanted) -> Result<usize, DirectoryError> {
-        if wanted.email.is_some() {
+    pub async fn count_users(&self, filter: &UserFilter) -> Result<usize, DirectoryError> {
+        if filter.email.is_some() {
             // One address has few.
-            return Ok(self.people(wanted, "", usize::MAX).await?.len());
+            return Ok(self.list_users(filter, "", usize::MAX).await?.len());
         }
-        let statuses = wanted.statuses();
-        let rows = match &wanted.billers {
-            None => self.db.all(HOW_MANY, values![statuses]).await?,
+        let statuses = filter.statuses();
+        let rows = match &filter.billers {
+            None => self.db.all(COUNT_ALL, values![statuses]).await?,
             Some(billers) => {
                 let ids: Vec<&str> = billers.iter().map(BillerId::as_str).collect();
-                self.db.all_in(HOW_MANY_OF, statuses.into(), &ids).await?
+                self.db.all_in(COUNT_OF_BILLERS, statuses.into(), &ids).await?
             }
         };
         let count = rows.first().map_or(Ok(0), |row| row.int(0))?;
@@ -153,7 +158,7 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn person(&self, user: &UserId) -> Result<Option<Person>, DirectoryError> {
+    pub async fn user_record(&self, user: &UserId) -> Result<Option<UserRecord>, DirectoryError> {
         let Some(row) = self.db.one(ONE, values![user.as_str()]).await? else { return Ok(None) };
         Ok(self.with_billers(vec![read(&row)?]).await?.pop())
     }
@@ -162,8 +167,8 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn people_named(&self, username: &Username) -> Result<Vec<Person>, DirectoryError> {
-        let rows = self.db.all(NAMED, values![username.as_str()]).await?;
+    pub async fn users_by_username(&self, username: &Username) -> Result<Vec<UserRecord>, DirectoryError> {
+        let rows = self.db.all(BY_USERNAME, values![username.as_str()]).await?;
         self.with_billers(rows.iter().map(read).collect::<Result<_, _>>()?).await
     }
 
@@ -172,30 +177,30 @@ impl Directory {
     /// # Errors
     /// The database failed.
     pub async fn count_members(&self, biller: &BillerId) -> Result<i64, DirectoryError> {
-        let row = self.db.one(COUNT, values![biller.as_str()]).await?;
+        let row = self.db.one(COUNT_MEMBERS, values![biller.as_str()]).await?;
         Ok(row.map_or(Ok(0), |row| row.int(0))?)
     }
 
-    async fn with_billers(&self, mut people: Vec<Person>) -> Result<Vec<Person>, DirectoryError> {
-        let ids: Vec<&str> = people.iter().map(|person| person.id.as_str()).collect();
+    async fn with_billers(&self, mut users: Vec<UserRecord>) -> Result<Vec<UserRecord>, DirectoryError> {
+        let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
         let rows = self.db.all_in(BILLERS, "".into(), &ids).await?;
-        let places: BTreeMap<String, usize> =
-            people.iter().enumerate().map(|(place, person)| (person.id.to_string(), place)).collect();
+        let positions: BTreeMap<String, usize> =
+            users.iter().enumerate().map(|(position, user)| (user.id.to_string(), position)).collect();
         for row in rows {
-            let Some(place) = places.get(&row.text(0)?) else { continue };
+            let Some(position) = positions.get(&row.text(0)?) else { continue };
             let (biller, is_pending) = (BillerId::from_stored(row.text(1)?), row.opt_text(2)?.is_some());
             match row.opt_text(3)? {
-                Some(_) => people[*place].billers.push((biller, is_pending)),
-                None => people[*place].left.push(biller),
+                Some(_) => users[*position].billers.push((biller, is_pending)),
+                None => users[*position].left.push(biller),
             }
         }
-        Ok(people)
+        Ok(users)
     }
 }
 
-fn read(row: &Row) -> Result<Person, DirectoryError> {
+fn read(row: &Row) -> Result<UserRecord, DirectoryError> {
     let status = row.text(5)?;
-    Ok(Person {
+    Ok(UserRecord {
         id: UserId::from_stored(row.text(0)?),
         username: row.text(1)?,
         email: row.text(2)?,

@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::people::{NewUser, PeopleError, Stamp, UserChange};
+use super::user_writes::{NewUser, UserUpdate, UserWriteError, WriteContext};
 use super::users::UserStatus;
 use super::{Biller, Directory};
-use crate::audit::{Act, Action, By};
+use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::{DbError, Tx};
 use crate::values;
 use signpost_core::decision::CiamState;
 use signpost_core::{BillerId, UserId};
 
-const TURN: &str = "UPDATE revision SET value = value + 1 WHERE name = 'identity'";
+const LOCK_IDENTITY: &str = "UPDATE revision SET value = value + 1 WHERE name = 'identity'";
 /// Somebody else with this user's mail address, at one of this user's billers. Both are found by the index on both.
 const EMAIL_TAKEN: &str = "SELECT 1 FROM users me JOIN users u ON u.email_key = me.email_key AND u.email_key <> '' AND u.id <> me.id \
      JOIN biller b ON u.status <> 'deleted' JOIN membership mine ON mine.biller_id = b.id AND mine.user_id = me.id \
@@ -22,17 +22,17 @@ const EMAIL_TAKEN_AT: &str = "SELECT 1 FROM users me JOIN users u ON u.email_key
      JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1";
 const STATUS: &str = "SELECT status, email_key FROM users WHERE id = $1";
 const BILLERS_OF: &str = "SELECT b.id FROM biller b JOIN membership m ON m.biller_id = b.id AND m.user_id = $1";
-const KNOWN: &str = "SELECT id, status FROM users WHERE status <> $1 AND id IN";
-const KNOWN_TO: &str = "SELECT user_id FROM membership WHERE biller_id = $1 AND user_id IN";
+const EXISTING_USERS: &str = "SELECT id, status FROM users WHERE status <> $1 AND id IN";
+const MEMBERS_AMONG: &str = "SELECT user_id FROM membership WHERE biller_id = $1 AND user_id IN";
 const MEMBERS: &str = "SELECT m.user_id FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.biller_id = $1 AND u.status <> 'deleted'";
 
 /// Whose users may be seen and changed; none: everybody's.
-pub type Reach<'r> = Option<&'r [BillerId]>;
+pub type BillerScope<'r> = Option<&'r [BillerId]>;
 
 /// What is to be done with a list of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum MembershipChange {
     /// They are the members, and nobody else.
     Set,
     /// They are members.
@@ -41,7 +41,7 @@ pub enum Change {
     Remove,
 }
 
-impl Change {
+impl MembershipChange {
     fn as_str(self) -> &'static str {
         match self {
             Self::Set => "set",
@@ -63,12 +63,12 @@ pub struct Tally {
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// The user, or the first of the list (its place), is not there or not to be seen.
+    /// The user, or the first of the list (its index), is not there or not to be seen.
     #[error("there is no such user")]
-    NoSuchUser(usize),
-    /// The user belongs to billers out of reach as well.
-    #[error("the user belongs to billers out of reach")]
-    OutOfReach,
+    UserNotFound(usize),
+    /// The user belongs to billers out of scope as well.
+    #[error("the user belongs to billers out of scope")]
+    OutOfScope,
     /// The user, or this one of the list, is deleted.
     #[error("the user is deleted")]
     Deleted(usize),
@@ -80,19 +80,19 @@ pub enum IdentityError {
     EmailTaken(usize),
     /// It cannot be a username.
     #[error("this cannot be a username: {0}")]
-    BadUsername(String),
+    InvalidUsername(String),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
 impl IdentityError {
-    fn of(error: PeopleError, place: usize) -> Self {
+    fn of(error: UserWriteError, index: usize) -> Self {
         match error {
-            PeopleError::NoSuchUser => Self::NoSuchUser(place),
-            PeopleError::BadUsername(why) => Self::BadUsername(why),
-            PeopleError::UsernameTaken => Self::UsernameTaken(place),
-            PeopleError::Db(error) => Self::Db(error),
+            UserWriteError::UserNotFound => Self::UserNotFound(index),
+            UserWriteError::InvalidUsername(why) => Self::InvalidUsername(why),
+            UserWriteError::UsernameTaken => Self::UsernameTaken(index),
+            UserWriteError::Db(error) => Self::Db(error),
         }
     }
 }
@@ -102,23 +102,31 @@ impl Directory {
     ///
     /// # Errors
     /// A name or mail address is taken or unfit, or the database failed.
-    pub async fn create_person_in(
+    pub async fn create_user_in(
         &self,
         tx: &mut Tx,
         new: &NewUser,
         billers: &[&Biller],
-        by: &By,
+        actor: &ActorContext,
     ) -> Result<UserId, IdentityError> {
-        let stamp = Stamp::of(by);
-        tx.run(TURN, values![]).await?;
+        let context = WriteContext::of(actor);
+        tx.run(LOCK_IDENTITY, values![]).await?;
         let of = |error| IdentityError::of(error, 0);
-        let id = self.create_user_in(tx, new, stamp).await.map_err(of)?;
+        let id = self.insert_user_in(tx, new, context).await.map_err(of)?;
         for biller in billers {
-            self.add_member_in(tx, (&biller.id, &id), has_legacy_account(biller), stamp).await.map_err(of)?;
+            self.add_member_in(tx, (&biller.id, &id), has_legacy_account(biller), context).await.map_err(of)?;
         }
         check_email(tx, &id).await?;
         let slugs: Vec<&str> = billers.iter().map(|biller| biller.slug.as_str()).collect();
-        by.note(tx, at_only(Act::of(Action::UserMade).about(id.as_str()).with("billers", slugs), billers)).await?;
+        actor
+            .record(
+                tx,
+                tag_single_biller(
+                    AuditEvent::new(Action::UserCreated).about(id.as_str()).with("billers", slugs),
+                    billers,
+                ),
+            )
+            .await?;
         Ok(id)
     }
 
@@ -126,24 +134,24 @@ impl Directory {
     ///
     /// # Errors
     /// The user is not there, deleted, or not to be changed, a mail address is taken, or the database failed.
-    pub async fn change_person_in(
+    pub async fn update_user_in(
         &self,
         tx: &mut Tx,
         user: &UserId,
-        change: &UserChange,
-        reach: Reach<'_>,
-        by: &By,
+        change: &UserUpdate,
+        scope: BillerScope<'_>,
+        actor: &ActorContext,
     ) -> Result<(), IdentityError> {
-        let stamp = Stamp::of(by);
-        tx.run(TURN, values![]).await?;
-        let row = tx.one(STATUS, values![user.as_str()]).await?.ok_or(IdentityError::NoSuchUser(0))?;
+        let context = WriteContext::of(actor);
+        tx.run(LOCK_IDENTITY, values![]).await?;
+        let row = tx.one(STATUS, values![user.as_str()]).await?.ok_or(IdentityError::UserNotFound(0))?;
         let rows = tx.all(BILLERS_OF, values![user.as_str()]).await?;
         let theirs = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, DbError>>()?;
-        if let Some(reach) = reach {
-            let own = theirs.iter().filter(|id| reach.iter().any(|own| own.as_str() == id.as_str())).count();
+        if let Some(scope) = scope {
+            let own = theirs.iter().filter(|id| scope.iter().any(|own| own.as_str() == id.as_str())).count();
             match own {
-                0 => return Err(IdentityError::NoSuchUser(0)),
-                own if own < theirs.len() => return Err(IdentityError::OutOfReach),
+                0 => return Err(IdentityError::UserNotFound(0)),
+                own if own < theirs.len() => return Err(IdentityError::OutOfScope),
                 _ => {}
             }
         }
@@ -153,72 +161,72 @@ impl Directory {
             return if again { Ok(()) } else { Err(IdentityError::Deleted(0)) };
         }
         let mut change = change.clone();
-        change.status = change.status.filter(|wanted| Some(*wanted) != status);
-        self.change_user_in(tx, user, &change, stamp).await.map_err(|error| IdentityError::of(error, 0))?;
+        change.status = change.status.filter(|requested| Some(*requested) != status);
+        self.write_user_update_in(tx, user, &change, context).await.map_err(|error| IdentityError::of(error, 0))?;
         // What is as it was is nobody's to be refused.
         let before = row.text(1)?;
         if change.email.as_ref().is_some_and(|email| email.to_lowercase() != before) {
             check_email(tx, user).await?;
         }
-        let mut act = Act::of(Action::UserChanged).about(user.as_str()).with("fields", change.fields());
+        let mut event = AuditEvent::new(Action::UserUpdated).about(user.as_str()).with("fields", change.fields());
         if let Some(status) = change.status {
-            act = act.with("status", status.as_str());
+            event = event.with("status", status.as_str());
         }
         let billers = self.last_known_billers();
         let known = theirs.into_iter().filter_map(|id| billers.by_id(&BillerId::from_stored(id)));
         let known: Vec<&Biller> = known.map(|biller| &**biller).collect();
-        Ok(by.note(tx, at_only(act, &known)).await?)
+        Ok(actor.record(tx, tag_single_biller(event, &known)).await?)
     }
 
     /// Changes who belongs to a biller.
     ///
     /// # Errors
     /// Somebody of the list is not there or cannot be a member, or the database failed.
-    pub async fn change_members_in(
+    pub async fn update_members_in(
         &self,
         tx: &mut Tx,
         biller: &Biller,
-        (change, list): (Change, &[UserId]),
-        reach: Reach<'_>,
-        by: &By,
+        (change, list): (MembershipChange, &[UserId]),
+        scope: BillerScope<'_>,
+        actor: &ActorContext,
     ) -> Result<Tally, IdentityError> {
-        tx.run(TURN, values![]).await?;
-        let tally = self.change_list(tx, biller, (change, list), reach, Stamp::of(by)).await?;
-        let act = Act::of(Action::MembersChanged).at(&biller.slug).with("change", change.as_str());
-        by.note(tx, act.with("added", tally.added).with("removed", tally.removed)).await?;
+        tx.run(LOCK_IDENTITY, values![]).await?;
+        let tally = self.apply_member_list(tx, biller, (change, list), scope, WriteContext::of(actor)).await?;
+        let event = AuditEvent::new(Action::MembersUpdated).at(&biller.slug).with("change", change.as_str());
+        actor.record(tx, event.with("added", tally.added).with("removed", tally.removed)).await?;
         Ok(tally)
     }
 
-    async fn change_list(
+    async fn apply_member_list(
         &self,
         tx: &mut Tx,
         biller: &Biller,
-        (change, list): (Change, &[UserId]),
-        reach: Reach<'_>,
-        stamp: Stamp<'_>,
+        (change, list): (MembershipChange, &[UserId]),
+        scope: BillerScope<'_>,
+        context: WriteContext<'_>,
     ) -> Result<Tally, IdentityError> {
-        check_list(tx, change, list, reach).await?;
+        check_list(tx, change, list, scope).await?;
         let mut tally = Tally::default();
-        if change == Change::Remove {
+        if change == MembershipChange::Remove {
             for user in list {
-                tally.removed += u64::from(self.remove(tx, biller, user, stamp).await?);
+                tally.removed += u64::from(self.remove(tx, biller, user, context).await?);
             }
             return Ok(tally);
         }
         let mut members = HashSet::new();
-        if change == Change::Set {
-            let wanted: HashSet<&str> = list.iter().map(UserId::as_str).collect();
+        if change == MembershipChange::Set {
+            let requested: HashSet<&str> = list.iter().map(UserId::as_str).collect();
             members = ids(&tx.all(MEMBERS, values![biller.id.as_str()]).await?)?;
-            for member in members.iter().filter(|member| !wanted.contains(member.as_str())) {
+            for member in members.iter().filter(|member| !requested.contains(member.as_str())) {
                 let member = UserId::from_stored(member.clone());
-                tally.removed += u64::from(self.remove(tx, biller, &member, stamp).await?);
+                tally.removed += u64::from(self.remove(tx, biller, &member, context).await?);
             }
         }
-        for (place, user) in list.iter().enumerate().filter(|(_, user)| !members.contains(user.as_str())) {
-            let added = self.add_member_in(tx, (&biller.id, user), has_legacy_account(biller), stamp).await;
-            let added = added.map_err(|error| IdentityError::of(error, place))?;
+        for (index, user) in list.iter().enumerate().filter(|(_, user)| !members.contains(user.as_str())) {
+            let added = self.add_member_in(tx, (&biller.id, user), has_legacy_account(biller), context).await;
+            let added = added.map_err(|error| IdentityError::of(error, index))?;
             if added && tx.one(EMAIL_TAKEN_AT, values![user.as_str(), biller.id.as_str()]).await?.is_some() {
-                return Err(IdentityError::EmailTaken(place));
+                return Err(IdentityError::EmailTaken(index));
             }
             tally.added += u64::from(added);
         }
@@ -230,17 +238,17 @@ impl Directory {
         tx: &mut Tx,
         biller: &Biller,
         user: &UserId,
-        stamp: Stamp<'_>,
+        context: WriteContext<'_>,
     ) -> Result<bool, IdentityError> {
-        self.remove_member_in(tx, (&biller.id, user), stamp).await.map_err(|error| IdentityError::of(error, 0))
+        self.remove_member_in(tx, (&biller.id, user), context).await.map_err(|error| IdentityError::of(error, 0))
     }
 }
 
-/// An act about a user of one biller is found there.
-fn at_only(act: Act, billers: &[&Biller]) -> Act {
+/// An event about a user of one biller is found there.
+fn tag_single_biller(event: AuditEvent, billers: &[&Biller]) -> AuditEvent {
     match billers {
-        [only] => act.at(&only.slug),
-        _ => act,
+        [only] => event.at(&only.slug),
+        _ => event,
     }
 }
 
@@ -254,23 +262,28 @@ async fn check_email(tx: &mut Tx, user: &UserId) -> Result<(), IdentityError> {
     if taken { Err(IdentityError::EmailTaken(0)) } else { Ok(()) }
 }
 
-/// Everybody of the list is there, and within reach; and nobody who is to be a member is deleted.
-async fn check_list(tx: &mut Tx, change: Change, list: &[UserId], reach: Reach<'_>) -> Result<(), IdentityError> {
-    let wanted: Vec<&str> = list.iter().map(UserId::as_str).collect();
-    let rows = tx.all_in(KNOWN, "".into(), &wanted).await?;
+/// Everybody of the list is there, and within scope; and nobody who is to be a member is deleted.
+async fn check_list(
+    tx: &mut Tx,
+    change: MembershipChange,
+    list: &[UserId],
+    scope: BillerScope<'_>,
+) -> Result<(), IdentityError> {
+    let requested: Vec<&str> = list.iter().map(UserId::as_str).collect();
+    let rows = tx.all_in(EXISTING_USERS, "".into(), &requested).await?;
     let known = rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect::<Result<HashMap<_, _>, DbError>>()?;
     let mut seen = HashSet::new();
-    for biller in reach.unwrap_or_default() {
-        seen.extend(ids(&tx.all_in(KNOWN_TO, biller.as_str().into(), &wanted).await?)?);
+    for biller in scope.unwrap_or_default() {
+        seen.extend(ids(&tx.all_in(MEMBERS_AMONG, biller.as_str().into(), &requested).await?)?);
     }
-    for (place, user) in wanted.iter().enumerate() {
+    for (index, user) in requested.iter().enumerate() {
         match known.get(*user) {
-            Some(_) if reach.is_some() && !seen.contains(*user) => return Err(IdentityError::NoSuchUser(place)),
-            Some(status) if change != Change::Remove && status == UserStatus::Deleted.as_str() => {
-                return Err(IdentityError::Deleted(place));
+            Some(_) if scope.is_some() && !seen.contains(*user) => return Err(IdentityError::UserNotFound(index)),
+            Some(status) if change != MembershipChange::Remove && status == UserStatus::Deleted.as_str() => {
+                return Err(IdentityError::Deleted(index));
             }
             Some(_) => {}
-            None => return Err(IdentityError::NoSuchUser(place)),
+            None => return Err(IdentityError::UserNotFound(index)),
         }
     }
     Ok(())

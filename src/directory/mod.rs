@@ -2,45 +2,45 @@
 
 pub mod billers;
 mod branding;
-mod branding_row;
+mod branding_input;
 mod changes;
 mod contacts;
-mod facts;
 mod health;
 pub mod import_billers;
 pub mod import_users;
 mod integrity;
 mod listing;
+mod lookup;
+mod member_pages;
 mod members;
-mod names;
 mod outbox;
 mod pending;
-mod people;
 mod search;
 mod snapshot;
 mod store;
 mod subjects;
+mod user_writes;
 pub mod users;
 
 use std::sync::{Arc, RwLock};
 
 pub use billers::{
-    Biller, BillerSettings, BindTo, Home, Maintenance, OidcSettings, PasswordCarryOver, Support, TokenAuth,
+    Biller, BillerSettings, BindTo, Maintenance, OidcSettings, PasswordCarryOver, Support, TokenAuth, UserPoolRef,
 };
 pub use branding::{Branding, Colours, Logo};
-pub use contacts::Account;
-pub use facts::LookUp;
-pub use health::{Call, FAILURES_TO_OPEN, Health};
+pub use contacts::UserContact;
+pub use health::{FAILURES_TO_OPEN, Health, IssuerEndpoint};
 pub use import_users::is_mail_address;
-pub use listing::{Person, Wanted};
-pub use members::{Change, IdentityError, Reach, Tally};
-pub use names::{Name, NamePage, Part};
-pub use outbox::{Backlog, UserMark};
-pub use pending::{Decided, PendingChange};
-pub use people::{NewUser, PeopleError, Stamp, UserChange};
-pub use search::MOST_FOUND;
+pub use listing::{UserFilter, UserRecord};
+pub use lookup::UsernameLookup;
+pub use member_pages::{MemberRange, UsernameMemberships, UsernamePage};
+pub use members::{BillerScope, IdentityError, MembershipChange, Tally};
+pub use outbox::{Backlog, LeasedUserChange};
+pub use pending::{ApprovalOutcome, PendingChange};
+pub use search::MAX_SEARCH_RESULTS;
 pub use snapshot::Billers;
 pub use subjects::SubjectMatch;
+pub use user_writes::{NewUser, UserUpdate, UserWriteError, WriteContext};
 pub use users::{User, UserStatus};
 
 use crate::db::{Db, DbError};

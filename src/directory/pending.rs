@@ -4,24 +4,25 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Biller, Directory, DirectoryError, OidcSettings, store};
-use crate::audit::{Act, Action, By};
+use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::{DbError, Row, Tx};
 use crate::values;
 use signpost_core::decision::CiamState;
 use signpost_core::{BillerId, Timestamp, ids};
 
-const INSERT: &str = "INSERT INTO pending_change (id, biller_id, summary, change, asked_by, asked_at) \
+const INSERT: &str = "INSERT INTO pending_change (id, biller_id, summary, change, requested_by, requested_at) \
      VALUES ($1, $2, $3, $4, $5, $6)";
-const OPEN: &str = "SELECT id, biller_id, summary, change, asked_by, asked_at FROM pending_change \
-     WHERE decided_at IS NULL ORDER BY asked_at, id";
-const BY_ID: &str = "SELECT id, biller_id, summary, change, asked_by, asked_at FROM pending_change WHERE id = $1";
+const OPEN: &str = "SELECT id, biller_id, summary, change, requested_by, requested_at FROM pending_change \
+     WHERE decided_at IS NULL ORDER BY requested_at, id";
+const BY_ID: &str =
+    "SELECT id, biller_id, summary, change, requested_by, requested_at FROM pending_change WHERE id = $1";
 /// Of two that decide, one does. Who asked may take it back, and never confirm it.
 const DECIDE: &str = "UPDATE pending_change SET decided_by = $2, decided_at = $3, outcome = $4 \
-     WHERE id = $1 AND decided_at IS NULL AND ($4 = 'declined' OR asked_by <> $2)";
+     WHERE id = $1 AND decided_at IS NULL AND ($4 = 'rejected' OR requested_by <> $2)";
 
 /// What waits; the secret inside is sealed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Change {
+pub(super) struct ProposedChange {
     oidc: Option<OidcSettings>,
     hosts: Option<Vec<String>>,
 }
@@ -36,33 +37,33 @@ pub struct PendingChange {
     /// What would change, in words.
     pub summary: String,
     /// Who asked.
-    pub asked_by: String,
+    pub requested_by: String,
     /// When.
-    pub asked_at: Timestamp,
-    change: Change,
+    pub requested_at: Timestamp,
+    change: ProposedChange,
 }
 
 /// How a decision about a pending change went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decided {
+pub enum ApprovalOutcome {
     /// It is made, or declined.
     Done,
     /// There is none that waits under this id.
-    Unknown,
+    NotFound,
     /// Who asked cannot confirm.
-    SamePerson,
+    RequesterCannotApprove,
     /// One of its hosts is another biller's by now.
     HostTaken,
 }
 
 /// Takes out of a change what has to wait, and answers that.
-pub(super) fn hold_back(before: &Biller, after: &mut Biller) -> Option<Change> {
+pub(super) fn extract_proposal(before: &Biller, after: &mut Biller) -> Option<ProposedChange> {
     if !matches!(before.state, CiamState::Active | CiamState::Suspended) {
         return None;
     }
-    let mut change = Change::default();
-    let place = |oidc: &OidcSettings| (oidc.issuer.clone(), oidc.client_id.clone(), oidc.extra_hosts.clone());
-    if before.settings.oidc.as_ref().map(place) != after.settings.oidc.as_ref().map(place) {
+    let mut change = ProposedChange::default();
+    let endpoint_of = |oidc: &OidcSettings| (oidc.issuer.clone(), oidc.client_id.clone(), oidc.extra_hosts.clone());
+    if before.settings.oidc.as_ref().map(endpoint_of) != after.settings.oidc.as_ref().map(endpoint_of) {
         change.oidc = std::mem::replace(&mut after.settings.oidc, before.settings.oidc.clone());
         after.pinned_iss.clone_from(&before.pinned_iss);
     }
@@ -72,17 +73,22 @@ pub(super) fn hold_back(before: &Biller, after: &mut Biller) -> Option<Change> {
     (change.oidc.is_some() || change.hosts.is_some()).then_some(change)
 }
 
-pub(super) async fn put(tx: &mut Tx, biller: &Biller, change: &Change, by: &By) -> Result<(), DirectoryError> {
-    let now = by.now();
+pub(super) async fn insert(
+    tx: &mut Tx,
+    biller: &Biller,
+    change: &ProposedChange,
+    actor: &ActorContext,
+) -> Result<(), DirectoryError> {
+    let now = actor.now();
     let text = serde_json::to_string(change).map_err(|error| store::corrupt(&error.to_string()))?;
     let summary = change.summary(biller);
-    let id = ids::uuid_v7(now, by.random());
-    let act = Act::of(Action::ChangeProposed).at(&biller.slug).about(&id).with("summary", summary.as_str());
-    tx.run(INSERT, values![id, biller.id.as_str(), summary, text, by.actor.person(), now]).await?;
-    Ok(by.note(tx, act).await?)
+    let id = ids::uuid_v7(now, actor.random());
+    let event = AuditEvent::new(Action::ChangeRequested).at(&biller.slug).about(&id).with("summary", summary.as_str());
+    tx.run(INSERT, values![id, biller.id.as_str(), summary, text, actor.actor.identity(), now]).await?;
+    Ok(actor.record(tx, event).await?)
 }
 
-impl Change {
+impl ProposedChange {
     fn summary(&self, biller: &Biller) -> String {
         let mut parts = Vec::new();
         if let Some(oidc) = &self.oidc {
@@ -109,40 +115,45 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed; nothing was changed then.
-    pub async fn decide_change(&self, id: &str, confirm: bool, by: &By) -> Result<Decided, DirectoryError> {
-        let (who, now) = (by.actor.person(), by.now());
+    pub async fn decide_change(
+        &self,
+        id: &str,
+        approve: bool,
+        actor: &ActorContext,
+    ) -> Result<ApprovalOutcome, DirectoryError> {
+        let (who, now) = (actor.actor.identity(), actor.now());
         let mut tx = self.db.begin().await?;
-        let outcome = if confirm { "confirmed" } else { "declined" };
+        let outcome = if approve { "approved" } else { "rejected" };
         let decided = tx.run(DECIDE, values![id, &who, now, outcome]).await?;
-        let Some(row) = tx.one(BY_ID, values![id]).await? else { return Ok(Decided::Unknown) };
+        let Some(row) = tx.one(BY_ID, values![id]).await? else { return Ok(ApprovalOutcome::NotFound) };
         let pending = read(&row)?;
         if decided == 0 {
-            let same = confirm && pending.asked_by == who;
-            return Ok(if same { Decided::SamePerson } else { Decided::Unknown });
+            let same = approve && pending.requested_by == who;
+            return Ok(if same { ApprovalOutcome::RequesterCannotApprove } else { ApprovalOutcome::NotFound });
         }
         let known = store::load_billers_in(&mut tx).await?;
-        let Some(biller) = known.by_id(&pending.biller_id) else { return Ok(Decided::Unknown) };
-        let action = if confirm { Action::ChangeConfirmed } else { Action::ChangeDeclined };
-        let act = Act::of(action).about(id).with("summary", pending.summary.as_str());
-        if confirm {
+        let Some(biller) = known.by_id(&pending.biller_id) else { return Ok(ApprovalOutcome::NotFound) };
+        let action = if approve { Action::ChangeApproved } else { Action::ChangeRejected };
+        let event = AuditEvent::new(action).about(id).with("summary", pending.summary.as_str());
+        if approve {
             if pending.change.oidc.is_some() {
                 store::drop_iss_pin(&mut tx, biller).await?;
             }
-            let Change { oidc, hosts } = pending.change;
-            let changed = self.change_biller_in(&mut tx, &biller.slug, (by, act), |biller| {
+            let ProposedChange { oidc, hosts } = pending.change;
+            let changed = self.update_biller_in(&mut tx, &biller.slug, (actor, event), |biller| {
                 biller.settings.oidc = oidc.or(biller.settings.oidc.take());
                 biller.hosts = hosts.unwrap_or_else(|| std::mem::take(&mut biller.hosts));
             });
             match changed.await {
-                Err(DirectoryError::Db(DbError::Conflict(_))) => return Ok(Decided::HostTaken),
+                Err(DirectoryError::Db(DbError::Conflict(_))) => return Ok(ApprovalOutcome::HostTaken),
                 other => other?,
             };
         } else {
-            by.note(&mut tx, act.at(&biller.slug)).await?;
+            actor.record(&mut tx, event.at(&biller.slug)).await?;
         }
         tx.commit().await?;
         tracing::warn!(change = id, who, outcome, summary = pending.summary, "a pending change was decided");
-        Ok(Decided::Done)
+        Ok(ApprovalOutcome::Done)
     }
 }
 
@@ -152,7 +163,7 @@ fn read(row: &Row) -> Result<PendingChange, DirectoryError> {
         biller_id: BillerId::from_stored(row.text(1)?),
         summary: row.text(2)?,
         change: serde_json::from_str(&row.text(3)?).map_err(|error| store::corrupt(&error.to_string()))?,
-        asked_by: row.text(4)?,
-        asked_at: row.time(5)?,
+        requested_by: row.text(4)?,
+        requested_at: row.time(5)?,
     })
 }

@@ -12,25 +12,25 @@ use unicode_normalization::char::is_combining_mark;
 use super::{Biller, Billers};
 
 /// How many billers are shown at most.
-pub const MOST_FOUND: usize = 5;
+pub const MAX_SEARCH_RESULTS: usize = 5;
 /// How much of a text is looked at, in characters.
-const MOST_READ: usize = 100;
+const MAX_QUERY_CHARS: usize = 100;
 /// Below this a name is not like the text; 1 is the same name.
-const ALIKE: f64 = 0.5;
+const SIMILARITY_THRESHOLD: f64 = 0.5;
 
 /// A name as it is compared: words of letters and digits without accents, in one case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Folded {
+pub(super) struct FoldedName {
     words: Vec<String>,
     joined: String,
 }
 
-impl Folded {
+impl FoldedName {
     pub fn new(text: &str) -> Self {
         // By way of the capitals, as in Unicode's case folding: they make `ss` of `ß`.
         let folded: String = text
             .chars()
-            .take(MOST_READ)
+            .take(MAX_QUERY_CHARS)
             .collect::<String>()
             .to_uppercase()
             .to_lowercase()
@@ -44,38 +44,38 @@ impl Folded {
 
     /// How much a name is like what was typed, from 0 to 1. A bill says more than the name, and people type less: what
     /// counts most is the one of the two that is found in the other.
-    fn likeness(&self, typed: &Self) -> f64 {
-        let (of_typed, of_name) = (share(&typed.words, &self.words), share(&self.words, &typed.words));
+    fn similarity(&self, typed: &Self) -> f64 {
+        let (of_typed, of_name) = (coverage(&typed.words, &self.words), coverage(&self.words, &typed.words));
         let by_words = 0.6 * of_typed.max(of_name) + 0.4 * of_typed.min(of_name);
-        by_words.max(as_one_word(&typed.joined, &self.joined))
+        by_words.max(joined_similarity(&typed.joined, &self.joined))
     }
 }
 
 impl Billers {
-    /// The billers with names like this text, the best first, [`MOST_FOUND`] at most.
+    /// The billers with names like this text, the best first, [`MAX_SEARCH_RESULTS`] at most.
     pub fn search(&self, text: &str) -> Vec<Arc<Biller>> {
-        let typed = Folded::new(text);
-        let mut found: Vec<(f64, &Folded, &Arc<Biller>)> = self
+        let typed = FoldedName::new(text);
+        let mut found: Vec<(f64, &FoldedName, &Arc<Biller>)> = self
             .with_names()
             .filter(|(biller, _)| !biller.settings.private)
-            .map(|(biller, name)| (name.likeness(&typed), name, biller))
-            .filter(|(likeness, ..)| *likeness >= ALIKE)
+            .map(|(biller, name)| (name.similarity(&typed), name, biller))
+            .filter(|(similarity, ..)| *similarity >= SIMILARITY_THRESHOLD)
             .collect();
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| (a.1, &a.2.slug).cmp(&(b.1, &b.2.slug))));
-        found.into_iter().take(MOST_FOUND).map(|(.., biller)| Arc::clone(biller)).collect()
+        found.into_iter().take(MAX_SEARCH_RESULTS).map(|(.., biller)| Arc::clone(biller)).collect()
     }
 }
 
 /// How much of these words is among the others, by length.
-fn share(words: &[String], among: &[String]) -> f64 {
+fn coverage(words: &[String], among: &[String]) -> f64 {
     let length = |word: &String| word.chars().map(|_| 1.0).sum::<f64>();
-    let best = |word: &String| among.iter().map(|other| alike(word, other)).fold(0.0, f64::max);
+    let best = |word: &String| among.iter().map(|other| word_similarity(word, other)).fold(0.0, f64::max);
     let whole: f64 = words.iter().map(length).sum();
     if whole == 0.0 { 0.0 } else { words.iter().map(|word| length(word) * best(word)).sum::<f64>() / whole }
 }
 
 /// How much two words are alike, whichever of them was typed.
-fn alike(a: &str, b: &str) -> f64 {
+fn word_similarity(a: &str, b: &str) -> f64 {
     if a == b {
         return 1.0;
     }
@@ -99,7 +99,7 @@ fn alike(a: &str, b: &str) -> f64 {
 }
 
 /// The same for names written together or apart, with a mistake in every fifth letter at most.
-fn as_one_word(a: &str, b: &str) -> f64 {
+fn joined_similarity(a: &str, b: &str) -> f64 {
     let (a_length, b_length) = (a.chars().count(), b.chars().count());
     let longer = a_length.max(b_length);
     let allowed = longer / 5;
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_type_finds_what_they_mean() {
+    fn misspelled_and_partial_names_are_found() {
         for (typed, meant) in [
             ("riverside", "Riverside Water"),
             ("RIVERSIDE WATER DEPT, P.O. BOX 123, ANYTOWN", "Riverside Water"),
@@ -182,15 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn a_private_biller_is_not_found_and_a_handful_is_enough() {
+    fn private_billers_are_hidden_and_results_are_limited() {
         assert!(billers(NAMES, Some("Riverside Water")).search("riverside").is_empty());
         let many = vec!["Riverside Water"; 50];
-        assert_eq!(billers(many, None).search("riverside water").len(), MOST_FOUND);
+        assert_eq!(billers(many, None).search("riverside water").len(), MAX_SEARCH_RESULTS);
     }
 
     proptest! {
         #[test]
-        fn a_name_finds_itself_first_in_any_case_without_accents_and_in_decomposed_form(at in 0..NAMES.len()) {
+        fn exact_name_ranks_first_regardless_of_case_accents_and_normalization(at in 0..NAMES.len()) {
             let name = NAMES[at];
             let plain: String = name.nfd().filter(|c| !is_combining_mark(*c)).collect();
             for text in [name.to_uppercase(), name.to_lowercase(), name.nfd().collect(), plain] {
@@ -200,7 +200,7 @@ mod tests {
         }
 
         #[test]
-        fn one_mistake_in_a_name_does_not_hide_it(
+        fn one_typo_still_finds_the_name(
             words in prop::collection::vec("[a-zñéü]{4,10}", 1..4), at in any::<Index>(), with in "[a-z]", kind in 0..4,
         ) {
             let name = words.join(" ");
@@ -222,11 +222,11 @@ mod tests {
         }
 
         #[test]
-        fn any_text_finds_a_handful_at_most_and_the_order_of_storage_does_not_matter(text in "\\PC{0,150}") {
+        fn results_are_limited_and_independent_of_storage_order(text in "\\PC{0,150}") {
             let here: Vec<String> = billers(NAMES, None).search(&text).iter().map(|b| b.name.clone()).collect();
             let there: Vec<String> =
                 billers(NAMES.into_iter().rev(), None).search(&text).iter().map(|b| b.name.clone()).collect();
-            prop_assert!(here.len() <= MOST_FOUND);
+            prop_assert!(here.len() <= MAX_SEARCH_RESULTS);
             prop_assert_eq!(here, there);
         }
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Biller;
-use super::search::Folded;
-use signpost_core::decision::Kill;
+use super::search::FoldedName;
+use signpost_core::decision::KillSwitchState;
 use signpost_core::{BillerId, Slug};
 
 /// All billers at one revision of the database.
@@ -14,26 +14,26 @@ pub struct Billers {
     revision: i64,
     all: Vec<Arc<Biller>>,
     /// Their names, in the same order.
-    names: Vec<Folded>,
+    names: Vec<FoldedName>,
     by_id: HashMap<String, usize>,
     by_slug: HashMap<String, usize>,
     by_host: HashMap<String, usize>,
-    kill_switch: Option<Kill>,
+    kill_switch: Option<KillSwitchState>,
 }
 
 impl Billers {
-    pub(super) fn new(revision: i64, billers: Vec<Biller>, kill_switch: Option<Kill>) -> Self {
-        let mut made = Self { revision, kill_switch, ..Self::default() };
+    pub(super) fn new(revision: i64, billers: Vec<Biller>, kill_switch: Option<KillSwitchState>) -> Self {
+        let mut snapshot = Self { revision, kill_switch, ..Self::default() };
         for (at, biller) in billers.into_iter().enumerate() {
-            made.by_id.insert(biller.id.to_string(), at);
-            made.by_slug.insert(biller.slug.to_string(), at);
+            snapshot.by_id.insert(biller.id.to_string(), at);
+            snapshot.by_slug.insert(biller.slug.to_string(), at);
             for host in &biller.hosts {
-                made.by_host.insert(host.clone(), at);
+                snapshot.by_host.insert(host.clone(), at);
             }
-            made.names.push(Folded::new(&biller.name));
-            made.all.push(Arc::new(biller));
+            snapshot.names.push(FoldedName::new(&biller.name));
+            snapshot.all.push(Arc::new(biller));
         }
-        made
+        snapshot
     }
 
     /// Grows with every change of billers and orders.
@@ -42,7 +42,7 @@ impl Billers {
     }
 
     /// The kill switch as it was set for every instance; none: never.
-    pub fn kill_switch(&self) -> Option<&Kill> {
+    pub fn kill_switch(&self) -> Option<&KillSwitchState> {
         self.kill_switch.as_ref()
     }
 
@@ -51,7 +51,7 @@ impl Billers {
         self.all.iter()
     }
 
-    pub(super) fn with_names(&self) -> impl Iterator<Item = (&Arc<Biller>, &Folded)> {
+    pub(super) fn with_names(&self) -> impl Iterator<Item = (&Arc<Biller>, &FoldedName)> {
         self.all.iter().zip(&self.names)
     }
 

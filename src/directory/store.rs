@@ -21,11 +21,11 @@ const UPSERT: &str = "INSERT INTO biller (id, slug, name, state, active_from, se
      VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (slug) DO UPDATE SET name = excluded.name, \
      state = excluded.state, active_from = excluded.active_from, settings = excluded.settings, \
      updated_at = excluded.updated_at";
-const ORDER: &str = "SELECT value FROM standing_order WHERE name = $1";
+const SELECT_CONTROL: &str = "SELECT value FROM operational_control WHERE name = $1";
 const DROP_ISS_PIN: &str = "DELETE FROM iss_pin WHERE biller_id = $1";
 const DROP_HOSTS: &str = "DELETE FROM biller_host WHERE biller_id = $1";
 const DROP_LOGO: &str = "DELETE FROM biller_logo WHERE biller_id = $1";
-const PUT_LOGO: &str = "INSERT INTO biller_logo (biller_id, hash, picture) VALUES ($1, $2, $3) \
+const UPSERT_LOGO: &str = "INSERT INTO biller_logo (biller_id, hash, picture) VALUES ($1, $2, $3) \
      ON CONFLICT (biller_id) DO UPDATE SET hash = excluded.hash, picture = excluded.picture";
 const LOGO: &str = "SELECT picture FROM biller_logo WHERE biller_id = $1 AND hash = $2";
 const ADD_HOST: &str = "INSERT INTO biller_host (host, biller_id) VALUES ($1, $2)";
@@ -45,13 +45,13 @@ pub(super) async fn bump(tx: &mut Tx) -> Result<(), DbError> {
 
 pub(super) async fn load_billers(db: &Db) -> Result<Billers, DirectoryError> {
     let (billers, hosts) = (db.all(BILLERS, values![]).await?, db.all(HOSTS, values![]).await?);
-    assemble(&billers, &hosts, db.one(ORDER, values![KILL_SWITCH]).await?)
+    assemble(&billers, &hosts, db.one(SELECT_CONTROL, values![KILL_SWITCH]).await?)
 }
 
 /// The same inside a transaction.
 pub(super) async fn load_billers_in(tx: &mut Tx) -> Result<Billers, DirectoryError> {
     let (billers, hosts) = (tx.all(BILLERS, values![]).await?, tx.all(HOSTS, values![]).await?);
-    assemble(&billers, &hosts, tx.one(ORDER, values![KILL_SWITCH]).await?)
+    assemble(&billers, &hosts, tx.one(SELECT_CONTROL, values![KILL_SWITCH]).await?)
 }
 
 fn assemble(rows: &[Row], hosts: &[Row], kill_switch: Option<Row>) -> Result<Billers, DirectoryError> {
@@ -113,7 +113,7 @@ pub(super) async fn drop_iss_pin(tx: &mut Tx, biller: &Biller) -> Result<(), DbE
 }
 
 /// Makes or changes a biller. The caller has called [`bump`] and [`drop_hosts`] in the same transaction.
-pub(super) async fn put_biller(tx: &mut Tx, biller: &Biller, now: Timestamp) -> Result<(), DirectoryError> {
+pub(super) async fn upsert_biller(tx: &mut Tx, biller: &Biller, now: Timestamp) -> Result<(), DirectoryError> {
     let settings = serde_json::to_string(&biller.settings).map_err(|error| corrupt(&error.to_string()))?;
     let (id, slug) = (biller.id.as_str(), biller.slug.as_str());
     let state = biller.state.as_str();
@@ -124,7 +124,7 @@ pub(super) async fn put_biller(tx: &mut Tx, biller: &Biller, now: Timestamp) -> 
     match &biller.settings.branding.logo {
         None => drop(tx.run(DROP_LOGO, values![id]).await?),
         // One that is there already has no picture with it.
-        Some(Logo { hash, picture: Some(picture), .. }) => drop(tx.run(PUT_LOGO, values![id, hash, picture]).await?),
+        Some(Logo { hash, picture: Some(picture), .. }) => drop(tx.run(UPSERT_LOGO, values![id, hash, picture]).await?),
         Some(_) => {}
     }
     Ok(())

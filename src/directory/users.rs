@@ -5,9 +5,9 @@ use crate::db::Row;
 use crate::values;
 use signpost_core::{BillerId, UserId, Username};
 
-const COLUMNS_BY_USERNAME: &str = "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
+const SELECT_BY_USERNAME: &str = "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.username_key = $1 AND m.biller_id = $2";
-const COLUMNS_BY_ID: &str = "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
+const SELECT_BY_ID: &str = "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.user_id = $1 AND m.biller_id = $2";
 
 /// Biller by biller, by the index on both.
@@ -72,7 +72,7 @@ impl Directory {
         biller: &BillerId,
         username: &Username,
     ) -> Result<Option<User>, DirectoryError> {
-        let row = self.db.one(COLUMNS_BY_USERNAME, values![username.as_str(), biller.as_str()]).await?;
+        let row = self.db.one(SELECT_BY_USERNAME, values![username.as_str(), biller.as_str()]).await?;
         row.map(|row| read(&row)).transpose()
     }
 
@@ -81,7 +81,7 @@ impl Directory {
     /// # Errors
     /// The database failed.
     pub async fn user_by_id(&self, biller: &BillerId, user: &UserId) -> Result<Option<User>, DirectoryError> {
-        let row = self.db.one(COLUMNS_BY_ID, values![user.as_str(), biller.as_str()]).await?;
+        let row = self.db.one(SELECT_BY_ID, values![user.as_str(), biller.as_str()]).await?;
         row.map(|row| read(&row)).transpose()
     }
 }

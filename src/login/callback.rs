@@ -13,25 +13,25 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderValue, StatusCode, header};
 use tower_sessions::Session;
 
-use super::flow::{Attempt, Journey, LIFE, Travelling};
-use super::refused::{Refused, class_of, provider_failed};
-use super::{bounce, lookup, start};
-use crate::audit::{self, Score};
-use crate::directory::{Biller, BindTo, Call, OidcSettings, SubjectMatch, User, UserStatus};
+use super::callback_error::{CallbackError, error_class, provider_failed};
+use super::flow::{AuthorizationRequest, FLOW_TIMEOUT, LoginFlow, OAuthState};
+use super::{lookup, redirect_loop, start};
+use crate::audit::{self, Metric};
+use crate::directory::{Biller, BindTo, IssuerEndpoint, OidcSettings, SubjectMatch, User, UserStatus};
 use crate::secureauth::{self, ProviderError, Registration, SignIn};
 use crate::state::AppState;
+use crate::web::biller_sessions::{BillerSessions, NewBillerSession, SessionDetails, SessionFilter};
 use crate::web::fields::Fields;
-use crate::web::handoffs::{self, Luggage};
+use crate::web::handoffs::{self, HandoffPayload};
 use crate::web::language::Language;
-use crate::web::visits::{Details, Ending, NewSession, Visits};
-use crate::web::{Refusal, cookies, paths, registrations};
+use crate::web::{HttpError, cookies, paths, registrations};
 use signpost_core::{Locale, Purpose, Slug, Timestamp, UserId, Username};
 
-const MAX_CODE: usize = 4096;
+const MAX_CODE_LENGTH: usize = 4096;
 /// No answer is longer: a code, our state, and an issuer.
-const MAX_ANSWER: usize = 8 * 1024;
+const MAX_RESPONSE_LENGTH: usize = 8 * 1024;
 /// The query parameter with a sealed answer.
-const ANSWER: &str = "answer";
+const RESPONSE_PARAMETER: &str = "response";
 
 /// `GET /callback/{slug}`
 pub(super) async fn finish(
@@ -41,32 +41,32 @@ pub(super) async fn finish(
     Path(slug): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     if start::is_prefetch(&headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
-    let query =
-        unsealed(&state, &slug, query.unwrap_or_default()).map_err(|refused| refused.page(&state, &slug, None))?;
-    let fields = read(&query).map_err(|refused| refused.page(&state, &slug, None))?;
+    let slug = Slug::parse(&slug).map_err(|_| HttpError::from_status(StatusCode::NOT_FOUND))?;
+    let query = open_sealed_response(&state, &slug, query.unwrap_or_default())
+        .map_err(|error| error.into_http_error(&state, &slug, None))?;
+    let fields = parse_response(&query).map_err(|error| error.into_http_error(&state, &slug, None))?;
     let sealed = fields.get("state").unwrap_or_default();
-    let Ok(Travelling { slug: issued_for, journey }) = state.keys.open(Purpose::Flow, "", sealed) else {
-        return Err(Refused::BadState.page(&state, &slug, None));
+    let Ok(OAuthState { slug: issued_for, flow }) = state.keys.open(Purpose::OAuthState, "", sealed) else {
+        return Err(CallbackError::InvalidState.into_http_error(&state, &slug, None));
     };
     let mut response = if issued_for == slug {
-        let locale = language.or(journey.locale).locale;
-        let arrived =
-            Arrived { state: &state, locale, headers: &headers, session: &session, slug: &slug, fields: &fields };
-        let finished = arrived.finish(&journey).await;
-        finished.map_err(|refusal| refusal.or_next("go-sign-in", || journey.link(&state, &slug))).into_response()
+        let locale = language.or(flow.locale).locale;
+        let callback =
+            Callback { state: &state, locale, headers: &headers, session: &session, slug: &slug, fields: &fields };
+        let finished = callback.finish(&flow).await;
+        finished.map_err(|error| error.or_link("action-sign-in", || flow.link(&state, &slug))).into_response()
     } else {
         // The attempt is burnt, so that its code cannot be tried elsewhere; but only by the browser whose it is.
-        if Attempt::find(&state, &headers, &journey.attempt).is_some() {
-            handoffs::use_once(&state, "attempt", &journey.attempt).await?;
+        if AuthorizationRequest::find(&state, &headers, &flow.authorization_request_id).is_some() {
+            handoffs::consume_token(&state, "authorization_request", &flow.authorization_request_id).await?;
         }
-        Refused::MixUp.page(&state, &issued_for, Some(&journey)).into_response()
+        CallbackError::MixUp.into_http_error(&state, &issued_for, Some(&flow)).into_response()
     };
-    if let Ok(removal) = HeaderValue::from_str(&Attempt::removal(&journey.attempt)) {
+    if let Ok(removal) = HeaderValue::from_str(&AuthorizationRequest::removal_cookie(&flow.authorization_request_id)) {
         response.headers_mut().append(header::SET_COOKIE, removal);
     }
     Ok(response)
@@ -75,47 +75,47 @@ pub(super) async fn finish(
 /// `POST /callback/{slug}`: the answer as a form (OAuth 2.0 Form Post Response Mode). Our `Lax` cookies do not travel with a
 /// POST from another site, but they do with the GET that a 303 makes of it: so the answer is sealed, and the browser brings
 /// it back by itself, without a script and without the code in the address.
-pub(super) async fn take_form_post(
+pub(super) async fn form_post(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
-    let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
-    let refuse = |reason| Refused::BadResponse(reason).page(&state, &slug, None);
+) -> Result<Response, HttpError> {
+    let slug = Slug::parse(&slug).map_err(|_| HttpError::from_status(StatusCode::NOT_FOUND))?;
+    let fail = |reason| CallbackError::InvalidResponse(reason).into_http_error(&state, &slug, None);
     match lookup::read_form(&headers, &body) {
-        Err(refusal) if refusal.status == StatusCode::BAD_REQUEST => return Err(refuse("not_readable")),
+        Err(error) if error.status == StatusCode::BAD_REQUEST => return Err(fail("malformed_response")),
         other => other?,
     };
-    let form = std::str::from_utf8(&body).map_err(|_| refuse("not_readable"))?;
-    if form.len() > MAX_ANSWER {
-        return Err(refuse("too_long"));
+    let form = std::str::from_utf8(&body).map_err(|_| fail("malformed_response"))?;
+    if form.len() > MAX_RESPONSE_LENGTH {
+        return Err(fail("response_too_large"));
     }
-    let sealed = state.keys.seal(Purpose::Answer, slug.as_str(), &(state.clock.now(), form));
-    Ok(Redirect::to(&paths::with_query(&format!("/callback/{slug}"), ANSWER, &sealed)).into_response())
+    let sealed = state.keys.seal(Purpose::FormPostResponse, slug.as_str(), &(state.clock.now(), form));
+    Ok(Redirect::to(&paths::with_query(&format!("/callback/{slug}"), RESPONSE_PARAMETER, &sealed)).into_response())
 }
 
-/// The answer that [`take_form_post`] sealed a moment ago, or the query as it is.
-fn unsealed(state: &AppState, slug: &Slug, query: String) -> Result<String, Refused> {
+/// The answer that [`form_post`] sealed a moment ago, or the query as it is.
+fn open_sealed_response(state: &AppState, slug: &Slug, query: String) -> Result<String, CallbackError> {
     let fields = Fields::parse(query.as_bytes()).unwrap_or_default();
-    let Some(sealed) = fields.get(ANSWER) else { return Ok(query) };
-    let opened = state.keys.open::<(Timestamp, String)>(Purpose::Answer, slug.as_str(), sealed);
-    let fresh = opened.ok().filter(|(at, _)| at.plus(LIFE) > state.clock.now());
-    fresh.map(|(_, form)| form).ok_or(Refused::BadResponse("bad_answer"))
+    let Some(sealed) = fields.get(RESPONSE_PARAMETER) else { return Ok(query) };
+    let opened = state.keys.open::<(Timestamp, String)>(Purpose::FormPostResponse, slug.as_str(), sealed);
+    let fresh = opened.ok().filter(|(at, _)| at.plus(FLOW_TIMEOUT) > state.clock.now());
+    fresh.map(|(_, form)| form).ok_or(CallbackError::InvalidResponse("invalid_sealed_response"))
 }
 
-fn read(query: &str) -> Result<Fields, Refused> {
-    let fields = Fields::parse(query.as_bytes()).map_err(|_| Refused::BadResponse("not_readable"))?;
-    if fields.any_twice(&["code", "state", "iss", "error", "error_description"]) {
-        return Err(Refused::BadResponse("duplicate_parameter"));
+fn parse_response(query: &str) -> Result<Fields, CallbackError> {
+    let fields = Fields::parse(query.as_bytes()).map_err(|_| CallbackError::InvalidResponse("malformed_response"))?;
+    if fields.has_duplicates(&["code", "state", "iss", "error", "error_description"]) {
+        return Err(CallbackError::InvalidResponse("duplicate_parameter"));
     }
     if fields.has("id_token") || fields.has("access_token") {
-        return Err(Refused::BadResponse("tokens_in_response"));
+        return Err(CallbackError::InvalidResponse("tokens_in_response"));
     }
     Ok(fields)
 }
 
-struct Arrived<'a> {
+struct Callback<'a> {
     state: &'a AppState,
     locale: Locale,
     headers: &'a HeaderMap,
@@ -124,43 +124,44 @@ struct Arrived<'a> {
     fields: &'a Fields,
 }
 
-impl Arrived<'_> {
-    async fn finish(&self, journey: &Journey) -> Result<Response, Refusal> {
+impl Callback<'_> {
+    async fn finish(&self, flow: &LoginFlow) -> Result<Response, HttpError> {
         let state = self.state;
-        let refuse = |refused: Refused| refused.page(state, self.slug, Some(journey));
-        let Some(attempt) = Attempt::find(state, self.headers, &journey.attempt) else {
-            return self.without_attempt(journey).await;
+        let fail = |error: CallbackError| error.into_http_error(state, self.slug, Some(flow));
+        let Some(request) = AuthorizationRequest::find(state, self.headers, &flow.authorization_request_id) else {
+            return self.without_request(flow).await;
         };
-        state.returns.returned(self.slug);
-        let biller = self.active_biller().await?.ok_or_else(|| refuse(Refused::NotActive))?;
-        let Some((registration, oidc)) = registrations::of(state, &biller) else {
-            return Err(refuse(Refused::NotActive));
+        state.returns.record_returned(self.slug);
+        let biller = self.active_biller().await?.ok_or_else(|| fail(CallbackError::BillerNotActive))?;
+        let Some((registration, oidc)) = registrations::for_biller(state, &biller) else {
+            return Err(fail(CallbackError::BillerNotActive));
         };
-        if attempt.has_expired(state.clock.now()) || attempt.issuer != registration.issuer {
-            return self.without_attempt(journey).await;
+        if request.has_expired(state.clock.now()) || request.issuer != registration.issuer {
+            return self.without_request(flow).await;
         }
-        if !handoffs::use_once(state, "attempt", &attempt.id).await? {
-            return self.again(journey).await;
+        if !handoffs::consume_token(state, "authorization_request", &request.id).await? {
+            return self.already_used(flow).await;
         }
-        let code = self.check(&attempt).map_err(refuse)?;
-        let sign_in = self.redeem(&biller, &registration, &attempt, code, journey).await?;
-        let user = self.bind(&biller, oidc, &registration, &sign_in).await?.map_err(refuse)?;
-        self.enter(&biller, &registration, &user, sign_in, journey).await
+        let code = self.check(&request).map_err(fail)?;
+        let sign_in = self.redeem(&biller, &registration, &request, code, flow).await?;
+        let user = self.resolve_user(&biller, oidc, &registration, &sign_in).await?.map_err(fail)?;
+        self.complete(&biller, &registration, &user, sign_in, flow).await
     }
 
     /// Everything about the answer that can be checked without a call; the code, if all is well.
-    fn check(&self, attempt: &Attempt) -> Result<&str, Refused> {
+    fn check(&self, request: &AuthorizationRequest) -> Result<&str, CallbackError> {
         let iss = self.fields.get("iss");
-        let wrong = iss.is_some_and(|iss| iss != attempt.issuer) || (attempt.needs_iss && iss.is_none());
-        if wrong || attempt.slug != *self.slug {
-            return Err(Refused::Iss);
+        let wrong = iss.is_some_and(|iss| iss != request.issuer) || (request.needs_iss && iss.is_none());
+        if wrong || request.slug != *self.slug {
+            return Err(CallbackError::IssuerMismatch);
         }
         if let Some(error) = self.fields.get("error") {
-            return Err(Refused::ProviderSays(class_of(error)));
+            return Err(CallbackError::AuthorizationError(error_class(error)));
         }
-        let plain =
-            |code: &&str| (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(|b| (0x20..0x7f).contains(&b));
-        self.fields.get("code").filter(plain).ok_or(Refused::BadResponse("no_code"))
+        let plain = |code: &&str| {
+            (1..=MAX_CODE_LENGTH).contains(&code.len()) && code.bytes().all(|b| (0x20..0x7f).contains(&b))
+        };
+        self.fields.get("code").filter(plain).ok_or(CallbackError::InvalidResponse("code_missing"))
     }
 
     /// Sends the code, and writes down how the issuer did.
@@ -168,57 +169,57 @@ impl Arrived<'_> {
         &self,
         biller: &Biller,
         registration: &Registration,
-        attempt: &Attempt,
+        request: &AuthorizationRequest,
         code: &str,
-        journey: &Journey,
-    ) -> Result<SignIn, Refusal> {
+        flow: &LoginFlow,
+    ) -> Result<SignIn, HttpError> {
         let state = self.state;
-        let secrets = secureauth::Attempt { nonce: &attempt.nonce, verifier: &attempt.verifier };
+        let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.verifier };
         let began = Instant::now();
         let redeemed = state.providers.redeem(registration, secrets, code.to_owned()).await;
-        let is_good = !redeemed.as_ref().is_err_and(ProviderError::counts_against_issuer);
-        state.calls.took(self.slug, began.elapsed(), is_good);
+        let is_good = !redeemed.as_ref().is_err_and(ProviderError::is_issuer_failure);
+        state.calls.record(self.slug, began.elapsed(), is_good);
         match redeemed {
             Ok(sign_in) => {
-                registrations::note_answer(state, biller, Call::Token).await;
+                registrations::record_issuer_success(state, biller, IssuerEndpoint::Token).await;
                 Ok(sign_in)
             }
             Err(error) => {
-                registrations::note_failure(state, biller, Call::Token, &error).await;
-                Err(provider_failed(state, self.slug, journey, &error))
+                registrations::record_issuer_failure(state, biller, IssuerEndpoint::Token, &error).await;
+                Err(provider_failed(state, self.slug, flow, &error))
             }
         }
     }
 
     /// The biller, if it signs people in itself at this moment.
-    async fn active_biller(&self) -> Result<Option<std::sync::Arc<Biller>>, Refusal> {
+    async fn active_biller(&self) -> Result<Option<std::sync::Arc<Biller>>, HttpError> {
         let now = self.state.clock.now();
-        let found = self.state.directory.named(self.slug).await?;
-        Ok(found.filter(|biller| self.state.routing.signs_in(biller, now)))
+        let found = self.state.directory.biller_by_slug(self.slug).await?;
+        Ok(found.filter(|biller| self.state.routing.is_sign_in_enabled(biller, now)))
     }
 
     /// No attempt of this browser, or too old a one: somebody signed in meanwhile goes on, others start again once.
-    async fn without_attempt(&self, journey: &Journey) -> Result<Response, Refusal> {
+    async fn without_request(&self, flow: &LoginFlow) -> Result<Response, HttpError> {
         if self.is_signed_in().await {
-            return Ok(Redirect::to(&journey.go(self.state, self.slug)).into_response());
+            return Ok(Redirect::to(&flow.go(self.state, self.slug)).into_response());
         }
         // Whoever has used it before gets the same page in this browser and in any other. It is not used up here: the
         // browser whose attempt it is may be on its way.
-        if handoffs::was_used(self.state, "attempt", &journey.attempt).await? {
-            return Err(Refused::UsedBefore.page(self.state, self.slug, Some(journey)));
+        if handoffs::is_token_consumed(self.state, "authorization_request", &flow.authorization_request_id).await? {
+            return Err(CallbackError::AlreadyUsed.into_http_error(self.state, self.slug, Some(flow)));
         }
-        if journey.restarts > 0 {
-            return Err(Refused::NoAttempt.page(self.state, self.slug, Some(journey)));
+        if flow.restarts > 0 {
+            return Err(CallbackError::RequestNotFound.into_http_error(self.state, self.slug, Some(flow)));
         }
-        Ok(Redirect::to(&journey.restart(self.state, self.slug)).into_response())
+        Ok(Redirect::to(&flow.restart(self.state, self.slug)).into_response())
     }
 
     /// The attempt was used before: a reload, or Back.
-    async fn again(&self, journey: &Journey) -> Result<Response, Refusal> {
+    async fn already_used(&self, flow: &LoginFlow) -> Result<Response, HttpError> {
         if self.is_signed_in().await {
-            return Ok(Redirect::to(&journey.go(self.state, self.slug)).into_response());
+            return Ok(Redirect::to(&flow.go(self.state, self.slug)).into_response());
         }
-        Err(Refused::UsedBefore.page(self.state, self.slug, Some(journey)))
+        Err(CallbackError::AlreadyUsed.into_http_error(self.state, self.slug, Some(flow)))
     }
 
     async fn is_signed_in(&self) -> bool {
@@ -226,15 +227,17 @@ impl Arrived<'_> {
     }
 
     /// Which member of this biller it is, by the claim the registration names, and by the subject pinned earlier.
-    async fn bind(
+    async fn resolve_user(
         &self,
         biller: &Biller,
         oidc: &OidcSettings,
         registration: &Registration,
         sign_in: &SignIn,
-    ) -> Result<Result<User, Refused>, Refusal> {
+    ) -> Result<Result<User, CallbackError>, HttpError> {
         let directory = &self.state.directory;
-        let Some(claim) = sign_in.claim(&oidc.bind_claim) else { return Ok(Err(Refused::NotAMember("claim_missing"))) };
+        let Some(claim) = sign_in.claim(&oidc.bind_claim) else {
+            return Ok(Err(CallbackError::NotAMember("claim_missing")));
+        };
         let found = match oidc.bind_to {
             BindTo::UserId => directory.user_by_id(&biller.id, &UserId::from_stored(claim.to_owned())).await?,
             BindTo::Username => match Username::parse(claim) {
@@ -243,38 +246,42 @@ impl Arrived<'_> {
             },
         };
         let Some(user) = found.filter(|user| user.status != UserStatus::Deleted) else {
-            return Ok(Err(Refused::NotAMember("unknown_user")));
+            return Ok(Err(CallbackError::NotAMember("unknown_user")));
         };
         if user.status != UserStatus::Active {
-            let visits = Visits::of(self.state);
-            visits.end(&biller.id, Ending::User(&user.id)).await?;
-            return Ok(Err(Refused::UserNotActive));
+            let sessions = BillerSessions::new(self.state);
+            sessions.end(&biller.id, SessionFilter::User(&user.id)).await?;
+            return Ok(Err(CallbackError::UserNotActive));
         }
         let now = self.state.clock.now();
         let pinned = directory.pin_subject(biller, &registration.issuer, &user.id, &sign_in.subject, now).await?;
         if pinned == SubjectMatch::Pinned {
-            audit::score(&self.state.db, &biller.slug, Score::FirstSignIn, now).await;
+            audit::increment(&self.state.db, &biller.slug, Metric::FirstSignIn, now).await;
         }
-        Ok(if pinned == SubjectMatch::Different { Err(Refused::NotAMember("another_subject")) } else { Ok(user) })
+        Ok(if pinned == SubjectMatch::Different {
+            Err(CallbackError::NotAMember("subject_mismatch"))
+        } else {
+            Ok(user)
+        })
     }
 
     /// Signs the user in and hands over to the portal.
-    async fn enter(
+    async fn complete(
         &self,
         biller: &Biller,
         registration: &Registration,
         user: &User,
         sign_in: SignIn,
-        journey: &Journey,
-    ) -> Result<Response, Refusal> {
+        flow: &LoginFlow,
+    ) -> Result<Response, HttpError> {
         let state = self.state;
-        let details = Details {
+        let details = SessionDetails {
             username: user.username.clone(),
             amr: sign_in.amr,
             sid: sign_in.sid,
             id_token: state.keys.seal(Purpose::Storage, "id_token", &sign_in.id_token),
         };
-        let new = NewSession {
+        let new = NewBillerSession {
             biller_id: &biller.id,
             user,
             issuer: &registration.issuer,
@@ -282,23 +289,26 @@ impl Arrived<'_> {
             auth_time: sign_in.auth_time,
             details,
         };
-        let visits = Visits::of(state);
-        let row = visits.sign_in(self.session, new).await?;
+        let sessions = BillerSessions::new(state);
+        let row = sessions.sign_in(self.session, new).await?;
         if self.fields.has("iss") {
             state.directory.pin_iss(biller, &registration.issuer).await?;
         }
-        let luggage = Luggage {
+        let payload = HandoffPayload {
             locale: self.locale,
             name: None,
             biller: Some(self.slug.clone()),
-            return_to: journey.return_to.clone(),
-            code: journey.code.clone(),
+            return_to: flow.return_to.clone(),
+            code: flow.code.clone(),
         };
         let own_portal = biller.settings.portal_url.as_deref();
-        let portal_state = journey.portal_state.clone();
-        let address = handoffs::portal(state, &row, self.slug, own_portal, &luggage, portal_state);
+        let portal_state = flow.portal_state.clone();
+        let address = handoffs::portal_url(state, &row, self.slug, own_portal, &payload, portal_state);
         let mut response = Redirect::to(&address).into_response();
-        cookies::add(response.headers_mut(), [bounce::count(state, self.headers, self.slug, bounce::To::Portal)]);
+        cookies::add(
+            response.headers_mut(),
+            [redirect_loop::record(state, self.headers, self.slug, redirect_loop::Destination::Portal)],
+        );
         Ok(response)
     }
 }

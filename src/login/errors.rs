@@ -11,122 +11,124 @@ use serde_json::json;
 
 use super::pages::{ErrorPage, Link};
 use super::show;
-use crate::audit::{Entry, Score};
+use crate::audit::{LogEntry, Metric};
+use crate::i18n::Translator;
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::language::Language;
-use crate::web::{Refusal, paths};
-use crate::words::Words;
-use signpost_core::reference::Kind;
+use crate::web::{HttpError, paths};
+use signpost_core::reference::CodeKind;
 use signpost_core::{Locale, Purpose, Slug};
 
 /// An error page, as far as it depends on what happened.
 #[derive(Serialize, Deserialize)]
-struct Told {
+struct LocalizedError {
     message: String,
     biller: Option<String>,
-    next: Vec<(String, String)>,
+    links: Vec<(String, String)>,
     code: String,
 }
 
-/// Makes a page of every refusal and of every bare error status.
+/// Makes a page of every error and of every bare error status.
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let is_head = request.method() == http::Method::HEAD;
     // To ask again would do it again, or would not: a sign-in works once.
-    let is_once = !request.method().is_safe() || request.uri().path().starts_with("/callback/");
+    let is_one_time = !request.method().is_safe() || request.uri().path().starts_with("/callback/");
     let language = request.extensions().get::<Language>().cloned();
     let mut response = next.run(request).await;
     let status = response.status();
-    let refusal = response.extensions_mut().remove::<Refusal>();
+    let error = response.extensions_mut().remove::<HttpError>();
     let is_page =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    if refusal.is_none() && (is_page || !(status.is_client_error() || status.is_server_error())) {
+    if error.is_none() && (is_page || !(status.is_client_error() || status.is_server_error())) {
         return response;
     }
     let Some(language) = language else { return response };
-    let refusal = refusal.unwrap_or_else(|| Refusal::from_status(status));
-    let language = language.or(refusal.locale);
-    let told = tell(&state, &language, &refusal);
-    let language = if is_once || refusal.once { language.at(address(&state, &told)) } else { language };
-    keep_headers((refusal.status, page(&state, &language, told)).into_response(), &response, is_head)
+    let error = error.unwrap_or_else(|| HttpError::from_status(status));
+    let language = language.or(error.locale);
+    let details = describe(&state, &language, &error);
+    let language = if is_one_time || error.is_one_time { language.at(error_url(&state, &details)) } else { language };
+    keep_headers((error.status, page(&state, &language, details)).into_response(), &response, is_head)
 }
 
-/// `GET /trouble`: an error page again, in another language. Nothing is done, and its code stays.
-pub(super) async fn again(
+/// `GET /error`: an error page again, in another language. Nothing is done, and its code stays.
+pub(super) async fn show(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let told = fields.get("t").and_then(|sealed| state.keys.open::<Told>(Purpose::Page, "", sealed).ok());
-    let told = told.ok_or_else(|| Refusal::from_status(StatusCode::NOT_FOUND))?;
-    Ok(page(&state, &language, told))
+    let details =
+        fields.get("t").and_then(|sealed| state.keys.open::<LocalizedError>(Purpose::ErrorPage, "", sealed).ok());
+    let details = details.ok_or_else(|| HttpError::from_status(StatusCode::NOT_FOUND))?;
+    Ok(page(&state, &language, details))
 }
 
 /// HEAD where only GET has a meaning.
-pub(super) async fn no_head() -> StatusCode {
+pub(super) async fn method_not_allowed() -> StatusCode {
     StatusCode::METHOD_NOT_ALLOWED
 }
 
-fn address(state: &AppState, told: &Told) -> String {
+fn error_url(state: &AppState, details: &LocalizedError) -> String {
     // In full: the page may stand on a host that is not ours to serve.
-    let address = paths::absolute(&state.config, paths::TROUBLE);
-    paths::with_query(address.as_str(), "t", &state.keys.seal(Purpose::Page, "", told))
+    let address = paths::absolute(&state.config, paths::ERROR);
+    paths::with_query(address.as_str(), "t", &state.keys.seal(Purpose::ErrorPage, "", details))
 }
 
-fn tell(state: &AppState, language: &Language, refusal: &Refusal) -> Told {
-    let code = if refusal.recorded {
+fn describe(state: &AppState, language: &Language, error: &HttpError) -> LocalizedError {
+    let code = if error.is_recorded {
         let details = json!({
-            "reason": refusal.reason,
-            "status": refusal.status.as_u16(),
-            "title": title(Words::of(Locale::English), refusal.message, refusal.biller.as_deref()),
+            "reason": error.reason,
+            "status": error.status.as_u16(),
+            "title": title(Translator::new(Locale::English), error.message, error.biller.as_deref()),
             "locale": language.locale,
         });
-        let biller = refusal.biller.as_deref().map(str::to_owned);
-        let entry = Entry { biller, name: None, shown: "error page", score: Some(Score::Failed), details };
-        state.decisions.record(Kind::Error, entry)
+        let biller = error.biller.as_deref().map(str::to_owned);
+        let entry =
+            LogEntry { biller, name: None, response: "error page", metric: Some(Metric::SignInFailed), details };
+        state.decisions.record(CodeKind::Error, entry)
     } else {
         state.decisions.page_code()
     };
-    let mut next: Vec<(String, String)> =
-        refusal.next.iter().map(|(label, url)| ((*label).to_owned(), url.clone())).collect();
-    if next.is_empty() {
-        next.push(("go-sign-in-page".to_owned(), paths::absolute(&state.config, paths::LOGIN).to_string()));
+    let mut links: Vec<(String, String)> =
+        error.links.iter().map(|(label, url)| ((*label).to_owned(), url.clone())).collect();
+    if links.is_empty() {
+        links.push(("action-sign-in-page".to_owned(), paths::absolute(&state.config, paths::LOGIN).to_string()));
     }
-    Told {
-        message: refusal.message.to_owned(),
-        biller: refusal.biller.as_deref().map(str::to_owned),
-        next,
+    LocalizedError {
+        message: error.message.to_owned(),
+        biller: error.biller.as_deref().map(str::to_owned),
+        links,
         code: code.to_string(),
     }
 }
 
-fn page(state: &AppState, language: &Language, told: Told) -> Response {
+fn page(state: &AppState, language: &Language, details: LocalizedError) -> Response {
     let billers = state.directory.last_known_billers();
-    let slug = told.biller.as_deref().and_then(|slug| Slug::parse(slug).ok());
+    let slug = details.biller.as_deref().and_then(|slug| Slug::parse(slug).ok());
     let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
-    let chrome = show::chrome(state, language, &told.code, biller.as_deref());
-    let words = chrome.words;
-    let name = biller.as_ref().map(|biller| biller.name.as_str()).or(told.biller.as_deref());
-    let title = title(words, &told.message, name);
+    let chrome = show::chrome(state, language, &details.code, biller.as_deref());
+    let i18n = chrome.i18n;
+    let name = biller.as_ref().map(|biller| biller.name.as_str()).or(details.biller.as_deref());
+    let title = title(i18n, &details.message, name);
     let page = ErrorPage {
         chrome,
-        text: words.text(&told.message),
-        next: told.next.into_iter().map(|(label, url)| Link { label: words.say(&label), url }).collect(),
+        text: i18n.t_text(&details.message),
+        links: details.links.into_iter().map(|(label, url)| Link { label: i18n.t(&label), url }).collect(),
         title,
     };
     match page.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
             tracing::error!(error = %error, "the error page cannot be rendered");
-            format!("{}. {} {}", page.title, words.say("reference"), told.code).into_response()
+            format!("{}. {} {}", page.title, i18n.t("reference"), details.code).into_response()
         }
     }
 }
 
 /// Some headings name the biller.
-fn title(words: Words, message: &str, biller: Option<&str>) -> String {
-    words.tell(message, "biller", biller.unwrap_or_default())
+fn title(i18n: Translator, message: &str, biller: Option<&str>) -> String {
+    i18n.t_with(message, "biller", biller.unwrap_or_default())
 }
 
 /// Cookies and `Allow` of the first answer stay; a limit says when to come again.

@@ -7,19 +7,19 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::state::AppState;
-use crate::web::handoffs::RecoverToken;
+use crate::web::handoffs::FlowToken;
 use crate::web::{cookies, paths};
-use signpost_core::{Locale, Purpose, Slug, Timestamp, TypedName};
+use signpost_core::{Locale, Purpose, Slug, Timestamp, UsernameInput};
 
 /// How long somebody may take at the identity provider.
-pub(super) const LIFE: Duration = Duration::from_secs(10 * 60);
+pub(super) const FLOW_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// At most so many attempts at once in one browser; the oldest goes.
-const MAX_ATTEMPTS: usize = 5;
-const PREFIX: &str = "__Host-t-";
+const MAX_PENDING_REQUESTS: usize = 5;
+const COOKIE_PREFIX: &str = "__Host-t-";
 
 /// The long-lived part. As a hint it stands in `/b/{slug}?h=`, within a sign-in it is the OAuth `state`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Journey {
+pub(super) struct LoginFlow {
     /// The language of the page it began on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<Locale>,
@@ -37,7 +37,7 @@ pub(super) struct Journey {
     pub code: String,
     /// The attempt it belongs to, once there is one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub attempt: String,
+    pub authorization_request_id: String,
     /// How often it was begun again by itself.
     #[serde(default)]
     pub restarts: u8,
@@ -46,19 +46,19 @@ pub(super) struct Journey {
     pub remember: bool,
 }
 
-impl Journey {
+impl LoginFlow {
     /// The name typed, as it was parsed before it was sealed.
-    pub fn name(&self) -> Option<TypedName> {
-        self.name.as_deref().and_then(|name| TypedName::parse(name).ok())
+    pub fn name(&self) -> Option<UsernameInput> {
+        self.name.as_deref().and_then(|name| UsernameInput::parse(name).ok())
     }
 
     /// What of it goes along to pages where the biller is asked for.
-    pub fn carried(&self) -> RecoverToken {
+    pub fn flow_token(&self) -> FlowToken {
         let (name, return_to) = (self.name.clone(), self.return_to.clone());
-        RecoverToken { locale: self.locale, name, return_to, ..RecoverToken::default() }
+        FlowToken { locale: self.locale, name, return_to, ..FlowToken::default() }
     }
 
-    /// The address that begins this journey anew, for somebody who clicks on it.
+    /// The address that begins this flow anew, for somebody who clicks on it.
     pub fn link(&self, state: &AppState, slug: &Slug) -> String {
         self.address(state, &paths::biller(slug), slug, 0)
     }
@@ -74,29 +74,29 @@ impl Journey {
     }
 
     fn address(&self, state: &AppState, path: &str, slug: &Slug, restarts: u8) -> String {
-        let hint = Self { attempt: String::new(), restarts, ..self.clone() };
-        paths::with_query(path, "h", &state.keys.seal(Purpose::Hint, slug.as_str(), &hint))
+        let hint = Self { authorization_request_id: String::new(), restarts, ..self.clone() };
+        paths::with_query(path, "h", &state.keys.seal(Purpose::LoginHint, slug.as_str(), &hint))
     }
 
-    /// Opens what [`Journey::link`] and the others sealed.
+    /// Opens what [`LoginFlow::link`] and the others sealed.
     pub fn open(state: &AppState, slug: &Slug, hint: &str) -> Option<Self> {
-        state.keys.open(Purpose::Hint, slug.as_str(), hint).ok()
+        state.keys.open(Purpose::LoginHint, slug.as_str(), hint).ok()
     }
 }
 
-/// A journey on its way through the identity provider: what the OAuth `state` seals.
+/// A flow on its way through the identity provider: what the OAuth `state` seals.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Travelling {
+pub(super) struct OAuthState {
     /// The biller whose issuer was asked.
     pub slug: Slug,
-    /// The journey.
-    pub journey: Journey,
+    /// The flow.
+    pub flow: LoginFlow,
 }
 
-/// The short-lived part: a cookie of this browser for each attempt.
+/// The short-lived part: a cookie of this browser for each request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Attempt {
-    /// Id of the attempt.
+pub(super) struct AuthorizationRequest {
+    /// Id of the request.
     pub id: String,
     /// The biller.
     pub slug: Slug,
@@ -104,7 +104,7 @@ pub(super) struct Attempt {
     pub issuer: String,
     /// The answer must carry `iss` (RFC 9207).
     pub needs_iss: bool,
-    /// Ties the ID token to this attempt.
+    /// Ties the ID token to this request.
     pub nonce: String,
     /// PKCE.
     pub verifier: String,
@@ -112,7 +112,7 @@ pub(super) struct Attempt {
     pub at: Timestamp,
 }
 
-impl Attempt {
+impl AuthorizationRequest {
     /// A new attempt with secrets of its own.
     pub fn new(state: &AppState, slug: &Slug, issuer: &str) -> Self {
         Self {
@@ -126,20 +126,20 @@ impl Attempt {
         }
     }
 
-    /// `Set-Cookie` lines: this attempt, and the oldest ones out.
+    /// `Set-Cookie` lines: this request, and the oldest ones out.
     pub fn cookies(&self, state: &AppState, headers: &HeaderMap) -> Vec<String> {
         let name = cookie_name(&self.id);
-        let value = state.keys.seal(Purpose::Transaction, &name, self);
-        let mut lines = vec![cookies::set(name, value, LIFE)];
+        let value = state.keys.seal(Purpose::AuthorizationRequest, &name, self);
+        let mut lines = vec![cookies::set(name, value, FLOW_TIMEOUT)];
         let mut others: Vec<(Timestamp, String)> = cookies::all(headers)
-            .filter(|cookie| cookie.name().starts_with(PREFIX))
+            .filter(|cookie| cookie.name().starts_with(COOKIE_PREFIX))
             .map(|cookie| {
-                let read = state.keys.open::<Self>(Purpose::Transaction, cookie.name(), cookie.value());
-                (read.map_or(Timestamp::from_millis(0), |attempt| attempt.at), cookie.name().to_owned())
+                let read = state.keys.open::<Self>(Purpose::AuthorizationRequest, cookie.name(), cookie.value());
+                (read.map_or(Timestamp::from_millis(0), |request| request.at), cookie.name().to_owned())
             })
             .collect();
         others.sort();
-        let too_many = (others.len() + 1).saturating_sub(MAX_ATTEMPTS);
+        let too_many = (others.len() + 1).saturating_sub(MAX_PENDING_REQUESTS);
         lines.extend(others.into_iter().take(too_many).map(|(_, name)| cookies::remove(name)));
         lines
     }
@@ -147,22 +147,26 @@ impl Attempt {
     /// The attempt with this id, from the cookie of this browser. A cookie that is changed, moved or there twice is none.
     pub fn find(state: &AppState, headers: &HeaderMap, id: &str) -> Option<Self> {
         let name = cookie_name(id);
-        let cookie = cookies::one(headers, &name)?;
-        state.keys.open::<Self>(Purpose::Transaction, &name, cookie.value()).ok().filter(|attempt| attempt.id == id)
+        let cookie = cookies::get(headers, &name)?;
+        state
+            .keys
+            .open::<Self>(Purpose::AuthorizationRequest, &name, cookie.value())
+            .ok()
+            .filter(|request| request.id == id)
     }
 
     /// The `Set-Cookie` line that ends it.
-    pub fn removal(id: &str) -> String {
+    pub fn removal_cookie(id: &str) -> String {
         cookies::remove(cookie_name(id))
     }
 
     /// Whether it is too old.
     pub fn has_expired(&self, now: Timestamp) -> bool {
-        self.at.plus(LIFE) <= now
+        self.at.plus(FLOW_TIMEOUT) <= now
     }
 }
 
 fn cookie_name(id: &str) -> String {
     // Ids are base64url, which may stand in a cookie's name; `get` because an id from outside may be anything.
-    format!("{PREFIX}{}", id.get(..8).unwrap_or("none"))
+    format!("{COOKIE_PREFIX}{}", id.get(..8).unwrap_or("none"))
 }

@@ -5,58 +5,59 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{Method, StatusCode};
 
-use super::bounce;
-use super::flow::Journey;
-use super::follow::{Visitor, decide_and_follow};
-use crate::routing::{Arrival, address, public_host};
+use super::flow::LoginFlow;
+use super::follow::{RequestContext, decide_and_follow};
+use super::redirect_loop;
+use crate::routing::{RoutingRequest, public_host, resolve_entry_point};
 use crate::state::AppState;
 use crate::web::language::Language;
-use crate::web::{Refusal, paths};
+use crate::web::{HttpError, paths};
 use signpost_core::Slug;
-use signpost_core::decision::Entry;
+use signpost_core::decision::EntryPoint;
 
 /// Any address that no route has.
-pub(super) async fn old_address(
+pub(super) async fn legacy_path(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     request: Request,
-) -> Result<Response, Refusal> {
-    let not_found = || Refusal::from_status(StatusCode::NOT_FOUND);
+) -> Result<Response, HttpError> {
+    let not_found = || HttpError::from_status(StatusCode::NOT_FOUND);
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(not_found());
     }
     let (path, query) = (request.uri().path(), request.uri().query());
-    if let Some(path) = own_path(path) {
-        return Ok(Redirect::permanent(&paths::with_whole_query(path, query)).into_response());
+    if let Some(path) = canonical_path(path) {
+        return Ok(Redirect::permanent(&paths::with_raw_query(path, query)).into_response());
     }
     let billers = state.directory.last_known_billers();
-    let found = address(&state.config, &billers, &public_host(&state.config), path, query).ok_or_else(not_found)?;
+    let found =
+        resolve_entry_point(&state.config, &billers, &public_host(&state.config), path, query).ok_or_else(not_found)?;
     let return_to = found.return_to.as_deref();
     match found.entry {
-        Entry::Shared => {
+        EntryPoint::Shared => {
             let target =
                 return_to.map_or_else(|| paths::LOGIN.to_owned(), |r| paths::with_query(paths::LOGIN, "return_to", r));
             Ok(Redirect::to(&target).into_response())
         }
-        entry @ Entry::Named { .. } => {
+        entry @ EntryPoint::Named { .. } => {
             let return_to = return_to.and_then(|asked| state.config.return_to.resolve(asked));
-            let visitor = Visitor { return_to, ..Visitor::new(language) };
-            if let Entry::Named { slug, .. } = &entry {
-                let again = Journey {
-                    locale: Some(visitor.language.locale),
-                    return_to: visitor.return_to.clone(),
-                    ..Journey::default()
+            let context = RequestContext { return_to, ..RequestContext::new(language) };
+            if let EntryPoint::Named { slug, .. } = &entry {
+                let again = LoginFlow {
+                    locale: Some(context.language.locale),
+                    return_to: context.return_to.clone(),
+                    ..LoginFlow::default()
                 };
-                bounce::check(&state, request.headers(), slug, &again.link(&state, slug))?;
+                redirect_loop::check(&state, request.headers(), slug, &again.link(&state, slug))?;
             }
-            let arrival = Arrival { entry, name: None, remembered: Vec::new() };
-            decide_and_follow(&state, request.headers(), arrival, visitor).await
+            let routing_request = RoutingRequest { entry, name: None, remembered: Vec::new() };
+            decide_and_follow(&state, request.headers(), routing_request, context).await
         }
     }
 }
 
 /// The path of ours that was typed with a slash at its end, or with a biller's name in capitals.
-fn own_path(path: &str) -> Option<String> {
+fn canonical_path(path: &str) -> Option<String> {
     let plain = path.trim_end_matches('/');
     if let Some(rest) = plain.strip_prefix("/b/") {
         let (slug, at) = rest.split_once('/').map_or((rest, None), |(slug, at)| (slug, Some(at)));

@@ -8,21 +8,21 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::lookup::{check_limits, check_mail_limits, kept, read_form, sentence};
+use super::lookup::{check_lookup_rate_limit, check_mail_rate_limit, read_form, sanitize, username_error};
 use super::pages::{LinksPage, LinksSentPage};
-use super::{carried, show};
+use super::{flow_token, show};
+use crate::i18n::Translator;
 use crate::state::AppState;
 use crate::web::client::Peer;
-use crate::web::handoffs::RecoverToken;
+use crate::web::handoffs::FlowToken;
 use crate::web::language::Language;
-use crate::web::{Refusal, paths};
-use crate::words::Words;
-use signpost_core::TypedName;
+use crate::web::{HttpError, paths};
+use signpost_core::UsernameInput;
 use signpost_core::username::UsernameError;
 
 /// The address of the page, with what was typed already; none where no mail can be sent.
-pub(super) fn address(state: &AppState, carried: &RecoverToken) -> Option<String> {
-    state.mail.is_on().then(|| carried::address(state, paths::LINKS, carried))
+pub(super) fn address(state: &AppState, flow_token: &FlowToken) -> Option<String> {
+    state.mail.is_enabled().then(|| flow_token::address(state, paths::LINKS, flow_token))
 }
 
 /// `GET /recover/links`, with `?t=` from a page that knows the name.
@@ -30,11 +30,11 @@ pub(super) async fn form(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
-    check_on(&state)?;
-    let carried = carried::open(&state, query.as_deref()).unwrap_or_default();
-    let language = language.or(carried.locale);
-    show::form_page(StatusCode::OK, &page(&state, &language, carried), Vec::new())
+) -> Result<Response, HttpError> {
+    require_mail(&state)?;
+    let flow_token = flow_token::open(&state, query.as_deref()).unwrap_or_default();
+    let language = language.or(flow_token.locale);
+    show::form_page(StatusCode::OK, &page(&state, &language, flow_token), Vec::new())
 }
 
 /// `POST /recover/links`
@@ -44,34 +44,37 @@ pub(super) async fn submit(
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
-    check_on(&state)?;
+) -> Result<Response, HttpError> {
+    require_mail(&state)?;
     let fields = read_form(&headers, &body)?;
-    let language = language.of_form(paths::LINKS, &fields, &["username", "return_to"]);
+    let language = language.for_form(paths::LINKS, &fields, &["username", "return_to"]);
     let return_to = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked));
     let typed = fields.get("username").unwrap_or_default();
-    let name = match TypedName::parse(typed) {
+    let name = match UsernameInput::parse(typed) {
         Ok(name) => name,
         Err(error) => {
             let error = match error {
-                UsernameError::Empty => Words::of(language.locale).say("links-empty"),
-                other => sentence(&language, other),
+                UsernameError::Empty => Translator::new(language.locale).t("links-empty"),
+                other => username_error(&language, other),
             };
-            let carried = RecoverToken { name: Some(kept(typed)), return_to, ..RecoverToken::default() };
-            let page = LinksPage { error: Some(error), ..page(&state, &language, carried) };
+            let flow_token = FlowToken { name: Some(sanitize(typed)), return_to, ..FlowToken::default() };
+            let page = LinksPage { error: Some(error), ..page(&state, &language, flow_token) };
             return show::form_page(StatusCode::BAD_REQUEST, &page, Vec::new());
         }
     };
-    let carried = carried::luggage(language.locale, Some(&name), return_to);
-    let limited = check_limits(&state, peer, &headers, &name).and_then(|()| check_mail_limits(&state, peer, &headers));
-    let failed = |refusal: Refusal| {
-        refusal.next("go-again", carried::padded_address(&state, paths::LINKS, &carried)).read_in(language.locale)
+    let flow_token = flow_token::new(language.locale, Some(&name), return_to);
+    let limited = check_lookup_rate_limit(&state, peer, &headers, &name)
+        .and_then(|()| check_mail_rate_limit(&state, peer, &headers));
+    let failed = |error: HttpError| {
+        error
+            .with_link("action-try-again", flow_token::padded_address(&state, paths::LINKS, &flow_token))
+            .in_locale(language.locale)
     };
     limited.map_err(failed)?;
-    state.mail.ask_for_links(&name, language.locale).await.map_err(|error| failed(error.into()))?;
+    state.mail.enqueue_sign_in_links(&name, language.locale).await.map_err(|error| failed(error.into()))?;
     // Not the name: another one may be what comes next, and the page is one for all.
-    let carried = RecoverToken { name: None, ..carried };
-    sent_page(&state, language, &carried)
+    let flow_token = FlowToken { name: None, ..flow_token };
+    sent_page(&state, language, &flow_token)
 }
 
 /// `GET /recover/links/sent`: the same page again, in another language. Nothing is sent anew.
@@ -79,30 +82,30 @@ pub(super) async fn sent(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
-    check_on(&state)?;
-    let carried = carried::open(&state, query.as_deref()).unwrap_or_default();
-    sent_page(&state, language, &carried)
+) -> Result<Response, HttpError> {
+    require_mail(&state)?;
+    let flow_token = flow_token::open(&state, query.as_deref()).unwrap_or_default();
+    sent_page(&state, language, &flow_token)
 }
 
-fn sent_page(state: &AppState, language: Language, carried: &RecoverToken) -> Result<Response, Refusal> {
-    let to = |path| carried::address(state, path, carried);
+fn sent_page(state: &AppState, language: Language, flow_token: &FlowToken) -> Result<Response, HttpError> {
+    let to = |path| flow_token::address(state, path, flow_token);
     let language = language.at(to(paths::LINKS_SENT));
     let chrome = show::chrome(state, &language, state.decisions.page_code().as_str(), None);
     show::page(StatusCode::OK, &LinksSentPage { chrome, again_url: to(paths::LINKS), back_url: to(paths::LOGIN) })
 }
 
-fn check_on(state: &AppState) -> Result<(), Refusal> {
-    if state.mail.is_on() { Ok(()) } else { Err(Refusal::from_status(StatusCode::NOT_FOUND)) }
+fn require_mail(state: &AppState) -> Result<(), HttpError> {
+    if state.mail.is_enabled() { Ok(()) } else { Err(HttpError::from_status(StatusCode::NOT_FOUND)) }
 }
 
-fn page(state: &AppState, language: &Language, carried: RecoverToken) -> LinksPage {
-    let carried = RecoverToken { locale: Some(language.locale), ..carried };
+fn page(state: &AppState, language: &Language, flow_token: FlowToken) -> LinksPage {
+    let flow_token = FlowToken { locale: Some(language.locale), ..flow_token };
     LinksPage {
         chrome: show::chrome(state, language, state.decisions.page_code().as_str(), None),
         error: None,
-        back_url: carried::address(state, paths::LOGIN, &carried),
-        username: carried.name.unwrap_or_default(),
-        return_to: carried.return_to,
+        back_url: flow_token::address(state, paths::LOGIN, &flow_token),
+        username: flow_token.name.unwrap_or_default(),
+        return_to: flow_token.return_to,
     }
 }

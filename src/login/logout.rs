@@ -9,29 +9,29 @@ use http::StatusCode;
 use tower_sessions::Session;
 
 use super::lookup::{read_form, sessions, signed_in};
-use super::pages::{LogoutPage, SignedInAt, SignedOutPage};
-use super::{bounce, show};
+use super::pages::{LogoutPage, SignedInBiller, SignedOutPage};
+use super::{redirect_loop, show};
 use crate::directory::Biller;
 use crate::state::AppState;
+use crate::web::biller_sessions::{BillerSession, BillerSessions};
 use crate::web::fields::Fields;
 use crate::web::language::Language;
-use crate::web::visits::{BillerSession, Visits};
-use crate::web::{Refusal, cookies, paths, registrations};
+use crate::web::{HttpError, cookies, paths, registrations};
 use signpost_core::{Purpose, Slug};
 
 /// `GET /logout`: asks; a link alone signs nobody out. `?biller=` asks about one biller only.
-pub(super) async fn ask(
+pub(super) async fn confirm(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     session: Session,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let mut rows = sessions(&state, &session).await?;
     // Whoever is signed in elsewhere only is told where.
-    let asked = |biller: &Biller| fields.get("biller").is_none_or(|slug| biller.slug.as_str() == slug);
-    if rows.iter().any(|(biller, _)| asked(biller)) {
-        rows.retain(|(biller, _)| asked(biller));
+    let is_requested = |biller: &Biller| fields.get("biller").is_none_or(|slug| biller.slug.as_str() == slug);
+    if rows.iter().any(|(biller, _)| is_requested(biller)) {
+        rows.retain(|(biller, _)| is_requested(biller));
     }
     let mut targets = Vec::new();
     for (biller, _) in &rows {
@@ -39,7 +39,7 @@ pub(super) async fn ask(
     }
     let billers = rows
         .iter()
-        .map(|(biller, _)| SignedInAt { name: biller.name.clone(), slug: biller.slug.to_string() })
+        .map(|(biller, _)| SignedInBiller { name: biller.name.clone(), slug: biller.slug.to_string() })
         .collect();
     let chrome = show::chrome(&state, &language, state.decisions.page_code().as_str(), None);
     show::form_page(StatusCode::OK, &LogoutPage { chrome, billers }, targets)
@@ -51,52 +51,52 @@ pub(super) async fn submit(
     session: Session,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = read_form(&headers, &body)?;
     let rows = sessions(&state, &session).await?;
-    let wanted = fields.get("biller");
-    let found = match (wanted, rows.as_slice()) {
+    let requested = fields.get("biller");
+    let found = match (requested, rows.as_slice()) {
         (Some(slug), rows) => rows.iter().find(|(biller, _)| biller.slug.as_str() == slug),
         (None, [only]) => Some(only),
         (None, []) => None,
         (None, _) => return Ok(Redirect::to(paths::LOGOUT).into_response()),
     };
     let Some((biller, _)) = found else { return Ok(Redirect::to(paths::SIGNED_OUT).into_response()) };
-    let ended = Visits::of(&state).sign_out(&session, &biller.id).await?;
+    let ended = BillerSessions::new(&state).sign_out(&session, &biller.id).await?;
     let target = match &ended {
         Some(row) => end_session_address(&state, biller, Some(row)).await,
         None => None,
     };
     let target = target.map_or_else(|| signed_out_address(&state, &biller.slug), String::from);
     let mut response = Redirect::to(&target).into_response();
-    cookies::add(response.headers_mut(), [bounce::forget()]);
+    cookies::add(response.headers_mut(), [redirect_loop::forget()]);
     Ok(response)
 }
 
 /// `GET /signed-out`: says so. The `state` tells of which biller; without one that is ours it is just the page.
-pub(super) async fn done(
+pub(super) async fn signed_out(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     session: Session,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let slug = fields.get("state").and_then(|sealed| state.keys.open::<Slug>(Purpose::Logout, "", sealed).ok());
     let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
     let biller = slug.as_ref().and_then(|slug| billers.by_slug(slug));
-    let still = signed_in(&state, &session).await;
+    let remaining = signed_in(&state, &session).await;
     let page = SignedOutPage {
         chrome: show::chrome(&state, &language, state.decisions.page_code().as_str(), biller.map(|biller| &**biller)),
         biller: biller.map(|biller| biller.name.clone()),
         sign_in_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| paths::biller(&biller.slug)),
-        still: still.iter().map(|(biller, _)| biller.name.clone()).collect(),
+        remaining: remaining.iter().map(|(biller, _)| biller.name.clone()).collect(),
     };
     show::page(StatusCode::OK, &page)
 }
 
 /// Where the issuer signs people out, if it does; with what it needs to know, if a session was ended.
 async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&BillerSession>) -> Option<url::Url> {
-    let (registration, _) = registrations::of(state, biller)?;
+    let (registration, _) = registrations::for_biller(state, biller)?;
     let (provider, _) = state.providers.get(&registration).await.ok()?;
     let mut address = provider.end_session_endpoint()?.clone();
     if let Some(row) = ended {
@@ -108,15 +108,15 @@ async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&B
         query
             .append_pair("client_id", &registration.client_id)
             .append_pair("post_logout_redirect_uri", back.as_str())
-            .append_pair("state", &sealed(state, &biller.slug));
+            .append_pair("state", &sealed_slug(state, &biller.slug));
     }
     Some(address)
 }
 
 fn signed_out_address(state: &AppState, slug: &Slug) -> String {
-    paths::with_query(paths::SIGNED_OUT, "state", &sealed(state, slug))
+    paths::with_query(paths::SIGNED_OUT, "state", &sealed_slug(state, slug))
 }
 
-fn sealed(state: &AppState, slug: &Slug) -> String {
+fn sealed_slug(state: &AppState, slug: &Slug) -> String {
     state.keys.seal(Purpose::Logout, "", slug)
 }

@@ -11,24 +11,24 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::{StatusCode, header};
 use tower_sessions::Session;
 
-use super::flow::Journey;
-use super::follow::{Visitor, decide_and_follow};
+use super::flow::LoginFlow;
+use super::follow::{RequestContext, decide_and_follow};
 use super::pages::{ChoosePage, Link, LoginPage};
-use super::{bounce, carried, links, recover, show};
+use super::{flow_token, links, recover, redirect_loop, show};
 use crate::directory::Biller;
-use crate::routing::Arrival;
+use crate::i18n::Translator;
+use crate::routing::RoutingRequest;
 use crate::state::AppState;
+use crate::web::biller_sessions::{BillerSession, BillerSessions};
 use crate::web::client::{self, Peer};
 use crate::web::device::Device;
 use crate::web::fields::Fields;
-use crate::web::handoffs::{self, Luggage};
+use crate::web::handoffs::{self, HandoffPayload};
 use crate::web::language::Language;
-use crate::web::visits::{BillerSession, Visits};
-use crate::web::{Refusal, cookies, paths};
-use crate::words::Words;
-use signpost_core::decision::Entry;
+use crate::web::{HttpError, cookies, paths};
+use signpost_core::decision::EntryPoint;
 use signpost_core::username::UsernameError;
-use signpost_core::{Slug, TypedName};
+use signpost_core::{Slug, UsernameInput};
 
 /// `GET /` and `GET /login`: the form; somebody signed in already goes on to the portal, or chooses among theirs.
 pub(super) async fn form(
@@ -37,23 +37,23 @@ pub(super) async fn form(
     session: Session,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
-    let carried = carried::open(&state, query.as_deref()).unwrap_or_default();
-    let language = language.or(carried.locale);
+) -> Result<Response, HttpError> {
+    let flow_token = flow_token::open(&state, query.as_deref()).unwrap_or_default();
+    let language = language.or(flow_token.locale);
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let return_to = fields.get("return_to").or(carried.return_to.as_deref());
+    let return_to = fields.get("return_to").or(flow_token.return_to.as_deref());
     if !fields.has("other") {
         match signed_in(&state, &session).await.as_slice() {
             [] => {}
-            [(biller, _)] => return Ok(Redirect::to(&go_address(&biller.slug, return_to)).into_response()),
+            [(biller, _)] => return Ok(Redirect::to(&go_url(&biller.slug, return_to)).into_response()),
             several => return choose(&state, &language, several, return_to),
         }
     }
     let mut page = login_page(&state, &language, return_to);
-    page.username = carried.name.unwrap_or_default();
-    page.offered = offered(&state, &language, &headers, return_to);
+    page.username = flow_token.name.unwrap_or_default();
+    page.suggestions = suggestions(&state, &language, &headers, return_to);
     page.forgotten = fields.has("forgotten");
-    show::look_up_page(&state, StatusCode::OK, &page)
+    show::lookup_page(&state, StatusCode::OK, &page)
 }
 
 /// `POST /login`: looks the name up and goes where the decision says.
@@ -63,39 +63,39 @@ pub(super) async fn submit(
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let fields = read_form(&headers, &body)?;
-    let language = language.of_form(paths::LOGIN, &fields, &["username", "return_to", "remember"]);
+    let language = language.for_form(paths::LOGIN, &fields, &["username", "return_to", "remember"]);
     let typed = fields.get("username").unwrap_or_default();
     let return_to = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked));
-    let name = match TypedName::parse(typed) {
+    let name = match UsernameInput::parse(typed) {
         Ok(name) => name,
         Err(error) => {
             let page = LoginPage {
-                username: kept(typed),
-                error: Some(sentence(&language, error)),
+                username: sanitize(typed),
+                error: Some(username_error(&language, error)),
                 remember: fields.has("remember"),
-                offered: offered(&state, &language, &headers, fields.get("return_to")),
+                suggestions: suggestions(&state, &language, &headers, fields.get("return_to")),
                 ..login_page(&state, &language, fields.get("return_to"))
             };
-            return show::look_up_page(&state, StatusCode::BAD_REQUEST, &page);
+            return show::lookup_page(&state, StatusCode::BAD_REQUEST, &page);
         }
     };
     let again = || {
-        let carried = carried::luggage(language.locale, Some(&name), return_to.clone());
-        carried::padded_address(&state, paths::LOGIN, &carried)
+        let flow_token = flow_token::new(language.locale, Some(&name), return_to.clone());
+        flow_token::padded_address(&state, paths::LOGIN, &flow_token)
     };
-    check_limits(&state, peer, &headers, &name)
-        .map_err(|refusal| refusal.next("go-again", again()).read_in(language.locale))?;
-    let remembered = Device::of(&state, &headers).billers(&state.directory.last_known_billers());
+    check_lookup_rate_limit(&state, peer, &headers, &name)
+        .map_err(|error| error.with_link("action-try-again", again()).in_locale(language.locale))?;
+    let remembered = Device::from_headers(&state, &headers).billers(&state.directory.last_known_billers());
     let remembered = remembered.iter().map(|biller| biller.slug.clone()).collect();
-    let arrival = Arrival { entry: Entry::Shared, name: Some(name), remembered };
-    let visitor = Visitor { return_to, remember: fields.has("remember"), ..Visitor::new(language) };
-    decide_and_follow(&state, &headers, arrival, visitor).await
+    let routing_request = RoutingRequest { entry: EntryPoint::Shared, name: Some(name), remembered };
+    let context = RequestContext { return_to, remember: fields.has("remember"), ..RequestContext::new(language) };
+    decide_and_follow(&state, &headers, routing_request, context).await
 }
 
 /// `POST /forget`: this device keeps nothing any more.
-pub(super) async fn forget(headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+pub(super) async fn forget(headers: HeaderMap, body: Bytes) -> Result<Response, HttpError> {
     let fields = read_form(&headers, &body)?;
     let address = format!("{}?forgotten", paths::LOGIN);
     let address =
@@ -106,11 +106,11 @@ pub(super) async fn forget(headers: HeaderMap, body: Bytes) -> Result<Response, 
 }
 
 /// The ways on to the billers that this device remembers.
-fn offered(state: &AppState, language: &Language, headers: &HeaderMap, return_to: Option<&str>) -> Vec<Link> {
+fn suggestions(state: &AppState, language: &Language, headers: &HeaderMap, return_to: Option<&str>) -> Vec<Link> {
     let return_to = return_to.and_then(|asked| state.config.return_to.resolve(asked));
-    let journey = Journey { locale: Some(language.locale), return_to, remember: true, ..Journey::default() };
-    let billers = Device::of(state, headers).billers(&state.directory.last_known_billers());
-    billers.iter().map(|biller| recover::door(state, &journey, biller)).collect()
+    let flow = LoginFlow { locale: Some(language.locale), return_to, remember: true, ..LoginFlow::default() };
+    let billers = Device::from_headers(state, headers).billers(&state.directory.last_known_billers());
+    billers.iter().map(|biller| recover::biller_link(state, &flow, biller)).collect()
 }
 
 /// `GET /go/{slug}`: on to the portal of a biller one is signed in at; else its sign-in. `?h=` and `?return_to=` say where
@@ -122,27 +122,30 @@ pub(super) async fn go(
     Path(slug): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let slug = Slug::parse(&slug).map_err(|_| Refusal::from_status(StatusCode::NOT_FOUND))?;
+) -> Result<Response, HttpError> {
+    let slug = Slug::parse(&slug).map_err(|_| HttpError::from_status(StatusCode::NOT_FOUND))?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let is_own_link = fields.has("h");
-    let mut journey = fields.get("h").and_then(|hint| Journey::open(&state, &slug, hint)).unwrap_or_default();
+    let mut flow = fields.get("h").and_then(|hint| LoginFlow::open(&state, &slug, hint)).unwrap_or_default();
     if let Some(return_to) = fields.get("return_to").and_then(|asked| state.config.return_to.resolve(asked)) {
-        journey.return_to = Some(return_to);
+        flow.return_to = Some(return_to);
     }
     let found = signed_in(&state, &session).await.into_iter().find(|(biller, _)| biller.slug == slug);
-    let Some((biller, row)) = found else { return Ok(Redirect::to(&journey.link(&state, &slug)).into_response()) };
+    let Some((biller, row)) = found else { return Ok(Redirect::to(&flow.link(&state, &slug)).into_response()) };
     if !is_own_link {
-        bounce::check(&state, &headers, &slug, &journey.link(&state, &slug))?;
+        redirect_loop::check(&state, &headers, &slug, &flow.link(&state, &slug))?;
     }
-    let locale = language.or(journey.locale).locale;
-    let luggage = Luggage::new(&state.decisions.page_code(), locale, None, Some(slug.clone()), journey.return_to);
+    let locale = language.or(flow.locale).locale;
+    let payload = HandoffPayload::new(&state.decisions.page_code(), locale, None, Some(slug.clone()), flow.return_to);
     let own_portal = biller.settings.portal_url.as_deref();
-    let address = handoffs::portal(&state, &row, &slug, own_portal, &luggage, journey.portal_state);
+    let address = handoffs::portal_url(&state, &row, &slug, own_portal, &payload, flow.portal_state);
     let mut response = Redirect::to(&address).into_response();
     // From a link of ours it is Back or a reload.
     if !is_own_link {
-        cookies::add(response.headers_mut(), [bounce::count(&state, &headers, &slug, bounce::To::Portal)]);
+        cookies::add(
+            response.headers_mut(),
+            [redirect_loop::record(&state, &headers, &slug, redirect_loop::Destination::Portal)],
+        );
     }
     Ok(response)
 }
@@ -155,19 +158,19 @@ pub(super) async fn signed_in(state: &AppState, session: &Session) -> SignedIn {
     let now = state.clock.now();
     match sessions(state, session).await {
         Ok(mut rows) => {
-            rows.retain(|(biller, _)| state.routing.signs_in(biller, now));
+            rows.retain(|(biller, _)| state.routing.is_sign_in_enabled(biller, now));
             rows
         }
-        Err(refusal) => {
-            tracing::warn!(reason = refusal.reason, "sessions cannot be read");
+        Err(error) => {
+            tracing::warn!(reason = error.reason, "sessions cannot be read");
             Vec::new()
         }
     }
 }
 
 /// Where this browser has sessions, also at billers that sign nobody in just now.
-pub(super) async fn sessions(state: &AppState, session: &Session) -> Result<SignedIn, Refusal> {
-    let rows = Visits::of(state).live(session).await?;
+pub(super) async fn sessions(state: &AppState, session: &Session) -> Result<SignedIn, HttpError> {
+    let rows = BillerSessions::new(state).live(session).await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -176,7 +179,7 @@ pub(super) async fn sessions(state: &AppState, session: &Session) -> Result<Sign
     Ok(known.collect())
 }
 
-fn go_address(slug: &Slug, return_to: Option<&str>) -> String {
+fn go_url(slug: &Slug, return_to: Option<&str>) -> String {
     let address = paths::go(slug);
     return_to.map_or_else(|| address.clone(), |asked| paths::with_query(&address, "return_to", asked))
 }
@@ -186,86 +189,86 @@ fn choose(
     language: &Language,
     several: &[(Arc<Biller>, BillerSession)],
     return_to: Option<&str>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let mut portals: Vec<Link> = several
         .iter()
-        .map(|(biller, _)| Link { label: biller.name.clone(), url: go_address(&biller.slug, return_to) })
+        .map(|(biller, _)| Link { label: biller.name.clone(), url: go_url(&biller.slug, return_to) })
         .collect();
     portals.sort_by(|a, b| a.label.cmp(&b.label));
     let chrome = show::chrome(state, language, state.decisions.page_code().as_str(), None);
     let other = format!("{}?other", paths::LOGIN);
     let other = return_to.map_or_else(|| other.clone(), |asked| paths::with_query(&other, "return_to", asked));
-    portals.push(Link { label: chrome.words.say("go-other-biller"), url: other });
+    portals.push(Link { label: chrome.i18n.t("action-other-biller"), url: other });
     show::page(StatusCode::OK, &ChoosePage { chrome, portals })
 }
 
 fn login_page(state: &AppState, language: &Language, return_to: Option<&str>) -> LoginPage {
     let resolved = return_to.and_then(|asked| state.config.return_to.resolve(asked));
-    let carried = carried::luggage(language.locale, None, resolved);
-    let to = |path| carried::address(state, path, &carried);
+    let flow_token = flow_token::new(language.locale, None, resolved);
+    let to = |path| flow_token::address(state, path, &flow_token);
     LoginPage {
         reset_url: to(paths::RESET),
         recover_url: to(paths::RECOVER),
-        links_url: links::address(state, &carried),
+        links_url: links::address(state, &flow_token),
         help_url: to(paths::HELP),
         chrome: show::chrome(state, language, state.decisions.page_code().as_str(), None),
         username: String::new(),
         error: None,
         remember: false,
-        offered: Vec::new(),
+        suggestions: Vec::new(),
         forgotten: false,
         return_to: return_to.filter(|asked| state.config.return_to.resolve(asked).is_some()).map(str::to_owned),
     }
 }
 
 /// A form's fields; anything but a browser's form is refused.
-pub(super) fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<Fields, Refusal> {
+pub(super) fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<Fields, HttpError> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Refusal::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        return Err(HttpError::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    Fields::parse(body).map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST))
+    Fields::parse(body).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))
 }
 
 /// Refuses when too many names were looked up; the same way for every name.
-pub(super) fn check_limits(
+pub(super) fn check_lookup_rate_limit(
     state: &AppState,
     peer: Option<Extension<Peer>>,
     headers: &HeaderMap,
-    name: &TypedName,
-) -> Result<(), Refusal> {
-    let counted = name.username().map_or(name.typed(), |username| username.as_str());
-    allowed(state.limits.allow(client_of(state, peer, headers), counted))
+    name: &UsernameInput,
+) -> Result<(), HttpError> {
+    let counted = name.username().map_or(name.raw(), |username| username.as_str());
+    ensure_allowed(state.limits.allow_lookup(client_address(state, peer, headers), counted))
 }
 
 /// Refuses when too many mails and resets were asked for; the same way whoever they are for.
-pub(super) fn check_mail_limits(
+pub(super) fn check_mail_rate_limit(
     state: &AppState,
     peer: Option<Extension<Peer>>,
     headers: &HeaderMap,
-) -> Result<(), Refusal> {
-    allowed(state.limits.allow_mail_request(client_of(state, peer, headers)))
+) -> Result<(), HttpError> {
+    ensure_allowed(state.limits.allow_mail_request(client_address(state, peer, headers)))
 }
 
-fn client_of(state: &AppState, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> IpAddr {
+fn client_address(state: &AppState, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> IpAddr {
     client::address(peer.map(|Extension(peer)| peer), headers, &state.config.server.trusted_proxies)
 }
 
-fn allowed(yes: bool) -> Result<(), Refusal> {
-    if yes { Ok(()) } else { Err(Refusal::from_status(StatusCode::TOO_MANY_REQUESTS)) }
+fn ensure_allowed(is_allowed: bool) -> Result<(), HttpError> {
+    if is_allowed { Ok(()) } else { Err(HttpError::from_status(StatusCode::TOO_MANY_REQUESTS)) }
 }
 
 /// What is wrong with a name, in words that help.
-pub(super) fn sentence(language: &Language, error: UsernameError) -> String {
-    Words::of(language.locale).say(match error {
+pub(super) fn username_error(language: &Language, error: UsernameError) -> String {
+    Translator::new(language.locale).t(match error {
         UsernameError::Empty => "username-empty",
         UsernameError::TooLong => "username-too-long",
-        UsernameError::Control | UsernameError::NotAllowed => "username-invisible",
+        UsernameError::Control | UsernameError::NotAllowed => "username-invalid-characters",
     })
 }
 
 /// What was typed, to be shown again, within reason.
-pub(super) fn kept(typed: &str) -> String {
+pub(super) fn sanitize(typed: &str) -> String {
     typed.chars().filter(|c| !c.is_control()).take(254).collect()
 }

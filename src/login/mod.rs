@@ -1,11 +1,11 @@
-//! Pages for customers. One file a journey; `follow` makes HTTP of a decision, `show` makes pages.
+//! Pages for customers. One file per flow; `follow` makes HTTP of a decision, `show` makes pages.
 
-mod bounce;
 mod callback;
-mod carried;
-mod day;
+mod callback_error;
+mod date_time;
 pub mod errors;
 mod flow;
+mod flow_token;
 mod follow;
 mod legacy_links;
 mod links;
@@ -14,7 +14,7 @@ mod lookup;
 pub mod pages;
 mod preview;
 mod recover;
-mod refused;
+mod redirect_loop;
 mod reset;
 mod show;
 mod start;
@@ -29,8 +29,8 @@ use crate::state::AppState;
 use crate::web::{assets, brand, paths};
 
 /// Answers of identity providers that come by form post: a browser brings them from another site, without our cookies.
-pub fn from_other_sites() -> Router<AppState> {
-    Router::new().route(paths::CALLBACK, axum::routing::post(callback::take_form_post))
+pub fn cross_site_router() -> Router<AppState> {
+    Router::new().route(paths::CALLBACK, axum::routing::post(callback::form_post))
 }
 
 /// Everything that customers can ask for.
@@ -39,23 +39,23 @@ pub fn router() -> Router<AppState> {
         .route(paths::ROOT, get(lookup::form))
         .route(paths::LOGIN, get(lookup::form).post(lookup::submit))
         .route(paths::FORGET, axum::routing::post(lookup::forget))
-        .route(paths::BILLER, get(start::biller))
+        .route(paths::BILLER, get(start::biller_entry))
         .route(paths::GO, get(lookup::go))
         // `get` would answer HEAD as well, and a HEAD must not use a code up.
-        .route(paths::CALLBACK, on(MethodFilter::GET, callback::finish).head(errors::no_head))
-        .route(paths::LOGOUT, get(logout::ask).post(logout::submit))
-        .route(paths::SIGNED_OUT, get(logout::done))
+        .route(paths::CALLBACK, on(MethodFilter::GET, callback::finish).head(errors::method_not_allowed))
+        .route(paths::LOGOUT, get(logout::confirm).post(logout::submit))
+        .route(paths::SIGNED_OUT, get(logout::signed_out))
         .route(paths::RECOVER, get(recover::recover))
         .route(paths::LINKS, get(links::form).post(links::submit))
         .route(paths::LINKS_SENT, get(links::sent))
         .route(paths::RESET, get(reset::form).post(reset::submit))
-        .route(paths::BILLER_RESET, get(reset::form_at).post(reset::submit_at))
+        .route(paths::BILLER_RESET, get(reset::biller_form).post(reset::biller_submit))
         .route(paths::RESET_SENT, get(reset::sent))
         .route(paths::WELL_KNOWN_CHANGE_PASSWORD, get(reset::change_password))
-        .route(paths::TROUBLE, get(errors::again))
+        .route(paths::ERROR, get(errors::show))
         .route(paths::HELP, get(recover::help))
         .route(paths::BRAND, get(brand::get))
         .route(paths::STATIC, get(assets::get))
         .route(paths::VERIFY, get(verify::verify))
-        .fallback(legacy_links::old_address)
+        .fallback(legacy_links::legacy_path)
 }

@@ -3,9 +3,9 @@
 
 use askama::Template;
 
+use crate::i18n::Translator;
 use crate::web::brand::Brand;
-use crate::words::Words;
-use signpost_core::{Locale, Told};
+use signpost_core::{Locale, LocalizedText};
 
 /// Whom to ask, and how: the company's people, or one biller's.
 #[derive(Clone, Debug)]
@@ -17,25 +17,25 @@ pub struct Contact {
     /// Mail address.
     pub email: Option<String>,
     /// When somebody answers, such as "Monday to Friday, 8 am to 6 pm".
-    pub hours: Option<OwnText>,
+    pub hours: Option<OperatorText>,
     /// How to pay without signing in, in a sentence or two.
-    pub other_way_to_pay: Option<OwnText>,
+    pub alternative_payment: Option<OperatorText>,
 }
 
 /// What operators wrote themselves.
 #[derive(Clone, Debug)]
-pub struct OwnText {
+pub struct OperatorText {
     /// It.
     pub text: String,
     /// Its language, where that is another than the page's (WCAG 2.2, success criterion 3.1.2).
     pub lang: Option<&'static str>,
 }
 
-impl OwnText {
+impl OperatorText {
     /// For a page in this language.
     #[must_use]
-    pub fn on_page(told: Option<&Told>, locale: Locale) -> Option<Self> {
-        let (language, text) = told?.to(locale)?;
+    pub fn in_locale(text: Option<&LocalizedText>, locale: Locale) -> Option<Self> {
+        let (language, text) = text?.resolve(locale)?;
         Some(Self { text: text.to_owned(), lang: (language != locale).then(|| language.tag()) })
     }
 }
@@ -43,8 +43,8 @@ impl OwnText {
 impl Contact {
     /// Is there anything to list besides the name?
     #[must_use]
-    pub fn listed(&self) -> bool {
-        self.phone.is_some() || self.email.is_some() || self.hours.is_some() || self.other_way_to_pay.is_some()
+    pub fn has_details(&self) -> bool {
+        self.phone.is_some() || self.email.is_some() || self.hours.is_some() || self.alternative_payment.is_some()
     }
 
     /// The phone number as a `tel:` link has it: digits and a leading plus, without what follows a word ("ext. 12").
@@ -77,7 +77,7 @@ pub struct Link {
 #[derive(Clone, Debug)]
 pub struct OtherLanguage {
     /// The language.
-    pub words: Words,
+    pub i18n: Translator,
     /// Where it is.
     pub address: String,
     /// The fields of the form that must be sent there; none when a link will do.
@@ -88,9 +88,9 @@ pub struct OtherLanguage {
 #[derive(Clone, Debug)]
 pub struct Chrome {
     /// The words of the page.
-    pub words: Words,
+    pub i18n: Translator,
     /// The page in other languages.
-    pub others: Vec<OtherLanguage>,
+    pub other_languages: Vec<OtherLanguage>,
     /// Name of the bill-payment company.
     pub company: String,
     /// URL of the stylesheet.
@@ -132,7 +132,7 @@ pub struct LoginPage {
     /// The person asked this device to remember the biller.
     pub remember: bool,
     /// Billers remembered on this device; may be empty.
-    pub offered: Vec<Link>,
+    pub suggestions: Vec<Link>,
     /// This device was just made to forget its billers.
     pub forgotten: bool,
 }
@@ -150,7 +150,7 @@ pub struct NoticePage {
     /// Where Continue leads.
     pub continue_url: String,
     /// Does the old password still work, or will a new one be asked for?
-    pub password_carried: bool,
+    pub keeps_password: bool,
     /// Where "This isn't my biller" leads.
     pub not_mine_url: String,
     /// This device has seen it often enough: a line will do.
@@ -168,9 +168,9 @@ pub struct RecoverPage {
     /// Where to go after signing in.
     pub return_to: Option<String>,
     /// What led here.
-    pub why: RecoverWhy,
+    pub reason: RecoveryReason,
     /// Billers remembered on this device; may be empty.
-    pub offered: Vec<Link>,
+    pub suggestions: Vec<Link>,
     /// Where the password is reset, with the name already typed.
     pub reset_url: String,
     /// Where sign-in links are asked for, if mails can be sent.
@@ -187,7 +187,7 @@ pub struct Search {
     /// What is wrong with it, in a sentence.
     pub error: Option<String>,
     /// The billers with names like it, the best first.
-    pub found: Vec<Link>,
+    pub results: Vec<Link>,
     /// What the page knows of the person, sealed, to be sent along.
     pub token: String,
     /// The person asked this device to remember the biller.
@@ -197,27 +197,27 @@ pub struct Search {
 impl RecoverPage {
     /// Whether the person is known to have several billers.
     fn is_several(&self) -> bool {
-        self.why == RecoverWhy::SeveralBillers
+        self.reason == RecoveryReason::SeveralBillers
     }
 
     /// Key of the heading, whose text says what this is.
     fn heading(&self) -> &'static str {
-        match self.why {
-            RecoverWhy::Asked => "recover-asked",
-            RecoverWhy::SeveralBillers => "recover-several",
-            RecoverWhy::LegacyFailed => "recover-failed",
-            RecoverWhy::UnknownBiller => "recover-unknown",
-            RecoverWhy::Found => "recover-found",
-            RecoverWhy::NothingFound => "recover-nothing",
+        match self.reason {
+            RecoveryReason::Requested => "recover-requested",
+            RecoveryReason::SeveralBillers => "recover-choose-biller",
+            RecoveryReason::LegacyFailed => "recover-legacy-failed",
+            RecoveryReason::UnknownBiller => "recover-unknown-biller",
+            RecoveryReason::SearchResults => "recover-search-results",
+            RecoveryReason::NoSearchResults => "recover-no-search-results",
         }
     }
 }
 
 /// What led to the recovery page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecoverWhy {
+pub enum RecoveryReason {
     /// The person asked for it.
-    Asked,
+    Requested,
     /// Only the person can say which biller is meant (row 5).
     SeveralBillers,
     /// The legacy portal refused the sign-in.
@@ -225,9 +225,9 @@ pub enum RecoverWhy {
     /// The address named no biller that we know.
     UnknownBiller,
     /// The person searched, and there are billers with such names.
-    Found,
+    SearchResults,
     /// The person searched, and there is none.
-    NothingFound,
+    NoSearchResults,
 }
 
 /// Asks whose password is to be reset.
@@ -252,8 +252,8 @@ pub struct ResetPage {
 
 /// Says where the password of a biller's people is kept, as it is not kept here.
 #[derive(Clone, Debug, Template)]
-#[template(path = "login/reset_elsewhere.html")]
-pub struct ResetElsewherePage {
+#[template(path = "login/reset_external.html")]
+pub struct ExternalPasswordPage {
     /// Around the content.
     pub chrome: Chrome,
     /// Name of the biller.
@@ -333,7 +333,7 @@ pub struct OutagePage {
     /// Until when the issuer was announced to be away, if it was.
     pub until: Option<String>,
     /// How to pay without signing in; the contacts do not say it again.
-    pub pay: Option<OwnText>,
+    pub pay: Option<OperatorText>,
 }
 
 /// Signing in is paused, for one biller or for all.
@@ -347,7 +347,7 @@ pub struct HoldPage {
     /// Where trying again leads.
     pub retry_url: String,
     /// How to pay without signing in; the contacts do not say it again.
-    pub pay: Option<OwnText>,
+    pub pay: Option<OperatorText>,
 }
 
 /// Something went wrong: what, and how to go on.
@@ -361,7 +361,7 @@ pub struct ErrorPage {
     /// What it means.
     pub text: String,
     /// Ways on; the first is the main one.
-    pub next: Vec<Link>,
+    pub links: Vec<Link>,
 }
 
 /// Signed in at several billers: which portal to go on to?
@@ -381,12 +381,12 @@ pub struct LogoutPage {
     /// Around the content.
     pub chrome: Chrome,
     /// Where the person is signed in; may be empty.
-    pub billers: Vec<SignedInAt>,
+    pub billers: Vec<SignedInBiller>,
 }
 
 /// A biller somebody is signed in at.
 #[derive(Clone, Debug)]
-pub struct SignedInAt {
+pub struct SignedInBiller {
     /// Name of the biller.
     pub name: String,
     /// Its slug, as `/logout` wants it.
@@ -404,32 +404,32 @@ pub struct SignedOutPage {
     /// Where to sign in again.
     pub sign_in_url: String,
     /// Names of the billers one is still signed in at.
-    pub still: Vec<String>,
+    pub remaining: Vec<String>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::brand::Picture;
+    use crate::web::brand::LogoImage;
 
     fn chrome(locale: Locale) -> Chrome {
         let contact = Contact {
             name: "Example Pay".into(),
             phone: Some("+1 (555) 010-0100 ext. 4".into()),
             email: Some("help@example.com?bcc=x".into()),
-            hours: Some(OwnText { text: "Monday to Friday".into(), lang: None }),
-            other_way_to_pay: Some(OwnText { text: "Pay by <mail>.".into(), lang: Some("es") }),
+            hours: Some(OperatorText { text: "Monday to Friday".into(), lang: None }),
+            alternative_payment: Some(OperatorText { text: "Pay by <mail>.".into(), lang: Some("es") }),
         };
-        let others = Locale::ALL.into_iter().filter(|other| *other != locale);
+        let other_languages = Locale::ALL.into_iter().filter(|other| *other != locale);
         let form = Some(vec![("username".to_owned(), "a\"b".to_owned())]);
-        let others = others.map(|other| OtherLanguage {
-            words: Words::of(other),
+        let other_languages = other_languages.map(|other| OtherLanguage {
+            i18n: Translator::new(other),
             address: format!("/login?lang={}", other.tag()),
             form: form.clone(),
         });
         Chrome {
-            words: Words::of(locale),
-            others: others.collect(),
+            i18n: Translator::new(locale),
+            other_languages: other_languages.collect(),
             company: "Example Pay".into(),
             stylesheet: "/static/signpost.css".into(),
             logo: "/static/logo.svg".into(),
@@ -438,7 +438,7 @@ mod tests {
             biller: Some("Riverside <Water>".into()),
             brand: Brand {
                 stylesheet: Some("/b/riverside-water/brand/colours.css".into()),
-                logo: Some(Picture { url: "/b/riverside-water/brand/logo.png".into(), width: 160, height: 40 }),
+                logo: Some(LogoImage { url: "/b/riverside-water/brand/logo.png".into(), width: 160, height: 40 }),
             },
             help_url: "/help".into(),
         }
@@ -455,7 +455,7 @@ mod tests {
             error: None,
             return_to: Some("bills".into()),
             remember: true,
-            offered: vec![link("Riverside <Water>")],
+            suggestions: vec![link("Riverside <Water>")],
             forgotten: true,
             reset_url: "/reset".into(),
             links_url: Some("/recover/links".into()),
@@ -464,17 +464,17 @@ mod tests {
         }
     }
 
-    fn recover(locale: Locale, why: RecoverWhy) -> RecoverPage {
-        let offered = vec![link("Riverside <Water>")];
+    fn recover(locale: Locale, reason: RecoveryReason) -> RecoverPage {
+        let suggestions = vec![link("Riverside <Water>")];
         RecoverPage {
             chrome: chrome(locale),
             username: Some("ana".into()),
             return_to: Some("bills".into()),
-            why,
-            offered,
+            reason,
+            suggestions,
             reset_url: "/reset".into(),
             links_url: Some("/recover/links".into()),
-            search: Search { text: "river\"side".into(), found: vec![link("Maple <Electric>")], ..Search::default() },
+            search: Search { text: "river\"side".into(), results: vec![link("Maple <Electric>")], ..Search::default() },
         }
     }
 
@@ -486,7 +486,7 @@ mod tests {
     fn samples_in(locale: Locale) -> Vec<String> {
         let chrome = || chrome(locale);
         let login = || login(locale);
-        let recover = |why| recover(locale, why);
+        let recover = |reason| recover(locale, reason);
         let biller = "Riverside <Water>".to_owned();
         let url = "/b/riverside-water".to_owned();
         let error = Some("Enter your username".to_owned());
@@ -495,7 +495,7 @@ mod tests {
             biller: biller.clone(),
             address: "https://login.example.com/b/riverside-water".into(),
             continue_url: url.clone(),
-            password_carried: true,
+            keeps_password: true,
             not_mine_url: "/recover".into(),
             is_short: false,
         };
@@ -519,20 +519,20 @@ mod tests {
             OutagePage { chrome: chrome(), biller: biller.clone(), retry_url: url.clone(), until: None, pay: None };
         let until = Some("Saturday, November 28, 2026, 6:00 am (UTC)".to_owned());
         let portals = vec![link("Riverside <Water>"), link("Maple Electric")];
-        let signed_in = vec![SignedInAt { name: biller.clone(), slug: "riverside-water".into() }];
-        let next = vec![link("Sign in"), link("Find my biller")];
+        let signed_in = vec![SignedInBiller { name: biller.clone(), slug: "riverside-water".into() }];
+        let error_links = vec![link("Sign in"), link("Find my biller")];
         let pages: Vec<Box<dyn askama::DynTemplate>> = vec![
             Box::new(login()),
             Box::new(LoginPage { error: error.clone(), ..login() }),
-            Box::new(NoticePage { password_carried: false, ..notice.clone() }),
+            Box::new(NoticePage { keeps_password: false, ..notice.clone() }),
             Box::new(NoticePage { is_short: true, ..notice.clone() }),
             Box::new(notice),
-            Box::new(recover(RecoverWhy::Asked)),
-            Box::new(recover(RecoverWhy::SeveralBillers)),
-            Box::new(recover(RecoverWhy::LegacyFailed)),
-            Box::new(recover(RecoverWhy::UnknownBiller)),
-            Box::new(recover(RecoverWhy::Found)),
-            Box::new(recover(RecoverWhy::NothingFound)),
+            Box::new(recover(RecoveryReason::Requested)),
+            Box::new(recover(RecoveryReason::SeveralBillers)),
+            Box::new(recover(RecoveryReason::LegacyFailed)),
+            Box::new(recover(RecoveryReason::UnknownBiller)),
+            Box::new(recover(RecoveryReason::SearchResults)),
+            Box::new(recover(RecoveryReason::NoSearchResults)),
             Box::new(ResetPage { error: error.clone(), ..reset.clone() }),
             Box::new(reset),
             Box::new(ResetSentPage {
@@ -540,7 +540,7 @@ mod tests {
                 legacy_reset_url: "https://pay.example/reset".into(),
                 back: link("Riverside <Water>"),
             }),
-            Box::new(ResetElsewherePage { chrome: chrome(), biller: biller.clone(), sign_in_url: url.clone() }),
+            Box::new(ExternalPasswordPage { chrome: chrome(), biller: biller.clone(), sign_in_url: url.clone() }),
             Box::new(LinksPage { error, ..links.clone() }),
             Box::new(links),
             Box::new(LinksSentPage { chrome: chrome(), again_url: "/recover/links".into(), back_url: "/login".into() }),
@@ -559,18 +559,23 @@ mod tests {
                 chrome: chrome(),
                 biller: Some(biller.clone()),
                 retry_url: url.clone(),
-                pay: chrome().contact.other_way_to_pay,
+                pay: chrome().contact.alternative_payment,
             }),
-            Box::new(ErrorPage { chrome: chrome(), title: "Not here".into(), text: "Go on.".into(), next }),
+            Box::new(ErrorPage {
+                chrome: chrome(),
+                title: "Not here".into(),
+                text: "Go on.".into(),
+                links: error_links,
+            }),
             Box::new(ChoosePage { chrome: chrome(), portals }),
             Box::new(LogoutPage { chrome: chrome(), billers: signed_in }),
             Box::new(SignedOutPage {
                 chrome: chrome(),
                 biller: None,
                 sign_in_url: url.clone(),
-                still: vec![biller.clone()],
+                remaining: vec![biller.clone()],
             }),
-            Box::new(SignedOutPage { chrome: chrome(), biller: Some(biller), sign_in_url: url, still: vec![] }),
+            Box::new(SignedOutPage { chrome: chrome(), biller: Some(biller), sign_in_url: url, remaining: vec![] }),
         ];
         pages.iter().map(|page| page.dyn_render().unwrap_or_default()).collect()
     }
@@ -580,7 +585,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_keeps_to_the_content_security_policy() {
+    fn pages_comply_with_the_content_security_policy() {
         for page in samples() {
             for forbidden in ["<script", "<style", " style=", " onclick=", "http-equiv", "type=\"password\""] {
                 assert!(!page.contains(forbidden), "{forbidden} in {}", title(&page));
@@ -589,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_has_one_heading_help_and_the_reference_code() {
+    fn pages_have_one_heading_help_and_a_reference_code() {
         for page in samples() {
             assert_eq!(page.matches("<h1>").count(), 1, "{}", title(&page));
             assert!(page.contains("<main id=\"main\""), "{}", title(&page));
@@ -600,7 +605,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_escaped_and_titles_tell_the_pages_apart() {
+    fn names_are_escaped_and_titles_are_unique() {
         for pages in Locale::ALL.map(samples_in) {
             assert!(pages.iter().all(|page| !page.contains("<Water>")));
             let mut titles = pages.iter().map(|page| title(page)).collect::<Vec<_>>();
@@ -612,7 +617,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_leads_to_the_field_and_keeps_what_was_typed() -> Result<(), askama::Error> {
+    fn error_summary_links_to_the_field_and_keeps_the_input() -> Result<(), askama::Error> {
         let page =
             LoginPage { username: "a\"b".into(), error: Some("Enter it".into()), ..login(Locale::English) }.render()?;
         assert!(title(&page).starts_with("Error: Sign in"));
@@ -624,19 +629,19 @@ mod tests {
     }
 
     #[test]
-    fn another_language_is_one_click_away_and_loses_nothing() -> Result<(), askama::Error> {
+    fn language_switch_keeps_the_form() -> Result<(), askama::Error> {
         for locale in Locale::ALL {
             let mut page = login(locale);
             assert!(page.render()?.contains(&format!("<html lang=\"{}\">", locale.tag())));
-            for other in page.chrome.others.clone() {
-                let (tag, name) = (other.words.tag(), other.words.say("language"));
+            for other in page.chrome.other_languages.clone() {
+                let (tag, name) = (other.i18n.tag(), other.i18n.t("language"));
                 let button = format!("<button lang=\"{tag}\">{name}</button>");
                 let html = page.render()?;
                 assert!(html.contains(&format!("method=\"post\" action=\"/login?lang={tag}\"")));
                 assert!(html.contains("<input type=\"hidden\" name=\"username\" value=\"a&#34;b\">"));
                 assert!(html.contains(&button));
             }
-            for other in &mut page.chrome.others {
+            for other in &mut page.chrome.other_languages {
                 other.form = None;
             }
             assert!(page.render()?.contains(" hreflang=\""));
@@ -645,10 +650,10 @@ mod tests {
     }
 
     #[test]
-    fn where_to_return_to_survives_a_form() -> Result<(), askama::Error> {
+    fn forms_keep_return_to() -> Result<(), askama::Error> {
         let hidden = "<input type=\"hidden\" name=\"return_to\" value=\"bills\">";
         assert!(login(Locale::English).render()?.contains(hidden));
-        assert!(recover(Locale::English, RecoverWhy::LegacyFailed).render()?.contains(hidden));
+        assert!(recover(Locale::English, RecoveryReason::LegacyFailed).render()?.contains(hidden));
         Ok(())
     }
 }

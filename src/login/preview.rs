@@ -3,8 +3,8 @@
 use axum::http::HeaderMap;
 use http_body_util::BodyExt;
 
-use super::follow::{self, Visitor};
-use crate::routing::Answer;
+use super::follow::{self, RequestContext};
+use crate::routing::SimulationResult;
 use crate::state::AppState;
 use crate::web::language::Language;
 use crate::web::preview::Page;
@@ -15,19 +15,22 @@ use signpost_core::{Clock, ReferenceCode};
 const CODE: &str = "0000-0000-0000-0000";
 
 /// The page of an answer; none where the browser would be sent elsewhere at once. See [`crate::web::preview::Preview`].
-pub fn preview(state: AppState, answer: Answer) -> Page {
+pub fn preview(state: AppState, answer: SimulationResult) -> Page {
     Box::pin(async move {
-        let (decision, biller) = (answer.routed.verdict.decision, follow::chosen(&answer.routed));
+        let (decision, biller) =
+            (answer.routing_result.verdict.decision, follow::chosen_biller(&answer.routing_result));
         if decision == Decision::LegacyLogin || (decision == Decision::SecureauthLogin && biller.is_some()) {
             return None;
         }
         // Pages tell times: those of the question's moment.
-        let state = AppState { clock: Clock::manual(answer.routed.facts.now), ..state };
-        let visitor = Visitor { return_to: answer.return_to, ..Visitor::new(Language::fixed(answer.locale)) };
+        let state = AppState { clock: Clock::manual(answer.routing_result.facts.now), ..state };
+        let context =
+            RequestContext { return_to: answer.return_to, ..RequestContext::new(Language::fixed(answer.locale)) };
         let code = ReferenceCode::parse(CODE)?;
         // A browser that was never here, and whose cookies stay as they are: what the answer sets goes nowhere.
         let headers = HeaderMap::new();
-        let response = follow::page(&state, &headers, &answer.arrival, &answer.routed, visitor, &code).ok()?;
+        let response =
+            follow::page(&state, &headers, &answer.routing_request, &answer.routing_result, context, &code).ok()?;
         let body = response.into_body().collect().await.ok()?.to_bytes();
         String::from_utf8(body.to_vec()).ok()
     })

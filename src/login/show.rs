@@ -4,15 +4,15 @@ use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 
-use super::pages::{Chrome, Contact, OtherLanguage, OwnText};
+use super::pages::{Chrome, Contact, OperatorText, OtherLanguage};
 use crate::directory::Biller;
+use crate::i18n::Translator;
 use crate::state::AppState;
 use crate::web::brand::Brand;
 use crate::web::handoffs;
-use crate::web::headers::PageNeeds;
+use crate::web::headers::PagePolicy;
 use crate::web::language::{Language, PARAMETER, SamePage};
-use crate::web::{Refusal, assets, paths};
-use crate::words::Words;
+use crate::web::{HttpError, assets, paths};
 use signpost_core::Locale;
 
 /// What stands around a page; about a biller, its own people are the ones to ask.
@@ -22,8 +22,8 @@ pub(super) fn chrome(state: &AppState, language: &Language, code: &str, biller: 
         None => paths::HELP.to_owned(),
     };
     Chrome {
-        words: Words::of(language.locale),
-        others: others(language),
+        i18n: Translator::new(language.locale),
+        other_languages: other_languages(language),
         company: state.config.help.company.clone(),
         stylesheet: assets::STYLESHEET.path.clone(),
         logo: assets::LOGO.path.clone(),
@@ -31,15 +31,15 @@ pub(super) fn chrome(state: &AppState, language: &Language, code: &str, biller: 
         contact: biller
             .map_or_else(|| company(state, language.locale), |biller| biller_contact(state, biller, language.locale)),
         biller: biller.map(|biller| biller.name.clone()),
-        brand: biller.map(Brand::of).unwrap_or_default(),
+        brand: biller.map(Brand::for_biller).unwrap_or_default(),
         help_url,
     }
 }
 
 /// The same page in the other languages.
-fn others(language: &Language) -> Vec<OtherLanguage> {
-    let others = Locale::ALL.into_iter().filter(|locale| *locale != language.locale);
-    others
+fn other_languages(language: &Language) -> Vec<OtherLanguage> {
+    let other_languages = Locale::ALL.into_iter().filter(|locale| *locale != language.locale);
+    other_languages
         .map(|locale| {
             let with = |address: &str| paths::with_query(address, PARAMETER, locale.tag());
             let (address, form) = match language.same_page() {
@@ -50,7 +50,7 @@ fn others(language: &Language) -> Vec<OtherLanguage> {
                 SamePage::Form { action, fields } => (with(action), Some(fields.clone())),
                 SamePage::At(address) => (with(address), None),
             };
-            OtherLanguage { words: Words::of(locale), address, form }
+            OtherLanguage { i18n: Translator::new(locale), address, form }
         })
         .collect()
 }
@@ -62,29 +62,29 @@ pub(super) fn company(state: &AppState, locale: Locale) -> Contact {
         name: help.company.clone(),
         phone: help.phone.clone(),
         email: help.email.clone(),
-        hours: OwnText::on_page(help.hours.as_ref(), locale),
-        other_way_to_pay: None,
+        hours: OperatorText::in_locale(help.hours.as_ref(), locale),
+        alternative_payment: None,
     }
 }
 
 fn biller_contact(state: &AppState, biller: &Biller, locale: Locale) -> Contact {
     let support = &biller.settings.support;
-    let other_way_to_pay = OwnText::on_page(support.other_way_to_pay.as_ref(), locale);
+    let alternative_payment = OperatorText::in_locale(support.alternative_payment.as_ref(), locale);
     if support.phone.is_none() && support.email.is_none() {
-        return Contact { other_way_to_pay, ..company(state, locale) };
+        return Contact { alternative_payment, ..company(state, locale) };
     }
     Contact {
         name: biller.name.clone(),
         phone: support.phone.clone(),
         email: support.email.clone(),
-        hours: OwnText::on_page(support.hours.as_ref(), locale),
-        other_way_to_pay,
+        hours: OperatorText::in_locale(support.hours.as_ref(), locale),
+        alternative_payment,
     }
 }
 
 /// A page without forms.
-pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<Response, Refusal> {
-    let html = template.render().map_err(|error| Refusal::internal(&error))?;
+pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<Response, HttpError> {
+    let html = template.render().map_err(|error| HttpError::internal(&error))?;
     Ok((status, Html(html)).into_response())
 }
 
@@ -93,18 +93,18 @@ pub(super) fn form_page(
     status: StatusCode,
     template: &impl Template,
     form_targets: Vec<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let mut response = page(status, template)?;
-    response.extensions_mut().insert(PageNeeds { form_targets, ..PageNeeds::default() });
+    response.extensions_mut().insert(PagePolicy { form_targets, ..PagePolicy::default() });
     Ok(response)
 }
 
 /// A page with the form of the look-up, which may lead to the legacy login.
-pub(super) fn look_up_page(
+pub(super) fn lookup_page(
     state: &AppState,
     status: StatusCode,
     template: &impl Template,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     form_page(status, template, handoffs::legacy_origin(state).into_iter().collect())
 }
 
@@ -114,9 +114,9 @@ pub(super) fn answer_page(
     language: &Language,
     status: StatusCode,
     template: &impl Template,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     match language.same_page() {
-        SamePage::Form { .. } => look_up_page(state, status, template),
+        SamePage::Form { .. } => lookup_page(state, status, template),
         SamePage::Query(_) | SamePage::At(_) => page(status, template),
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn verify(
     };
     let rows = signed_in(&state, &session).await;
     let Some((biller, row)) = rows.iter().find(|(biller, _)| biller.slug == slug) else {
-        return turn_away(&state, &slug, &fields, &headers);
+        return deny(&state, &slug, &fields, &headers);
     };
     let value = |text: &str| HeaderValue::try_from(utf8_percent_encode(text, ESCAPED).to_string());
     let (user, subject) = (value(&row.details.username), value(&row.subject));
@@ -49,7 +49,7 @@ pub(super) async fn verify(
     [(USER, user), (BILLER, name), (SUBJECT, subject), (AUTH_TIME, auth_time)].into_response()
 }
 
-fn turn_away(state: &AppState, slug: &Slug, fields: &Fields, headers: &HeaderMap) -> Response {
+fn deny(state: &AppState, slug: &Slug, fields: &Fields, headers: &HeaderMap) -> Response {
     let known = state.directory.last_known_billers().by_slug(slug).is_some();
     if !known || fields.get("redirect") != Some("1") {
         return StatusCode::UNAUTHORIZED.into_response();

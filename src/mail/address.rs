@@ -7,20 +7,20 @@ const MAX_BYTES: usize = 254;
 
 /// Reads an address that a mail may go to: no quotes, comments, literals, routes or control characters, and a domain with a
 /// dot in it.
-pub(super) fn plain(text: &str) -> Option<Address> {
+pub(super) fn parse_plain(text: &str) -> Option<Address> {
     let (local, domain) = text.split_once('@')?;
-    let fits_local = |b: u8| b.is_ascii_alphanumeric() || b"!#$&'*+-/=?^_{|}~.`".contains(&b);
-    let fits_label = |label: &str| {
+    let is_valid_local = |b: u8| b.is_ascii_alphanumeric() || b"!#$&'*+-/=?^_{|}~.`".contains(&b);
+    let is_valid_label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     let plain = text.len() <= MAX_BYTES
-        && local.bytes().all(fits_local)
+        && local.bytes().all(is_valid_local)
         && !local.starts_with('-')
         && domain.contains('.')
-        && domain.split('.').all(fits_label);
+        && domain.split('.').all(is_valid_label);
     plain.then(|| text.parse().ok()).flatten()
 }
 
@@ -29,11 +29,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_addresses_get_mail() {
-        for good in ["ana@mail.example", "Ana.B+bills@Mail.Example", "o'neil@x-y.example", "a_b@1.example"] {
-            assert_eq!(plain(good).map(|address| address.to_string()).as_deref(), Some(good));
+    fn only_plain_addresses_are_accepted() {
+        for valid in ["ana@mail.example", "Ana.B+bills@Mail.Example", "o'neil@x-y.example", "a_b@1.example"] {
+            assert_eq!(parse_plain(valid).map(|address| address.to_string()).as_deref(), Some(valid));
         }
-        for odd in [
+        for invalid in [
             "",
             "ana",
             "@mail.example",
@@ -64,7 +64,7 @@ mod tests {
             &format!("{}@mail.example", "a".repeat(65)),
             &format!("ana@{}example", "mail.".repeat(60)),
         ] {
-            assert_eq!(plain(odd), None, "{odd:?}");
+            assert_eq!(parse_plain(invalid), None, "{invalid:?}");
         }
     }
 }

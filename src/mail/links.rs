@@ -2,74 +2,78 @@
 
 use std::collections::BTreeMap;
 
-use super::letters::{self, Place};
-use super::work::Trouble;
-use super::{Errand, Letter, Mail, address};
+use super::messages::{self, SignInPage};
+use super::worker::TaskError;
+use super::{Email, Mail, QueuedTask, address};
 use crate::directory::Billers;
-use crate::routing::stable_address;
-use signpost_core::{Locale, TypedName, Username};
+use crate::routing::biller_login_url;
+use signpost_core::{Locale, Username, UsernameInput};
 
 /// Addresses that one username leads to, at most: the same name may be several people.
-const MOST_PEOPLE: usize = 5;
+const MAX_ADDRESSES: usize = 5;
 
 impl Mail {
     /// One mail to each address that belongs to what was typed; an address that nobody has gets a polite note.
-    pub(super) async fn links(&self, typed: &str, locale: Locale) -> Result<Vec<Errand>, Trouble> {
-        let typed = TypedName::parse(typed).map_err(|_| Trouble::Never("not a name".to_owned()))?;
-        let mut letters = self.links_to_people(&typed, locale).await?;
-        if letters.is_none()
-            && let Some(to) = address::plain(typed.typed())
+    pub(super) async fn sign_in_links(&self, input: &str, locale: Locale) -> Result<Vec<QueuedTask>, TaskError> {
+        let input = UsernameInput::parse(input).map_err(|_| TaskError::Permanent("not a name".to_owned()))?;
+        let mut emails = self.links_for_users(&input, locale).await?;
+        if emails.is_none()
+            && let Some(to) = address::parse_plain(input.raw())
         {
-            letters = Some(vec![letters::no_account(&self.config, to.as_ref(), locale)]);
+            emails = Some(vec![messages::no_account(&self.config, to.as_ref(), locale)]);
         }
-        Ok(self.within_limits(letters.unwrap_or_default()))
+        Ok(self.within_limits(emails.unwrap_or_default()))
     }
 
     /// None when nobody is known by what was typed.
-    pub(super) async fn links_to_people(
+    pub(super) async fn links_for_users(
         &self,
-        typed: &TypedName,
+        input: &UsernameInput,
         locale: Locale,
-    ) -> Result<Option<Vec<Letter>>, Trouble> {
-        let mut addresses = self.directory.addresses_of(typed.username().map_or("", Username::as_str)).await?;
-        addresses.push(typed.typed().to_lowercase());
+    ) -> Result<Option<Vec<Email>>, TaskError> {
+        let mut addresses = self.directory.emails_by_username(input.username().map_or("", Username::as_str)).await?;
+        addresses.push(input.raw().to_lowercase());
         addresses.sort();
         addresses.dedup();
         let billers = self.directory.billers().await?;
-        let mut letters = Vec::new();
-        for address in addresses.iter().take(MOST_PEOPLE) {
-            let Some((to, places)) = self.places(&billers, address).await? else { continue };
-            letters.push(letters::links(&self.config, &to, &places, locale));
+        let mut emails = Vec::new();
+        for address in addresses.iter().take(MAX_ADDRESSES) {
+            let Some((to, pages)) = self.pages_for_email(&billers, address).await? else { continue };
+            emails.push(messages::sign_in_links(&self.config, &to, &pages, locale));
         }
-        Ok((!letters.is_empty()).then_some(letters))
+        Ok((!emails.is_empty()).then_some(emails))
     }
 
     /// Where the people with a mail address sign in, and by which usernames; with the address as it was given to us.
-    async fn places(&self, billers: &Billers, address: &str) -> Result<Option<(String, Vec<Place>)>, Trouble> {
+    async fn pages_for_email(
+        &self,
+        billers: &Billers,
+        address: &str,
+    ) -> Result<Option<(String, Vec<SignInPage>)>, TaskError> {
         let mut to = None;
-        let mut places: BTreeMap<_, Place> = BTreeMap::new();
-        for account in self.directory.accounts_of(address).await? {
+        let mut pages: BTreeMap<_, SignInPage> = BTreeMap::new();
+        for account in self.directory.contacts_by_email(address).await? {
             let Some(biller) = billers.by_id(&account.biller) else { continue };
             to.get_or_insert(account.email);
-            let place = places.entry((biller.name.clone(), biller.slug.to_string())).or_insert_with(|| Place {
+            let page = pages.entry((biller.name.clone(), biller.slug.to_string())).or_insert_with(|| SignInPage {
                 biller: biller.name.clone(),
-                address: stable_address(&self.config, biller),
+                url: biller_login_url(&self.config, biller),
                 usernames: Vec::new(),
             });
-            place.usernames.push(account.username);
+            page.usernames.push(account.username);
         }
-        Ok(to.map(|to| (to, places.into_values().collect())))
+        Ok(to.map(|to| (to, pages.into_values().collect())))
     }
 
     /// Only those whose address has not had its share of this hour.
-    pub(super) fn within_limits(&self, letters: Vec<Letter>) -> Vec<Errand> {
-        let allowed = letters.into_iter().filter(|letter| {
-            let allowed = self.limits.allow_mail_to(&letter.to);
+    pub(super) fn within_limits(&self, emails: Vec<Email>) -> Vec<QueuedTask> {
+        let allowed = emails.into_iter().filter(|email| {
+            let allowed = self.limits.allow_mail_to(&email.to);
             if !allowed {
                 tracing::info!("a mail is left out: its address has had its share of this hour");
             }
             allowed
         });
-        allowed.map(Errand::Letter).collect()
+        allowed.map(QueuedTask::Email).collect()
     }
 }

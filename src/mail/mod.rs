@@ -2,57 +2,57 @@
 //! resets. A request costs one row, the same for everybody; a worker looks up later who it is and what there is to do.
 
 mod address;
-mod contact;
-mod letters;
 mod links;
+mod login_address;
+mod messages;
 mod queue;
 mod reset;
 mod transport;
-mod work;
+mod worker;
 
-pub use contact::TellError;
+pub use login_address::LoginAddressError;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::Limits;
+use crate::access::RateLimits;
 use crate::config::Config;
 use crate::db::{Db, DbError};
-use crate::directory::{Account, Directory};
-use crate::enablement::Enablement;
+use crate::directory::{Directory, UserContact};
+use crate::provisioning::Provisioning;
 use crate::routing::Routing;
-use signpost_core::{Clock, KeyRing, Locale, Random, Slug, TypedName};
+use signpost_core::{Clock, KeyRing, Locale, Random, Slug, UsernameInput};
 
 /// What is to be done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Errand {
+enum QueuedTask {
     /// Mail somebody their sign-in links.
-    Links { typed: String, locale: Locale },
+    SignInLinks { input: String, locale: Locale },
     /// Find out where somebody's passwords live, and have them reset there.
-    Reset { typed: String, slug: Option<Slug>, locale: Locale },
+    PasswordReset { input: String, slug: Option<Slug>, locale: Locale },
     /// Have SecureAuth send its reset mail.
-    SecureauthReset(Account),
+    SecureauthReset(UserContact),
     /// Send a mail.
-    Letter(Letter),
+    Email(Email),
 }
 
-impl Errand {
+impl QueuedTask {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Links { .. } => "links",
-            Self::Reset { .. } => "reset",
+            Self::SignInLinks { .. } => "sign_in_links",
+            Self::PasswordReset { .. } => "password_reset",
             Self::SecureauthReset(_) => "secureauth_reset",
-            Self::Letter(_) => "letter",
+            Self::Email(_) => "email",
         }
     }
 }
 
 /// A mail as it will be sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Letter {
+struct Email {
     to: String,
     subject: String,
     text: String,
@@ -65,8 +65,8 @@ pub struct Mail {
     queue: queue::Queue,
     directory: Directory,
     routing: Routing,
-    enablement: Enablement,
-    limits: Arc<Limits>,
+    provisioning: Provisioning,
+    limits: Arc<RateLimits>,
     clock: Clock,
     transport: Option<transport::Transport>,
     give_up_after: Duration,
@@ -75,7 +75,7 @@ pub struct Mail {
 
 /// What the room is built from.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub struct Deps {
     /// The database.
     pub db: Db,
     /// Seals what waits.
@@ -89,9 +89,9 @@ pub struct Parts {
     /// The decision.
     pub routing: Routing,
     /// Knows where billers were moved to.
-    pub enablement: Enablement,
+    pub provisioning: Provisioning,
     /// Limits of mails to an address.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<RateLimits>,
     /// Settings.
     pub config: Arc<Config>,
 }
@@ -101,23 +101,23 @@ impl Mail {
     ///
     /// # Errors
     /// A sentence that says what is wrong with them.
-    pub fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { db, keys, random, clock, directory, routing, enablement, limits, config } = parts;
+    pub fn new(deps: Deps) -> Result<Self, String> {
+        let Deps { db, keys, random, clock, directory, routing, provisioning, limits, config } = deps;
         let transport = transport::Transport::new(&config.mail)?;
-        let give_up_after = Duration::from_secs(config.mail.give_up_hours * 3600);
+        let give_up_after = Duration::from_secs(config.mail.max_retry_hours * 3600);
         let queue = queue::Queue { db, keys, random };
-        Ok(Self { queue, directory, routing, enablement, limits, clock, transport, give_up_after, config })
+        Ok(Self { queue, directory, routing, provisioning, limits, clock, transport, give_up_after, config })
     }
 
     /// Whether mails can be sent at all.
-    pub fn is_on(&self) -> bool {
+    pub fn is_enabled(&self) -> bool {
         self.transport.is_some()
     }
 
     /// Whether the mail server answers; none: there is none.
-    pub async fn test(&self) -> Option<bool> {
+    pub async fn check_connection(&self) -> Option<bool> {
         match &self.transport {
-            Some(transport) => Some(transport.test().await),
+            Some(transport) => Some(transport.check_connection().await),
             None => None,
         }
     }
@@ -126,25 +126,30 @@ impl Mail {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn waiting(&self) -> Result<(i64, i64), DbError> {
-        self.queue.waiting().await
+    pub async fn pending_counts(&self) -> Result<(i64, i64), DbError> {
+        self.queue.pending_counts().await
     }
 
     /// Asks for somebody's sign-in links, by mail address or username. One row, whoever it is.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn ask_for_links(&self, typed: &TypedName, locale: Locale) -> Result<(), DbError> {
-        let errand = Errand::Links { typed: typed.typed().to_owned(), locale };
-        self.queue.add(&errand, self.clock.now()).await
+    pub async fn enqueue_sign_in_links(&self, input: &UsernameInput, locale: Locale) -> Result<(), DbError> {
+        let task = QueuedTask::SignInLinks { input: input.raw().to_owned(), locale };
+        self.queue.enqueue(&task, self.clock.now()).await
     }
 
     /// Asks for a password reset: at one biller, or wherever the decision finds the person. One row, whoever it is.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn ask_for_reset(&self, typed: &TypedName, slug: Option<&Slug>, locale: Locale) -> Result<(), DbError> {
-        let errand = Errand::Reset { typed: typed.typed().to_owned(), slug: slug.cloned(), locale };
-        self.queue.add(&errand, self.clock.now()).await
+    pub async fn enqueue_password_reset(
+        &self,
+        input: &UsernameInput,
+        slug: Option<&Slug>,
+        locale: Locale,
+    ) -> Result<(), DbError> {
+        let task = QueuedTask::PasswordReset { input: input.raw().to_owned(), slug: slug.cloned(), locale };
+        self.queue.enqueue(&task, self.clock.now()).await
     }
 }

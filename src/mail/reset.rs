@@ -2,91 +2,102 @@
 //!
 //! Legacy passwords need nothing here: the page itself leads everybody to the legacy reset.
 
-use super::letters;
-use super::work::Trouble;
-use super::{Errand, Mail};
-use crate::audit::{self, Score};
-use crate::directory::{Account, Biller, DirectoryError};
-use crate::routing::{Arrival, Overrides, Routed, stable_address};
-use signpost_core::decision::{Directory as DirectoryFacts, Entry, Membership, Via};
-use signpost_core::{Locale, Slug, TypedName, Username};
+use super::messages;
+use super::worker::TaskError;
+use super::{Mail, QueuedTask};
+use crate::audit::{self, Metric};
+use crate::directory::{Biller, DirectoryError, UserContact};
+use crate::routing::{Overrides, RoutingRequest, RoutingResult, biller_login_url};
+use signpost_core::decision::{Directory as DirectoryFacts, EntryPoint, Membership, Via};
+use signpost_core::{Locale, Slug, Username, UsernameInput};
 
 /// What a decision means for a password.
-enum Plan<'r> {
+enum ResetPlan<'r> {
     /// Nothing that we could do: unknown, legacy, or signing in is paused.
     Nothing,
     /// It is the identity provider of this biller that keeps it.
-    At(&'r Slug),
+    AtBiller(&'r Slug),
     /// Only the person can say which biller is meant.
-    AskWhich,
+    Ambiguous,
     /// Nobody can say now.
     Unknown,
 }
 
 impl Mail {
-    pub(super) async fn reset(&self, typed: &str, slug: Option<&Slug>, locale: Locale) -> Result<Vec<Errand>, Trouble> {
-        let typed = TypedName::parse(typed).map_err(|_| Trouble::Never("not a name".to_owned()))?;
-        let entry = slug.map_or(Entry::Shared, |slug| Entry::Named { slug: slug.clone(), via: Via::VanityPath });
-        let arrival = Arrival { entry, name: Some(typed.clone()), remembered: Vec::new() };
-        let routed = self.routing.simulate(&arrival, &Overrides::default()).await;
-        match plan(&routed) {
-            Plan::Nothing => Ok(Vec::new()),
-            Plan::Unknown => Err(Trouble::Later("the directory cannot be read".to_owned())),
-            Plan::AskWhich => {
-                let letters = self.links_to_people(&typed, locale).await?;
-                Ok(self.within_limits(letters.unwrap_or_default()))
+    pub(super) async fn reset_password(
+        &self,
+        input: &str,
+        slug: Option<&Slug>,
+        locale: Locale,
+    ) -> Result<Vec<QueuedTask>, TaskError> {
+        let input = UsernameInput::parse(input).map_err(|_| TaskError::Permanent("not a name".to_owned()))?;
+        let entry =
+            slug.map_or(EntryPoint::Shared, |slug| EntryPoint::Named { slug: slug.clone(), via: Via::VanityPath });
+        let routing_request = RoutingRequest { entry, name: Some(input.clone()), remembered: Vec::new() };
+        let routing_result = self.routing.route_with_overrides(&routing_request, &Overrides::default()).await;
+        match plan(&routing_result) {
+            ResetPlan::Nothing => Ok(Vec::new()),
+            ResetPlan::Unknown => Err(TaskError::Retry("the directory cannot be read".to_owned())),
+            ResetPlan::Ambiguous => {
+                let emails = self.links_for_users(&input, locale).await?;
+                Ok(self.within_limits(emails.unwrap_or_default()))
             }
-            Plan::At(slug) => {
-                let biller = routed.billers.by_slug(slug);
-                let (Some(biller), Some(username)) = (biller, typed.username()) else { return Ok(Vec::new()) };
+            ResetPlan::AtBiller(slug) => {
+                let biller = routing_result.billers.by_slug(slug);
+                let (Some(biller), Some(username)) = (biller, input.username()) else { return Ok(Vec::new()) };
                 self.reset_at(biller, username, locale).await
             }
         }
     }
 
-    async fn reset_at(&self, biller: &Biller, username: &Username, locale: Locale) -> Result<Vec<Errand>, Trouble> {
-        let account = self.directory.account_at(&biller.id, username).await?;
+    async fn reset_at(
+        &self,
+        biller: &Biller,
+        username: &Username,
+        locale: Locale,
+    ) -> Result<Vec<QueuedTask>, TaskError> {
+        let account = self.directory.contact_at(&biller.id, username).await?;
         let Some(account) = account.filter(|account| !account.email.is_empty()) else {
             tracing::info!(biller = %biller.slug, "a reset was asked for somebody without a mail address");
             return Ok(Vec::new());
         };
-        if !self.enablement.resets_passwords(biller).await.map_err(DirectoryError::from)? {
+        if !self.provisioning.can_reset_passwords(biller).await.map_err(DirectoryError::from)? {
             // By SSO, or at a provider that we cannot ask: its own page is where a password is changed.
-            let address = stable_address(&self.config, biller);
-            let letter = letters::elsewhere(&self.config, &account.email, &biller.name, &address, locale);
-            return Ok(self.within_limits(vec![letter]));
+            let address = biller_login_url(&self.config, biller);
+            let email = messages::reset_elsewhere(&self.config, &account.email, &biller.name, &address, locale);
+            return Ok(self.within_limits(vec![email]));
         }
         if !self.limits.allow_mail_to(&account.email) {
             tracing::info!("a reset is left out: its address has had its share of this hour");
             return Ok(Vec::new());
         }
-        Ok(vec![Errand::SecureauthReset(account)])
+        Ok(vec![QueuedTask::SecureauthReset(account)])
     }
 
-    pub(super) async fn secureauth_reset(&self, account: &Account) -> Result<(), Trouble> {
+    pub(super) async fn secureauth_reset(&self, account: &UserContact) -> Result<(), TaskError> {
         let billers = self.directory.billers().await?;
-        let gone = || Trouble::Never("the biller is gone".to_owned());
+        let gone = || TaskError::Permanent("the biller is gone".to_owned());
         let biller = billers.by_id(&account.biller).ok_or_else(gone)?;
-        self.enablement.request_reset_for(biller, account).await?;
-        audit::score(&self.queue.db, &biller.slug, Score::Reset, self.clock.now()).await;
+        self.provisioning.request_reset_for(biller, account).await?;
+        audit::increment(&self.queue.db, &biller.slug, Metric::PasswordReset, self.clock.now()).await;
         Ok(())
     }
 }
 
 /// Row 0 pauses signing in or sends it elsewhere. Else it is the moved billers of the person that count, those of the named
 /// biller where the address names one; with several of them nothing is reset until the person has chosen.
-fn plan(routed: &Routed) -> Plan<'_> {
-    let facts = &routed.facts;
+fn plan(routing_result: &RoutingResult) -> ResetPlan<'_> {
+    let facts = &routing_result.facts;
     if facts.directory == DirectoryFacts::Unavailable {
-        return Plan::Unknown;
+        return ResetPlan::Unknown;
     }
-    if routed.verdict.row == 0 {
-        return Plan::Nothing;
+    if routing_result.verdict.row == 0 {
+        return ResetPlan::Nothing;
     }
-    let moved: Vec<&Membership> = facts.memberships().iter().filter(|m| m.is_ciam(facts.now)).collect();
-    match moved.as_slice() {
-        [] => Plan::Nothing,
-        [only] => Plan::At(&only.biller.slug),
-        _ => Plan::AskWhich,
+    let active: Vec<&Membership> = facts.memberships().iter().filter(|m| m.is_ciam(facts.now)).collect();
+    match active.as_slice() {
+        [] => ResetPlan::Nothing,
+        [only] => ResetPlan::AtBiller(&only.biller.slug),
+        _ => ResetPlan::Ambiguous,
     }
 }

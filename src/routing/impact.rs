@@ -11,36 +11,36 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{RolloutWish, Routing};
-use crate::directory::{Biller, Billers, DirectoryError, Name, Part};
+use super::{RolloutSpec, Routing};
+use crate::directory::{Biller, Billers, DirectoryError, MemberRange, UsernameMemberships};
 use signpost_core::BillerId;
 use signpost_core::decision::{
-    self, CiamState, Decision, Directory as DirectoryFacts, Entry, Facts, Membership, decide, sticky_bucket,
+    self, CiamState, Decision, Directory as DirectoryFacts, EntryPoint, Facts, Membership, decide, rollout_bucket,
 };
 use signpost_core::text::mask;
 
 /// Memberships that are read at once.
-const PAGE: usize = 8_000;
+const PAGE_SIZE: usize = 8_000;
 /// A biller's members are gone through in parts, so that several connections, and processors, are at it.
-const PARTS: u64 = 16;
-const PARTS_AT_ONCE: usize = 4;
+const PARTITIONS: u64 = 16;
+const MAX_CONCURRENT_PARTITIONS: usize = 4;
 /// Kinds of names that are kept in mind; beyond this they are decided anew, so that memory stays bounded.
-const KINDS: usize = 50_000;
+const MAX_CACHED_KEYS: usize = 50_000;
 /// Samples of each move.
-const SAMPLES: usize = 5;
+const MAX_SAMPLES: usize = 5;
 
 /// A change of one biller. What is none stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Change {
+pub struct ProposedChange {
     /// Its state: `active` enables or resumes it from now on, `suspended` switches it off.
     pub state: Option<CiamState>,
     /// For whom it counts as moved.
-    pub rollout: Option<RolloutWish>,
+    pub rollout: Option<RolloutSpec>,
 }
 
-impl Change {
+impl ProposedChange {
     /// The change in words for the audit trail, without usernames.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let state = self.state.map(|state| format!("state {}", state.as_str()));
         let rollout = self.rollout.as_ref().map(|rollout| match (&rollout.allow, rollout.percent) {
             (None, None) => "rollout for everybody".to_owned(),
@@ -57,14 +57,14 @@ impl Change {
     ///
     /// # Errors
     /// What is wrong with the rollout, in words.
-    pub fn applied(&self, biller: &Biller) -> Result<Biller, String> {
+    pub fn apply_to(&self, biller: &Biller) -> Result<Biller, String> {
         let mut after = biller.clone();
         if let Some(state) = self.state {
             after.state = state;
             after.active_from = None;
         }
         if let Some(rollout) = &self.rollout {
-            let rollout = rollout.read()?;
+            let rollout = rollout.normalize()?;
             after.settings.rollout_allow = rollout.allow;
             after.settings.rollout_percent = rollout.percent;
         }
@@ -82,18 +82,18 @@ pub struct Impact {
     /// Those that would become ambiguous: row 5 or 6, and neither before.
     pub ambiguous: u64,
     /// Those that would have nowhere to go: the hold page, or no legacy account that works, and neither before.
-    pub dead_ended: u64,
+    pub no_destination: u64,
     /// From where to where, the most first.
-    pub moves: Vec<Move>,
+    pub transitions: Vec<Transition>,
 }
 
 /// Usernames that would be taken from one place to another.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Move {
+pub struct Transition {
     /// Where they are taken now.
-    pub from: Place,
+    pub from: Outcome,
     /// Where they would be taken.
-    pub to: Place,
+    pub to: Outcome,
     /// How many.
     pub usernames: u64,
     /// Some of them, masked.
@@ -102,20 +102,20 @@ pub struct Move {
 
 /// A place of the routing table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-pub struct Place {
+pub struct Outcome {
     /// The row.
     pub row: u8,
     /// Where to.
     pub decision: Decision,
 }
 
-impl Place {
+impl Outcome {
     fn is_ambiguous(self) -> bool {
         matches!(self.row, 5 | 6)
     }
 
     /// Recovery without being ambiguous, or with several legacy billers, is for those whose legacy accounts do not work.
-    fn is_dead_end(self) -> bool {
+    fn has_no_destination(self) -> bool {
         match self.decision {
             Decision::HoldPage => true,
             Decision::Recovery => self.row != 5,
@@ -134,49 +134,54 @@ pub struct Progress {
 }
 
 impl Routing {
-    /// What would become of everybody if these billers were as they are here; one count at a time, further ones wait. `told` is
+    /// What would become of everybody if these billers were as they are here; one count at a time, further ones wait. `on_progress` is
     /// called at the beginning and after each page.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn impact(&self, changed: &[Biller], told: &(dyn Fn(Progress) + Sync)) -> Result<Impact, DirectoryError> {
-        let _turn = self.counting.lock().await;
+    pub async fn impact(
+        &self,
+        changed: &[Biller],
+        on_progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Impact, DirectoryError> {
+        let _guard = self.impact_lock.lock().await;
         let billers = self.directory.billers().await?;
         let tally = Mutex::new(Tally::new(self.common_facts(&billers), &billers, changed));
         let mut total = 0;
         for biller in changed {
             total += self.directory.count_memberships(&biller.id).await?;
         }
-        told(Progress { done: 0, total });
-        for (turn, biller) in changed.iter().enumerate() {
+        on_progress(Progress { done: 0, total });
+        for (index, biller) in changed.iter().enumerate() {
             // A new one has no members.
             if billers.by_id(&biller.id).is_none() {
                 continue;
             }
-            let parts = self.directory.divide(&biller.id, PARTS).await?;
-            let work =
-                parts.into_iter().map(|part| self.count_part(part, biller, &changed[..turn], (&tally, total, told)));
-            let () = stream::iter(work).buffer_unordered(PARTS_AT_ONCE).try_collect().await?;
+            let parts = self.directory.split_members(&biller.id, PARTITIONS).await?;
+            let work = parts
+                .into_iter()
+                .map(|part| self.count_part(part, biller, &changed[..index], (&tally, total, on_progress)));
+            let () = stream::iter(work).buffer_unordered(MAX_CONCURRENT_PARTITIONS).try_collect().await?;
         }
         Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner).into_impact())
     }
 
     async fn count_part(
         &self,
-        part: Part,
+        part: MemberRange,
         biller: &Biller,
         before: &[Biller],
-        (tally, total, told): (&Mutex<Tally>, u64, &(dyn Fn(Progress) + Sync)),
+        (tally, total, on_progress): (&Mutex<Tally>, u64, &(dyn Fn(Progress) + Sync)),
     ) -> Result<(), DirectoryError> {
         let mut rest = Some(part);
         while let Some(part) = rest {
-            let page = self.directory.names_of(&biller.id, &part, PAGE).await?;
+            let page = self.directory.usernames_in(&biller.id, &part, PAGE_SIZE).await?;
             let done = {
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                 page.names.iter().for_each(|name| tally.count(name, &biller.id, before));
-                tally.seen
+                tally.processed
             };
-            told(Progress { done, total });
+            on_progress(Progress { done, total });
             rest = page.rest;
         }
         Ok(())
@@ -186,8 +191,8 @@ impl Routing {
     fn common_facts(&self, billers: &Billers) -> Facts {
         Facts {
             now: self.clock.now(),
-            kill: self.kill_switch.now(billers),
-            entry: Entry::Shared,
+            kill_switch: self.kill_switch.current(billers),
+            entry: EntryPoint::Shared,
             directory: DirectoryFacts::Unavailable,
             directory_policy: self.config.routing.directory_down,
             remembered: Vec::new(),
@@ -196,12 +201,12 @@ impl Routing {
 }
 
 /// A biller before or after, made ready to be asked a million times.
-struct Side {
+struct BillerSnapshot {
     facts: decision::Biller,
     allowed: HashSet<String>,
 }
 
-impl Side {
+impl BillerSnapshot {
     fn new(biller: &Biller) -> Self {
         let allowed = biller.settings.rollout_allow.iter().flatten().cloned().collect();
         Self { facts: biller.facts(), allowed }
@@ -213,7 +218,7 @@ impl Side {
             biller: self.facts.clone(),
             legacy_account,
             allow_listed: self.allowed.contains(key),
-            bucket: if has_percent { sticky_bucket(&self.facts.slug, key) } else { 0 },
+            bucket: if has_percent { rollout_bucket(&self.facts.slug, key) } else { 0 },
         }
     }
 
@@ -222,40 +227,40 @@ impl Side {
         let rollout = self.facts.rollout;
         (!rollout.allow_list && rollout.percent.is_none())
             || self.allowed.contains(key)
-            || rollout.percent.is_some_and(|percent| sticky_bucket(&self.facts.slug, key) < percent)
+            || rollout.percent.is_some_and(|percent| rollout_bucket(&self.facts.slug, key) < percent)
     }
 }
 
 /// What the decision looks at of a membership: biller, legacy account, and whether the rollouts have reached the name.
-type Kind = Vec<(usize, bool, bool, bool)>;
+type DecisionKey = Vec<(usize, bool, bool, bool)>;
 
 struct Tally {
     common: Facts,
     /// Every biller before and after, and where each is.
-    sides: Vec<(Side, Side)>,
-    places: HashMap<String, usize>,
-    kinds: HashMap<Kind, (Place, Place)>,
-    moves: BTreeMap<(Place, Place), (u64, Vec<String>)>,
+    snapshots: Vec<(BillerSnapshot, BillerSnapshot)>,
+    indexes: HashMap<String, usize>,
+    outcomes: HashMap<DecisionKey, (Outcome, Outcome)>,
+    transitions: BTreeMap<(Outcome, Outcome), (u64, Vec<String>)>,
     impact: Impact,
     /// Members gone through.
-    seen: u64,
+    processed: u64,
 }
 
 impl Tally {
     fn new(common: Facts, billers: &Billers, changed: &[Biller]) -> Self {
-        let (mut sides, mut places) = (Vec::new(), HashMap::new());
+        let (mut snapshots, mut indexes) = (Vec::new(), HashMap::new());
         for (at, biller) in billers.iter().enumerate() {
             let after = changed.iter().find(|after| after.id == biller.id);
-            sides.push((Side::new(biller), Side::new(after.unwrap_or(biller))));
-            places.insert(biller.id.to_string(), at);
+            snapshots.push((BillerSnapshot::new(biller), BillerSnapshot::new(after.unwrap_or(biller))));
+            indexes.insert(biller.id.to_string(), at);
         }
-        let (kinds, moves) = (HashMap::new(), BTreeMap::new());
-        Self { common, sides, places, kinds, moves, impact: Impact::default(), seen: 0 }
+        let (outcomes, transitions) = (HashMap::new(), BTreeMap::new());
+        Self { common, snapshots, indexes, outcomes, transitions, impact: Impact::default(), processed: 0 }
     }
 
     /// Counts a name of a changed biller, unless it was counted at one of those before.
-    fn count(&mut self, name: &Name, biller: &BillerId, before: &[Biller]) {
-        self.seen += 1;
+    fn count(&mut self, name: &UsernameMemberships, biller: &BillerId, before: &[Biller]) {
+        self.processed += 1;
         let belongs = |to: &BillerId| name.memberships.iter().any(|(id, _)| id == to);
         if !belongs(biller) || before.iter().any(|earlier| belongs(&earlier.id)) {
             return;
@@ -267,51 +272,51 @@ impl Tally {
         }
         self.impact.changed += 1;
         self.impact.ambiguous += u64::from(to.is_ambiguous() && !from.is_ambiguous());
-        self.impact.dead_ended += u64::from(to.is_dead_end() && !from.is_dead_end());
-        let (count, samples) = self.moves.entry((from, to)).or_default();
+        self.impact.no_destination += u64::from(to.has_no_destination() && !from.has_no_destination());
+        let (count, samples) = self.transitions.entry((from, to)).or_default();
         *count += 1;
-        if samples.len() < SAMPLES {
+        if samples.len() < MAX_SAMPLES {
             samples.push(mask(&name.key));
         }
     }
 
-    fn decide(&mut self, name: &Name) -> (Place, Place) {
-        let known = |(id, legacy): &(BillerId, bool)| self.places.get(id.as_str()).map(|at| (*at, *legacy));
+    fn decide(&mut self, name: &UsernameMemberships) -> (Outcome, Outcome) {
+        let known = |(id, legacy): &(BillerId, bool)| self.indexes.get(id.as_str()).map(|at| (*at, *legacy));
         let mut memberships: Vec<(usize, bool)> = name.memberships.iter().filter_map(known).collect();
         // Billers stand by slug.
         memberships.sort_unstable();
-        let kind: Kind = memberships
+        let key: DecisionKey = memberships
             .iter()
             .map(|(at, legacy)| {
-                let (before, after) = &self.sides[*at];
+                let (before, after) = &self.snapshots[*at];
                 (*at, *legacy, before.has_reached(&name.key), after.has_reached(&name.key))
             })
             .collect();
-        if let Some(places) = self.kinds.get(&kind) {
-            return *places;
+        if let Some(outcome_pair) = self.outcomes.get(&key) {
+            return *outcome_pair;
         }
-        let place = |side: &dyn Fn(&(Side, Side), bool) -> Membership| {
-            let memberships = memberships.iter().map(|(at, legacy)| side(&self.sides[*at], *legacy)).collect();
+        let decide_with = |snapshot: &dyn Fn(&(BillerSnapshot, BillerSnapshot), bool) -> Membership| {
+            let memberships = memberships.iter().map(|(at, legacy)| snapshot(&self.snapshots[*at], *legacy)).collect();
             let directory = DirectoryFacts::Read { named: None, memberships };
             let verdict = decide(&Facts { directory, ..self.common.clone() });
-            Place { row: verdict.row, decision: verdict.decision }
+            Outcome { row: verdict.row, decision: verdict.decision }
         };
-        let places = (
-            place(&|(before, _), legacy| before.membership(&name.key, legacy)),
-            place(&|(_, after), legacy| after.membership(&name.key, legacy)),
+        let outcome_pair = (
+            decide_with(&|(before, _), legacy| before.membership(&name.key, legacy)),
+            decide_with(&|(_, after), legacy| after.membership(&name.key, legacy)),
         );
-        if self.kinds.len() >= KINDS {
-            self.kinds.clear();
+        if self.outcomes.len() >= MAX_CACHED_KEYS {
+            self.outcomes.clear();
         }
-        self.kinds.insert(kind, places);
-        places
+        self.outcomes.insert(key, outcome_pair);
+        outcome_pair
     }
 
     fn into_impact(self) -> Impact {
-        let moves = self.moves.into_iter();
-        let mut moves: Vec<Move> =
-            moves.map(|((from, to), (usernames, samples))| Move { from, to, usernames, samples }).collect();
-        moves.sort_by_key(|one| std::cmp::Reverse(one.usernames));
-        Impact { moves, ..self.impact }
+        let transitions = self.transitions.into_iter();
+        let mut transitions: Vec<Transition> =
+            transitions.map(|((from, to), (usernames, samples))| Transition { from, to, usernames, samples }).collect();
+        transitions.sort_by_key(|one| std::cmp::Reverse(one.usernames));
+        Impact { transitions, ..self.impact }
     }
 }

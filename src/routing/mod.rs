@@ -2,39 +2,42 @@
 
 mod impact;
 mod kill_switch;
-mod question;
+mod simulation;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use impact::{Change, Impact, Move, Place, Progress};
+pub use impact::{Impact, Outcome, Progress, ProposedChange, Transition};
 pub use kill_switch::KillSwitch;
-pub use question::{Answer, Question, QuestionError, Reading, RolloutWish, Told};
+pub use simulation::{
+    DirectoryAvailability, RolloutSpec, SimulationError, SimulationRequest, SimulationResponse, SimulationResult,
+};
 
 use crate::config::{Config, LegacyPath};
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
 use signpost_core::decision::{
-    CiamState, Directory as DirectoryFacts, Entry, Facts, IssuerHealth, Kill, Rollout, Verdict, Via, decide,
+    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Rollout, Verdict, Via,
+    decide,
 };
-use signpost_core::{Clock, Slug, Timestamp, TypedName, Username};
+use signpost_core::{Clock, Slug, Timestamp, Username, UsernameInput};
 
 /// A directory that takes longer than this counts as one that cannot be read: people are waiting.
-const PATIENCE: Duration = Duration::from_secs(3);
+const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Somebody at the door.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub struct RoutingRequest {
     /// Where the browser came in.
-    pub entry: Entry,
+    pub entry: EntryPoint,
     /// The name typed; not looked at where the address names a biller.
-    pub name: Option<TypedName>,
+    pub name: Option<UsernameInput>,
     /// Billers this device remembers.
     pub remembered: Vec<Slug>,
 }
 
 /// A decision with what it stands on.
 #[derive(Clone, Debug)]
-pub struct Routed {
+pub struct RoutingResult {
     /// The facts.
     pub facts: Facts,
     /// The decision.
@@ -44,7 +47,7 @@ pub struct Routed {
     settings: Arc<str>,
 }
 
-impl Routed {
+impl RoutingResult {
     /// What the decision log keeps: the facts as they were, the verdict, and the revision of the configuration they stand on
     /// (a number that grows with every change of billers and orders, and a fingerprint of the settings).
     pub fn details(&self) -> serde_json::Value {
@@ -61,18 +64,18 @@ pub struct Overrides {
     /// Billers in another state.
     pub states: Vec<(Slug, CiamState)>,
     /// Billers with another rollout.
-    pub rollouts: Vec<(Slug, RolloutChange)>,
+    pub rollouts: Vec<(Slug, RolloutOverride)>,
     /// The directory cannot be read.
     pub directory_down: bool,
     /// The kill switch.
-    pub kill: Option<Kill>,
+    pub kill_switch: Option<KillSwitchState>,
     /// Another moment.
     pub at: Option<Timestamp>,
 }
 
 /// A rollout that takes the place of a biller's own; neither list nor percentage: for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RolloutChange {
+pub struct RolloutOverride {
     /// Normalised usernames let in first.
     pub allow: Option<Vec<String>>,
     /// Percentage of usernames let in, 0 to 100.
@@ -89,7 +92,7 @@ pub struct Routing {
     settings: Arc<str>,
     clock: Clock,
     /// Held while everybody is counted: that takes several of the database's connections, which sign-ins need as well.
-    counting: Arc<tokio::sync::Mutex<()>>,
+    impact_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Routing {
@@ -97,59 +100,60 @@ impl Routing {
     pub fn new(directory: Directory, config: Arc<Config>, clock: Clock) -> Self {
         let settings = config.fingerprint().into();
         let kill_switch = KillSwitch::new(&config.routing);
-        Self { directory, kill_switch, config, settings, clock, counting: Arc::default() }
+        Self { directory, kill_switch, config, settings, clock, impact_lock: Arc::default() }
     }
 
     /// Decides where somebody goes.
-    pub async fn route(&self, arrival: &Arrival) -> Routed {
-        let routed = self.simulate(arrival, &Overrides::default()).await;
-        if routed.verdict.integrity_alarm {
+    pub async fn route(&self, routing_request: &RoutingRequest) -> RoutingResult {
+        let routing_result = self.route_with_overrides(routing_request, &Overrides::default()).await;
+        if routing_result.verdict.integrity_alarm {
             tracing::warn!(alarm = "integrity", "a username has two legacy billers or more");
         }
-        routed
+        routing_result
     }
 
     /// Whether a biller signs people in itself at this moment; sign-ins under way and sessions stand on the same.
-    pub fn signs_in(&self, biller: &Biller, now: Timestamp) -> bool {
-        let killed = match self.kill_switch.now(&self.directory.last_known_billers()) {
-            Kill::Off => false,
-            Kill::AllLegacy | Kill::Hold => true,
-            Kill::BillerLegacy(slug) => slug == biller.slug,
+    pub fn is_sign_in_enabled(&self, biller: &Biller, now: Timestamp) -> bool {
+        let is_switched_off = match self.kill_switch.current(&self.directory.last_known_billers()) {
+            KillSwitchState::Off => false,
+            KillSwitchState::AllLegacy | KillSwitchState::Hold => true,
+            KillSwitchState::BillerLegacy(slug) => slug == biller.slug,
         };
-        !killed && !biller.settings.hold && biller.is_active(now)
+        !is_switched_off && !biller.settings.paused && biller.is_active(now)
     }
 
     /// Decides where somebody would go if the facts were different. Reads only.
-    pub async fn simulate(&self, arrival: &Arrival, overrides: &Overrides) -> Routed {
-        let (facts, billers) = self.facts(arrival, overrides).await;
+    pub async fn route_with_overrides(&self, routing_request: &RoutingRequest, overrides: &Overrides) -> RoutingResult {
+        let (facts, billers) = self.facts(routing_request, overrides).await;
         self.decide(facts, billers)
     }
 
-    fn decide(&self, facts: Facts, billers: Arc<Billers>) -> Routed {
+    fn decide(&self, facts: Facts, billers: Arc<Billers>) -> RoutingResult {
         let verdict = decide(&facts);
-        Routed { facts, verdict, billers, settings: Arc::clone(&self.settings) }
+        RoutingResult { facts, verdict, billers, settings: Arc::clone(&self.settings) }
     }
 
-    async fn facts(&self, arrival: &Arrival, overrides: &Overrides) -> (Facts, Arc<Billers>) {
+    async fn facts(&self, routing_request: &RoutingRequest, overrides: &Overrides) -> (Facts, Arc<Billers>) {
         let (directory, billers) = if overrides.directory_down {
             (DirectoryFacts::Unavailable, self.directory.last_known_billers())
         } else {
-            self.read(arrival).await
+            self.read(routing_request).await
         };
         let mut facts = Facts {
             now: overrides.at.unwrap_or_else(|| self.clock.now()),
-            kill: overrides.kill.clone().unwrap_or_else(|| self.kill_switch.now(&billers)),
-            entry: arrival.entry.clone(),
+            kill_switch: overrides.kill_switch.clone().unwrap_or_else(|| self.kill_switch.current(&billers)),
+            entry: routing_request.entry.clone(),
             directory,
             directory_policy: self.config.routing.directory_down,
-            remembered: arrival.remembered.clone(),
+            remembered: routing_request.remembered.clone(),
         };
-        overrides.apply(&mut facts, arrival.name.as_ref().and_then(TypedName::username).map(Username::as_str));
+        overrides
+            .apply(&mut facts, routing_request.name.as_ref().and_then(UsernameInput::username).map(Username::as_str));
         (facts, billers)
     }
 
-    async fn read(&self, arrival: &Arrival) -> (DirectoryFacts, Arc<Billers>) {
-        match tokio::time::timeout(PATIENCE, self.read_directory(arrival)).await {
+    async fn read(&self, routing_request: &RoutingRequest) -> (DirectoryFacts, Arc<Billers>) {
+        match tokio::time::timeout(DIRECTORY_TIMEOUT, self.read_directory(routing_request)).await {
             Ok(Ok(read)) => return read,
             Ok(Err(error)) => tracing::error!(error = %error, "the directory cannot be read"),
             Err(_) => tracing::error!("the directory does not answer"),
@@ -157,16 +161,19 @@ impl Routing {
         (DirectoryFacts::Unavailable, self.directory.last_known_billers())
     }
 
-    async fn read_directory(&self, arrival: &Arrival) -> Result<(DirectoryFacts, Arc<Billers>), DirectoryError> {
-        match &arrival.entry {
-            Entry::Shared => {
-                let username = arrival.name.as_ref().and_then(TypedName::username);
+    async fn read_directory(
+        &self,
+        routing_request: &RoutingRequest,
+    ) -> Result<(DirectoryFacts, Arc<Billers>), DirectoryError> {
+        match &routing_request.entry {
+            EntryPoint::Shared => {
+                let username = routing_request.name.as_ref().and_then(UsernameInput::username);
                 let found = self.directory.look_up(username).await?;
                 Ok((DirectoryFacts::Read { named: None, memberships: found.memberships }, found.billers))
             }
-            Entry::Named { slug, .. } => {
+            EntryPoint::Named { slug, .. } => {
                 // Somebody on the way from a notice has a name: whether they have a legacy account matters here as well.
-                let (billers, mut memberships) = match arrival.name.as_ref().and_then(TypedName::username) {
+                let (billers, mut memberships) = match routing_request.name.as_ref().and_then(UsernameInput::username) {
                     Some(username) => {
                         let found = self.directory.look_up(Some(username)).await?;
                         (found.billers, found.memberships)
@@ -204,12 +211,12 @@ impl Overrides {
         }
     }
 
-    fn rollout_of(&self, slug: &Slug) -> Option<&RolloutChange> {
+    fn rollout_of(&self, slug: &Slug) -> Option<&RolloutOverride> {
         self.rollouts.iter().rfind(|(of, _)| of == slug).map(|(_, change)| change)
     }
 }
 
-impl RolloutChange {
+impl RolloutOverride {
     fn lists(&self, username_key: &str) -> bool {
         self.allow.as_ref().is_some_and(|list| list.iter().any(|key| key == username_key))
     }
@@ -217,34 +224,40 @@ impl RolloutChange {
 
 /// What an address means.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Address {
+pub struct ResolvedEntryPoint {
     /// The entry it is.
-    pub entry: Entry,
+    pub entry: EntryPoint,
     /// A return target that the address itself stands for.
     pub return_to: Option<String>,
 }
 
 /// Reads an address as the gateway would: shared entry, vanity path, vanity host or mapped legacy address.
-pub fn address(config: &Config, billers: &Billers, host: &str, path: &str, query: Option<&str>) -> Option<Address> {
+pub fn resolve_entry_point(
+    config: &Config,
+    billers: &Billers,
+    host: &str,
+    path: &str,
+    query: Option<&str>,
+) -> Option<ResolvedEntryPoint> {
     if host != public_host(config) {
         let slug = billers.by_host(host)?.slug.clone();
-        return Some(Address { entry: Entry::Named { slug, via: Via::VanityHost }, return_to: None });
+        return Some(ResolvedEntryPoint { entry: EntryPoint::Named { slug, via: Via::VanityHost }, return_to: None });
     }
     if matches!(path, "/" | "/login") {
-        return Some(Address { entry: Entry::Shared, return_to: None });
+        return Some(ResolvedEntryPoint { entry: EntryPoint::Shared, return_to: None });
     }
     if let Some(slug) = path.strip_prefix("/b/").and_then(|slug| Slug::parse(slug).ok()) {
-        return Some(Address { entry: Entry::Named { slug, via: Via::VanityPath }, return_to: None });
+        return Some(ResolvedEntryPoint { entry: EntryPoint::Named { slug, via: Via::VanityPath }, return_to: None });
     }
     let mapped = config.legacy_paths.iter().filter(|mapped| mapped.path == path);
     // The most exact mapping wins: one with a parameter before one without.
     let (exact, plain): (Vec<_>, Vec<_>) = mapped.partition(|mapped| mapped.query.is_some());
     let found = exact.into_iter().find(|mapped| has_parameter(mapped, query)).or_else(|| plain.first().copied())?;
     let entry = match &found.biller {
-        Some(slug) => Entry::Named { slug: slug.clone(), via: Via::DeepLink },
-        None => Entry::Shared,
+        Some(slug) => EntryPoint::Named { slug: slug.clone(), via: Via::DeepLink },
+        None => EntryPoint::Shared,
     };
-    Some(Address { entry, return_to: found.return_to.clone() })
+    Some(ResolvedEntryPoint { entry, return_to: found.return_to.clone() })
 }
 
 fn has_parameter(mapped: &LegacyPath, query: Option<&str>) -> bool {
@@ -254,7 +267,7 @@ fn has_parameter(mapped: &LegacyPath, query: Option<&str>) -> bool {
 }
 
 /// The address of a biller to be kept and handed out: its own host where it has one, else its path with us.
-pub fn stable_address(config: &Config, biller: &Biller) -> String {
+pub fn biller_login_url(config: &Config, biller: &Biller) -> String {
     let public = &config.server.public_url;
     match biller.hosts.first() {
         Some(host) => format!("{}://{host}", public.scheme()),

@@ -14,51 +14,53 @@ pub(super) const LEEWAY: i64 = 60;
 /// A token fresh from the token endpoint was made within this, in seconds.
 const MAX_AGE: i64 = 600;
 /// No ID token lives longer, in seconds.
-const MAX_LIFE: i64 = 24 * 3600;
+const MAX_LIFETIME: i64 = 24 * 3600;
 
 /// The payload of a token whose signature has been verified.
 pub(super) fn payload(id_token: &str) -> Result<Map<String, Value>, ProviderError> {
     let encoded = id_token.split('.').nth(1).unwrap_or_default();
-    let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| ProviderError::NotAccepted("id_token_not_readable"))?;
-    serde_json::from_slice(&bytes).map_err(|_| ProviderError::NotAccepted("id_token_not_readable"))
+    let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| ProviderError::InvalidResponse("id_token_malformed"))?;
+    serde_json::from_slice(&bytes).map_err(|_| ProviderError::InvalidResponse("id_token_malformed"))
 }
 
 pub(super) fn check(claims: &Map<String, Value>, client_id: &str, now: Timestamp) -> Result<(), ProviderError> {
     let now = now.seconds();
-    let number = |name| claims.get(name).map(|value| seconds(value).ok_or(ProviderError::NotAccepted("bad_time")));
-    let required = |name| number(name).unwrap_or(Err(ProviderError::NotAccepted("missing_time")));
-    if required("exp")? > now + MAX_LIFE {
-        return Err(ProviderError::NotAccepted("exp_too_far"));
+    let number =
+        |name| claims.get(name).map(|value| seconds(value).ok_or(ProviderError::InvalidResponse("invalid_time_claim")));
+    let required = |name| number(name).unwrap_or(Err(ProviderError::InvalidResponse("missing_time_claim")));
+    if required("exp")? > now + MAX_LIFETIME {
+        return Err(ProviderError::InvalidResponse("exp_too_far_ahead"));
     }
     if (required("iat")? - now).abs() > MAX_AGE {
-        return Err(ProviderError::NotAccepted("iat_out_of_window"));
+        return Err(ProviderError::InvalidResponse("iat_out_of_window"));
     }
     if number("nbf").transpose()?.is_some_and(|not_before| not_before > now + LEEWAY) {
-        return Err(ProviderError::NotAccepted("nbf_in_future"));
+        return Err(ProviderError::InvalidResponse("nbf_in_future"));
     }
     if claims.get("azp").is_some_and(|azp| azp.as_str() != Some(client_id)) {
-        return Err(ProviderError::NotAccepted("azp_of_another_client"));
+        return Err(ProviderError::InvalidResponse("azp_mismatch"));
     }
     let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
     let printable = subject.bytes().all(|b| (0x20..0x7f).contains(&b)) && subject.trim() == subject;
     if !(1..=255).contains(&subject.len()) || !printable {
-        return Err(ProviderError::NotAccepted("bad_sub"));
+        return Err(ProviderError::InvalidResponse("invalid_sub"));
     }
     Ok(())
 }
 
 /// Whether the sign-in is as fresh and as strong as was asked (OpenID Connect Core, sections 3.1.3.7 and 5.5.1.1).
-pub(super) fn check_wishes(
+pub(super) fn check_authorization_params(
     claims: &Map<String, Value>,
-    wishes: &super::Wishes,
+    authorization_params: &super::AuthorizationParams,
     now: Timestamp,
 ) -> Result<(), ProviderError> {
     let auth_time = claims.get("auth_time").and_then(seconds);
     let stale = |max_age: u32| auth_time.is_none_or(|at| now.seconds() - at > i64::from(max_age) + LEEWAY);
     let acr = claims.get("acr").and_then(Value::as_str).unwrap_or_default();
-    let weak = !wishes.acr_values.is_empty() && !wishes.acr_values.iter().any(|wish| wish == acr);
-    if wishes.max_age.is_some_and(stale) || weak {
-        return Err(ProviderError::Refused("reauth_needed"));
+    let weak = !authorization_params.acr_values.is_empty()
+        && !authorization_params.acr_values.iter().any(|value| value == acr);
+    if authorization_params.max_age.is_some_and(stale) || weak {
+        return Err(ProviderError::Rejected("reauthentication_required"));
     }
     Ok(())
 }
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_token_passes() {
+    fn a_minimal_token_is_accepted() {
         assert_eq!(checked(|_| {}), Ok(()));
         assert_eq!(checked(|c| drop(c.insert("azp".into(), json!("c")))), Ok(()));
         assert_eq!(checked(|c| drop(c.insert("nbf".into(), json!(NOW + 59)))), Ok(()));
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn each_gap_of_the_library_is_closed() {
+    fn claims_the_library_ignores_are_checked() {
         for (name, value) in [
             ("nbf", json!(NOW + 3600)),
             ("iat", json!(NOW - 7 * 86_400)),

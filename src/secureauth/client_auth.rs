@@ -10,7 +10,7 @@ use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Http, HttpError, Registration};
+use super::{Http, HttpClientError, Registration};
 use signpost_core::sign::client_assertion;
 use signpost_core::{Random, SigningKey, Timestamp};
 
@@ -26,7 +26,7 @@ pub enum ClientAuth {
 }
 
 /// What is not percent-encoded: unreserved characters only (RFC 3986, section 2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const FORM_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl ClientAuth {
     /// Form fields that prove it.
@@ -59,7 +59,7 @@ impl ClientAuth {
 /// The header of HTTP Basic authentication of a client.
 pub(super) fn basic(client_id: &str, secret: &SecretString) -> Option<HeaderValue> {
     let (id, secret) =
-        (utf8_percent_encode(client_id, RESERVED), utf8_percent_encode(secret.expose_secret(), RESERVED));
+        (utf8_percent_encode(client_id, FORM_ENCODE_SET), utf8_percent_encode(secret.expose_secret(), FORM_ENCODE_SET));
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))).ok()?;
     value.set_sensitive(true);
     Some(value)
@@ -72,8 +72,8 @@ pub(super) struct Authenticated<'a> {
 }
 
 impl<'c> AsyncHttpClient<'c> for Authenticated<'_> {
-    type Error = HttpError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+    type Error = HttpClientError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpClientError>> + Send + 'c>>;
 
     fn call(&'c self, mut request: HttpRequest) -> Self::Future {
         if let Some(value) = &self.header {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_printable_character_comes_through_basic_authentication() {
+    fn basic_auth_round_trips_every_printable_character() {
         let all: String = (' '..='~').collect();
         let header = ClientAuth::Basic(SecretString::from(all.clone())).header(&all).unwrap();
         let encoded = header.to_str().unwrap().strip_prefix("Basic ").unwrap();

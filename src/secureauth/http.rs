@@ -23,13 +23,13 @@ const MAX_BODY: usize = 256 * 1024;
 
 /// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HttpError {
+pub enum HttpClientError {
     /// Connection, TLS, timeout, broken answer, or a 5xx.
     #[error("no answer ({0})")]
     Unavailable(&'static str),
     /// We do not accept where it points or what it holds.
     #[error("not accepted ({0})")]
-    Refused(&'static str),
+    Rejected(&'static str),
 }
 
 /// The hardened client.
@@ -53,7 +53,7 @@ impl Http {
             .timeout(timeout)
             .https_only(!allow_loopback)
             .tls_info(true)
-            .dns_resolver(Arc::new(PublicOnly { allow_loopback }))
+            .dns_resolver(Arc::new(PublicResolver { allow_loopback }))
             .user_agent(concat!("signpost/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self { client, allow_loopback })
@@ -63,15 +63,15 @@ impl Http {
     ///
     /// # Errors
     /// No answer, an answer other than 200, or one that is too long.
-    pub async fn get(&self, url: &Url) -> Result<Vec<u8>, HttpError> {
+    pub async fn get(&self, url: &Url) -> Result<Vec<u8>, HttpClientError> {
         self.check_target(url)?;
         let request = self.client.get(url.clone()).header("accept", "application/json");
-        let response = request.send().await.map_err(|error| failure(&error))?;
+        let response = request.send().await.map_err(|error| classify(&error))?;
         match response.status().as_u16() {
-            200 => capped(response, MAX_BODY).await,
-            500.. => Err(HttpError::Unavailable("server_error")),
-            300..400 => Err(HttpError::Refused("redirect")),
-            _ => Err(HttpError::Refused("status")),
+            200 => read_limited(response, MAX_BODY).await,
+            500.. => Err(HttpClientError::Unavailable("server_error")),
+            300..400 => Err(HttpClientError::Rejected("unexpected_redirect")),
+            _ => Err(HttpClientError::Rejected("unexpected_status")),
         }
     }
 
@@ -79,9 +79,9 @@ impl Http {
     ///
     /// # Errors
     /// No answer.
-    pub async fn leads_to(&self, url: &Url) -> Result<(u16, Option<Url>), HttpError> {
+    pub async fn redirect_target(&self, url: &Url) -> Result<(u16, Option<Url>), HttpClientError> {
         self.check_target(url)?;
-        let response = self.client.get(url.clone()).send().await.map_err(|error| failure(&error))?;
+        let response = self.client.get(url.clone()).send().await.map_err(|error| classify(&error))?;
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let location = location.filter(|_| response.status().is_redirection()).and_then(|to| url.join(to).ok());
         Ok((response.status().as_u16(), location))
@@ -92,9 +92,9 @@ impl Http {
     ///
     /// # Errors
     /// No connection, or a certificate that is not accepted.
-    pub async fn certificate_end(&self, url: &Url) -> Result<Option<Timestamp>, HttpError> {
+    pub async fn certificate_expiry(&self, url: &Url) -> Result<Option<Timestamp>, HttpClientError> {
         self.check_target(url)?;
-        let response = self.client.head(url.clone()).send().await.map_err(|error| failure(&error))?;
+        let response = self.client.head(url.clone()).send().await.map_err(|error| classify(&error))?;
         let certificate = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
         let certificate = certificate.and_then(|der| Certificate::from_der(der).ok());
         Ok(certificate.and_then(|found| {
@@ -112,17 +112,17 @@ impl Http {
         url: &Url,
         fields: &[(String, String)],
         authorization: Option<HeaderValue>,
-    ) -> Result<(u16, Vec<u8>), HttpError> {
+    ) -> Result<(u16, Vec<u8>), HttpClientError> {
         self.check_target(url)?;
         let mut request = self.client.post(url.clone()).header("accept", "application/json").form(fields);
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value);
         }
-        let response = request.send().await.map_err(|error| failure(&error))?;
+        let response = request.send().await.map_err(|error| classify(&error))?;
         match response.status().as_u16() {
-            500.. => Err(HttpError::Unavailable("server_error")),
-            300..400 => Err(HttpError::Refused("redirect")),
-            status => Ok((status, capped(response, MAX_BODY).await?)),
+            500.. => Err(HttpClientError::Unavailable("server_error")),
+            300..400 => Err(HttpClientError::Rejected("unexpected_redirect")),
+            status => Ok((status, read_limited(response, MAX_BODY).await?)),
         }
     }
 
@@ -138,43 +138,43 @@ impl Http {
         headers: HeaderMap,
         body: Option<Vec<u8>>,
         (timeout, max_body): (Duration, usize),
-    ) -> Result<(u16, HeaderMap, Vec<u8>), HttpError> {
+    ) -> Result<(u16, HeaderMap, Vec<u8>), HttpClientError> {
         self.check_target(url)?;
         let request = self.client.request(method, url.clone()).headers(headers).timeout(timeout);
         let mut request = request.header("accept", "application/json");
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
-        let response = request.send().await.map_err(|error| failure(&error))?;
+        let response = request.send().await.map_err(|error| classify(&error))?;
         let status = response.status();
         if status.is_redirection() {
-            return Err(HttpError::Refused("redirect"));
+            return Err(HttpClientError::Rejected("unexpected_redirect"));
         }
         let headers = response.headers().clone();
-        Ok((status.as_u16(), headers, capped(response, max_body).await?))
+        Ok((status.as_u16(), headers, read_limited(response, max_body).await?))
     }
 
-    /// Gets a document of any length, piece by piece; answers the status. Only the pieces of a 200 are given to `take`.
+    /// Gets a document of any length, piece by piece; answers the status. Only the pieces of a 200 are given to `on_chunk`.
     ///
     /// # Errors
-    /// No answer, a redirect, or what `take` says.
+    /// No answer, a redirect, or what `on_chunk` says.
     pub async fn download(
         &self,
         url: &Url,
         headers: HeaderMap,
         timeout: Duration,
-        mut take: impl FnMut(&[u8]) -> Result<(), HttpError>,
-    ) -> Result<u16, HttpError> {
+        mut on_chunk: impl FnMut(&[u8]) -> Result<(), HttpClientError>,
+    ) -> Result<u16, HttpClientError> {
         self.check_target(url)?;
         let request =
             self.client.get(url.clone()).headers(headers).timeout(timeout).header("accept", "application/json");
-        let mut response = request.send().await.map_err(|error| failure(&error))?;
+        let mut response = request.send().await.map_err(|error| classify(&error))?;
         match response.status() {
-            status if status.is_redirection() => Err(HttpError::Refused("redirect")),
+            status if status.is_redirection() => Err(HttpClientError::Rejected("unexpected_redirect")),
             status if status != 200 => Ok(status.as_u16()),
             status => {
-                while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
-                    take(&chunk)?;
+                while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+                    on_chunk(&chunk)?;
                 }
                 Ok(status.as_u16())
             }
@@ -182,72 +182,73 @@ impl Http {
     }
 
     /// Whether calls to this address are allowed at all. Names are checked when they are resolved, on every connection.
-    pub fn check_target(&self, url: &Url) -> Result<(), HttpError> {
+    pub fn check_target(&self, url: &Url) -> Result<(), HttpClientError> {
         let secure = url.scheme() == "https" || (self.allow_loopback && url.scheme() == "http");
         if !secure || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err(HttpError::Refused("endpoint_address"));
+            return Err(HttpClientError::Rejected("invalid_endpoint_url"));
         }
         let literal = match url.host() {
             Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
             Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
             Some(Host::Domain(_)) => None,
-            None => return Err(HttpError::Refused("endpoint_address")),
+            None => return Err(HttpClientError::Rejected("invalid_endpoint_url")),
         };
         match literal {
-            Some(ip) if !allowed(ip, self.allow_loopback) => Err(HttpError::Refused("private_address")),
+            Some(ip) if !is_allowed(ip, self.allow_loopback) => Err(HttpClientError::Rejected("private_address")),
             _ => Ok(()),
         }
     }
 
-    async fn call_for_openidconnect(self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let url = Url::parse(&request.uri().to_string()).map_err(|_| HttpError::Refused("endpoint_address"))?;
+    async fn execute(self, request: HttpRequest) -> Result<HttpResponse, HttpClientError> {
+        let url =
+            Url::parse(&request.uri().to_string()).map_err(|_| HttpClientError::Rejected("invalid_endpoint_url"))?;
         self.check_target(&url)?;
-        let request = reqwest::Request::try_from(request).map_err(|error| failure(&error))?;
-        let response = self.client.execute(request).await.map_err(|error| failure(&error))?;
+        let request = reqwest::Request::try_from(request).map_err(|error| classify(&error))?;
+        let response = self.client.execute(request).await.map_err(|error| classify(&error))?;
         let status = response.status();
         if status.is_server_error() {
-            return Err(HttpError::Unavailable("server_error"));
+            return Err(HttpClientError::Unavailable("server_error"));
         }
         if status.is_redirection() {
-            return Err(HttpError::Refused("redirect"));
+            return Err(HttpClientError::Rejected("unexpected_redirect"));
         }
         let headers = response.headers().clone();
-        let mut answer = HttpResponse::new(capped(response, MAX_BODY).await?);
-        *answer.status_mut() = status;
-        *answer.headers_mut() = headers;
-        Ok(answer)
+        let mut http_response = HttpResponse::new(read_limited(response, MAX_BODY).await?);
+        *http_response.status_mut() = status;
+        *http_response.headers_mut() = headers;
+        Ok(http_response)
     }
 }
 
 impl<'c> AsyncHttpClient<'c> for Http {
-    type Error = HttpError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+    type Error = HttpClientError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpClientError>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.clone().call_for_openidconnect(request))
+        Box::pin(self.clone().execute(request))
     }
 }
 
-fn failure(error: &reqwest::Error) -> HttpError {
+fn classify(error: &reqwest::Error) -> HttpClientError {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(inner) = cause {
         if inner.is::<PrivateAddress>() {
-            return HttpError::Refused("private_address");
+            return HttpClientError::Rejected("private_address");
         }
         cause = inner.source();
     }
-    HttpError::Unavailable(match error {
+    HttpClientError::Unavailable(match error {
         e if e.is_timeout() => "timeout",
         e if e.is_connect() => "connect",
-        _ => "broken_answer",
+        _ => "broken_response",
     })
 }
 
-async fn capped(mut response: reqwest::Response, max_body: usize) -> Result<Vec<u8>, HttpError> {
+async fn read_limited(mut response: reqwest::Response, max_body: usize) -> Result<Vec<u8>, HttpClientError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
         if body.len() + chunk.len() > max_body {
-            return Err(HttpError::Refused("too_long"));
+            return Err(HttpClientError::Rejected("response_too_large"));
         }
         body.extend_from_slice(&chunk);
     }
@@ -259,16 +260,16 @@ async fn capped(mut response: reqwest::Response, max_body: usize) -> Result<Vec<
 struct PrivateAddress;
 
 /// Resolves names and drops addresses that are not public, at every connection, so that a name cannot change its mind.
-struct PublicOnly {
+struct PublicResolver {
     allow_loopback: bool,
 }
 
-impl Resolve for PublicOnly {
+impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let allow_loopback = self.allow_loopback;
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let public: Vec<SocketAddr> = found.into_iter().filter(|a| allowed(a.ip(), allow_loopback)).collect();
+            let public: Vec<SocketAddr> = found.into_iter().filter(|a| is_allowed(a.ip(), allow_loopback)).collect();
             if public.is_empty() {
                 return Err(PrivateAddress.into());
             }
@@ -277,7 +278,7 @@ impl Resolve for PublicOnly {
     }
 }
 
-fn allowed(ip: IpAddr, allow_loopback: bool) -> bool {
+fn is_allowed(ip: IpAddr, allow_loopback: bool) -> bool {
     is_public_address(ip) || (allow_loopback && ip.to_canonical().is_loopback())
 }
 
@@ -315,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inner_addresses_are_refused_in_every_spelling() {
+    fn private_addresses_are_rejected_in_every_spelling() {
         let http = Http::new(Duration::from_secs(1), false).unwrap();
         for bad in [
             "https://127.0.0.1/",
@@ -341,9 +342,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_resolves_inward_is_refused_at_the_connection() {
+    async fn names_resolving_to_private_addresses_are_rejected() {
         let http = Http::new(Duration::from_secs(2), false).unwrap();
-        let refused = http.get(&Url::parse("https://localhost/").unwrap()).await;
-        assert_eq!(refused, Err(HttpError::Refused("private_address")));
+        let result = http.get(&Url::parse("https://localhost/").unwrap()).await;
+        assert_eq!(result, Err(HttpClientError::Rejected("private_address")));
     }
 }

@@ -13,7 +13,7 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// A logout token is used at once; one that is older, or from the future, in seconds, is not.
 const MAX_AGE: i64 = 600;
 /// No logout token is longer.
-const MAX_LEN: usize = 16 * 1024;
+const MAX_TOKEN_LENGTH: usize = 16 * 1024;
 
 /// A logout token that passed every check but whether it was used before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,16 +36,16 @@ impl Providers {
         // Before its signature is looked at, so that only tokens of this issuer cost that much.
         let read = check(&jws.claims, registration, self.clock().now())?;
         if !registration.id_token_algs.contains(&jws.alg) {
-            return Err(ProviderError::NotAccepted("bad_algorithm"));
+            return Err(ProviderError::InvalidResponse("invalid_algorithm"));
         }
         let (provider, _) = self.get(registration).await?;
         match jws.verify(&provider) {
-            None => jws.verify(&*self.with_fresh_keys(registration).await?),
+            None => jws.verify(&*self.with_refetched_keys(registration).await?),
             known => known,
         }
         .filter(|good| *good)
         .map(|_| read)
-        .ok_or(ProviderError::NotAccepted("bad_signature"))
+        .ok_or(ProviderError::InvalidResponse("invalid_signature"))
     }
 }
 
@@ -60,21 +60,21 @@ struct Jws<'t> {
 
 impl<'t> Jws<'t> {
     fn parse(token: &'t str) -> Result<Self, ProviderError> {
-        const UNREADABLE: ProviderError = ProviderError::NotAccepted("logout_token_not_readable");
+        const UNREADABLE: ProviderError = ProviderError::InvalidResponse("logout_token_malformed");
         let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else { return Err(UNREADABLE) };
         let object = |part: &str| -> Result<Map<String, Value>, ProviderError> {
             let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| UNREADABLE)?;
             serde_json::from_slice(&bytes).map_err(|_| UNREADABLE)
         };
-        if token.len() > MAX_LEN {
+        if token.len() > MAX_TOKEN_LENGTH {
             return Err(UNREADABLE);
         }
         let (header_members, claims) = (object(header)?, object(payload)?);
         let text = |name: &str| header_members.get(name).and_then(Value::as_str).map(str::to_owned);
         let kind = text("typ").map(|kind| kind.to_ascii_lowercase());
-        let fit = matches!(kind.as_deref(), None | Some("jwt" | "logout+jwt" | "application/logout+jwt"));
-        if !fit || header_members.contains_key("crit") {
-            return Err(ProviderError::NotAccepted("bad_token_type"));
+        let is_valid = matches!(kind.as_deref(), None | Some("jwt" | "logout+jwt" | "application/logout+jwt"));
+        if !is_valid || header_members.contains_key("crit") {
+            return Err(ProviderError::InvalidResponse("invalid_token_type"));
         }
         Ok(Self {
             alg: text("alg").ok_or(UNREADABLE)?,
@@ -93,13 +93,13 @@ impl<'t> Jws<'t> {
             Some(kid) => key.key_id().is_some_and(|id| id.as_str() == kid),
             None => true,
         };
-        let fitting = provider.keys.keys().iter().filter(|key| *key.key_type() == kind).filter(named);
-        let mut tried = None;
-        for key in fitting {
-            let good = key.verify_signature(&alg, self.input.as_bytes(), &self.signature).is_ok();
-            tried = Some(tried.unwrap_or(false) || good);
+        let candidates = provider.keys.keys().iter().filter(|key| *key.key_type() == kind).filter(named);
+        let mut verified = None;
+        for key in candidates {
+            let is_good = key.verify_signature(&alg, self.input.as_bytes(), &self.signature).is_ok();
+            verified = Some(verified.unwrap_or(false) || is_good);
         }
-        tried
+        verified
     }
 }
 
@@ -108,10 +108,10 @@ fn check(
     registration: &Registration,
     now: Timestamp,
 ) -> Result<LogoutToken, ProviderError> {
-    let refused = ProviderError::NotAccepted;
+    let rejected = ProviderError::InvalidResponse;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(registration.issuer.as_str()) {
-        return Err(refused("bad_issuer"));
+        return Err(rejected("invalid_issuer"));
     }
     let is_for_us = match claims.get("aud") {
         Some(Value::String(one)) => *one == registration.client_id,
@@ -119,29 +119,29 @@ fn check(
         _ => false,
     };
     if !is_for_us {
-        return Err(refused("bad_audience"));
+        return Err(rejected("invalid_audience"));
     }
     let seconds = |name: &str| claims.get(name).and_then(checks::seconds);
     let now = now.seconds();
     if seconds("iat").is_none_or(|at| (at - now).abs() > MAX_AGE) {
-        return Err(refused("iat_out_of_window"));
+        return Err(rejected("iat_out_of_window"));
     }
     // Providers of earlier drafts send none.
     if claims.contains_key("exp") && seconds("exp").is_none_or(|end| end <= now - checks::LEEWAY) {
-        return Err(refused("expired"));
+        return Err(rejected("expired"));
     }
     if !claims.get("events").and_then(|events| events.get(EVENT)).is_some_and(Value::is_object) {
-        return Err(refused("no_logout_event"));
+        return Err(rejected("missing_logout_event"));
     }
     if claims.contains_key("nonce") {
-        return Err(refused("nonce_in_logout_token"));
+        return Err(rejected("nonce_in_logout_token"));
     }
-    let fit = |text: &&str| (1..=255).contains(&text.len());
-    let id = text("jti").filter(fit).ok_or(refused("missing_jti"))?;
-    let (subject, sid) = (text("sub").filter(fit), text("sid").filter(fit));
-    let odd = |name: &str, read: Option<&str>| claims.contains_key(name) && read.is_none();
-    if odd("sub", subject) || odd("sid", sid) || (subject.is_none() && sid.is_none()) {
-        return Err(refused("nobody_named"));
+    let is_valid = |text: &&str| (1..=255).contains(&text.len());
+    let id = text("jti").filter(is_valid).ok_or(rejected("missing_jti"))?;
+    let (subject, sid) = (text("sub").filter(is_valid), text("sid").filter(is_valid));
+    let is_invalid = |name: &str, read: Option<&str>| claims.contains_key(name) && read.is_none();
+    if is_invalid("sub", subject) || is_invalid("sid", sid) || (subject.is_none() && sid.is_none()) {
+        return Err(rejected("subject_missing"));
     }
     Ok(LogoutToken { subject: subject.map(str::to_owned), sid: sid.map(str::to_owned), id: id.to_owned() })
 }

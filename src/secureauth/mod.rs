@@ -1,13 +1,13 @@
 //! The only door to SecureAuth: each biller is an OpenID Connect relying party registration of its own.
 //!
-//! `openidconnect` does the protocol; what it leaves open (see `checks` and `keys`) is closed here.
+//! `openidconnect` does the protocol; what it leaves open (see `checks` and `jwks`) is closed here.
 
 mod checks;
 mod client_auth;
-mod document;
+mod discovery;
 mod error;
 mod http;
-mod keys;
+mod jwks;
 mod logout_token;
 pub mod management;
 mod providers;
@@ -15,10 +15,10 @@ mod signin;
 
 pub use client_auth::ClientAuth;
 pub use error::ProviderError;
-pub use http::{Http, HttpError};
+pub use http::{Http, HttpClientError};
 pub use logout_token::LogoutToken;
-pub use providers::{Contact, Provider, Providers};
-pub use signin::{Attempt, SignIn, Wanted};
+pub use providers::{IssuerContact, Provider, Providers};
+pub use signin::{AuthorizationSecrets, RequestParams, SignIn};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -41,13 +41,13 @@ pub struct Registration {
     /// Hosts besides the issuer's where its endpoints may be.
     pub extra_hosts: Vec<String>,
     /// What is asked of the sign-in besides who it is.
-    pub wishes: Wishes,
+    pub authorization_params: AuthorizationParams,
 }
 
 /// What a biller asks of a sign-in (OpenID Connect Core, section 3.1.2.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Wishes {
+pub struct AuthorizationParams {
     /// `prompt`, such as `login`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,

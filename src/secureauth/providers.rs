@@ -11,26 +11,26 @@ use std::time::Duration;
 use openidconnect::core::CoreJsonWebKeySet;
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::document::{self, Document};
-use super::{Attempt, Http, ProviderError, Registration, Wanted, Wishes, keys};
+use super::discovery::{self, DiscoveryDocument};
+use super::{AuthorizationParams, AuthorizationSecrets, Http, ProviderError, Registration, RequestParams, jwks};
 use signpost_core::{Clock, Locale, Random, Timestamp};
 
-const FRESH: Duration = Duration::from_secs(60);
-const STALE: Duration = Duration::from_secs(24 * 3600);
-const FORCED_REFRESH_EVERY: Duration = Duration::from_secs(60);
-const FAILURE_REMEMBERED: Duration = Duration::from_secs(3);
+const FRESH_FOR: Duration = Duration::from_secs(60);
+const STALE_FOR: Duration = Duration::from_secs(24 * 3600);
+const FORCED_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
+const FAILURE_TTL: Duration = Duration::from_secs(3);
 
 /// A provider as its documents describe it.
 #[derive(Clone, Debug)]
 pub struct Provider {
-    pub(super) document: Document,
+    pub(super) document: DiscoveryDocument,
     pub(super) keys: CoreJsonWebKeySet,
 }
 
 impl Provider {
     /// Whether the authorization response must carry `iss` (RFC 9207).
     pub fn sends_iss(&self) -> bool {
-        self.document.iss_parameter
+        self.document.iss_parameter_supported
     }
 
     /// Where signing out is asked for (OpenID Connect RP-Initiated Logout 1.0), if the provider has it.
@@ -41,20 +41,20 @@ impl Provider {
 
 /// Whether the issuer itself was asked, and how that went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Contact {
+pub enum IssuerContact {
     /// It was not asked: what is kept is fresh, or it failed a moment ago.
-    None,
+    NotContacted,
     /// It answered.
-    Answered,
+    Succeeded,
     /// It failed; what is kept was used all the same.
     Failed(ProviderError),
 }
 
 #[derive(Default)]
-struct Entry {
+struct CacheEntry {
     provider: Option<(Arc<Provider>, Timestamp)>,
     failure: Option<(ProviderError, Timestamp)>,
-    forced_at: Option<Timestamp>,
+    forced_refresh_at: Option<Timestamp>,
 }
 
 /// All providers met so far.
@@ -63,7 +63,7 @@ pub struct Providers {
     http: Http,
     clock: Clock,
     pub(super) random: Random,
-    entries: Arc<Mutex<HashMap<String, Arc<AsyncMutex<Entry>>>>>,
+    entries: Arc<Mutex<HashMap<String, Arc<AsyncMutex<CacheEntry>>>>>,
 }
 
 impl std::fmt::Debug for Providers {
@@ -91,28 +91,28 @@ impl Providers {
     ///
     /// # Errors
     /// It does not answer and nothing usable is kept, or its documents are not acceptable.
-    pub async fn get(&self, registration: &Registration) -> Result<(Arc<Provider>, Contact), ProviderError> {
+    pub async fn get(&self, registration: &Registration) -> Result<(Arc<Provider>, IssuerContact), ProviderError> {
         let entry = self.entry(registration);
         let mut entry = entry.lock().await;
         let now = self.clock.now();
         if let Some((provider, at)) = &entry.provider
-            && at.plus(FRESH) > now
+            && at.plus(FRESH_FOR) > now
         {
-            return Ok((Arc::clone(provider), Contact::None));
+            return Ok((Arc::clone(provider), IssuerContact::NotContacted));
         }
-        let recent_failure = entry.failure.clone().filter(|(_, at)| at.plus(FAILURE_REMEMBERED) > now);
+        let recent_failure = entry.failure.clone().filter(|(_, at)| at.plus(FAILURE_TTL) > now);
         let (failure, contact) = match recent_failure {
-            Some((failure, _)) => (failure, Contact::None),
+            Some((failure, _)) => (failure, IssuerContact::NotContacted),
             None => match self.fetch(registration).await {
-                Ok(provider) => return Ok((entry.keep(provider, now), Contact::Answered)),
+                Ok(provider) => return Ok((entry.store(provider, now), IssuerContact::Succeeded)),
                 Err(failure) => {
                     entry.failure = Some((failure.clone(), self.clock.now()));
-                    (failure.clone(), Contact::Failed(failure))
+                    (failure.clone(), IssuerContact::Failed(failure))
                 }
             },
         };
         match &entry.provider {
-            Some((provider, at)) if failure.counts_against_issuer() && at.plus(STALE) > now => {
+            Some((provider, at)) if failure.is_issuer_failure() && at.plus(STALE_FOR) > now => {
                 tracing::warn!(issuer = registration.issuer, reason = failure.reason(), "going on with kept documents");
                 Ok((Arc::clone(provider), contact))
             }
@@ -131,7 +131,7 @@ impl Providers {
         let now = self.clock.now();
         match fetched {
             Ok(provider) => {
-                entry.keep(provider, now);
+                entry.store(provider, now);
                 Ok(())
             }
             Err(failure) => {
@@ -155,20 +155,21 @@ impl Providers {
     ///
     /// # Errors
     /// It does not answer, or refuses us before the question comes up.
-    pub async fn takes_redirect_uri(&self, registration: &Registration) -> Result<Option<bool>, ProviderError> {
-        let wishes = Wishes { prompt: Some("none".to_owned()), ..Wishes::default() };
-        let silent = Registration { wishes, ..registration.clone() };
+    pub async fn accepts_redirect_uri(&self, registration: &Registration) -> Result<Option<bool>, ProviderError> {
+        let authorization_params =
+            AuthorizationParams { prompt: Some("none".to_owned()), ..AuthorizationParams::default() };
+        let silent = Registration { authorization_params, ..registration.clone() };
         let (nonce, verifier) = (self.random.token::<16>(), self.random.token::<48>());
-        let attempt = Attempt { nonce: &nonce, verifier: &verifier };
-        let wanted = Wanted { state: "readiness", login_hint: None, locale: Locale::default() };
-        let (address, ..) = match self.authorization_url(&silent, attempt, wanted).await {
-            Err(ProviderError::Refused("pushed_request")) => return Ok(Some(false)),
-            asked => asked?,
+        let secrets = AuthorizationSecrets { nonce: &nonce, pkce_verifier: &verifier };
+        let params = RequestParams { state: "readiness", login_hint: None, locale: Locale::default() };
+        let (address, ..) = match self.authorization_url(&silent, secrets, params).await {
+            Err(ProviderError::Rejected("par_rejected")) => return Ok(Some(false)),
+            result => result?,
         };
-        let own =
+        let is_own =
             |to: &url::Url| to.origin() == silent.redirect_uri.origin() && to.path() == silent.redirect_uri.path();
-        Ok(match self.http.leads_to(&address).await? {
-            (_, Some(to)) if own(&to) => Some(true),
+        Ok(match self.http.redirect_target(&address).await? {
+            (_, Some(to)) if is_own(&to) => Some(true),
             (400 | 401 | 403 | 404, _) => Some(false),
             _ => None,
         })
@@ -178,30 +179,33 @@ impl Providers {
     ///
     /// # Errors
     /// It was done less than a minute ago, or the keys cannot be had.
-    pub(super) async fn with_fresh_keys(&self, registration: &Registration) -> Result<Arc<Provider>, ProviderError> {
+    pub(super) async fn with_refetched_keys(
+        &self,
+        registration: &Registration,
+    ) -> Result<Arc<Provider>, ProviderError> {
         let entry = self.entry(registration);
         let mut entry = entry.lock().await;
         let now = self.clock.now();
-        if entry.forced_at.is_some_and(|at| at.plus(FORCED_REFRESH_EVERY) > now) {
-            return Err(ProviderError::NotAccepted("unknown_key"));
+        if entry.forced_refresh_at.is_some_and(|at| at.plus(FORCED_REFRESH_INTERVAL) > now) {
+            return Err(ProviderError::InvalidResponse("unknown_key"));
         }
-        entry.forced_at = Some(now);
+        entry.forced_refresh_at = Some(now);
         let provider = self.fetch(registration).await?;
-        Ok(entry.keep(provider, now))
+        Ok(entry.store(provider, now))
     }
 
     async fn fetch(&self, registration: &Registration) -> Result<Provider, ProviderError> {
         let document = self.fetch_document(registration).await?;
-        let keys = keys::read(&self.http.get(&document.jwks_uri).await?)?;
+        let keys = jwks::parse(&self.http.get(&document.jwks_uri).await?)?;
         Ok(Provider { document, keys })
     }
 
-    async fn fetch_document(&self, registration: &Registration) -> Result<Document, ProviderError> {
-        let found = self.http.get(&document::address(&registration.issuer)?).await?;
-        document::read(&found, registration, &self.http)
+    async fn fetch_document(&self, registration: &Registration) -> Result<DiscoveryDocument, ProviderError> {
+        let found = self.http.get(&discovery::discovery_url(&registration.issuer)?).await?;
+        discovery::parse(&found, registration, &self.http)
     }
 
-    fn entry(&self, registration: &Registration) -> Arc<AsyncMutex<Entry>> {
+    fn entry(&self, registration: &Registration) -> Arc<AsyncMutex<CacheEntry>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         // Two registrations at one issuer may pin different hosts and algorithms.
         let key = format!("{} {}", registration.client_id, registration.issuer);
@@ -209,8 +213,8 @@ impl Providers {
     }
 }
 
-impl Entry {
-    fn keep(&mut self, provider: Provider, now: Timestamp) -> Arc<Provider> {
+impl CacheEntry {
+    fn store(&mut self, provider: Provider, now: Timestamp) -> Arc<Provider> {
         let provider = Arc::new(provider);
         self.provider = Some((Arc::clone(&provider), now));
         self.failure = None;

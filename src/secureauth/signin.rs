@@ -13,21 +13,21 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::client_auth::Authenticated;
-use super::{ClientAuth, Contact, HttpError, Provider, ProviderError, Providers, Registration, checks};
+use super::{ClientAuth, HttpClientError, IssuerContact, Provider, ProviderError, Providers, Registration, checks};
 use signpost_core::{Locale, Timestamp};
 
 /// What a sign-in attempt needs from its start to its end.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempt<'a> {
+pub struct AuthorizationSecrets<'a> {
     /// The `nonce` sent.
     pub nonce: &'a str,
     /// The PKCE verifier: 43 to 128 characters (RFC 7636, section 4.1).
-    pub verifier: &'a str,
+    pub pkce_verifier: &'a str,
 }
 
 /// What a request to sign in says besides (OpenID Connect Core, section 3.1.2.1).
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct RequestParams<'a> {
     /// What comes back with the answer.
     pub state: &'a str,
     /// The name typed, so that nobody types it twice.
@@ -59,7 +59,7 @@ impl SignIn {
     }
 
     /// A claim that is a text or a list of texts, such as roles.
-    pub fn texts(&self, name: &str) -> Vec<&str> {
+    pub fn string_list(&self, name: &str) -> Vec<&str> {
         match self.claims.get(name) {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
@@ -76,33 +76,33 @@ impl Providers {
     pub async fn authorization_url(
         &self,
         registration: &Registration,
-        attempt: Attempt<'_>,
-        wanted: Wanted<'_>,
-    ) -> Result<(Url, std::sync::Arc<Provider>, Contact), ProviderError> {
+        secrets: AuthorizationSecrets<'_>,
+        params: RequestParams<'_>,
+    ) -> Result<(Url, std::sync::Arc<Provider>, IssuerContact), ProviderError> {
         let (provider, contact) = self.get(registration).await?;
         let client = client(registration, &provider)?
             .set_auth_uri(AuthUrl::from_url(provider.document.authorization_endpoint.clone()));
-        let verifier = PkceCodeVerifier::new(attempt.verifier.to_owned());
-        let (state, nonce) = (CsrfToken::new(wanted.state.to_owned()), Nonce::new(attempt.nonce.to_owned()));
+        let verifier = PkceCodeVerifier::new(secrets.pkce_verifier.to_owned());
+        let (state, nonce) = (CsrfToken::new(params.state.to_owned()), Nonce::new(secrets.nonce.to_owned()));
         let mut request = client
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .add_scopes(registration.scopes.iter().cloned().map(Scope::new));
-        let wishes = &registration.wishes;
-        if let Some(prompt) = &wishes.prompt {
+        let authorization_params = &registration.authorization_params;
+        if let Some(prompt) = &authorization_params.prompt {
             request = request.add_extra_param("prompt", prompt);
         }
-        if !wishes.acr_values.is_empty() {
-            request = request.add_extra_param("acr_values", wishes.acr_values.join(" "));
+        if !authorization_params.acr_values.is_empty() {
+            request = request.add_extra_param("acr_values", authorization_params.acr_values.join(" "));
         }
-        if let Some(seconds) = wishes.max_age {
+        if let Some(seconds) = authorization_params.max_age {
             request = request.add_extra_param("max_age", seconds.to_string());
         }
-        if wishes.form_post {
+        if authorization_params.form_post {
             request = request.add_extra_param("response_mode", "form_post");
         }
-        request = request.add_extra_param("ui_locales", wanted.locale.tag());
-        if let Some(hint) = wanted.login_hint {
+        request = request.add_extra_param("ui_locales", params.locale.tag());
+        if let Some(hint) = params.login_hint {
             request = request.add_extra_param("login_hint", hint);
         }
         let address = request.url().0;
@@ -131,22 +131,22 @@ impl Providers {
         }
         let Some(endpoint) = &provider.document.par_endpoint else { return Ok(None) };
         let fields: Vec<(String, String)> = address.query_pairs().into_owned().collect();
-        let mut answer = Err(ProviderError::ClientRejected);
+        let mut response = Err(ProviderError::InvalidClient);
         for auth in &registration.auth {
             let proof = auth.fields(registration, self.clock().now(), &self.random);
             let proof = proof.into_iter().map(|(name, value)| (name.to_owned(), value));
             let fields: Vec<_> = fields.iter().cloned().chain(proof).collect();
-            answer = match self.http().post(endpoint, &fields, auth.header(&registration.client_id)).await? {
+            response = match self.http().post(endpoint, &fields, auth.header(&registration.client_id)).await? {
                 (200 | 201, body) => Ok(body),
-                (401, _) => Err(ProviderError::ClientRejected),
-                _ => Err(ProviderError::Refused("pushed_request")),
+                (401, _) => Err(ProviderError::InvalidClient),
+                _ => Err(ProviderError::Rejected("par_rejected")),
             };
-            if answer != Err(ProviderError::ClientRejected) {
+            if response != Err(ProviderError::InvalidClient) {
                 break;
             }
         }
         let pushed: Pushed =
-            serde_json::from_slice(&answer?).map_err(|_| ProviderError::NotAccepted("pushed_request_not_readable"))?;
+            serde_json::from_slice(&response?).map_err(|_| ProviderError::InvalidResponse("par_response_malformed"))?;
         let mut short = provider.document.authorization_endpoint.clone();
         short
             .query_pairs_mut()
@@ -163,14 +163,14 @@ impl Providers {
     pub async fn redeem(
         &self,
         registration: &Registration,
-        attempt: Attempt<'_>,
+        secrets: AuthorizationSecrets<'_>,
         code: String,
     ) -> Result<SignIn, ProviderError> {
         let (provider, _) = self.get(registration).await?;
-        let mut answer = Err(ProviderError::ClientRejected);
+        let mut response = Err(ProviderError::InvalidClient);
         for (at, auth) in registration.auth.iter().enumerate() {
-            answer = self.exchange(registration, &provider, auth, attempt, code.clone()).await;
-            if answer.as_ref().err() != Some(&ProviderError::ClientRejected) {
+            response = self.exchange(registration, &provider, auth, secrets, code.clone()).await;
+            if response.as_ref().err() != Some(&ProviderError::InvalidClient) {
                 if at > 0 {
                     tracing::warn!(
                         issuer = registration.issuer,
@@ -180,17 +180,17 @@ impl Providers {
                 break;
             }
         }
-        let answer = answer?;
-        check_answer(&answer)?;
-        let id_token = answer.id_token().ok_or(ProviderError::NotAccepted("missing_id_token"))?;
-        match self.verify(registration, &provider, id_token, &answer, attempt) {
-            Err(Verification::UnknownKey) => {
-                let provider = self.with_fresh_keys(registration).await?;
-                self.verify(registration, &provider, id_token, &answer, attempt)
+        let response = response?;
+        check_token_response(&response)?;
+        let id_token = response.id_token().ok_or(ProviderError::InvalidResponse("missing_id_token"))?;
+        match self.verify(registration, &provider, id_token, &response, secrets) {
+            Err(VerificationError::UnknownKey) => {
+                let provider = self.with_refetched_keys(registration).await?;
+                self.verify(registration, &provider, id_token, &response, secrets)
             }
             other => other,
         }
-        .map_err(Verification::into_error)
+        .map_err(VerificationError::into_error)
     }
 
     async fn exchange(
@@ -198,13 +198,13 @@ impl Providers {
         registration: &Registration,
         provider: &Provider,
         auth: &ClientAuth,
-        attempt: Attempt<'_>,
+        secrets: AuthorizationSecrets<'_>,
         code: String,
     ) -> Result<CoreTokenResponse, ProviderError> {
         let client = client(registration, provider)?;
         let mut request = client
             .exchange_code(AuthorizationCode::new(code))
-            .set_pkce_verifier(PkceCodeVerifier::new(attempt.verifier.to_owned()));
+            .set_pkce_verifier(PkceCodeVerifier::new(secrets.pkce_verifier.to_owned()));
         for (name, value) in auth.fields(registration, self.clock().now(), &self.random) {
             request = request.add_extra_param(name, value);
         }
@@ -217,11 +217,11 @@ impl Providers {
         registration: &Registration,
         provider: &Provider,
         id_token: &CoreIdToken,
-        answer: &CoreTokenResponse,
-        attempt: Attempt<'_>,
-    ) -> Result<SignIn, Verification> {
-        let refused = |reason| Verification::Refused(ProviderError::NotAccepted(reason));
-        let issuer = IssuerUrl::new(registration.issuer.clone()).map_err(|_| refused("issuer_address"))?;
+        response: &CoreTokenResponse,
+        secrets: AuthorizationSecrets<'_>,
+    ) -> Result<SignIn, VerificationError> {
+        let rejected = |reason| VerificationError::Rejected(ProviderError::InvalidResponse(reason));
+        let issuer = IssuerUrl::new(registration.issuer.clone()).map_err(|_| rejected("invalid_issuer_url"))?;
         let algs = registration
             .id_token_algs
             .iter()
@@ -236,20 +236,21 @@ impl Providers {
         )
         .set_allowed_algs(algs)
         .set_time_fn(move || lenient);
-        let nonce = Nonce::new(attempt.nonce.to_owned());
-        let claims = id_token.claims(&verifier, &nonce).map_err(|error| Verification::from(&error))?;
+        let nonce = Nonce::new(secrets.nonce.to_owned());
+        let claims = id_token.claims(&verifier, &nonce).map_err(|error| VerificationError::from(&error))?;
         if let Some(expected) = claims.access_token_hash() {
-            let alg = id_token.signing_alg().map_err(|_| refused("bad_algorithm"))?;
-            let key = id_token.signing_key(&verifier).map_err(|_| refused("unknown_key"))?;
-            let actual = AccessTokenHash::from_token(answer.access_token(), alg, key);
+            let alg = id_token.signing_alg().map_err(|_| rejected("invalid_algorithm"))?;
+            let key = id_token.signing_key(&verifier).map_err(|_| rejected("unknown_key"))?;
+            let actual = AccessTokenHash::from_token(response.access_token(), alg, key);
             if !actual.is_ok_and(|actual| actual == *expected) {
-                return Err(refused("at_hash"));
+                return Err(rejected("at_hash_mismatch"));
             }
         }
         let raw = id_token.to_string();
-        let claims = checks::payload(&raw).map_err(Verification::Refused)?;
-        checks::check(&claims, &registration.client_id, now).map_err(Verification::Refused)?;
-        checks::check_wishes(&claims, &registration.wishes, now).map_err(Verification::Refused)?;
+        let claims = checks::payload(&raw).map_err(VerificationError::Rejected)?;
+        checks::check(&claims, &registration.client_id, now).map_err(VerificationError::Rejected)?;
+        checks::check_authorization_params(&claims, &registration.authorization_params, now)
+            .map_err(VerificationError::Rejected)?;
         Ok(sign_in(raw, claims, now))
     }
 }
@@ -274,7 +275,7 @@ fn sign_in(id_token: String, claims: Map<String, Value>, now: Timestamp) -> Sign
     }
 }
 
-type ReadyClient = CoreClient<
+type TokenClient = CoreClient<
     openidconnect::EndpointNotSet,
     openidconnect::EndpointNotSet,
     openidconnect::EndpointNotSet,
@@ -283,42 +284,42 @@ type ReadyClient = CoreClient<
     openidconnect::EndpointNotSet,
 >;
 
-fn client(registration: &Registration, provider: &Provider) -> Result<ReadyClient, ProviderError> {
+fn client(registration: &Registration, provider: &Provider) -> Result<TokenClient, ProviderError> {
     let issuer = IssuerUrl::new(registration.issuer.clone());
-    let issuer = issuer.map_err(|_| ProviderError::NotAccepted("issuer_address"))?;
+    let issuer = issuer.map_err(|_| ProviderError::InvalidResponse("invalid_issuer_url"))?;
     Ok(CoreClient::new(ClientId::new(registration.client_id.clone()), issuer, provider.keys.clone())
         .set_auth_type(AuthType::RequestBody)
         .set_redirect_uri(RedirectUrl::from_url(registration.redirect_uri.clone()))
         .set_token_uri(TokenUrl::from_url(provider.document.token_endpoint.clone())))
 }
 
-fn check_answer(answer: &CoreTokenResponse) -> Result<(), ProviderError> {
+fn check_token_response(response: &CoreTokenResponse) -> Result<(), ProviderError> {
     // RFC 6749, appendix A.12. A line break in it would break the header of any later call.
-    let secret = answer.access_token().secret();
+    let secret = response.access_token().secret();
     if secret.is_empty() || !secret.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-        return Err(ProviderError::NotAccepted("bad_access_token"));
+        return Err(ProviderError::InvalidResponse("invalid_access_token"));
     }
-    if *answer.token_type() != CoreTokenType::Bearer {
-        return Err(ProviderError::NotAccepted("bad_token_type"));
+    if *response.token_type() != CoreTokenType::Bearer {
+        return Err(ProviderError::InvalidResponse("invalid_token_type"));
     }
     Ok(())
 }
 
-fn token_error<T>(error: &RequestTokenError<HttpError, T>) -> ProviderError
+fn token_error<T>(error: &RequestTokenError<HttpClientError, T>) -> ProviderError
 where
     T: openidconnect::ErrorResponse + 'static + AsErrorType,
 {
     match error {
-        RequestTokenError::ServerResponse(answer) => match answer.error_type() {
+        RequestTokenError::ServerResponse(response) => match response.error_type() {
             CoreErrorResponseType::InvalidClient | CoreErrorResponseType::UnauthorizedClient => {
-                ProviderError::ClientRejected
+                ProviderError::InvalidClient
             }
-            CoreErrorResponseType::InvalidGrant => ProviderError::Refused("invalid_grant"),
-            _ => ProviderError::Refused("token_endpoint_error"),
+            CoreErrorResponseType::InvalidGrant => ProviderError::Rejected("invalid_grant"),
+            _ => ProviderError::Rejected("token_endpoint_error"),
         },
         RequestTokenError::Request(error) => (*error).into(),
-        RequestTokenError::Parse(..) => ProviderError::NotAccepted("token_answer_not_readable"),
-        RequestTokenError::Other(_) => ProviderError::NotAccepted("token_answer_not_usable"),
+        RequestTokenError::Parse(..) => ProviderError::InvalidResponse("token_response_malformed"),
+        RequestTokenError::Other(_) => ProviderError::InvalidResponse("token_response_unusable"),
     }
 }
 
@@ -334,36 +335,36 @@ impl AsErrorType for openidconnect::StandardErrorResponse<CoreErrorResponseType>
 }
 
 /// Why a token was not verified: an unknown key allows another try.
-enum Verification {
+enum VerificationError {
     UnknownKey,
-    Refused(ProviderError),
+    Rejected(ProviderError),
 }
 
-impl Verification {
+impl VerificationError {
     fn into_error(self) -> ProviderError {
         match self {
-            Self::UnknownKey => ProviderError::NotAccepted("unknown_key"),
-            Self::Refused(error) => error,
+            Self::UnknownKey => ProviderError::InvalidResponse("unknown_key"),
+            Self::Rejected(error) => error,
         }
     }
 }
 
-impl From<&ClaimsVerificationError> for Verification {
+impl From<&ClaimsVerificationError> for VerificationError {
     fn from(error: &ClaimsVerificationError) -> Self {
         use ClaimsVerificationError as E;
         let reason = match error {
             E::SignatureVerification(SignatureVerificationError::NoMatchingKey) => return Self::UnknownKey,
             E::SignatureVerification(SignatureVerificationError::AmbiguousKeyId(_)) => "ambiguous_key",
-            E::SignatureVerification(SignatureVerificationError::DisallowedAlg(_)) => "bad_algorithm",
-            E::SignatureVerification(_) => "bad_signature",
+            E::SignatureVerification(SignatureVerificationError::DisallowedAlg(_)) => "invalid_algorithm",
+            E::SignatureVerification(_) => "invalid_signature",
             E::Expired(_) => "expired",
-            E::InvalidAudience(_) => "bad_audience",
-            E::InvalidIssuer(_) => "bad_issuer",
-            E::InvalidNonce(_) => "bad_nonce",
-            E::InvalidSubject(_) => "bad_sub",
-            _ => "id_token_not_accepted",
+            E::InvalidAudience(_) => "invalid_audience",
+            E::InvalidIssuer(_) => "invalid_issuer",
+            E::InvalidNonce(_) => "invalid_nonce",
+            E::InvalidSubject(_) => "invalid_sub",
+            _ => "id_token_rejected",
         };
-        Self::Refused(ProviderError::NotAccepted(reason))
+        Self::Rejected(ProviderError::InvalidResponse(reason))
     }
 }
 

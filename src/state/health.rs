@@ -8,23 +8,23 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::AppState;
-use crate::audit::{Score, Scores, begin_of, day_of, scores_since};
+use crate::audit::{DailyCounts, Metric, daily_stats_since, day_of, start_of_day};
 use crate::db::DbError;
 use crate::directory::{Biller, DirectoryError};
-use crate::telemetry::{CallStats, Count};
+use crate::telemetry::{CallStats, ReturnCount};
 use signpost_core::decision::CiamState;
 use signpost_core::text::mask;
 use signpost_core::{Slug, Timestamp};
 
 /// Days on the scoreboard.
-const DAYS: i64 = 30;
+const STATS_DAYS: i64 = 30;
 /// The first days after a biller's activation.
-const FIRST_DAYS: i64 = 7;
+const FIRST_WEEK_DAYS: i64 = 7;
 /// Names with several legacy billers that are counted; beyond this it is "at least".
-const MOST_NAMES: usize = 10_000;
-const SAMPLES: usize = 5;
+const MAX_AMBIGUOUS_USERNAMES: usize = 10_000;
+const MAX_SAMPLES: usize = 5;
 /// The whole directory is looked through at most so often.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const INTEGRITY_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How everything does.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -38,7 +38,7 @@ pub struct Health {
     /// Jobs that move billers, by state.
     pub jobs: BTreeMap<&'static str, i64>,
     /// Mails and resets that wait to be done.
-    pub errands: Queue,
+    pub queued_tasks: Queue,
     /// Whether names have one legacy biller at most; none: not looked at for whoever asks.
     pub integrity: Option<Integrity>,
 }
@@ -53,37 +53,37 @@ pub struct BillerHealth {
     /// Its CIAM state.
     pub state: CiamState,
     /// Its issuer, as all instances see it; none: it has none of its own.
-    pub issuer: Option<Breaker>,
+    pub issuer: Option<CircuitBreaker>,
     /// The latest calls for sign-ins, at the instance that answers.
     pub calls: CallStats,
     /// Who came back from the issuer, of those sent there in the last ten to twenty minutes by the instance that answers.
-    pub returns: Returned,
+    pub returns: ReturnStats,
     /// Changes of users on their way to SecureAuth.
-    pub users: Queue,
+    pub user_changes: Queue,
     /// How its move goes.
-    pub scoreboard: Scoreboard,
+    pub migration_stats: MigrationStats,
 }
 
 /// Whether an issuer counts as down.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Breaker {
+pub struct CircuitBreaker {
     /// It does.
-    pub down: bool,
+    pub open: bool,
     /// Failures in a row.
     pub failures: i64,
     /// The last one, in a word.
     pub reason: String,
     /// Since when it is as it is, RFC 3339.
-    #[serde(serialize_with = "maybe_text")]
+    #[serde(serialize_with = "optional_text")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
 }
 
 /// How many came back.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub struct Returned {
+pub struct ReturnStats {
     /// Sent to the issuer.
-    pub begun: u64,
+    pub started: u64,
     /// Came back with an answer.
     pub returned: u64,
     /// So few that somebody should look.
@@ -101,40 +101,40 @@ pub struct Queue {
 
 /// How a biller's move goes, over 30 days.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
-pub struct Scoreboard {
-    /// Sign-ins begun.
+pub struct MigrationStats {
+    /// Sign-ins started.
     pub sign_ins: i64,
     /// Of them, those that came from the shared or an old address.
-    pub from_old_addresses: i64,
+    pub via_legacy_addresses: i64,
     /// Their share, 0 to 1; none without sign-ins. It falls as people take to the new address.
-    pub old_share: Option<f64>,
+    pub legacy_share: Option<f64>,
     /// People who signed in for the first time.
     pub first_sign_ins: i64,
     /// Sign-ins that ended on an error page.
     pub failed: i64,
     /// First sign-ins among these and the failed ones, 0 to 1; none without either.
-    pub first_success: Option<f64>,
+    pub first_sign_in_success_rate: Option<f64>,
     /// New passwords asked for in the seven days from the activation on; none: not active.
-    pub resets_in_first_week: Option<i64>,
+    pub password_resets_in_first_week: Option<i64>,
     /// Day by day, those on which something happened.
-    pub days: Vec<Day>,
+    pub days: Vec<DailyStats>,
 }
 
 /// A day (UTC) of the scoreboard.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Day {
+pub struct DailyStats {
     /// Such as `2026-11-22`.
     pub day: String,
-    /// Sign-ins begun.
+    /// Sign-ins started.
     pub sign_ins: i64,
     /// Of them, those that came from the shared or an old address.
-    pub from_old_addresses: i64,
+    pub via_legacy_addresses: i64,
     /// First sign-ins.
     pub first_sign_ins: i64,
     /// Sign-ins that ended on an error page.
     pub failed: i64,
     /// New passwords asked for.
-    pub resets: i64,
+    pub password_resets: i64,
 }
 
 /// Usernames with two legacy billers or more, which should not be.
@@ -152,13 +152,13 @@ pub struct Integrity {
 
 /// The last look through the directory.
 #[derive(Clone, Debug, Default)]
-pub struct LastLook(Arc<Mutex<Option<Integrity>>>);
+pub struct IntegrityCache(Arc<Mutex<Option<Integrity>>>);
 
 fn text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
 }
 
-fn maybe_text<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+fn optional_text<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => serializer.collect_str(at),
         None => serializer.serialize_none(),
@@ -166,116 +166,116 @@ fn maybe_text<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S:
 }
 
 impl AppState {
-    /// How everything does. `reach` are the billers that whoever asks may see; none: all, and what concerns no biller.
+    /// How everything does. `scope` are the billers that whoever asks may see; none: all, and what concerns no biller.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn health(&self, reach: Option<&[Slug]>) -> Result<Health, DirectoryError> {
+    pub async fn health(&self, scope: Option<&[Slug]>) -> Result<Health, DirectoryError> {
         let now = self.clock.now();
         let billers = self.directory.billers().await?;
         let today = day_of(now);
         let first = billers.iter().filter_map(|biller| biller.active_from).map(day_of).min();
-        let scores = scores_since(&self.db, first.unwrap_or(today).min(today - DAYS + 1)).await?;
-        let none = Scores::new();
+        let stats = daily_stats_since(&self.db, first.unwrap_or(today).min(today - STATS_DAYS + 1)).await?;
+        let none = DailyCounts::new();
         let backlog: BTreeMap<_, _> = self.directory.backlog().await?.into_iter().collect();
-        let seen = billers.iter().filter(|biller| reach.is_none_or(|reach| reach.contains(&biller.slug)));
-        let billers = seen
+        let visible = billers.iter().filter(|biller| scope.is_none_or(|scope| scope.contains(&biller.slug)));
+        let billers = visible
             .map(|biller| {
                 let waiting = backlog.get(&biller.id);
-                let scores = scores.get(biller.slug.as_str()).unwrap_or(&none);
+                let stats = stats.get(biller.slug.as_str()).unwrap_or(&none);
                 BillerHealth {
-                    users: waiting.map_or_else(Queue::default, |backlog| Queue {
+                    user_changes: waiting.map_or_else(Queue::default, |backlog| Queue {
                         pending: backlog.count,
                         failing: backlog.failing,
                     }),
-                    scoreboard: Scoreboard::new(scores, biller, today),
-                    ..self.at(biller)
+                    migration_stats: MigrationStats::new(stats, biller, today),
+                    ..self.biller_health(biller)
                 }
             })
             .collect();
-        let is_whole = reach.is_none();
+        let is_unrestricted = scope.is_none();
         Ok(Health {
             at: now,
             billers,
-            jobs: if is_whole { self.enablement.jobs_by_state().await? } else { BTreeMap::new() },
-            errands: if is_whole { self.errands().await? } else { Queue::default() },
-            integrity: if is_whole { Some(self.integrity().await?) } else { None },
+            jobs: if is_unrestricted { self.provisioning.jobs_by_state().await? } else { BTreeMap::new() },
+            queued_tasks: if is_unrestricted { self.queued_tasks().await? } else { Queue::default() },
+            integrity: if is_unrestricted { Some(self.integrity().await?) } else { None },
         })
     }
 
-    fn at(&self, biller: &Biller) -> BillerHealth {
+    fn biller_health(&self, biller: &Biller) -> BillerHealth {
         let health = &biller.health;
         let count = self.returns.recent(&biller.slug);
-        let Count { begun, returned } = count;
+        let ReturnCount { started, returned } = count;
         BillerHealth {
             slug: biller.slug.clone(),
             name: biller.name.clone(),
             state: biller.state,
-            issuer: biller.settings.oidc.is_some().then(|| Breaker {
-                down: health.is_down,
+            issuer: biller.settings.oidc.is_some().then(|| CircuitBreaker {
+                open: health.is_down,
                 failures: health.failures,
                 reason: health.reason.clone(),
                 since: health.since,
             }),
-            calls: self.calls.of(&biller.slug),
-            returns: Returned { begun, returned, alarm: count.is_alarming() },
-            users: Queue::default(),
-            scoreboard: Scoreboard::default(),
+            calls: self.calls.stats(&biller.slug),
+            returns: ReturnStats { started, returned, alarm: count.is_alarming() },
+            user_changes: Queue::default(),
+            migration_stats: MigrationStats::default(),
         }
     }
 
-    async fn errands(&self) -> Result<Queue, DbError> {
-        let (pending, failing) = self.mail.waiting().await?;
+    async fn queued_tasks(&self) -> Result<Queue, DbError> {
+        let (pending, failing) = self.mail.pending_counts().await?;
         Ok(Queue { pending, failing })
     }
 
     async fn integrity(&self) -> Result<Integrity, DirectoryError> {
         let now = self.clock.now();
-        let last = self.last_look.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(last) = last.filter(|last| last.at.plus(LOOK_EVERY) > now) {
+        let last = self.integrity_cache.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(last) = last.filter(|last| last.at.plus(INTEGRITY_CHECK_INTERVAL) > now) {
             return Ok(last);
         }
-        let names = self.directory.ambiguous_names(now, MOST_NAMES).await?;
-        let samples = names.iter().take(SAMPLES).map(|name| mask(name)).collect();
+        let names = self.directory.ambiguous_usernames(now, MAX_AMBIGUOUS_USERNAMES).await?;
+        let samples = names.iter().take(MAX_SAMPLES).map(|name| mask(name)).collect();
         let found = Integrity { usernames: names.len(), samples, at: now };
-        *self.last_look.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
+        *self.integrity_cache.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
         Ok(found)
     }
 }
 
-impl Scoreboard {
-    fn new(scores: &Scores, biller: &Biller, today: i64) -> Self {
-        let mut days: BTreeMap<i64, Day> = BTreeMap::new();
-        for ((what, at), count) in scores.iter().filter(|((_, at), _)| *at > today - DAYS) {
+impl MigrationStats {
+    fn new(stats: &DailyCounts, biller: &Biller, today: i64) -> Self {
+        let mut days: BTreeMap<i64, DailyStats> = BTreeMap::new();
+        for ((what, at), count) in stats.iter().filter(|((_, at), _)| *at > today - STATS_DAYS) {
             let day = days.entry(*at).or_default();
             match what {
-                Score::FromShared => {
+                Metric::SharedEntrySignIn => {
                     day.sign_ins += count;
-                    day.from_old_addresses += count;
+                    day.via_legacy_addresses += count;
                 }
-                Score::FromOwn => day.sign_ins += count,
+                Metric::BillerEntrySignIn => day.sign_ins += count,
                 // The sign-in after such a notice comes by the biller's own address.
-                Score::OldAddress => day.from_old_addresses += count,
-                Score::FirstSignIn => day.first_sign_ins += count,
-                Score::Failed => day.failed += count,
-                Score::Reset => day.resets += count,
+                Metric::LegacyDeepLink => day.via_legacy_addresses += count,
+                Metric::FirstSignIn => day.first_sign_ins += count,
+                Metric::SignInFailed => day.failed += count,
+                Metric::PasswordReset => day.password_resets += count,
             }
         }
-        let sum = |of: fn(&Day) -> i64| days.values().map(of).sum::<i64>();
-        let (sign_ins, from_old_addresses) = (sum(|day| day.sign_ins), sum(|day| day.from_old_addresses));
+        let sum = |of: fn(&DailyStats) -> i64| days.values().map(of).sum::<i64>();
+        let (sign_ins, via_legacy_addresses) = (sum(|day| day.sign_ins), sum(|day| day.via_legacy_addresses));
         let (first_sign_ins, failed) = (sum(|day| day.first_sign_ins), sum(|day| day.failed));
         let from = biller.active_from.map(day_of);
-        let in_first_week = |at: i64| from.is_some_and(|from| (from..from + FIRST_DAYS).contains(&at));
-        let resets = scores.iter().filter(|((what, at), _)| *what == Score::Reset && in_first_week(*at));
+        let in_first_week = |at: i64| from.is_some_and(|from| (from..from + FIRST_WEEK_DAYS).contains(&at));
+        let resets = stats.iter().filter(|((what, at), _)| *what == Metric::PasswordReset && in_first_week(*at));
         Self {
             sign_ins,
-            from_old_addresses,
-            old_share: share(from_old_addresses.min(sign_ins), sign_ins),
+            via_legacy_addresses,
+            legacy_share: share(via_legacy_addresses.min(sign_ins), sign_ins),
             first_sign_ins,
             failed,
-            first_success: share(first_sign_ins, first_sign_ins + failed),
-            resets_in_first_week: from.map(|_| resets.map(|(_, count)| count).sum()),
-            days: days.into_iter().map(|(at, day)| Day { day: date(at), ..day }).collect(),
+            first_sign_in_success_rate: share(first_sign_ins, first_sign_ins + failed),
+            password_resets_in_first_week: from.map(|_| resets.map(|(_, count)| count).sum()),
+            days: days.into_iter().map(|(at, day)| DailyStats { day: date(at), ..day }).collect(),
         }
     }
 }
@@ -287,5 +287,5 @@ fn share(part: i64, whole: i64) -> Option<f64> {
 
 /// The date of a day.
 fn date(day: i64) -> String {
-    begin_of(day).to_string().split('T').next().unwrap_or_default().to_owned()
+    start_of_day(day).to_string().split('T').next().unwrap_or_default().to_owned()
 }

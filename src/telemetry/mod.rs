@@ -1,20 +1,20 @@
 //! Logs. A line never holds a query string, a token, a cookie, a username or a mail address.
 
-mod calls;
-mod returns;
+mod callback_returns;
+mod issuer_calls;
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-pub use calls::{CallStats, Calls};
-pub use returns::{Count, Returns};
+pub use callback_returns::{CallbackReturns, ReturnCount};
+pub use issuer_calls::{CallStats, IssuerCalls};
 
 use crate::config::{Log, LogFormat};
 
 /// Starts logging to standard error, once for the process; a second call changes nothing.
-pub fn start(log: &Log) {
+pub fn init(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -45,20 +45,21 @@ pub static LOGO: LazyLock<Asset> =
 
 /// Serves a file of customers' pages by its hashed name; it may be kept for ever.
 pub async fn get(Path(file): Path<String>) -> Response {
-    found(&file, &[&STYLESHEET, &DOCS_STYLESHEET, &LOGO])
+    serve_asset(&file, &[&STYLESHEET, &DOCS_STYLESHEET, &LOGO])
 }
 
 /// The same for the console, which shows customers' pages as well.
 pub async fn get_for_console(Path(file): Path<String>) -> Response {
-    found(&file, &[&CONSOLE_STYLESHEET, &CONSOLE_SCRIPT, &STYLESHEET, &LOGO])
+    serve_asset(&file, &[&CONSOLE_STYLESHEET, &CONSOLE_SCRIPT, &STYLESHEET, &LOGO])
 }
 
-fn found(file: &str, among: &[&Asset]) -> Response {
-    let wanted = format!("/static/{file}");
-    match among.iter().find(|asset| asset.path == wanted) {
+fn serve_asset(file: &str, assets: &[&Asset]) -> Response {
+    let path = format!("/static/{file}");
+    match assets.iter().find(|asset| asset.path == path) {
         Some(asset) => {
-            let kept = "public, max-age=31536000, immutable";
-            ([(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, kept)], asset.bytes).into_response()
+            let cache_control = "public, max-age=31536000, immutable";
+            ([(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, cache_control)], asset.bytes)
+                .into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
     }

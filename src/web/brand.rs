@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 
-use super::{Refusal, paths};
+use super::{HttpError, paths};
 use crate::directory::{Biller, Colours};
 use crate::state::AppState;
 use signpost_core::Slug;
@@ -16,12 +16,12 @@ pub struct Brand {
     /// Address of its stylesheet.
     pub stylesheet: Option<String>,
     /// Its logo.
-    pub logo: Option<Picture>,
+    pub logo: Option<LogoImage>,
 }
 
 /// A picture on a page.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct LogoImage {
     /// Where it is.
     pub url: String,
     /// Width in CSS pixels.
@@ -31,15 +31,15 @@ pub struct Picture {
 }
 
 /// No logo is shown higher or wider, in CSS pixels.
-const ROOM: (u32, u32) = (40, 160);
+const MAX_LOGO_SIZE: (u32, u32) = (40, 160);
 
 impl Brand {
     /// Of a biller.
-    pub fn of(biller: &Biller) -> Self {
+    pub fn for_biller(biller: &Biller) -> Self {
         let branding = &biller.settings.branding;
         let logo = branding.logo.as_ref().map(|logo| {
-            let (width, height) = fitting(logo.width, logo.height);
-            Picture { url: paths::brand_logo(&biller.slug, &logo.hash), width, height }
+            let (width, height) = scaled_size(logo.width, logo.height);
+            LogoImage { url: paths::brand_logo(&biller.slug, &logo.hash), width, height }
         });
         let stylesheet = branding.colours.map(|colours| paths::brand_colours(&biller.slug, &version(colours)));
         Self { stylesheet, logo }
@@ -47,10 +47,11 @@ impl Brand {
 }
 
 /// The size at which a picture is shown: in the room that there is, its sides in proportion, and not enlarged.
-fn fitting(width: u32, height: u32) -> (u32, u32) {
+fn scaled_size(width: u32, height: u32) -> (u32, u32) {
     let (width, height) = (width.max(1), height.max(1));
-    let by_height = (width * ROOM.0 / height, ROOM.0);
-    let (w, h) = if by_height.0 <= ROOM.1 { by_height } else { (ROOM.1, height * ROOM.1 / width) };
+    let by_height = (width * MAX_LOGO_SIZE.0 / height, MAX_LOGO_SIZE.0);
+    let (w, h) =
+        if by_height.0 <= MAX_LOGO_SIZE.1 { by_height } else { (MAX_LOGO_SIZE.1, height * MAX_LOGO_SIZE.1 / width) };
     if w >= width { (width, height) } else { (w.max(1), h.max(1)) }
 }
 
@@ -65,10 +66,10 @@ pub async fn get(
     State(state): State<AppState>,
     Path((slug, file)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let not_found = || Refusal::from_status(StatusCode::NOT_FOUND);
+) -> Result<Response, HttpError> {
+    let not_found = || HttpError::from_status(StatusCode::NOT_FOUND);
     let slug = Slug::parse(&slug).map_err(|_| not_found())?;
-    let biller = state.directory.named(&slug).await?.ok_or_else(not_found)?;
+    let biller = state.directory.biller_by_slug(&slug).await?.ok_or_else(not_found)?;
     let branding = &biller.settings.branding;
     let (kind, version, bytes) = if file.starts_with("colours.") {
         let colours = branding.colours.ok_or_else(not_found)?;
@@ -79,10 +80,10 @@ pub async fn get(
     } else {
         return Err(not_found());
     };
-    let is_present = file.split('.').nth(1) == Some(version.as_str());
-    let kept = if is_present { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let is_current = file.split('.').nth(1) == Some(version.as_str());
+    let cache_control = if is_current { "public, max-age=31536000, immutable" } else { "no-cache" };
     let tag = format!("\"{version}\"");
-    let about = [(header::CACHE_CONTROL, kept.to_owned()), (header::ETAG, tag.clone())];
+    let about = [(header::CACHE_CONTROL, cache_control.to_owned()), (header::ETAG, tag.clone())];
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag) {
         return Ok((StatusCode::NOT_MODIFIED, about).into_response());
@@ -92,14 +93,14 @@ pub async fn get(
 
 #[cfg(test)]
 mod tests {
-    use super::fitting;
+    use super::scaled_size;
 
     #[test]
-    fn logos_keep_their_proportions_and_their_place() {
-        assert_eq!(fitting(400, 100), (160, 40));
-        assert_eq!(fitting(1000, 100), (160, 16));
-        assert_eq!(fitting(100, 400), (10, 40));
-        assert_eq!(fitting(32, 32), (32, 32), "not enlarged");
-        assert_eq!(fitting(2048, 1), (160, 1));
+    fn logos_are_scaled_down_in_proportion() {
+        assert_eq!(scaled_size(400, 100), (160, 40));
+        assert_eq!(scaled_size(1000, 100), (160, 16));
+        assert_eq!(scaled_size(100, 400), (10, 40));
+        assert_eq!(scaled_size(32, 32), (32, 32), "not enlarged");
+        assert_eq!(scaled_size(2048, 1), (160, 1));
     }
 }

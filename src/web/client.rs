@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_trusted_proxies_are_believed() {
+    fn forwarded_for_is_honoured_from_trusted_proxies_only() {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let peer = |text: &str| Some(Peer(SocketAddr::new(text.parse().unwrap(), 1)));
         let seen = |from: &str, forwarded: &str| {

@@ -16,28 +16,28 @@ pub fn all(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
 }
 
 /// The cookie of this name; one that is there twice is none.
-pub fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cookie<'h>> {
+pub fn get<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cookie<'h>> {
     let mut found = all(headers).filter(|cookie| cookie.name() == name);
     found.next().filter(|_| found.next().is_none())
 }
 
 /// A `Set-Cookie` line. The name begins with `__Host-`.
-pub fn set(name: impl Into<String>, value: impl Into<String>, life: Duration) -> String {
-    line(name, value, life, SameSite::Lax)
+pub fn set(name: impl Into<String>, value: impl Into<String>, max_age: Duration) -> String {
+    line(name, value, max_age, SameSite::Lax)
 }
 
 /// The same for a cookie that no other site's link brings along.
-pub fn set_strict(name: impl Into<String>, value: impl Into<String>, life: Duration) -> String {
-    line(name, value, life, SameSite::Strict)
+pub fn set_strict(name: impl Into<String>, value: impl Into<String>, max_age: Duration) -> String {
+    line(name, value, max_age, SameSite::Strict)
 }
 
-fn line(name: impl Into<String>, value: impl Into<String>, life: Duration, same_site: SameSite) -> String {
+fn line(name: impl Into<String>, value: impl Into<String>, max_age: Duration, same_site: SameSite) -> String {
     let mut cookie = Cookie::new(name.into(), value.into());
     cookie.set_path("/");
     cookie.set_secure(true);
     cookie.set_http_only(true);
     cookie.set_same_site(same_site);
-    cookie.set_max_age(cookie::time::Duration::seconds(i64::try_from(life.as_secs()).unwrap_or(0)));
+    cookie.set_max_age(cookie::time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(0)));
     cookie.to_string()
 }
 

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 
-use super::Refusal;
+use super::HttpError;
 use super::fields::Fields;
 use signpost_core::Slug;
 
@@ -16,14 +16,14 @@ use signpost_core::Slug;
 pub struct BillerPath(pub Slug);
 
 impl<S: Send + Sync> FromRequestParts<S> for BillerPath {
-    type Rejection = Refusal;
+    type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
         #[derive(serde::Deserialize)]
         struct Segments {
             slug: String,
         }
-        let not_found = || Refusal::from_status(StatusCode::NOT_FOUND);
+        let not_found = || HttpError::from_status(StatusCode::NOT_FOUND);
         let Path(Segments { slug }) = Path::from_request_parts(parts, state).await.map_err(|_| not_found())?;
         Slug::parse(&slug).map(Self).map_err(|_| not_found())
     }
@@ -47,11 +47,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 pub struct StrictQuery(pub Fields);
 
 impl<S: Send + Sync> FromRequestParts<S> for StrictQuery {
-    type Rejection = Refusal;
+    type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HttpError> {
         let fields = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        fields.map(Self).map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST))
+        fields.map(Self).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))
     }
 }
 
@@ -66,9 +66,9 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         let is_form = is_form(request.headers());
         let body = Bytes::from_request(request, state).await.map_err(BytesRejection::into_response)?;
         if !is_form {
-            return Err(Refusal::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE).into_response());
+            return Err(HttpError::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE).into_response());
         }
-        Fields::parse(&body).map(Self).map_err(|_| Refusal::from_status(StatusCode::BAD_REQUEST).into_response())
+        Fields::parse(&body).map(Self).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST).into_response())
     }
 }
 

@@ -11,8 +11,8 @@ pub struct Fields(Vec<(String, String)>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldsError {
     /// Not UTF-8, or a broken percent encoding.
-    #[error("not_readable")]
-    NotReadable,
+    #[error("malformed")]
+    Malformed,
 }
 
 impl Fields {
@@ -39,7 +39,7 @@ impl Fields {
     }
 
     /// Whether any of these fields was given more than once (RFC 6749, section 3.1: must not be).
-    pub fn any_twice(&self, names: &[&str]) -> bool {
+    pub fn has_duplicates(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.0.iter().filter(|(n, _)| n == name).count() > 1)
     }
 
@@ -60,9 +60,9 @@ fn decode(text: &[u8]) -> Result<String, FieldsError> {
         *byte == b'%' && !spaced.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
     });
     if broken {
-        return Err(FieldsError::NotReadable);
+        return Err(FieldsError::Malformed);
     }
-    String::from_utf8(percent_decode(&spaced).collect()).map_err(|_| FieldsError::NotReadable)
+    String::from_utf8(percent_decode(&spaced).collect()).map_err(|_| FieldsError::Malformed)
 }
 
 #[cfg(test)]
@@ -70,14 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_exactly_or_not_at_all() {
+    fn malformed_input_is_rejected() {
         let fields = Fields::parse(b"a=1&b=x+y%20z&&c&a=2").unwrap();
         assert_eq!(fields.get("b"), Some("x y z"));
         assert_eq!(fields.get("c"), Some(""));
         assert_eq!(fields.get("a"), None, "given twice");
-        assert!(fields.any_twice(&["b", "a"]));
+        assert!(fields.has_duplicates(&["b", "a"]));
         for bad in [&b"a=%zz"[..], b"a=%f", b"a=%ff%fe", b"\xff=1", b"a=%"] {
-            assert_eq!(Fields::parse(bad), Err(FieldsError::NotReadable), "{bad:?}");
+            assert_eq!(Fields::parse(bad), Err(FieldsError::Malformed), "{bad:?}");
         }
         assert_eq!(Fields::parse(b"&"), Ok(Fields::default()));
     }

@@ -7,32 +7,33 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::biller_sessions::{BillerSession, BillerSessions};
 use super::paths;
-use super::visits::{BillerSession, Visits};
 use crate::access::{ApiKey, Audience};
 use crate::db::{Db, DbError};
 use crate::directory::DirectoryError;
 use crate::state::AppState;
 use crate::values;
-use signpost_core::{Locale, Purpose, ReferenceCode, Slug, Timestamp, TypedName};
+use signpost_core::{Locale, Purpose, ReferenceCode, Slug, Timestamp, UsernameInput};
 
-const USED: &str = "SELECT 1 FROM used_once WHERE kind = $1 AND id = $2";
-const USE: &str = "INSERT INTO used_once (kind, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const FIND_CONSUMED: &str = "SELECT 1 FROM consumed_token WHERE kind = $1 AND id = $2";
+const INSERT_CONSUMED: &str =
+    "INSERT INTO consumed_token (kind, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
 /// Room for the longest username, return target and slug, so that every legacy token has one length.
-const PADDED: usize = 1024;
-const LEGACY_SECONDS: u64 = 120;
-const PORTAL_SECONDS: u64 = 60;
+const PADDED_LENGTH: usize = 1024;
+const DEFAULT_LEGACY_TOKEN_SECONDS: u64 = 120;
+const DEFAULT_PORTAL_TOKEN_SECONDS: u64 = 60;
 /// What was used is remembered for longer than any token lives (the settings allow an hour).
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+const CONSUMED_TOKEN_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 /// What the person takes along to another system.
 #[derive(Clone, Debug, Default)]
-pub struct Luggage {
+pub struct HandoffPayload {
     /// The language the person reads.
     pub locale: Locale,
     /// The name typed.
-    pub name: Option<TypedName>,
+    pub name: Option<UsernameInput>,
     /// The biller, if it may be told.
     pub biller: Option<Slug>,
     /// A path of the portal.
@@ -69,7 +70,7 @@ struct PortalToken {
 
 /// Opens the recovery page, nothing else.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RecoverToken {
+pub struct FlowToken {
     /// The language of the page that it was made for.
     #[serde(default)]
     pub locale: Option<Locale>,
@@ -87,7 +88,7 @@ pub struct RecoverToken {
 
 /// What redeeming a hand-off tells.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Redeemed {
+pub struct RedeemedHandoff {
     /// `legacy`, `legacy_reset` or `portal`.
     pub kind: &'static str,
     /// The username, as typed or (portal) as the directory has it.
@@ -129,19 +130,19 @@ pub struct Identity {
 }
 
 /// The address of the legacy login, with a hand-off.
-pub fn legacy_login(state: &AppState, luggage: &Luggage) -> String {
+pub fn legacy_login_url(state: &AppState, payload: &HandoffPayload) -> String {
     let legacy = &state.config.legacy;
     match (&legacy.login_url, &legacy.login_template) {
-        (Some(url), _) => paths::with_query(url.as_str(), "token", &legacy_token(state, luggage, false)),
-        (None, Some(template)) => from_template(template, luggage),
+        (Some(url), _) => paths::with_query(url.as_str(), "token", &legacy_token(state, payload, false)),
+        (None, Some(template)) => fill_template(template, payload),
         (None, None) => paths::absolute(&state.config, paths::HELP).to_string(),
     }
 }
 
 /// The address of the legacy password reset, with a hand-off; the recovery page where there is none.
-pub fn legacy_reset(state: &AppState, luggage: &Luggage) -> String {
+pub fn legacy_reset_url(state: &AppState, payload: &HandoffPayload) -> String {
     match &state.config.legacy.reset_url {
-        Some(url) => paths::with_query(url.as_str(), "token", &legacy_token(state, luggage, true)),
+        Some(url) => paths::with_query(url.as_str(), "token", &legacy_token(state, payload, true)),
         None => paths::RECOVER.to_owned(),
     }
 }
@@ -156,22 +157,22 @@ pub fn legacy_origin(state: &AppState) -> Option<String> {
 }
 
 /// The address of a biller's portal, with a hand-off for somebody signed in.
-pub fn portal(
+pub fn portal_url(
     state: &AppState,
     session: &BillerSession,
     slug: &Slug,
     own_portal: Option<&str>,
-    luggage: &Luggage,
+    payload: &HandoffPayload,
     portal_state: Option<String>,
 ) -> String {
     let token = PortalToken {
         id: state.random.token::<16>(),
         at: state.clock.now(),
-        locale: luggage.locale,
+        locale: payload.locale,
         session: session.id.clone(),
         slug: slug.clone(),
-        return_to: luggage.return_to.clone(),
-        code: luggage.code.clone(),
+        return_to: payload.return_to.clone(),
+        code: payload.code.clone(),
         state: portal_state,
     };
     let sealed = state.keys.seal(Purpose::PortalHandoff, "", &token);
@@ -181,8 +182,8 @@ pub fn portal(
 }
 
 /// The address of the recovery page for somebody whom another system could not let in.
-pub fn recover_url(state: &AppState, token: &RecoverToken) -> String {
-    let sealed = state.keys.seal(Purpose::Recover, "", token);
+pub fn recover_url(state: &AppState, token: &FlowToken) -> String {
+    let sealed = state.keys.seal(Purpose::Recovery, "", token);
     paths::with_query(paths::absolute(&state.config, paths::RECOVER).as_str(), "t", &sealed)
 }
 
@@ -190,7 +191,7 @@ pub fn recover_url(state: &AppState, token: &RecoverToken) -> String {
 ///
 /// # Errors
 /// The database failed; the token can be tried again.
-pub async fn redeem(state: &AppState, key: &ApiKey, token: &str) -> Result<Option<Redeemed>, DirectoryError> {
+pub async fn redeem(state: &AppState, key: &ApiKey, token: &str) -> Result<Option<RedeemedHandoff>, DirectoryError> {
     if let Ok(legacy) = state.keys.open::<LegacyToken>(Purpose::LegacyHandoff, "", token) {
         return redeem_legacy(state, key, legacy).await;
     }
@@ -200,23 +201,27 @@ pub async fn redeem(state: &AppState, key: &ApiKey, token: &str) -> Result<Optio
     }
 }
 
-async fn redeem_legacy(state: &AppState, key: &ApiKey, token: LegacyToken) -> Result<Option<Redeemed>, DirectoryError> {
-    let life = Duration::from_secs(state.config.legacy.handoff_seconds.unwrap_or(LEGACY_SECONDS));
+async fn redeem_legacy(
+    state: &AppState,
+    key: &ApiKey,
+    token: LegacyToken,
+) -> Result<Option<RedeemedHandoff>, DirectoryError> {
+    let life = Duration::from_secs(state.config.legacy.handoff_seconds.unwrap_or(DEFAULT_LEGACY_TOKEN_SECONDS));
     let foreign = key.audience == Some(Audience::Portal)
-        || key.billers.is_some() && !token.biller.as_ref().is_some_and(|biller| key.reaches(biller));
-    if foreign || token.at.plus(life) <= state.clock.now() || !use_once(state, "handoff", &token.id).await? {
+        || key.billers.is_some() && !token.biller.as_ref().is_some_and(|biller| key.permits_biller(biller));
+    if foreign || token.at.plus(life) <= state.clock.now() || !consume_token(state, "handoff", &token.id).await? {
         return Ok(None);
     }
-    Ok(Some(Redeemed {
+    Ok(Some(RedeemedHandoff {
         kind: if token.reset { "legacy_reset" } else { "legacy" },
         recover_url: recover_url(
             state,
-            &RecoverToken {
+            &FlowToken {
                 locale: Some(token.locale),
                 name: token.name.clone(),
                 return_to: token.return_to.clone(),
                 failed: true,
-                ..RecoverToken::default()
+                ..FlowToken::default()
             },
         ),
         username: token.name,
@@ -228,30 +233,34 @@ async fn redeem_legacy(state: &AppState, key: &ApiKey, token: LegacyToken) -> Re
     }))
 }
 
-async fn redeem_portal(state: &AppState, key: &ApiKey, token: PortalToken) -> Result<Option<Redeemed>, DirectoryError> {
-    let life = Duration::from_secs(state.config.portal.handoff_seconds.unwrap_or(PORTAL_SECONDS));
-    let foreign = key.audience == Some(Audience::Legacy) || !key.reaches(&token.slug);
+async fn redeem_portal(
+    state: &AppState,
+    key: &ApiKey,
+    token: PortalToken,
+) -> Result<Option<RedeemedHandoff>, DirectoryError> {
+    let life = Duration::from_secs(state.config.portal.handoff_seconds.unwrap_or(DEFAULT_PORTAL_TOKEN_SECONDS));
+    let foreign = key.audience == Some(Audience::Legacy) || !key.permits_biller(&token.slug);
     if foreign || token.at.plus(life) <= state.clock.now() {
         return Ok(None);
     }
-    let Some(session) = Visits::of(state).live_by_id(&token.session).await? else { return Ok(None) };
-    let biller = state.directory.named(&token.slug).await?;
-    if !biller.is_some_and(|biller| state.routing.signs_in(&biller, state.clock.now())) {
+    let Some(session) = BillerSessions::new(state).live_by_id(&token.session).await? else { return Ok(None) };
+    let biller = state.directory.biller_by_slug(&token.slug).await?;
+    if !biller.is_some_and(|biller| state.routing.is_sign_in_enabled(&biller, state.clock.now())) {
         return Ok(None);
     }
-    if !use_once(state, "handoff", &token.id).await? {
+    if !consume_token(state, "handoff", &token.id).await? {
         return Ok(None);
     }
     let username = session.details.username;
-    Ok(Some(Redeemed {
+    Ok(Some(RedeemedHandoff {
         kind: "portal",
         recover_url: recover_url(
             state,
-            &RecoverToken {
+            &FlowToken {
                 locale: Some(token.locale),
                 name: Some(username.clone()),
                 return_to: token.return_to.clone(),
-                ..RecoverToken::default()
+                ..FlowToken::default()
             },
         ),
         username: Some(username),
@@ -273,53 +282,53 @@ async fn redeem_portal(state: &AppState, key: &ApiKey, token: PortalToken) -> Re
 ///
 /// # Errors
 /// The database failed: then it must count as used.
-pub async fn use_once(state: &AppState, kind: &'static str, id: &str) -> Result<bool, DbError> {
-    mark(&state.db, kind, id, state.clock.now().plus(REMEMBERED)).await
+pub async fn consume_token(state: &AppState, kind: &'static str, id: &str) -> Result<bool, DbError> {
+    insert_consumed(&state.db, kind, id, state.clock.now().plus(CONSUMED_TOKEN_RETENTION)).await
 }
 
 /// Whether something was marked as used before.
 ///
 /// # Errors
 /// The database failed.
-pub async fn was_used(state: &AppState, kind: &'static str, id: &str) -> Result<bool, DbError> {
-    Ok(state.db.one(USED, values![kind, id]).await?.is_some())
+pub async fn is_token_consumed(state: &AppState, kind: &'static str, id: &str) -> Result<bool, DbError> {
+    Ok(state.db.one(FIND_CONSUMED, values![kind, id]).await?.is_some())
 }
 
-async fn mark(db: &Db, kind: &str, id: &str, until: Timestamp) -> Result<bool, DbError> {
-    Ok(db.run(USE, values![kind, id, until]).await? > 0)
+async fn insert_consumed(db: &Db, kind: &str, id: &str, until: Timestamp) -> Result<bool, DbError> {
+    Ok(db.run(INSERT_CONSUMED, values![kind, id, until]).await? > 0)
 }
 
-fn legacy_token(state: &AppState, luggage: &Luggage, reset: bool) -> String {
+fn legacy_token(state: &AppState, payload: &HandoffPayload, reset: bool) -> String {
     let token = LegacyToken {
         id: state.random.token::<16>(),
         at: state.clock.now(),
-        locale: luggage.locale,
+        locale: payload.locale,
         reset,
-        name: luggage.name.as_ref().map(|name| name.typed().to_owned()),
-        biller: luggage.biller.clone(),
-        return_to: luggage.return_to.clone(),
-        code: luggage.code.clone(),
+        name: payload.name.as_ref().map(|name| name.raw().to_owned()),
+        biller: payload.biller.clone(),
+        return_to: payload.return_to.clone(),
+        code: payload.code.clone(),
     };
-    state.keys.seal_padded(Purpose::LegacyHandoff, "", &token, PADDED)
+    state.keys.seal_padded(Purpose::LegacyHandoff, "", &token, PADDED_LENGTH)
 }
 
 /// The biller is left out on purpose: it would tell a legacy username from an unknown one.
-fn from_template(template: &str, luggage: &Luggage) -> String {
+fn fill_template(template: &str, payload: &HandoffPayload) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let filled = template
-        .replace("{username}", &encode(luggage.name.as_ref().map_or("", TypedName::typed)))
-        .replace("{locale}", luggage.locale.tag())
-        .replace("{return_to}", &encode(luggage.return_to.as_deref().unwrap_or_default()));
+        .replace("{username}", &encode(payload.name.as_ref().map_or("", UsernameInput::raw)))
+        .replace("{locale}", payload.locale.tag())
+        .replace("{return_to}", &encode(payload.return_to.as_deref().unwrap_or_default()));
     // Through the parser, so that whatever the template holds is fit for a header.
     url::Url::parse(&filled).map_or_else(|_| paths::HELP.to_owned(), String::from)
 }
 
-impl Luggage {
+impl HandoffPayload {
     /// For a decision.
     pub fn new(
         code: &ReferenceCode,
         locale: Locale,
-        name: Option<TypedName>,
+        name: Option<UsernameInput>,
         biller: Option<Slug>,
         return_to: Option<String>,
     ) -> Self {

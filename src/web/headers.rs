@@ -10,11 +10,11 @@ use crate::state::AppState;
 
 /// What a page with forms needs from its headers.
 #[derive(Clone, Debug, Default)]
-pub struct PageNeeds {
+pub struct PagePolicy {
     /// Origins, besides our own, that this page's POST may redirect to.
     pub form_targets: Vec<String>,
     /// Further directives of the content security policy, each with a semicolon before it.
-    pub more_policy: &'static str,
+    pub extra_csp: &'static str,
 }
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -26,7 +26,7 @@ const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 pub async fn set(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let is_post = request.method() == Method::POST;
     let mut response = next.run(request).await;
-    let needs = response.extensions_mut().remove::<PageNeeds>();
+    let policy_hints = response.extensions_mut().remove::<PagePolicy>();
     let is_page = content_type(&response).starts_with("text/html");
     let is_static = response.headers().get(header::CACHE_CONTROL).is_some();
     let headers = response.headers_mut();
@@ -35,21 +35,23 @@ pub async fn set(State(state): State<AppState>, request: Request, next: Next) ->
     }
     set_text(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set_text(headers, CORP, "same-origin");
-    let referrer = if needs.is_some() { "same-origin" } else { "no-referrer" };
+    let referrer = if policy_hints.is_some() { "same-origin" } else { "no-referrer" };
     set_text(headers, header::REFERRER_POLICY, referrer);
     if !is_static {
         // With `no-store`, Back to a page that answered a form is an error page of the browser's (docs/adr/0005).
-        let kept = if is_page && is_post { "private, no-cache" } else { "no-store" };
-        set_text(headers, header::CACHE_CONTROL, kept);
+        let cache_control = if is_page && is_post { "private, no-cache" } else { "no-store" };
+        set_text(headers, header::CACHE_CONTROL, cache_control);
     }
-    let more = needs.as_ref().map_or("", |needs| needs.more_policy);
-    let form_action = match needs {
-        Some(needs) => std::iter::once("'self'".to_owned()).chain(needs.form_targets).collect::<Vec<_>>().join(" "),
+    let extra_csp = policy_hints.as_ref().map_or("", |policy_hints| policy_hints.extra_csp);
+    let form_action = match policy_hints {
+        Some(policy_hints) => {
+            std::iter::once("'self'".to_owned()).chain(policy_hints.form_targets).collect::<Vec<_>>().join(" ")
+        }
         None => "'none'".to_owned(),
     };
     let policy = format!(
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action {form_action}; frame-ancestors 'none'; \
-         base-uri 'none'{more}"
+         base-uri 'none'{extra_csp}"
     );
     if let Ok(value) = HeaderValue::from_str(&policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, value);

@@ -15,7 +15,7 @@ use signpost_core::Locale;
 /// The query parameter.
 pub const PARAMETER: &str = "lang";
 const COOKIE: &str = "__Host-l";
-const KEPT: Duration = Duration::from_secs(180 * 24 * 3600);
+const COOKIE_MAX_AGE: Duration = Duration::from_secs(180 * 24 * 3600);
 
 /// The language of a request.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Language {
     /// It.
     pub locale: Locale,
     /// The person chose it, here or on an earlier page.
-    chosen: bool,
+    is_explicit: bool,
     same_page: SamePage,
 }
 
@@ -44,26 +44,26 @@ pub enum SamePage {
 }
 
 impl Language {
-    fn of(request: &Request) -> Self {
+    fn from_request(request: &Request) -> Self {
         let query = request.uri().query().unwrap_or_default();
         let headers = request.headers();
-        let chosen = asked(request).or_else(|| remembered(headers));
+        let chosen = from_query(request).or_else(|| from_cookie(headers));
         Self {
-            locale: chosen.or_else(|| accepted(headers)).unwrap_or_default(),
-            chosen: chosen.is_some(),
+            locale: chosen.or_else(|| from_accept_language(headers)).unwrap_or_default(),
+            is_explicit: chosen.is_some(),
             same_page: SamePage::Query(without_language(query)),
         }
     }
 
     /// This one, whatever a request says: for pages that nobody asked for.
     pub fn fixed(locale: Locale) -> Self {
-        Self { locale, chosen: true, same_page: SamePage::Query(String::new()) }
+        Self { locale, is_explicit: true, same_page: SamePage::Query(String::new()) }
     }
 
     /// With the language of a link that was made earlier, unless the person chose one.
     #[must_use]
     pub fn or(mut self, earlier: Option<Locale>) -> Self {
-        if let Some(locale) = earlier.filter(|_| !self.chosen) {
+        if let Some(locale) = earlier.filter(|_| !self.is_explicit) {
             self.locale = locale;
         }
         self
@@ -71,7 +71,7 @@ impl Language {
 
     /// For the answer to a form: in the form's own language, and nothing of what was sent may be lost.
     #[must_use]
-    pub fn of_form(self, action: &str, fields: &Fields, names: &[&str]) -> Self {
+    pub fn for_form(self, action: &str, fields: &Fields, names: &[&str]) -> Self {
         let sent = names.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(name)?.to_owned()))).collect();
         let same_page = SamePage::Form { action: action.to_owned(), fields: sent };
         Self { same_page, ..self.or(fields.get(PARAMETER).and_then(Locale::from_tag)) }
@@ -91,9 +91,9 @@ impl Language {
 
 /// Finds the language out; caches that heed such things learn what the answer depends on. Not for the answer to a form:
 /// only Back asks for that one again, and would not get it any more once a cookie has changed (docs/adr/0005).
-pub async fn find(mut request: Request, next: Next) -> Response {
+pub async fn detect(mut request: Request, next: Next) -> Response {
     let is_post = request.method() == Method::POST;
-    let language = Language::of(&request);
+    let language = Language::from_request(&request);
     request.extensions_mut().insert(language);
     let mut response = next.run(request).await;
     let is_page =
@@ -106,25 +106,25 @@ pub async fn find(mut request: Request, next: Next) -> Response {
 
 /// Keeps a choice made by `?lang=` for this browser.
 pub async fn remember(request: Request, next: Next) -> Response {
-    let asked = asked(&request);
+    let locale = from_query(&request);
     let mut response = next.run(request).await;
-    cookies::add(response.headers_mut(), asked.map(|locale| cookies::set(COOKIE, locale.tag(), KEPT)));
+    cookies::add(response.headers_mut(), locale.map(|locale| cookies::set(COOKIE, locale.tag(), COOKIE_MAX_AGE)));
     response
 }
 
-fn asked(request: &Request) -> Option<Locale> {
+fn from_query(request: &Request) -> Option<Locale> {
     let fields = Fields::parse(request.uri().query()?.as_bytes()).ok()?;
     fields.get(PARAMETER).and_then(Locale::from_tag)
 }
 
-fn remembered(headers: &HeaderMap) -> Option<Locale> {
-    cookies::one(headers, COOKIE).and_then(|cookie| Locale::from_tag(cookie.value()))
+fn from_cookie(headers: &HeaderMap) -> Option<Locale> {
+    cookies::get(headers, COOKIE).and_then(|cookie| Locale::from_tag(cookie.value()))
 }
 
-fn accepted(headers: &HeaderMap) -> Option<Locale> {
+fn from_accept_language(headers: &HeaderMap) -> Option<Locale> {
     let lines: Vec<&str> =
         headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok()).collect();
-    Locale::accepted(&lines.join(","))
+    Locale::from_accept_language(&lines.join(","))
 }
 
 fn without_language(query: &str) -> String {

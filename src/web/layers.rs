@@ -10,10 +10,10 @@ use http::{HeaderMap, StatusCode, header};
 use super::paths;
 use crate::routing::public_host;
 use crate::state::AppState;
-use signpost_core::text::spread;
+use signpost_core::text::hash64;
 
 /// A cookie header longer than this is refused: no browser of ours has so many cookies.
-const MAX_COOKIES: usize = 16 * 1024;
+const MAX_COOKIE_BYTES: usize = 16 * 1024;
 
 /// What a request is called in the log and in its answer.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct RequestId(pub String);
 /// One log line a request: method, route, status, milliseconds, id. Never a path with a value in it, never a query.
 pub async fn log(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = format!("{:012x}", spread(&state.random.bytes::<16>()) >> 16);
+    let id = format!("{:012x}", hash64(&state.random.bytes::<16>()) >> 16);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -40,14 +40,14 @@ pub async fn log(State(state): State<AppState>, mut request: Request, next: Next
 /// path on the public host, where cookies live, or to its password reset.
 pub async fn host(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    if headers.get_all(header::COOKIE).iter().map(|value| value.len()).sum::<usize>() > MAX_COOKIES {
+    if headers.get_all(header::COOKIE).iter().map(|value| value.len()).sum::<usize>() > MAX_COOKIE_BYTES {
         return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
     }
     // A proxy asks under the name by which it knows us; nothing is made of that name.
     if request.uri().path() == paths::VERIFY {
         return next.run(request).await;
     }
-    let Some(host) = one_host(headers, &request) else {
+    let Some(host) = requested_host(headers, &request) else {
         return StatusCode::MISDIRECTED_REQUEST.into_response();
     };
     if host == public_host(&state.config) {
@@ -76,7 +76,7 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
 }
 
 /// The one host that was asked for, in lower case. Two `Host` headers, or a target that names another, are none.
-fn one_host(headers: &HeaderMap, request: &Request) -> Option<String> {
+fn requested_host(headers: &HeaderMap, request: &Request) -> Option<String> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next()?.to_str().ok()?.to_ascii_lowercase();
     let another = request.uri().authority().is_some_and(|named| named.as_str().to_ascii_lowercase() != host);

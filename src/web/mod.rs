@@ -1,10 +1,12 @@
 //! HTTP things that the audiences share: paths, layers, headers, languages, refusals, sessions, forms, assets, the accept loop.
 
 pub mod assets;
+pub mod biller_sessions;
 pub mod brand;
 pub mod client;
 pub mod cookies;
 pub mod device;
+pub mod error;
 pub mod extract;
 pub mod fields;
 pub mod handoffs;
@@ -13,10 +15,8 @@ pub mod language;
 pub mod layers;
 pub mod paths;
 pub mod preview;
-pub mod refusal;
 pub mod registrations;
 pub mod serve;
 pub mod session_store;
-pub mod visits;
 
-pub use refusal::Refusal;
+pub use error::HttpError;

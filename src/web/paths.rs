@@ -29,7 +29,7 @@ pub const RESET_SENT: &str = "/reset/sent";
 /// What this device keeps is forgotten.
 pub const FORGET: &str = "/forget";
 /// An error page again, in another language.
-pub const TROUBLE: &str = "/trouble";
+pub const ERROR: &str = "/error";
 /// Sign-in links by mail.
 pub const LINKS: &str = "/recover/links";
 /// What [`LINKS`] answers, again.
@@ -65,11 +65,11 @@ pub const CHANGES: &str = "/api/v1/changes";
 /// One of them.
 pub const CHANGE: &str = "/api/v1/changes/{id}";
 /// One biller.
-pub const ONE_BILLER: &str = "/api/v1/billers/{slug}";
+pub const BILLER_BY_SLUG: &str = "/api/v1/billers/{slug}";
 /// Whether a biller is ready.
 pub const READINESS: &str = "/api/v1/billers/{slug}/readiness";
 /// Its contact is mailed where its people sign in.
-pub const LOGIN_ADDRESS_MAIL: &str = "/api/v1/billers/{slug}/login-address/mail";
+pub const LOGIN_URL_EMAIL: &str = "/api/v1/billers/{slug}/login-url/email";
 /// Moving a biller.
 pub const CIAM: &str = "/api/v1/billers/{slug}/ciam";
 /// A job that moves a biller.
@@ -93,7 +93,7 @@ pub const API_KEYS: &str = "/api/v1/keys";
 /// One of them.
 pub const API_KEY: &str = "/api/v1/keys/{id}";
 /// Our public signing keys.
-pub const KEYS: &str = "/.well-known/jwks.json";
+pub const JWKS: &str = "/.well-known/jwks.json";
 /// A biller's colours, and its logo.
 pub const BRAND: &str = "/b/{slug}/brand/{file}";
 /// Static files.
@@ -138,7 +138,7 @@ pub fn redirect_uri(config: &Config, slug: &Slug) -> Url {
 }
 
 /// An address with the query of another, as it came.
-pub fn with_whole_query(address: String, query: Option<&str>) -> String {
+pub fn with_raw_query(address: String, query: Option<&str>) -> String {
     match query {
         // A redirect takes nothing else; addresses of ours hold nothing else.
         Some(query) if !query.is_empty() && query.bytes().all(|b| b.is_ascii_graphic()) => format!("{address}?{query}"),

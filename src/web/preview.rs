@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 
-use crate::routing::Answer;
+use crate::routing::SimulationResult;
 use crate::state::AppState;
 
 /// A page as HTML, some time from now.
@@ -11,4 +11,4 @@ pub type Page = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
 /// Makes the very page that an answer would show a customer; none where the browser would be sent elsewhere at once. Nothing
 /// is recorded, sent or counted.
-pub type Preview = fn(AppState, Answer) -> Page;
+pub type Preview = fn(AppState, SimulationResult) -> Page;

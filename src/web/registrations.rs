@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::paths;
-use crate::directory::{Biller, Call, OidcSettings};
+use crate::directory::{Biller, IssuerEndpoint, OidcSettings};
 use crate::secureauth::{ProviderError, Registration};
 use crate::state::AppState;
 
 /// A biller's registration with what binds its users; none when the biller has none, or its secret was sealed under a key
 /// that is gone.
-pub fn of<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registration, &'b OidcSettings)> {
+pub fn for_biller<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registration, &'b OidcSettings)> {
     let registration = biller.registration(&state.keys, paths::redirect_uri(&state.config, &biller.slug))?;
     Some((registration, biller.settings.oidc.as_ref()?))
 }
@@ -21,7 +21,7 @@ pub fn of<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registration, &'b
 /// # Errors
 /// What went wrong; no registration is `None`.
 pub async fn probe(state: &AppState, biller: &Biller) -> Result<(), Option<ProviderError>> {
-    let Some((registration, _)) = of(state, biller) else { return Err(None) };
+    let Some((registration, _)) = for_biller(state, biller) else { return Err(None) };
     state.providers.probe(&registration).await.map_err(Some)
 }
 
@@ -34,7 +34,7 @@ pub async fn probe_all(state: &AppState) {
     futures_util::stream::iter(active)
         .for_each_concurrent(8, |biller| async move {
             for _ in 0..crate::directory::FAILURES_TO_OPEN {
-                if probe_and_note(state, &biller).await {
+                if probe_and_record(state, &biller).await {
                     return;
                 }
             }
@@ -52,20 +52,20 @@ pub async fn probe_failing(state: &AppState) {
     futures_util::stream::iter(failing)
         .for_each_concurrent(8, |biller| async move {
             match state.directory.claim_probe(&biller, now, until).await {
-                Ok(true) => drop(probe_and_note(state, &biller).await),
+                Ok(true) => drop(probe_and_record(state, &biller).await),
                 Ok(false) => {}
-                Err(error) => log_trouble(Err(error)),
+                Err(error) => log_write_error(Err(error)),
             }
         })
         .await;
 }
 
 /// Asks a biller's issuer and writes down how that went; answers whether it is well.
-pub async fn probe_and_note(state: &AppState, biller: &Biller) -> bool {
+pub async fn probe_and_record(state: &AppState, biller: &Biller) -> bool {
     match probe(state, biller).await {
-        Ok(()) => note_answer(state, biller, Call::Documents).await,
+        Ok(()) => record_issuer_success(state, biller, IssuerEndpoint::Metadata).await,
         Err(Some(error)) => {
-            note_failure(state, biller, Call::Documents, &error).await;
+            record_issuer_failure(state, biller, IssuerEndpoint::Metadata, &error).await;
             return false;
         }
         Err(None) => return false,
@@ -75,21 +75,21 @@ pub async fn probe_and_note(state: &AppState, biller: &Biller) -> bool {
 
 /// Writes down that a call of ours to a biller's issuer failed, if that counts against it. Trouble in writing is logged and
 /// changes nothing else.
-pub async fn note_failure(state: &AppState, biller: &Biller, call: Call, error: &ProviderError) {
-    if error.counts_against_issuer() {
+pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint, error: &ProviderError) {
+    if error.is_issuer_failure() {
         let now = state.clock.now();
-        log_trouble(state.directory.issuer_failed(biller, call, error.reason(), now).await);
+        log_write_error(state.directory.record_issuer_failure(biller, endpoint, error.reason(), now).await);
     }
 }
 
 /// Writes down that a biller's issuer answered, if there was anything against it.
-pub async fn note_answer(state: &AppState, biller: &Biller, call: Call) {
+pub async fn record_issuer_success(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint) {
     if biller.health.failures > 0 || biller.health.is_down {
-        log_trouble(state.directory.issuer_answered(biller, call, state.clock.now()).await);
+        log_write_error(state.directory.record_issuer_success(biller, endpoint, state.clock.now()).await);
     }
 }
 
-fn log_trouble(written: Result<(), crate::directory::DirectoryError>) {
+fn log_write_error(written: Result<(), crate::directory::DirectoryError>) {
     if let Err(error) = written {
         tracing::warn!(error = %error, "issuer health could not be written");
     }

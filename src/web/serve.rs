@@ -19,7 +19,7 @@ use tower::ServiceExt;
 use super::client::Peer;
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_HEAD: usize = 32 * 1024;
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// Serves until `stop`, then gives running requests `drain` to finish.
 pub async fn serve(
@@ -71,7 +71,7 @@ async fn connection(stream: TcpStream, peer: Peer, app: Router, stop: Cancellati
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
     let ended = tokio::select! {

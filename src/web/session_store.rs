@@ -23,30 +23,31 @@ use crate::values;
 use signpost_core::text::sha256;
 use signpost_core::{Clock, Timestamp};
 
-const INSERT: &str = "INSERT INTO session (id_hash, visit, data, created_at, last_seen) VALUES ($1, $2, $3, $4, $4) \
+const INSERT: &str = "INSERT INTO session (id_hash, browser_session_id, data, created_at, last_seen) VALUES ($1, $2, $3, $4, $4) \
      ON CONFLICT DO NOTHING";
-const SAVE: &str = "UPDATE session SET visit = $2, data = $3, last_seen = $4 WHERE id_hash = $1 AND ended_at IS NULL";
+const SAVE: &str =
+    "UPDATE session SET browser_session_id = $2, data = $3, last_seen = $4 WHERE id_hash = $1 AND ended_at IS NULL";
 const LOAD: &str = "SELECT data, created_at, last_seen FROM session \
      WHERE id_hash = $1 AND ended_at IS NULL AND last_seen > $2 AND created_at > $3";
 const TOUCH: &str = "UPDATE session SET last_seen = $2 WHERE id_hash = $1 AND ended_at IS NULL AND last_seen < $2";
 const END: &str = "UPDATE session SET ended_at = $2 WHERE id_hash = $1 AND ended_at IS NULL";
 
 /// `last_seen` is written at most so often.
-const TOUCH_EVERY: Duration = Duration::from_secs(60);
+const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Key of the session's data under which the visit's id stands: it outlives the rotation of the session's id.
-pub const VISIT: &str = "visit";
+/// Key of the session's data that holds the browser session id: it outlives the rotation of the session's id.
+pub const BROWSER_SESSION_ID: &str = "browser_session_id";
 
 /// The store.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct DbSessionStore {
     db: Db,
     clock: Clock,
     idle: Duration,
     absolute: Duration,
 }
 
-impl Store {
+impl DbSessionStore {
     /// On a database, by the settings.
     pub fn new(db: Db, clock: Clock, config: &Sessions) -> Self {
         let idle = Duration::from_secs(config.idle_minutes * 60);
@@ -55,12 +56,12 @@ impl Store {
 }
 
 #[async_trait]
-impl SessionStore for Store {
+impl SessionStore for DbSessionStore {
     async fn create(&self, record: &mut Record) -> Result<()> {
         loop {
-            let (visit, data) = write(record)?;
-            let values = values![hash(&record.id), visit, data, self.clock.now()];
-            if self.db.run(INSERT, values).await.map_err(|error| failed(&error))? > 0 {
+            let (browser_session_id, data) = write(record)?;
+            let values = values![hash(&record.id), browser_session_id, data, self.clock.now()];
+            if self.db.run(INSERT, values).await.map_err(|error| backend_error(&error))? > 0 {
                 return Ok(());
             }
             record.id = Id::default();
@@ -68,9 +69,9 @@ impl SessionStore for Store {
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
-        let (visit, data) = write(record)?;
-        let values = values![hash(&record.id), visit, data, self.clock.now()];
-        match self.db.run(SAVE, values).await.map_err(|error| failed(&error))? {
+        let (browser_session_id, data) = write(record)?;
+        let values = values![hash(&record.id), browser_session_id, data, self.clock.now()];
+        match self.db.run(SAVE, values).await.map_err(|error| backend_error(&error))? {
             0 => Err(Error::Backend("the session has ended".to_owned())),
             _ => Ok(()),
         }
@@ -79,19 +80,21 @@ impl SessionStore for Store {
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
         let (id_hash, now) = (hash(id), self.clock.now());
         let values = values![&id_hash, now.minus(self.idle), now.minus(self.absolute)];
-        let Some(row) = self.db.one(LOAD, values).await.map_err(|error| failed(&error))? else { return Ok(None) };
-        let data = row.text(0).map_err(|error| failed(&error))?;
-        let created_at = row.time(1).map_err(|error| failed(&error))?;
-        if row.time(2).map_err(|error| failed(&error))?.plus(TOUCH_EVERY) <= now {
-            self.db.run(TOUCH, values![&id_hash, now]).await.map_err(|error| failed(&error))?;
+        let Some(row) = self.db.one(LOAD, values).await.map_err(|error| backend_error(&error))? else {
+            return Ok(None);
+        };
+        let data = row.text(0).map_err(|error| backend_error(&error))?;
+        let created_at = row.time(1).map_err(|error| backend_error(&error))?;
+        if row.time(2).map_err(|error| backend_error(&error))?.plus(TOUCH_INTERVAL) <= now {
+            self.db.run(TOUCH, values![&id_hash, now]).await.map_err(|error| backend_error(&error))?;
         }
         let data = serde_json::from_str(&data).map_err(|error| Error::Decode(error.to_string()))?;
-        let expiry_date = moment(created_at.plus(self.absolute));
+        let expiry_date = to_offset_date_time(created_at.plus(self.absolute));
         Ok(Some(Record { id: *id, data, expiry_date }))
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {
-        self.db.run(END, values![hash(id), self.clock.now()]).await.map(|_| ()).map_err(|error| failed(&error))
+        self.db.run(END, values![hash(id), self.clock.now()]).await.map(|_| ()).map_err(|error| backend_error(&error))
     }
 }
 
@@ -101,8 +104,9 @@ pub const COOKIE: &str = "__Host-s";
 /// Mends what tower-sessions does about a session that is not there any more: the removal of a `__Host-` cookie needs the
 /// attributes it was set with, and belongs on answers of the logout only. Elsewhere the answer to a slow request would take
 /// away the cookie that a quicker one has just renewed.
-pub async fn mend_removal(request: Request, next: Next) -> Response {
-    const WHOLE: HeaderValue = HeaderValue::from_static("__Host-s=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+pub async fn fix_session_cookie(request: Request, next: Next) -> Response {
+    const REMOVAL: HeaderValue =
+        HeaderValue::from_static("__Host-s=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
     let is_logout = request.uri().path() == LOGOUT;
     let mut response = next.run(request).await;
     let is_removal = |line: &HeaderValue| line.as_bytes().starts_with(b"__Host-s=;");
@@ -111,7 +115,7 @@ pub async fn mend_removal(request: Request, next: Next) -> Response {
         response.headers_mut().remove(SET_COOKIE);
         for line in lines {
             match is_removal(&line) {
-                true if is_logout => response.headers_mut().append(SET_COOKIE, WHOLE),
+                true if is_logout => response.headers_mut().append(SET_COOKIE, REMOVAL),
                 true => continue,
                 false => response.headers_mut().append(SET_COOKIE, line),
             };
@@ -125,15 +129,20 @@ fn hash(id: &Id) -> String {
 }
 
 fn write(record: &Record) -> Result<(String, String)> {
-    let visit = record.data.get(VISIT).and_then(|visit| visit.as_str()).unwrap_or_default().to_owned();
+    let browser_session_id = record
+        .data
+        .get(BROWSER_SESSION_ID)
+        .and_then(|browser_session_id| browser_session_id.as_str())
+        .unwrap_or_default()
+        .to_owned();
     let data = serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?;
-    Ok((visit, data))
+    Ok((browser_session_id, data))
 }
 
-fn failed(error: &DbError) -> Error {
+fn backend_error(error: &DbError) -> Error {
     Error::Backend(error.to_string())
 }
 
-fn moment(at: Timestamp) -> OffsetDateTime {
+fn to_offset_date_time(at: Timestamp) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { HERE } from "./lib/world.mjs";
-import { HEADINGS } from "./lib/look.mjs";
+import { HEADINGS } from "./lib/checks.mjs";
 
 const ROOT = join(HERE, "../..");
 const TEMPLATES = join(ROOT, "templates/login");
@@ -14,7 +14,7 @@ const keys = new Set();
 for (const file of readdirSync(TEMPLATES)) {
   const lines = readFileSync(join(TEMPLATES, file), "utf8").split("\n");
   for (const line of lines.filter((one) => one.includes("<h1>"))) {
-    for (const [, key] of line.matchAll(/words\.(?:say|tell)\("([a-z-]+)"/g)) keys.add(key);
+    for (const [, key] of line.matchAll(/i18n\.(?:t|t_with)\("([a-z-]+)"/g)) keys.add(key);
   }
 }
 const program = readFileSync(join(ROOT, "src/login/pages.rs"), "utf8");

@@ -9,10 +9,10 @@ import Provider from "oidc-provider";
 export const PASSWORD = "correct horse";
 
 /** Every printable character of ASCII: the worst client secret that RFC 6749 allows. */
-export const HARD_SECRET = String.fromCharCode(...Array.from({ length: 0x7f - 0x20 }, (_, index) => 0x20 + index));
+export const PRINTABLE_ASCII = String.fromCharCode(...Array.from({ length: 0x7f - 0x20 }, (_, index) => 0x20 + index));
 
 const DAY = 24 * 60 * 60;
-const KINDS = {
+const KEY_TYPES = {
   RS256: ["rsa", { modulusLength: 2048 }],
   PS256: ["rsa", { modulusLength: 2048 }],
   ES256: ["ec", { namedCurve: "P-256" }],
@@ -84,7 +84,7 @@ class Issuer {
     this.#log = log;
     this.#configuration = this.#configure(settings, gateway);
     this.#keys = [newKey(this.alg)];
-    this.#renew();
+    this.#rebuildProvider();
   }
 
   /** The key ids that are published, the one that signs first. */
@@ -105,13 +105,13 @@ class Issuer {
   /** Signs with a new key from now on; the old keys stay published, or go. Sessions, grants and codes live on. */
   rotateKeys({ keepOld = true } = {}) {
     this.#keys = [newKey(this.alg), ...(keepOld ? this.#keys : [])];
-    this.#renew();
+    this.#rebuildProvider();
     return this.kids[0];
   }
 
   /** Ends somebody's sessions from this side, and tells the clients; returns what became of every message. */
   async signOut(username) {
-    const told = [];
+    const deliveries = [];
     for (const { uid } of this.#store.sessionsOf(this.subject(username))) {
       const session = await this.#provider.Session.findByUid(uid);
       if (!session) continue;
@@ -120,11 +120,11 @@ class Issuer {
         if (!client?.backchannelLogoutUri) continue;
         const sid = session.sidFor(clientId);
         const error = await client.backchannelLogout(session.accountId, sid).then(() => undefined, String);
-        told.push(this.#told(clientId, session.accountId, sid, error));
+        deliveries.push(this.#recordLogout(clientId, session.accountId, sid, error));
       }
       await session.destroy();
     }
-    return told;
+    return deliveries;
   }
 
   handle(request, response) {
@@ -150,23 +150,23 @@ class Issuer {
   }
 
   /** A provider's keys are settled once and for all; so new keys need a new one, over the same store. */
-  #renew() {
+  #rebuildProvider() {
     const provider = new Provider(this.url, { ...this.#configuration, jwks: { keys: this.#keys } });
     provider.use(async (ctx, next) => {
       await next();
-      this.#note(ctx);
+      this.#recordBody(ctx);
     });
-    for (const name of ERRORS) provider.on(name, (ctx, error) => noteError(ctx.req.entry, error));
-    provider.on("backchannel.success", (_, client, sub, sid) => this.#told(client.clientId, sub, sid));
+    for (const name of ERRORS) provider.on(name, (ctx, error) => recordError(ctx.req.entry, error));
+    provider.on("backchannel.success", (_, client, sub, sid) => this.#recordLogout(client.clientId, sub, sid));
     provider.on("backchannel.error", (_, error, client, sub, sid) => {
-      this.#told(client.clientId, sub, sid, String(error));
+      this.#recordLogout(client.clientId, sub, sid, String(error));
     });
     this.#provider = provider;
     this.#listener = provider.callback();
   }
 
   /** What the body said, as far as tests ask: how the client proved itself, and which fields it sent. */
-  #note(ctx) {
+  #recordBody(ctx) {
     const form = ctx.oidc?.body;
     if (!form) return;
     const { entry } = ctx.req;
@@ -176,14 +176,14 @@ class Issuer {
     entry.clientAssertion = typeof form.client_assertion === "string" ? decode(form.client_assertion) : undefined;
   }
 
-  #told(client, sub, sid, error) {
+  #recordLogout(client, sub, sid, error) {
     const entry = { issuer: this.name, event: "backchannel-logout", client, sub, sid, error };
     this.#log.push(entry);
     return entry;
   }
 
   #configure(settings, gateway) {
-    const clients = settings.clients.map((client) => completed(client, gateway));
+    const clients = settings.clients.map((client) => completeClient(client, gateway));
     const { par = "off", logout = true, configuration = {} } = settings;
     const { backchannelLogout = clients.some((client) => client.backchannel_logout_uri) } = settings;
     return {
@@ -305,11 +305,11 @@ class Store {
 }
 
 function newKey(alg) {
-  const { privateKey } = generateKeyPairSync(...KINDS[alg]);
+  const { privateKey } = generateKeyPairSync(...KEY_TYPES[alg]);
   return { ...privateKey.export({ format: "jwk" }), alg, use: "sig", kid: randomBytes(8).toString("hex") };
 }
 
-function completed(client, gateway) {
+function completeClient(client, gateway) {
   const here = (value) => {
     if (Array.isArray(value)) return value.map(here);
     return typeof value === "string" && value.startsWith("/") ? new URL(value, gateway).href : value;
@@ -335,7 +335,7 @@ async function grantEverything(ctx) {
   return grant;
 }
 
-function noteError(entry, error) {
+function recordError(entry, error) {
   entry.error = error.error ?? String(error);
   entry.detail = error.error_detail ?? error.error_description;
 }

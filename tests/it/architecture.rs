@@ -1,19 +1,19 @@
-//! The floors: imports go down only, and libraries stay in their room. The list is ARCHITECTURE.md's.
+//! The floors: imports go down only, and libraries stay in their module. The list is ARCHITECTURE.md's.
 
 use std::path::{Path, PathBuf};
 
 /// Rooms and their floors.
-const FLOORS: [(&str, u8); 19] = [
+const LAYERS: [(&str, u8); 19] = [
     ("config", 2),
     ("telemetry", 3),
-    ("words", 3),
+    ("i18n", 3),
     ("db", 4),
     ("audit", 5),
     ("secureauth", 6),
     ("directory", 7),
     ("routing", 8),
     ("access", 9),
-    ("enablement", 10),
+    ("provisioning", 10),
     ("mail", 11),
     ("state", 12),
     ("web", 13),
@@ -25,16 +25,16 @@ const FLOORS: [(&str, u8); 19] = [
     ("main", 18),
 ];
 
-/// Libraries, and the rooms that may use them.
+/// Libraries, and the modules that may use them.
 const LIBRARIES: [(&str, &[&str]); 10] = [
     ("axum", &["state", "web", "login", "api", "console", "app"]),
     ("sqlx", &["db"]),
     ("reqwest", &["secureauth"]),
     ("openidconnect", &["secureauth"]),
     ("askama", &["login", "mail", "console", "api"]),
-    ("fluent_bundle", &["words"]),
+    ("fluent_bundle", &["i18n"]),
     ("lettre", &["mail"]),
-    ("utoipa", &["api", "audit", "directory", "enablement", "routing", "secureauth", "state", "telemetry", "web"]),
+    ("utoipa", &["api", "audit", "directory", "provisioning", "routing", "secureauth", "state", "telemetry", "web"]),
     ("utoipa_axum", &["api"]),
     (
         "tokio",
@@ -47,7 +47,7 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
             "directory",
             "routing",
             "access",
-            "enablement",
+            "provisioning",
             "mail",
             "state",
             "web",
@@ -71,9 +71,9 @@ fn sources() -> Vec<(String, PathBuf, String)> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let inside = path.strip_prefix(root).unwrap();
                 let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
-                let room = first.trim_end_matches(".rs").to_owned();
+                let module = first.trim_end_matches(".rs").to_owned();
                 let text = std::fs::read_to_string(&path).unwrap();
-                found.push((room, path.clone(), text));
+                found.push((module, path.clone(), text));
             }
         }
     }
@@ -81,39 +81,40 @@ fn sources() -> Vec<(String, PathBuf, String)> {
     found
 }
 
-fn floor(room: &str) -> Option<u8> {
-    FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)
+fn layer(module: &str) -> Option<u8> {
+    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
 }
 
 /// Rooms named after `crate::`, also inside `use crate::{a, b}`.
 fn imports(text: &str) -> Vec<String> {
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let mut rooms = Vec::new();
+    let mut modules = Vec::new();
     for after in code.split("crate::").skip(1) {
         let names = match after.strip_prefix('{') {
             Some(list) => list.split('}').next().unwrap().split(',').map(str::trim).collect(),
             None => vec![after],
         };
         for name in names {
-            rooms.push(name.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned());
+            modules.push(name.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned());
         }
     }
-    rooms
+    modules
 }
 
 #[test]
-fn imports_go_down() {
+fn imports_point_to_lower_layers() {
     let mut wrong = Vec::new();
-    for (room, path, text) in sources() {
-        if room == "lib" {
+    for (module, path, text) in sources() {
+        if module == "lib" {
             continue;
         }
-        let own = floor(&room).unwrap_or_else(|| panic!("the room `{room}` has no floor: see ARCHITECTURE.md, floors"));
+        let own =
+            layer(&module).unwrap_or_else(|| panic!("the module `{module}` has no layer: see ARCHITECTURE.md, floors"));
         for other in imports(&text) {
-            let Some(theirs) = floor(&other) else { continue };
-            if other != room && theirs >= own {
+            let Some(theirs) = layer(&other) else { continue };
+            if other != module && theirs >= own {
                 wrong.push(format!(
-                    "{}: `{room}` may not import `{other}`: see ARCHITECTURE.md, floors",
+                    "{}: `{module}` may not import `{other}`: see ARCHITECTURE.md, floors",
                     path.display()
                 ));
             }
@@ -123,19 +124,19 @@ fn imports_go_down() {
 }
 
 #[test]
-fn libraries_stay_in_their_rooms() {
+fn libraries_are_used_only_where_allowed() {
     let mut wrong = Vec::new();
-    for (room, path, text) in sources() {
+    for (module, path, text) in sources() {
         let code: Vec<&str> = text.lines().take_while(|line| !line.contains("#[cfg(test)]")).collect();
-        for (library, rooms) in LIBRARIES {
+        for (library, modules) in LIBRARIES {
             let used = code.iter().any(|line| {
                 let line = line.trim_start();
                 !line.starts_with("//")
                     && (line.contains(&format!("{library}::")) || line.starts_with(&format!("use {library};")))
             });
-            if used && !rooms.contains(&room.as_str()) {
+            if used && !modules.contains(&module.as_str()) {
                 wrong.push(format!(
-                    "{}: `{room}` may not use {library}: see ARCHITECTURE.md, libraries",
+                    "{}: `{module}` may not use {library}: see ARCHITECTURE.md, libraries",
                     path.display()
                 ));
             }
@@ -145,7 +146,7 @@ fn libraries_stay_in_their_rooms() {
 }
 
 #[test]
-fn every_file_says_what_lives_in_it() {
+fn every_file_has_a_module_comment() {
     for (_, path, text) in sources() {
         assert!(text.starts_with("//!"), "{} does not open with //!", path.display());
     }

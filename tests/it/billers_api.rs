@@ -2,22 +2,22 @@
 
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
-use signpost::access::{NewKey, Scope};
+use signpost::access::{NewApiKey, Scope};
 use signpost_core::Slug;
 
-use crate::harness::{Answer, Browser, World, each_database, slug};
+use crate::harness::{Browser, TestResponse, World, each_database, slug};
 
 /// A machine with a key of its own.
-pub struct Machine {
+pub struct ApiClient {
     browser: Browser,
     key: String,
 }
 
-impl Machine {
+impl ApiClient {
     pub async fn new(world: &World, scopes: &[Scope], billers: Option<&[&str]>) -> Self {
         let billers = billers.map(|billers| billers.iter().map(|one| slug(one)).collect::<Vec<Slug>>());
-        let new = NewKey { name: "crm".into(), scopes: scopes.to_vec(), audience: None, billers, expires_at: None };
-        Self { browser: world.browser(), key: world.state.api_keys.create(&new, &world.by()).await.unwrap() }
+        let new = NewApiKey { name: "crm".into(), scopes: scopes.to_vec(), audience: None, billers, expires_at: None };
+        Self { browser: world.browser(), key: world.state.api_keys.create(&new, &world.actor()).await.unwrap() }
     }
 
     /// With a key at hand.
@@ -38,11 +38,11 @@ impl Machine {
         read(&self.send_with(method, path, body, None).await)
     }
 
-    pub async fn send_with(&self, method: &str, path: &str, body: &Value, once: Option<&str>) -> Answer {
+    pub async fn send_with(&self, method: &str, path: &str, body: &Value, once: Option<&str>) -> TestResponse {
         self.send_text(method, path, body.to_string(), once).await
     }
 
-    pub async fn send_text(&self, method: &str, path: &str, body: String, once: Option<&str>) -> Answer {
+    pub async fn send_text(&self, method: &str, path: &str, body: String, once: Option<&str>) -> TestResponse {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -55,7 +55,7 @@ impl Machine {
     }
 }
 
-fn read(answer: &Answer) -> (StatusCode, Value) {
+fn read(answer: &TestResponse) -> (StatusCode, Value) {
     (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
 }
 
@@ -63,9 +63,9 @@ const BILLERS: &str = "/api/v1/billers";
 const BOTH: [Scope; 2] = [Scope::BillersRead, Scope::BillersWrite];
 
 #[tokio::test]
-async fn a_biller_is_made_read_and_changed() {
+async fn biller_is_created_read_and_updated() {
     each_database(|world| async move {
-        let crm = Machine::new(&world, &BOTH, None).await;
+        let crm = ApiClient::new(&world, &BOTH, None).await;
         let new = json!({
             "slug": "lakeside-power", "name": "Lakeside Power", "hosts": ["pay.lakeside.example"],
             "support": { "phone": "+1 555 010 0199" }, "outage_policy": "legacy",
@@ -86,7 +86,7 @@ async fn a_biller_is_made_read_and_changed() {
             (StatusCode::OK, &json!("Lakeside"), &json!("legacy"))
         );
         assert_eq!(changed["ciam"]["login_url"], "http://localhost:8080/b/lakeside-power");
-        assert_eq!(changed["pending"], json!([]), "nobody signs in there yet");
+        assert_eq!(changed["pending_changes"], json!([]), "nobody signs in there yet");
         assert_eq!(crm.get(place).await.1["name"], "Lakeside");
         let (_, all) = crm.get(BILLERS).await;
         assert_eq!(all["billers"].as_array().unwrap().len(), 8);
@@ -98,9 +98,9 @@ async fn a_biller_is_made_read_and_changed() {
 }
 
 #[tokio::test]
-async fn each_wrong_field_is_named_and_nothing_is_written() {
+async fn invalid_fields_are_reported_and_nothing_is_written() {
     let world = World::start().await;
-    let crm = Machine::new(&world, &BOTH, None).await;
+    let crm = ApiClient::new(&world, &BOTH, None).await;
     let pointers = |answer: &Value| -> Vec<String> {
         let errors = answer["errors"].as_array().unwrap_or_else(|| panic!("no errors: {answer}"));
         let mut pointers: Vec<_> = errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect();
@@ -141,21 +141,21 @@ async fn each_wrong_field_is_named_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_repeated_counts_once() {
+async fn idempotency_key_makes_creation_idempotent() {
     each_database(|world| async move {
-        let crm = Machine::new(&world, &BOTH, None).await;
+        let crm = ApiClient::new(&world, &BOTH, None).await;
         let new = json!({ "slug": "lakeside-power", "name": "Lakeside Power", "ciam": { "mode": "mfa" } });
         let key = Some("\"8e03978e-40d5-43e8-bc93-6894a57f9324\"");
         let all = futures_util::future::join_all((0..4).map(|_| crm.send_with("POST", BILLERS, &new, key))).await;
         for answer in &all {
             assert_eq!((answer.status, &answer.body), (StatusCode::CREATED, &all[0].body));
         }
-        assert_eq!(world.state.enablement.jobs().await.unwrap().len(), 1);
+        assert_eq!(world.state.provisioning.jobs().await.unwrap().len(), 1);
         let other = json!({ "slug": "another-one", "name": "Another" });
         let reused = crm.send_with("POST", BILLERS, &other, key).await;
         assert_eq!(reused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", reused.body);
         assert!(reused.body.contains("idempotency_key_reused"));
-        let foreign = Machine::new(&world, &BOTH, None).await.send_with("POST", BILLERS, &other, key).await;
+        let foreign = ApiClient::new(&world, &BOTH, None).await.send_with("POST", BILLERS, &other, key).await;
         assert_eq!(foreign.status, StatusCode::CREATED, "another client's keys are its own: {}", foreign.body);
         assert_eq!(crm.send_with("POST", BILLERS, &other, Some("a b")).await.status, StatusCode::BAD_REQUEST);
         // What was refused has not used its key up.
@@ -169,9 +169,9 @@ async fn a_request_that_is_repeated_counts_once() {
 }
 
 #[tokio::test]
-async fn a_repetition_finishes_what_a_killed_process_began() {
+async fn retry_completes_an_interrupted_request() {
     each_database(|world| async move {
-        let crm = Machine::new(&world, &BOTH, None).await;
+        let crm = ApiClient::new(&world, &BOTH, None).await;
         let new = json!({ "slug": "lakeside-power", "name": "Lakeside Power", "ciam": true });
         let first = crm.send_with("POST", BILLERS, &new, Some("one")).await;
         // As if the process had died after it wrote the job, and before it wrote the answer.
@@ -179,15 +179,15 @@ async fn a_repetition_finishes_what_a_killed_process_began() {
         world.state.db.run(FORGET, vec!["one".into()]).await.unwrap();
         let second = crm.send_with("POST", BILLERS, &new, Some("one")).await;
         assert_eq!((first.status, first.body), (second.status, second.body));
-        assert_eq!(world.state.enablement.jobs().await.unwrap().len(), 1);
+        assert_eq!(world.state.provisioning.jobs().await.unwrap().len(), 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_key_reaches_its_billers_only() {
+async fn restricted_key_sees_its_billers_only() {
     let world = World::start().await;
-    let one = Machine::new(&world, &BOTH, Some(&["oakdale-city"])).await;
+    let one = ApiClient::new(&world, &BOTH, Some(&["oakdale-city"])).await;
     let (_, all) = one.get(BILLERS).await;
     let slugs: Vec<_> = all["billers"].as_array().unwrap().iter().map(|biller| biller["slug"].clone()).collect();
     assert_eq!(slugs, ["oakdale-city"]);
@@ -197,31 +197,31 @@ async fn a_key_reaches_its_billers_only() {
     assert_eq!(one.send("PATCH", "/api/v1/billers/pinehill-gas", &name).await.0, StatusCode::NOT_FOUND);
     let new = json!({ "slug": "new-one", "name": "New" });
     assert_eq!(one.send("POST", BILLERS, &new).await.0, StatusCode::FORBIDDEN);
-    let reader = Machine::new(&world, &[Scope::BillersRead], None).await;
+    let reader = ApiClient::new(&world, &[Scope::BillersRead], None).await;
     assert_eq!(reader.send("POST", BILLERS, &new).await.0, StatusCode::FORBIDDEN);
-    let writer = Machine::new(&world, &[Scope::BillersWrite], None).await;
+    let writer = ApiClient::new(&world, &[Scope::BillersWrite], None).await;
     assert_eq!(writer.get(BILLERS).await.0, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
-async fn a_change_of_where_people_sign_in_waits_for_a_second_person() {
+async fn sign_in_change_needs_approval() {
     each_database(|world| async move {
         let place = "/api/v1/billers/riverside-water";
-        let (asker, other) = (Machine::new(&world, &BOTH, None).await, Machine::new(&world, &BOTH, None).await);
+        let (asker, other) = (ApiClient::new(&world, &BOTH, None).await, ApiClient::new(&world, &BOTH, None).await);
         let before = asker.get(place).await.1;
         let oidc = json!({ "issuer": "https://evil.example", "client_id": "x", "client_secret": "y" });
         let change = json!({ "name": "Riverside", "hosts": ["pay.evil.example"], "oidc": oidc });
         let (status, changed) = asker.send("PATCH", place, &change).await;
         assert_eq!((status, &changed["name"]), (StatusCode::OK, &json!("Riverside")), "the rest is made at once");
         assert_eq!((&changed["oidc"], &changed["ciam"]), (&before["oidc"], &before["ciam"]));
-        let id = changed["pending"][0]["id"].as_str().unwrap().to_owned();
-        let summary = changed["pending"][0]["summary"].as_str().unwrap();
+        let id = changed["pending_changes"][0]["id"].as_str().unwrap().to_owned();
+        let summary = changed["pending_changes"][0]["summary"].as_str().unwrap();
         assert!(summary.contains("https://evil.example") && summary.contains("[pay.evil.example]"), "{summary}");
 
         let decide = format!("/api/v1/changes/{id}");
-        let confirm = json!({ "confirm": true });
+        let confirm = json!({ "approve": true });
         assert_eq!(asker.send("POST", &decide, &confirm).await.0, StatusCode::FORBIDDEN);
-        let foreign = Machine::new(&world, &BOTH, Some(&["clinic"])).await;
+        let foreign = ApiClient::new(&world, &BOTH, Some(&["clinic"])).await;
         assert_eq!(foreign.get("/api/v1/changes").await.1, json!({ "changes": [] }));
         assert_eq!(foreign.send("POST", &decide, &confirm).await.0, StatusCode::NOT_FOUND);
         assert_eq!(asker.get(place).await.1["oidc"], before["oidc"], "nothing has happened yet");
@@ -233,8 +233,8 @@ async fn a_change_of_where_people_sign_in_waits_for_a_second_person() {
 
         // Back again: who asked takes it back.
         let (_, again) = asker.send("PATCH", place, &json!({ "hosts": [] })).await;
-        let decide = format!("/api/v1/changes/{}", again["pending"][0]["id"].as_str().unwrap());
-        let decline = json!({ "confirm": false });
+        let decide = format!("/api/v1/changes/{}", again["pending_changes"][0]["id"].as_str().unwrap());
+        let decline = json!({ "approve": false });
         assert_eq!(asker.send("POST", &decide, &decline).await.0, StatusCode::NO_CONTENT);
         assert_eq!(asker.get("/api/v1/changes").await.1, json!({ "changes": [] }));
         assert_eq!(asker.get(place).await.1["hosts"], json!(["pay.evil.example"]));

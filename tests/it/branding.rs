@@ -6,17 +6,17 @@ use signpost::access::Scope;
 use signpost::directory::import_billers;
 use signpost_core::Colour;
 
-use crate::billers_api::Machine;
+use crate::billers_api::ApiClient;
 use crate::harness::{World, each_database};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const PLACE: &str = "/api/v1/billers/riverside-water";
 
-async fn crm(world: &World) -> Machine {
-    Machine::new(world, &[Scope::BillersRead, Scope::BillersWrite], None).await
+async fn crm(world: &World) -> ApiClient {
+    ApiClient::new(world, &[Scope::BillersRead, Scope::BillersWrite], None).await
 }
 
-fn look() -> Value {
+fn branding() -> Value {
     json!({ "branding": { "accent": "#1d4e89", "accent_dark": "#8fbdf0", "logo": PNG } })
 }
 
@@ -26,10 +26,10 @@ fn address(page: &str, like: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_biller_has_colours_and_a_logo_on_its_pages_alone() {
+async fn branding_applies_to_the_billers_own_pages_only() {
     each_database(|world| async move {
         let crm = crm(&world).await;
-        let (status, made) = crm.send("PATCH", PLACE, &look()).await;
+        let (status, made) = crm.send("PATCH", PLACE, &branding()).await;
         assert_eq!((status, &made["branding"]["accent"]), (StatusCode::OK, &json!("#1d4e89")), "{made}");
         assert!(!made.to_string().contains(PNG), "where it is, not all of it");
 
@@ -87,7 +87,7 @@ fn stylesheet(page: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_or_shown_is_refused_with_advice() {
+async fn unreadable_colours_and_invalid_logos_are_rejected_with_advice() {
     let world = World::start().await;
     let crm = crm(&world).await;
     for (branding, pointer, says) in [
@@ -109,7 +109,7 @@ async fn what_cannot_be_read_or_shown_is_refused_with_advice() {
 }
 
 #[tokio::test]
-async fn a_file_of_billers_names_the_file_of_the_logo() {
+async fn biller_file_can_reference_a_logo_file() {
     let world = World::start().await;
     let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, PNG).unwrap();
     let picture = world.folder.path().join("logo.png");
@@ -128,7 +128,7 @@ async fn a_file_of_billers_names_the_file_of_the_logo() {
 
 /// The grounds that colours are measured against are those of the stylesheet.
 #[tokio::test]
-async fn contrast_is_measured_against_what_the_pages_have() {
+async fn contrast_is_checked_against_the_stylesheet_colours() {
     let world = World::start().await;
     let page = world.browser().get("/login").await;
     let sheet = world.browser().get(&stylesheet(&page.body)).await.body;
@@ -152,9 +152,9 @@ async fn contrast_is_measured_against_what_the_pages_have() {
 }
 
 #[tokio::test]
-async fn words_of_their_own_are_marked_where_they_are_in_another_language() {
+async fn biller_texts_in_another_language_carry_a_lang_attribute() {
     let world = World::start().await;
-    let support = "support = { phone = \"+1\", hours = { en = \"Weekdays\", es = \"Días laborables\" }, other_way_to_pay = \"By mail.\" }";
+    let support = "support = { phone = \"+1\", hours = { en = \"Weekdays\", es = \"Días laborables\" }, alternative_payment = \"By mail.\" }";
     world.import_billers(&format!("[[billers]]\nslug = \"cedar-county\"\n{support}\n")).await;
     let mut browser = world.browser();
     let english = browser.get("/b/cedar-county?lang=en").await;
@@ -166,6 +166,6 @@ async fn words_of_their_own_are_marked_where_they_are_in_another_language() {
     let help = browser.get("/help?biller=cedar-county").await;
     assert!(help.body.contains("<dd lang=\"en\">By mail.</dd>"), "{}", help.body);
     let stored = crm(&world).await.get("/api/v1/billers/cedar-county").await.1;
-    assert_eq!(stored["support"]["other_way_to_pay"], json!("By mail."), "as it was written");
+    assert_eq!(stored["support"]["alternative_payment"], json!("By mail."), "as it was written");
     assert_eq!(stored["support"]["hours"]["es"], json!("Días laborables"));
 }

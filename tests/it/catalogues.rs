@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fluent_syntax::ast::{Entry, Expression, InlineExpression, Pattern, PatternElement};
-use signpost::words::{CATALOGUES, Words};
+use signpost::i18n::{CATALOGUES, Translator};
 use signpost_core::Locale;
 
 /// Variables of each message; of its attributes under `key.attribute`.
@@ -62,70 +62,87 @@ fn every_language_has_the_same_messages_with_the_same_variables() {
 }
 
 /// Variables of the message that has several.
-const MOMENT: [&str; 8] = ["weekday", "month", "day", "year", "hour", "minute", "half", "zone"];
+const DATE_TIME_VARIABLES: [&str; 8] = ["weekday", "month", "day", "year", "hour", "minute", "period", "zone"];
 
 #[test]
-fn every_message_can_be_said_and_is_translated() {
+fn every_message_formats_and_is_translated() {
     // What is the same word in both.
-    let same = ["problem-prefix", "title-error"];
+    let same = ["form-error-prefix", "title-error"];
     for (key, variables) in english() {
-        let said = CATALOGUES.map(|(locale, _)| {
-            let words = Words::of(locale);
+        let formatted = CATALOGUES.map(|(locale, _)| {
+            let i18n = Translator::new(locale);
             match (key.split_once('.'), variables.first().map(String::as_str)) {
-                (Some((key, "text")), None) => words.text(key),
-                (None, None) => words.say(&key),
-                (None, Some("count")) => words.count(&key, 2_usize),
-                (None, Some(name)) if variables.len() == 1 => words.tell(&key, name, "<&>"),
-                // Its own test tells more (login/day.rs).
-                (None, _) if key == "moment" => words.fill(&key, MOMENT.map(|name| (name, "<&>".into()))),
+                (Some((key, "text")), None) => i18n.t_text(key),
+                (None, None) => i18n.t(&key),
+                (None, Some("count")) => i18n.t_count(&key, 2_usize),
+                (None, Some(name)) if variables.len() == 1 => i18n.t_with(&key, name, "<&>"),
+                // Its own test tells more (login/date_time.rs).
+                (None, _) if key == "date-time" => {
+                    i18n.t_with_args(&key, DATE_TIME_VARIABLES.map(|name| (name, "<&>".into())))
+                }
                 other => panic!("nothing says {key}: {other:?}"),
             }
         });
-        assert!(said.iter().all(|said| !said.is_empty() && *said != key && !said.contains(['{', '$'])), "{said:?}");
-        assert!(said.iter().all(|said| variables.is_empty() || said.contains(['2', '<'])), "{said:?}");
-        assert!(said[0] != said[1] || same.contains(&key.as_str()), "{key} is not translated");
-        assert!(!said.iter().any(|said| said.contains(['\'', '"', '\u{2068}'])), "straight quotes: {said:?}");
+        assert!(
+            formatted
+                .iter()
+                .all(|formatted| !formatted.is_empty() && *formatted != key && !formatted.contains(['{', '$'])),
+            "{formatted:?}"
+        );
+        assert!(
+            formatted.iter().all(|formatted| variables.is_empty() || formatted.contains(['2', '<'])),
+            "{formatted:?}"
+        );
+        assert!(formatted[0] != formatted[1] || same.contains(&key.as_str()), "{key} is not translated");
+        assert!(
+            !formatted.iter().any(|formatted| formatted.contains(['\'', '"', '\u{2068}'])),
+            "straight quotes: {formatted:?}"
+        );
     }
 }
 
 #[test]
-fn counts_take_the_form_that_the_number_wants() {
-    let said = CATALOGUES
-        .map(|(locale, _)| [1_usize, 2, 11, 1000].map(|count| Words::of(locale).count("logout-where", count)));
-    assert_eq!(said[0][0], "You are signed in at one biller in this browser.");
-    assert_eq!(said[1][2], "Tiene la sesión iniciada en 11 facturadores en este navegador.");
-    assert!(said.iter().all(|said| said[3].contains("1000") && said[1].contains('2')), "{said:?}");
+fn plural_forms_match_the_count() {
+    let formatted = CATALOGUES.map(|(locale, _)| {
+        [1_usize, 2, 11, 1000].map(|count| Translator::new(locale).t_count("logout-session-count", count))
+    });
+    assert_eq!(formatted[0][0], "You are signed in at one biller in this browser.");
+    assert_eq!(formatted[1][2], "Tiene la sesión iniciada en 11 facturadores en este navegador.");
+    assert!(
+        formatted.iter().all(|formatted| formatted[3].contains("1000") && formatted[1].contains('2')),
+        "{formatted:?}"
+    );
 }
 
-/// How messages are asked for in templates and in the program: `say("key"`, `tell("key", "variable"` and so on.
-const ASKED: [(&str, &str); 4] = [("say(\"", ""), ("text(\"", ".text"), ("tell(\"", ""), ("count(\"", "")];
+/// How messages are asked for in templates and in the program: `.t("key"`, `.t_with("key", "variable"` and so on.
+const CALLS: [(&str, &str); 4] = [(".t(\"", ""), (".t_text(\"", ".text"), (".t_with(\"", ""), (".t_count(\"", "")];
 const FOLDERS: [&str; 4] = ["templates", "src/login", "src/mail", "src/web"];
 
 #[test]
-fn what_is_asked_for_is_there_with_its_variable() {
+fn every_call_matches_a_message_and_its_variables() {
     let messages = english();
-    let mut asked = 0;
+    let mut call_count = 0;
     for (path, text) in files(&FOLDERS) {
-        for (call, attribute) in ASKED {
+        for (call, attribute) in CALLS {
             for rest in text.split(call).skip(1) {
                 let mut quoted = rest.split('"');
                 let key = format!("{}{attribute}", quoted.next().unwrap());
                 let variable = match call {
-                    "tell(\"" => Some(quoted.nth(1).unwrap().to_owned()),
-                    "count(\"" => Some("count".to_owned()),
+                    ".t_with(\"" => Some(quoted.nth(1).unwrap().to_owned()),
+                    ".t_count(\"" => Some("count".to_owned()),
                     _ => None,
                 };
-                let wanted = messages.get(&key).unwrap_or_else(|| panic!("{}: there is no {key}", path.display()));
-                assert_eq!(*wanted, variable.into_iter().collect(), "{}: variables of {key}", path.display());
-                asked += 1;
+                let expected = messages.get(&key).unwrap_or_else(|| panic!("{}: there is no {key}", path.display()));
+                assert_eq!(*expected, variable.into_iter().collect(), "{}: variables of {key}", path.display());
+                call_count += 1;
             }
         }
     }
-    assert!(asked > 100, "{asked} were found");
+    assert!(call_count > 100, "{call_count} were found");
 }
 
 #[test]
-fn keys_in_the_program_are_there_and_every_message_is_used() {
+fn every_key_exists_and_every_message_is_used() {
     let messages = english();
     let mut used = BTreeSet::new();
     for (path, text) in files(&FOLDERS) {
@@ -135,7 +152,8 @@ fn keys_in_the_program_are_there_and_every_message_is_used() {
                 used.insert(literal.to_owned());
                 continue;
             }
-            let is_key = ["error-", "go-", "recover-", "username-"].iter().any(|prefix| literal.starts_with(prefix));
+            let is_key =
+                ["error-", "action-", "recover-", "username-"].iter().any(|prefix| literal.starts_with(prefix));
             assert!(!(is_program && is_key), "{}: there is no {literal}", path.display());
         }
     }

@@ -23,7 +23,7 @@ fn simulate(arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn the_demo_world_is_simulated_as_its_table_says() {
+fn simulate_matches_the_demo_table() {
     for (arguments, decision, row, biller) in [
         (&["--username", "one-moved"][..], "bookmark_notice", 2, Some("riverside-water")),
         (&["--username", "one-legacy"], "legacy_login", 3, Some("oakdale-city")),
@@ -63,7 +63,7 @@ fn the_demo_world_is_simulated_as_its_table_says() {
 }
 
 #[test]
-fn questions_that_cannot_be_answered_get_a_sentence() {
+fn invalid_simulations_explain_the_error() {
     for (arguments, says) in [
         (&["simulate", "--demo"][..], "--username is needed"),
         (
@@ -86,7 +86,7 @@ fn questions_that_cannot_be_answered_get_a_sentence() {
 }
 
 #[test]
-fn an_installation_is_set_up_from_files() {
+fn a_new_installation_is_set_up_from_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("signpost.toml"), format!(
@@ -133,7 +133,7 @@ fn an_installation_is_set_up_from_files() {
 }
 
 #[test]
-fn overrides_that_name_nobody_are_refused_and_the_last_one_counts() {
+fn unknown_overrides_are_rejected_and_the_last_one_wins() {
     let refused = signpost(&["simulate", "--demo", "--username", "one-moved", "--kill", "nope=legacy"]);
     assert!(!refused.status.success());
     assert!(text(&refused.stderr).contains("there is no biller nope"), "{}", text(&refused.stderr));
@@ -143,7 +143,7 @@ fn overrides_that_name_nobody_are_refused_and_the_last_one_counts() {
 }
 
 #[test]
-fn output_that_nobody_reads_ends_the_program_quietly() {
+fn a_broken_pipe_exits_quietly() {
     let program = env!("CARGO_BIN_EXE_signpost");
     let command = format!("{program} simulate --demo --username one-moved | true; exit ${{PIPESTATUS[0]}}");
     let output = Command::new("bash").args(["-c", &command]).output().unwrap();

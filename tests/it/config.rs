@@ -19,7 +19,7 @@ const GOOD: &str = r#"
 "#;
 
 #[test]
-fn the_example_is_good_but_for_its_secret_file() {
+fn example_config_is_valid_except_for_its_secret_file() {
     let text = include_str!("../../signpost.example.toml");
     let found = problems(text, &[]);
     assert_eq!(found.len(), 1, "{found:?}");
@@ -44,7 +44,7 @@ fn the_example_is_good_but_for_its_secret_file() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let found = problems(
         r#"
         [server]
@@ -53,7 +53,7 @@ fn all_problems_are_told_at_once() {
         [secrets]
         keys = ["c2hvcnQ="]
         [limits]
-        lookups_per_name_per_hour = 0
+        lookups_per_username_per_hour = 0
         [nonsense]
         a = 1
         [return_to]
@@ -67,7 +67,7 @@ fn all_problems_are_told_at_once() {
         "secrets.keys[0]",
         "legacy.login_url",
         "portal.handoff_url",
-        "limits.lookups_per_name_per_hour",
+        "limits.lookups_per_username_per_hour",
         "nonsense",
         "//evil.example",
     ] {
@@ -76,7 +76,7 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn old_addresses_must_not_be_ours_and_must_lead_somewhere() {
+fn legacy_paths_must_not_shadow_reserved_paths_and_must_resolve() {
     for path in ["/", "/login", "/b/x", "/help", "/api/v1"] {
         let found = problems(&format!("{GOOD}\n[[legacy_paths]]\npath = \"{path}\""), &[]);
         assert!(found.iter().any(|problem| problem.contains("Signpost's own")), "{path}: {found:?}");
@@ -88,7 +88,7 @@ fn old_addresses_must_not_be_ours_and_must_lead_somewhere() {
 }
 
 #[test]
-fn the_environment_overrides_the_file() {
+fn environment_overrides_file() {
     assert_eq!(problems(GOOD, &[]), Vec::<String>::new());
     let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let config = Config::from_text(
@@ -110,7 +110,7 @@ fn the_environment_overrides_the_file() {
 }
 
 #[test]
-fn http_is_for_localhost_only_and_secrets_are_not_shown() {
+fn http_is_allowed_on_localhost_only_and_secrets_are_redacted() {
     let found = problems(&GOOD.replace("https://login.example.com", "http://login.example.com"), &[]);
     assert!(found[0].contains("https is needed"), "{found:?}");
     let config = Config::from_text(GOOD, []).unwrap();
@@ -118,7 +118,7 @@ fn http_is_for_localhost_only_and_secrets_are_not_shown() {
 }
 
 #[test]
-fn return_targets_are_ids_or_allowed_paths() {
+fn return_to_accepts_ids_and_allowed_paths() {
     let text = format!("{GOOD}\n[return_to]\npaths = [\"/bills\"]\nids = {{ pay = \"/pay/now\" }}");
     let config = Config::from_text(&text, []).unwrap();
     let resolve = |asked: &str| config.return_to.resolve(asked);
@@ -131,7 +131,7 @@ fn return_targets_are_ids_or_allowed_paths() {
 }
 
 #[test]
-fn a_problem_never_repeats_a_secret() {
+fn problems_never_contain_secrets() {
     const SECRET: &str = "c2VjcmV0LXNlY3JldA";
     for text in [
         GOOD.replace("[secrets]", &format!("[secrets]\nold = \"{SECRET}\"")),

@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use secureauth_standin::{Condition, Fault, Organization, Person, Rule, SecureAuth, Tools};
+use secureauth_standin::{Deps, Fault, FaultRule, IdpUser, IssuerState, Organization, SecureAuth};
 use signpost::app::console_router;
-use signpost::audit::{Wanted, acts};
+use signpost::audit::{EventFilter, list_events};
 use signpost_core::Random;
 
-use crate::harness::{Answer, Browser, PASSWORD, World};
+use crate::harness::{Browser, PASSWORD, TestResponse, World};
 
 const CONSOLE: &str = "http://localhost:8084";
 const ROLES: [&str; 3] = ["support", "operator", "auditor"];
 
 /// A world with a console, and a provider where staff sign in.
-pub struct Office {
+pub struct ConsoleHarness {
     pub world: World,
     provider: secureauth_standin::SecureAuthStandIn,
 }
 
-impl Office {
+impl ConsoleHarness {
     pub async fn open() -> Self {
         Self::with("").await
     }
@@ -40,7 +40,7 @@ impl Office {
 
     async fn with(more: &str) -> Self {
         let (provider, settings) = Self::provider(more).await;
-        Self::at(World::with(&settings).await, provider).await
+        Self::at(World::with_settings(&settings).await, provider).await
     }
 
     /// Where the provider of staff will listen, and settings that name it.
@@ -58,7 +58,7 @@ impl Office {
     async fn at(world: World, listener: tokio::net::TcpListener) -> Self {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let random = Random::system();
-        let person = |name: &str| Person {
+        let user = |name: &str| IdpUser {
             username: name.to_owned(),
             name: format!("Name of {name}"),
             email: format!("{name}@work.example"),
@@ -66,12 +66,12 @@ impl Office {
         let staff = Organization {
             id: "staff".to_owned(),
             name: "Staff".to_owned(),
-            condition: Condition::Up,
+            state: IssuerState::Up,
             client_id: "console".to_owned(),
             client_secret: "secret of console".to_owned(),
             redirect_uris: vec![format!("{CONSOLE}/callback")],
             post_logout_redirect_uris: Vec::new(),
-            people: ["support", "operator", "auditor", "second", "nobody"].map(person).into(),
+            users: ["support", "operator", "auditor", "second", "nobody"].map(user).into(),
         };
         let outside = SecureAuth {
             tenant: "work".to_owned(),
@@ -79,19 +79,19 @@ impl Office {
             organizations: vec![staff],
             api: None,
         };
-        let tools = Tools::new(world.clock.clone(), random).unwrap();
-        let provider = secureauth_standin::secureauth_app(outside, base, tools);
+        let deps = Deps::new(world.clock.clone(), random).unwrap();
+        let provider = secureauth_standin::secureauth_app(outside, base, deps);
         for role in ROLES {
-            provider.give_claim("staff", role, "roles", serde_json::json!(["unknown", role]));
+            provider.set_claim("staff", role, "roles", serde_json::json!(["unknown", role]));
         }
-        provider.give_claim("staff", "second", "roles", serde_json::json!("operator"));
+        provider.set_claim("staff", "second", "roles", serde_json::json!("operator"));
         tokio::spawn(secureauth_standin::serve(listener, provider.router(), std::future::pending()));
         Self { world, provider }
     }
 
     fn browser(&self) -> Browser {
         let console = console_router(&self.world.state).unwrap();
-        let mut browser = Browser::of(console);
+        let mut browser = Browser::new(console);
         browser.host = "localhost:8084";
         browser
     }
@@ -104,7 +104,7 @@ impl Office {
         browser
     }
 
-    async fn enter(&self, browser: &mut Browser, username: &str, begin: &str) -> Answer {
+    async fn enter(&self, browser: &mut Browser, username: &str, begin: &str) -> TestResponse {
         let start = browser.get(begin).await;
         assert_eq!(start.status, StatusCode::SEE_OTHER, "{}", start.body);
         let callback = self.world.authenticate(&start.location(), username).await;
@@ -112,16 +112,16 @@ impl Office {
     }
 }
 
-fn cookie<'a>(answer: &'a Answer, name: &str) -> &'a str {
+fn cookie<'a>(answer: &'a TestResponse, name: &str) -> &'a str {
     let lines = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
     let start = format!("{name}=");
     lines.into_iter().find(|line| line.starts_with(&start)).unwrap_or_default()
 }
 
 #[tokio::test]
-async fn staff_sign_in_and_out() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.browser();
+async fn staff_sign_in_and_sign_out() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.browser();
         let outside = browser.get("/simulate").await;
         assert_eq!((outside.status, outside.title()), (StatusCode::UNAUTHORIZED, "Sign in to the console"));
         let begin = outside.link("Sign in</a>");
@@ -129,7 +129,7 @@ async fn staff_sign_in_and_out() {
         let start = browser.get(&begin).await;
         assert!(start.location().contains("prompt=login") && start.location().contains("code_challenge_method=S256"));
         assert!(cookie(&start, "__Host-staff-t").contains("SameSite=Lax"));
-        let callback = office.world.authenticate(&start.location(), "support").await;
+        let callback = harness.world.authenticate(&start.location(), "support").await;
         let callback = callback.strip_prefix(CONSOLE).unwrap();
         let entered = browser.get(callback).await;
         let session = cookie(&entered, "__Host-staff");
@@ -140,7 +140,7 @@ async fn staff_sign_in_and_out() {
         let inside = browser.get("/simulate").await;
         assert_eq!((inside.status, inside.title()), (StatusCode::OK, "Where would somebody be taken?"));
         assert!(inside.body.contains("<strong>support</strong>"));
-        let mut thief = office.browser();
+        let mut thief = harness.browser();
         thief.cookies.insert("__Host-staff-t".into(), "x".into());
         assert_eq!(thief.get(callback).await.status, StatusCode::BAD_REQUEST, "an answer for another browser");
         let before = browser.cookies.clone();
@@ -153,11 +153,11 @@ async fn staff_sign_in_and_out() {
 }
 
 #[tokio::test]
-async fn a_callback_works_once_and_for_its_own_attempt() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.browser();
+async fn callback_is_single_use_and_bound_to_its_request() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.browser();
         let start = browser.get("/sign-in").await;
-        let callback = office.world.authenticate(&start.location(), "support").await;
+        let callback = harness.world.authenticate(&start.location(), "support").await;
         let callback = callback.strip_prefix(CONSOLE).unwrap().to_owned();
         let cookies = browser.cookies.clone();
         for wrong in [
@@ -178,42 +178,42 @@ async fn a_callback_works_once_and_for_its_own_attempt() {
         browser.cookies = cookies.clone();
         assert_eq!(browser.get(&callback).await.status, StatusCode::BAD_REQUEST, "a second time");
         browser.cookies = cookies;
-        office.world.advance(Duration::from_secs(601)).await;
+        harness.world.advance(Duration::from_secs(601)).await;
         assert_eq!(browser.get(&callback).await.status, StatusCode::BAD_REQUEST, "too late");
         let away = browser.get("/sign-in?next=https%3A%2F%2Fevil.example%2F").await;
-        let callback = office.world.authenticate(&away.location(), "support").await;
+        let callback = harness.world.authenticate(&away.location(), "support").await;
         let entered = browser.get(callback.strip_prefix(CONSOLE).unwrap()).await;
         assert!(!entered.body.contains("evil.example") && entered.body.contains("url=/\""), "{}", entered.body);
     }
 }
 
 #[tokio::test]
-async fn a_session_ends_by_itself() {
-    let office = Office::with("idle_minutes = 15\nabsolute_hours = 1").await;
-    let mut idle = office.sign_in("support").await;
-    office.world.advance(Duration::from_secs(14 * 60)).await;
+async fn session_expires() {
+    let harness = ConsoleHarness::with("idle_minutes = 15\nabsolute_hours = 1").await;
+    let mut idle = harness.sign_in("support").await;
+    harness.world.advance(Duration::from_secs(14 * 60)).await;
     assert_eq!(idle.get("/simulate").await.status, StatusCode::OK);
-    office.world.advance(Duration::from_secs(15 * 60 + 1)).await;
+    harness.world.advance(Duration::from_secs(15 * 60 + 1)).await;
     let ended = idle.get("/simulate").await;
     assert_eq!(ended.status, StatusCode::UNAUTHORIZED);
     assert!(ended.body.contains("Your session has ended"));
-    let mut busy = office.sign_in("support").await;
+    let mut busy = harness.sign_in("support").await;
     for _ in 0..5 {
         assert_eq!(busy.get("/simulate").await.status, StatusCode::OK);
-        office.world.advance(Duration::from_secs(12 * 60)).await;
+        harness.world.advance(Duration::from_secs(12 * 60)).await;
     }
     assert_eq!(busy.get("/simulate").await.status, StatusCode::UNAUTHORIZED, "after an hour whatever happens");
 }
 
 #[tokio::test]
-async fn a_person_without_a_role_gets_a_page_and_no_session() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.browser();
-        let answer = office.enter(&mut browser, "nobody", "/sign-in").await;
+async fn staff_without_a_role_get_no_session() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.browser();
+        let answer = harness.enter(&mut browser, "nobody", "/sign-in").await;
         assert_eq!((answer.status, answer.title()), (StatusCode::FORBIDDEN, "You have no role here"));
         assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
-        office.provider.set_condition("staff", Condition::Down);
-        let mut late = office.browser();
+        harness.provider.set_issuer_state("staff", IssuerState::Down);
+        let mut late = harness.browser();
         let answer = late.get("/sign-in").await;
         assert!(matches!(answer.status.as_u16(), 303 | 503), "{}", answer.status);
     }
@@ -227,8 +227,8 @@ const PAGES: &[(&str, &str, &[&str])] = &[
     ("GET", "/simulate/batch", &ROLES),
     ("GET", "/decisions", &ROLES),
     ("POST", "/decisions", &ROLES),
-    ("GET", "/people", &ROLES),
-    ("POST", "/people", &ROLES),
+    ("GET", "/users", &ROLES),
+    ("POST", "/users", &ROLES),
     ("GET", "/billers", &ROLES),
     ("GET", "/billers/riverside-water", &ROLES),
     ("GET", "/billers/oakdale-city/readiness", &ROLES),
@@ -244,7 +244,7 @@ const PAGES: &[(&str, &str, &[&str])] = &[
     ("POST", "/new-biller", &["operator"]),
     ("GET", "/billers/riverside-water/ciam", &["operator"]),
     ("POST", "/billers/riverside-water/ciam", &["operator"]),
-    ("POST", "/billers/riverside-water/hold", &["operator"]),
+    ("POST", "/billers/riverside-water/pause", &["operator"]),
     ("GET", "/billers/riverside-water/rollout", &["operator"]),
     ("POST", "/billers/riverside-water/rollout", &["operator"]),
     ("GET", "/billers/riverside-water/settings", &["operator"]),
@@ -254,11 +254,11 @@ const PAGES: &[(&str, &str, &[&str])] = &[
 ];
 
 #[tokio::test]
-async fn every_page_is_open_to_whom_it_should() {
-    for office in Office::on_each_database().await {
-        let mut people = vec![("", office.browser())];
+async fn every_page_enforces_its_roles() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut people = vec![("", harness.browser())];
         for role in ROLES {
-            people.push((role, office.sign_in(role).await));
+            people.push((role, harness.sign_in(role).await));
         }
         for (method, path, allowed) in PAGES {
             for (role, browser) in &mut people {
@@ -280,9 +280,9 @@ async fn every_page_is_open_to_whom_it_should() {
 }
 
 #[tokio::test]
-async fn another_sites_forms_do_nothing_and_its_links_take_one_step_more() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.sign_in("support").await;
+async fn cross_site_posts_are_rejected_and_links_need_a_same_site_step() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.sign_in("support").await;
         for header in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
             let request = Request::post("/sign-out").header(header.0, header.1);
             let answer = browser.send(request).await;
@@ -293,7 +293,7 @@ async fn another_sites_forms_do_nothing_and_its_links_take_one_step_more() {
             );
         }
         assert_eq!(browser.get("/simulate").await.status, StatusCode::OK, "still signed in");
-        let mut from_elsewhere = office.browser();
+        let mut from_elsewhere = harness.browser();
         let request = Request::get("/simulate?q=x").header("sec-fetch-site", "cross-site");
         let step = from_elsewhere.send(request).await;
         assert_eq!(step.status, StatusCode::OK);
@@ -302,16 +302,16 @@ async fn another_sites_forms_do_nothing_and_its_links_take_one_step_more() {
 }
 
 #[tokio::test]
-async fn the_console_and_the_public_host_know_nothing_of_each_other() {
-    for office in Office::on_each_database().await {
-        let mut staff = office.sign_in("operator").await;
-        let mut customer = office.world.browser();
-        office.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
+async fn console_and_public_host_are_separate() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut staff = harness.sign_in("operator").await;
+        let mut customer = harness.world.browser();
+        harness.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
         customer.cookies.append(&mut staff.cookies.clone());
         for path in ["/simulate", "/decisions", "/sign-in"] {
             assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path} on the public host");
         }
-        let mut stranger = office.browser();
+        let mut stranger = harness.browser();
         stranger.cookies = customer.cookies.clone();
         stranger.cookies.remove("__Host-staff");
         assert_eq!(
@@ -324,7 +324,7 @@ async fn the_console_and_the_public_host_know_nothing_of_each_other() {
     }
 }
 
-async fn ask(browser: &mut Browser, fields: &[(&str, &str)]) -> (String, Answer) {
+async fn ask(browser: &mut Browser, fields: &[(&str, &str)]) -> (String, TestResponse) {
     let sent = browser.post("/simulate", fields).await;
     assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
     let link = sent.location();
@@ -333,16 +333,16 @@ async fn ask(browser: &mut Browser, fields: &[(&str, &str)]) -> (String, Answer)
 }
 
 #[tokio::test]
-async fn a_simulation_shows_verdict_reasons_trace_and_the_very_page() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.sign_in("support").await;
+async fn simulation_shows_verdict_trace_and_customer_page() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.sign_in("support").await;
         let (link, answer) = ask(&mut browser, &[("username", "One-Moved"), ("locale", "es")]).await;
         assert!(!link.to_lowercase().contains("one-moved"), "no username in an address: {link}");
         assert_eq!(answer.status, StatusCode::OK);
         let text = &answer.body;
         assert!(text.contains("Goes to: Name of riverside-water – SecureAuth, via the bookmark notice"), "{text}");
         assert!(text.contains("if riverside-water were suspended"), "what would change it: {text}");
-        assert!(text.contains("single_moved") && text.contains("not evaluated"));
+        assert!(text.contains("single_migrated") && text.contains("not evaluated"));
         assert!(text.contains("srcdoc=") && text.contains("http://pay.riverside.example"), "the notice page");
         assert!(text.contains("lang=&#34;es&#34;"), "in the language asked for");
         let ticket = text.split("<textarea id=\"text\"").nth(1).unwrap().split("</textarea>").next().unwrap();
@@ -351,14 +351,15 @@ async fn a_simulation_shows_verdict_reasons_trace_and_the_very_page() {
             "{ticket}"
         );
         assert!(text.contains("value=\"One-Moved\""), "shown to whoever typed it");
-        let mut colleague = office.sign_in("operator").await;
+        let mut colleague = harness.sign_in("operator").await;
         let shared = colleague.get(&link).await;
         assert!(shared.body.contains("Goes to: Name of riverside-water"));
         assert!(shared.body.contains("Empty: O***d, as in the link"), "{}", shared.body);
         let form = shared.body.split("srcdoc").next().unwrap();
         assert!(!form.contains("value=\"One-Moved\""), "and to nobody else");
-        let kept = form.split("name=\"kept\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        let fields = [("username", ""), ("kept", &*kept), ("biller-1", "riverside-water"), ("state-1", "suspended")];
+        let kept = form.split("name=\"sealed_request\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let fields =
+            [("username", ""), ("sealed_request", &*kept), ("biller-1", "riverside-water"), ("state-1", "suspended")];
         let (_, otherwise) = ask(&mut colleague, &fields).await;
         assert!(otherwise.body.contains("Goes to: Name of riverside-water – the legacy login"), "{}", otherwise.body);
         assert!(otherwise.body.contains("No page of ours"));
@@ -366,15 +367,15 @@ async fn a_simulation_shows_verdict_reasons_trace_and_the_very_page() {
 }
 
 #[tokio::test]
-async fn every_wish_of_the_form_reaches_the_decision() {
-    let office = Office::open().await;
-    let mut browser = office.sign_in("support").await;
+async fn every_override_affects_the_decision() {
+    let harness = ConsoleHarness::open().await;
+    let mut browser = harness.sign_in("support").await;
     let name = ("username", "one-moved");
     for (fields, goes_to) in [
         (vec![name, ("biller-1", "riverside-water"), ("issuer-1", "down")], "the outage page"),
         (vec![name, ("biller-2", "riverside-water"), ("percent-2", "0")], "the legacy login"),
         (vec![name, ("directory", "down")], "the legacy login"),
-        (vec![name, ("kill", "hold")], "the hold page"),
+        (vec![name, ("kill_switch", "hold")], "the hold page"),
         (vec![("entry", "/b/riverside-water")], "SecureAuth"),
         (vec![("username", "two-moved"), ("remembered", "maple-electric")], "the recovery page"),
         (vec![("username", "moved-and-legacy"), ("at", "2030-01-01T00:00")], "the legacy login"),
@@ -385,7 +386,7 @@ async fn every_wish_of_the_form_reaches_the_decision() {
     }
     for (fields, field) in [
         (vec![name, ("at", "tomorrow")], "at"),
-        (vec![name, ("kill", "everything")], "kill"),
+        (vec![name, ("kill_switch", "everything")], "kill_switch"),
         (vec![name, ("biller-1", "No Slug!")], "biller-1"),
         (vec![name, ("percent-1", "5")], "biller-1"),
         (vec![name, ("biller-1", "riverside-water")], "biller-1"),
@@ -409,46 +410,46 @@ async fn every_wish_of_the_form_reaches_the_decision() {
 
 /// Every row of every table but those of staff.
 async fn rows(world: &World) -> BTreeMap<String, Vec<String>> {
-    let mut rows = world.rows().await;
-    rows.retain(|table, _| !["act", "staff_session", "used_once"].contains(&table.as_str()));
+    let mut rows = world.dump_tables().await;
+    rows.retain(|table, _| !["audit_event", "staff_session", "consumed_token"].contains(&table.as_str()));
     rows
 }
 
 #[tokio::test]
-async fn simulations_change_no_row_but_the_audit_trail_and_call_nobody() {
-    let office = Office::with("look_ups_per_minute = 1000\nlook_ups_per_day = 1000").await;
-    let mut browser = office.sign_in("support").await;
-    office.world.state.decisions.flush().await;
-    let (before, calls) = (rows(&office.world).await, office.world.issuers.requests().len());
+async fn simulations_only_write_audit_events() {
+    let harness = ConsoleHarness::with("lookups_per_minute = 1000\nlookups_per_day = 1000").await;
+    let mut browser = harness.sign_in("support").await;
+    harness.world.state.decisions.flush().await;
+    let (before, calls) = (rows(&harness.world).await, harness.world.issuers.requests().len());
     let names = ["one-moved", "one-legacy", "two-moved", "two-legacy", "issuer-down", "nobody", "patient"];
     for round in 0..60 {
         let name = names[round % names.len()];
-        let wishes = [("username", name), ("kill", ["", "hold", "off"][round % 3])];
-        assert_eq!(ask(&mut browser, &wishes).await.1.status, StatusCode::OK);
+        let overrides = [("username", name), ("kill_switch", ["", "hold", "off"][round % 3])];
+        assert_eq!(ask(&mut browser, &overrides).await.1.status, StatusCode::OK);
     }
-    office.world.state.decisions.flush().await;
-    assert_eq!(rows(&office.world).await, before);
-    assert_eq!(office.world.issuers.requests().len(), calls, "nobody outside was called");
+    harness.world.state.decisions.flush().await;
+    assert_eq!(rows(&harness.world).await, before);
+    assert_eq!(harness.world.issuers.requests().len(), calls, "nobody outside was called");
     assert!(!before.is_empty());
 }
 
 #[tokio::test]
-async fn each_person_may_look_up_only_so_much() {
-    let office = Office::with("look_ups_per_minute = 3").await;
-    let mut browser = office.sign_in("support").await;
+async fn lookups_are_rate_limited_per_person() {
+    let harness = ConsoleHarness::with("lookups_per_minute = 3").await;
+    let mut browser = harness.sign_in("support").await;
     for _ in 0..3 {
         assert_eq!(ask(&mut browser, &[("username", "one-moved")]).await.1.status, StatusCode::OK);
     }
     let (link, refused) = ask(&mut browser, &[("username", "one-moved")]).await;
     assert_eq!((refused.status, refused.title()), (StatusCode::TOO_MANY_REQUESTS, "Too many look-ups"));
-    let mut colleague = office.sign_in("operator").await;
+    let mut colleague = harness.sign_in("operator").await;
     assert_eq!(colleague.get(&link).await.status, StatusCode::OK, "each has their own");
 }
 
-async fn batch(browser: &mut Browser, list: &str, answer_as: &str) -> Answer {
+async fn batch(browser: &mut Browser, list: &str, answer_as: &str) -> TestResponse {
     let part =
         |name: &str, text: &str| format!("--X\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
-    let body = format!("{}{}--X--\r\n", part("list", list), part("as", answer_as));
+    let body = format!("{}{}--X--\r\n", part("list", list), part("format", answer_as));
     let request = Request::post("/simulate/batch")
         .header("content-type", "multipart/form-data; boundary=X")
         .header("sec-fetch-site", "same-origin");
@@ -456,9 +457,9 @@ async fn batch(browser: &mut Browser, list: &str, answer_as: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_list_of_questions_is_answered_and_no_cell_is_a_formula() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.sign_in("auditor").await;
+async fn batch_simulation_exports_safe_csv() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.sign_in("auditor").await;
         let list = "username,entry\none-moved,\n=cmd()|x,\n,/b/oakdale-city\n@sum,/nowhere\n";
         let answer = batch(&mut browser, list, "csv").await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
@@ -484,11 +485,11 @@ async fn a_list_of_questions_is_answered_and_no_cell_is_a_formula() {
 }
 
 #[tokio::test]
-async fn a_reference_code_leads_to_the_exact_decision_and_the_look_up_is_kept() {
-    for office in Office::on_each_database().await {
-        let mut customer = office.world.browser();
+async fn reference_code_finds_the_decision_and_the_lookup_is_audited() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut customer = harness.world.browser();
         let code = customer.post("/login", &[("username", "one-moved")]).await.reference();
-        let mut browser = office.sign_in("support").await;
+        let mut browser = harness.sign_in("support").await;
         for (fields, field) in [
             (vec![("code", "nonsense"), ("reason", "ticket 17")], "code"),
             (vec![("code", &*code), ("reason", " ")], "reason"),
@@ -506,7 +507,7 @@ async fn a_reference_code_leads_to_the_exact_decision_and_the_look_up_is_kept() 
             "bookmark notice",
             "o***d",
             "the username belongs to it",
-            "single_moved",
+            "single_migrated",
             "<dt>Configuration</dt><dd>billers ",
             "2026-11-22T08:00:00Z",
         ] {
@@ -515,10 +516,10 @@ async fn a_reference_code_leads_to_the_exact_decision_and_the_look_up_is_kept() 
         assert!(!text.contains("one-moved"), "no username in clear");
         let unknown = browser.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "ticket 17")]).await;
         assert_eq!(unknown.status, StatusCode::NOT_FOUND);
-        let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
-        let looked_up: Vec<_> = kept.iter().filter(|act| act.action == "code.looked_up").collect();
+        let kept = list_events(&harness.world.state.db, &EventFilter::default(), None, 1000).await.unwrap();
+        let looked_up: Vec<_> = kept.iter().filter(|event| event.action == "code.looked_up").collect();
         assert_eq!(looked_up.len(), 2, "also the one that found nothing");
-        let first = looked_up.iter().find(|act| act.subject.as_deref() == Some(&*code)).unwrap();
+        let first = looked_up.iter().find(|event| event.subject.as_deref() == Some(&*code)).unwrap();
         assert_eq!(first.reason.as_deref(), Some("ticket 17"));
         assert_eq!((first.actor.name.as_str(), first.actor.role.as_deref()), ("support", Some("support")));
     }
@@ -528,62 +529,62 @@ const CONFIRM: &str = "Enabling CIAM will initiate the creation of your organiza
      SecureAuth. Please wait while the setup completes.";
 
 /// Works until the job has ended; answers its page.
-pub async fn ended(office: &Office, browser: &mut Browser, job: &str) -> Answer {
+pub async fn wait_for_job(harness: &ConsoleHarness, browser: &mut Browser, job: &str) -> TestResponse {
     for _ in 0..60 {
-        office.world.state.enablement.work().await.unwrap();
+        harness.world.state.provisioning.run_next_job().await.unwrap();
         let page = browser.get(job).await;
         if page.body.contains("<h2 id=\"progress\">Result</h2>") {
             return page;
         }
         assert!(page.body.contains(&format!("data-events=\"{job}/events\"")), "{}", page.body);
-        office.world.advance(Duration::from_secs(3)).await;
+        harness.world.advance(Duration::from_secs(3)).await;
     }
     panic!("the job does not end");
 }
 
 #[tokio::test]
-async fn a_biller_is_enabled_switched_off_and_on_in_the_words_of_the_requirements() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.sign_in("operator").await;
+async fn biller_is_enabled_suspended_and_resumed_with_required_messages() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.sign_in("operator").await;
         let place = "/billers/pinehill-gas";
         let page = browser.get(place).await;
         assert!(page.body.contains("Active (No): legacy") && page.link("Enable CIAM") == "/billers/pinehill-gas/ciam");
         let asked = browser.get("/billers/pinehill-gas/ciam").await;
         assert!(asked.body.contains(CONFIRM), "{}", asked.body);
-        let stale = browser.post("/billers/pinehill-gas/ciam", &[("what", "suspend")]).await;
+        let stale = browser.post("/billers/pinehill-gas/ciam", &[("action", "suspend")]).await;
         assert_eq!(stale.status, StatusCode::CONFLICT, "it is not what the page showed");
-        let started = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable"), ("mode", "password")]).await;
+        let started = browser.post("/billers/pinehill-gas/ciam", &[("action", "enable"), ("mode", "password")]).await;
         let job = started.location();
-        let again = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await;
+        let again = browser.post("/billers/pinehill-gas/ciam", &[("action", "enable")]).await;
         assert_eq!(again.location(), job, "a second toggle joins the running job");
-        let done = ended(&office, &mut browser, &job).await;
+        let done = wait_for_job(&harness, &mut browser, &job).await;
         assert!(done.body.contains("Organization and users successfully created in SecureAuth."), "{}", done.body);
         let events = browser.get(&format!("{job}/events")).await;
         assert!(events.body.contains("\"final\":true"), "{}", events.body);
         let page = browser.get(place).await;
         assert!(page.body.contains("Active (Yes)") && page.body.contains("Activation date"), "{}", page.body);
-        let off = browser.post("/billers/pinehill-gas/ciam", &[("what", "suspend")]).await;
+        let off = browser.post("/billers/pinehill-gas/ciam", &[("action", "suspend")]).await;
         assert_eq!(off.location(), "/billers/pinehill-gas?done=suspended");
         assert!(browser.get(place).await.body.contains("Active (No): suspended"));
-        let on = browser.post("/billers/pinehill-gas/ciam", &[("what", "resume")]).await;
+        let on = browser.post("/billers/pinehill-gas/ciam", &[("action", "resume")]).await;
         assert_eq!(on.location(), "/billers/pinehill-gas?done=resumed");
-        let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
-        for action in ["ciam.started", "ciam.suspended", "ciam.resumed"] {
-            let act = kept.iter().find(|act| act.action == action).unwrap_or_else(|| panic!("no {action}"));
-            assert_eq!((act.actor.kind.as_str(), act.actor.name.as_str()), ("staff", "operator"));
-            assert_eq!(act.biller.as_deref(), Some("pinehill-gas"));
+        let kept = list_events(&harness.world.state.db, &EventFilter::default(), None, 1000).await.unwrap();
+        for action in ["ciam.enablement_started", "ciam.suspended", "ciam.resumed"] {
+            let event = kept.iter().find(|event| event.action == action).unwrap_or_else(|| panic!("no {action}"));
+            assert_eq!((event.actor.kind.as_str(), event.actor.name.as_str()), ("staff", "operator"));
+            assert_eq!(event.biller.as_deref(), Some("pinehill-gas"));
         }
     }
 }
 
 #[tokio::test]
-async fn a_failure_says_so_with_a_code_that_leads_to_the_job() {
-    for office in Office::on_each_database().await {
-        office.world.issuers.faults().add(Rule::new("PUT", "/configuration", Fault::status(422)).times(100));
-        office.world.issuers.faults().add(Rule::new("POST", "/clients", Fault::status(422)).times(100));
-        let mut browser = office.sign_in("operator").await;
-        let job = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await.location();
-        let page = ended(&office, &mut browser, &job).await;
+async fn failed_job_shows_a_reference_code() {
+    for harness in ConsoleHarness::on_each_database().await {
+        harness.world.issuers.faults().add(FaultRule::new("PUT", "/configuration", Fault::status(422)).times(100));
+        harness.world.issuers.faults().add(FaultRule::new("POST", "/clients", Fault::status(422)).times(100));
+        let mut browser = harness.sign_in("operator").await;
+        let job = browser.post("/billers/pinehill-gas/ciam", &[("action", "enable")]).await.location();
+        let page = wait_for_job(&harness, &mut browser, &job).await;
         let failure = "An error occurred during Organization or user creation. Please contact support.";
         assert!(page.body.contains(failure), "{}", page.body);
         let code = page.reference();
@@ -593,9 +594,9 @@ async fn a_failure_says_so_with_a_code_that_leads_to_the_job() {
 }
 
 #[tokio::test]
-async fn the_wizard_makes_a_biller_with_and_without_ciam() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.sign_in("operator").await;
+async fn wizard_creates_billers_with_and_without_ciam() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.sign_in("operator").await;
         let wrong = browser.post("/new-biller", &[("name", ""), ("slug", "No Slug")]).await;
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(wrong.body.contains("href=\"#name\"") && wrong.body.contains("href=\"#slug\""), "{}", wrong.body);
@@ -603,7 +604,7 @@ async fn the_wizard_makes_a_biller_with_and_without_ciam() {
         assert!(taken.body.contains("There is a biller with this short name already"));
         let plain = [("name", "Lakeside <Power>"), ("slug", "lakeside-power"), ("phone", "+1 555 010 0199")];
         let made = browser.post("/new-biller", &plain).await;
-        assert_eq!(made.location(), "/billers/lakeside-power?done=made");
+        assert_eq!(made.location(), "/billers/lakeside-power?done=created");
         let page = browser.get(&made.location()).await;
         assert!(
             page.body.contains("Lakeside &#60;Power&#62;") && page.body.contains("+1 555 010 0199"),
@@ -615,7 +616,7 @@ async fn the_wizard_makes_a_biller_with_and_without_ciam() {
         assert!(confirm.body.contains(CONFIRM), "{}", confirm.body);
         assert_eq!(browser.get("/billers/hillside-power").await.status, StatusCode::NOT_FOUND, "nothing is made yet");
         let started = browser.post("/new-biller", &[&with[..], &[("confirmed", "yes")]].concat()).await;
-        let done = ended(&office, &mut browser, &started.location()).await;
+        let done = wait_for_job(&harness, &mut browser, &started.location()).await;
         assert!(done.body.contains("Organization and users successfully created in SecureAuth."), "{}", done.body);
         let page = browser.get("/billers/hillside-power").await;
         assert!(page.body.contains("password and a second factor"), "{}", page.body);
@@ -623,51 +624,55 @@ async fn the_wizard_makes_a_biller_with_and_without_ciam() {
 }
 
 #[tokio::test]
-async fn orders_count_from_the_next_request_on() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.sign_in("operator").await;
-        let mut customer = office.world.browser();
+async fn controls_apply_to_the_next_request() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.sign_in("operator").await;
+        let mut customer = harness.world.browser();
         assert!(
-            browser.post("/billers/riverside-water/hold", &[("hold", "yes")]).await.location().ends_with("done=held")
+            browser
+                .post("/billers/riverside-water/pause", &[("pause", "yes")])
+                .await
+                .location()
+                .ends_with("done=paused")
         );
         let held = customer.get("/b/riverside-water").await;
         assert_eq!(held.status, StatusCode::SERVICE_UNAVAILABLE);
-        browser.post("/billers/riverside-water/hold", &[("hold", "no")]).await;
+        browser.post("/billers/riverside-water/pause", &[("pause", "no")]).await;
         assert_eq!(customer.get("/b/riverside-water").await.status, StatusCode::SEE_OTHER);
-        let rollout = [("percent", "0"), ("from", "2026-11-01T00:00")];
+        let rollout = [("percent", "0"), ("active_from", "2026-11-01T00:00")];
         assert!(browser.post("/billers/riverside-water/rollout", &rollout).await.location().ends_with("done=rollout"));
         assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::SEE_OTHER, "legacy");
         let wrong = browser.post("/billers/riverside-water/rollout", &[("percent", "101")]).await;
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-        browser.post("/billers/riverside-water/rollout", &[("percent", ""), ("from", "")]).await;
+        browser.post("/billers/riverside-water/rollout", &[("percent", ""), ("active_from", "")]).await;
         assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::OK);
-        let unknown = browser.post("/set-kill-switch", &[("order", "biller"), ("biller", "no-such")]).await;
+        let unknown = browser.post("/set-kill-switch", &[("kill_switch", "biller"), ("biller", "no-such")]).await;
         assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
-        let set = browser.post("/set-kill-switch", &[("order", "all-legacy")]).await;
+        let set = browser.post("/set-kill-switch", &[("kill_switch", "all-legacy")]).await;
         assert!(browser.get(&set.location()).await.body.contains("all-legacy"));
         assert_eq!(customer.post("/login", &[("username", "one-moved")]).await.status, StatusCode::SEE_OTHER);
     }
 }
 
 #[tokio::test]
-async fn where_people_sign_in_is_changed_by_two_persons() {
-    for office in Office::on_each_database().await {
-        let (mut asker, mut second) = (office.sign_in("operator").await, office.sign_in("second").await);
+async fn sign_in_change_needs_approval() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let (mut asker, mut second) = (harness.sign_in("operator").await, harness.sign_in("second").await);
         let place = "/billers/riverside-water/settings";
         let saved = crate::console_settings::save(&mut asker, place, &[("hosts", "pay.evil.example")]).await;
-        assert_eq!(saved.location(), "/billers/riverside-water?done=waits");
+        assert_eq!(saved.location(), "/billers/riverside-water?done=pending");
         let page = asker.get("/changes").await;
         assert!(page.body.contains("pay.evil.example") && page.body.contains("Take it back"), "{}", page.body);
         assert!(page.body.contains("Asked by operator"), "{}", page.body);
         let decide = page.body.split("action=\"/changes/").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let decide = format!("/changes/{decide}");
-        assert_eq!(asker.post(&decide, &[("decide", "confirm")]).await.status, StatusCode::FORBIDDEN, "by oneself");
+        assert_eq!(asker.post(&decide, &[("decision", "approve")]).await.status, StatusCode::FORBIDDEN, "by oneself");
         assert!(!second.get("/billers/riverside-water").await.body.contains("pay.evil.example"));
-        let confirmed = second.post(&decide, &[("decide", "confirm")]).await;
-        assert_eq!(confirmed.location(), "/changes?done=confirmed");
+        let confirmed = second.post(&decide, &[("decision", "approve")]).await;
+        assert_eq!(confirmed.location(), "/changes?done=approved");
         assert!(second.get("/billers/riverside-water").await.body.contains("pay.evil.example"));
         assert_eq!(
-            second.post(&decide, &[("decide", "confirm")]).await.status,
+            second.post(&decide, &[("decision", "approve")]).await.status,
             StatusCode::NOT_FOUND,
             "it counts once"
         );
@@ -675,14 +680,14 @@ async fn where_people_sign_in_is_changed_by_two_persons() {
 }
 
 #[tokio::test]
-async fn the_impact_is_told_before_anything_is_changed() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.sign_in("operator").await;
+async fn impact_is_previewed_before_a_change() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.sign_in("operator").await;
         let asked = browser.get("/billers/oakdale-city/ciam").await;
         assert!(asked.body.contains("Of 3 usernames at this biller, 3 would be taken elsewhere"), "{}", asked.body);
         assert!(asked.body.contains("1 would become ambiguous"), "moved-and-legacy then has two moved ones");
         assert!(asked.body.contains("o***y") && !asked.body.contains("one-legacy"), "samples are masked");
-        let preview = browser.get("/billers/riverside-water/rollout?percent=0&from=").await;
+        let preview = browser.get("/billers/riverside-water/rollout?percent=0&active_from=").await;
         assert_eq!(preview.status, StatusCode::OK);
         assert!(preview.body.contains("usernames at this biller") && preview.body.contains("value=\"0\""));
         let wrong = browser.get("/billers/riverside-water/rollout?percent=101").await;
@@ -693,58 +698,58 @@ async fn the_impact_is_told_before_anything_is_changed() {
 }
 
 #[tokio::test]
-async fn people_are_masked_unless_a_role_and_a_reason_allow() {
-    for office in Office::on_each_database().await {
-        let (mut support, mut auditor) = (office.sign_in("support").await, office.sign_in("auditor").await);
-        let without = support.post("/people", &[("username", "two-moved"), ("reason", "")]).await;
+async fn users_are_masked_unless_role_and_reason_allow() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let (mut support, mut auditor) = (harness.sign_in("support").await, harness.sign_in("auditor").await);
+        let without = support.post("/users", &[("username", "two-moved"), ("reason", "")]).await;
         assert_eq!(without.status, StatusCode::UNPROCESSABLE_ENTITY);
-        let fields = [("username", "Two-Moved"), ("reason", "ticket 17"), ("in_clear", "on")];
-        let answer = support.post("/people", &fields).await;
+        let fields = [("username", "Two-Moved"), ("reason", "ticket 17"), ("unmask", "on")];
+        let answer = support.post("/users", &fields).await;
         let shown = answer.body.split("class=\"stack\"").nth(1).unwrap();
         assert!(shown.contains("t***d@m***e") && shown.contains("Name of maple-electric"), "{shown}");
         assert!(!shown.contains("two-moved"), "support sees masks only: {shown}");
-        let answer = auditor.post("/people", &fields[..2]).await;
+        let answer = auditor.post("/users", &fields[..2]).await;
         assert!(!answer.body.split("class=\"stack\"").nth(1).unwrap().contains("two-moved"), "masked by default");
-        let answer = auditor.post("/people", &fields).await;
+        let answer = auditor.post("/users", &fields).await;
         assert!(answer.body.contains("two-moved@mail.example"), "{}", answer.body);
-        let nobody = support.post("/people", &[("username", "no-such"), ("reason", "ticket 17")]).await;
+        let nobody = support.post("/users", &[("username", "no-such"), ("reason", "ticket 17")]).await;
         assert!(nobody.body.contains("Nobody has this username"));
-        let kept = acts(&office.world.state.db, &Wanted::default(), None, 1000).await.unwrap();
-        let looked_up: Vec<_> = kept.iter().filter(|act| act.action == "person.looked_up").collect();
+        let kept = list_events(&harness.world.state.db, &EventFilter::default(), None, 1000).await.unwrap();
+        let looked_up: Vec<_> = kept.iter().filter(|event| event.action == "user.looked_up").collect();
         assert_eq!(looked_up.len(), 4, "each with a reason");
-        assert!(looked_up.iter().all(|act| act.reason.as_deref() == Some("ticket 17")));
+        assert!(looked_up.iter().all(|event| event.reason.as_deref() == Some("ticket 17")));
         assert!(!format!("{looked_up:?}").to_lowercase().contains("two-moved"), "masked in the trail");
     }
 }
 
 #[tokio::test]
-async fn sign_ins_of_a_moved_billers_user_come_from_secureauth() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.sign_in("operator").await;
-        let job = browser.post("/billers/pinehill-gas/ciam", &[("what", "enable")]).await.location();
-        ended(&office, &mut browser, &job).await;
-        let start = office.world.browser().get("/b/pinehill-gas").await;
-        let (_, page) = crate::harness::outside_get(&start.location()).await;
+async fn sign_in_history_comes_from_secureauth() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.sign_in("operator").await;
+        let job = browser.post("/billers/pinehill-gas/ciam", &[("action", "enable")]).await.location();
+        wait_for_job(&harness, &mut browser, &job).await;
+        let start = harness.world.browser().get("/b/pinehill-gas").await;
+        let (_, page) = crate::harness::external_get(&start.location()).await;
         let mut fields = crate::harness::hidden_fields(&page);
         fields.extend([("username".to_owned(), "two-legacy".to_owned()), ("password".to_owned(), "wrong".to_owned())]);
-        crate::harness::outside_post(start.location().split('?').next().unwrap(), &fields).await;
-        let found = browser.post("/people", &[("username", "two-legacy"), ("reason", "ticket 17")]).await;
+        crate::harness::external_post(start.location().split('?').next().unwrap(), &fields).await;
+        let found = browser.post("/users", &[("username", "two-legacy"), ("reason", "ticket 17")]).await;
         assert!(found.body.contains("What SecureAuth noted") && found.body.contains("failed"), "{}", found.body);
         assert!(found.body.contains("no history from there"), "the other biller is not kept there");
     }
 }
 
 #[tokio::test]
-async fn the_audit_trail_is_filtered_and_taken_away_without_formulas() {
-    for office in Office::on_each_database().await {
-        let mut operator = office.sign_in("operator").await;
-        operator.post("/billers/riverside-water/hold", &[("hold", "yes")]).await;
+async fn audit_trail_is_filtered_and_exports_safe_csv() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut operator = harness.sign_in("operator").await;
+        operator.post("/billers/riverside-water/pause", &[("pause", "yes")]).await;
         operator.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "=cmd()|x")]).await;
-        let mut auditor = office.sign_in("auditor").await;
+        let mut auditor = harness.sign_in("auditor").await;
         let all = auditor.get("/audit").await;
-        assert!(all.body.contains("<td data-name=\"What\" class=\"mono\">biller.held</td>"), "{}", all.body);
-        let held = auditor.get("/audit?action=biller.held&biller=riverside-water&actor=operator").await;
-        assert!(held.body.contains("biller.held</td>") && !held.body.contains("code.looked_up</td>"));
+        assert!(all.body.contains("<td data-name=\"What\" class=\"mono\">biller.paused</td>"), "{}", all.body);
+        let held = auditor.get("/audit?action=biller.paused&biller=riverside-water&actor=operator").await;
+        assert!(held.body.contains("biller.paused</td>") && !held.body.contains("code.looked_up</td>"));
         let wrong = auditor.get("/audit?since=tomorrow").await;
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
         let export = auditor.post("/audit/export", &[("action", "code.looked_up")]).await;
@@ -759,11 +764,11 @@ async fn the_audit_trail_is_filtered_and_taken_away_without_formulas() {
 }
 
 #[tokio::test]
-async fn health_shows_every_biller_and_the_integrity_alarm() {
-    for office in Office::on_each_database().await {
-        let mut customer = office.world.browser();
-        office.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
-        let mut browser = office.sign_in("support").await;
+async fn health_page_shows_billers_and_integrity_alarm() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut customer = harness.world.browser();
+        harness.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
+        let mut browser = harness.sign_in("support").await;
         let health = browser.get("/health").await;
         assert!(health.body.contains("1 username(s) have two legacy billers or more: t***y"), "{}", health.body);
         assert!(health.body.contains("1 of 1 came back"), "{}", health.body);
@@ -775,13 +780,13 @@ async fn health_shows_every_biller_and_the_integrity_alarm() {
 }
 
 #[tokio::test]
-async fn keys_are_made_shown_once_and_ended() {
-    for office in Office::on_each_database().await {
-        let mut browser = office.sign_in("operator").await;
+async fn api_keys_are_created_shown_once_and_revoked() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let mut browser = harness.sign_in("operator").await;
         let wrong =
-            browser.post("/new-key", &[("name", ""), ("until", "2020-01-01T00:00"), ("billers", "no-such")]).await;
+            browser.post("/new-key", &[("name", ""), ("expires_at", "2020-01-01T00:00"), ("billers", "no-such")]).await;
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-        for field in ["name", "simulate", "until", "billers"] {
+        for field in ["name", "simulate", "expires_at", "billers"] {
             assert!(wrong.body.contains(&format!("href=\"#{field}\"")), "{field}: {}", wrong.body);
         }
         let fields = [("name", "reports"), ("billers:read", "on"), ("billers:write", "on"), ("keys:write", "on")];
@@ -789,17 +794,17 @@ async fn keys_are_made_shown_once_and_ended() {
         let key = made.body.split("<code id=\"key\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
         let ask = async |key: &str| {
             let request = Request::get("/api/v1/billers").header("authorization", format!("Bearer {key}"));
-            office.world.browser().send(request).await.status
+            harness.world.browser().send(request).await.status
         };
         assert_eq!(ask(&key).await, StatusCode::OK);
-        let kept = office.world.state.api_keys.list().await.unwrap().pop().unwrap();
+        let kept = harness.world.state.api_keys.list().await.unwrap().pop().unwrap();
         assert_eq!(kept.scopes, [signpost::access::Scope::BillersRead], "nothing that confirms changes or makes keys");
         assert!(!browser.get("/keys").await.body.contains(&key), "shown once");
-        let mut support = office.sign_in("support").await;
-        let end = format!("/keys/{}/end", kept.id);
+        let mut support = harness.sign_in("support").await;
+        let end = format!("/keys/{}/revoke", kept.id);
         assert_eq!(support.post(&end, &[]).await.status, StatusCode::FORBIDDEN);
-        assert_eq!(browser.post(&end, &[]).await.location(), "/keys?ended");
+        assert_eq!(browser.post(&end, &[]).await.location(), "/keys?revoked");
         assert_eq!(ask(&key).await, StatusCode::UNAUTHORIZED);
-        assert_eq!(browser.post("/keys/000000000000/end", &[]).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(browser.post("/keys/000000000000/revoke", &[]).await.status, StatusCode::NOT_FOUND);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{operation, operations, query_names, shown, traffic};
+use super::{operation, operations, query_names, traffic, truncated};
 
 /// One of the vendor's files.
 struct Document(Value);
@@ -36,7 +36,7 @@ impl Document {
     }
 
     /// Notes where a value is not as its schema says.
-    fn check(&self, schema: &Value, value: &Value, at: &str, wrong: &mut BTreeSet<String>) {
+    fn check(&self, schema: &Value, value: &Value, at: &str, violations: &mut BTreeSet<String>) {
         let schema = self.resolve(schema);
         if value.is_null() {
             return;
@@ -51,28 +51,28 @@ impl Document {
             _ => true,
         };
         if !fits {
-            wrong.insert(format!("{at}: not {}, but {}", schema["type"], shown(value)));
+            violations.insert(format!("{at}: not {}, but {}", schema["type"], truncated(value)));
             return;
         }
         if schema["enum"].as_array().is_some_and(|known| !known.contains(value)) {
-            wrong.insert(format!("{at}: {} is none of {}", shown(value), schema["enum"]));
+            violations.insert(format!("{at}: {} is none of {}", truncated(value), schema["enum"]));
         }
         for entry in value.as_array().into_iter().flatten() {
-            self.check(&schema["items"], entry, &format!("{at}[]"), wrong);
+            self.check(&schema["items"], entry, &format!("{at}[]"), violations);
         }
         let Some(fields) = value.as_object() else { return };
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if fields.get(name).is_none_or(Value::is_null) {
-                wrong.insert(format!("{at}: no {name}"));
+                violations.insert(format!("{at}: no {name}"));
             }
         }
         let is_open = schema.get("properties").is_none() || schema.get("additionalProperties").is_some();
         for (name, field) in fields {
             match schema["properties"].get(name) {
-                Some(schema) => self.check(schema, field, &format!("{at}.{name}"), wrong),
+                Some(schema) => self.check(schema, field, &format!("{at}.{name}"), violations),
                 None if is_open => {}
                 None => {
-                    wrong.insert(format!("{at}: {name} is not known"));
+                    violations.insert(format!("{at}: {name} is not known"));
                 }
             }
         }
@@ -80,7 +80,7 @@ impl Document {
 }
 
 #[tokio::test]
-async fn requests_and_answers_are_those_of_the_vendors_files() {
+async fn traffic_matches_the_vendor_openapi_files() {
     let documents = [
         ("/api/identity/", Document::read("identitysystem.yaml")),
         ("/api/system/", Document::read("system.yaml")),
@@ -88,21 +88,21 @@ async fn requests_and_answers_are_those_of_the_vendors_files() {
     ];
     let find = |path: &str| documents.iter().find(|(prefix, _)| path.starts_with(prefix)).map(|(_, document)| document);
     let operations = operations();
-    let mut wrong = BTreeSet::new();
+    let mut violations = BTreeSet::new();
     for ours in &operations {
         let Some(document) = find(&ours.path) else { continue };
         let at = format!("{} {}", ours.method, ours.path);
         let Some(theirs) = document.operation(&ours.method, &ours.path) else {
-            wrong.insert(format!("{at}: not in the vendor's files"));
+            violations.insert(format!("{at}: not in the vendor's files"));
             continue;
         };
         if theirs["responses"].get(ours.success.to_string()).is_none() {
-            wrong.insert(format!("{at}: {} is not declared", ours.success));
+            violations.insert(format!("{at}: {} is not declared", ours.success));
         }
         let parameters = || theirs["parameters"].as_array().into_iter().flatten();
         for name in ours.query.iter().filter(|name| !ours.undocumented_query.contains(name)) {
             if !parameters().any(|one| one["in"] == "query" && one["name"] == name.as_str()) {
-                wrong.insert(format!("{at}: ?{name} is not known"));
+                violations.insert(format!("{at}: ?{name} is not known"));
             }
         }
     }
@@ -112,20 +112,20 @@ async fn requests_and_answers_are_those_of_the_vendors_files() {
         let Some(theirs) = document.operation(&ours.method, &ours.path) else { continue };
         let body = theirs["parameters"].as_array().into_iter().flatten().find(|one| one["in"] == "body");
         match body {
-            Some(body) => document.check(&body["schema"], &call.body, &format!("{at}: request"), &mut wrong),
+            Some(body) => document.check(&body["schema"], &call.body, &format!("{at}: request"), &mut violations),
             None if call.body.is_null() => {}
             None => {
-                wrong.insert(format!("{at}: takes no body"));
+                violations.insert(format!("{at}: takes no body"));
             }
         }
         let status = call.status.unwrap_or_default();
         let answer = document.resolve(&theirs["responses"][status.to_string()]);
         if answer.is_null() {
-            wrong.insert(format!("{at}: {status} is not declared"));
+            violations.insert(format!("{at}: {status} is not declared"));
         } else {
-            document.check(&answer["schema"], &call.answer, &format!("{at}: answer {status}"), &mut wrong);
+            document.check(&answer["schema"], &call.response, &format!("{at}: answer {status}"), &mut violations);
         }
         assert_eq!(query_names(&call).iter().filter(|name| name.is_empty()).count(), 0);
     }
-    assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+    assert!(violations.is_empty(), "{}", violations.into_iter().collect::<Vec<_>>().join("\n"));
 }

@@ -8,22 +8,22 @@ use signpost_core::Purpose;
 use url::Url;
 
 use crate::handoffs::redeem;
-use crate::harness::{Answer, Browser, GATEWAY, LEGACY, MOVED, PORTAL, World};
+use crate::harness::{Browser, GATEWAY, LEGACY, MIGRATED, PORTAL, TestResponse, World};
 
 /// So many redirects of ours in a row are a loop.
-const MOST_REDIRECTS: usize = 6;
+const MAX_REDIRECTS: usize = 6;
 
 /// Names and values of a form.
 type Fields = Vec<(String, String)>;
 
 /// What a browser can ask for, by full addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ask {
+pub enum PageRequest {
     Get(Url),
     Post(Url, Fields),
 }
 
-impl Ask {
+impl PageRequest {
     pub fn get(address: &str) -> Self {
         Self::Get(Url::parse(GATEWAY).unwrap().join(address).unwrap())
     }
@@ -108,23 +108,25 @@ pub fn is_sealed(value: &str) -> bool {
 }
 
 /// What a token holds, but ids, times and codes.
-fn content(world: &World, ask: &Ask, token: &str) -> String {
+fn content(world: &World, ask: &PageRequest, token: &str) -> String {
     let slug = ask.biller().unwrap_or_default();
     let contexts = [
-        (Purpose::Hint, slug.as_str()),
-        (Purpose::Answer, slug.as_str()),
-        (Purpose::Flow, ""),
-        (Purpose::Recover, ""),
-        (Purpose::Page, ""),
+        (Purpose::LoginHint, slug.as_str()),
+        (Purpose::FormPostResponse, slug.as_str()),
+        (Purpose::OAuthState, ""),
+        (Purpose::Recovery, ""),
+        (Purpose::ErrorPage, ""),
         (Purpose::Logout, ""),
         (Purpose::LegacyHandoff, ""),
     ];
     let opened = contexts.iter().find_map(|(purpose, context)| open(world, *purpose, context, token));
     let mut value = opened.unwrap_or_else(|| panic!("a token of no kind that is known here: {ask:?}"));
     // An error page is what it says, not when it said so.
-    for part in ["", "/journey"] {
+    for part in ["", "/flow"] {
         if let Some(fields) = value.pointer_mut(part).and_then(Value::as_object_mut) {
-            fields.retain(|name, _| !matches!(name.as_str(), "id" | "at" | "code" | "attempt" | "next"));
+            fields.retain(|name, _| {
+                !matches!(name.as_str(), "id" | "at" | "code" | "authorization_request_id" | "links")
+            });
         }
     }
     value.to_string()
@@ -138,18 +140,18 @@ pub fn open(world: &World, purpose: Purpose, context: &str, token: &str) -> Opti
 #[derive(Debug)]
 pub enum Outcome {
     /// A page of ours, and its address.
-    Page(Url, Box<Answer>),
+    Page(Url, Box<TestResponse>),
     /// Another system.
     Outside(Url),
 }
 
 /// Asks, and follows the redirects that stay with us. Panics at a loop.
-pub async fn follow(browser: &mut Browser, ask: &Ask) -> Outcome {
-    follow_seeing(browser, ask).await.0
+pub async fn follow(browser: &mut Browser, ask: &PageRequest) -> Outcome {
+    follow_with_redirects(browser, ask).await.0
 }
 
 /// The same, with the addresses that redirects lead to.
-pub async fn follow_seeing(browser: &mut Browser, ask: &Ask) -> (Outcome, Vec<Url>) {
+pub async fn follow_with_redirects(browser: &mut Browser, ask: &PageRequest) -> (Outcome, Vec<Url>) {
     if ask.is_outside() {
         return (Outcome::Outside(ask.url().clone()), Vec::new());
     }
@@ -160,20 +162,20 @@ pub async fn follow_seeing(browser: &mut Browser, ask: &Ask) -> (Outcome, Vec<Ur
         if url.origin().ascii_serialization() != GATEWAY {
             return (Outcome::Outside(url), seen.split_off(1));
         }
-        assert!(!seen.contains(&url) && seen.len() <= MOST_REDIRECTS, "a loop: {seen:?} {url}");
+        assert!(!seen.contains(&url) && seen.len() <= MAX_REDIRECTS, "a loop: {seen:?} {url}");
         seen.push(url.clone());
-        answer = send(browser, &Ask::Get(url.clone())).await;
+        answer = send(browser, &PageRequest::Get(url.clone())).await;
     }
     (Outcome::Page(url, Box::new(answer)), seen.split_off(1))
 }
 
-async fn send(browser: &mut Browser, ask: &Ask) -> Answer {
+async fn send(browser: &mut Browser, ask: &PageRequest) -> TestResponse {
     let url = ask.url();
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
     match ask {
-        Ask::Get(_) => browser.send(Request::get(target).header("host", host)).await,
-        Ask::Post(_, fields) => {
+        PageRequest::Get(_) => browser.send(Request::get(target).header("host", host)).await,
+        PageRequest::Post(_, fields) => {
             let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
             browser.post_raw(target, body.into_bytes()).await
         }
@@ -181,13 +183,13 @@ async fn send(browser: &mut Browser, ask: &Ask) -> Answer {
 }
 
 /// A part of a page.
-pub fn part<'p>(page: &'p Answer, name: &str) -> &'p str {
+pub fn part<'p>(page: &'p TestResponse, name: &str) -> &'p str {
     let inside = page.body.split(&format!("<{name}")).nth(1).unwrap_or_default();
     inside.split(&format!("</{name}>")).next().unwrap()
 }
 
 /// Everything that can be clicked or sent in a part of a page. Text fields that are empty are filled with `typed`.
-pub fn steps(base: &Url, html: &str, typed: &str) -> Vec<Ask> {
+pub fn steps(base: &Url, html: &str, typed: &str) -> Vec<PageRequest> {
     let mut found = Vec::new();
     let mut form: Option<(Url, bool, Fields)> = None;
     for (name, attributes) in tags(html) {
@@ -196,7 +198,7 @@ pub fn steps(base: &Url, html: &str, typed: &str) -> Vec<Ask> {
             "a" => {
                 let href = attribute("href").unwrap();
                 if !(href.starts_with('#') || href.starts_with("tel:") || href.starts_with("mailto:")) {
-                    found.push(Ask::Get(base.join(&href).unwrap()));
+                    found.push(PageRequest::Get(base.join(&href).unwrap()));
                 }
             }
             "form" => {
@@ -219,7 +221,7 @@ pub fn steps(base: &Url, html: &str, typed: &str) -> Vec<Ask> {
                     action.set_query(None);
                     action.query_pairs_mut().extend_pairs(&fields);
                 }
-                found.push(if is_post { Ask::Post(action, fields) } else { Ask::Get(action) });
+                found.push(if is_post { PageRequest::Post(action, fields) } else { PageRequest::Get(action) });
             }
             _ => {}
         }
@@ -228,13 +230,13 @@ pub fn steps(base: &Url, html: &str, typed: &str) -> Vec<Ask> {
 }
 
 /// What a page cannot do without: stylesheets and pictures.
-pub fn resources(base: &Url, page: &Answer) -> Vec<Ask> {
+pub fn resources(base: &Url, page: &TestResponse) -> Vec<PageRequest> {
     let wanted = tags(&page.body).into_iter().filter_map(|(name, attributes)| match name.as_str() {
         "link" => attributes.get("href").cloned(),
         "img" => attributes.get("src").cloned(),
         _ => None,
     });
-    wanted.map(|address| Ask::Get(base.join(&address).unwrap())).collect()
+    wanted.map(|address| PageRequest::Get(base.join(&address).unwrap())).collect()
 }
 
 fn tags(html: &str) -> Vec<(String, BTreeMap<String, String>)> {
@@ -260,17 +262,17 @@ fn unescape(text: &str) -> String {
 
 /// What somebody who is handed over takes along, and where another system may send them next.
 #[derive(Debug, Default)]
-pub struct HandedOver {
+pub struct HandoffOutcome {
     pub biller: Option<String>,
     pub return_to: Option<String>,
     /// With the return target.
-    pub back: Vec<Ask>,
+    pub back: Vec<PageRequest>,
     /// Addresses of a new visit.
-    pub anew: Vec<Ask>,
+    pub anew: Vec<PageRequest>,
 }
 
 /// Plays the other systems.
-pub async fn hand_over(world: &World, url: &Url, name: &str) -> HandedOver {
+pub async fn play_handoff(world: &World, url: &Url, name: &str) -> HandoffOutcome {
     let parameter = |name: &str| url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned());
     let text = |value: &Value, field: &str| value[field].as_str().map(str::to_owned);
     let origin = url.origin().ascii_serialization();
@@ -279,16 +281,16 @@ pub async fn hand_over(world: &World, url: &Url, name: &str) -> HandedOver {
         let purpose = if origin == LEGACY { Purpose::LegacyHandoff } else { Purpose::PortalHandoff };
         let held = open(world, purpose, "", &token).unwrap();
         let biller = text(&held, if origin == LEGACY { "biller" } else { "slug" });
-        let told = redeem(world, &token).await;
-        let recover = told.and_then(|told| text(&told, "recover_url"));
+        let redeemed = redeem(world, &token).await;
+        let recover = redeemed.and_then(|redeemed| text(&redeemed, "recover_url"));
         let anew = match (&biller, origin == PORTAL) {
-            (Some(slug), true) => vec![Ask::get("/"), Ask::get(&format!("/logout?biller={slug}"))],
-            _ => vec![Ask::get("/login")],
+            (Some(slug), true) => vec![PageRequest::get("/"), PageRequest::get(&format!("/logout?biller={slug}"))],
+            _ => vec![PageRequest::get("/login")],
         };
-        return HandedOver {
+        return HandoffOutcome {
             biller,
             return_to: text(&held, "return_to"),
-            back: recover.iter().map(|address| Ask::get(address)).collect(),
+            back: recover.iter().map(|address| PageRequest::get(address)).collect(),
             anew,
         };
     }
@@ -296,15 +298,15 @@ pub async fn hand_over(world: &World, url: &Url, name: &str) -> HandedOver {
     if let Some(back) = parameter("post_logout_redirect_uri") {
         let mut back = Url::parse(&back).unwrap();
         back.query_pairs_mut().append_pair("state", &parameter("state").unwrap());
-        return HandedOver { anew: vec![Ask::Get(back)], ..HandedOver::default() };
+        return HandoffOutcome { anew: vec![PageRequest::Get(back)], ..HandoffOutcome::default() };
     }
     let state = parameter("state").unwrap();
-    let held = open(world, Purpose::Flow, "", &state).unwrap();
+    let held = open(world, Purpose::OAuthState, "", &state).unwrap();
     let slug = text(&held, "slug").unwrap();
-    let mut back = vec![Ask::get(&format!("/callback/{slug}?error=access_denied&state={state}"))];
+    let mut back = vec![PageRequest::get(&format!("/callback/{slug}?error=access_denied&state={state}"))];
     // Whom the issuer knows.
-    if MOVED.contains(&slug.as_str()) && ["one-moved", "moved-and-legacy", "two-moved", "patient"].contains(&name) {
-        back.push(Ask::get(&world.authenticate(url.as_str(), name).await));
+    if MIGRATED.contains(&slug.as_str()) && ["one-moved", "moved-and-legacy", "two-moved", "patient"].contains(&name) {
+        back.push(PageRequest::get(&world.authenticate(url.as_str(), name).await));
     }
-    HandedOver { biller: Some(slug), return_to: text(&held["journey"], "return_to"), back, anew: Vec::new() }
+    HandoffOutcome { biller: Some(slug), return_to: text(&held["flow"], "return_to"), back, anew: Vec::new() }
 }

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use secureauth_standin::{Fault, Rule};
+use secureauth_standin::{Fault, FaultRule};
 use serde_json::{Value, json};
 use signpost::access::Scope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::billers_api::Machine;
+use crate::billers_api::ApiClient;
 use crate::harness::{GATEWAY, World, now, slug};
 
 const CONFIRM: &str = "Enabling CIAM will initiate the creation of your organization and all its associated users in \
@@ -22,12 +22,12 @@ const FAILURE: &str = "An error occurred during Organization or user creation. P
 const EXISTING: &str = "pinehill-gas";
 const NEW: &str = "lakeside-power";
 
-async fn crm(world: &World) -> Machine {
-    Machine::new(world, &[Scope::BillersRead, Scope::BillersWrite, Scope::CiamWrite], None).await
+async fn crm(world: &World) -> ApiClient {
+    ApiClient::new(world, &[Scope::BillersRead, Scope::BillersWrite, Scope::CiamWrite], None).await
 }
 
 /// Switches the toggle under Product > CIAM.
-async fn toggle(crm: &Machine, biller: &str) -> Value {
+async fn enable_ciam(crm: &ApiClient, biller: &str) -> Value {
     let path = format!("/api/v1/billers/{biller}/ciam");
     let (status, job) = crm.send("PUT", &path, &json!({ "active": true, "mode": "password" })).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{job}");
@@ -35,7 +35,7 @@ async fn toggle(crm: &Machine, biller: &str) -> Value {
 }
 
 /// Sends the wizard's form with the CIAM box ticked.
-async fn wizard(crm: &Machine) -> Value {
+async fn create_with_ciam(crm: &ApiClient) -> Value {
     let form = json!({ "slug": NEW, "name": "Lakeside Power", "ciam": true });
     let (status, biller) = crm.send("POST", "/api/v1/billers", &form).await;
     assert_eq!(status, StatusCode::CREATED, "{biller}");
@@ -43,11 +43,11 @@ async fn wizard(crm: &Machine) -> Value {
 }
 
 /// The job as it ended, and its biller then.
-async fn outcome(world: &World, crm: &Machine, job: &Value, biller: &str) -> (Value, Value) {
+async fn outcome(world: &World, crm: &ApiClient, job: &Value, biller: &str) -> (Value, Value) {
     assert_eq!((job["state"].as_str(), job["message"].as_str()), (Some("queued"), Some(CONFIRM)));
     let path = format!("/api/v1/jobs/{}", job["id"].as_str().unwrap());
     for _ in 0..60 {
-        world.state.enablement.work().await.unwrap();
+        world.state.provisioning.run_next_job().await.unwrap();
         let (_, job) = crm.get(&path).await;
         if matches!(job["state"].as_str(), Some("active" | "rolled_back" | "needs_attention")) {
             return (job, crm.get(&format!("/api/v1/billers/{biller}")).await.1);
@@ -78,85 +78,85 @@ fn assert_failure((job, biller): &(Value, Value)) {
 }
 
 fn refuse_users(world: &World) {
-    world.issuers.faults().add(Rule::new("PUT", "/configuration", Fault::status(422)).times(100));
-    world.issuers.faults().add(Rule::new("POST", "/clients", Fault::status(422)).times(100));
+    world.issuers.faults().add(FaultRule::new("PUT", "/configuration", Fault::status(422)).times(100));
+    world.issuers.faults().add(FaultRule::new("POST", "/clients", Fault::status(422)).times(100));
 }
 
 /// Makes an organization at SecureAuth behind our back; answers what is there then.
-async fn organization_is_there(world: &World, id: &str) {
+async fn create_organization(world: &World, id: &str) {
     let management = world.management();
     management.create_organization(id, "Made by hand", "not ours").await.unwrap();
-    management.deactivate_organization(id, true).await.unwrap();
+    management.set_organization_deactivated(id, true).await.unwrap();
 }
 
 #[tokio::test]
-async fn an_existing_biller_is_enabled() {
+async fn existing_biller_is_enabled() {
     let world = World::start().await;
     world.import_users(EXISTING, &["ann", "bob"]).await;
     let crm = crm(&world).await;
-    let ended = outcome(&world, &crm, &toggle(&crm, EXISTING).await, EXISTING).await;
+    let ended = outcome(&world, &crm, &enable_ciam(&crm, EXISTING).await, EXISTING).await;
     assert_success(&ended, EXISTING);
     assert_eq!(ended.0["done"], 3);
 }
 
 #[tokio::test]
-async fn an_existing_biller_fails_and_is_as_it_was() {
+async fn failed_enablement_of_an_existing_biller_is_rolled_back() {
     let world = World::start().await;
     let (crm, before) = (crm(&world).await, world.issuers.snapshot());
     refuse_users(&world);
-    let ended = outcome(&world, &crm, &toggle(&crm, EXISTING).await, EXISTING).await;
+    let ended = outcome(&world, &crm, &enable_ciam(&crm, EXISTING).await, EXISTING).await;
     assert_failure(&ended);
     assert_eq!(world.issuers.snapshot(), before);
     world.issuers.faults().clear();
-    let retried = outcome(&world, &crm, &toggle(&crm, EXISTING).await, EXISTING).await;
+    let retried = outcome(&world, &crm, &enable_ciam(&crm, EXISTING).await, EXISTING).await;
     assert_success(&retried, EXISTING);
     assert_ne!(retried.0["reference"], ended.0["reference"]);
 }
 
 #[tokio::test]
-async fn an_existing_biller_keeps_the_organization_it_has() {
+async fn existing_biller_adopts_its_organization() {
     let world = World::start().await;
-    organization_is_there(&world, EXISTING).await;
+    create_organization(&world, EXISTING).await;
     let (crm, before) = (crm(&world).await, world.issuers.snapshot());
     refuse_users(&world);
-    assert_failure(&outcome(&world, &crm, &toggle(&crm, EXISTING).await, EXISTING).await);
+    assert_failure(&outcome(&world, &crm, &enable_ciam(&crm, EXISTING).await, EXISTING).await);
     assert_eq!(world.issuers.snapshot(), before, "it is there, and switched off, as before");
     world.issuers.faults().clear();
-    assert_success(&outcome(&world, &crm, &toggle(&crm, EXISTING).await, EXISTING).await, EXISTING);
+    assert_success(&outcome(&world, &crm, &enable_ciam(&crm, EXISTING).await, EXISTING).await, EXISTING);
     let organization = world.management().organization(EXISTING).await.unwrap().unwrap();
     assert_eq!((organization.deactivated, organization.description.as_str()), (false, "not ours"));
 }
 
 #[tokio::test]
-async fn a_new_biller_is_enabled_right_after_its_creation() {
+async fn new_biller_is_enabled_on_creation() {
     let world = World::start().await;
     let crm = crm(&world).await;
-    let job = wizard(&crm).await;
+    let job = create_with_ciam(&crm).await;
     assert_eq!(crm.get("/api/v1/billers/lakeside-power").await.1["ciam"]["status"], "enabling");
     assert_success(&outcome(&world, &crm, &job, NEW).await, NEW);
 }
 
 #[tokio::test]
-async fn a_new_biller_that_fails_stays_legacy_to_be_retried() {
+async fn failed_new_biller_stays_legacy_and_can_be_retried() {
     let world = World::start().await;
     let (crm, before) = (crm(&world).await, world.issuers.snapshot());
     refuse_users(&world);
-    assert_failure(&outcome(&world, &crm, &wizard(&crm).await, NEW).await);
+    assert_failure(&outcome(&world, &crm, &create_with_ciam(&crm).await, NEW).await);
     assert_eq!(world.issuers.snapshot(), before);
     world.issuers.faults().clear();
-    assert_success(&outcome(&world, &crm, &toggle(&crm, NEW).await, NEW).await, NEW);
+    assert_success(&outcome(&world, &crm, &enable_ciam(&crm, NEW).await, NEW).await, NEW);
 }
 
 #[tokio::test]
-async fn a_new_biller_keeps_the_organization_that_is_there() {
+async fn new_biller_adopts_an_existing_organization() {
     let world = World::start().await;
-    organization_is_there(&world, NEW).await;
+    create_organization(&world, NEW).await;
     let (crm, before) = (crm(&world).await, world.issuers.snapshot());
     refuse_users(&world);
-    assert_failure(&outcome(&world, &crm, &wizard(&crm).await, NEW).await);
+    assert_failure(&outcome(&world, &crm, &create_with_ciam(&crm).await, NEW).await);
     assert_eq!(world.issuers.snapshot(), before);
     world.issuers.faults().clear();
-    assert_success(&outcome(&world, &crm, &toggle(&crm, NEW).await, NEW).await, NEW);
+    assert_success(&outcome(&world, &crm, &enable_ciam(&crm, NEW).await, NEW).await, NEW);
     assert!(!world.management().organization(NEW).await.unwrap().unwrap().deactivated);
 }
 
@@ -196,10 +196,10 @@ fn ids(text: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_job_is_watched_to_its_end() {
+async fn job_events_are_streamed_to_the_end() {
     let world = World::start().await;
     let crm = crm(&world).await;
-    let job = toggle(&crm, EXISTING).await;
+    let job = enable_ciam(&crm, EXISTING).await;
     let path = format!("/api/v1/jobs/{}/events", job["id"].as_str().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
@@ -225,7 +225,7 @@ async fn a_job_is_watched_to_its_end() {
     let last = ids(&watched).last().copied().unwrap().to_owned();
     let over = listen(address, &path, crm.key(), Some(&last), |_| false).await;
     assert!(over.starts_with("HTTP/1.1 204"), "nothing more will come: {over}");
-    let foreign = Machine::new(&world, &[Scope::BillersRead], Some(&["oakdale-city"])).await;
+    let foreign = ApiClient::new(&world, &[Scope::BillersRead], Some(&["oakdale-city"])).await;
     let refused = listen(address, &path, foreign.key(), None, |_| false).await;
     assert!(refused.starts_with("HTTP/1.1 404"), "{refused}");
     stop.cancel();
@@ -233,16 +233,16 @@ async fn a_job_is_watched_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_the_streams() {
+async fn shutdown_closes_event_streams() {
     let world = World::start().await;
     let crm = crm(&world).await;
     // No worker is at it: it would stay queued.
-    let job = toggle(&crm, EXISTING).await;
+    let job = enable_ciam(&crm, EXISTING).await;
     let path = format!("/api/v1/jobs/{}/events", job["id"].as_str().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn({
-        let (router, stop) = (world.router.clone(), world.state.stopping.clone());
+        let (router, stop) = (world.router.clone(), world.state.shutdown.clone());
         async move { signpost::web::serve::serve(listener, router, 64, Duration::from_secs(600), stop).await }
     });
     let told = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -259,33 +259,36 @@ async fn a_stop_ends_the_streams() {
         }
     });
     told.notified().await;
-    world.state.stopping.cancel();
+    world.state.shutdown.cancel();
     assert_eq!(events(&watching.await.unwrap()).len(), 1);
     serving.await.unwrap();
-    assert_eq!(world.state.directory.named(&slug(EXISTING)).await.unwrap().unwrap().state.as_str(), "enabling");
+    assert_eq!(
+        world.state.directory.biller_by_slug(&slug(EXISTING)).await.unwrap().unwrap().state.as_str(),
+        "enabling"
+    );
 }
 
 #[tokio::test]
-async fn the_contact_is_mailed_the_login_address_on_request() {
+async fn login_url_is_emailed_to_the_contact() {
     let world = World::start().await;
     let crm = crm(&world).await;
     let ask = |biller: &str, locale: &str| {
-        let (crm, path) = (&crm, format!("/api/v1/billers/{biller}/login-address/mail"));
+        let (crm, path) = (&crm, format!("/api/v1/billers/{biller}/login-url/email"));
         let body = json!({ "locale": locale });
         async move { crm.send("POST", &path, &body).await }
     };
     let (status, refused) = ask(EXISTING, "en").await;
-    assert_eq!((status, refused["type"].as_str()), (StatusCode::CONFLICT, Some("urn:signpost:problem:wrong_state")));
+    assert_eq!((status, refused["type"].as_str()), (StatusCode::CONFLICT, Some("urn:signpost:problem:invalid_state")));
     let (_, refused) = ask("riverside-water", "en").await;
-    assert_eq!(refused["type"], "urn:signpost:problem:no_contact");
+    assert_eq!(refused["type"], "urn:signpost:problem:contact_email_missing");
     assert_eq!(ask("nobody", "en").await.0, StatusCode::NOT_FOUND);
 
     let contact = json!({ "contact_email": "moves@riverside.example" });
     let (status, biller) = crm.send("PATCH", "/api/v1/billers/riverside-water", &contact).await;
     assert_eq!((status, biller["contact_email"].as_str()), (StatusCode::OK, Some("moves@riverside.example")));
     let (status, answer) = ask("riverside-water", "es").await;
-    assert_eq!((status, answer["sent_to"].as_str()), (StatusCode::ACCEPTED, Some("m***s@r***e")));
-    world.errands().await;
+    assert_eq!((status, answer["recipient"].as_str()), (StatusCode::ACCEPTED, Some("m***s@r***e")));
+    world.run_queued_tasks().await;
     let [mail] = &world.mailbox.mails()[..] else { panic!("one mail") };
     assert_eq!(mail.to, ["moves@riverside.example"]);
     assert_eq!(mail.subject(), "Name of riverside-water tiene su propia página de inicio de sesión");
@@ -304,17 +307,20 @@ async fn the_contact_is_mailed_the_login_address_on_request() {
 }
 
 #[tokio::test]
-async fn a_biller_that_is_being_moved_is_not_imported_over() {
+async fn import_does_not_overwrite_a_biller_being_enabled() {
     let world = World::start().await;
     let crm = crm(&world).await;
-    toggle(&crm, EXISTING).await;
+    enable_ciam(&crm, EXISTING).await;
     let file = format!("[[billers]]\nslug = \"{EXISTING}\"\nstate = \"legacy\"\n");
     let path = world.folder.path().join("billers.toml");
     std::fs::write(&path, file).unwrap();
     let (code, _, errors) = world.command(&["import", "billers", path.to_str().unwrap()]).await;
     assert_eq!(code, 1);
     assert!(errors.contains("a job is moving pinehill-gas: wait for it, or stop it"), "{errors}");
-    assert_eq!(world.state.directory.named(&slug(EXISTING)).await.unwrap().unwrap().state.as_str(), "enabling");
+    assert_eq!(
+        world.state.directory.biller_by_slug(&slug(EXISTING)).await.unwrap().unwrap().state.as_str(),
+        "enabling"
+    );
     std::fs::write(&path, format!("[[billers]]\nslug = \"{EXISTING}\"\nname = \"Pinehill\"\n")).unwrap();
     assert_eq!(world.command(&["import", "billers", path.to_str().unwrap()]).await.0, 0, "what the job leaves alone");
 }

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use serde::Deserialize;
 use signpost_core::decision::{
-    Biller, CiamState, Decision, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Membership,
-    OutagePolicy, Outcome, RULES, Rollout, Rule, Suspension, Verdict, Via, Window, decide, sticky_bucket,
+    Biller, CiamState, Decision, Directory, DirectoryPolicy, EntryPoint, Facts, IssuerHealth, KillSwitchState,
+    MaintenanceWindow, Membership, OutagePolicy, RULES, Rollout, Rule, RuleOutcome, SuspensionPolicy, Verdict, Via,
+    decide, rollout_bucket,
 };
 use signpost_core::{Slug, Timestamp};
 
@@ -46,11 +47,11 @@ fn cases() -> Vec<Case> {
 }
 
 fn hits(verdict: &Verdict) -> Vec<Rule> {
-    verdict.trace.iter().filter(|step| step.outcome == Outcome::Hit).map(|step| step.rule).collect()
+    verdict.trace.iter().filter(|step| step.outcome == RuleOutcome::Hit).map(|step| step.rule).collect()
 }
 
 #[test]
-fn every_written_situation_is_decided_as_written() {
+fn every_case_is_decided_as_expected() {
     for Case { name, facts, expect } in cases() {
         let verdict = decide(&facts);
         assert_eq!(verdict.decision, expect.decision, "{name}: {verdict:#?}");
@@ -62,7 +63,7 @@ fn every_written_situation_is_decided_as_written() {
 }
 
 #[test]
-fn every_row_and_every_rule_has_a_situation() {
+fn every_row_and_every_rule_has_a_case() {
     let cases = cases();
     for row in 0..=9 {
         assert!(cases.iter().any(|case| case.expect.row == row), "row {row} has no case");
@@ -74,16 +75,16 @@ fn every_row_and_every_rule_has_a_situation() {
 }
 
 #[test]
-fn row_six_raises_the_integrity_alarm_and_no_other_row_does() {
+fn only_row_six_raises_the_integrity_alarm() {
     for Case { name, facts, expect } in cases() {
         assert_eq!(decide(&facts).integrity_alarm, expect.row == 6, "{name}");
     }
 }
 
 #[test]
-fn a_percentage_is_sticky_and_about_right() {
+fn rollout_buckets_are_stable_and_evenly_distributed() {
     let slug = Slug::parse("riverside").unwrap();
-    let bucket = |n: usize| sticky_bucket(&slug, &format!("user{n}"));
+    let bucket = |n: usize| rollout_bucket(&slug, &format!("user{n}"));
     assert_eq!(bucket(7), bucket(7));
     let inside = (0..10_000).filter(|n| bucket(*n) < 25).count();
     assert!((2_300..2_700).contains(&inside), "{inside} of 10,000 names are in the first 25 %");
@@ -110,8 +111,8 @@ prop_compose! {
         slug in slug(),
         state in state(),
         active_from in prop::option::of(NOW - 2..NOW + 2),
-        (hold, private, legacy_accounts) in (prop::bool::weighted(0.1), prop::bool::weighted(0.2), prop::bool::ANY),
-        when_suspended in prop::sample::select(vec![Suspension::Legacy, Suspension::Hold]),
+        (paused, private, legacy_accounts) in (prop::bool::weighted(0.1), prop::bool::weighted(0.2), prop::bool::ANY),
+        when_suspended in prop::sample::select(vec![SuspensionPolicy::Legacy, SuspensionPolicy::Hold]),
         allow_list in prop::bool::ANY,
         percent in prop::option::of(0_u8..=100),
         issuer in prop::sample::select(vec![IssuerHealth::Up, IssuerHealth::Down]),
@@ -119,9 +120,9 @@ prop_compose! {
         outage_policy in prop::sample::select(vec![OutagePolicy::Hold, OutagePolicy::Legacy, OutagePolicy::Proceed]),
     ) -> Biller {
         Biller {
-            slug, state, active_from: active_from.map(Timestamp::from_millis), hold, private, legacy_accounts,
+            slug, state, active_from: active_from.map(Timestamp::from_millis), paused, private, legacy_accounts,
             when_suspended, rollout: Rollout { allow_list, percent }, issuer, outage_policy,
-            maintenance: maintenance.map(|(from, length)| Window {
+            maintenance: maintenance.map(|(from, length)| MaintenanceWindow {
                 from: Timestamp::from_millis(from), until: Timestamp::from_millis(from + length),
             }),
         }
@@ -133,40 +134,40 @@ prop_compose! {
         -> Membership { Membership { biller, legacy_account, allow_listed, bucket } }
 }
 
-fn kill() -> impl Strategy<Value = Kill> {
+fn kill_switch() -> impl Strategy<Value = KillSwitchState> {
     prop_oneof![
-        6 => Just(Kill::Off),
-        1 => Just(Kill::AllLegacy),
-        1 => Just(Kill::Hold),
-        2 => slug().prop_map(Kill::BillerLegacy),
+        6 => Just(KillSwitchState::Off),
+        1 => Just(KillSwitchState::AllLegacy),
+        1 => Just(KillSwitchState::Hold),
+        2 => slug().prop_map(KillSwitchState::BillerLegacy),
     ]
 }
 
-fn arrival() -> impl Strategy<Value = (Entry, Directory)> {
+fn entry_and_directory() -> impl Strategy<Value = (EntryPoint, Directory)> {
     let via = prop::sample::select(vec![Via::VanityPath, Via::VanityHost, Via::DeepLink]);
     prop_oneof![
-        1 => (slug(), via.clone()).prop_map(|(slug, via)| (Entry::Named { slug, via }, Directory::Unavailable)),
-        1 => Just((Entry::Shared, Directory::Unavailable)),
+        1 => (slug(), via.clone()).prop_map(|(slug, via)| (EntryPoint::Named { slug, via }, Directory::Unavailable)),
+        1 => Just((EntryPoint::Shared, Directory::Unavailable)),
         3 => (biller(), via, prop::bool::weighted(0.9)).prop_map(|(biller, via, known)| {
-            let entry = Entry::Named { slug: biller.slug.clone(), via };
+            let entry = EntryPoint::Named { slug: biller.slug.clone(), via };
             (entry, Directory::Read { named: known.then_some(biller), memberships: Vec::new() })
         }),
         8 => prop::collection::vec(membership(), 0..5).prop_map(|mut memberships| {
             memberships.sort_by(|a, b| a.biller.slug.cmp(&b.biller.slug));
             memberships.dedup_by(|a, b| a.biller.slug == b.biller.slug);
-            (Entry::Shared, Directory::Read { named: None, memberships })
+            (EntryPoint::Shared, Directory::Read { named: None, memberships })
         }),
     ]
 }
 
 prop_compose! {
     fn facts()(
-        (entry, directory) in arrival(),
-        kill in kill(),
+        (entry, directory) in entry_and_directory(),
+        kill_switch in kill_switch(),
         directory_policy in prop::sample::select(vec![DirectoryPolicy::Legacy, DirectoryPolicy::Hold]),
         remembered in prop::collection::vec(slug(), 0..3),
     ) -> Facts {
-        Facts { now: Timestamp::from_millis(NOW), kill, entry, directory, directory_policy, remembered }
+        Facts { now: Timestamp::from_millis(NOW), kill_switch, entry, directory, directory_policy, remembered }
     }
 }
 
@@ -174,7 +175,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn the_same_facts_give_the_same_verdict_with_a_whole_trace(facts in facts()) {
+    fn decisions_are_deterministic_with_a_complete_trace(facts in facts()) {
         let verdict = decide(&facts);
         prop_assert_eq!(&verdict, &decide(&facts));
         let rules: Vec<Rule> = verdict.trace.iter().map(|step| step.rule).collect();
@@ -186,40 +187,40 @@ proptest! {
     }
 
     #[test]
-    fn facts_can_be_written_down_and_decided_again(facts in facts()) {
+    fn serialized_facts_give_the_same_decision(facts in facts()) {
         let written = serde_json::to_string(&facts).unwrap();
         let read: Facts = serde_json::from_str(&written).unwrap();
         prop_assert_eq!(decide(&read), decide(&facts));
     }
 
     #[test]
-    fn nobody_is_sent_where_they_cannot_exist(facts in facts()) {
+    fn users_are_sent_only_where_they_have_an_account(facts in facts()) {
         let verdict = decide(&facts);
         let members = facts.memberships();
         let unknown = members.is_empty() || verdict.rule == Rule::PrivateBiller;
         match (&facts.entry, verdict.decision) {
-            (Entry::Shared, Decision::LegacyLogin) => {
+            (EntryPoint::Shared, Decision::LegacyLogin) => {
                 let can = members.iter().any(Membership::can_sign_in_at_legacy);
                 prop_assert!(unknown || can, "to legacy without an account: {:?}", verdict);
             }
-            (Entry::Shared, Decision::BookmarkNotice | Decision::SecureauthLogin) => {
+            (EntryPoint::Shared, Decision::BookmarkNotice | Decision::SecureauthLogin) => {
                 let there = members.iter().any(|m| Some(&m.biller.slug) == verdict.biller.as_ref() && m.is_ciam(facts.now));
                 prop_assert!(there, "to SecureAuth of a biller one is no moved member of: {:?}", verdict);
             }
-            (Entry::Named { slug, .. }, Decision::BookmarkNotice | Decision::SecureauthLogin) => {
+            (EntryPoint::Named { slug, .. }, Decision::BookmarkNotice | Decision::SecureauthLogin) => {
                 prop_assert_eq!(verdict.biller.as_ref(), Some(slug));
                 prop_assert!(facts.named().is_some_and(|biller| biller.is_active(facts.now)));
             }
-            (Entry::Named { slug, .. }, Decision::LegacyLogin) => {
+            (EntryPoint::Named { slug, .. }, Decision::LegacyLogin) => {
                 prop_assert_eq!(verdict.biller.as_ref(), Some(slug));
-                prop_assert!(facts.named().is_none_or(|biller| biller.legacy_accounts && !biller.held_while_suspended()));
+                prop_assert!(facts.named().is_none_or(|biller| biller.legacy_accounts && !biller.holds_while_suspended()));
             }
             _ => {}
         }
     }
 
     #[test]
-    fn a_private_biller_is_never_named_by_a_username(facts in facts()) {
+    fn a_username_never_reveals_a_private_biller(facts in facts()) {
         let verdict = decide(&facts);
         let named = facts.memberships().iter().find(|m| Some(&m.biller.slug) == verdict.biller.as_ref());
         // The legacy hand-off is sealed, and the legacy login is where an unknown name goes as well.

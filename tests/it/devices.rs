@@ -1,21 +1,21 @@
 //! What a device keeps for us: billers by choice, and how often the notice was shown.
 
 use http::{HeaderMap, Request, StatusCode, header};
-use signpost::web::device::{Device, MOST_BILLERS, NOTICES_IN_FULL};
+use signpost::web::device::{Device, FULL_NOTICE_COUNT, MAX_REMEMBERED_BILLERS};
 
-use crate::harness::{Answer, Browser, World};
+use crate::harness::{Browser, TestResponse, World};
 
 const BILLERS: &str = "__Host-b";
 const RIVERSIDE: &str = "Name of riverside-water";
 
 /// Types a name, asks to be remembered, and goes on from the notice.
-async fn remember(browser: &mut Browser, name: &str) -> Answer {
+async fn remember(browser: &mut Browser, name: &str) -> TestResponse {
     let notice = browser.post("/login", &[("username", name), ("remember", "yes")]).await;
     browser.get(&notice.link("Continue to ")).await
 }
 
 #[tokio::test]
-async fn a_biller_is_remembered_by_choice_alone_and_offered_first() {
+async fn remembered_biller_is_opt_in_and_suggested_first() {
     let world = World::start().await;
     let mut browser = world.browser();
     let notice = browser.post("/login", &[("username", "one-moved")]).await;
@@ -43,13 +43,13 @@ async fn a_biller_is_remembered_by_choice_alone_and_offered_first() {
 }
 
 #[tokio::test]
-async fn several_remembered_billers_are_asked_about_and_offered_to_whoever_has_several() {
+async fn several_remembered_billers_are_suggested() {
     let world = World::start().await;
     let mut browser = world.browser();
     remember(&mut browser, "one-moved").await;
     remember(&mut browser, "Maple.User").await;
     let login = browser.get("/login").await;
-    let list = login.body.split("<ul class=\"doors\"").nth(1).unwrap();
+    let list = login.body.split("<ul class=\"biller-links\"").nth(1).unwrap();
     let maple = list.find("Name of maple-electric").unwrap();
     assert!(maple < list.find(RIVERSIDE).unwrap(), "the last used first");
     let recovery = browser.post("/login", &[("username", "two-moved")]).await;
@@ -59,7 +59,7 @@ async fn several_remembered_billers_are_asked_about_and_offered_to_whoever_has_s
 }
 
 #[tokio::test]
-async fn asking_to_be_remembered_tells_nothing_about_a_name() {
+async fn remembering_reveals_nothing_about_a_username() {
     let world = World::start().await;
     let mut shapes = std::collections::BTreeSet::new();
     for name in ["nobody", "one-legacy", "moved-and-legacy", "two-legacy", "patient"] {
@@ -72,7 +72,7 @@ async fn asking_to_be_remembered_tells_nothing_about_a_name() {
 }
 
 #[tokio::test]
-async fn a_device_is_not_made_to_remember_by_another_site_nor_by_a_forged_cookie() {
+async fn cross_site_requests_and_forged_cookies_remember_nothing() {
     let world = World::start().await;
     let mut browser = world.browser();
     let notice = browser.post("/login", &[("username", "one-moved"), ("remember", "yes")]).await;
@@ -91,30 +91,33 @@ async fn a_device_is_not_made_to_remember_by_another_site_nor_by_a_forged_cookie
 }
 
 #[tokio::test]
-async fn a_handful_is_remembered_at_most() {
+async fn remembered_billers_are_capped() {
     let world = World::start().await;
     let all = world.state.directory.billers().await.unwrap();
     let mut headers = HeaderMap::new();
     for biller in all.iter() {
-        let line = Device::of(&world.state, &headers).remember(&world.state, biller);
+        let line = Device::from_headers(&world.state, &headers).remember(&world.state, biller);
         assert!(line.len() < 1024, "{line}");
         headers.insert(header::COOKIE, line.split(';').next().unwrap().parse().unwrap());
     }
-    let kept: Vec<String> =
-        Device::of(&world.state, &headers).billers(&all).iter().map(|biller| biller.slug.to_string()).collect();
+    let kept: Vec<String> = Device::from_headers(&world.state, &headers)
+        .billers(&all)
+        .iter()
+        .map(|biller| biller.slug.to_string())
+        .collect();
     let mut last: Vec<String> = all.iter().map(|biller| biller.slug.to_string()).collect();
     last.reverse();
-    assert_eq!(kept, last[..MOST_BILLERS]);
+    assert_eq!(kept, last[..MAX_REMEMBERED_BILLERS]);
 }
 
 #[tokio::test]
-async fn the_notice_becomes_short_after_three_times() {
+async fn notice_is_shortened_after_three_times() {
     let world = World::start().await;
     let mut browser = world.browser();
-    for time in 1..=NOTICES_IN_FULL + 2 {
+    for time in 1..=FULL_NOTICE_COUNT + 2 {
         let notice = browser.post("/login", &[("username", "one-moved")]).await;
         let is_full = notice.title() == format!("{RIVERSIDE} has a new sign-in page");
-        assert_eq!(is_full, time <= NOTICES_IN_FULL, "time {time}: {}", notice.title());
+        assert_eq!(is_full, time <= FULL_NOTICE_COUNT, "time {time}: {}", notice.title());
         assert!(notice.body.contains("http://pay.riverside.example<"), "the address is always there");
         assert!(notice.link("Continue to ").starts_with("/b/riverside-water?h="));
     }

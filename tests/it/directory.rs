@@ -3,7 +3,7 @@
 use signpost::audit::Actor;
 use signpost::directory::import_billers::{self, ImportError as BillersError};
 use signpost::directory::import_users::ImportError;
-use signpost::directory::{Call, Directory, UserStatus};
+use signpost::directory::{Directory, IssuerEndpoint, UserStatus};
 use signpost_core::{Slug, Username};
 
 use crate::harness::{World, each_database, slug};
@@ -18,7 +18,7 @@ async fn billers_of(directory: &Directory, username: &str) -> Vec<Slug> {
 }
 
 #[tokio::test]
-async fn a_name_is_looked_up_across_billers_in_every_spelling() {
+async fn username_lookup_spans_billers_and_normalizes_spelling() {
     each_database(|world| async move {
         let directory = &world.state.directory;
         assert_eq!(billers_of(directory, "two-moved").await, [slug("maple-electric"), slug("riverside-water")]);
@@ -31,29 +31,29 @@ async fn a_name_is_looked_up_across_billers_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn a_change_by_another_process_is_seen_by_the_next_request() {
+async fn changes_by_another_process_are_visible_to_the_next_request() {
     each_database(|world| async move {
         let other = Directory::new(world.state.db.clone());
         other.billers().await.unwrap();
-        world.import_billers("[[billers]]\nslug = \"oakdale-city\"\nname = \"New name\"\nhold = true\n").await;
+        world.import_billers("[[billers]]\nslug = \"oakdale-city\"\nname = \"New name\"\npaused = true\n").await;
         let found = other.look_up(Some(&name("one-legacy"))).await.unwrap();
-        assert!(found.memberships[0].biller.hold);
-        let biller = other.named(&slug("oakdale-city")).await.unwrap().unwrap();
+        assert!(found.memberships[0].biller.paused);
+        let biller = other.biller_by_slug(&slug("oakdale-city")).await.unwrap().unwrap();
         assert_eq!(biller.name, "New name");
         assert_eq!(biller.hosts, ["pay.oakdale.example"], "what the file leaves out stays");
         world.import_billers("[[billers]]\nslug = \"oakdale-city\"\nhosts = []\n").await;
-        let biller = other.named(&slug("oakdale-city")).await.unwrap().unwrap();
-        assert!(biller.hosts.is_empty() && biller.settings.hold && biller.name == "New name");
+        let biller = other.biller_by_slug(&slug("oakdale-city")).await.unwrap().unwrap();
+        assert!(biller.hosts.is_empty() && biller.settings.paused && biller.name == "New name");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_file_of_billers_is_taken_whole_or_not_at_all() {
+async fn biller_import_is_atomic() {
     each_database(|world| async move {
-        let tools = import_billers::Tools {
+        let context = import_billers::ImportContext {
             keys: world.state.keys.clone(),
-            by: world.state.by(Actor::System),
+            actor: world.state.actor_context(Actor::System),
             allow_loopback_issuers: false,
             public_host: "localhost:8080".to_owned(),
         };
@@ -78,7 +78,7 @@ async fn a_file_of_billers_is_taken_whole_or_not_at_all() {
             name = "Again"
         "#;
         let rows = import_billers::parse(file, false).unwrap();
-        let Err(BillersError::Refused(problems)) = world.state.directory.import_billers(rows, &tools, false).await
+        let Err(BillersError::Invalid(problems)) = world.state.directory.import_billers(rows, &context, false).await
         else {
             panic!("it was taken");
         };
@@ -97,13 +97,16 @@ async fn a_file_of_billers_is_taken_whole_or_not_at_all() {
         ] {
             assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} is not told: {problems:#?}");
         }
-        assert!(world.state.directory.named(&slug("good-one")).await.unwrap().is_none(), "nothing was written");
+        assert!(
+            world.state.directory.biller_by_slug(&slug("good-one")).await.unwrap().is_none(),
+            "nothing was written"
+        );
     })
     .await;
 }
 
 #[test]
-fn billers_come_as_toml_or_json_and_unknown_fields_are_refused() {
+fn biller_files_are_toml_or_json_and_reject_unknown_fields() {
     let json = r#"[{"slug":"a-biller","name":"A"}]"#;
     assert_eq!(import_billers::parse(json, true).unwrap().len(), 1);
     assert_eq!(import_billers::parse(r#"{"billers":[{"slug":"a-biller","name":"A"}]}"#, true).unwrap().len(), 1);
@@ -115,14 +118,14 @@ fn billers_come_as_toml_or_json_and_unknown_fields_are_refused() {
 }
 
 #[tokio::test]
-async fn client_secrets_are_not_kept_in_clear() {
+async fn client_secrets_are_encrypted_at_rest() {
     let world = World::start().await;
     let rows = world.state.db.all("SELECT settings FROM biller", Vec::new()).await.unwrap();
     assert!(rows.iter().all(|row| !row.text(0).unwrap().contains("secret of")));
 }
 
 #[tokio::test]
-async fn a_file_of_users_is_checked_whole_before_anything_is_written() {
+async fn user_import_validates_the_whole_file_before_writing() {
     each_database(|world| async move {
         let text = "username,email,first_name,last_name,status\n\
             fine,fine@mail.example,A,B,active\n\
@@ -132,10 +135,11 @@ async fn a_file_of_users_is_checked_whole_before_anything_is_written() {
             mail,not-an-address,,,\n\
             odd,odd@mail.example,,,sleeping\n\
             short,row\n";
-        let Err(ImportError::Refused { rows, problems, shown }) = world.import_csv("oakdale-city", text).await else {
+        let Err(ImportError::Invalid { rows, problems, messages }) = world.import_csv("oakdale-city", text).await
+        else {
             panic!("it was taken");
         };
-        assert_eq!((rows, problems), (6, 6), "{shown:#?}");
+        assert_eq!((rows, problems), (6, 6), "{messages:#?}");
         for (line, says) in [
             (3, "missing"),
             (4, "not allowed"),
@@ -145,8 +149,8 @@ async fn a_file_of_users_is_checked_whole_before_anything_is_written() {
             (8, ""),
         ] {
             let found =
-                shown.iter().any(|problem| problem.starts_with(&format!("line {line}:")) && problem.contains(says));
-            assert!(found, "line {line} ({says}) is not told: {shown:#?}");
+                messages.iter().any(|problem| problem.starts_with(&format!("line {line}:")) && problem.contains(says));
+            assert!(found, "line {line} ({says}) is not told: {messages:#?}");
         }
         assert!(billers_of(&world.state.directory, "fine").await.is_empty(), "nothing was written");
         for (text, says) in [
@@ -164,7 +168,7 @@ async fn a_file_of_users_is_checked_whole_before_anything_is_written() {
 }
 
 #[tokio::test]
-async fn the_columns_of_the_user_files_there_are_are_known() {
+async fn user_import_accepts_known_column_names() {
     const BCRYPT: &str = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW";
     each_database(|world| async move {
         let header = "email,payload.first_name,payload.last_name,metadata.roles,identifiers.Uid,credentials.password";
@@ -203,7 +207,7 @@ async fn the_columns_of_the_user_files_there_are_are_known() {
 }
 
 #[tokio::test]
-async fn users_are_made_changed_and_marked_deleted() {
+async fn user_import_creates_updates_and_soft_deletes() {
     each_database(|world| async move {
         let header = "username,email,first_name,last_name,status\n";
         let rows: String = (0..2_500).map(|n| format!("user{n},user{n}@mail.example,A,B,active\n")).collect();
@@ -211,7 +215,7 @@ async fn users_are_made_changed_and_marked_deleted() {
         assert_eq!((done.rows, done.created, done.updated), (2_500, 2_500, 0));
         let again = world.import_csv("oakdale-city", &format!("{header}{rows}")).await.unwrap();
         assert_eq!((again.created, again.updated), (0, 2_500), "the same file again changes, and doubles nobody");
-        let oakdale = world.state.directory.named(&slug("oakdale-city")).await.unwrap().unwrap();
+        let oakdale = world.state.directory.biller_by_slug(&slug("oakdale-city")).await.unwrap().unwrap();
         let user = |n: usize| name(&format!("user{n}"));
         world.import_csv("oakdale-city", &format!("{header}USER7,new@mail.example,A,B,deleted\n")).await.unwrap();
         let gone = world.state.directory.user_by_username(&oakdale.id, &user(7)).await.unwrap().unwrap();
@@ -222,7 +226,7 @@ async fn users_are_made_changed_and_marked_deleted() {
 }
 
 #[tokio::test]
-async fn one_person_at_two_billers_is_one_user_and_two_people_with_one_name_are_two() {
+async fn users_are_merged_by_username_and_email() {
     each_database(|world| async move {
         world
             .import_csv("riverside-water", "username,email\nsame,a@mail.example\nshared,a@mail.example\n")
@@ -230,22 +234,22 @@ async fn one_person_at_two_billers_is_one_user_and_two_people_with_one_name_are_
             .unwrap();
         world.import_csv("oakdale-city", "username,email\nsame,A@mail.example\nshared,b@mail.example\n").await.unwrap();
         let id = async |biller: &str, username: &str| {
-            let biller = world.state.directory.named(&slug(biller)).await.unwrap().unwrap();
+            let biller = world.state.directory.biller_by_slug(&slug(biller)).await.unwrap().unwrap();
             world.state.directory.user_by_username(&biller.id, &name(username)).await.unwrap().unwrap().id
         };
         assert_eq!(id("riverside-water", "same").await, id("oakdale-city", "same").await);
         assert_ne!(id("riverside-water", "shared").await, id("oakdale-city", "shared").await);
-        let oakdale = world.state.directory.named(&slug("oakdale-city")).await.unwrap().unwrap();
+        let oakdale = world.state.directory.biller_by_slug(&slug("oakdale-city")).await.unwrap().unwrap();
         let user = id("oakdale-city", "same").await;
         assert!(world.state.directory.user_by_id(&oakdale.id, &user).await.unwrap().is_some());
-        let maple = world.state.directory.named(&slug("maple-electric")).await.unwrap().unwrap();
+        let maple = world.state.directory.biller_by_slug(&slug("maple-electric")).await.unwrap().unwrap();
         assert!(world.state.directory.user_by_id(&maple.id, &user).await.unwrap().is_none(), "not of another biller");
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_interrupted_import_goes_on_where_it_stopped() {
+async fn interrupted_import_resumes() {
     each_database(|world| async move {
         let rows: String = (0..3_000).map(|n| format!("user{n},user{n}@mail.example\n")).collect();
         let text = format!("username,email\n{rows}");
@@ -261,7 +265,7 @@ async fn an_interrupted_import_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn a_name_is_one_users_within_a_biller() {
+async fn username_is_unique_within_a_biller() {
     each_database(|world| async move {
         let insert = "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
             SELECT username_key, biller_id, user_id, 1, 0 FROM membership WHERE username_key = 'one-legacy'";
@@ -272,36 +276,41 @@ async fn a_name_is_one_users_within_a_biller() {
 }
 
 #[tokio::test]
-async fn issuer_health_is_the_same_for_every_instance() {
+async fn issuer_health_is_shared_between_instances() {
     each_database(|world| async move {
         let other = Directory::new(world.state.db.clone());
-        let biller = other.named(&slug("riverside-water")).await.unwrap().unwrap();
+        let biller = other.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
         for failures in 1..=3 {
-            world.state.directory.issuer_failed(&biller, Call::Documents, "timeout", world.clock.now()).await.unwrap();
-            let seen = other.named(&slug("riverside-water")).await.unwrap().unwrap();
+            world
+                .state
+                .directory
+                .record_issuer_failure(&biller, IssuerEndpoint::Metadata, "timeout", world.clock.now())
+                .await
+                .unwrap();
+            let seen = other.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
             assert_eq!(seen.health.is_down, failures == 3);
         }
-        world.state.directory.issuer_answered(&biller, Call::Token, world.clock.now()).await.unwrap();
-        let seen = other.named(&slug("riverside-water")).await.unwrap().unwrap();
+        world.state.directory.record_issuer_success(&biller, IssuerEndpoint::Token, world.clock.now()).await.unwrap();
+        let seen = other.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
         assert!(!seen.health.is_down && seen.health.failures == 0);
     })
     .await;
 }
 
 #[tokio::test]
-async fn writers_do_not_lose_each_others_updates() {
+async fn concurrent_writers_do_not_lose_updates() {
     each_database(|world| async move {
-        let biller = world.state.directory.named(&slug("riverside-water")).await.unwrap().unwrap();
+        let biller = world.state.directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
         let writes = (0..50).map(|_| {
             let (directory, biller, now) = (world.state.directory.clone(), biller.clone(), world.clock.now());
-            tokio::spawn(
-                async move { directory.issuer_failed(&biller, Call::Documents, "timeout", now).await.unwrap() },
-            )
+            tokio::spawn(async move {
+                directory.record_issuer_failure(&biller, IssuerEndpoint::Metadata, "timeout", now).await.unwrap()
+            })
         });
         for write in writes.collect::<Vec<_>>() {
             write.await.unwrap();
         }
-        let seen = world.state.directory.named(&slug("riverside-water")).await.unwrap().unwrap();
+        let seen = world.state.directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
         let rows = world.state.db.all("SELECT failures FROM issuer_health", Vec::new()).await.unwrap();
         assert_eq!(rows[0].int(0).unwrap(), 50);
         assert!(seen.health.is_down);
@@ -310,7 +319,7 @@ async fn writers_do_not_lose_each_others_updates() {
 }
 
 #[tokio::test]
-async fn one_billers_file_does_not_touch_people_of_another() {
+async fn import_does_not_affect_users_of_other_billers() {
     each_database(|world| async move {
         let ana = |status: &str| format!("username,email,first_name,status\nana,ana@mail.example,Ana,{status}\n");
         let directory = &world.state.directory;
@@ -322,7 +331,7 @@ async fn one_billers_file_does_not_touch_people_of_another() {
             "never a member, so nothing to delete"
         );
         world.import_csv("oakdale-city", &ana("suspended")).await.unwrap();
-        let riverside = directory.named(&slug("riverside-water")).await.unwrap().unwrap();
+        let riverside = directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
         let there = directory.user_by_username(&riverside.id, &name("ana")).await.unwrap().unwrap();
         assert_eq!(there.status, UserStatus::Active);
         assert_eq!(billers_of(directory, "ana").await.len(), 2);
@@ -335,7 +344,7 @@ async fn one_billers_file_does_not_touch_people_of_another() {
 }
 
 #[tokio::test]
-async fn a_host_moves_from_one_biller_of_a_file_to_another_and_the_public_one_to_none() {
+async fn vanity_host_can_change_billers_within_a_file_and_public_host_is_reserved() {
     each_database(|world| async move {
         world
             .import_billers(
@@ -345,15 +354,15 @@ async fn a_host_moves_from_one_biller_of_a_file_to_another_and_the_public_one_to
             .await;
         let billers = world.state.directory.billers().await.unwrap();
         assert_eq!(billers.by_host("pay.oakdale.example").unwrap().slug, slug("pinehill-gas"));
-        let tools = import_billers::Tools {
+        let context = import_billers::ImportContext {
             keys: world.state.keys.clone(),
-            by: world.state.by(Actor::System),
+            actor: world.state.actor_context(Actor::System),
             allow_loopback_issuers: true,
             public_host: "localhost:8080".to_owned(),
         };
         let file = "[[billers]]\nslug = \"a-new-one\"\nname = \"N\"\nhosts = [\"localhost:8080\"]\n";
         let rows = import_billers::parse(file, false).unwrap();
-        assert!(world.state.directory.import_billers(rows, &tools, false).await.is_err());
+        assert!(world.state.directory.import_billers(rows, &context, false).await.is_err());
     })
     .await;
 }

@@ -5,19 +5,19 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
-use signpost::access::{Audience, NewKey, Scope};
+use signpost::access::{Audience, NewApiKey, Scope};
 
 use crate::harness::{World, each_database, slug};
 
 async fn key(world: &World, audience: Option<Audience>, billers: Option<&str>, scopes: &[Scope]) -> String {
-    let new = NewKey {
+    let new = NewApiKey {
         name: "test".to_owned(),
         scopes: scopes.to_vec(),
         audience,
         billers: billers.map(|name| vec![slug(name)]),
         expires_at: None,
     };
-    world.state.api_keys.create(&new, &world.by()).await.unwrap()
+    world.state.api_keys.create(&new, &world.actor()).await.unwrap()
 }
 
 async fn post(world: &World, key: Option<&str>, body: String) -> (StatusCode, Value) {
@@ -50,28 +50,28 @@ async fn legacy_token(world: &World, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_legacy_portal_learns_who_comes_once() {
+async fn legacy_handoff_is_single_use() {
     each_database(|world| async move {
         let token = legacy_token(&world, " One-Legacy ").await;
-        let told = redeem(&world, &token).await.unwrap();
-        assert_eq!(told["kind"], "legacy");
-        assert_eq!(told["username"], "One-Legacy", "as typed");
-        assert_eq!(told["biller"], "oakdale-city");
-        assert_eq!(told["return_to"], "/bills/pay");
-        assert_eq!(told["locale"], "en");
-        assert!(told.get("sub").is_none());
+        let handoff = redeem(&world, &token).await.unwrap();
+        assert_eq!(handoff["kind"], "legacy");
+        assert_eq!(handoff["username"], "One-Legacy", "as typed");
+        assert_eq!(handoff["biller"], "oakdale-city");
+        assert_eq!(handoff["return_to"], "/bills/pay");
+        assert_eq!(handoff["locale"], "en");
+        assert!(handoff.get("sub").is_none());
         assert_eq!(redeem(&world, &token).await, None, "twice");
         let unknown = redeem(&world, &legacy_token(&world, "nobody").await).await.unwrap();
         assert_eq!((&unknown["username"], &unknown["biller"]), (&json!("nobody"), &Value::Null));
 
-        let recover = told["recover_url"].as_str().unwrap();
+        let recover = handoff["recover_url"].as_str().unwrap();
         let page = world.browser().get(recover).await;
         assert!(
             page.status == StatusCode::OK && page.body.contains("value=\"One-Legacy\""),
             "the username is typed once"
         );
-        match world.decision(told["reference"].as_str().unwrap()).await {
-            signpost::audit::Found::Entry(entry) => {
+        match world.decision(handoff["reference"].as_str().unwrap()).await {
+            signpost::audit::LookupResult::Recorded(entry) => {
                 assert_eq!(entry.kind, "row 3");
                 assert_eq!(entry.details["verdict"]["row"], 3);
             }
@@ -82,18 +82,18 @@ async fn the_legacy_portal_learns_who_comes_once() {
 }
 
 #[tokio::test]
-async fn eight_redemptions_at_once_have_one_winner() {
+async fn concurrent_redemptions_have_one_winner() {
     each_database(|world| async move {
         let token = legacy_token(&world, "one-legacy").await;
         let key = key(&world, None, None, &[Scope::HandoffRedeem]).await;
         let tries = futures_util::future::join_all((0..8).map(|_| redeem_with(&world, &key, &token))).await;
-        assert_eq!(tries.iter().filter(|told| told.is_some()).count(), 1);
+        assert_eq!(tries.iter().filter(|handoff| handoff.is_some()).count(), 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn old_foreign_and_changed_tokens_are_unknown() {
+async fn expired_foreign_and_tampered_tokens_are_rejected() {
     let world = World::start().await;
     let portal_key = key(&world, Some(Audience::Portal), None, &[Scope::HandoffRedeem]).await;
     let legacy_key = key(&world, Some(Audience::Legacy), None, &[Scope::HandoffRedeem]).await;
@@ -112,15 +112,15 @@ async fn old_foreign_and_changed_tokens_are_unknown() {
 }
 
 #[tokio::test]
-async fn a_portal_handoff_ends_with_its_session() {
+async fn portal_handoff_requires_a_live_session() {
     let world = World::start().await;
     let mut browser = world.browser();
     let token = |address: String| address.split("token=").nth(1).unwrap().to_owned();
     let first = token(world.sign_in(&mut browser, "riverside-water", "one-moved").await);
-    let told = redeem(&world, &first).await.unwrap();
-    assert_eq!((told["kind"].as_str(), told["state"].is_null()), (Some("portal"), true));
-    assert_eq!(told["amr"], json!(["pwd"]));
-    assert!(told["sub"].as_str().is_some_and(|sub| !sub.contains("one-moved")));
+    let handoff = redeem(&world, &first).await.unwrap();
+    assert_eq!((handoff["kind"].as_str(), handoff["state"].is_null()), (Some("portal"), true));
+    assert_eq!(handoff["amr"], json!(["pwd"]));
+    assert!(handoff["sub"].as_str().is_some_and(|sub| !sub.contains("one-moved")));
     let legacy_key = key(&world, Some(Audience::Legacy), None, &[Scope::HandoffRedeem]).await;
     let second = token(browser.get("/go/riverside-water").await.location());
     assert_eq!(redeem_with(&world, &legacy_key, &second).await, None, "the legacy portal cannot redeem a portal's");
@@ -132,7 +132,7 @@ async fn a_portal_handoff_ends_with_its_session() {
 }
 
 #[tokio::test]
-async fn keys_must_be_right_and_requests_readable() {
+async fn redeem_requires_a_valid_key_and_body() {
     each_database(|world| async move {
         let good = key(&world, None, None, &[Scope::HandoffRedeem]).await;
         let narrow = key(&world, None, None, &[Scope::Simulate]).await;
@@ -158,8 +158,8 @@ async fn keys_must_be_right_and_requests_readable() {
         let listed = world.state.api_keys.list().await.unwrap();
         let id = good.split('_').nth(1).unwrap();
         assert!(listed.iter().any(|key| key.id == id && key.last_used_at.is_some()));
-        assert!(world.state.api_keys.revoke(id, &world.by()).await.unwrap());
-        assert!(!world.state.api_keys.revoke(id, &world.by()).await.unwrap(), "once");
+        assert!(world.state.api_keys.revoke(id, &world.actor()).await.unwrap());
+        assert!(!world.state.api_keys.revoke(id, &world.actor()).await.unwrap(), "once");
         assert_eq!(status(post(&world, Some(&good), body()).await), 401, "revoked");
         let query =
             Request::post(format!("/api/v1/handoffs/redeem?key={narrow}")).header("content-type", "application/json");
@@ -169,7 +169,7 @@ async fn keys_must_be_right_and_requests_readable() {
 }
 
 #[tokio::test]
-async fn a_legacy_portal_that_cannot_change_gets_a_plain_address() {
+async fn legacy_login_template_is_filled() {
     let world = World::start().await;
     let mut config = (*world.state.config).clone();
     config.legacy.login_url = None;

@@ -24,7 +24,7 @@ const ROUTES: [&str; 16] = [
 ];
 
 #[tokio::test]
-async fn every_answer_has_its_headers() {
+async fn every_response_has_security_headers() {
     let world = World::start().await;
     let mut statuses = std::collections::BTreeSet::new();
     let methods = [Method::GET, Method::POST, Method::HEAD, Method::PUT, Method::DELETE];
@@ -69,7 +69,7 @@ async fn every_answer_has_its_headers() {
 }
 
 #[tokio::test]
-async fn every_cookie_is_ours_alone() {
+async fn cookies_have_the_host_prefix_and_attributes() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
@@ -91,10 +91,10 @@ async fn every_cookie_is_ours_alone() {
 }
 
 #[tokio::test]
-async fn only_a_pages_own_targets_may_receive_its_form() {
+async fn form_action_lists_the_pages_own_targets() {
     let world = World::start().await;
     let mut browser = world.browser();
-    let form_action = |answer: &crate::harness::Answer| {
+    let form_action = |answer: &crate::harness::TestResponse| {
         let csp = answer.header("content-security-policy").to_owned();
         csp.split("form-action ").nth(1).unwrap().split(';').next().unwrap().to_owned()
     };
@@ -106,7 +106,7 @@ async fn only_a_pages_own_targets_may_receive_its_form() {
 }
 
 #[tokio::test]
-async fn static_files_may_be_kept_for_ever_and_the_first_page_is_light() {
+async fn static_files_are_immutable_and_the_login_page_is_light() {
     let world = World::start().await;
     let mut browser = world.browser();
     let page = browser.get("/login").await;

@@ -18,10 +18,10 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::{World, now, slug};
 
-pub type Change = Arc<dyn Fn(&mut Lie) + Send + Sync>;
+pub type Change = Arc<dyn Fn(&mut ProviderResponse) + Send + Sync>;
 
-/// What the provider is about to say; a change makes a lie of it.
-pub struct Lie {
+/// What the provider is about to say; a change makes it a lie.
+pub struct ProviderResponse {
     pub claims: Map<String, Value>,
     pub header: Value,
     pub answer: Value,
@@ -30,7 +30,7 @@ pub struct Lie {
     pub key: Arc<KeyPair>,
     pub kid: &'static str,
     /// What the client sent: the Authorization header, and the form.
-    pub asked: (String, String),
+    pub request: (String, String),
 }
 
 #[derive(Clone)]
@@ -77,9 +77,9 @@ impl Provider {
         let app = Router::new()
             .route(
                 "/.well-known/openid-configuration",
-                get(|State(p): State<Self>| async move { p.note("discovery", &p.discovery) }),
+                get(|State(p): State<Self>| async move { p.serve_document("discovery", &p.discovery) }),
             )
-            .route("/keys", get(|State(p): State<Self>| async move { p.note("keys", &p.keys) }))
+            .route("/keys", get(|State(p): State<Self>| async move { p.serve_document("keys", &p.keys) }))
             .route(
                 "/token",
                 post(|State(p): State<Self>, headers: HeaderMap, body: String| async move {
@@ -93,7 +93,7 @@ impl Provider {
         provider
     }
 
-    fn note(&self, call: &str, document: &Mutex<Value>) -> Json<Value> {
+    fn serve_document(&self, call: &str, document: &Mutex<Value>) -> Json<Value> {
         self.calls.lock().unwrap().push(call.to_owned());
         Json(document.lock().unwrap().clone())
     }
@@ -109,10 +109,10 @@ impl Provider {
         self.calls.lock().unwrap().iter().filter(|made| *made == call).count()
     }
 
-    fn token(&self, asked: (String, String)) -> Response {
+    fn token(&self, request: (String, String)) -> Response {
         self.calls.lock().unwrap().push("token".to_owned());
         let seconds = now().seconds();
-        let mut lie = Lie {
+        let mut response = ProviderResponse {
             claims: json!({
                 "iss": self.issuer, "aud": "c", "sub": "subject-1", "exp": seconds + 300, "iat": seconds,
                 "nonce": *self.nonce.lock().unwrap(), "preferred_username": "one-moved",
@@ -125,15 +125,18 @@ impl Provider {
             raw: None,
             key: Arc::clone(&self.key),
             kid: "k1",
-            asked,
+            request,
         };
         let change = self.change.lock().unwrap().clone();
         if let Some(change) = change {
-            change(&mut lie);
+            change(&mut response);
         }
-        lie.header["kid"] = json!(lie.kid);
-        let token = lie.raw.clone().unwrap_or_else(|| sign(&lie.header, &Value::Object(lie.claims.clone()), &lie.key));
-        match lie.answer {
+        response.header["kid"] = json!(response.kid);
+        let token = response
+            .raw
+            .clone()
+            .unwrap_or_else(|| sign(&response.header, &Value::Object(response.claims.clone()), &response.key));
+        match response.answer {
             Value::Object(mut answer) => {
                 answer.entry("id_token").or_insert(json!(token));
                 answer.retain(|_, value| *value != json!("absent"));
@@ -204,7 +207,7 @@ pub async fn world_with(settings: &str) -> (World, Provider) {
 }
 
 /// A sign-in as far as the answer to the callback; says whether it was let in.
-pub async fn attempt(world: &World, provider: &Provider) -> (StatusCode, bool, String) {
+pub async fn try_sign_in(world: &World, provider: &Provider) -> (StatusCode, bool, String) {
     let mut browser = world.browser();
     let start = browser.get("/b/hostile").await;
     let Some(location) = start.headers.get("location") else { return (start.status, false, start.title().to_owned()) };
@@ -220,19 +223,19 @@ pub async fn attempt(world: &World, provider: &Provider) -> (StatusCode, bool, S
     (answer.status, let_in, answer.title().to_owned())
 }
 
-async fn with_change(change: impl Fn(&mut Lie) + Send + Sync + 'static) -> (StatusCode, bool, usize) {
+async fn sign_in_with(change: impl Fn(&mut ProviderResponse) + Send + Sync + 'static) -> (StatusCode, bool, usize) {
     let (world, provider) = world().await;
     *provider.change.lock().unwrap() = Some(Arc::new(change));
-    let (status, let_in, _) = attempt(&world, &provider).await;
+    let (status, let_in, _) = try_sign_in(&world, &provider).await;
     assert_eq!(provider.calls("other"), 0, "a call to where nobody should call");
     (status, let_in, provider.calls("token"))
 }
 
-macro_rules! lies {
+macro_rules! rejected {
     ($($name:ident => $change:expr;)*) => {
         $(#[tokio::test]
         async fn $name() {
-            let (status, let_in, calls) = with_change($change).await;
+            let (status, let_in, calls) = sign_in_with($change).await;
             assert!(!let_in, "let in");
             assert!(status == StatusCode::BAD_GATEWAY, "{status}");
             assert_eq!(calls, 1, "the code is sent once");
@@ -240,62 +243,62 @@ macro_rules! lies {
     };
 }
 
-macro_rules! honest {
+macro_rules! accepted {
     ($($name:ident => $change:expr;)*) => {
         $(#[tokio::test]
         async fn $name() {
-            let (status, let_in, _) = with_change($change).await;
+            let (status, let_in, _) = sign_in_with($change).await;
             assert!(let_in && status == StatusCode::SEE_OTHER, "{status}");
         })*
     };
 }
 
-pub fn set(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut Lie) + Send + Sync {
+pub fn set(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut ProviderResponse) + Send + Sync {
     let value = value.into();
-    move |lie: &mut Lie| drop(lie.claims.insert(name.to_owned(), value.clone()))
+    move |response: &mut ProviderResponse| drop(response.claims.insert(name.to_owned(), value.clone()))
 }
 
-fn unset(name: &'static str) -> impl Fn(&mut Lie) + Send + Sync {
-    move |lie: &mut Lie| drop(lie.claims.remove(name))
+fn unset(name: &'static str) -> impl Fn(&mut ProviderResponse) + Send + Sync {
+    move |response: &mut ProviderResponse| drop(response.claims.remove(name))
 }
 
-fn header(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut Lie) + Send + Sync {
+fn header(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut ProviderResponse) + Send + Sync {
     let value = value.into();
-    move |lie: &mut Lie| lie.header[name] = value.clone()
+    move |response: &mut ProviderResponse| response.header[name] = value.clone()
 }
 
-pub fn says(value: Value) -> impl Fn(&mut Lie) + Send + Sync {
-    move |lie: &mut Lie| lie.answer = value.clone()
+pub fn respond_with(value: Value) -> impl Fn(&mut ProviderResponse) + Send + Sync {
+    move |response: &mut ProviderResponse| response.answer = value.clone()
 }
 
-fn answer(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut Lie) + Send + Sync {
+fn answer(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut ProviderResponse) + Send + Sync {
     let value = value.into();
-    move |lie: &mut Lie| lie.answer[name] = value.clone()
+    move |response: &mut ProviderResponse| response.answer[name] = value.clone()
 }
 
-honest! {
-    a_plain_token_is_accepted => |_: &mut Lie| {};
-    a_token_with_claims_nobody_asked_for_is_accepted => set("https://odd.example/x", json!({"a": [1, null]}));
+accepted! {
+    a_minimal_token_is_accepted => |_: &mut ProviderResponse| {};
+    a_token_with_unknown_claims_is_accepted => set("https://odd.example/x", json!({"a": [1, null]}));
     a_token_type_in_capitals_is_accepted => answer("token_type", "BEARER");
-    an_answer_with_more_members_is_accepted => answer("scope", json!("openid profile"));
-    a_refresh_token_is_passed_over => answer("refresh_token", "never asked for");
+    a_response_with_extra_members_is_accepted => answer("scope", json!("openid profile"));
+    a_refresh_token_is_ignored => answer("refresh_token", "never asked for");
     an_audience_list_of_one_is_accepted => set("aud", json!(["c"]));
     an_own_azp_is_accepted => set("azp", "c");
-    no_type_is_accepted => |lie: &mut Lie| drop(lie.header.as_object_mut().unwrap().remove("typ"));
-    no_expires_in_is_accepted => answer("expires_in", "absent");
+    a_missing_typ_is_accepted => |response: &mut ProviderResponse| drop(response.header.as_object_mut().unwrap().remove("typ"));
+    a_missing_expires_in_is_accepted => answer("expires_in", "absent");
     a_fractional_auth_time_is_accepted => set("auth_time", json!(1_700_000_000.5));
-    a_clock_that_is_half_a_minute_ahead_is_accepted => |lie: &mut Lie| {
-        lie.claims.insert("iat".into(), json!(now().seconds() + 30));
-        lie.claims.insert("nbf".into(), json!(now().seconds() + 30));
+    a_clock_that_is_half_a_minute_ahead_is_accepted => |response: &mut ProviderResponse| {
+        response.claims.insert("iat".into(), json!(now().seconds() + 30));
+        response.claims.insert("nbf".into(), json!(now().seconds() + 30));
     };
-    a_right_at_hash_is_accepted => |lie: &mut Lie| {
+    a_correct_at_hash_is_accepted => |response: &mut ProviderResponse| {
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"access");
-        lie.claims.insert("at_hash".into(), json!(URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])));
+        response.claims.insert("at_hash".into(), json!(URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])));
     };
 }
 
-lies! {
-    issuer_with_a_slash => |lie: &mut Lie| { let iss = format!("{}/", lie.claims["iss"].as_str().unwrap()); lie.claims.insert("iss".into(), json!(iss)); };
+rejected! {
+    issuer_with_a_trailing_slash => |response: &mut ProviderResponse| { let iss = format!("{}/", response.claims["iss"].as_str().unwrap()); response.claims.insert("iss".into(), json!(iss)); };
     issuer_of_another => set("iss", "http://127.0.0.1:1");
     issuer_missing => unset("iss");
     audience_of_another => set("aud", "c1");
@@ -313,10 +316,10 @@ lies! {
     expired => set("exp", now().seconds() - 3600);
     expiry_missing => unset("exp");
     expiry_in_ten_years => set("exp", now().seconds() + 315_360_000);
-    expiry_beyond_all_time => set("exp", json!(1e300));
+    expiry_out_of_range => set("exp", json!(1e300));
     issued_last_week => set("iat", now().seconds() - 604_800);
     issued_in_ten_years => set("iat", now().seconds() + 315_360_000);
-    issued_never => unset("iat");
+    issued_at_missing => unset("iat");
     not_before_tomorrow => set("nbf", now().seconds() + 86_400);
     nonce_of_another => set("nonce", "another");
     nonce_missing => unset("nonce");
@@ -325,119 +328,119 @@ lies! {
     type_of_a_logout_token => header("typ", "logout+jwt");
     critical_extension => header("crit", json!(["x"]));
     nested_content => header("cty", "JWT");
-    algorithm_none => |lie: &mut Lie| {
-        lie.raw = Some(format!("{}.{}.", encode(&json!({"alg":"none"})), encode(&Value::Object(lie.claims.clone()))));
+    algorithm_none => |response: &mut ProviderResponse| {
+        response.raw = Some(format!("{}.{}.", encode(&json!({"alg":"none"})), encode(&Value::Object(response.claims.clone()))));
     };
-    algorithm_none_in_disguise => |lie: &mut Lie| {
-        lie.raw = Some(format!("{}.{}.", encode(&json!({"alg":"NoNe"})), encode(&Value::Object(lie.claims.clone()))));
+    algorithm_none_in_mixed_case => |response: &mut ProviderResponse| {
+        response.raw = Some(format!("{}.{}.", encode(&json!({"alg":"NoNe"})), encode(&Value::Object(response.claims.clone()))));
     };
-    algorithm_of_the_client_secret => |lie: &mut Lie| {
-        let input = format!("{}.{}", encode(&json!({"alg":"HS256"})), encode(&Value::Object(lie.claims.clone())));
+    algorithm_of_the_client_secret => |response: &mut ProviderResponse| {
+        let input = format!("{}.{}", encode(&json!({"alg":"HS256"})), encode(&Value::Object(response.claims.clone())));
         let tag = aws_lc_rs::hmac::sign(&aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"s"), input.as_bytes());
-        lie.raw = Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag)));
+        response.raw = Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag)));
     };
-    algorithm_of_the_public_key_as_secret => |lie: &mut Lie| {
-        let input = format!("{}.{}", encode(&json!({"alg":"HS256"})), encode(&Value::Object(lie.claims.clone())));
-        let der = lie.key.public_key().as_der().unwrap();
+    algorithm_of_the_public_key_as_secret => |response: &mut ProviderResponse| {
+        let input = format!("{}.{}", encode(&json!({"alg":"HS256"})), encode(&Value::Object(response.claims.clone())));
+        let der = response.key.public_key().as_der().unwrap();
         let tag = aws_lc_rs::hmac::sign(&aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, der.as_ref()), input.as_bytes());
-        lie.raw = Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag)));
+        response.raw = Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag)));
     };
-    algorithm_that_is_not_pinned => |lie: &mut Lie| {
-        let input = format!("{}.{}", encode(&json!({"alg":"RS512","kid":"k1"})), encode(&Value::Object(lie.claims.clone())));
-        let mut signature = vec![0; lie.key.public_modulus_len()];
-        lie.key.sign(&signature::RSA_PKCS1_SHA512, &unused(), input.as_bytes(), &mut signature).unwrap();
-        lie.raw = Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)));
+    algorithm_that_is_not_pinned => |response: &mut ProviderResponse| {
+        let input = format!("{}.{}", encode(&json!({"alg":"RS512","kid":"k1"})), encode(&Value::Object(response.claims.clone())));
+        let mut signature = vec![0; response.key.public_modulus_len()];
+        response.key.sign(&signature::RSA_PKCS1_SHA512, &unused(), input.as_bytes(), &mut signature).unwrap();
+        response.raw = Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)));
     };
-    signature_of_nothing => |lie: &mut Lie| {
-        lie.raw = Some(format!("{}.{}.AAAA", encode(&json!({"alg":"RS256","kid":"k1"})), encode(&Value::Object(lie.claims.clone()))));
+    signature_truncated => |response: &mut ProviderResponse| {
+        response.raw = Some(format!("{}.{}.AAAA", encode(&json!({"alg":"RS256","kid":"k1"})), encode(&Value::Object(response.claims.clone()))));
     };
-    subject_twice => |lie: &mut Lie| {
-        let text = Value::Object(lie.claims.clone()).to_string().replacen('{', "{\"sub\":\"another\",", 1);
-        lie.raw = Some(sign_text(&format!("{}.{}", encode(&json!({"alg":"RS256","kid":"k1"})), URL_SAFE_NO_PAD.encode(text)), &lie.key));
+    subject_duplicated => |response: &mut ProviderResponse| {
+        let text = Value::Object(response.claims.clone()).to_string().replacen('{', "{\"sub\":\"another\",", 1);
+        response.raw = Some(sign_text(&format!("{}.{}", encode(&json!({"alg":"RS256","kid":"k1"})), URL_SAFE_NO_PAD.encode(text)), &response.key));
     };
-    username_twice => |lie: &mut Lie| {
-        let text = Value::Object(lie.claims.clone()).to_string().replacen('{', "{\"preferred_username\":\"two-moved\",", 1);
-        lie.raw = Some(sign_text(&format!("{}.{}", encode(&json!({"alg":"RS256","kid":"k1"})), URL_SAFE_NO_PAD.encode(text)), &lie.key));
+    username_duplicated => |response: &mut ProviderResponse| {
+        let text = Value::Object(response.claims.clone()).to_string().replacen('{', "{\"preferred_username\":\"two-moved\",", 1);
+        response.raw = Some(sign_text(&format!("{}.{}", encode(&json!({"alg":"RS256","kid":"k1"})), URL_SAFE_NO_PAD.encode(text)), &response.key));
     };
-    payload_is_a_list => |lie: &mut Lie| {
-        lie.raw = Some(sign(&json!({"alg":"RS256","kid":"k1"}), &json!([]), &lie.key));
+    payload_is_a_list => |response: &mut ProviderResponse| {
+        response.raw = Some(sign(&json!({"alg":"RS256","kid":"k1"}), &json!([]), &response.key));
     };
-    payload_is_deep => |lie: &mut Lie| {
+    payload_is_deeply_nested => |response: &mut ProviderResponse| {
         let text = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
-        lie.raw = Some(sign_text(&format!("{}.{}", encode(&json!({"alg":"RS256","kid":"k1"})), URL_SAFE_NO_PAD.encode(text)), &lie.key));
+        response.raw = Some(sign_text(&format!("{}.{}", encode(&json!({"alg":"RS256","kid":"k1"})), URL_SAFE_NO_PAD.encode(text)), &response.key));
     };
-    token_is_no_token => |lie: &mut Lie| lie.raw = Some("a.b".to_owned());
-    answer_without_id_token => answer("id_token", "absent");
-    answer_with_an_empty_id_token => answer("id_token", "");
-    answer_without_access_token => answer("access_token", "absent");
-    answer_with_a_line_break_in_the_access_token => answer("access_token", "a\nb");
-    answer_with_an_empty_access_token => answer("access_token", "");
-    answer_with_another_token_type => answer("token_type", "DPoP");
-    answer_without_token_type => answer("token_type", "absent");
-    answer_is_null => says(Value::Null);
-    answer_is_cut_off => says(json!("{\"access_token\":\"a"));
-    answer_is_html => says(json!("<html></html>"));
-    answer_has_a_byte_order_mark => says(json!("\u{feff}{}"));
-    answer_is_an_error_with_200 => says(json!("{\"error\":\"invalid_grant\"}"));
-    answer_is_a_redirect => says(json!(true));
-    answer_is_invalid_grant => says(json!([{"error": "invalid_grant"}]));
-    answer_is_a_bad_request_as_403 => says(json!([{"error": "invalid_grant", "error_description": "no"}, 403]));
-    answer_is_an_error_nobody_knows => says(json!([{"error": "hamster_escaped"}]));
-    answer_is_an_error_that_is_no_error => says(json!([{"message": "no"}, 401]));
-    answer_is_unauthorized_in_html => says(json!(401));
-    answer_is_forbidden_in_html => says(json!(403));
-    answer_is_too_many_requests_in_html => says(json!(429));
-    answer_is_invalid_client => says(json!([{"error": "invalid_client"}]));
-    answer_is_not_found_in_html => says(json!(404));
-    answer_is_endless => |lie: &mut Lie| lie.answer["padding"] = json!("x".repeat(300 * 1024));
-    claim_is_endless => |lie: &mut Lie| drop(lie.claims.insert("big".into(), json!("x".repeat(300 * 1024))));
+    token_is_malformed => |response: &mut ProviderResponse| response.raw = Some("a.b".to_owned());
+    response_without_id_token => answer("id_token", "absent");
+    response_with_an_empty_id_token => answer("id_token", "");
+    response_without_access_token => answer("access_token", "absent");
+    response_with_a_line_break_in_the_access_token => answer("access_token", "a\nb");
+    response_with_an_empty_access_token => answer("access_token", "");
+    response_with_another_token_type => answer("token_type", "DPoP");
+    response_without_token_type => answer("token_type", "absent");
+    response_is_null => respond_with(Value::Null);
+    response_is_truncated => respond_with(json!("{\"access_token\":\"a"));
+    response_is_html => respond_with(json!("<html></html>"));
+    response_has_a_byte_order_mark => respond_with(json!("\u{feff}{}"));
+    response_is_an_error_with_200 => respond_with(json!("{\"error\":\"invalid_grant\"}"));
+    response_is_a_redirect => respond_with(json!(true));
+    response_is_invalid_grant => respond_with(json!([{"error": "invalid_grant"}]));
+    response_is_invalid_grant_as_403 => respond_with(json!([{"error": "invalid_grant", "error_description": "no"}, 403]));
+    response_is_an_unknown_error => respond_with(json!([{"error": "hamster_escaped"}]));
+    response_is_a_malformed_error => respond_with(json!([{"message": "no"}, 401]));
+    response_is_unauthorized_in_html => respond_with(json!(401));
+    response_is_forbidden_in_html => respond_with(json!(403));
+    response_is_too_many_requests_in_html => respond_with(json!(429));
+    response_is_invalid_client => respond_with(json!([{"error": "invalid_client"}]));
+    response_is_not_found_in_html => respond_with(json!(404));
+    response_is_too_large => |response: &mut ProviderResponse| response.answer["padding"] = json!("x".repeat(300 * 1024));
+    claim_is_too_large => |response: &mut ProviderResponse| drop(response.claims.insert("big".into(), json!("x".repeat(300 * 1024))));
 }
 
 #[tokio::test]
-async fn a_server_error_at_the_token_endpoint_is_an_outage_and_not_repeated() {
-    let (status, let_in, calls) = with_change(says(json!(503))).await;
+async fn a_token_endpoint_5xx_is_an_outage_and_is_not_retried() {
+    let (status, let_in, calls) = sign_in_with(respond_with(json!(503))).await;
     assert_eq!((status, let_in, calls), (StatusCode::SERVICE_UNAVAILABLE, false, 1));
 }
 
 #[tokio::test]
-async fn refused_credentials_count_against_the_issuer_and_refused_codes_do_not() {
+async fn invalid_client_is_an_issuer_failure_and_invalid_grant_is_not() {
     let (world, provider) = world().await;
-    let health = async || world.state.directory.named(&slug("hostile")).await.unwrap().unwrap().health.clone();
-    *provider.change.lock().unwrap() = Some(Arc::new(says(json!([{"error": "invalid_grant"}]))));
+    let health = async || world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap().health.clone();
+    *provider.change.lock().unwrap() = Some(Arc::new(respond_with(json!([{"error": "invalid_grant"}]))));
     for _ in 0..4 {
-        attempt(&world, &provider).await;
+        try_sign_in(&world, &provider).await;
     }
     assert_eq!(health().await.failures, 0);
-    *provider.change.lock().unwrap() = Some(Arc::new(says(json!([{"error": "invalid_client"}]))));
-    attempt(&world, &provider).await;
+    *provider.change.lock().unwrap() = Some(Arc::new(respond_with(json!([{"error": "invalid_client"}]))));
+    try_sign_in(&world, &provider).await;
     assert_eq!(health().await.failures, 1);
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_fetched_once_a_minute_at_most() {
+async fn unknown_key_ids_refetch_the_jwks_once_a_minute() {
     let (world, provider) = world().await;
-    assert!(attempt(&world, &provider).await.1);
+    assert!(try_sign_in(&world, &provider).await.1);
     assert_eq!(provider.calls("keys"), 1);
-    *provider.change.lock().unwrap() = Some(Arc::new(|lie: &mut Lie| lie.kid = "unknown"));
+    *provider.change.lock().unwrap() = Some(Arc::new(|response: &mut ProviderResponse| response.kid = "unknown"));
     for _ in 0..10 {
-        assert!(!attempt(&world, &provider).await.1);
+        assert!(!try_sign_in(&world, &provider).await.1);
     }
     assert_eq!(provider.calls("keys"), 2, "one early fetch for ten unknown keys");
     world.advance(std::time::Duration::from_secs(61)).await;
     // Rotated: the new key is found by one fetch, and the token of a moment ago is still good.
     let (new, old_clock) = (Arc::clone(&provider.other_key), now().seconds());
     *provider.keys.lock().unwrap() = json!({ "keys": [jwk(&provider.other_key, "k2")] });
-    *provider.change.lock().unwrap() = Some(Arc::new(move |lie: &mut Lie| {
-        lie.kid = "k2";
-        lie.key = Arc::clone(&new);
-        lie.claims.insert("iat".into(), json!(old_clock));
+    *provider.change.lock().unwrap() = Some(Arc::new(move |response: &mut ProviderResponse| {
+        response.kid = "k2";
+        response.key = Arc::clone(&new);
+        response.claims.insert("iat".into(), json!(old_clock));
     }));
-    assert!(attempt(&world, &provider).await.1, "one sign-in after the rotation");
+    assert!(try_sign_in(&world, &provider).await.1, "one sign-in after the rotation");
     assert_eq!(provider.calls("keys"), 3);
 }
 
 #[tokio::test]
-async fn keys_that_must_not_be_used_are_refused() {
+async fn unusable_keys_are_rejected() {
     for (what, keys) in [
         ("none", json!({ "keys": [] })),
         ("no list", json!({})),
@@ -447,25 +450,25 @@ async fn keys_that_must_not_be_used_are_refused() {
     ] {
         let (world, provider) = world().await;
         *provider.keys.lock().unwrap() = keys;
-        assert!(!attempt(&world, &provider).await.1, "{what}");
+        assert!(!try_sign_in(&world, &provider).await.1, "{what}");
     }
     let (world, provider) = world().await;
     let twice = json!({ "keys": [jwk(&provider.key, "k1"), jwk(&provider.other_key, "k1")] });
     *provider.keys.lock().unwrap() = twice;
-    assert!(!attempt(&world, &provider).await.1, "two keys of one id");
+    assert!(!try_sign_in(&world, &provider).await.1, "two keys of one id");
 }
 
 #[tokio::test]
-async fn a_single_key_serves_tokens_without_a_key_id() {
+async fn tokens_without_kid_use_the_only_key() {
     let (world, provider) = world().await;
-    *provider.change.lock().unwrap() = Some(Arc::new(|lie: &mut Lie| {
-        lie.raw = Some(sign(&json!({ "alg": "RS256" }), &Value::Object(lie.claims.clone()), &lie.key));
+    *provider.change.lock().unwrap() = Some(Arc::new(|response: &mut ProviderResponse| {
+        response.raw = Some(sign(&json!({ "alg": "RS256" }), &Value::Object(response.claims.clone()), &response.key));
     }));
-    assert!(attempt(&world, &provider).await.1);
+    assert!(try_sign_in(&world, &provider).await.1);
 }
 
 #[tokio::test]
-async fn a_discovery_document_that_lies_begins_nothing() {
+async fn invalid_discovery_documents_are_rejected() {
     for (field, value) in [
         ("issuer", json!("http://127.0.0.1:1")),
         ("issuer", json!("SLASH")),
@@ -490,50 +493,50 @@ async fn a_discovery_document_that_lies_begins_nothing() {
                 _ => discovery[field] = value.clone(),
             }
         }
-        let (status, let_in, _) = attempt(&world, &provider).await;
+        let (status, let_in, _) = try_sign_in(&world, &provider).await;
         assert!(!let_in && status == StatusCode::SERVICE_UNAVAILABLE, "{field} = {value}: {status}");
         assert_eq!(provider.calls("token") + provider.calls("other"), 0);
     }
 }
 
 #[tokio::test]
-async fn documents_are_kept_for_a_day_while_the_issuer_is_away() {
+async fn cached_metadata_is_used_for_a_day_during_an_outage() {
     for (hours, status) in [(23, StatusCode::SEE_OTHER), (25, StatusCode::SERVICE_UNAVAILABLE)] {
         let world = World::start().await;
         let mut browser = world.browser();
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
-        world.issuers.set_condition("riverside-water", secureauth_standin::Condition::Down);
+        world.issuers.set_issuer_state("riverside-water", secureauth_standin::IssuerState::Down);
         world.advance(std::time::Duration::from_secs(hours * 3600)).await;
         assert_eq!(browser.get("/b/riverside-water").await.status, status, "after {hours} hours");
     }
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_fails_opens_the_breaker_though_its_documents_are_fine() {
+async fn token_endpoint_failures_open_the_circuit_breaker() {
     let (world, provider) = world().await;
-    let health = async || world.state.directory.named(&slug("hostile")).await.unwrap().unwrap().health.clone();
-    *provider.change.lock().unwrap() = Some(Arc::new(says(json!(503))));
+    let health = async || world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap().health.clone();
+    *provider.change.lock().unwrap() = Some(Arc::new(respond_with(json!(503))));
     for _ in 0..3 {
         assert!(!health().await.is_down);
-        attempt(&world, &provider).await;
+        try_sign_in(&world, &provider).await;
         world.advance(std::time::Duration::from_secs(2)).await;
     }
     assert!(health().await.is_down, "three in a row");
-    let biller = world.state.directory.named(&slug("hostile")).await.unwrap().unwrap();
-    signpost::web::registrations::probe_and_note(&world.state, &biller).await;
+    let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+    signpost::web::registrations::probe_and_record(&world.state, &biller).await;
     assert!(health().await.is_down, "documents that can be read say nothing of it");
     world.advance(std::time::Duration::from_secs(61)).await;
-    signpost::web::registrations::probe_and_note(&world.state, &biller).await;
+    signpost::web::registrations::probe_and_record(&world.state, &biller).await;
     assert!(!health().await.is_down, "after a while people may try again");
     *provider.change.lock().unwrap() = None;
 }
 
 #[tokio::test]
-async fn an_issuer_in_use_that_has_gone_is_an_outage_within_a_minute_or_so() {
+async fn an_unreachable_issuer_is_detected_within_a_minute() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
-    world.issuers.set_condition("riverside-water", secureauth_standin::Condition::Down);
+    world.issuers.set_issuer_state("riverside-water", secureauth_standin::IssuerState::Down);
     world.advance(std::time::Duration::from_secs(60)).await;
     for _ in 0..3 {
         assert!(browser.get("/b/riverside-water").await.headers.contains_key("location"), "by kept documents");

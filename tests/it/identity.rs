@@ -5,36 +5,36 @@ use std::collections::BTreeSet;
 use http::StatusCode;
 use serde_json::{Value, json};
 use signpost::access::Scope;
-use signpost::enablement::{JobState, Order};
+use signpost::provisioning::{EnablementOptions, JobState};
 
-use crate::billers_api::Machine;
+use crate::billers_api::ApiClient;
 use crate::harness::{World, each_database, slug};
 
 const USERS: &str = "/identity/v1/users";
 const TEAMS: &str = "/identity/v1/teams";
 const BOTH: [Scope; 2] = [Scope::IdentityRead, Scope::IdentityWrite];
 
-async fn hr(world: &World) -> Machine {
-    Machine::new(world, &BOTH, None).await
+async fn hr(world: &World) -> ApiClient {
+    ApiClient::new(world, &BOTH, None).await
 }
 
 async fn team(world: &World, biller: &str) -> String {
-    world.state.directory.named(&slug(biller)).await.unwrap().unwrap().id.to_string()
+    world.state.directory.biller_by_slug(&slug(biller)).await.unwrap().unwrap().id.to_string()
 }
 
 /// Makes a user; answers the id.
-async fn made(hr: &Machine, body: &Value) -> String {
+async fn create_user(hr: &ApiClient, body: &Value) -> String {
     let (status, user) = hr.send("POST", USERS, body).await;
     assert_eq!(status, StatusCode::CREATED, "{user}");
     user["id"].as_str().unwrap().to_owned()
 }
 
-async fn named(hr: &Machine, name: &str, teams: &[&str]) -> String {
+async fn create_named_user(hr: &ApiClient, name: &str, teams: &[&str]) -> String {
     let teams: Vec<Value> = teams.iter().map(|id| json!({ "id": id })).collect();
-    made(hr, &json!({ "email": format!("{name}@mail.example"), "username": name, "teams": teams })).await
+    create_user(hr, &json!({ "email": format!("{name}@mail.example"), "username": name, "teams": teams })).await
 }
 
-async fn members(hr: &Machine, team: &str) -> BTreeSet<String> {
+async fn members(hr: &ApiClient, team: &str) -> BTreeSet<String> {
     let (status, body) = hr.get(&format!("{TEAMS}/{team}/members?page_size=300")).await;
     assert_eq!((status, &body["links"]), (StatusCode::OK, &json!({})), "{body}");
     body["users"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect()
@@ -53,7 +53,7 @@ fn reason(answer: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn a_user_is_made_read_changed_and_deleted() {
+async fn user_is_created_read_updated_and_deleted() {
     each_database(|world| async move {
         let hr = hr(&world).await;
         let oakdale = team(&world, "oakdale-city").await;
@@ -73,7 +73,7 @@ async fn a_user_is_made_read_changed_and_deleted() {
         assert_eq!(hr.get(&place.replace("identity", "poolside")).await.1, expected, "the same at both mounts");
         let (_, found) = hr.get(&format!("{USERS}?email=ann%40mail.EXAMPLE&status=created,active")).await;
         assert_eq!(found, json!({ "users": [expected], "links": {} }));
-        assert!(world.state.directory.named(&slug("oakdale-city")).await.unwrap().is_some());
+        assert!(world.state.directory.biller_by_slug(&slug("oakdale-city")).await.unwrap().is_some());
 
         world.advance(std::time::Duration::from_secs(60)).await;
         let (status, changed) = hr.send("PATCH", &place, &json!({ "name": "Ann", "status_action": "suspend" })).await;
@@ -93,19 +93,19 @@ async fn a_user_is_made_read_changed_and_deleted() {
         assert!(!members(&hr, &oakdale).await.contains(id));
         let (status, refused) = hr.send("PATCH", &place, &json!({ "name": "X" })).await;
         assert_eq!((status, reason(&refused)), (StatusCode::CONFLICT, "user_deleted"));
-        let again = made(&hr, &new).await;
+        let again = create_user(&hr, &new).await;
         assert_ne!(again, id, "who is deleted keeps neither name nor mail address");
     })
     .await;
 }
 
 #[tokio::test]
-async fn names_and_mail_addresses_clash_within_a_biller_only() {
+async fn usernames_and_emails_are_unique_per_biller() {
     each_database(|world| async move {
         let hr = hr(&world).await;
         let (oakdale, pinehill) = (team(&world, "oakdale-city").await, team(&world, "pinehill-gas").await);
-        let first = named(&hr, "ann", &[&oakdale]).await;
-        let elsewhere = named(&hr, "ann", &[&pinehill]).await;
+        let first = create_named_user(&hr, "ann", &[&oakdale]).await;
+        let elsewhere = create_named_user(&hr, "ann", &[&pinehill]).await;
         let before = members(&hr, &oakdale).await;
         let body = |name: &str, mail: &str| json!({ "email": mail, "username": name, "teams": [{ "id": pinehill }, { "id": oakdale }] });
         for (body, why) in
@@ -114,7 +114,7 @@ async fn names_and_mail_addresses_clash_within_a_biller_only() {
             let (status, refused) = hr.send("POST", USERS, &body).await;
             assert_eq!((status, reason(&refused)), (StatusCode::CONFLICT, why), "{refused}");
         }
-        let bob = named(&hr, "bob", &[&oakdale]).await;
+        let bob = create_named_user(&hr, "bob", &[&oakdale]).await;
         let (status, refused) = hr.send("PATCH", &format!("{USERS}/{bob}"), &json!({ "email": "Ann@mail.example" })).await;
         assert_eq!((status, reason(&refused)), (StatusCode::CONFLICT, "email_taken"));
         assert_eq!(hr.get(&format!("{USERS}/{bob}")).await.1["email"], "bob@mail.example", "nothing was changed");
@@ -140,12 +140,12 @@ async fn names_and_mail_addresses_clash_within_a_biller_only() {
 }
 
 #[tokio::test]
-async fn a_mail_address_belongs_to_one_member_of_a_biller() {
+async fn email_belongs_to_one_member_of_a_biller() {
     each_database(|world| async move {
         let hr = hr(&world).await;
         let oakdale = team(&world, "oakdale-city").await;
         let new = |name: &str| json!({ "email": "SAME@mail.example", "username": name });
-        let (ann, bob) = (made(&hr, &new("ann")).await, made(&hr, &new("bob")).await);
+        let (ann, bob) = (create_user(&hr, &new("ann")).await, create_user(&hr, &new("bob")).await);
         let call = async |call: &str, ids: &[&str]| {
             hr.send("POST", &format!("{TEAMS}/{oakdale}/members/{call}"), &json!({ "user_ids": ids })).await
         };
@@ -174,9 +174,9 @@ async fn a_mail_address_belongs_to_one_member_of_a_biller() {
 }
 
 #[tokio::test]
-async fn the_teams_of_a_user_go_on_by_token_while_teams_are_added() {
+async fn user_teams_paginate_while_teams_are_added() {
     let world = World::start().await;
-    let hr = Machine::new(&world, &[Scope::IdentityRead, Scope::IdentityWrite, Scope::BillersWrite], None).await;
+    let hr = ApiClient::new(&world, &[Scope::IdentityRead, Scope::IdentityWrite, Scope::BillersWrite], None).await;
     let mut teams = Vec::new();
     for number in 0..25 {
         let body = json!({ "slug": format!("many-{number:02}"), "name": format!("Many {number:02}") });
@@ -184,7 +184,7 @@ async fn the_teams_of_a_user_go_on_by_token_while_teams_are_added() {
         assert_eq!(status, StatusCode::CREATED, "{made}");
         teams.push(made["id"].as_str().unwrap().to_owned());
     }
-    let ann = named(&hr, "ann", &teams.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let ann = create_named_user(&hr, "ann", &teams.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let (_, user) = hr.get(&format!("{USERS}/{}", ann.to_uppercase())).await;
     assert_eq!(user["id"], ann.as_str(), "ids in either case");
     let mut seen: Vec<Value> = user["teams"]["teams"].as_array().unwrap().clone();
@@ -199,7 +199,7 @@ async fn the_teams_of_a_user_go_on_by_token_while_teams_are_added() {
 }
 
 #[tokio::test]
-async fn a_field_that_is_missing_is_named() {
+async fn missing_field_is_reported() {
     let world = World::start().await;
     let hr = hr(&world).await;
     let oakdale = team(&world, "oakdale-city").await;
@@ -210,11 +210,11 @@ async fn a_field_that_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn members_are_added_removed_and_set() {
+async fn members_are_added_removed_and_replaced() {
     each_database(|world| async move {
         let hr = hr(&world).await;
         let oakdale = team(&world, "oakdale-city").await;
-        let (ann, bob) = (named(&hr, "ann", &[]).await, named(&hr, "bob", &[]).await);
+        let (ann, bob) = (create_named_user(&hr, "ann", &[]).await, create_named_user(&hr, "bob", &[]).await);
         let call = async |call: &str, ids: &[&str]| {
             hr.send("POST", &format!("{TEAMS}/{oakdale}/members/{call}"), &json!({ "user_ids": ids })).await
         };
@@ -241,26 +241,26 @@ async fn members_are_added_removed_and_set() {
 }
 
 #[tokio::test]
-async fn of_two_lists_set_at_once_one_is_the_result() {
-    set_at_once(100).await;
+async fn concurrent_member_sets_are_atomic() {
+    set_concurrently(100).await;
 }
 
 #[tokio::test]
 #[ignore = "takes long: for scripts/prove"]
 #[expect(clippy::print_stdout, reason = "for the report")]
-async fn of_two_lists_set_at_once_a_thousand_times_one_is_the_result() {
+async fn concurrent_member_sets_are_atomic_a_thousand_times() {
     const ROUNDS: usize = 1000;
-    set_at_once(ROUNDS).await;
+    set_concurrently(ROUNDS).await;
     println!("sets {ROUNDS} times two at once, on each database");
 }
 
-async fn set_at_once(rounds: usize) {
+async fn set_concurrently(rounds: usize) {
     each_database(|world| async move {
         let hr = hr(&world).await;
         let oakdale = team(&world, "oakdale-city").await;
         let mut ids = Vec::new();
         for number in 0..6 {
-            ids.push(named(&hr, &format!("user{number}"), &[]).await);
+            ids.push(create_named_user(&hr, &format!("user{number}"), &[]).await);
         }
         let path = format!("{TEAMS}/{oakdale}/members/set");
         let (left, right) = (json!({ "user_ids": &ids[..4] }), json!({ "user_ids": &ids[2..] }));
@@ -275,12 +275,12 @@ async fn set_at_once(rounds: usize) {
 }
 
 #[tokio::test]
-async fn pages_show_each_old_row_once_while_rows_are_added() {
+async fn pagination_is_stable_while_rows_are_added() {
     each_database(|world| async move {
         let hr = hr(&world).await;
         let oakdale = team(&world, "oakdale-city").await;
         for number in 0..25 {
-            named(&hr, &format!("old{number}"), &[&oakdale]).await;
+            create_named_user(&hr, &format!("old{number}"), &[&oakdale]).await;
         }
         for (list, rows) in [
             (format!("{USERS}?page_size=4&status=active"), "users"),
@@ -301,7 +301,7 @@ async fn pages_show_each_old_row_once_while_rows_are_added() {
                 seen.extend(ids(&page));
                 let name = format!("new{}x{number}", old.len() + list.len());
                 if rows == "users" {
-                    named(&hr, &name, &[&oakdale]).await;
+                    create_named_user(&hr, &name, &[&oakdale]).await;
                 }
                 number += 1;
                 match &page["links"]["next"] {
@@ -322,16 +322,16 @@ async fn pages_show_each_old_row_once_while_rows_are_added() {
 }
 
 #[tokio::test]
-async fn totals_count_what_the_list_would_show() {
+async fn totals_match_the_list() {
     each_database(|world| async move {
         let hr = hr(&world).await;
         let (oakdale, pinehill) = (team(&world, "oakdale-city").await, team(&world, "pinehill-gas").await);
-        named(&hr, "both", &[&oakdale, &pinehill]).await;
-        let gone = named(&hr, "gone", &[&oakdale]).await;
+        create_named_user(&hr, "both", &[&oakdale, &pinehill]).await;
+        let gone = create_named_user(&hr, "gone", &[&oakdale]).await;
         hr.send("DELETE", &format!("{USERS}/{gone}"), &Value::Null).await;
-        let asleep = named(&hr, "asleep", &[&pinehill]).await;
+        let asleep = create_named_user(&hr, "asleep", &[&pinehill]).await;
         hr.send("PATCH", &format!("{USERS}/{asleep}"), &json!({ "status_action": "suspend" })).await;
-        let limited = Machine::new(&world, &BOTH, Some(&["oakdale-city", "pinehill-gas"])).await;
+        let limited = ApiClient::new(&world, &BOTH, Some(&["oakdale-city", "pinehill-gas"])).await;
         for machine in [&hr, &limited] {
             for filter in [
                 "status=active,created,suspended,deleted".to_owned(),
@@ -365,14 +365,14 @@ async fn totals_count_what_the_list_would_show() {
 }
 
 #[tokio::test]
-async fn questions_that_cannot_be_meant_are_refused() {
+async fn invalid_parameters_are_rejected() {
     let world = World::start().await;
     let hr = hr(&world).await;
     let oakdale = team(&world, "oakdale-city").await;
     let (_, page) = hr.get(&format!("{USERS}?page_size=1")).await;
     let next = local(&page["links"]["next"]);
     let token = next.split("start_token=").nth(1).unwrap().to_owned();
-    let other = Machine::new(&world, &BOTH, None).await;
+    let other = ApiClient::new(&world, &BOTH, None).await;
     assert_eq!(other.get(&next).await.0, StatusCode::BAD_REQUEST, "another key's token");
     for query in [
         "page_size=0",
@@ -397,7 +397,7 @@ async fn questions_that_cannot_be_meant_are_refused() {
         &format!("start_token={}", token.replace(&token[20..22], "__")),
     ] {
         let (status, refused) = hr.get(&format!("{USERS}?{query}")).await;
-        assert_eq!((status, reason(&refused)), (StatusCode::BAD_REQUEST, "wrong_parameter"), "{query}: {refused}");
+        assert_eq!((status, reason(&refused)), (StatusCode::BAD_REQUEST, "invalid_parameter"), "{query}: {refused}");
         assert!(refused["request_id"].as_str().is_some_and(|id| id.len() == 12), "{refused}");
     }
     let count = async || hr.get(&format!("{USERS}?page_size=300")).await.1["users"].as_array().unwrap().len();
@@ -439,14 +439,18 @@ async fn questions_that_cannot_be_meant_are_refused() {
         (json!(oakdale), "#/teams"),
     ] {
         let (status, refused) = hr.send("POST", USERS, &json!({ "email": "a@b.example", "teams": teams })).await;
-        assert_eq!((status, reason(&refused)), (StatusCode::BAD_REQUEST, "not_readable"), "{teams}: {refused}");
+        assert_eq!((status, reason(&refused)), (StatusCode::BAD_REQUEST, "malformed_request"), "{teams}: {refused}");
         assert_eq!(refused["errors"][0]["pointer"], part, "{teams}: {refused}");
     }
     for entry in [json!(["x"]), json!(5), json!({ "id": "x" }), Value::Null] {
         for call in ["set", "add", "remove"] {
             let body = json!({ "user_ids": ["x", entry] });
             let (status, refused) = hr.send("POST", &format!("{TEAMS}/{oakdale}/members/{call}"), &body).await;
-            assert_eq!((status, reason(&refused)), (StatusCode::BAD_REQUEST, "not_readable"), "{entry}: {refused}");
+            assert_eq!(
+                (status, reason(&refused)),
+                (StatusCode::BAD_REQUEST, "malformed_request"),
+                "{entry}: {refused}"
+            );
             assert_eq!(refused["errors"][0]["pointer"], "#/user_ids/1");
         }
     }
@@ -464,13 +468,13 @@ async fn questions_that_cannot_be_meant_are_refused() {
 }
 
 #[tokio::test]
-async fn a_foreign_id_is_answered_as_an_unknown_one_everywhere() {
+async fn out_of_scope_ids_look_unknown() {
     let world = World::start().await;
     let all = hr(&world).await;
     let (own, foreign) = (team(&world, "oakdale-city").await, team(&world, "maple-electric").await);
-    let limited = Machine::new(&world, &BOTH, Some(&["oakdale-city"])).await;
-    let mine = named(&all, "mine", &[&own]).await;
-    let theirs = named(&all, "theirs", &[&foreign]).await;
+    let limited = ApiClient::new(&world, &BOTH, Some(&["oakdale-city"])).await;
+    let mine = create_named_user(&all, "mine", &[&own]).await;
+    let theirs = create_named_user(&all, "theirs", &[&foreign]).await;
     let nobody = "01a00000-0000-7000-8000-000000000000";
     let routes = |user: &str, team: &str| -> Vec<(&str, String, Value)> {
         let mut routes = vec![
@@ -503,12 +507,12 @@ async fn a_foreign_id_is_answered_as_an_unknown_one_everywhere() {
     assert!(members(&all, &own).await.contains(&mine));
 
     // Somebody of both billers: seen, without the other biller, and not changed.
-    let shared = named(&all, "shared", &[&own, &foreign]).await;
+    let shared = create_named_user(&all, "shared", &[&own, &foreign]).await;
     let (_, seen) = limited.get(&format!("{USERS}/{shared}")).await;
     assert_eq!(seen["teams"]["teams"], json!([{ "id": own, "name": "Name of oakdale-city" }]));
     for (method, body) in [("PATCH", json!({ "name": "X" })), ("DELETE", Value::Null)] {
         let (status, refused) = limited.send(method, &format!("{USERS}/{shared}"), &body).await;
-        assert_eq!((status, reason(&refused)), (StatusCode::FORBIDDEN, "biller_out_of_reach"));
+        assert_eq!((status, reason(&refused)), (StatusCode::FORBIDDEN, "biller_not_in_scope"));
     }
     let (_, teams) = limited.get(TEAMS).await;
     assert_eq!(teams["teams"].as_array().unwrap().len(), 1);
@@ -523,10 +527,10 @@ async fn a_foreign_id_is_answered_as_an_unknown_one_everywhere() {
 }
 
 #[tokio::test]
-async fn keys_that_are_missing_wrong_or_without_the_scope() {
+async fn missing_invalid_and_insufficient_keys_are_rejected() {
     let world = World::start().await;
-    let reader = Machine::new(&world, &[Scope::IdentityRead], None).await;
-    let writer = Machine::new(&world, &[Scope::IdentityWrite], None).await;
+    let reader = ApiClient::new(&world, &[Scope::IdentityRead], None).await;
+    let writer = ApiClient::new(&world, &[Scope::IdentityWrite], None).await;
     let new = json!({ "email": "x@mail.example" });
     assert_eq!(reader.send("POST", USERS, &new).await.0, StatusCode::FORBIDDEN);
     assert_eq!(writer.get(USERS).await.0, StatusCode::FORBIDDEN);
@@ -537,7 +541,7 @@ async fn keys_that_are_missing_wrong_or_without_the_scope() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_repeated_counts_once() {
+async fn idempotency_key_makes_requests_idempotent() {
     each_database(|world| async move {
         let hr = hr(&world).await;
         let oakdale = team(&world, "oakdale-city").await;
@@ -566,14 +570,19 @@ async fn a_request_that_is_repeated_counts_once() {
 }
 
 #[tokio::test]
-async fn changes_reach_secureauth_and_are_pending_until_then() {
+async fn changes_are_pending_until_they_reach_secureauth() {
     let world = World::start().await;
-    let job = world.state.enablement.start(&slug("pinehill-gas"), Order::default(), &world.by()).await.unwrap();
-    world.state.enablement.work().await.unwrap();
-    assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
+    let job = world
+        .state
+        .provisioning
+        .start(&slug("pinehill-gas"), EnablementOptions::default(), &world.actor())
+        .await
+        .unwrap();
+    world.state.provisioning.run_next_job().await.unwrap();
+    assert_eq!(world.state.provisioning.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
     let hr = hr(&world).await;
     let pinehill = team(&world, "pinehill-gas").await;
-    let arrive = async || while world.state.enablement.deliver().await.unwrap() > 0 {};
+    let arrive = async || while world.state.provisioning.deliver().await.unwrap() > 0 {};
     let there = async || {
         let pools = world.issuers.snapshot()["users"].clone();
         let pool =
@@ -597,7 +606,7 @@ async fn changes_reach_secureauth_and_are_pending_until_then() {
 }
 
 #[tokio::test]
-async fn a_nul_is_refused_before_a_database_sees_it() {
+async fn nul_is_rejected_before_the_database() {
     each_database(|world| async move {
         let hr = hr(&world).await;
         let oakdale = team(&world, "oakdale-city").await;
@@ -612,7 +621,7 @@ async fn a_nul_is_refused_before_a_database_sees_it() {
         }
         let (status, refused) =
             hr.send("POST", &format!("{TEAMS}/{oakdale}/members/add"), &json!({ "user_ids": ["\0"] })).await;
-        assert_eq!((status, reason(&refused)), (StatusCode::BAD_REQUEST, "not_readable"));
+        assert_eq!((status, reason(&refused)), (StatusCode::BAD_REQUEST, "malformed_request"));
     })
     .await;
 }

@@ -6,10 +6,10 @@ use http::StatusCode;
 use serde_json::json;
 use signpost::access::Scope;
 use signpost::directory::import_billers;
-use signpost::routing::{Change, Impact, Question, RolloutWish};
+use signpost::routing::{Impact, ProposedChange, RolloutSpec, SimulationRequest};
 use signpost_core::decision::{CiamState, Decision};
 
-use crate::billers_api::Machine;
+use crate::billers_api::ApiClient;
 use crate::harness::{World, each_database, slug};
 
 const BILLERS: [&str; 6] =
@@ -40,18 +40,18 @@ async fn fill(world: &World) -> Vec<String> {
 type Counts = BTreeMap<((u8, Decision), (u8, Decision)), u64>;
 
 fn counts(impact: &Impact) -> Counts {
-    let place = |place: signpost::routing::Place| (place.row, place.decision);
-    impact.moves.iter().map(|one| ((place(one.from), place(one.to)), one.usernames)).collect()
+    let place = |place: signpost::routing::Outcome| (place.row, place.decision);
+    impact.transitions.iter().map(|one| ((place(one.from), place(one.to)), one.usernames)).collect()
 }
 
 /// The same by asking for each.
-async fn one_by_one(world: &World, names: &[String], change: impl Fn(&mut Question)) -> Counts {
+async fn simulate_each(world: &World, names: &[String], change: impl Fn(&mut SimulationRequest)) -> Counts {
     let mut counts = Counts::new();
     for name in names {
-        let mut question = Question { username: Some(name.clone()), ..Question::default() };
-        let before = world.state.routing.ask(&question, None).await.unwrap().routed.verdict;
+        let mut question = SimulationRequest { username: Some(name.clone()), ..SimulationRequest::default() };
+        let before = world.state.routing.simulate(&question, None).await.unwrap().routing_result.verdict;
         change(&mut question);
-        let after = world.state.routing.ask(&question, None).await.unwrap().routed.verdict;
+        let after = world.state.routing.simulate(&question, None).await.unwrap().routing_result.verdict;
         let (from, to) = ((before.row, before.decision), (after.row, after.decision));
         if from != to {
             *counts.entry((from, to)).or_default() += 1;
@@ -61,25 +61,25 @@ async fn one_by_one(world: &World, names: &[String], change: impl Fn(&mut Questi
 }
 
 #[tokio::test]
-async fn its_counts_are_those_of_asking_for_everybody_one_by_one() {
+async fn impact_matches_simulating_every_user() {
     each_database(|world| async move {
         let names = fill(&world).await;
         let billers = world.state.directory.billers().await.unwrap();
-        let impact = async |biller: &str, change: Change| {
-            let after = change.applied(billers.by_slug(&slug(biller)).unwrap()).unwrap();
+        let impact = async |biller: &str, change: ProposedChange| {
+            let after = change.apply_to(billers.by_slug(&slug(biller)).unwrap()).unwrap();
             let seen = std::sync::Mutex::new((0, 0));
-            let told = |progress: signpost::routing::Progress| *seen.lock().unwrap() = (progress.done, progress.total);
-            let impact = world.state.routing.impact(&[after], &told).await.unwrap();
+            let on_progress = |progress: signpost::routing::Progress| *seen.lock().unwrap() = (progress.done, progress.total);
+            let impact = world.state.routing.impact(&[after], &on_progress).await.unwrap();
             let (done, total) = seen.into_inner().unwrap();
             assert_eq!(done, total, "the end was told");
             impact
         };
         for biller in BILLERS {
             for state in [CiamState::Legacy, CiamState::Active, CiamState::Suspended] {
-                let found = impact(biller, Change { state: Some(state), rollout: None }).await;
+                let found = impact(biller, ProposedChange { state: Some(state), rollout: None }).await;
                 let mut names = names.clone();
                 names.extend(["one-moved", "moved-and-legacy", "two-moved", "Maple.User", "patient", "one-legacy", "two-legacy", "switched-off"].map(str::to_owned));
-                let asked = one_by_one(&world, &names, |question| {
+                let asked = simulate_each(&world, &names, |question| {
                     question.billers.insert(slug(biller), state);
                 }).await;
                 assert_eq!(counts(&found), asked, "{biller} {state:?}");
@@ -87,14 +87,14 @@ async fn its_counts_are_those_of_asking_for_everybody_one_by_one() {
             }
         }
         for wish in [
-            RolloutWish { allow: None, percent: Some(30) },
-            RolloutWish { allow: Some(vec!["PERSON001".into(), "person065".into()]), percent: None },
+            RolloutSpec { allow: None, percent: Some(30) },
+            RolloutSpec { allow: Some(vec!["PERSON001".into(), "person065".into()]), percent: None },
         ] {
-            let change = Change { state: None, rollout: Some(wish.clone()) };
+            let change = ProposedChange { state: None, rollout: Some(wish.clone()) };
             let found = impact("riverside-water", change).await;
             let mut names = names.clone();
             names.extend(["one-moved", "moved-and-legacy", "two-moved"].map(str::to_owned));
-            let asked = one_by_one(&world, &names, |question| {
+            let asked = simulate_each(&world, &names, |question| {
                 question.rollouts.insert(slug("riverside-water"), wish.clone());
             })
             .await;
@@ -104,39 +104,39 @@ async fn its_counts_are_those_of_asking_for_everybody_one_by_one() {
         // A file that changes several billers at once counts nobody twice.
         let file = "[[billers]]\nslug = \"riverside-water\"\nstate = \"suspended\"\n\
              [[billers]]\nslug = \"maple-electric\"\nstate = \"suspended\"\n[[billers]]\nslug = \"new-one\"\nname = \"N\"\n";
-        let tools = import_billers::Tools {
+        let context = import_billers::ImportContext {
             keys: world.state.keys.clone(),
-            by: world.by(),
+            actor: world.actor(),
             allow_loopback_issuers: true,
             public_host: "localhost:8080".to_owned(),
         };
         let rows = import_billers::parse(file, false).unwrap();
-        let after = world.state.directory.preview_billers(rows, &tools).await.unwrap();
+        let after = world.state.directory.preview_billers(rows, &context).await.unwrap();
         let found = world.state.routing.impact(&after, &|_| {}).await.unwrap();
         let mut names = names.clone();
         names.extend(["one-moved", "moved-and-legacy", "two-moved", "Maple.User"].map(str::to_owned));
-        let asked = one_by_one(&world, &names, |question| {
+        let asked = simulate_each(&world, &names, |question| {
             question.billers.insert(slug("riverside-water"), CiamState::Suspended);
             question.billers.insert(slug("maple-electric"), CiamState::Suspended);
         })
         .await;
         assert_eq!(counts(&found), asked);
-        assert!(found.dead_ended > 0 && found.ambiguous > 0);
-        assert!(found.moves.iter().all(|one| (1..=5).contains(&one.samples.len())));
+        assert!(found.no_destination > 0 && found.ambiguous > 0);
+        assert!(found.transitions.iter().all(|one| (1..=5).contains(&one.samples.len())));
         assert!(!serde_json::to_string(&found).unwrap().contains("person"), "samples are masked");
     })
     .await;
 }
 
 #[tokio::test]
-async fn machines_and_the_command_line_ask_for_it() {
+async fn impact_is_available_in_the_api_and_the_cli() {
     let world = World::start().await;
-    let machine = Machine::new(&world, &[Scope::Simulate], None).await;
+    let machine = ApiClient::new(&world, &[Scope::Simulate], None).await;
     let ask = async |body| machine.send("POST", "/api/v1/impact", &body).await;
     let (status, impact) = ask(json!({ "biller": "riverside-water", "state": "suspended" })).await;
     assert_eq!(status, StatusCode::OK, "{impact}");
     assert_eq!((&impact["usernames"], &impact["changed"]), (&json!(3), &json!(3)));
-    let ambiguous = impact["moves"].as_array().unwrap().iter().find(|one| one["to"]["row"] == 6).unwrap();
+    let ambiguous = impact["transitions"].as_array().unwrap().iter().find(|one| one["to"]["row"] == 6).unwrap();
     assert_eq!(
         (&ambiguous["from"]["row"], &ambiguous["usernames"], &ambiguous["samples"]),
         (&json!(4), &json!(1), &json!(["m***y"]))
@@ -148,7 +148,7 @@ async fn machines_and_the_command_line_ask_for_it() {
         StatusCode::UNPROCESSABLE_ENTITY
     );
     assert_eq!(ask(json!({ "biller": "riverside-water", "sttae": "active" })).await.0, StatusCode::BAD_REQUEST);
-    let narrow = Machine::new(&world, &[Scope::Simulate], Some(&["riverside-water"])).await;
+    let narrow = ApiClient::new(&world, &[Scope::Simulate], Some(&["riverside-water"])).await;
     let refused =
         narrow.send("POST", "/api/v1/impact", &json!({ "biller": "riverside-water", "state": "active" })).await;
     assert_eq!(refused.0, StatusCode::FORBIDDEN);
@@ -163,10 +163,10 @@ async fn machines_and_the_command_line_ask_for_it() {
 }
 
 #[tokio::test]
-async fn a_long_count_is_waited_for_longer_than_other_requests() {
+async fn impact_requests_have_a_longer_timeout() {
     let Some(world) = World::on_postgres("").await else { return };
-    let machine = Machine::new(&world, &[Scope::Simulate, Scope::IdentityRead], None).await;
-    let held = world.hold_users().await;
+    let machine = ApiClient::new(&world, &[Scope::Simulate, Scope::IdentityRead], None).await;
+    let held = world.lock_users().await;
     let change = json!({ "biller": "summit-telecom", "state": "active" });
     let mut counting = Box::pin(machine.send("POST", "/api/v1/impact", &change));
     let refused = tokio::select! {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
-use signpost::access::{NewKey, Scope};
-use signpost::enablement::{JobState, Order};
-use signpost_core::reference::Kind;
+use signpost::access::{NewApiKey, Scope};
+use signpost::provisioning::{EnablementOptions, JobState};
+use signpost_core::reference::CodeKind;
 
-use crate::harness::{Answer, World, slug};
+use crate::harness::{TestResponse, World, slug};
 use crate::openapi::{Operation, name_of, operations, resolve};
 
 const NOBODY: &str = "01a00000-0000-7000-8000-000000000000";
@@ -28,15 +28,21 @@ struct Client<'w> {
 impl<'w> Client<'w> {
     async fn new(world: &'w World, scopes: &[Scope], billers: Option<&[&str]>) -> Self {
         let billers = billers.map(|billers| billers.iter().map(|one| slug(one)).collect());
-        let new = NewKey { name: "k".into(), scopes: scopes.to_vec(), audience: None, billers, expires_at: None };
-        Self { world, key: world.state.api_keys.create(&new, &world.by()).await.unwrap() }
+        let new = NewApiKey { name: "k".into(), scopes: scopes.to_vec(), audience: None, billers, expires_at: None };
+        Self { world, key: world.state.api_keys.create(&new, &world.actor()).await.unwrap() }
     }
 
-    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> TestResponse {
         self.send_text(method, path, body.map(Value::to_string), &[]).await
     }
 
-    async fn send_text(&self, method: &str, path: &str, body: Option<String>, headers: &[(&str, &str)]) -> Answer {
+    async fn send_text(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<String>,
+        headers: &[(&str, &str)],
+    ) -> TestResponse {
         let mut request = Request::builder().method(method).uri(path);
         request = request.header("authorization", format!("Bearer {}", self.key));
         if body.is_some() {
@@ -49,11 +55,11 @@ impl<'w> Client<'w> {
     }
 }
 
-fn read(answer: &Answer) -> Value {
+fn read(answer: &TestResponse) -> Value {
     serde_json::from_str(&answer.body).unwrap_or_default()
 }
 
-fn reason(answer: &Answer) -> String {
+fn reason(answer: &TestResponse) -> String {
     let kind = read(answer)["type"].as_str().unwrap_or_default().to_owned();
     assert_eq!(answer.header("content-type"), "application/problem+json", "{}", answer.body);
     kind.trim_start_matches("urn:signpost:problem:").to_owned()
@@ -72,28 +78,34 @@ async fn user_of(all: &Client<'_>, team: &str, name: &str) -> String {
 /// One of each thing at a biller, made anew where an operation may use it up.
 async fn ids(all: &Client<'_>, biller: &'static str, round: usize) -> Ids {
     let world = all.world;
-    let team = world.state.directory.named(&slug(biller)).await.unwrap().unwrap().id.to_string();
-    let job = match world.state.enablement.latest_of(&signpost_core::BillerId::from_stored(team.clone())).await.unwrap()
-    {
-        Some(job) => job,
-        None => {
-            let job = world.state.enablement.start(&slug(biller), Order::default(), &world.by()).await.unwrap();
-            world.state.enablement.work().await.unwrap();
-            assert_eq!(world.state.enablement.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
-            job
-        }
-    };
+    let team = world.state.directory.biller_by_slug(&slug(biller)).await.unwrap().unwrap().id.to_string();
+    let job =
+        match world.state.provisioning.latest_job(&signpost_core::BillerId::from_stored(team.clone())).await.unwrap() {
+            Some(job) => job,
+            None => {
+                let job = world
+                    .state
+                    .provisioning
+                    .start(&slug(biller), EnablementOptions::default(), &world.actor())
+                    .await
+                    .unwrap();
+                world.state.provisioning.run_next_job().await.unwrap();
+                assert_eq!(world.state.provisioning.job(&job.id).await.unwrap().unwrap().state, JobState::Active);
+                job
+            }
+        };
     // The hosts of a biller that was moved.
     let hosts = json!({ "hosts": [format!("pay{round}.{biller}.example")] });
     let asked = all.send("PATCH", &format!("/api/v1/billers/{biller}"), Some(&hosts)).await;
-    let waiting = read(&asked)["pending"].as_array().and_then(|all| all.last().cloned()).unwrap_or_default();
+    let waiting = read(&asked)["pending_changes"].as_array().and_then(|all| all.last().cloned()).unwrap_or_default();
     let change = waiting["id"].as_str().unwrap_or_else(|| panic!("{}", asked.body)).to_owned();
     let user = user_of(all, &team, &format!("{biller}-{round}")).await;
-    let shown = signpost::audit::Entry { biller: Some(biller.to_owned()), shown: "error page", ..Default::default() };
-    let code = world.state.decisions.record(Kind::Error, shown).to_string();
+    let entry =
+        signpost::audit::LogEntry { biller: Some(biller.to_owned()), response: "error page", ..Default::default() };
+    let code = world.state.decisions.record(CodeKind::Error, entry).to_string();
     let billers = Some(vec![slug(biller)]);
-    let new = NewKey { name: "k".into(), scopes: vec![Scope::Simulate], audience: None, billers, expires_at: None };
-    let key = world.state.api_keys.create(&new, &world.by()).await.unwrap();
+    let new = NewApiKey { name: "k".into(), scopes: vec![Scope::Simulate], audience: None, billers, expires_at: None };
+    let key = world.state.api_keys.create(&new, &world.actor()).await.unwrap();
     [
         ("Slug", biller.to_owned()),
         ("BillerId", team),
@@ -123,7 +135,7 @@ fn unknown() -> Ids {
 
 /// A place in a request where the id of something stands.
 #[derive(Clone, Debug, PartialEq)]
-enum Place {
+enum IdLocation {
     Path(String),
     Query(String),
     /// Names and numbers on the way into the body.
@@ -131,7 +143,7 @@ enum Place {
 }
 
 /// Every such place, with what stands there.
-fn places(operation: &Operation) -> Vec<(Place, &'static str)> {
+fn id_locations(operation: &Operation) -> Vec<(IdLocation, &'static str)> {
     let kinds = ["Slug", "BillerId", "UserId"];
     let known = |schema: &Value| {
         let schema = schema["oneOf"]
@@ -144,16 +156,16 @@ fn places(operation: &Operation) -> Vec<(Place, &'static str)> {
     for parameter in &operation.parameters {
         let name = parameter["name"].as_str().unwrap().to_owned();
         match (parameter["in"].as_str().unwrap(), known(&parameter["schema"])) {
-            ("path", Some(kind)) => found.push((Place::Path(name), kind)),
+            ("path", Some(kind)) => found.push((IdLocation::Path(name), kind)),
             ("path", None) => {
                 let kind = ["/jobs/", "/changes/", "/decisions/", "/keys/"]
                     .into_iter()
                     .find(|kind| operation.path.contains(kind));
                 let sort =
                     format!("{} {}: what is {name}? Tell `ids` and `unknown` of it", operation.method, operation.path);
-                found.push((Place::Path(name), kind.unwrap_or_else(|| panic!("{sort}"))));
+                found.push((IdLocation::Path(name), kind.unwrap_or_else(|| panic!("{sort}"))));
             }
-            ("query", Some(kind)) => found.push((Place::Query(name), kind)),
+            ("query", Some(kind)) => found.push((IdLocation::Query(name), kind)),
             _ => {}
         }
     }
@@ -161,10 +173,10 @@ fn places(operation: &Operation) -> Vec<(Place, &'static str)> {
         schema: &Value,
         way: &[String],
         known: &dyn Fn(&Value) -> Option<&'static str>,
-        found: &mut Vec<(Place, &'static str)>,
+        found: &mut Vec<(IdLocation, &'static str)>,
     ) {
         if let Some(kind) = known(schema) {
-            found.push((Place::Body(way.to_vec()), kind));
+            found.push((IdLocation::Body(way.to_vec()), kind));
             return;
         }
         let schema = resolve(schema);
@@ -182,10 +194,10 @@ fn places(operation: &Operation) -> Vec<(Place, &'static str)> {
 }
 
 /// The request with the example's body, `usual` in every path, and `other` at one place.
-fn request(operation: &Operation, usual: &Ids, other: Option<(&Place, &str)>) -> (String, Option<Value>) {
+fn request(operation: &Operation, usual: &Ids, other: Option<(&IdLocation, &str)>) -> (String, Option<Value>) {
     let mut path = operation.path.clone();
-    for (place, kind) in places(operation) {
-        if let Place::Path(name) = &place {
+    for (place, kind) in id_locations(operation) {
+        if let IdLocation::Path(name) = &place {
             let value = other.filter(|(at, _)| **at == place).map_or(usual[kind].as_str(), |(_, value)| value);
             path = path.replace(&format!("{{{name}}}"), value);
         }
@@ -196,8 +208,8 @@ fn request(operation: &Operation, usual: &Ids, other: Option<(&Place, &str)>) ->
         *user = usual["UserId"].clone().into();
     }
     match other {
-        Some((Place::Query(name), value)) => path = format!("{path}?{name}={value}"),
-        Some((Place::Body(way), value)) => put(body.as_mut().unwrap(), way, value),
+        Some((IdLocation::Query(name), value)) => path = format!("{path}?{name}={value}"),
+        Some((IdLocation::Body(way), value)) => put(body.as_mut().unwrap(), way, value),
         _ => {}
     }
     let needed = operation.parameters.iter().filter(|one| one["in"] == "query" && one["required"] == true);
@@ -227,7 +239,7 @@ fn put(body: &mut Value, way: &[String], value: &str) {
 }
 
 /// An answer without what differs each time.
-fn essence(answer: &Answer) -> (StatusCode, HeaderMap, Value) {
+fn stable_parts(answer: &TestResponse) -> (StatusCode, HeaderMap, Value) {
     let (mut headers, mut body) = (answer.headers.clone(), read(answer));
     headers.remove("x-request-id");
     headers.remove("date");
@@ -239,7 +251,7 @@ fn essence(answer: &Answer) -> (StatusCode, HeaderMap, Value) {
 }
 
 #[tokio::test]
-async fn what_a_key_does_not_reach_is_answered_as_what_is_not_there() {
+async fn out_of_scope_resources_look_absent() {
     let world = World::start().await;
     let all = Client::new(&world, Scope::ALL, None).await;
     let limited = Client::new(&world, Scope::ALL, Some(&[OWN])).await;
@@ -249,7 +261,7 @@ async fn what_a_key_does_not_reach_is_answered_as_what_is_not_there() {
     let mut compared = 0;
     for (round, operation) in operations().iter().enumerate() {
         let own = ids(&all, OWN, round).await;
-        for (place, kind) in places(operation) {
+        for (place, kind) in id_locations(operation) {
             let what = format!("{} {} at {place:?}", operation.method, operation.path);
             let mut answers = Vec::new();
             for id in [&foreign[kind], &unknown[kind]] {
@@ -259,14 +271,14 @@ async fn what_a_key_does_not_reach_is_answered_as_what_is_not_there() {
                 answers.push(answer);
             }
             let expected = match place {
-                Place::Path(_) | Place::Query(_) => answers[0].status == StatusCode::NOT_FOUND,
-                Place::Body(_) => answers[0].status.is_client_error(),
+                IdLocation::Path(_) | IdLocation::Query(_) => answers[0].status == StatusCode::NOT_FOUND,
+                IdLocation::Body(_) => answers[0].status.is_client_error(),
             };
             assert!(expected, "{what}: {} {}", answers[0].status, answers[0].body);
-            assert_eq!(essence(&answers[0]), essence(&answers[1]), "{what}");
+            assert_eq!(stable_parts(&answers[0]), stable_parts(&answers[1]), "{what}");
             compared += 1;
             // The same with what is its own is another matter: the place is looked at.
-            if let Place::Path(_) | Place::Query(_) = place {
+            if let IdLocation::Path(_) | IdLocation::Query(_) = place {
                 let (path, body) = request(operation, &own, Some((&place, &own[kind])));
                 let answer = limited.send(&operation.method, &path, body.as_ref()).await;
                 assert_ne!(answer.status, StatusCode::NOT_FOUND, "{what}: {}", answer.body);
@@ -277,14 +289,14 @@ async fn what_a_key_does_not_reach_is_answered_as_what_is_not_there() {
     let order = |slug: &str| json!({ "kill_switch": format!("{slug}=legacy") });
     let mut answers = Vec::new();
     for biller in [FOREIGN, "nowhere-water"] {
-        answers.push(essence(&limited.send("PUT", "/api/v1/kill-switch", Some(&order(biller))).await));
+        answers.push(stable_parts(&limited.send("PUT", "/api/v1/kill-switch", Some(&order(biller))).await));
     }
     assert!(answers[0].0.is_client_error());
     assert_eq!(answers[0], answers[1]);
 }
 
 #[tokio::test]
-async fn keys_that_are_none_are_refused_everywhere() {
+async fn invalid_keys_are_rejected_everywhere() {
     let world = World::start().await;
     let good = Client::new(&world, Scope::ALL, None).await.key;
     let mut keys = vec![
@@ -293,13 +305,14 @@ async fn keys_that_are_none_are_refused_everywhere() {
         ("longer", format!("{good}0")),
         ("empty", String::new()),
     ];
-    let new = NewKey { name: "k".into(), scopes: Scope::ALL.to_vec(), audience: None, billers: None, expires_at: None };
-    let revoked = world.state.api_keys.create(&new, &world.by()).await.unwrap();
-    assert!(world.state.api_keys.revoke(&revoked[3..15], &world.by()).await.unwrap());
+    let new =
+        NewApiKey { name: "k".into(), scopes: Scope::ALL.to_vec(), audience: None, billers: None, expires_at: None };
+    let revoked = world.state.api_keys.create(&new, &world.actor()).await.unwrap();
+    assert!(world.state.api_keys.revoke(&revoked[3..15], &world.actor()).await.unwrap());
     keys.push(("revoked", revoked));
     let soon = Some(world.clock.now().plus(Duration::from_secs(60)));
-    let expired = NewKey { expires_at: soon, ..new.clone() };
-    keys.push(("expired", world.state.api_keys.create(&expired, &world.by()).await.unwrap()));
+    let expired = NewApiKey { expires_at: soon, ..new.clone() };
+    keys.push(("expired", world.state.api_keys.create(&expired, &world.actor()).await.unwrap()));
     world.advance(Duration::from_secs(60)).await;
     for operation in operations() {
         let (path, body) = request(&operation, &unknown(), None);
@@ -314,28 +327,28 @@ async fn keys_that_are_none_are_refused_everywhere() {
             let body = body.as_ref().map_or_else(Body::empty, |body| Body::from(body.to_string()));
             world.browser().send_with(request, body).await
         };
-        let refused = |answer: &Answer, expected: &str, what: &str| {
+        let refused = |answer: &TestResponse, expected: &str, what: &str| {
             assert_eq!((answer.status, reason(answer).as_str()), (StatusCode::UNAUTHORIZED, expected), "{what}");
             assert_eq!(answer.header("www-authenticate"), "Bearer", "{what}");
         };
-        refused(&send(&[], "").await, "key_missing", &what);
+        refused(&send(&[], "").await, "api_key_missing", &what);
         for parameter in ["access_token", "api_key", "key"] {
             let query = format!("?{parameter}={good}");
-            refused(&send(&[], &query).await, "key_missing", &format!("{what}: {parameter}"));
+            refused(&send(&[], &query).await, "api_key_missing", &format!("{what}: {parameter}"));
         }
         for (name, key) in &keys {
-            refused(&send(&[format!("Bearer {key}")], "").await, "key_invalid", &format!("{what}: {name}"));
+            refused(&send(&[format!("Bearer {key}")], "").await, "api_key_invalid", &format!("{what}: {name}"));
         }
         for lines in [vec![format!("Basic {good}")], vec![good.clone()], vec![format!("Bearer {good}"); 2]] {
-            refused(&send(&lines, "").await, "key_invalid", &what);
+            refused(&send(&lines, "").await, "api_key_invalid", &what);
         }
         let scope = Scope::parse(&operation.scope).unwrap();
         let others: Vec<Scope> = Scope::ALL.iter().copied().filter(|other| *other != scope).collect();
         let wrong = Client::new(&world, &others, None).await.send(&operation.method, &path, body.as_ref()).await;
-        assert_eq!((wrong.status, reason(&wrong).as_str()), (StatusCode::FORBIDDEN, "scope_missing"), "{what}");
+        assert_eq!((wrong.status, reason(&wrong).as_str()), (StatusCode::FORBIDDEN, "insufficient_scope"), "{what}");
         let right = Client::new(&world, &[scope], None).await.send(&operation.method, &path, body.as_ref()).await;
         let passed = right.status.is_success()
-            || (right.status != StatusCode::UNAUTHORIZED && reason(&right) != "scope_missing");
+            || (right.status != StatusCode::UNAUTHORIZED && reason(&right) != "insufficient_scope");
         assert!(passed, "{what}: {} {}", right.status, right.body);
     }
 }
@@ -355,7 +368,7 @@ async fn dump(world: &World) -> Vec<String> {
         {
             let row = row.text(0).unwrap();
             // Keys of the test's own.
-            if !row.contains("'key.made'") {
+            if !row.contains("'key.created'") {
                 all.push(format!("{table}: {row}"));
             }
         }
@@ -369,7 +382,7 @@ fn leak(statement: String) -> &'static str {
 }
 
 /// The example's body, spoilt in every way.
-fn spoilt(operation: &Operation) -> Vec<String> {
+fn invalid_bodies(operation: &Operation) -> Vec<String> {
     let example = operation.example.as_object().unwrap();
     let whole = operation.example.to_string();
     let mut bodies = vec![
@@ -419,7 +432,7 @@ fn spoilt(operation: &Operation) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn bodies_that_cannot_be_meant_are_refused_and_nothing_is_written() {
+async fn invalid_bodies_are_rejected_and_nothing_is_written() {
     let world = World::start().await;
     let all = Client::new(&world, Scope::ALL, None).await;
     let own = ids(&all, OWN, 0).await;
@@ -427,11 +440,11 @@ async fn bodies_that_cannot_be_meant_are_refused_and_nothing_is_written() {
     let mut sent = 0;
     for operation in operations().iter().filter(|operation| operation.schema.is_some()) {
         let (path, _) = request(operation, &own, None);
-        for body in spoilt(operation) {
+        for body in invalid_bodies(operation) {
             // Of its own for each, as questions are counted by key.
             let all = Client::new(&world, Scope::ALL, None).await;
             // A body that may be left out.
-            if body.is_empty() && operation.id == "requestReset" {
+            if body.is_empty() && operation.id == "requestPasswordReset" {
                 continue;
             }
             let shown: String = body.chars().take(120).collect();
@@ -440,13 +453,17 @@ async fn bodies_that_cannot_be_meant_are_refused_and_nothing_is_written() {
             let is_refused = [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY].contains(&answer.status);
             assert!(is_refused, "{what}: {} {}", answer.status, answer.body);
             let reason = reason(&answer);
-            assert!(["not_readable", "wrong_fields"].contains(&reason.as_str()), "{what}: {}", answer.body);
+            assert!(["malformed_request", "validation_failed"].contains(&reason.as_str()), "{what}: {}", answer.body);
             sent += 1;
         }
         let example = operation.example.to_string();
         let long = format!("{}{example}", " ".repeat(9 << 20));
         let answer = all.send_text(&operation.method, &path, Some(long), &[]).await;
-        assert_eq!((answer.status, reason(&answer).as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "too_long"), "{path}");
+        assert_eq!(
+            (answer.status, reason(&answer).as_str()),
+            (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+            "{path}"
+        );
         let request =
             Request::builder().method(operation.method.as_str()).uri(&path).header("content-type", "text/plain");
         let request = request.header("authorization", format!("Bearer {}", all.key));
@@ -460,7 +477,7 @@ async fn bodies_that_cannot_be_meant_are_refused_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn pages_that_cannot_be_meant_are_refused() {
+async fn invalid_pagination_is_rejected() {
     let world = World::start().await;
     let all = Client::new(&world, Scope::ALL, None).await;
     let other = Client::new(&world, Scope::ALL, None).await;
@@ -506,13 +523,13 @@ async fn pages_that_cannot_be_meant_are_refused() {
         for query in queries {
             let answer = all.send("GET", &format!("{path}?{query}"), None).await;
             let found = (answer.status, reason(&answer));
-            assert_eq!(found, (StatusCode::BAD_REQUEST, "wrong_parameter".to_owned()), "{path}?{query}");
+            assert_eq!(found, (StatusCode::BAD_REQUEST, "invalid_parameter".to_owned()), "{path}?{query}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_repetition_that_asks_for_something_else_is_refused() {
+async fn reused_idempotency_key_is_rejected() {
     let world = World::start().await;
     let all = Client::new(&world, Scope::ALL, None).await;
     let operations: Vec<_> = operations().into_iter().filter(|operation| operation.takes("Idempotency-Key")).collect();

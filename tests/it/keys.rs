@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use signpost::access::Scope;
 
-use crate::billers_api::Machine;
+use crate::billers_api::ApiClient;
 use crate::harness::{World, each_database};
 
 const KEYS: &str = "/api/v1/keys";
@@ -15,9 +15,9 @@ async fn with_key(world: &World, key: &str, path: &str) -> StatusCode {
 }
 
 #[tokio::test]
-async fn a_key_makes_keys_that_allow_no_more_than_itself() {
+async fn api_key_cannot_create_keys_with_more_permissions() {
     each_database(|world| async move {
-        let root = Machine::new(&world, Scope::ALL, None).await;
+        let root = ApiClient::new(&world, Scope::ALL, None).await;
         let (status, made) = root
             .send("POST", KEYS, &json!({ "name": "crm", "scopes": ["billers:read", "keys:write"], "billers": ["oakdale-city"] }))
             .await;
@@ -30,7 +30,7 @@ async fn a_key_makes_keys_that_allow_no_more_than_itself() {
         assert!(!list.to_string().contains(&key), "shown once");
         assert_eq!(list["keys"].as_array().unwrap().len(), 2);
 
-        let narrow = Machine::of(&world, &key);
+        let narrow = ApiClient::of(&world, &key);
         for (more, status) in [
             (json!({ "scopes": ["billers:read"], "billers": ["oakdale-city"] }), 201),
             (json!({ "scopes": ["billers:write"], "billers": ["oakdale-city"] }), 403),
@@ -64,9 +64,9 @@ fn ids(list: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_key_ends_no_later_than_the_one_that_made_it_and_is_made_once() {
+async fn created_key_cannot_outlive_its_creator_and_creation_is_idempotent() {
     let world = World::start().await;
-    let root = Machine::new(&world, Scope::ALL, None).await;
+    let root = ApiClient::new(&world, Scope::ALL, None).await;
     let until = json!({ "name": "till", "scopes": ["keys:write", "simulate"], "expires_at": "2026-12-01T00:00:00Z" });
     let made = root.send_with("POST", KEYS, &until, Some("one")).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
@@ -74,14 +74,14 @@ async fn a_key_ends_no_later_than_the_one_that_made_it_and_is_made_once() {
     assert_eq!(again.status, StatusCode::CONFLICT, "not shown again");
     assert_eq!(ids(&root.get(KEYS).await.1).len(), 2);
     let made: Value = serde_json::from_str(&made.body).unwrap();
-    let till = Machine::of(&world, made["key"].as_str().unwrap());
+    let till = ApiClient::of(&world, made["key"].as_str().unwrap());
     let new = |end: Option<&str>| json!({ "name": "n", "scopes": ["simulate"], "expires_at": end });
     assert_eq!(till.send("POST", KEYS, &new(None)).await.0, StatusCode::FORBIDDEN);
     assert_eq!(till.send("POST", KEYS, &new(Some("2026-12-01T00:00:01Z"))).await.0, StatusCode::FORBIDDEN);
     assert_eq!(till.send("POST", KEYS, &new(Some("2026-11-30T00:00:00Z"))).await.0, StatusCode::CREATED);
     world.clock.advance(std::time::Duration::from_secs(10 * 24 * 3600));
     assert_eq!(till.get(KEYS).await.0, StatusCode::UNAUTHORIZED, "it has ended");
-    let rows = world.rows().await;
+    let rows = world.dump_tables().await;
     let secret = made["key"].as_str().unwrap().rsplit('_').next().unwrap();
     assert!(!rows.values().flatten().any(|row| row.contains(secret)), "nowhere in the database");
 }

@@ -3,17 +3,17 @@
 use http::{Request, StatusCode};
 
 use crate::handoffs::redeem;
-use crate::harness::{Answer, Browser, World};
+use crate::harness::{Browser, TestResponse, World};
 
 const COOKIE: &str = "__Host-l";
 
 /// The language that a page says it is in.
-fn language(answer: &Answer) -> &str {
+fn language(answer: &TestResponse) -> &str {
     answer.body.split("<html lang=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default()
 }
 
 /// Follows the page's own way to Spanish, as a browser does it.
-async fn in_spanish(browser: &mut Browser, path: &str, page: &Answer) -> Answer {
+async fn in_spanish(browser: &mut Browser, path: &str, page: &TestResponse) -> TestResponse {
     assert_eq!(language(page), "en");
     let switch = page.body.split("class=\"language\"").nth(1).unwrap().split("</header>").next().unwrap();
     let attribute = |name: &str| {
@@ -40,11 +40,11 @@ async fn in_spanish(browser: &mut Browser, path: &str, page: &Answer) -> Answer 
 }
 
 #[tokio::test]
-async fn the_language_is_asked_for_remembered_accepted_or_english() {
+async fn the_language_comes_from_query_cookie_header_or_default() {
     let world = World::start().await;
     let mut browser = world.browser();
     assert_eq!(language(&browser.get("/login").await), "en");
-    browser.languages = "fr, es-MX;q=0.9, en;q=0.8";
+    browser.accept_language = "fr, es-MX;q=0.9, en;q=0.8";
     let page = browser.get("/login").await;
     assert_eq!((language(&page), page.title()), ("es", "Iniciar sesión"));
     assert!(browser.cookies.is_empty(), "what a browser likes is not kept");
@@ -65,7 +65,7 @@ async fn the_language_is_asked_for_remembered_accepted_or_english() {
 }
 
 #[tokio::test]
-async fn a_choice_is_kept_in_a_cookie_of_the_usual_kind_and_nothing_else_is() {
+async fn only_an_explicit_choice_sets_the_language_cookie() {
     let world = World::start().await;
     let answer = world.browser().get("/login?lang=es").await;
     let line = answer.header("set-cookie").to_owned();
@@ -80,7 +80,7 @@ async fn a_choice_is_kept_in_a_cookie_of_the_usual_kind_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn caches_learn_what_an_answer_depends_on() {
+async fn vary_headers_name_what_a_response_depends_on() {
     let world = World::start().await;
     let mut browser = world.browser();
     for path in ["/login", "/nope", "/b/oakdale-city", "/b/riverside-water", "/callback/riverside-water"] {
@@ -99,7 +99,7 @@ async fn caches_learn_what_an_answer_depends_on() {
 }
 
 #[tokio::test]
-async fn changing_the_language_of_a_page_keeps_what_is_on_it() {
+async fn changing_the_language_keeps_the_page_state() {
     let world = World::start().await;
     let mut browser = world.browser();
     let page = browser.get("/login?return_to=pay&x=%22%3E&lang=en").await;
@@ -119,7 +119,7 @@ async fn changing_the_language_of_a_page_keeps_what_is_on_it() {
 }
 
 #[tokio::test]
-async fn changing_the_language_of_an_answer_to_a_form_keeps_what_was_sent() {
+async fn changing_the_language_keeps_submitted_form_values() {
     let world = World::start().await;
     world.state.directory.billers().await.unwrap();
     for (name, title, keeps) in [
@@ -166,7 +166,7 @@ async fn changing_the_language_of_an_answer_to_a_form_keeps_what_was_sent() {
 }
 
 #[tokio::test]
-async fn changing_the_language_asks_for_no_mail_and_no_reset_again() {
+async fn changing_the_language_repeats_no_side_effects() {
     let world = World::start().await;
     world.state.directory.billers().await.unwrap();
     for (path, name, status, title, keeps) in [
@@ -184,22 +184,22 @@ async fn changing_the_language_asks_for_no_mail_and_no_reset_again() {
     ] {
         let mut browser = world.browser();
         let page = browser.post(path, &[("username", name)]).await;
-        let before = waiting(&world).await;
+        let before = queued_tasks(&world).await;
         let spanish = in_spanish(&mut browser, path, &page).await;
         assert_eq!((page.status.as_u16(), spanish.status.as_u16(), spanish.title()), (status, status, title));
         assert!(spanish.body.contains(keeps), "{}", spanish.body);
-        assert_eq!(waiting(&world).await, before, "{path}");
+        assert_eq!(queued_tasks(&world).await, before, "{path}");
     }
     let sent = world.browser().get("/reset/sent?t=changed").await;
     assert_eq!(sent.location(), "/reset");
 }
 
-async fn waiting(world: &World) -> i64 {
-    world.state.db.one("SELECT count(*) FROM errand", Vec::new()).await.unwrap().unwrap().int(0).unwrap()
+async fn queued_tasks(world: &World) -> i64 {
+    world.state.db.one("SELECT count(*) FROM queued_task", Vec::new()).await.unwrap().unwrap().int(0).unwrap()
 }
 
 #[tokio::test]
-async fn an_error_page_in_another_language_tells_of_the_same_error_and_does_nothing() {
+async fn changing_the_language_of_an_error_page_has_no_side_effects() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water?return_to=pay").await;
@@ -219,18 +219,18 @@ async fn an_error_page_in_another_language_tells_of_the_same_error_and_does_noth
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     let spanish = in_spanish(&mut browser, "/login", &page).await;
     assert_eq!((spanish.title(), language(&spanish)), ("Esta solicitud vino de otro sitio", "es"));
-    let changed = browser.get("/trouble?t=changed&lang=es").await;
+    let changed = browser.get("/error?t=changed&lang=es").await;
     assert_eq!((changed.status, changed.title()), (StatusCode::NOT_FOUND, "Esta página no existe"));
 }
 
 #[tokio::test]
-async fn equal_answers_are_equal_in_every_language() {
+async fn indistinguishable_responses_stay_so_in_every_language() {
     let world = World::start().await;
     let mut shapes = std::collections::BTreeSet::new();
     for name in ["nobody", "one-legacy", "moved-and-legacy", "two-legacy", "switched-off", "patient"] {
         for (path, accepted) in [("/login", "es"), ("/login", "en"), ("/login?lang=es", ""), ("/login?lang=en", "")] {
             let mut browser = world.browser();
-            browser.languages = accepted;
+            browser.accept_language = accepted;
             let answer = browser.post(path, &[("username", name)]).await;
             assert_eq!((answer.status, answer.body.as_str()), (StatusCode::SEE_OTHER, ""));
             shapes.insert((path, answer.header("set-cookie").to_owned(), answer.location().len()));

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use http::{Request, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Answer, Browser, World, now};
-use crate::hostile_provider::{Lie, Provider, attempt, jwk, sign, world_with};
+use crate::harness::{Browser, TestResponse, World, now};
+use crate::hostile_provider::{Provider, ProviderResponse, jwk, sign, try_sign_in, world_with};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 fn claims(provider: &Provider) -> Map<String, Value> {
     let seconds = now().seconds();
-    let jti = format!("{seconds}-{}", rand());
+    let jti = format!("{seconds}-{}", random_id());
     json!({ "iss": provider.issuer, "aud": "c", "iat": seconds, "exp": seconds + 120, "jti": jti, "sub": "subject-1",
         "events": { EVENT: {} } })
     .as_object()
@@ -20,7 +20,7 @@ fn claims(provider: &Provider) -> Map<String, Value> {
     .unwrap()
 }
 
-fn rand() -> String {
+fn random_id() -> String {
     signpost_core::Random::system().token::<8>()
 }
 
@@ -28,13 +28,13 @@ fn header() -> Value {
     json!({ "alg": "RS256", "typ": "logout+jwt", "kid": "k1" })
 }
 
-async fn send(world: &World, body: String) -> Answer {
+async fn send(world: &World, body: String) -> TestResponse {
     let request =
         Request::post("/backchannel-logout/hostile").header("content-type", "application/x-www-form-urlencoded");
     world.browser().send_with(request, axum::body::Body::from(body)).await
 }
 
-async fn tell(world: &World, provider: &Provider, change: impl FnOnce(&mut Map<String, Value>)) -> StatusCode {
+async fn send_token(world: &World, provider: &Provider, change: impl FnOnce(&mut Map<String, Value>)) -> StatusCode {
     let mut claims = claims(provider);
     change(&mut claims);
     let token = sign(&header(), &Value::Object(claims), &provider.key);
@@ -42,10 +42,10 @@ async fn tell(world: &World, provider: &Provider, change: impl FnOnce(&mut Map<S
 }
 
 /// Somebody signed in at the provider's session `sid`.
-async fn signed_in(world: &World, provider: &Provider, sid: Option<&'static str>) -> Browser {
-    *provider.change.lock().unwrap() = Some(Arc::new(move |lie: &mut Lie| {
+async fn sign_in(world: &World, provider: &Provider, sid: Option<&'static str>) -> Browser {
+    *provider.change.lock().unwrap() = Some(Arc::new(move |response: &mut ProviderResponse| {
         if let Some(sid) = sid {
-            lie.claims.insert("sid".into(), json!(sid));
+            response.claims.insert("sid".into(), json!(sid));
         }
     }));
     let mut browser = world.browser();
@@ -58,16 +58,16 @@ async fn signed_in(world: &World, provider: &Provider, sid: Option<&'static str>
     browser
 }
 
-async fn is_in(browser: &mut Browser) -> bool {
+async fn is_signed_in(browser: &mut Browser) -> bool {
     browser.get("/auth/verify?biller=hostile").await.status == StatusCode::OK
 }
 
 #[tokio::test]
-async fn all_sessions_of_a_subject_end_at_once() {
+async fn a_token_without_sid_ends_all_sessions_of_the_subject() {
     let (world, provider) = world_with("client_secret = \"s\"").await;
     let mut browsers = Vec::new();
     for sid in [Some("a"), Some("b"), None] {
-        browsers.push(signed_in(&world, &provider, sid).await);
+        browsers.push(sign_in(&world, &provider, sid).await);
     }
     let answer = {
         let token = sign(&header(), &Value::Object(claims(&provider)), &provider.key);
@@ -75,37 +75,37 @@ async fn all_sessions_of_a_subject_end_at_once() {
     };
     assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
     for browser in &mut browsers {
-        assert!(!is_in(browser).await);
+        assert!(!is_signed_in(browser).await);
     }
 }
 
 #[tokio::test]
-async fn a_sid_ends_its_own_session_only() {
+async fn a_sid_ends_that_session_only() {
     let (world, provider) = world_with("client_secret = \"s\"").await;
     let (mut one, mut other) =
-        (signed_in(&world, &provider, Some("one")).await, signed_in(&world, &provider, Some("other")).await);
-    let stranger = tell(&world, &provider, |claims| {
+        (sign_in(&world, &provider, Some("one")).await, sign_in(&world, &provider, Some("other")).await);
+    let stranger = send_token(&world, &provider, |claims| {
         claims.insert("sid".into(), json!("one"));
         claims.insert("sub".into(), json!("somebody else"));
     });
     assert_eq!(stranger.await, StatusCode::OK);
-    assert!(is_in(&mut one).await, "the sid is another subject's");
-    let told = tell(&world, &provider, |claims| {
+    assert!(is_signed_in(&mut one).await, "the sid is another subject's");
+    let result = send_token(&world, &provider, |claims| {
         claims.insert("sid".into(), json!("one"));
         claims.remove("sub");
     });
-    assert_eq!(told.await, StatusCode::OK);
-    assert!(!is_in(&mut one).await && is_in(&mut other).await);
+    assert_eq!(result.await, StatusCode::OK);
+    assert!(!is_signed_in(&mut one).await && is_signed_in(&mut other).await);
 }
 
-macro_rules! refused {
+macro_rules! rejected {
     ($($name:ident => $change:expr;)*) => {
         $(#[tokio::test]
         async fn $name() {
             let (world, provider) = world_with("client_secret = \"s\"").await;
-            let mut browser = signed_in(&world, &provider, None).await;
-            assert_eq!(tell(&world, &provider, $change).await, StatusCode::BAD_REQUEST);
-            assert!(is_in(&mut browser).await, "nothing ended");
+            let mut browser = sign_in(&world, &provider, None).await;
+            assert_eq!(send_token(&world, &provider, $change).await, StatusCode::BAD_REQUEST);
+            assert!(is_signed_in(&mut browser).await, "nothing ended");
         })*
     };
 }
@@ -121,31 +121,31 @@ fn unset(name: &'static str) -> impl FnOnce(&mut Claims) {
     move |claims: &mut Claims| drop(claims.remove(name))
 }
 
-refused! {
-    no_events => unset("events");
-    another_event => set("events", json!({ "http://schemas.openid.net/event/other": {} }));
-    an_event_that_is_no_object => set("events", json!({ EVENT: true }));
-    a_nonce => set("nonce", "n");
-    an_empty_nonce => set("nonce", Value::Null);
-    another_issuer => set("iss", "http://127.0.0.1:1");
-    no_issuer => unset("iss");
-    another_audience => set("aud", "d");
-    no_audience => unset("aud");
-    an_empty_audience => set("aud", json!([]));
-    no_time => unset("iat");
-    two_hours_old => set("iat", now().seconds() - 7200);
-    from_the_future => set("iat", now().seconds() + 7200);
+rejected! {
+    events_missing => unset("events");
+    events_without_logout => set("events", json!({ "http://schemas.openid.net/event/other": {} }));
+    event_not_an_object => set("events", json!({ EVENT: true }));
+    nonce_present => set("nonce", "n");
+    nonce_null => set("nonce", Value::Null);
+    issuer_mismatch => set("iss", "http://127.0.0.1:1");
+    issuer_missing => unset("iss");
+    audience_mismatch => set("aud", "d");
+    audience_missing => unset("aud");
+    audience_empty => set("aud", json!([]));
+    issued_at_missing => unset("iat");
+    issued_two_hours_ago => set("iat", now().seconds() - 7200);
+    issued_in_the_future => set("iat", now().seconds() + 7200);
     expired => set("exp", now().seconds() - 120);
-    an_expiry_that_is_none => set("exp", "soon");
-    no_id => unset("jti");
-    an_empty_id => set("jti", "");
-    nobody => unset("sub");
-    a_subject_that_is_none => set("sub", 7);
-    a_session_that_is_none => set("sid", json!(["one"]));
+    expiry_not_a_number => set("exp", "soon");
+    jti_missing => unset("jti");
+    jti_empty => set("jti", "");
+    subject_and_sid_missing => unset("sub");
+    subject_not_a_string => set("sub", 7);
+    sid_not_a_string => set("sid", json!(["one"]));
 }
 
 #[tokio::test]
-async fn odd_but_honest_tokens_are_taken() {
+async fn unusual_valid_tokens_are_accepted() {
     let (world, provider) = world_with("client_secret = \"s\"").await;
     let changes: [fn(&mut Claims); 5] = [
         |claims| drop(claims.remove("exp")),
@@ -155,9 +155,9 @@ async fn odd_but_honest_tokens_are_taken() {
         |claims| drop(claims.insert("events".into(), json!({ EVENT: { "more": 1 }, "urn:other": {} }))),
     ];
     for change in changes {
-        let mut browser = signed_in(&world, &provider, None).await;
-        assert_eq!(tell(&world, &provider, change).await, StatusCode::OK);
-        assert!(!is_in(&mut browser).await);
+        let mut browser = sign_in(&world, &provider, None).await;
+        assert_eq!(send_token(&world, &provider, change).await, StatusCode::OK);
+        assert!(!is_signed_in(&mut browser).await);
     }
     for kind in [json!("JWT"), json!("logout+jwt"), json!("LOGOUT+JWT"), Value::Null] {
         let mut header = json!({ "alg": "RS256" });
@@ -170,9 +170,9 @@ async fn odd_but_honest_tokens_are_taken() {
 }
 
 #[tokio::test]
-async fn signatures_types_and_repetitions_are_refused() {
+async fn bad_signatures_types_and_replays_are_rejected() {
     let (world, provider) = world_with("client_secret = \"s\"").await;
-    let mut browser = signed_in(&world, &provider, None).await;
+    let mut browser = sign_in(&world, &provider, None).await;
     let good = sign(&header(), &Value::Object(claims(&provider)), &provider.key);
     let (input, _) = good.rsplit_once('.').unwrap();
     let sign_as = |header: Value| sign(&header, &Value::Object(claims(&provider)), &provider.key);
@@ -204,17 +204,17 @@ async fn signatures_types_and_repetitions_are_refused() {
         assert_eq!(send(&world, body).await.status.as_u16(), status);
     }
     assert_eq!(world.browser().get("/backchannel-logout/hostile").await.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert!(is_in(&mut browser).await, "nothing ended");
+    assert!(is_signed_in(&mut browser).await, "nothing ended");
     assert_eq!(send(&world, format!("logout_token={good}")).await.status, StatusCode::OK);
-    let mut browser = signed_in(&world, &provider, None).await;
+    let mut browser = sign_in(&world, &provider, None).await;
     assert_eq!(send(&world, format!("logout_token={good}")).await.status, StatusCode::BAD_REQUEST, "it counts once");
-    assert!(is_in(&mut browser).await);
+    assert!(is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
-async fn a_token_for_another_biller_ends_nothing_here() {
+async fn a_token_for_another_biller_is_rejected() {
     let (world, provider) = world_with("client_secret = \"s\"").await;
-    let mut browser = signed_in(&world, &provider, None).await;
+    let mut browser = sign_in(&world, &provider, None).await;
     let token = sign(&header(), &Value::Object(claims(&provider)), &provider.key);
     for slug in ["riverside-water", "oakdale-city", "nobody-here", "UPPER"] {
         let request = Request::post(format!("/backchannel-logout/{slug}"))
@@ -223,13 +223,13 @@ async fn a_token_for_another_biller_ends_nothing_here() {
         let status = world.browser().send_with(request, body).await.status;
         assert!(matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND), "{slug}: {status}");
     }
-    assert!(is_in(&mut browser).await);
+    assert!(is_signed_in(&mut browser).await);
 }
 
 #[tokio::test]
-async fn a_key_rotated_just_before_is_fetched() {
+async fn a_rotated_key_is_refetched() {
     let (world, provider) = world_with("client_secret = \"s\"").await;
-    assert!(attempt(&world, &provider).await.1);
+    assert!(try_sign_in(&world, &provider).await.1);
     *provider.keys.lock().unwrap() = json!({ "keys": [jwk(&provider.other_key, "k2")] });
     let header = json!({ "alg": "RS256", "typ": "logout+jwt", "kid": "k2" });
     let token = sign(&header, &Value::Object(claims(&provider)), &provider.other_key);

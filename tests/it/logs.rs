@@ -30,7 +30,7 @@ impl<'w> MakeWriter<'w> for Captured {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_logged() {
+async fn secrets_are_not_logged() {
     let captured = Captured::default();
     let filter = tracing_subscriber::EnvFilter::new("info,signpost=trace");
     let subscriber =
@@ -68,12 +68,12 @@ async fn nothing_secret_is_logged() {
     world.state.decisions.flush().await;
     // The mail server's answer repeats the address.
     for (code, seconds) in [(451, 31), (550, 0)] {
-        world.mailbox.set_mood(secureauth_standin::Mood::Refusing(code));
+        world.mailbox.set_fault_mode(secureauth_standin::FaultMode::RejectRecipients(code));
         for path in ["/recover/links", "/reset"] {
             browser.post(path, &[("username", "one-moved")]).await;
         }
         browser.post("/recover/links", &[("username", "canary@mail.example")]).await;
-        world.errands().await;
+        world.run_queued_tasks().await;
         world.advance(std::time::Duration::from_secs(seconds)).await;
     }
     secrets.extend(["canary@".to_owned(), "mail.example".to_owned()]);
@@ -87,7 +87,7 @@ async fn nothing_secret_is_logged() {
 }
 
 #[tokio::test]
-async fn the_decision_log_keeps_no_username_in_clear() {
+async fn decision_log_contains_no_plain_usernames() {
     each_database(|world| async move {
         world.browser().post("/login", &[("username", "one-moved")]).await;
         world.browser().post("/login", &[("username", "unheard-of-name")]).await;
@@ -95,7 +95,7 @@ async fn the_decision_log_keeps_no_username_in_clear() {
         let rows = world
             .state
             .db
-            .all("SELECT name_hash, name_mask, details, shown FROM decision_log", Vec::new())
+            .all("SELECT username_hash, username_mask, details, response FROM decision_log", Vec::new())
             .await
             .unwrap();
         assert_eq!(rows.len(), 2);
@@ -110,12 +110,12 @@ async fn the_decision_log_keeps_no_username_in_clear() {
 }
 
 #[tokio::test]
-async fn a_page_leads_support_to_its_decision() {
+async fn reference_code_finds_the_decision() {
     each_database(|world| async move {
         let page = world.browser().post("/login", &[("username", "two-moved")]).await;
         match world.decision(&page.reference()).await {
-            signpost::audit::Found::Entry(entry) => {
-                assert_eq!((entry.kind.as_str(), entry.shown.as_str()), ("row 5", "recovery page"));
+            signpost::audit::LookupResult::Recorded(entry) => {
+                assert_eq!((entry.kind.as_str(), entry.response.as_str()), ("row 5", "recovery page"));
                 let facts: signpost_core::decision::Facts =
                     serde_json::from_value(entry.details["facts"].clone()).unwrap();
                 let again = serde_json::to_value(signpost_core::decision::decide(&facts)).unwrap();
@@ -125,13 +125,16 @@ async fn a_page_leads_support_to_its_decision() {
         }
         let form = world.browser().get("/login").await;
         let found = world.decision(&form.reference()).await;
-        assert!(matches!(found, signpost::audit::Found::NotRecorded(signpost_core::reference::Kind::Page, _)));
+        assert!(matches!(
+            found,
+            signpost::audit::LookupResult::NotRecorded(signpost_core::reference::CodeKind::Page, _)
+        ));
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_strangers_make_up_is_not_recorded() {
+async fn invented_addresses_are_not_recorded() {
     let world = World::start().await;
     let mut browser = world.browser();
     for n in 0..20 {
@@ -147,12 +150,12 @@ async fn what_strangers_make_up_is_not_recorded() {
 }
 
 #[tokio::test]
-async fn the_code_of_an_outage_leads_to_the_outage() {
+async fn outage_reference_code_finds_the_outage() {
     let world = World::start().await;
     let page = world.browser().get("/b/cedar-county").await;
     match world.decision(&page.reference()).await {
-        signpost::audit::Found::Entry(entry) => {
-            assert_eq!((entry.kind.as_str(), entry.shown.as_str()), ("row 8", "outage page"));
+        signpost::audit::LookupResult::Recorded(entry) => {
+            assert_eq!((entry.kind.as_str(), entry.response.as_str()), ("row 8", "outage page"));
         }
         other => panic!("{other:?}"),
     }

@@ -4,35 +4,35 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::StatusCode;
-use secureauth_standin::{Mood, ReceivedMail};
+use secureauth_standin::{FaultMode, ReceivedMail};
 use signpost::app::App;
 use signpost::db::Schema;
 use signpost_core::Random;
 
-use crate::harness::{Answer, GATEWAY, World, each_database};
+use crate::harness::{GATEWAY, TestResponse, World, each_database};
 
-async fn ask(world: &World, typed: &str) -> Answer {
+async fn request_links(world: &World, typed: &str) -> TestResponse {
     world.browser().post("/recover/links", &[("username", typed)]).await
 }
 
 /// Asks, does the work, and answers the mails that came of it.
-async fn mails(world: &World, typed: &str) -> Vec<ReceivedMail> {
+async fn request_and_collect(world: &World, typed: &str) -> Vec<ReceivedMail> {
     let before = world.mailbox.mails().len();
-    assert_eq!(ask(world, typed).await.status, StatusCode::OK, "{typed:?}");
+    assert_eq!(request_links(world, typed).await.status, StatusCode::OK, "{typed:?}");
     assert_eq!(world.mailbox.mails().len(), before, "nothing is done before the answer");
-    world.errands().await;
+    world.run_queued_tasks().await;
     world.mailbox.mails().split_off(before)
 }
 
-async fn waiting(world: &World) -> Vec<String> {
-    let rows = world.state.db.all("SELECT sealed FROM errand", Vec::new()).await.unwrap();
+async fn queued_rows(world: &World) -> Vec<String> {
+    let rows = world.state.db.all("SELECT sealed FROM queued_task", Vec::new()).await.unwrap();
     rows.iter().map(|row| row.text(0).unwrap()).collect()
 }
 
 #[tokio::test]
-async fn sign_in_links_come_by_mail() {
+async fn sign_in_links_are_emailed() {
     each_database(|world| async move {
-        let [mail] = &mails(&world, "One-Moved@mail.example").await[..] else { panic!("one mail") };
+        let [mail] = &request_and_collect(&world, "One-Moved@mail.example").await[..] else { panic!("one mail") };
         assert_eq!(
             (mail.from.as_str(), &mail.to[..]),
             ("no-reply@pay.example", &["one-moved@mail.example".to_owned()][..])
@@ -46,38 +46,42 @@ async fn sign_in_links_come_by_mail() {
         let raw = String::from_utf8(mail.raw.clone()).unwrap();
         assert!(raw.contains("Auto-Submitted: auto-generated") && raw.contains("multipart/alternative"), "{raw}");
 
-        let [both] = &mails(&world, "two-moved").await[..] else { panic!("by username as well") };
+        let [both] = &request_and_collect(&world, "two-moved").await[..] else { panic!("by username as well") };
         assert!(both.text().contains("http://pay.riverside.example"));
         assert!(both.text().contains(&format!("{GATEWAY}/b/maple-electric")));
-        let [private] = &mails(&world, "patient").await[..] else { panic!("private billers are reached this way") };
+        let [private] = &request_and_collect(&world, "patient").await[..] else {
+            panic!("private billers are reached this way")
+        };
         assert!(private.text().contains(&format!("{GATEWAY}/b/clinic")));
-        let [legacy] = &mails(&world, "one-legacy@mail.example").await[..] else { panic!("legacy ones too") };
+        let [legacy] = &request_and_collect(&world, "one-legacy@mail.example").await[..] else {
+            panic!("legacy ones too")
+        };
         assert!(legacy.text().contains("http://pay.oakdale.example"));
 
-        let [unknown] = &mails(&world, "nobody@mail.example").await[..] else { panic!("a polite note") };
+        let [unknown] = &request_and_collect(&world, "nobody@mail.example").await[..] else { panic!("a polite note") };
         assert_eq!(unknown.to, ["nobody@mail.example"]);
         assert!(unknown.subject().starts_with("No account at Example Pay"), "{}", unknown.subject());
         assert!(!unknown.text().contains("/b/"));
-        assert!(mails(&world, "nobody").await.is_empty(), "there is nowhere to send it");
-        assert!(waiting(&world).await.is_empty(), "what was sent is gone from the database");
+        assert!(request_and_collect(&world, "nobody").await.is_empty(), "there is nowhere to send it");
+        assert!(queued_rows(&world).await.is_empty(), "what was sent is gone from the database");
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for() {
+async fn emails_use_the_locale_of_the_request() {
     let world = World::start().await;
     let mut browser = world.browser();
-    browser.languages = "es-MX";
+    browser.accept_language = "es-MX";
     let page = browser.post("/recover/links", &[("username", "one-moved")]).await;
     assert_eq!(page.title(), "Revise su correo electrónico");
     // The form says which language it was in, for those who keep no cookies.
-    browser.languages = "en";
+    browser.accept_language = "en";
     browser.post("/recover/links", &[("username", "nobody@mail.example"), ("lang", "es")]).await;
     world.import_billers("[[billers]]\nslug = \"clinic\"\nsecureauth = { sso = true }\n").await;
     browser.post("/b/clinic/reset", &[("username", "patient"), ("lang", "es")]).await;
     browser.post("/recover/links?lang=en", &[("username", "two-moved"), ("lang", "es")]).await;
-    world.errands().await;
+    world.run_queued_tasks().await;
     let mails = world.mailbox.mails();
     let told = |to: &str| mails.iter().find(|mail| mail.to[0].starts_with(to)).unwrap();
     for (to, subject, text) in [
@@ -94,11 +98,11 @@ async fn a_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn one_name_of_several_people_goes_to_each_with_their_own() {
+async fn users_sharing_a_username_each_get_their_own_links() {
     each_database(|world| async move {
         world.import_csv("riverside-water", "username,email\nsam,sam.a@mail.example\n").await.unwrap();
         world.import_csv("oakdale-city", "username,email\nsam,sam.b@mail.example\n").await.unwrap();
-        let mails = mails(&world, "SAM").await;
+        let mails = request_and_collect(&world, "SAM").await;
         let to: BTreeSet<&str> = mails.iter().map(|mail| mail.to[0].as_str()).collect();
         assert_eq!(to, BTreeSet::from(["sam.a@mail.example", "sam.b@mail.example"]));
         for mail in &mails {
@@ -108,14 +112,14 @@ async fn one_name_of_several_people_goes_to_each_with_their_own() {
         }
         let db = &world.state.db;
         db.run("UPDATE users SET status = 'deleted' WHERE email_key = 'sam.a@mail.example'", vec![]).await.unwrap();
-        let gone = self::mails(&world, "sam.a@mail.example").await;
+        let gone = self::request_and_collect(&world, "sam.a@mail.example").await;
         assert!(gone[0].subject().starts_with("No account"), "deleted users have no account");
     })
     .await;
 }
 
 #[tokio::test]
-async fn hostile_addresses_get_no_mail_and_no_header_of_their_own() {
+async fn hostile_addresses_get_no_mail_and_inject_no_headers() {
     let world = World::start().await;
     for typed in [
         "ana@mail.example, eve@evil.example",
@@ -130,7 +134,7 @@ async fn hostile_addresses_get_no_mail_and_no_header_of_their_own() {
         "ana@mаil.example",
         "@",
     ] {
-        assert!(mails(&world, typed).await.is_empty(), "{typed:?}");
+        assert!(request_and_collect(&world, typed).await.is_empty(), "{typed:?}");
     }
     for injected in
         ["ana@mail.example%0d%0aBcc:+eve@evil.example", "ana@mail.example%0aSubject:+x", "a%00@mail.example"]
@@ -138,36 +142,36 @@ async fn hostile_addresses_get_no_mail_and_no_header_of_their_own() {
         let answer = world.browser().post_raw("/recover/links", format!("username={injected}").into_bytes()).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{injected}");
     }
-    assert!(waiting(&world).await.is_empty());
+    assert!(queued_rows(&world).await.is_empty());
     // What stands in the directory is no better than what is typed.
     let odd = "eve,\"eve@mail.example, x@evil.example\"\nmark,mark@mail.example\n";
     world.import_csv("clinic", &format!("username,email\n{odd}")).await.ok();
-    assert!(mails(&world, "eve").await.is_empty());
+    assert!(request_and_collect(&world, "eve").await.is_empty());
     let named = "[[billers]]\nslug = \"clinic\"\nname = \"Klinik <b>Ünal</b> & Söhne =?utf-8?q?x?=\"\n";
     world.import_billers(named).await;
-    let [mail] = &mails(&world, "patient").await[..] else { panic!("one mail") };
+    let [mail] = &request_and_collect(&world, "patient").await[..] else { panic!("one mail") };
     assert!(mail.text().contains("Klinik <b>Ünal</b> & Söhne") && !mail.html().contains("<b>"), "{}", mail.html());
 }
 
 #[tokio::test]
-async fn a_kill_costs_one_mail_more_at_most() {
+async fn a_crash_sends_at_most_one_duplicate() {
     each_database(|world| async move {
-        assert_eq!(ask(&world, "one-moved@mail.example").await.status, StatusCode::OK);
+        assert_eq!(request_links(&world, "one-moved@mail.example").await.status, StatusCode::OK);
         // The look-up; what follows is the mail itself.
-        assert!(world.state.mail.work().await.unwrap());
-        world.mailbox.set_mood(Mood::Silent);
+        assert!(world.state.mail.run_next_task().await.unwrap());
+        world.mailbox.set_fault_mode(FaultMode::Hang);
         let mail = world.state.mail.clone();
-        let killed = tokio::spawn(async move { mail.work().await });
-        world.mailbox.arrived(1).await;
+        let killed = tokio::spawn(async move { mail.run_next_task().await });
+        world.mailbox.wait_for_mails(1).await;
         killed.abort();
         assert!(killed.await.unwrap_err().is_cancelled());
-        world.mailbox.set_mood(Mood::Fine);
+        world.mailbox.set_fault_mode(FaultMode::None);
         let config = (*world.state.config).clone();
-        let again = App::build(config, Schema::MustBeCurrent, world.clock.clone(), Random::system()).await.unwrap();
-        assert!(!again.state.mail.work().await.unwrap(), "its lease is still good");
+        let again = App::build(config, Schema::RequireCurrent, world.clock.clone(), Random::system()).await.unwrap();
+        assert!(!again.state.mail.run_next_task().await.unwrap(), "its lease is still good");
         world.advance(Duration::from_secs(41)).await;
-        assert!(again.state.mail.work().await.unwrap());
-        assert!(!again.state.mail.work().await.unwrap());
+        assert!(again.state.mail.run_next_task().await.unwrap());
+        assert!(!again.state.mail.run_next_task().await.unwrap());
         let mails = world.mailbox.mails();
         assert_eq!(mails.len(), 2);
         let id = |mail: &ReceivedMail| {
@@ -175,24 +179,24 @@ async fn a_kill_costs_one_mail_more_at_most() {
             raw.lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned()
         };
         assert_eq!(id(&mails[0]), id(&mails[1]), "mail programs know it for the same");
-        assert!(waiting(&world).await.is_empty());
+        assert!(queued_rows(&world).await.is_empty());
         again.state.db.close().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn several_instances_share_the_queue_and_send_each_mail_once() {
+async fn concurrent_instances_send_each_email_once() {
     each_database(|world| async move {
         for n in 0..12 {
-            assert_eq!(ask(&world, &format!("nobody{n}@mail.example")).await.status, StatusCode::OK);
+            assert_eq!(request_links(&world, &format!("nobody{n}@mail.example")).await.status, StatusCode::OK);
         }
         let config = (*world.state.config).clone();
-        let other = App::build(config, Schema::MustBeCurrent, world.clock.clone(), Random::system()).await.unwrap();
+        let other = App::build(config, Schema::RequireCurrent, world.clock.clone(), Random::system()).await.unwrap();
         let all = |mail: signpost::mail::Mail| async move {
             // A row that another was quicker to take looks like none.
             for _ in 0..60 {
-                mail.work().await.unwrap();
+                mail.run_next_task().await.unwrap();
             }
         };
         tokio::join!(all(world.state.mail.clone()), all(other.state.mail.clone()), all(world.state.mail.clone()));
@@ -204,48 +208,48 @@ async fn several_instances_share_the_queue_and_send_each_mail_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_waits_longer_each_time_and_is_given_up() {
+async fn failed_emails_are_retried_with_backoff_then_abandoned() {
     each_database(|world| async move {
-        world.mailbox.set_mood(Mood::Refusing(451));
-        ask(&world, "one-moved@mail.example").await;
-        world.errands().await;
+        world.mailbox.set_fault_mode(FaultMode::RejectRecipients(451));
+        request_links(&world, "one-moved@mail.example").await;
+        world.run_queued_tasks().await;
         let mut tries = 1;
         for _ in 0..24 * 60 * 2 {
             world.advance(Duration::from_secs(30)).await;
-            if world.state.mail.work().await.unwrap() {
+            if world.state.mail.run_next_task().await.unwrap() {
                 tries += 1;
             }
         }
         assert!((40..70).contains(&tries), "{tries} tries in a day");
-        assert_eq!(waiting(&world).await.len(), 1);
+        assert_eq!(queued_rows(&world).await.len(), 1);
         world.advance(Duration::from_secs(3600)).await;
-        assert!(world.state.mail.work().await.unwrap());
-        assert!(waiting(&world).await.is_empty(), "given up");
+        assert!(world.state.mail.run_next_task().await.unwrap());
+        assert!(queued_rows(&world).await.is_empty(), "given up");
 
-        world.mailbox.set_mood(Mood::Refusing(550));
-        ask(&world, "two-moved@mail.example").await;
-        world.errands().await;
-        assert!(waiting(&world).await.is_empty(), "that address will never be taken");
-        world.mailbox.set_mood(Mood::Refusing(451));
-        ask(&world, "one-legacy@mail.example").await;
-        world.errands().await;
-        world.mailbox.set_mood(Mood::Fine);
+        world.mailbox.set_fault_mode(FaultMode::RejectRecipients(550));
+        request_links(&world, "two-moved@mail.example").await;
+        world.run_queued_tasks().await;
+        assert!(queued_rows(&world).await.is_empty(), "that address will never be taken");
+        world.mailbox.set_fault_mode(FaultMode::RejectRecipients(451));
+        request_links(&world, "one-legacy@mail.example").await;
+        world.run_queued_tasks().await;
+        world.mailbox.set_fault_mode(FaultMode::None);
         world.advance(Duration::from_secs(31)).await;
-        world.errands().await;
+        world.run_queued_tasks().await;
         assert_eq!(world.mailbox.mails().len(), 1, "and what was refused for a while goes out");
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_waits_is_sealed() {
+async fn queued_tasks_are_sealed() {
     each_database(|world| async move {
-        ask(&world, "one-moved@mail.example").await;
-        let request = waiting(&world).await;
-        assert!(world.state.mail.work().await.unwrap());
-        let letter = waiting(&world).await;
-        assert_eq!((request.len(), letter.len()), (1, 1));
-        for row in [&request[0], &letter[0]] {
+        request_links(&world, "one-moved@mail.example").await;
+        let request = queued_rows(&world).await;
+        assert!(world.state.mail.run_next_task().await.unwrap());
+        let email = queued_rows(&world).await;
+        assert_eq!((request.len(), email.len()), (1, 1));
+        for row in [&request[0], &email[0]] {
             assert!(!row.contains("one-moved") && !row.contains("riverside"), "{row}");
         }
     })
@@ -253,15 +257,15 @@ async fn what_waits_is_sealed() {
 }
 
 #[tokio::test]
-async fn an_address_and_a_client_have_their_share_an_hour() {
+async fn emails_are_rate_limited_per_address_and_client() {
     let world = World::start().await;
     for _ in 0..3 {
-        assert_eq!(mails(&world, "one-moved@mail.example").await.len(), 1);
+        assert_eq!(request_and_collect(&world, "one-moved@mail.example").await.len(), 1);
     }
-    assert!(mails(&world, "ONE-moved").await.is_empty(), "the fourth in an hour, by another spelling");
+    assert!(request_and_collect(&world, "ONE-moved").await.is_empty(), "the fourth in an hour, by another spelling");
     let mut statuses = Vec::new();
     for n in 0..20 {
-        statuses.push(ask(&world, &format!("nobody{n}@mail.example")).await.status);
+        statuses.push(request_links(&world, &format!("nobody{n}@mail.example")).await.status);
     }
     assert_eq!(statuses[15], StatusCode::OK);
     assert_eq!(statuses[16], StatusCode::TOO_MANY_REQUESTS, "the twenty-first of this client, for whomever");
@@ -269,15 +273,15 @@ async fn an_address_and_a_client_have_their_share_an_hour() {
 }
 
 #[tokio::test]
-async fn without_a_mail_server_nothing_is_offered() {
+async fn without_a_mail_server_links_are_not_offered() {
     let world = World::start().await;
     let mut config = (*world.state.config).clone();
     config.mail.server = None;
-    let app = App::build(config, Schema::MustBeCurrent, world.clock.clone(), Random::system()).await.unwrap();
+    let app = App::build(config, Schema::RequireCurrent, world.clock.clone(), Random::system()).await.unwrap();
     let world = World { router: signpost::app::router(app.state.clone()), state: app.state, ..world };
-    assert_eq!(ask(&world, "one-moved").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(request_links(&world, "one-moved").await.status, StatusCode::NOT_FOUND);
     assert!(!world.browser().get("/recover").await.body.contains("/recover/links"));
     assert_eq!(world.browser().post("/reset", &[("username", "two-moved")]).await.status, StatusCode::OK);
-    world.errands().await;
-    assert!(waiting(&world).await.is_empty());
+    world.run_queued_tasks().await;
+    assert!(queued_rows(&world).await.is_empty());
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
-use secureauth_standin::{Fault, MailKind, RetryAfter, Rule};
+use secureauth_standin::{Fault, FaultRule, MailKind, RetryAfter};
 use serde_json::{Value, json};
 use signpost::config::{ImportPath, PathMode};
 use signpost::secureauth::Http;
 use signpost::secureauth::management::{
-    AuditQuery, CallError, ExportError, Management, NewPool, PasswordPolicy, PasswordState, Place, PoolChange,
-    ServiceClient,
+    CallError, ExportError, Management, ManagementConfig, NewPool, PasswordPolicy, PasswordState, PoolSettings,
+    SecureAuthEventQuery, ServiceClient,
 };
 use signpost_core::{Clock, Random};
 use tokio::net::TcpListener;
@@ -20,14 +20,14 @@ use url::Url;
 
 use crate::harness::{PASSWORD, World, now};
 
-fn place(base: &str, paths: PathMode) -> Place {
+fn management_config(base: &str, paths: PathMode) -> ManagementConfig {
     let client = |id: &str| ServiceClient { client_id: id.to_owned(), client_secret: format!("secret of {id}").into() };
-    Place {
-        base: Url::parse(base).unwrap(),
-        admin_base: None,
+    ManagementConfig {
+        base_url: Url::parse(base).unwrap(),
+        admin_base_url: None,
         tenant: "test".to_owned(),
-        paths,
-        import: ImportPath::Tenant,
+        path_mode: paths,
+        import_path: ImportPath::Tenant,
         system: client("system"),
         admin: client("admin"),
         timeout: Duration::from_secs(30),
@@ -36,12 +36,12 @@ fn place(base: &str, paths: PathMode) -> Place {
 
 pub fn management(world: &World) -> Management {
     let http = Http::new(Duration::from_secs(5), true).unwrap();
-    let place = place(&world.issuer_base, PathMode::Default);
-    Management::new(http, place, world.clock.clone(), world.state.random.clone())
+    let config = management_config(&world.issuer_base, PathMode::Default);
+    Management::new(http, config, world.clock.clone(), world.state.random.clone())
 }
 
 /// A pool of an organization, with one user.
-async fn with_ann(world: &World) -> Management {
+async fn pool_with_ann(world: &World) -> Management {
     let management = management(world);
     management.create_organization("acme", "Acme", "a test").await.unwrap();
     management.create_pool(&pool("acme-pool", "Acme")).await.unwrap();
@@ -64,12 +64,12 @@ fn calls(world: &World, method: &str, part: &str) -> usize {
 
 /// A pool of the organization `acme`.
 fn pool<'a>(id: &'a str, name: &'a str) -> NewPool<'a> {
-    let settings = PoolChange { name, mechanisms: Some((&["password"], &[])), policy: PasswordPolicy::default() };
+    let settings = PoolSettings { name, mechanisms: Some((&["password"], &[])), policy: PasswordPolicy::default() };
     NewPool { id, organization: "acme", settings }
 }
 
 #[tokio::test]
-async fn addresses_are_made_as_the_settings_say() {
+async fn urls_follow_the_path_mode() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let recorder = {
@@ -124,19 +124,19 @@ async fn addresses_are_made_as_the_settings_say() {
             ],
         ),
     ] {
-        let mut place = Place { import, ..place(&base, paths) };
-        place.admin_base = (paths == PathMode::Server).then(|| Url::parse(&format!("{base}/admin-host")).unwrap());
-        let management = Management::new(http.clone(), place, Clock::manual(now()), Random::system());
+        let mut config = ManagementConfig { import_path: import, ..management_config(&base, paths) };
+        config.admin_base_url = (paths == PathMode::Server).then(|| Url::parse(&format!("{base}/admin-host")).unwrap());
+        let management = Management::new(http.clone(), config, Clock::manual(now()), Random::system());
         seen.lock().unwrap().clear();
         management.organization("acme").await.unwrap();
         management.has_claim("acme", "none").await.unwrap();
-        management.import(&signpost::secureauth::management::Dump::default()).await.unwrap();
+        management.import_users(&signpost::secureauth::management::Dump::default()).await.unwrap();
         assert_eq!(*seen.lock().unwrap(), expected);
     }
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_once_and_then_it_is_no_refusal() {
+async fn a_rejected_token_is_renewed_once() {
     let world = World::start().await;
     let management = management(&world);
     let faults = world.issuers.faults();
@@ -144,9 +144,9 @@ async fn a_token_is_renewed_once_and_then_it_is_no_refusal() {
     faults.expire_tokens();
     assert!(management.organization("acme").await.unwrap().is_none(), "renewed and repeated");
     assert_eq!(calls(&world, "POST", "/system/oauth2/token"), 2);
-    faults.add(Rule::new("GET", "/organizations/", Fault::token_refused()).times(10));
+    faults.add(FaultRule::new("GET", "/organizations/", Fault::token_rejected()).times(10));
     let refused = management.organization("acme").await.unwrap_err();
-    assert!(matches!(refused, CallError::NoToken(_)), "{refused:?}");
+    assert!(matches!(refused, CallError::TokenRejected(_)), "{refused:?}");
     assert_eq!(calls(&world, "GET", "/organizations/"), 1 + 2 + 2, "each repeated once");
     faults.clear();
     // One renewal, also when many find out at once.
@@ -162,12 +162,12 @@ async fn a_token_is_renewed_once_and_then_it_is_no_refusal() {
     assert_eq!(calls(&world, "POST", "/system/oauth2/token"), before + 1);
     // A client that is not taken.
     faults.expire_tokens();
-    faults.add(Rule::new("POST", "/oauth2/token", Fault::status(401)).times(10));
-    assert!(matches!(management.organization("acme").await.unwrap_err(), CallError::NoToken(_)));
+    faults.add(FaultRule::new("POST", "/oauth2/token", Fault::status(401)).times(10));
+    assert!(matches!(management.organization("acme").await.unwrap_err(), CallError::TokenRejected(_)));
 }
 
 #[tokio::test]
-async fn the_vendor_is_left_alone_as_long_as_it_asks() {
+async fn retry_after_is_respected() {
     let world = World::start().await;
     let faults = world.issuers.faults();
     let in_an_hour = RetryAfter::At(now().plus(Duration::from_secs(3600)));
@@ -175,24 +175,24 @@ async fn the_vendor_is_left_alone_as_long_as_it_asks() {
         let management = management(&world);
         management.organization("acme").await.unwrap();
         let before = world.issuers.api_calls().len();
-        faults.add(Rule::new("GET", "/organizations/", Fault::too_many(Some(asked))));
+        faults.add(FaultRule::new("GET", "/organizations/", Fault::rate_limited(Some(asked))));
         for _ in 0..5 {
-            assert_eq!(management.organization("acme").await.unwrap_err(), CallError::Busy);
-            assert_eq!(management.in_a_hurry().organization("acme").await.unwrap_err(), CallError::Busy);
+            assert_eq!(management.organization("acme").await.unwrap_err(), CallError::Throttled);
+            assert_eq!(management.interactive().organization("acme").await.unwrap_err(), CallError::Throttled);
         }
         assert_eq!(world.issuers.api_calls().len(), before + 1, "not asked again");
     }
     let past = RetryAfter::At(now().minus(Duration::from_secs(3600)));
     for asked in [None, Some(RetryAfter::Seconds(0)), Some(past), Some(RetryAfter::Text("soon".to_owned()))] {
         let management = management(&world);
-        faults.add(Rule::new("GET", "/organizations/", Fault::too_many(asked)).times(2));
+        faults.add(FaultRule::new("GET", "/organizations/", Fault::rate_limited(asked)).times(2));
         assert!(management.organization("acme").await.unwrap().is_none(), "tried again after a while");
     }
     let management = management(&world);
-    faults.add(Rule::new("GET", "/organizations/", Fault::status(503)).times(2));
+    faults.add(FaultRule::new("GET", "/organizations/", Fault::status(503)).times(2));
     let calls_before = calls(&world, "GET", "/organizations/");
-    let unknown = management.in_a_hurry().organization("acme").await.unwrap_err();
-    assert_eq!(unknown, CallError::Unknown("server_error"));
+    let unknown = management.interactive().organization("acme").await.unwrap_err();
+    assert_eq!(unknown, CallError::OutcomeUnknown("server_error"));
     assert_eq!(calls(&world, "GET", "/organizations/"), calls_before + 2);
     let correlations: Vec<_> =
         world.issuers.api_calls().iter().rev().take(2).map(|call| call.correlation.clone()).collect();
@@ -200,16 +200,16 @@ async fn the_vendor_is_left_alone_as_long_as_it_asks() {
 }
 
 #[tokio::test]
-async fn a_change_of_an_old_version_begins_again() {
+async fn stale_updates_are_retried() {
     let world = World::start().await;
-    let management = with_ann(&world).await;
+    let management = pool_with_ann(&world).await;
     let faults = world.issuers.faults();
-    faults.add(Rule::new("PUT", "/organizations/acme", Fault::status(412)).times(2));
-    management.deactivate_organization("acme", true).await.unwrap();
+    faults.add(FaultRule::new("PUT", "/organizations/acme", Fault::status(412)).times(2));
+    management.set_organization_deactivated("acme", true).await.unwrap();
     assert!(management.organization("acme").await.unwrap().unwrap().deactivated);
     assert_eq!(calls(&world, "PUT", "/organizations/acme"), 3);
-    faults.add(Rule::new("PUT", "/organizations/acme", Fault::status(412)).times(9));
-    assert!(management.deactivate_organization("acme", false).await.unwrap_err().is(412));
+    faults.add(FaultRule::new("PUT", "/organizations/acme", Fault::status(412)).times(9));
+    assert!(management.set_organization_deactivated("acme", false).await.unwrap_err().is(412));
 
     let old = management.user("acme-pool", "ann").await.unwrap().unwrap();
     let patched =
@@ -222,9 +222,9 @@ async fn a_change_of_an_old_version_begins_again() {
 }
 
 #[tokio::test]
-async fn users_are_found_listed_changed_and_deleted() {
+async fn users_are_found_listed_updated_and_deleted() {
     let world = World::start().await;
-    let management = with_ann(&world).await;
+    let management = pool_with_ann(&world).await;
     let pool = "acme-pool";
     assert!(management.user_by_identifier(pool, "an").await.unwrap().is_none(), "exactly");
     assert_eq!(management.user_by_identifier(pool, "ANN").await.unwrap().unwrap().id, "ann");
@@ -264,10 +264,10 @@ async fn users_are_found_listed_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn passwords_are_changed_reset_and_never_made_into_keys() {
+async fn idempotency_keys_are_never_derived_from_passwords() {
     let world = World::start().await;
     world.issuers.record_bodies(true);
-    let management = with_ann(&world).await;
+    let management = pool_with_ann(&world).await;
     let pool = "acme-pool";
     let (first, second) = ("first secret".into(), "second secret".into());
     let wrong = management.change_password(pool, "ann", (&second, &first)).await.unwrap_err();
@@ -307,11 +307,11 @@ async fn passwords_are_changed_reset_and_never_made_into_keys() {
 }
 
 #[tokio::test]
-async fn sign_ins_are_found_in_the_audit_events() {
+async fn audit_events_are_filtered_and_paged() {
     let world = World::start().await;
-    let management = with_ann(&world).await;
+    let management = pool_with_ann(&world).await;
     let events = async |subjects: &[&str], before: Option<&str>| {
-        let query = AuditQuery { organization: "system", pool: None, user: None, subjects, before, limit: 1 };
+        let query = SecureAuthEventQuery { organization: "system", pool: None, user: None, subjects, before, limit: 1 };
         management.audit_events(&query).await.unwrap()
     };
     let ann = management.user("acme-pool", "ann").await.unwrap().unwrap();
@@ -325,15 +325,15 @@ async fn sign_ins_are_found_in_the_audit_events() {
 }
 
 #[tokio::test]
-async fn an_export_holds_one_pool_and_nothing_of_others() {
+async fn an_export_contains_one_pool_only() {
     let world = World::start().await;
-    let management = with_ann(&world).await;
+    let management = pool_with_ann(&world).await;
     management.create_pool(&pool("other-pool", "Other")).await.unwrap();
     let other = json!({ "id": "zoe", "status": "active", "identifiers": [{ "type": "uid", "identifier": "zoe" }] });
     management.create_user("other-pool", &other).await.unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     world.issuers.faults().expire_tokens();
-    let users = management.export("acme-pool", file.reopen().unwrap()).await.unwrap();
+    let users = management.export_pool("acme-pool", file.reopen().unwrap()).await.unwrap();
     let text = std::fs::read_to_string(file.path()).unwrap();
     let dump: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((users, dump["users"].as_array().unwrap().len()), (1, 1));
@@ -343,7 +343,7 @@ async fn an_export_holds_one_pool_and_nothing_of_others() {
     );
     assert!(dump["user_credentials"][0]["payload"]["hashed_password"].is_object());
     assert!(!text.contains("zoe") && !text.contains(PASSWORD));
-    world.issuers.faults().add(Rule::new("GET", "/configuration", Fault::Truncated));
-    let broken = management.export("acme-pool", std::io::sink()).await.unwrap_err();
-    assert!(matches!(broken, ExportError::Call(CallError::Unknown(_))), "{broken:?}");
+    world.issuers.faults().add(FaultRule::new("GET", "/configuration", Fault::Truncated));
+    let broken = management.export_pool("acme-pool", std::io::sink()).await.unwrap_err();
+    assert!(matches!(broken, ExportError::Call(CallError::OutcomeUnknown(_))), "{broken:?}");
 }

@@ -11,19 +11,21 @@ use http::StatusCode;
 use signpost::web::client::Peer;
 use url::Url;
 
-use crate::crawl::{Ask, HandedOver, Outcome, follow, follow_seeing, hand_over, part, resources, steps};
-use crate::harness::{Answer, Browser, MOVED, World};
+use crate::crawl::{
+    HandoffOutcome, Outcome, PageRequest, follow, follow_with_redirects, part, play_handoff, resources, steps,
+};
+use crate::harness::{Browser, MIGRATED, TestResponse, World};
 
 const TARGET: &str = "/bills/pay";
-const DEEP: usize = 7;
-const MOST_CLICKS: usize = 5;
+const MAX_DEPTH: usize = 7;
+const MAX_CLICKS: usize = 5;
 /// Longer than a sign-in may take.
 const ELEVEN_MINUTES: Duration = Duration::from_secs(11 * 60);
 
 /// An address that was emitted, and what is known where it was.
 #[derive(Clone)]
 struct Emitted {
-    ask: Ask,
+    ask: PageRequest,
     browser: Browser,
     /// The name that this person types.
     name: &'static str,
@@ -38,14 +40,14 @@ async fn world() -> World {
     let mut world = World::start().await;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 1));
     world.router = world.router.layer(axum::Extension(Peer(loopback)));
-    world.issuers.set_condition("cedar-county", secureauth_standin::Condition::Up);
+    world.issuers.set_issuer_state("cedar-county", secureauth_standin::IssuerState::Up);
     world
 }
 
 /// Every way in from outside.
 fn entries(world: &World) -> Vec<Emitted> {
     let start = |address: &str, name| Emitted {
-        ask: Ask::get(address),
+        ask: PageRequest::get(address),
         browser: world.browser(),
         name,
         return_to: address.contains("return_to=pay").then(|| TARGET.to_owned()),
@@ -55,7 +57,7 @@ fn entries(world: &World) -> Vec<Emitted> {
     for name in ["nobody", "one-moved", "one-legacy", "moved-and-legacy", "two-moved", "two-legacy", "patient"] {
         entries.push(start("/login?return_to=pay", name));
     }
-    for slug in MOVED.iter().chain(&["oakdale-city", "summit-telecom", "no-such-biller", "no_biller"]) {
+    for slug in MIGRATED.iter().chain(&["oakdale-city", "summit-telecom", "no-such-biller", "no_biller"]) {
         entries.push(start(&format!("/b/{slug}?return_to=pay&state=from-the-portal"), "one-moved"));
     }
     for address in [
@@ -70,7 +72,7 @@ fn entries(world: &World) -> Vec<Emitted> {
         "/.well-known/change-password",
         "/auth/verify?biller=riverside-water&redirect=1",
         "/signed-out",
-        "/trouble",
+        "/error",
         "/recover/links/sent",
         "/callback/riverside-water?code=stolen",
     ] {
@@ -99,33 +101,33 @@ async fn crawl(world: &World, entries: Vec<Emitted>) -> Vec<Emitted> {
         }
         found.push(emitted.clone());
         let Emitted { ask, mut browser, name, return_to, on } = emitted;
-        let told = format!("{} for {name}, from {on}", ask.shape(world));
+        let label = format!("{} for {name}, from {on}", ask.shape(world));
         let before = browser.clone();
-        let (outcome, on_the_way) = follow_seeing(&mut browser, &ask).await;
+        let (outcome, on_the_way) = follow_with_redirects(&mut browser, &ask).await;
         let mut next = Vec::new();
         for url in on_the_way {
             let emitted = Emitted {
-                ask: Ask::Get(url),
+                ask: PageRequest::Get(url),
                 browser: before.clone(),
                 name,
                 return_to: return_to.clone(),
-                on: told.clone(),
+                on: label.clone(),
             };
             waiting.push((emitted, depth + 1));
         }
         match outcome {
             Outcome::Outside(url) => {
-                let HandedOver { return_to: target, back, anew, .. } = hand_over(world, &url, name).await;
-                let is_hand_off = !back.is_empty();
+                let HandoffOutcome { return_to: target, back, anew, .. } = play_handoff(world, &url, name).await;
+                let is_handoff = !back.is_empty();
                 assert!(
-                    return_to.is_none() || !is_hand_off || target == return_to,
-                    "the return target is lost: {url} {told}"
+                    return_to.is_none() || !is_handoff || target == return_to,
+                    "the return target is lost: {url} {label}"
                 );
                 next.extend(back.into_iter().map(|ask| (ask, return_to.clone())));
                 next.extend(anew.into_iter().map(|ask| (ask, None)));
             }
             Outcome::Page(url, page) => {
-                assert!(page.status.as_u16() < 500, "{told}: {} {}", page.status, page.title());
+                assert!(page.status.as_u16() < 500, "{label}: {} {}", page.status, page.title());
                 let is_over = url.path() == "/logout" || url.path() == "/signed-out";
                 let target = return_to.clone().filter(|_| !is_over);
                 for part_of in ["header", "main"] {
@@ -139,13 +141,13 @@ async fn crawl(world: &World, entries: Vec<Emitted>) -> Vec<Emitted> {
                 next.extend(steps(&url, part(&page, "footer"), name).into_iter().map(|ask| (ask, None)));
             }
         }
-        if depth < DEEP {
+        if depth < MAX_DEPTH {
             let next = next.into_iter().map(|(ask, return_to)| Emitted {
                 ask,
                 browser: browser.clone(),
                 name,
                 return_to,
-                on: told.clone(),
+                on: label.clone(),
             });
             waiting.extend(next.map(|emitted| (emitted, depth + 1)));
         }
@@ -154,14 +156,14 @@ async fn crawl(world: &World, entries: Vec<Emitted>) -> Vec<Emitted> {
 }
 
 /// What is in mails: addresses without any token, for a browser that knows nothing.
-fn mailed(world: &World) -> Vec<Emitted> {
+fn mailed_links(world: &World) -> Vec<Emitted> {
     let texts: Vec<String> = world.mailbox.mails().iter().map(|mail| mail.text()).collect();
     let words = texts.iter().flat_map(|text| text.split_whitespace()).filter(|word| word.starts_with("http"));
     let addresses: BTreeSet<&str> = words.collect();
     assert!(addresses.len() >= 3, "{addresses:?}");
     let browser = world.browser();
     let emitted = |address: &str| Emitted {
-        ask: Ask::get(address),
+        ask: PageRequest::get(address),
         browser: browser.clone(),
         name: "two-moved",
         return_to: None,
@@ -171,61 +173,61 @@ fn mailed(world: &World) -> Vec<Emitted> {
 }
 
 /// Asks, and looks whether there is a way on: to this biller and return target, if they are known.
-async fn leads_on(
+async fn assert_leads_on(
     world: &World,
     mut browser: Browser,
-    ask: &Ask,
+    ask: &PageRequest,
     name: &str,
-    wanted: Wanted<'_>,
+    expected: Expected<'_>,
     how: &str,
 ) -> Browser {
     let outcome = follow(&mut browser, ask).await;
-    let told = format!("{how}: {ask:?}");
+    let label = format!("{how}: {ask:?}");
     match &outcome {
         Outcome::Outside(_) => {}
         Outcome::Page(url, page) => {
-            assert!(page.status.as_u16() < 500, "{told}: {} {}", page.status, page.title());
-            assert!(page.body.contains("<h1>"), "{told}: {}", page.body);
+            assert!(page.status.as_u16() < 500, "{label}: {} {}", page.status, page.title());
+            assert!(page.body.contains("<h1>"), "{label}: {}", page.body);
             let ways = steps(url, part(page, "main"), name);
-            assert!(!ways.is_empty(), "{told}: {} has no way on", page.title());
+            assert!(!ways.is_empty(), "{label}: {} has no way on", page.title());
             for way in &ways {
                 let at_end = follow(&mut browser.clone(), way).await;
                 let fine = !matches!(&at_end, Outcome::Page(_, answer) if answer.status.as_u16() >= 400);
-                assert!(fine, "{told}: from {:?} to {way:?} {at_end:?}", page.title());
+                assert!(fine, "{label}: from {:?} to {way:?} {at_end:?}", page.title());
             }
         }
     }
-    if wanted.biller.is_some() || wanted.return_to.is_some() {
+    if expected.biller.is_some() || expected.return_to.is_some() {
         assert!(
-            reaches(world, browser.clone(), outcome, name, wanted).await,
-            "{told} does not lead to {:?} with {:?}",
-            wanted.biller,
-            wanted.return_to
+            reaches(world, browser.clone(), outcome, name, expected).await,
+            "{label} does not lead to {:?} with {:?}",
+            expected.biller,
+            expected.return_to
         );
     }
     browser
 }
 
 #[derive(Clone, Copy)]
-struct Wanted<'a> {
+struct Expected<'a> {
     biller: Option<&'a str>,
     return_to: Option<&'a str>,
 }
 
 /// Whether somebody is handed over to the right place within a few clicks.
-async fn reaches(world: &World, browser: Browser, outcome: Outcome, name: &str, wanted: Wanted<'_>) -> bool {
+async fn reaches(world: &World, browser: Browser, outcome: Outcome, name: &str, expected: Expected<'_>) -> bool {
     let mut tried = BTreeSet::new();
     let mut waiting = VecDeque::from([(outcome, browser, 0)]);
     while let Some((outcome, browser, clicks)) = waiting.pop_front() {
         match outcome {
             Outcome::Outside(url) => {
-                let HandedOver { biller, return_to, .. } = hand_over(world, &url, "").await;
-                let right = wanted.biller.is_none() || biller.as_deref() == wanted.biller;
-                if right && (wanted.return_to.is_none() || return_to.as_deref() == wanted.return_to) {
+                let HandoffOutcome { biller, return_to, .. } = play_handoff(world, &url, "").await;
+                let right = expected.biller.is_none() || biller.as_deref() == expected.biller;
+                if right && (expected.return_to.is_none() || return_to.as_deref() == expected.return_to) {
                     return true;
                 }
             }
-            Outcome::Page(url, page) if clicks < MOST_CLICKS => {
+            Outcome::Page(url, page) if clicks < MAX_CLICKS => {
                 for way in steps(&url, part(&page, "main"), name) {
                     if tried.insert(way.shape(world)) {
                         let mut browser = browser.clone();
@@ -241,23 +243,23 @@ async fn reaches(world: &World, browser: Browser, outcome: Outcome, name: &str, 
 }
 
 #[tokio::test]
-async fn every_address_ever_emitted_leads_on_however_it_is_used() {
+async fn every_emitted_link_leads_to_its_destination() {
     let world = world().await;
     let mut emitted = crawl(&world, entries(&world)).await;
-    world.errands().await;
-    let mails = mailed(&world);
+    world.run_queued_tasks().await;
+    let mails = mailed_links(&world);
     emitted.extend(crawl(&world, mails).await);
-    every_route_was_visited(&emitted);
+    assert_every_route_was_visited(&emitted);
 
     let mut other = world.browser();
     world.sign_in(&mut other, "maple-electric", "two-moved").await;
     other.get("/b/oakdale-city").await;
-    other.languages = "es";
+    other.accept_language = "es";
     // Its own things go on at once; what counts hand-offs in a row is looked at elsewhere.
     world.advance(Duration::from_secs(60)).await;
     let mut addresses = BTreeSet::new();
     // In one language: which one it is changes no way.
-    let plain = |ask: &Ask| ask.shape(&world).replace("\"es\"", "\"en\"").replace("lang=es", "lang=en");
+    let plain = |ask: &PageRequest| ask.shape(&world).replace("\"es\"", "\"en\"").replace("lang=es", "lang=en");
     let ours = emitted.iter().filter(|emitted| !emitted.ask.is_outside());
     let unique = ours.filter(|emitted| addresses.insert((plain(&emitted.ask), emitted.return_to.clone())));
     let unique: Vec<&Emitted> = unique.collect();
@@ -269,28 +271,28 @@ async fn every_address_ever_emitted_leads_on_however_it_is_used() {
         for Emitted { ask, browser, name, return_to, on } in &unique {
             let biller = ask.biller().filter(|slug| !slug.starts_with("no"));
             let lower = biller.map(|slug| slug.to_lowercase());
-            let wanted = Wanted { biller: lower.as_deref(), return_to: return_to.as_deref() };
+            let expected = Expected { biller: lower.as_deref(), return_to: return_to.as_deref() };
             let how = |what: &str| format!("{what}, {age}, from {on}");
-            let after = leads_on(&world, browser.clone(), ask, name, wanted, &how("the same browser")).await;
+            let after = assert_leads_on(&world, browser.clone(), ask, name, expected, &how("the same browser")).await;
             if age == "old" {
                 continue;
             }
-            leads_on(&world, world.browser(), ask, name, wanted, &how("no cookies")).await;
+            assert_leads_on(&world, world.browser(), ask, name, expected, &how("no cookies")).await;
             if age == "late" {
                 continue;
             }
-            leads_on(&world, after, ask, name, wanted, &how("again")).await;
-            leads_on(&world, other.clone(), ask, name, wanted, &how("another browser")).await;
-            let wanted = Wanted { return_to: None, ..wanted };
+            assert_leads_on(&world, after, ask, name, expected, &how("again")).await;
+            assert_leads_on(&world, other.clone(), ask, name, expected, &how("another browser")).await;
+            let expected = Expected { return_to: None, ..expected };
             for changed in ask.tampered() {
-                leads_on(&world, browser.clone(), &changed, name, wanted, &how("changed")).await;
+                assert_leads_on(&world, browser.clone(), &changed, name, expected, &how("changed")).await;
             }
         }
     }
 }
 
 /// Routes of customers, as the program has them.
-fn every_route_was_visited(emitted: &[Emitted]) {
+fn assert_every_route_was_visited(emitted: &[Emitted]) {
     let read = |file: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let (router, paths) = (read("src/login/mod.rs"), read("src/web/paths.rs"));
     let names = router.split(".route(paths::").skip(1).map(|rest| rest.split(',').next().unwrap());
@@ -301,8 +303,8 @@ fn every_route_was_visited(emitted: &[Emitted]) {
         let pattern = value.unwrap_or_else(|| panic!("no path is called {name}"));
         // Pictures and stylesheets are looked at below.
         let is_like = |path: &&str| {
-            let (wanted, path): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), path.split('/').collect());
-            wanted.len() == path.len() && wanted.iter().zip(&path).all(|(w, p)| w == p || w.starts_with('{'))
+            let (expected, path): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), path.split('/').collect());
+            expected.len() == path.len() && expected.iter().zip(&path).all(|(w, p)| w == p || w.starts_with('{'))
         };
         routes += 1;
         assert!(
@@ -314,17 +316,19 @@ fn every_route_was_visited(emitted: &[Emitted]) {
 }
 
 #[tokio::test]
-async fn pages_have_what_they_are_made_of() {
+async fn page_resources_exist() {
     let world = world().await;
     let picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
     let look = format!("branding = {{ accent = \"#1d4e89\", accent_dark = \"#8fbdf0\", logo = \"{picture}\" }}");
     world.import_billers(&format!("[[billers]]\nslug = \"riverside-water\"\n{look}\n")).await;
     for path in ["/login", "/b/no-such-biller", "/b/riverside-water/reset", "/nope"] {
         let mut browser = world.browser();
-        let Outcome::Page(url, page) = follow(&mut browser, &Ask::get(path)).await else { panic!("{path} is a page") };
-        let wanted = resources(&url, &page);
-        assert!(wanted.len() >= if path.contains("riverside") { 5 } else { 3 }, "{path}: {wanted:?}");
-        for ask in wanted {
+        let Outcome::Page(url, page) = follow(&mut browser, &PageRequest::get(path)).await else {
+            panic!("{path} is a page")
+        };
+        let expected = resources(&url, &page);
+        assert!(expected.len() >= if path.contains("riverside") { 5 } else { 3 }, "{path}: {expected:?}");
+        for ask in expected {
             let Outcome::Page(_, file) = follow(&mut browser, &ask).await else { panic!("{ask:?} is ours") };
             assert_eq!(file.status, StatusCode::OK, "{ask:?}");
         }
@@ -332,7 +336,7 @@ async fn pages_have_what_they_are_made_of() {
 }
 
 #[tokio::test]
-async fn two_tabs_each_get_where_they_were_going() {
+async fn two_tabs_keep_their_return_targets() {
     let world = world().await;
     for (older_first, slugs) in [(true, ["riverside-water"; 2]), (false, ["riverside-water", "maple-electric"])] {
         let mut browser = world.browser();
@@ -345,8 +349,10 @@ async fn two_tabs_each_get_where_they_were_going() {
             tabs.reverse();
         }
         for (target, callback) in tabs {
-            let Outcome::Outside(portal) = follow(&mut browser, &Ask::get(&callback)).await else { panic!("a portal") };
-            let handed = hand_over(&world, &portal, "").await;
+            let Outcome::Outside(portal) = follow(&mut browser, &PageRequest::get(&callback)).await else {
+                panic!("a portal")
+            };
+            let handed = play_handoff(&world, &portal, "").await;
             assert_eq!(handed.return_to.as_deref(), Some(target));
         }
     }
@@ -354,28 +360,38 @@ async fn two_tabs_each_get_where_they_were_going() {
 
 /// In trouble there is a page that says so; its way on leads to the same place once the trouble is over.
 #[tokio::test]
-async fn trouble_keeps_biller_name_and_return_target() {
+async fn outages_keep_biller_username_and_return_target() {
     let mut world = world().await;
-    let mut troubled = Vec::new();
-    let ask = |world: &World, address: &str| (Ask::get(address), world.browser());
+    let mut unavailable = Vec::new();
+    let ask = |world: &World, address: &str| (PageRequest::get(address), world.browser());
     let form = |world: &World, name: &str| {
         let fields = [("username", name), ("return_to", "pay"), ("lang", "es")];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        (Ask::Post(Ask::get("/login").url().clone(), fields), world.browser())
+        (PageRequest::Post(PageRequest::get("/login").url().clone(), fields), world.browser())
     };
     world.state.directory.billers().await.unwrap();
-    world.state.directory.set_kill_switch(&signpost_core::decision::Kill::Hold, &world.by()).await.unwrap();
-    troubled.push((ask(&world, "/b/riverside-water?return_to=pay"), Some("riverside-water")));
-    troubled.push((ask(&world, "/old/login.aspx?biller=2"), Some("oakdale-city")));
-    troubled.push((form(&world, "one-legacy"), None));
-    let mut pages = pages_of(&mut troubled).await;
-    world.state.directory.set_kill_switch(&signpost_core::decision::Kill::Off, &world.by()).await.unwrap();
+    world
+        .state
+        .directory
+        .set_kill_switch(&signpost_core::decision::KillSwitchState::Hold, &world.actor())
+        .await
+        .unwrap();
+    unavailable.push((ask(&world, "/b/riverside-water?return_to=pay"), Some("riverside-water")));
+    unavailable.push((ask(&world, "/old/login.aspx?biller=2"), Some("oakdale-city")));
+    unavailable.push((form(&world, "one-legacy"), None));
+    let mut pages = pages_of(&mut unavailable).await;
+    world
+        .state
+        .directory
+        .set_kill_switch(&signpost_core::decision::KillSwitchState::Off, &world.actor())
+        .await
+        .unwrap();
 
-    let down = secureauth_standin::Condition::Down;
-    world.issuers.set_condition("maple-electric", down);
-    let mut troubled = vec![(ask(&world, "/b/maple-electric?return_to=pay"), Some("maple-electric"))];
-    pages.extend(pages_of(&mut troubled).await);
-    world.issuers.set_condition("maple-electric", secureauth_standin::Condition::Up);
+    let down = secureauth_standin::IssuerState::Down;
+    world.issuers.set_issuer_state("maple-electric", down);
+    let mut unavailable = vec![(ask(&world, "/b/maple-electric?return_to=pay"), Some("maple-electric"))];
+    pages.extend(pages_of(&mut unavailable).await);
+    world.issuers.set_issuer_state("maple-electric", secureauth_standin::IssuerState::Up);
     world.advance(Duration::from_secs(60)).await;
 
     for (page, url, browser, biller) in pages {
@@ -383,8 +399,8 @@ async fn trouble_keeps_biller_name_and_return_target() {
         let mut browser = browser;
         let outcome = follow(&mut browser, &ways[0]).await;
         let return_to = (!url.path().contains("old")).then_some(TARGET);
-        let wanted = Wanted { biller, return_to };
-        assert!(reaches(&world, browser, outcome, "", wanted).await, "{} leads to {biller:?}", page.title());
+        let expected = Expected { biller, return_to };
+        assert!(reaches(&world, browser, outcome, "", expected).await, "{} leads to {biller:?}", page.title());
     }
     // With the database gone there is a page at every address, and a way on.
     let emitted = entries(&world);
@@ -398,11 +414,13 @@ async fn trouble_keeps_biller_name_and_return_target() {
     }
 }
 
-type Troubled = ((Ask, Browser), Option<&'static str>);
+type UnavailablePage = ((PageRequest, Browser), Option<&'static str>);
 
-async fn pages_of(troubled: &mut Vec<Troubled>) -> Vec<(Box<Answer>, Url, Browser, Option<&'static str>)> {
+async fn pages_of(
+    unavailable: &mut Vec<UnavailablePage>,
+) -> Vec<(Box<TestResponse>, Url, Browser, Option<&'static str>)> {
     let mut pages = Vec::new();
-    for ((ask, mut browser), biller) in troubled.drain(..) {
+    for ((ask, mut browser), biller) in unavailable.drain(..) {
         let Outcome::Page(url, page) = follow(&mut browser, &ask).await else { panic!("{ask:?} is in trouble") };
         assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{ask:?}: {}", page.title());
         pages.push((page, url, browser, biller));
@@ -411,7 +429,7 @@ async fn pages_of(troubled: &mut Vec<Troubled>) -> Vec<(Box<Answer>, Url, Browse
 }
 
 #[tokio::test]
-async fn who_tried_too_often_keeps_what_was_typed_and_the_language() {
+async fn rate_limited_forms_keep_input_and_language() {
     // Nobody told the router who the peer is, so it is no loopback client.
     let world = World::start().await;
     for (path, fields) in [("/login", "username"), ("/reset", "username"), ("/recover/links", "username")] {
@@ -423,7 +441,7 @@ async fn who_tried_too_often_keeps_what_was_typed_and_the_language() {
         }
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
         assert!(refused.body.contains("<html lang=\"es\">"), "{path}: in the language of the form");
-        let ways = steps(Ask::get(path).url(), part(&refused, "main"), "");
+        let ways = steps(PageRequest::get(path).url(), part(&refused, "main"), "");
         let Outcome::Page(_, page) = follow(&mut browser, &ways[0]).await else { panic!("a page") };
         assert!(page.body.contains("value=\"two-moved\"") && page.body.contains(TARGET), "{path}: {}", page.body);
     }

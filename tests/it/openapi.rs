@@ -79,7 +79,7 @@ fn each_object(value: &Value, see: &mut impl FnMut(&serde_json::Map<String, Valu
 }
 
 #[test]
-fn the_description_is_whole() {
+fn openapi_document_is_complete() {
     assert_eq!(DOCUMENT["openapi"], "3.1.0");
     each_object(&DOCUMENT, &mut |object| {
         if let Some(place) = object.get("$ref").and_then(Value::as_str) {
@@ -118,10 +118,10 @@ fn the_description_is_whole() {
 
 /// The fields that are described are those that are read.
 #[test]
-fn a_biller_is_described_as_it_is_read() {
-    use signpost::directory::import_billers::BillerRow;
+fn biller_schema_matches_the_parser() {
+    use signpost::directory::import_billers::BillerInput;
     let refused =
-        serde_json::from_value::<BillerRow>(json!({ "slug": "ab", "no-such-field": 1 })).unwrap_err().to_string();
+        serde_json::from_value::<BillerInput>(json!({ "slug": "ab", "no-such-field": 1 })).unwrap_err().to_string();
     let read: BTreeSet<&str> = refused.split('`').skip(3).step_by(2).collect();
     for (schema, more, less) in [("NewBiller", vec!["ciam"], vec![]), ("BillerChange", vec![], vec!["state"])] {
         let fields = DOCUMENT["components"]["schemas"][schema]["properties"].as_object().unwrap();
@@ -139,7 +139,7 @@ fn a_biller_is_described_as_it_is_read() {
 
 /// A route is registered together with its description: nothing else is, but what the file says.
 #[test]
-fn no_route_is_without_its_description() {
+fn every_route_is_documented() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/api/mod.rs")).unwrap();
     let undescribed = text.lines().filter(|line| line.contains(".route(")).count();
     assert_eq!(undescribed, 5, "describe it with #[utoipa::path], and register it by routes!");
@@ -148,7 +148,7 @@ fn no_route_is_without_its_description() {
 }
 
 #[tokio::test]
-async fn the_description_is_served_for_programs_and_for_people() {
+async fn openapi_document_and_docs_page_are_served() {
     let world = World::start().await;
     let mut browser = world.browser();
     let served = browser.get("/api/openapi.json").await;

@@ -1,10 +1,10 @@
 //! What operators do by the command line: exit codes, and the texts that people and scripts rely on.
 
-use secureauth_standin::{Fault, Rule};
+use secureauth_standin::{Fault, FaultRule};
 use serde_json::{Value, json};
 use signpost::access::Scope;
 
-use crate::billers_api::Machine;
+use crate::billers_api::ApiClient;
 use crate::harness::World;
 
 const CONFIRM: &str = "Enabling CIAM will initiate the creation of your organization and all its associated users in \
@@ -14,29 +14,29 @@ const FAILURE: &str = "An error occurred during Organization or user creation. P
 const BILLER: &str = "pinehill-gas";
 
 #[tokio::test]
-async fn a_biller_is_checked_and_the_exit_code_says_whether_it_is_ready() {
+async fn check_reports_readiness_by_exit_code() {
     let world = World::start().await;
     let (code, card, _) = world.command(&["check", "--biller", "maple-electric"]).await;
     assert_eq!((code, card.lines().count()), (0, 7), "{card}");
-    assert!(card.lines().all(|line| line.starts_with("green  ")), "{card}");
+    assert!(card.lines().all(|line| line.starts_with("pass     ")), "{card}");
     let (code, card, why) = world.command(&["check", "--biller", "cedar-county"]).await;
     assert!(
-        code == 1 && card.starts_with("red    issuer ") && why.contains("cedar-county is not ready"),
+        code == 1 && card.starts_with("fail     issuer ") && why.contains("cedar-county is not ready"),
         "{card}{why}"
     );
 
     let (code, card, _) = world.command(&["check", "--biller", "riverside-water", "--json"]).await;
     let card: Value = serde_json::from_str(&card).unwrap();
-    assert_eq!((code, &card["biller"], &card["level"]), (0, &json!("riverside-water"), &json!("amber")));
+    assert_eq!((code, &card["biller"], &card["status"]), (0, &json!("riverside-water"), &json!("warning")));
     let (code, card, _) = world.command(&["check", "--biller", "cedar-county", "--json"]).await;
     assert_eq!((code, card.lines().count()), (1, 1), "one object, red or not");
-    assert_eq!(serde_json::from_str::<Value>(&card).unwrap()["level"], "red");
+    assert_eq!(serde_json::from_str::<Value>(&card).unwrap()["status"], "fail");
     let (code, card, why) = world.command(&["check", "--biller", "nobody"]).await;
     assert!(code == 1 && card.is_empty() && why.contains("there is no biller nobody"), "{why}");
 }
 
 #[tokio::test]
-async fn a_biller_is_enabled_switched_off_and_on() {
+async fn biller_is_enabled_suspended_and_resumed() {
     let world = World::start().await;
     let (code, out, told) = world.command(&["jobs"]).await;
     assert!(code == 0 && out.is_empty() && told.contains("no biller was moved yet"), "{told}");
@@ -67,10 +67,10 @@ async fn a_biller_is_enabled_switched_off_and_on() {
 }
 
 #[tokio::test]
-async fn a_failed_move_tells_the_code_to_name_to_support() {
+async fn failed_enablement_reports_its_reference_code() {
     let world = World::start().await;
     let before = world.issuers.snapshot();
-    world.issuers.faults().add(Rule::new("POST", "/clients", Fault::status(422)).times(100));
+    world.issuers.faults().add(FaultRule::new("POST", "/clients", Fault::status(422)).times(100));
     let (code, out, told) = world.command(&["enable", BILLER, "--watch"]).await;
     assert_eq!(code, 1);
     let said = told.lines().last().unwrap();
@@ -81,11 +81,11 @@ async fn a_failed_move_tells_the_code_to_name_to_support() {
 }
 
 #[tokio::test]
-async fn a_second_person_confirms_what_a_machine_asked_for() {
+async fn change_requested_by_api_key_needs_approval() {
     let world = World::start().await;
     let (code, out, told) = world.command(&["billers", "pending"]).await;
     assert!(code == 0 && out.is_empty() && told.contains("no change waits"), "{told}");
-    let crm = Machine::new(&world, &[Scope::BillersWrite], None).await;
+    let crm = ApiClient::new(&world, &[Scope::BillersWrite], None).await;
     let oidc = |client: &str| json!({ "oidc": { "issuer": world.issuer("clinic"), "client_id": client, "client_secret": "x" } });
     let ask = async |client: &str| {
         crm.send("PATCH", "/api/v1/billers/maple-electric", &oidc(client)).await;
@@ -94,11 +94,11 @@ async fn a_second_person_confirms_what_a_machine_asked_for() {
         waiting.split("  ").next().unwrap().to_owned()
     };
     let id = ask("first").await;
-    assert!(world.command(&["billers", "decline", &id]).await.1.contains("declined"));
+    assert!(world.command(&["billers", "reject", &id]).await.1.contains("rejected"));
     let id = ask("second").await;
-    assert!(world.command(&["billers", "confirm", &id]).await.1.contains("confirmed"));
-    let (code, _, why) = world.command(&["billers", "confirm", &id]).await;
+    assert!(world.command(&["billers", "approve", &id]).await.1.contains("approved"));
+    let (code, _, why) = world.command(&["billers", "approve", &id]).await;
     assert!(code == 1 && why.contains("waits"), "{why}");
-    let maple = world.state.directory.named(&crate::harness::slug("maple-electric")).await.unwrap().unwrap();
+    let maple = world.state.directory.biller_by_slug(&crate::harness::slug("maple-electric")).await.unwrap().unwrap();
     assert_eq!(maple.settings.oidc.as_ref().unwrap().client_id, "second");
 }

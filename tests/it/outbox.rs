@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use secureauth_standin::{Fault, RetryAfter, Rule};
+use secureauth_standin::{Fault, FaultRule, RetryAfter};
 use serde_json::{Value, json};
-use signpost::access::{NewKey, Scope};
-use signpost::directory::{NewUser, PeopleError, Stamp, UserChange, UserStatus};
-use signpost::enablement::{JobState, Order};
+use signpost::access::{NewApiKey, Scope};
+use signpost::directory::{NewUser, UserStatus, UserUpdate, UserWriteError, WriteContext};
+use signpost::provisioning::{EnablementOptions, JobState};
 use signpost_core::{BillerId, UserId, Username};
 
 use crate::harness::{PASSWORD, PORTAL, World, each_database, slug};
@@ -16,19 +16,20 @@ pub const BILLER: &str = "pinehill-gas";
 
 /// A moved biller with the users `ann`, `ben` and `cleo` besides the one it has, all with the usual password.
 /// Answers the id of its pool.
-pub async fn moved(world: &World) -> String {
+pub async fn migrate_biller(world: &World) -> String {
     let hash = secureauth_standin::hash_password(PASSWORD, &world.state.random);
     let row = |name: &str| format!("{name},{name}@mail.example,\"{hash}\",{name},Example\n");
     let rows: String = ["ann", "ben", "cleo"].map(row).concat();
     let header = "username,email,password_hash,first_name,last_name";
     world.import_csv(BILLER, &format!("{header}\n{rows}")).await.unwrap();
-    let job = world.state.enablement.start(&slug(BILLER), Order::default(), &world.by()).await.unwrap();
+    let job =
+        world.state.provisioning.start(&slug(BILLER), EnablementOptions::default(), &world.actor()).await.unwrap();
     for _ in 0..20 {
-        world.state.enablement.work().await.unwrap();
-        if world.state.enablement.job(&job.id).await.unwrap().unwrap().state == JobState::Active {
+        world.state.provisioning.run_next_job().await.unwrap();
+        if world.state.provisioning.job(&job.id).await.unwrap().unwrap().state == JobState::Active {
             // Those of billers that no job has moved are forgotten.
             deliver(world).await;
-            let steps = world.state.enablement.steps(&job).await.unwrap();
+            let steps = world.state.provisioning.steps(&job).await.unwrap();
             return steps.into_iter().find(|step| step.kind == "pool").unwrap().object_id;
         }
         world.advance(Duration::from_secs(3)).await;
@@ -37,7 +38,7 @@ pub async fn moved(world: &World) -> String {
 }
 
 async fn biller(world: &World) -> BillerId {
-    world.state.directory.named(&slug(BILLER)).await.unwrap().unwrap().id.clone()
+    world.state.directory.biller_by_slug(&slug(BILLER)).await.unwrap().unwrap().id.clone()
 }
 
 pub async fn user(world: &World, name: &str) -> UserId {
@@ -51,26 +52,26 @@ async fn pending(world: &World) -> i64 {
 
 /// Delivers until nothing is due.
 pub async fn deliver(world: &World) {
-    while world.state.enablement.deliver().await.unwrap() > 0 {}
+    while world.state.provisioning.deliver().await.unwrap() > 0 {}
 }
 
-pub async fn change(world: &World, name: &str, change: UserChange) -> UserId {
+pub async fn update_user(world: &World, name: &str, change: UserUpdate) -> UserId {
     let id = user(world, name).await;
-    let stamp = Stamp { now: world.clock.now(), random: &world.state.random };
+    let context = WriteContext { now: world.clock.now(), random: &world.state.random };
     let mut tx = world.state.db.begin().await.unwrap();
-    world.state.directory.change_user_in(&mut tx, &id, &change, stamp).await.unwrap();
+    world.state.directory.write_user_update_in(&mut tx, &id, &change, context).await.unwrap();
     tx.commit().await.unwrap();
     id
 }
 
-pub fn status(status: UserStatus) -> UserChange {
-    UserChange { status: Some(status), ..UserChange::default() }
+pub fn status(status: UserStatus) -> UserUpdate {
+    UserUpdate { status: Some(status), ..UserUpdate::default() }
 }
 
 /// What the pool has of a user, as its export shows it.
-async fn there(world: &World, id: &UserId) -> Value {
+async fn pool_state(world: &World, id: &UserId) -> Value {
     let file = tempfile::NamedTempFile::new().unwrap();
-    world.state.enablement.export(&slug(BILLER), &world.by(), file.reopen().unwrap()).await.unwrap();
+    world.state.provisioning.export(&slug(BILLER), &world.actor(), file.reopen().unwrap()).await.unwrap();
     let dump: Value = serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
     let of = |list: &str, field: &str| -> Vec<Value> {
         let entries = dump[list].as_array().unwrap().iter().filter(|entry| entry["user_id"] == id.as_str());
@@ -89,19 +90,19 @@ async fn there(world: &World, id: &UserId) -> Value {
 }
 
 #[tokio::test]
-async fn changes_of_users_reach_secureauth() {
+async fn user_changes_are_pushed_to_secureauth() {
     each_database(|world| async move {
-        moved(&world).await;
+        migrate_biller(&world).await;
         assert_eq!(pending(&world).await, 0, "the job has brought everybody");
-        let more = UserChange {
+        let more = UserUpdate {
             username: Some("anna".into()),
             email: Some("anna@new.example".into()),
             first_name: Some("Anna".into()),
-            ..UserChange::default()
+            ..UserUpdate::default()
         };
-        let ann = change(&world, "ann", more).await;
-        let ben = change(&world, "ben", status(UserStatus::Suspended)).await;
-        let cleo = change(&world, "cleo", status(UserStatus::Deleted)).await;
+        let ann = update_user(&world, "ann", more).await;
+        let ben = update_user(&world, "ben", status(UserStatus::Suspended)).await;
+        let cleo = update_user(&world, "cleo", status(UserStatus::Deleted)).await;
         world.import_csv(BILLER, "username,email\ndora,dora@mail.example\n").await.unwrap();
         let dora = user(&world, "dora").await;
         assert_eq!(pending(&world).await, 4);
@@ -109,36 +110,40 @@ async fn changes_of_users_reach_secureauth() {
         assert_eq!(pending(&world).await, 0);
         let both = json!(["anna", "anna@new.example"]);
         assert_eq!(
-            there(&world, &ann).await,
+            pool_state(&world, &ann).await,
             json!({ "status": "active", "name": "Anna", "identifiers": both, "addresses": ["anna@new.example"] })
         );
-        assert_eq!(there(&world, &ben).await["status"], "inactive");
-        assert_eq!(there(&world, &cleo).await, Value::Null);
-        assert_eq!(there(&world, &dora).await["identifiers"], json!(["dora", "dora@mail.example"]));
+        assert_eq!(pool_state(&world, &ben).await["status"], "inactive");
+        assert_eq!(pool_state(&world, &cleo).await, Value::Null);
+        assert_eq!(pool_state(&world, &dora).await["identifiers"], json!(["dora", "dora@mail.example"]));
         assert!(
             world.sign_in(&mut world.browser(), BILLER, "anna").await.starts_with(PORTAL),
             "with the password she had, by her new name"
         );
-        change(&world, "ben", status(UserStatus::Active)).await;
-        change(&world, "cleo", status(UserStatus::Active)).await;
+        update_user(&world, "ben", status(UserStatus::Active)).await;
+        update_user(&world, "cleo", status(UserStatus::Active)).await;
         deliver(&world).await;
         assert!(world.sign_in(&mut world.browser(), BILLER, "ben").await.starts_with(PORTAL));
-        assert_eq!(there(&world, &cleo).await["status"], "active", "made again, with the password that came along");
+        assert_eq!(
+            pool_state(&world, &cleo).await["status"],
+            "active",
+            "made again, with the password that came along"
+        );
         assert!(world.sign_in(&mut world.browser(), BILLER, "cleo").await.starts_with(PORTAL));
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_fails_stays_pending_and_is_tried_again_later() {
+async fn failed_pushes_stay_pending_and_are_retried() {
     each_database(|world| async move {
-        moved(&world).await;
+        migrate_biller(&world).await;
         let faults = world.issuers.faults();
         for fault in [
             Fault::status(500),
             Fault::status(422),
             Fault::status(403),
-            Fault::token_refused(),
+            Fault::token_rejected(),
             Fault::DropBefore,
             Fault::DropAfter,
             Fault::Truncated,
@@ -146,25 +151,30 @@ async fn what_fails_stays_pending_and_is_tried_again_later() {
         ] {
             let name = format!("Ann {fault:?}");
             let ann =
-                change(&world, "ann", UserChange { first_name: Some(name.clone()), ..UserChange::default() }).await;
-            faults.add(Rule::new("PATCH", "/users/", fault.clone()).times(10));
-            assert_eq!(world.state.enablement.deliver().await.unwrap(), 1);
+                update_user(&world, "ann", UserUpdate { first_name: Some(name.clone()), ..UserUpdate::default() })
+                    .await;
+            faults.add(FaultRule::new("PATCH", "/users/", fault.clone()).times(10));
+            assert_eq!(world.state.provisioning.deliver().await.unwrap(), 1);
             let shown = world.state.directory.backlog().await.unwrap();
             assert_eq!((shown.len(), shown[0].1.count, shown[0].1.failing), (1, 1, 1), "{fault:?}");
-            assert_eq!(world.state.enablement.deliver().await.unwrap(), 0, "{fault:?}: not at once");
+            assert_eq!(world.state.provisioning.deliver().await.unwrap(), 0, "{fault:?}: not at once");
             faults.clear();
             world.advance(Duration::from_secs(3)).await;
             deliver(&world).await;
-            assert_eq!((pending(&world).await, &there(&world, &ann).await["name"]), (0, &json!(name)), "{fault:?}");
+            assert_eq!(
+                (pending(&world).await, &pool_state(&world, &ann).await["name"]),
+                (0, &json!(name)),
+                "{fault:?}"
+            );
         }
         // Somebody else changes the user between our look and our change.
-        change(&world, "ann", UserChange { first_name: Some("Last".into()), ..UserChange::default() }).await;
-        faults.add(Rule::new("PATCH", "/users/", Fault::status(412)).times(2));
+        update_user(&world, "ann", UserUpdate { first_name: Some("Last".into()), ..UserUpdate::default() }).await;
+        faults.add(FaultRule::new("PATCH", "/users/", Fault::status(412)).times(2));
         deliver(&world).await;
         assert_eq!(pending(&world).await, 0, "looked at again");
         // The vendor asks to be left alone.
-        change(&world, "ann", UserChange { first_name: Some("Later".into()), ..UserChange::default() }).await;
-        faults.add(Rule::new("GET", "/users/", Fault::too_many(Some(RetryAfter::Seconds(600)))));
+        update_user(&world, "ann", UserUpdate { first_name: Some("Later".into()), ..UserUpdate::default() }).await;
+        faults.add(FaultRule::new("GET", "/users/", Fault::rate_limited(Some(RetryAfter::Seconds(600)))));
         deliver(&world).await;
         let calls = world.issuers.api_calls().len();
         world.advance(Duration::from_secs(10)).await;
@@ -175,14 +185,14 @@ async fn what_fails_stays_pending_and_is_tried_again_later() {
 }
 
 #[tokio::test]
-async fn several_workers_and_changes_meanwhile_end_in_the_last_state() {
+async fn concurrent_workers_converge_on_the_latest_state() {
     each_database(|world| async move {
-        moved(&world).await;
+        migrate_biller(&world).await;
         let ann = user(&world, "ann").await;
         world.issuers.faults().set_latency(Duration::from_millis(5));
         let workers: Vec<_> = (0..4)
             .map(|_| {
-                let world = (world.state.enablement.clone(), world.clock.clone());
+                let world = (world.state.provisioning.clone(), world.clock.clone());
                 tokio::spawn(async move {
                     for _ in 0..40 {
                         world.0.deliver().await.unwrap();
@@ -193,41 +203,41 @@ async fn several_workers_and_changes_meanwhile_end_in_the_last_state() {
             .collect();
         for number in 0..15 {
             let first_name = Some(format!("Ann {number}"));
-            change(&world, "ann", UserChange { first_name, ..UserChange::default() }).await;
+            update_user(&world, "ann", UserUpdate { first_name, ..UserUpdate::default() }).await;
         }
         for worker in workers {
             worker.await.unwrap();
         }
         world.advance(Duration::from_secs(60)).await;
         deliver(&world).await;
-        assert_eq!((pending(&world).await, &there(&world, &ann).await["name"]), (0, &json!("Ann 14")));
+        assert_eq!((pending(&world).await, &pool_state(&world, &ann).await["name"]), (0, &json!("Ann 14")));
     })
     .await;
 }
 
 #[tokio::test]
-async fn names_that_change_hands_arrive() {
+async fn reassigned_usernames_are_pushed() {
     let world = World::start().await;
-    moved(&world).await;
+    migrate_biller(&world).await;
     let (ann, ben) = (user(&world, "ann").await, user(&world, "ben").await);
     for (name, new) in [("ann", "x"), ("ben", "ann"), ("x", "ben")] {
-        change(&world, name, UserChange { username: Some(new.into()), ..UserChange::default() }).await;
+        update_user(&world, name, UserUpdate { username: Some(new.into()), ..UserUpdate::default() }).await;
     }
     for _ in 0..3 {
         deliver(&world).await;
         world.advance(Duration::from_secs(10)).await;
     }
     assert_eq!(pending(&world).await, 0);
-    assert_eq!(there(&world, &ann).await["identifiers"], json!(["ann@mail.example", "ben"]));
-    assert_eq!(there(&world, &ben).await["identifiers"], json!(["ann", "ben@mail.example"]));
+    assert_eq!(pool_state(&world, &ann).await["identifiers"], json!(["ann@mail.example", "ben"]));
+    assert_eq!(pool_state(&world, &ben).await["identifiers"], json!(["ann", "ben@mail.example"]));
 }
 
 #[tokio::test]
-async fn members_come_and_go_and_names_are_taken_once() {
+async fn memberships_change_and_usernames_stay_unique() {
     each_database(|world| async move {
-        moved(&world).await;
+        migrate_biller(&world).await;
         let (directory, now) = (&world.state.directory, world.clock.now());
-        let stamp = Stamp { now, random: &world.state.random };
+        let context = WriteContext { now, random: &world.state.random };
         let new = NewUser {
             username: "Eve".into(),
             email: "eve@mail.example".into(),
@@ -238,34 +248,35 @@ async fn members_come_and_go_and_names_are_taken_once() {
         };
         let biller = biller(&world).await;
         let mut tx = world.state.db.begin().await.unwrap();
-        let eve = directory.create_user_in(&mut tx, &new, stamp).await.unwrap();
-        assert!(directory.add_member_in(&mut tx, (&biller, &eve), false, stamp).await.unwrap());
-        assert!(!directory.add_member_in(&mut tx, (&biller, &eve), false, stamp).await.unwrap(), "already");
+        let eve = directory.insert_user_in(&mut tx, &new, context).await.unwrap();
+        assert!(directory.add_member_in(&mut tx, (&biller, &eve), false, context).await.unwrap());
+        assert!(!directory.add_member_in(&mut tx, (&biller, &eve), false, context).await.unwrap(), "already");
         tx.commit().await.unwrap();
         deliver(&world).await;
-        assert_eq!(there(&world, &eve).await["identifiers"], json!(["Eve", "eve@mail.example"]));
+        assert_eq!(pool_state(&world, &eve).await["identifiers"], json!(["Eve", "eve@mail.example"]));
 
         let mut tx = world.state.db.begin().await.unwrap();
-        let second = directory.create_user_in(&mut tx, &new, stamp).await.unwrap();
-        let taken = directory.add_member_in(&mut tx, (&biller, &second), false, stamp).await.unwrap_err();
-        assert!(matches!(taken, PeopleError::UsernameTaken), "{taken:?}");
+        let second = directory.insert_user_in(&mut tx, &new, context).await.unwrap();
+        let taken = directory.add_member_in(&mut tx, (&biller, &second), false, context).await.unwrap_err();
+        assert!(matches!(taken, UserWriteError::UsernameTaken), "{taken:?}");
         drop(tx);
         let mut tx = world.state.db.begin().await.unwrap();
         let nobody = UserId::from_stored("nobody".into());
-        let refused = directory.change_user_in(&mut tx, &nobody, &UserChange::default(), stamp).await.unwrap_err();
-        assert!(matches!(refused, PeopleError::NoSuchUser), "{refused:?}");
-        assert!(directory.remove_member_in(&mut tx, (&biller, &eve), stamp).await.unwrap());
+        let refused =
+            directory.write_user_update_in(&mut tx, &nobody, &UserUpdate::default(), context).await.unwrap_err();
+        assert!(matches!(refused, UserWriteError::UserNotFound), "{refused:?}");
+        assert!(directory.remove_member_in(&mut tx, (&biller, &eve), context).await.unwrap());
         tx.commit().await.unwrap();
         deliver(&world).await;
-        assert_eq!(there(&world, &eve).await, Value::Null);
+        assert_eq!(pool_state(&world, &eve).await, Value::Null);
     })
     .await;
 }
 
 #[tokio::test]
-async fn legacy_billers_mark_nothing_and_files_mark_what_they_change() {
+async fn legacy_billers_enqueue_nothing_and_imports_enqueue_changes() {
     each_database(|world| async move {
-        moved(&world).await;
+        migrate_biller(&world).await;
         world.import_users("oakdale-city", &["only-here"]).await;
         world.import_users("riverside-water", &["not-ours"]).await;
         deliver(&world).await;
@@ -276,19 +287,22 @@ async fn legacy_billers_mark_nothing_and_files_mark_what_they_change() {
         world.import_csv(BILLER, "username,email,status\nann,ann@mail.example,deleted\n").await.unwrap();
         assert_eq!(pending(&world).await, 1);
         deliver(&world).await;
-        assert_eq!(there(&world, &ann).await, Value::Null, "no longer this biller's");
+        assert_eq!(pool_state(&world, &ann).await, Value::Null, "no longer this biller's");
         assert_eq!(world.state.directory.billers_of(&ann).await.unwrap().len(), 1);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_comparison_finds_and_mends_what_differs_and_leaves_strangers_alone() {
+async fn drift_is_detected_and_repaired_and_foreign_users_are_left_alone() {
     each_database(|world| async move {
-        let pool = moved(&world).await;
-        let enablement = &world.state.enablement;
-        let drift = enablement.drift(&slug(BILLER)).await.unwrap();
-        assert_eq!((drift.here, drift.there, drift.to_mend().count(), drift.unknown.len()), (4, 4, 0, 0));
+        let pool = migrate_biller(&world).await;
+        let provisioning = &world.state.provisioning;
+        let drift = provisioning.drift(&slug(BILLER)).await.unwrap();
+        assert_eq!(
+            (drift.directory_users, drift.pool_users, drift.to_repair().count(), drift.unknown.len()),
+            (4, 4, 0, 0)
+        );
         let management = crate::management::management(&world);
         let (ann, ben) = (user(&world, "ann").await, user(&world, "ben").await);
         management.delete_user(&pool, ann.as_str()).await.unwrap();
@@ -300,38 +314,38 @@ async fn a_comparison_finds_and_mends_what_differs_and_leaves_strangers_alone() 
             json!({ "id": "stranger", "status": "active", "identifiers": [{ "type": "uid", "identifier": "zoe" }] });
         management.create_user(&pool, &stranger).await.unwrap();
         // As if the mark had been lost.
-        let cleo = change(&world, "cleo", status(UserStatus::Deleted)).await;
-        world.state.directory.forget_marks(&biller(&world).await).await.unwrap();
+        let cleo = update_user(&world, "cleo", status(UserStatus::Deleted)).await;
+        world.state.directory.discard_user_changes(&biller(&world).await).await.unwrap();
         world.issuers.faults().set_list_lag(Duration::from_secs(3600));
 
-        let drift = enablement.drift(&slug(BILLER)).await.unwrap();
+        let drift = provisioning.drift(&slug(BILLER)).await.unwrap();
         assert_eq!(drift.missing, std::slice::from_ref(&ann), "who is only missing in a list that lags is asked for");
         assert_eq!(drift.different, [(ben.clone(), vec!["name", "username"])]);
         world.issuers.faults().clear();
-        let drift = enablement.drift(&slug(BILLER)).await.unwrap();
+        let drift = provisioning.drift(&slug(BILLER)).await.unwrap();
         assert_eq!(
-            (drift.gone.as_slice(), &drift.unknown),
+            (drift.extra.as_slice(), &drift.unknown),
             (&[cleo.clone()][..], &vec![("stranger".into(), "zoe".into())])
         );
-        assert!(enablement.mend(&slug(BILLER), &drift, &world.by(), || {}).await.unwrap().is_empty());
-        let drift = enablement.drift(&slug(BILLER)).await.unwrap();
-        assert_eq!((drift.to_mend().count(), drift.unknown.len(), drift.here), (0, 1, 3));
+        assert!(provisioning.repair(&slug(BILLER), &drift, &world.actor(), || {}).await.unwrap().is_empty());
+        let drift = provisioning.drift(&slug(BILLER)).await.unwrap();
+        assert_eq!((drift.to_repair().count(), drift.unknown.len(), drift.directory_users), (0, 1, 3));
         let ben = management.user(&pool, ben.as_str()).await.unwrap().unwrap();
         assert_eq!((&ben.payload["given_name"], &ben.metadata["theirs"]), (&json!("ben"), &json!("stays")));
         assert!(management.user(&pool, "stranger").await.unwrap().is_some());
-        assert!(enablement.drift(&slug("maple-electric")).await.unwrap_err().to_string().contains("kept by others"));
+        assert!(provisioning.drift(&slug("maple-electric")).await.unwrap_err().to_string().contains("kept by others"));
     })
     .await;
 }
 
 #[tokio::test]
-async fn passwords_are_passed_on_and_kept_nowhere() {
+async fn passwords_are_forwarded_and_never_stored() {
     let world = World::start().await;
-    moved(&world).await;
+    migrate_biller(&world).await;
     let key = async |scope, billers: Option<&str>| {
         let billers = billers.map(|biller| vec![slug(biller)]);
-        let new = NewKey { name: "crm".into(), scopes: vec![scope], audience: None, billers, expires_at: None };
-        world.state.api_keys.create(&new, &world.by()).await.unwrap()
+        let new = NewApiKey { name: "crm".into(), scopes: vec![scope], audience: None, billers, expires_at: None };
+        world.state.api_keys.create(&new, &world.actor()).await.unwrap()
     };
     let post = async |key: &str, path: String, body: Value| {
         let request = Request::post(format!("/api/v1/users/{path}"))
@@ -351,31 +365,34 @@ async fn passwords_are_passed_on_and_kept_nowhere() {
     assert_eq!(post(&other, change.clone(), right.clone()).await.0, StatusCode::NOT_FOUND);
     assert_eq!(post(&writer, "nobody/change-password".into(), right.clone()).await.0, StatusCode::NOT_FOUND);
     let wrong = post(&writer, change.clone(), passwords("wrong", "x")).await;
-    assert_eq!(wrong, (StatusCode::UNPROCESSABLE_ENTITY, "password_wrong".into()));
+    assert_eq!(wrong, (StatusCode::UNPROCESSABLE_ENTITY, "wrong_password".into()));
     let typo = post(&writer, change.clone(), json!({ "old_password": "x", "new": "y" })).await;
     assert_eq!(typo.0, StatusCode::BAD_REQUEST);
-    world.issuers.faults().add(Rule::new("POST", "/change-password", Fault::DropBefore).times(5));
-    assert_eq!(post(&writer, change.clone(), right.clone()).await, (StatusCode::BAD_GATEWAY, "secureauth".into()));
+    world.issuers.faults().add(FaultRule::new("POST", "/change-password", Fault::DropBefore).times(5));
+    assert_eq!(
+        post(&writer, change.clone(), right.clone()).await,
+        (StatusCode::BAD_GATEWAY, "secureauth_unavailable".into())
+    );
     world.issuers.faults().clear();
     assert_eq!(post(&writer, change.clone(), right.clone()).await.0, StatusCode::NO_CONTENT);
-    assert_eq!(post(&writer, change, right).await.1, "password_wrong", "it is changed");
+    assert_eq!(post(&writer, change, right).await.1, "wrong_password", "it is changed");
 
     assert_eq!(post(&writer, reset.clone(), json!({})).await.0, StatusCode::NO_CONTENT);
     let mail = world.issuers.mails().pop().unwrap();
     assert_eq!((mail.to.as_str(), mail.user.as_str()), ("ann@mail.example", ann.as_str()));
     assert_eq!(post(&writer, reset, json!({ "address": "not-hers@mail.example" })).await.0, StatusCode::NO_CONTENT);
     assert_eq!(world.issuers.mails().len(), 1, "nobody learns whether it was hers");
-    let legacy = world.state.directory.named(&slug("oakdale-city")).await.unwrap().unwrap();
+    let legacy = world.state.directory.biller_by_slug(&slug("oakdale-city")).await.unwrap().unwrap();
     let name = Username::parse("one-legacy").unwrap();
     let legacy = world.state.directory.user_by_username(&legacy.id, &name).await.unwrap().unwrap().id;
     assert_eq!(post(&writer, format!("{legacy}/reset-request"), json!({})).await.1, "not_at_secureauth");
 }
 
 #[tokio::test]
-async fn operators_compare_mend_and_export_by_the_command_line() {
+async fn cli_reports_drift_repairs_and_exports() {
     let world = World::start().await;
-    moved(&world).await;
-    let ann = change(&world, "ann", UserChange { first_name: Some("Anna".into()), ..UserChange::default() }).await;
+    migrate_biller(&world).await;
+    let ann = update_user(&world, "ann", UserUpdate { first_name: Some("Anna".into()), ..UserUpdate::default() }).await;
     let path = |name: &str| world.folder.path().join(name).display().to_string();
     let run = async |arguments: &[&str]| {
         let (code, out, told) = world.command(arguments).await;
@@ -386,9 +403,9 @@ async fn operators_compare_mend_and_export_by_the_command_line() {
     let (shown, _) = run(&["sync", BILLER, "--dry-run"]).await;
     assert!(shown.contains("4 users here, 4 at SecureAuth\n1 different\n"), "{shown}");
     assert!(shown.contains(&format!("{ann}  name")) && shown.contains("nothing was changed"), "{shown}");
-    assert_eq!(there(&world, &ann).await["name"], "ann");
+    assert_eq!(pool_state(&world, &ann).await["name"], "ann");
     assert!(run(&["sync", BILLER]).await.0.contains("1 mended"));
-    assert_eq!(there(&world, &ann).await["name"], "Anna");
+    assert_eq!(pool_state(&world, &ann).await["name"], "Anna");
     assert!(run(&["sync", BILLER]).await.0.contains("nothing to mend"));
     let (_, warned) = run(&["export", BILLER, "--output", &path("users.json")]).await;
     assert!(warned.contains("not meant for production") && warned.contains("4 users"), "{warned}");

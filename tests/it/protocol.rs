@@ -10,43 +10,43 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{Browser, World, now, slug};
-use crate::hostile_provider::{Lie, Provider, attempt, jwk, says, set, world_with};
+use crate::hostile_provider::{Provider, ProviderResponse, jwk, respond_with, set, try_sign_in, world_with};
 
-fn form(text: &str) -> BTreeMap<String, String> {
+fn parse_form(text: &str) -> BTreeMap<String, String> {
     form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 
 /// What the token endpoint was asked with, of a sign-in that must go well.
-async fn asked(world: &World, provider: &Provider) -> (String, BTreeMap<String, String>) {
+async fn sign_in_and_capture(world: &World, provider: &Provider) -> (String, BTreeMap<String, String>) {
     let seen = Arc::new(std::sync::Mutex::new(None));
     let keep = Arc::clone(&seen);
     *provider.change.lock().unwrap() =
-        Some(Arc::new(move |lie: &mut Lie| *keep.lock().unwrap() = Some(lie.asked.clone())));
-    assert!(attempt(world, provider).await.1);
+        Some(Arc::new(move |response: &mut ProviderResponse| *keep.lock().unwrap() = Some(response.request.clone())));
+    assert!(try_sign_in(world, provider).await.1);
     let (header, body) = seen.lock().unwrap().take().unwrap();
-    (header, form(&body))
+    (header, parse_form(&body))
 }
 
 #[tokio::test]
-async fn a_secret_in_the_header_is_percent_encoded_and_the_form_names_no_client() {
+async fn client_secret_basic_is_percent_encoded() {
     let (world, provider) = world_with("client_secret = \"a b+c:%~*é\"").await;
-    let (header, form) = asked(&world, &provider).await;
+    let (header, form) = sign_in_and_capture(&world, &provider).await;
     let plain = STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap();
     assert_eq!(String::from_utf8(plain).unwrap(), "c:a%20b%2Bc%3A%25~%2A%C3%A9");
     assert_eq!(form.keys().collect::<Vec<_>>(), ["code", "code_verifier", "grant_type", "redirect_uri"]);
 }
 
 #[tokio::test]
-async fn a_secret_in_the_form_is_nowhere_else() {
+async fn client_secret_post_is_sent_in_the_form_only() {
     let (world, provider) = world_with("client_secret = \"a b\"\ntoken_auth = \"client_secret_post\"").await;
-    let (header, form) = asked(&world, &provider).await;
+    let (header, form) = sign_in_and_capture(&world, &provider).await;
     assert_eq!((header.as_str(), form["client_id"].as_str(), form["client_secret"].as_str()), ("", "c", "a b"));
 }
 
 #[tokio::test]
-async fn a_client_without_secret_signs_an_assertion_that_its_published_key_verifies() {
+async fn private_key_jwt_verifies_with_the_published_key() {
     let (world, provider) = world_with("token_auth = \"private_key_jwt\"").await;
-    let (header, form) = asked(&world, &provider).await;
+    let (header, form) = sign_in_and_capture(&world, &provider).await;
     assert_eq!(header, "");
     assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     let parts: Vec<&str> = form["client_assertion"].split('.').collect();
@@ -65,29 +65,29 @@ async fn a_client_without_secret_signs_an_assertion_that_its_published_key_verif
     aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED, point)
         .verify(format!("{}.{}", parts[0], parts[1]).as_bytes(), &URL_SAFE_NO_PAD.decode(parts[2]).unwrap())
         .unwrap();
-    let (_, again) = asked(&world, &provider).await;
+    let (_, again) = sign_in_and_capture(&world, &provider).await;
     assert_ne!(again["client_assertion"], form["client_assertion"], "an assertion counts once");
 }
 
 #[tokio::test]
-async fn the_second_secret_is_tried_when_the_first_is_refused_and_only_then() {
+async fn the_second_secret_is_only_a_fallback() {
     let (world, provider) = world_with("client_secret = \"new\"\nsecond_client_secret = \"old\"").await;
     let refused = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&refused);
-    *provider.change.lock().unwrap() = Some(Arc::new(move |lie: &mut Lie| {
-        if lie.asked.0 == format!("Basic {}", STANDARD.encode("c:new")) {
+    *provider.change.lock().unwrap() = Some(Arc::new(move |response: &mut ProviderResponse| {
+        if response.request.0 == format!("Basic {}", STANDARD.encode("c:new")) {
             count.fetch_add(1, Ordering::SeqCst);
-            lie.answer = json!([{ "error": "invalid_client" }, 401]);
+            response.answer = json!([{ "error": "invalid_client" }, 401]);
         }
     }));
-    assert!(attempt(&world, &provider).await.1);
+    assert!(try_sign_in(&world, &provider).await.1);
     assert_eq!((refused.load(Ordering::SeqCst), provider.calls("token")), (1, 2));
-    *provider.change.lock().unwrap() = Some(Arc::new(says(json!([{ "error": "invalid_grant" }]))));
-    assert!(!attempt(&world, &provider).await.1);
+    *provider.change.lock().unwrap() = Some(Arc::new(respond_with(json!([{ "error": "invalid_grant" }]))));
+    assert!(!try_sign_in(&world, &provider).await.1);
     assert_eq!(provider.calls("token"), 3, "a refused code is not sent again");
 }
 
-async fn pushing(settings: &str) -> (World, Provider) {
+async fn world_with_par(settings: &str) -> (World, Provider) {
     let (world, provider) = world_with(settings).await;
     provider.discovery.lock().unwrap()["pushed_authorization_request_endpoint"] =
         json!(format!("{}/par", provider.issuer));
@@ -95,16 +95,16 @@ async fn pushing(settings: &str) -> (World, Provider) {
 }
 
 #[tokio::test]
-async fn a_request_is_pushed_where_that_is_offered() {
+async fn par_is_used_where_supported() {
     for settings in [
         "client_secret = \"s\"\nmax_age = 300\nacr_values = [\"gold\", \"silver\"]\nprompt = \"login\"",
         "token_auth = \"private_key_jwt\"",
     ] {
-        let (world, provider) = pushing(settings).await;
+        let (world, provider) = world_with_par(settings).await;
         let start = world.browser().get("/b/hostile").await;
         assert_eq!(start.location(), format!("{}/authorize?client_id=c&request_uri=urn%3Ax%3A1", provider.issuer));
         let (header, body) = provider.last_pushed.lock().unwrap().clone();
-        let pushed = form(&body);
+        let pushed = parse_form(&body);
         for name in ["response_type", "redirect_uri", "scope", "state", "nonce", "code_challenge", "client_id"] {
             assert!(pushed.contains_key(name), "{name}");
         }
@@ -119,7 +119,7 @@ async fn a_request_is_pushed_where_that_is_offered() {
 }
 
 #[tokio::test]
-async fn odd_answers_to_a_pushed_request_end_at_a_page_and_an_outage_of_it_at_the_plain_way() {
+async fn par_errors_show_a_page_and_par_outages_fall_back() {
     for (status, text) in [
         (400, r#"{"error":"invalid_request"}"#),
         (401, r#"{"error":"invalid_client"}"#),
@@ -129,23 +129,23 @@ async fn odd_answers_to_a_pushed_request_end_at_a_page_and_an_outage_of_it_at_th
         (302, ""),
         (413, ""),
     ] {
-        let (world, provider) = pushing("client_secret = \"s\"").await;
+        let (world, provider) = world_with_par("client_secret = \"s\"").await;
         *provider.pushed.lock().unwrap() = (status, text.to_owned());
         let page = world.browser().get("/b/hostile").await;
         assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{status} {text}");
         assert!(page.body.contains("/b/hostile"), "a way on");
     }
-    let (world, provider) = pushing("client_secret = \"s\"").await;
+    let (world, provider) = world_with_par("client_secret = \"s\"").await;
     *provider.pushed.lock().unwrap() = (503, String::new());
     assert!(world.browser().get("/b/hostile").await.location().contains("code_challenge="));
-    let (world, provider) = pushing("client_secret = \"s\"").await;
+    let (world, provider) = world_with_par("client_secret = \"s\"").await;
     provider.discovery.lock().unwrap()["require_pushed_authorization_requests"] = json!(true);
     *provider.pushed.lock().unwrap() = (503, String::new());
     assert_eq!(world.browser().get("/b/hostile").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 /// The answer by form post, from another site: without our cookies.
-async fn posted(browser: &mut Browser, address: &str) -> String {
+async fn submit_form_post(browser: &mut Browser, address: &str) -> String {
     let (path, answer) = address.split_once('?').unwrap();
     let path = path.strip_prefix("http://localhost:8080").unwrap_or(path);
     let request = Request::post(path)
@@ -161,13 +161,13 @@ async fn posted(browser: &mut Browser, address: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_answer_by_form_post_comes_back_with_the_cookies_and_without_the_code_in_the_address() {
+async fn form_post_responses_keep_cookies_and_hide_the_code() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
     let callback = world.authenticate(&start.location(), "one-moved").await;
-    let again = posted(&mut browser, &callback).await;
-    let code = form(callback.split_once('?').unwrap().1)["code"].clone();
+    let again = submit_form_post(&mut browser, &callback).await;
+    let code = parse_form(callback.split_once('?').unwrap().1)["code"].clone();
     assert!(again.starts_with("/callback/riverside-water?answer=") && !again.contains(&code));
     let elsewhere = again.replace("riverside-water", "maple-electric");
     assert_eq!(browser.clone().get(&elsewhere).await.status, StatusCode::BAD_REQUEST);
@@ -178,7 +178,7 @@ async fn an_answer_by_form_post_comes_back_with_the_cookies_and_without_the_code
 }
 
 #[tokio::test]
-async fn form_posts_without_cookies_end_and_never_loop() {
+async fn form_posts_without_cookies_do_not_loop() {
     let world = World::start().await;
     let mut browser = world.browser();
     let mut next = "/b/riverside-water".to_owned();
@@ -190,7 +190,7 @@ async fn form_posts_without_cookies_end_and_never_loop() {
             break start;
         }
         let callback = world.authenticate(&start.location(), "one-moved").await;
-        let again = posted(&mut browser, &callback).await;
+        let again = submit_form_post(&mut browser, &callback).await;
         browser.cookies.clear();
         let answer = browser.get(&again).await;
         if answer.status != StatusCode::SEE_OTHER {
@@ -202,7 +202,7 @@ async fn form_posts_without_cookies_end_and_never_loop() {
     };
     assert_eq!((page.status, page.title()), (StatusCode::BAD_REQUEST, "Your browser did not keep this sign-in"));
     for body in ["", "&", "error=access_denied", "code=a&state=b&state=b"] {
-        let again = posted(&mut browser, &format!("/callback/riverside-water?{body}")).await;
+        let again = submit_form_post(&mut browser, &format!("/callback/riverside-water?{body}")).await;
         assert_eq!(browser.get(&again).await.status, StatusCode::BAD_REQUEST, "{body}");
     }
     for body in ["%zz".to_owned(), "code=%ff".to_owned(), format!("code={}", "a".repeat(9000))] {
@@ -214,7 +214,7 @@ async fn form_posts_without_cookies_end_and_never_loop() {
 }
 
 #[tokio::test]
-async fn a_sign_in_that_is_too_old_or_too_weak_is_refused() {
+async fn max_age_and_acr_values_are_enforced() {
     type Claim = fn() -> Value;
     let cases: [(&str, Claim, bool); 7] = [
         ("max_age = 300", || json!(now().seconds() - 200), true),
@@ -229,29 +229,29 @@ async fn a_sign_in_that_is_too_old_or_too_weak_is_refused() {
         let (world, provider) = world_with(&format!("client_secret = \"s\"\n{wish}")).await;
         let claim = if wish.starts_with("acr") { "acr" } else { "auth_time" };
         *provider.change.lock().unwrap() = Some(Arc::new(set(claim, value())));
-        let (status, let_in, _) = attempt(&world, &provider).await;
+        let (status, let_in, _) = try_sign_in(&world, &provider).await;
         let expected = if good { StatusCode::SEE_OTHER } else { StatusCode::BAD_GATEWAY };
         assert_eq!((let_in, status), (good, expected), "{wish} {}", value());
     }
 }
 
 #[tokio::test]
-async fn wishes_go_along_with_the_request() {
+async fn authorization_params_are_sent() {
     let settings = "client_secret = \"s\"\nprompt = \"login\"\nmax_age = 0\nresponse_mode = \"form_post\"";
     let (world, _provider) = world_with(settings).await;
     let start = world.browser().get("/b/hostile").await.location();
-    let sent = form(start.split_once('?').unwrap().1);
+    let sent = parse_form(start.split_once('?').unwrap().1);
     assert_eq!((sent["prompt"].as_str(), sent["max_age"].as_str()), ("login", "0"));
     assert_eq!(sent["response_mode"], "form_post");
 }
 
 #[tokio::test]
-async fn an_issuer_that_named_itself_once_has_to_from_then_on() {
+async fn iss_is_required_once_it_was_seen() {
     let (world, provider) = world_with("client_secret = \"s\"").await;
     let finish = async |with_iss: bool| {
         let mut browser = world.browser();
         let start = browser.get("/b/hostile").await.location();
-        let sent = form(start.split_once('?').unwrap().1);
+        let sent = parse_form(start.split_once('?').unwrap().1);
         *provider.nonce.lock().unwrap() = sent["nonce"].clone();
         let iss = if with_iss { format!("&iss={}", provider.issuer) } else { String::new() };
         browser.get(&format!("/callback/hostile?code=code&state={}{iss}", sent["state"])).await.status
@@ -260,7 +260,7 @@ async fn an_issuer_that_named_itself_once_has_to_from_then_on() {
     assert_eq!(finish(true).await, StatusCode::SEE_OTHER);
     assert_eq!(finish(false).await, StatusCode::BAD_REQUEST, "it was taken away");
     assert_eq!(finish(true).await, StatusCode::SEE_OTHER);
-    let biller = world.state.directory.named(&slug("hostile")).await.unwrap().unwrap();
+    let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
     assert_eq!(biller.pinned_iss.as_ref(), Some(&provider.issuer));
     world
         .import_billers(&format!(
@@ -272,7 +272,7 @@ async fn an_issuer_that_named_itself_once_has_to_from_then_on() {
 }
 
 #[tokio::test]
-async fn an_issuer_with_a_slash_at_its_end_is_taken_as_it_is_written() {
+async fn a_trailing_slash_of_the_issuer_is_preserved() {
     let (world, mut provider) = (World::start().await, Provider::start().await);
     provider.issuer.push('/');
     provider.discovery.lock().unwrap()["issuer"] = json!(provider.issuer);
@@ -284,13 +284,14 @@ async fn an_issuer_with_a_slash_at_its_end_is_taken_as_it_is_written() {
         .await;
     world.import_users("hostile", &["one-moved"]).await;
     let issuer = provider.issuer.clone();
-    *provider.change.lock().unwrap() =
-        Some(Arc::new(move |lie: &mut Lie| drop(lie.claims.insert("iss".into(), json!(issuer)))));
-    assert!(attempt(&world, &provider).await.1);
+    *provider.change.lock().unwrap() = Some(Arc::new(move |response: &mut ProviderResponse| {
+        drop(response.claims.insert("iss".into(), json!(issuer)))
+    }));
+    assert!(try_sign_in(&world, &provider).await.1);
 }
 
 #[tokio::test]
-async fn documents_with_names_nobody_knows_are_read_all_the_same() {
+async fn unknown_metadata_values_are_ignored() {
     let (world, provider) = world_with("client_secret = \"s\"").await;
     {
         let mut discovery = provider.discovery.lock().unwrap();
@@ -308,16 +309,16 @@ async fn documents_with_names_nobody_knows_are_read_all_the_same() {
         plain.as_object_mut().unwrap().remove("alg");
         *keys = json!({ "keys": [edwards, encryption, plain] });
     }
-    assert!(attempt(&world, &provider).await.1);
+    assert!(try_sign_in(&world, &provider).await.1);
 }
 
 #[tokio::test]
-async fn what_an_error_says_is_never_shown() {
+async fn provider_error_descriptions_are_never_displayed() {
     let world = World::start().await;
     for text in ["<script>alert(1)</script>", "a\r\nSet-Cookie: x=1", "\u{1b}[31mred", &"x".repeat(7000), "\u{202e}"] {
         let mut browser = world.browser();
         let start = browser.get("/b/riverside-water").await.location();
-        let state = form(start.split_once('?').unwrap().1)["state"].clone();
+        let state = parse_form(start.split_once('?').unwrap().1)["state"].clone();
         let query: String = form_urlencoded::Serializer::new(String::new())
             .append_pair("error", "access_denied")
             .append_pair("error_description", text)

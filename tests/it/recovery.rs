@@ -3,23 +3,23 @@
 use http::StatusCode;
 
 use crate::handoffs;
-use crate::harness::{Answer, World};
+use crate::harness::{TestResponse, World};
 
 /// The value of a hidden or visible field.
-fn field(page: &Answer, name: &str) -> String {
+fn field(page: &TestResponse, name: &str) -> String {
     let rest =
         page.body.split(&format!("name=\"{name}\"")).nth(1).unwrap_or_else(|| panic!("no {name}: {}", page.body));
     rest.split("value=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#34;", "\"").replace("&#38;", "&")
 }
 
 /// What the other system learns at the end of this redirect.
-async fn learns(world: &World, address: &str) -> serde_json::Value {
+async fn redeem_handoff(world: &World, address: &str) -> serde_json::Value {
     handoffs::redeem(world, address.split("token=").nth(1).unwrap()).await.unwrap()
 }
 
 /// The names that a page lists as places to go to.
-fn doors(page: &Answer) -> Vec<String> {
-    let Some(list) = page.body.split("<ul class=\"doors\">").nth(1) else { return Vec::new() };
+fn biller_links(page: &TestResponse) -> Vec<String> {
+    let Some(list) = page.body.split("<ul class=\"biller-links\">").nth(1) else { return Vec::new() };
     let list = list.split("</ul>").next().unwrap();
     list.split("</a>")
         .filter_map(|item| item.rsplit_once('>'))
@@ -29,17 +29,17 @@ fn doors(page: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_chosen_biller_goes_on_with_what_was_typed() {
+async fn chosen_biller_continues_with_the_typed_username() {
     let world = World::start().await;
     let mut browser = world.browser();
     let page = browser.post("/login", &[("username", "two-moved"), ("return_to", "pay")]).await;
-    assert!(doors(&page).is_empty(), "row 5 names no biller");
+    assert!(biller_links(&page).is_empty(), "row 5 names no biller");
     let token = field(&page, "t");
     assert!(!token.contains("two-moved"));
 
     let found = browser.get(&format!("/recover?q=name+of+mapel+electirc&t={token}")).await;
     assert_eq!((found.status, found.title()), (StatusCode::OK, "Is it one of these billers?"));
-    assert_eq!(doors(&found)[0], "Name of maple-electric");
+    assert_eq!(biller_links(&found)[0], "Name of maple-electric");
     assert_eq!(
         (field(&found, "q").as_str(), field(&found, "username").as_str()),
         ("name of mapel electirc", "two-moved")
@@ -48,26 +48,26 @@ async fn a_chosen_biller_goes_on_with_what_was_typed() {
     assert!(start.location().contains("login_hint=two-moved"), "{}", start.location());
     let callback = world.authenticate(&start.location(), "two-moved").await;
     let portal = browser.get(&callback).await.location();
-    let told = learns(&world, &portal).await;
+    let told = redeem_handoff(&world, &portal).await;
     assert_eq!(told["return_to"], "/bills/pay");
 }
 
 #[tokio::test]
-async fn a_legacy_biller_is_found_as_well_and_leads_to_the_legacy_login() {
+async fn legacy_biller_is_found_and_leads_to_the_legacy_login() {
     let world = World::start().await;
     let mut browser = world.browser();
     let failed = browser.post("/login", &[("username", "one-legacy")]).await;
-    let told = learns(&world, &failed.location()).await;
+    let told = redeem_handoff(&world, &failed.location()).await;
     let page = browser.get(told["recover_url"].as_str().unwrap()).await;
     assert_eq!(page.title(), "We couldn’t sign you in");
     let found = browser.get(&format!("/recover?q=oakdale&t={}", field(&page, "t"))).await;
     let next = browser.get(&found.link("Name of oakdale-city")).await;
-    let told = learns(&world, &next.location()).await;
+    let told = redeem_handoff(&world, &next.location()).await;
     assert_eq!((told["username"].as_str(), told["biller"].as_str()), (Some("one-legacy"), Some("oakdale-city")));
 }
 
 #[tokio::test]
-async fn the_same_text_finds_the_same_billers_whoever_asks() {
+async fn search_results_do_not_depend_on_the_username() {
     let world = World::start().await;
     let mut answers = std::collections::BTreeSet::new();
     for name in ["nobody", "two-moved", "patient", "one-legacy", "moved-and-legacy"] {
@@ -76,28 +76,28 @@ async fn the_same_text_finds_the_same_billers_whoever_asks() {
         let token = match page.status {
             StatusCode::OK => field(&page, "t"),
             _ => {
-                let told = learns(&world, &page.location()).await;
+                let told = redeem_handoff(&world, &page.location()).await;
                 field(&browser.get(told["recover_url"].as_str().unwrap()).await, "t")
             }
         };
-        answers.insert(doors(&browser.get(&format!("/recover?q=name+of&t={token}")).await));
+        answers.insert(biller_links(&browser.get(&format!("/recover?q=name+of&t={token}")).await));
     }
     assert_eq!(answers.len(), 1, "{answers:?}");
     let found = answers.first().unwrap();
-    assert_eq!(found.len(), signpost::directory::MOST_FOUND);
+    assert_eq!(found.len(), signpost::directory::MAX_SEARCH_RESULTS);
     assert!(!found.iter().any(|name| name.contains("clinic")), "private: {found:?}");
     let clinic = world.browser().get("/recover?q=name+of+clinic").await;
-    assert!(!doors(&clinic).iter().any(|name| name.contains("clinic")), "{:?}", doors(&clinic));
+    assert!(!biller_links(&clinic).iter().any(|name| name.contains("clinic")), "{:?}", biller_links(&clinic));
 }
 
 #[tokio::test]
-async fn nothing_found_and_nothing_typed_are_pages_with_a_next_step() {
+async fn empty_and_unmatched_searches_offer_a_next_step() {
     let world = World::start().await;
     let mut browser = world.browser();
     let none = browser.get("/recover?q=%3Cb%3ETelephone%22&lang=es").await;
     assert_eq!((none.status, none.title()), (StatusCode::OK, "No encontramos ningún facturador con ese nombre"));
     assert!(none.body.contains("value=\"&#60;b&#62;Telephone&#34;\""), "kept: {}", none.body);
-    assert!(doors(&none).is_empty());
+    assert!(biller_links(&none).is_empty());
     for next in ["name=\"q\"", "href=\"/reset", "action=\"/login\"", "href=\"#help\""] {
         assert!(none.body.contains(next), "{next}");
     }

@@ -4,29 +4,33 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use secureauth_standin::{Fault, Rule};
+use secureauth_standin::{Fault, FaultRule};
 use serde_json::json;
 use signpost::config::Config;
-use signpost::enablement::{CiamMode, JobState, Order};
-use signpost::web::handoffs::RecoverToken;
-use signpost_core::decision::Kill;
+use signpost::provisioning::{CiamMode, EnablementOptions, JobState};
+use signpost::web::handoffs::FlowToken;
+use signpost_core::decision::KillSwitchState;
 
-use crate::harness::{Answer, GATEWAY, LEGACY, World, each_database, slug};
+use crate::harness::{GATEWAY, LEGACY, TestResponse, World, each_database, slug};
 
-async fn reset(world: &World, path: &str, name: &str) -> Answer {
+async fn reset(world: &World, path: &str, name: &str) -> TestResponse {
     let answer = world.browser().post(path, &[("username", name)]).await;
     assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.title());
-    world.errands().await;
+    world.run_queued_tasks().await;
     answer
 }
 
 /// Moves a biller to SecureAuth, as an operator would.
 async fn enable(world: &World, biller: &str, mode: CiamMode) {
-    let job =
-        world.state.enablement.start(&slug(biller), Order { mode, ..Order::default() }, &world.by()).await.unwrap();
+    let job = world
+        .state
+        .provisioning
+        .start(&slug(biller), EnablementOptions { mode, ..EnablementOptions::default() }, &world.actor())
+        .await
+        .unwrap();
     for _ in 0..40 {
-        world.state.enablement.work().await.unwrap();
-        let job = world.state.enablement.job(&job.id).await.unwrap().unwrap();
+        world.state.provisioning.run_next_job().await.unwrap();
+        let job = world.state.provisioning.job(&job.id).await.unwrap().unwrap();
         if job.state.is_final() {
             assert_eq!(job.state, JobState::Active, "{}", job.message);
             return;
@@ -37,7 +41,7 @@ async fn enable(world: &World, biller: &str, mode: CiamMode) {
 }
 
 #[tokio::test]
-async fn secureauth_is_asked_to_send_its_mail() {
+async fn resets_are_requested_from_secureauth() {
     each_database(|world| async move {
         enable(&world, "pinehill-gas", CiamMode::Password).await;
         reset(&world, "/b/pinehill-gas/reset", " Two-Legacy ").await;
@@ -55,7 +59,7 @@ async fn secureauth_is_asked_to_send_its_mail() {
             reset(&world, "/reset", name).await;
             reset(&world, "/b/pinehill-gas/reset", name).await;
         }
-        world.state.directory.set_kill_switch(&Kill::AllLegacy, &world.by()).await.unwrap();
+        world.state.directory.set_kill_switch(&KillSwitchState::AllLegacy, &world.actor()).await.unwrap();
         reset(&world, "/reset", "two-legacy").await;
         assert_eq!(world.issuers.api_calls().len(), before, "nobody else is asked about");
         assert!(world.mailbox.mails().is_empty());
@@ -64,7 +68,7 @@ async fn secureauth_is_asked_to_send_its_mail() {
 }
 
 #[tokio::test]
-async fn people_in_a_pool_that_others_keep_are_found_by_name() {
+async fn users_in_external_pools_are_reset_by_identifier() {
     let world = World::start().await;
     enable(&world, "pinehill-gas", CiamMode::Password).await;
     reset(&world, "/b/pinehill-gas/reset", "two-legacy").await;
@@ -79,7 +83,7 @@ async fn people_in_a_pool_that_others_keep_are_found_by_name() {
 }
 
 #[tokio::test]
-async fn several_moved_billers_are_asked_about_by_mail_and_nothing_is_reset() {
+async fn users_of_several_billers_get_links_instead_of_a_reset() {
     each_database(|world| async move {
         world.import_users("pinehill-gas", &["two-moved"]).await;
         enable(&world, "pinehill-gas", CiamMode::Password).await;
@@ -95,7 +99,7 @@ async fn several_moved_billers_are_asked_about_by_mail_and_nothing_is_reset() {
 }
 
 #[tokio::test]
-async fn a_password_that_lives_elsewhere_is_left_alone() {
+async fn passwords_kept_elsewhere_are_not_reset() {
     each_database(|world| async move {
         enable(&world, "pinehill-gas", CiamMode::Sso).await;
         let before = world.issuers.api_calls().len();
@@ -113,17 +117,17 @@ async fn a_password_that_lives_elsewhere_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_reset_waits_for_a_provider_that_does_not_answer() {
+async fn resets_are_retried_during_an_outage() {
     let world = World::start().await;
     enable(&world, "pinehill-gas", CiamMode::Password).await;
     // No token, no call: that is known at once.
     world.issuers.faults().expire_tokens();
-    world.issuers.faults().add(Rule::new("POST", "/oauth2/token", Fault::status(503)));
+    world.issuers.faults().add(FaultRule::new("POST", "/oauth2/token", Fault::status(503)));
     reset(&world, "/b/pinehill-gas/reset", "two-legacy").await;
     assert!(world.issuers.mails().is_empty());
     world.issuers.faults().clear();
     world.advance(Duration::from_secs(60)).await;
-    world.errands().await;
+    world.run_queued_tasks().await;
     assert_eq!(world.issuers.mails().len(), 1);
 }
 
@@ -139,7 +143,7 @@ fn names() -> [String; 9] {
 const PAGES: [&str; 4] = ["/reset", "/b/oakdale-city/reset", "/b/riverside-water/reset", "/recover/links"];
 
 #[tokio::test]
-async fn the_pages_tell_nothing_about_who_it_is() {
+async fn reset_pages_do_not_reveal_accounts() {
     let world = World::start().await;
     for languages in ["en", "es"] {
         for path in PAGES {
@@ -147,8 +151,8 @@ async fn the_pages_tell_nothing_about_who_it_is() {
             for name in names() {
                 // Each from an hour of its own.
                 let mut browser = with_fresh_limits(&world).browser();
-                browser.languages = languages;
-                shapes.insert(shape(&browser.post(path, &[("username", &name)]).await));
+                browser.accept_language = languages;
+                shapes.insert(normalised_response(&browser.post(path, &[("username", &name)]).await));
             }
             assert_eq!(shapes.len(), 1, "{path} {languages}: {shapes:#?}");
             let body = &shapes.first().unwrap().2;
@@ -156,12 +160,12 @@ async fn the_pages_tell_nothing_about_who_it_is() {
         }
         let mut shapes = BTreeSet::new();
         for name in names() {
-            let token = RecoverToken { name: Some(name.clone()), failed: true, ..RecoverToken::default() };
+            let token = FlowToken { name: Some(name.clone()), failed: true, ..FlowToken::default() };
             let mut browser = world.browser();
-            browser.languages = languages;
+            browser.accept_language = languages;
             let mut answer = browser.get(&signpost::web::handoffs::recover_url(&world.state, &token)).await;
             answer.body = answer.body.replace(&format!("value=\"{name}\""), "value=\"\"");
-            let (status, mut headers, body) = shape(&answer);
+            let (status, mut headers, body) = normalised_response(&answer);
             // Names of different lengths.
             headers.retain(|line| !line.starts_with("content-length"));
             shapes.insert((status, headers, without_tokens(&body)));
@@ -171,13 +175,13 @@ async fn the_pages_tell_nothing_about_who_it_is() {
 }
 
 #[tokio::test]
-async fn refusals_by_a_limit_tell_nothing_about_who_it_is() {
+async fn rate_limited_responses_do_not_reveal_accounts() {
     let world = World::start().await;
     let mut config = (*world.state.config).clone();
     config.limits.lookups_per_address_per_minute = 1000;
     config.mail.per_client_per_hour = 5;
     let by_client = with_limits(&world, &config);
-    config.limits.lookups_per_name_per_hour = 3;
+    config.limits.lookups_per_username_per_hour = 3;
     config.mail.per_client_per_hour = 1000;
     let by_name = with_limits(&world, &config);
     for _ in 0..5 {
@@ -194,10 +198,10 @@ async fn refusals_by_a_limit_tell_nothing_about_who_it_is() {
             for (name, world) in names().iter().flat_map(|name| [(name.clone(), &by_client), (name.clone(), &by_name)])
             {
                 let mut browser = world.browser();
-                browser.languages = languages;
+                browser.accept_language = languages;
                 let answer = browser.post(path, &[("username", &name)]).await;
                 assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{path} {name}");
-                shapes.insert(shape(&answer));
+                shapes.insert(normalised_response(&answer));
             }
             assert_eq!(shapes.len(), 1, "{path} {languages}: {shapes:#?}");
         }
@@ -207,9 +211,9 @@ async fn refusals_by_a_limit_tell_nothing_about_who_it_is() {
     let free = with_fresh_limits(&world);
     for _ in 0..5 {
         for name in ["one-moved", "nobody@mail.example", "nobody"] {
-            shapes.insert(shape(&free.browser().post("/recover/links", &[("username", name)]).await));
+            shapes.insert(normalised_response(&free.browser().post("/recover/links", &[("username", name)]).await));
         }
-        free.errands().await;
+        free.run_queued_tasks().await;
     }
     assert_eq!(shapes.len(), 1, "{shapes:#?}");
 }
@@ -221,12 +225,12 @@ fn with_fresh_limits(world: &World) -> World {
 
 fn with_limits(world: &World, config: &Config) -> World {
     let mut state = world.state.clone();
-    state.limits = std::sync::Arc::new(signpost::access::Limits::new(&config.limits, &config.mail));
+    state.limits = std::sync::Arc::new(signpost::access::RateLimits::new(&config.limits, &config.mail));
     World { router: signpost::app::router(state.clone()), state, ..world.clone() }
 }
 
 /// Everything but the reference code, the request's id and the bytes of what is sealed.
-fn shape(answer: &Answer) -> (u16, Vec<String>, String) {
+fn normalised_response(answer: &TestResponse) -> (u16, Vec<String>, String) {
     assert!(answer.headers.get("set-cookie").is_none());
     let mut headers: Vec<String> = answer
         .headers
@@ -260,7 +264,7 @@ fn without_tokens(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_host_knows_where_passwords_are_changed() {
+async fn the_change_password_url_works_on_every_host() {
     let world = World::start().await;
     let mut browser = world.browser();
     let well_known = "/.well-known/change-password";
@@ -287,10 +291,10 @@ async fn every_host_knows_where_passwords_are_changed() {
     }
     let refused = browser.post("/b/riverside-water/reset", &[("username", " ")]).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-    let told = crate::handoffs::redeem(&world, &token_of(&done)).await.unwrap();
-    assert_eq!((&told["kind"], &told["username"]), (&json!("legacy_reset"), &json!("one-moved")));
+    let payload = crate::handoffs::redeem(&world, &token_of(&done)).await.unwrap();
+    assert_eq!((&payload["kind"], &payload["username"]), (&json!("legacy_reset"), &json!("one-moved")));
 }
 
-fn token_of(answer: &Answer) -> String {
+fn token_of(answer: &TestResponse) -> String {
     answer.body.split("/reset?token=").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }

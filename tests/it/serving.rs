@@ -24,14 +24,14 @@ async fn start() -> Running {
     let database = format!("sqlite:{}", folder.path().join("test.db").display());
     let mut config = config(&database, "");
     config.server.drain_seconds = 1;
-    let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await.unwrap();
+    let app = App::build(config, Schema::Migrate, Clock::System, Random::system()).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let serving = tokio::spawn(app.serve(listener, stop.clone()));
     Running { address, stop, serving, _folder: folder }
 }
 
-async fn ask(address: std::net::SocketAddr, request: &str) -> String {
+async fn send_raw(address: std::net::SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -40,9 +40,10 @@ async fn ask(address: std::net::SocketAddr, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn requests_are_answered_and_malformed_ones_refused() {
+async fn malformed_requests_are_rejected() {
     let running = start().await;
-    let good = ask(running.address, "GET /login HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n").await;
+    let good =
+        send_raw(running.address, "GET /login HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n").await;
     assert!(good.starts_with("HTTP/1.1 200"), "{good}");
     for (request, statuses) in [
         (
@@ -58,24 +59,25 @@ async fn requests_are_answered_and_malformed_ones_refused() {
         ("TRACE /login HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n", &["405"]),
         ("nonsense\r\n\r\n", &["400"]),
     ] {
-        let answer = ask(running.address, request).await;
+        let answer = send_raw(running.address, request).await;
         let status = answer.split(' ').nth(1).unwrap_or_default();
         assert!(statuses.contains(&status), "{request:?}: {answer}");
         assert!(!answer.contains("evil.example"), "{request:?}: {answer}");
     }
     let long = format!("GET /{} HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n", "x".repeat(70_000));
-    let answer = ask(running.address, &long).await;
+    let answer = send_raw(running.address, &long).await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     running.stop.cancel();
     running.serving.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_peer_that_is_stuck_does_not_hold_up_a_stop() {
+async fn stuck_connection_does_not_block_shutdown() {
     let running = start().await;
     let mut stuck = TcpStream::connect(running.address).await.unwrap();
     stuck.write_all(b"POST /login HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 100\r\n\r\nuser").await.unwrap();
-    let good = ask(running.address, "GET /help HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n").await;
+    let good =
+        send_raw(running.address, "GET /help HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n").await;
     assert!(good.starts_with("HTTP/1.1 200"));
     running.stop.cancel();
     tokio::time::timeout(Duration::from_secs(8), running.serving).await.unwrap().unwrap();

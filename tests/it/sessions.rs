@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use signpost::web::session_store::Store;
+use signpost::web::session_store::DbSessionStore;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::SessionStore;
 
@@ -10,16 +10,16 @@ use crate::harness::{World, each_database};
 
 fn record() -> Record {
     let mut data = std::collections::HashMap::new();
-    data.insert("visit".to_owned(), serde_json::json!("v1"));
+    data.insert("browser_session_id".to_owned(), serde_json::json!("v1"));
     Record { id: Id::default(), data, expiry_date: time::OffsetDateTime::UNIX_EPOCH }
 }
 
-fn store(world: &World) -> Store {
-    Store::new(world.state.db.clone(), world.clock.clone(), &world.state.config.sessions)
+fn store(world: &World) -> DbSessionStore {
+    DbSessionStore::new(world.state.db.clone(), world.clock.clone(), &world.state.config.sessions)
 }
 
 #[tokio::test]
-async fn an_ended_session_stays_ended() {
+async fn ended_session_cannot_be_revived() {
     each_database(|world| async move {
         let store = store(&world);
         let mut session = record();
@@ -37,7 +37,7 @@ async fn an_ended_session_stays_ended() {
 }
 
 #[tokio::test]
-async fn ids_are_kept_as_hashes() {
+async fn session_ids_are_stored_hashed() {
     let world = World::start().await;
     let mut session = record();
     store(&world).create(&mut session).await.unwrap();
@@ -48,7 +48,7 @@ async fn ids_are_kept_as_hashes() {
 }
 
 #[tokio::test]
-async fn two_sessions_with_one_id_do_not_share_it() {
+async fn session_id_collision_creates_a_new_id() {
     each_database(|world| async move {
         let store = store(&world);
         let (mut first, mut second) = (record(), record());
@@ -61,7 +61,7 @@ async fn two_sessions_with_one_id_do_not_share_it() {
 }
 
 #[tokio::test]
-async fn sessions_end_by_idleness_and_by_age() {
+async fn sessions_expire_by_idle_and_absolute_timeout() {
     each_database(|world| async move {
         let store = store(&world);
         let mut idle = record();
@@ -85,7 +85,7 @@ async fn sessions_end_by_idleness_and_by_age() {
 }
 
 #[tokio::test]
-async fn signing_in_changes_the_sessions_id() {
+async fn sign_in_rotates_the_session_id() {
     let world = World::start().await;
     let mut browser = world.browser();
     browser.cookies.insert("__Host-s".to_owned(), Id::default().to_string());
@@ -103,13 +103,13 @@ async fn signing_in_changes_the_sessions_id() {
 }
 
 #[tokio::test]
-async fn starting_a_sign_in_writes_no_session() {
+async fn starting_a_sign_in_creates_no_session() {
     let world = World::start().await;
     for _ in 0..50 {
         world.browser().get("/b/riverside-water").await;
     }
     for table in
-        ["SELECT count(*) FROM session", "SELECT count(*) FROM biller_session", "SELECT count(*) FROM used_once"]
+        ["SELECT count(*) FROM session", "SELECT count(*) FROM biller_session", "SELECT count(*) FROM consumed_token"]
     {
         let rows = world.state.db.all(table, Vec::new()).await.unwrap();
         assert_eq!(rows[0].int(0).unwrap(), 0, "{table}");
@@ -117,7 +117,7 @@ async fn starting_a_sign_in_writes_no_session() {
 }
 
 #[tokio::test]
-async fn a_sign_in_elsewhere_does_not_prolong_this_one() {
+async fn sign_in_at_another_biller_does_not_extend_the_session() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "two-moved").await;
@@ -138,7 +138,7 @@ async fn a_sign_in_elsewhere_does_not_prolong_this_one() {
 }
 
 #[tokio::test]
-async fn the_answer_to_a_slow_request_takes_no_cookie_away() {
+async fn slow_response_does_not_remove_the_session_cookie() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
@@ -149,7 +149,7 @@ async fn the_answer_to_a_slow_request_takes_no_cookie_away() {
 }
 
 #[tokio::test]
-async fn tabs_that_finish_at_once_all_get_in_and_leave_no_double() {
+async fn concurrent_sign_ins_leave_one_session_per_biller() {
     each_database(|world| async move {
         let mut browser = world.browser();
         world.sign_in(&mut browser, "maple-electric", "two-moved").await;
@@ -165,7 +165,7 @@ async fn tabs_that_finish_at_once_all_get_in_and_leave_no_double() {
         let statuses = futures_util::future::join_all(finished).await;
         assert_eq!(statuses, [303; 4], "each tab gets to its portal");
         let doubled =
-            "SELECT visit FROM biller_session WHERE ended_at IS NULL GROUP BY visit, biller_id HAVING count(*) > 1";
+            "SELECT browser_session_id FROM biller_session WHERE ended_at IS NULL GROUP BY browser_session_id, biller_id HAVING count(*) > 1";
         assert!(world.state.db.all(doubled, Vec::new()).await.unwrap().is_empty());
     })
     .await;

@@ -11,7 +11,7 @@ fn query(address: &str) -> std::collections::BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn from_the_notice_to_the_portal() {
+async fn sign_in_from_notice_to_portal() {
     each_database(|world| async move {
         let mut browser = world.browser();
         let notice = browser.post("/login", &[("username", "One-Moved"), ("return_to", "pay")]).await;
@@ -36,7 +36,7 @@ async fn from_the_notice_to_the_portal() {
 }
 
 #[tokio::test]
-async fn a_reload_of_the_callback_redeems_no_code_again() {
+async fn reloading_the_callback_does_not_redeem_the_code_twice() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
@@ -54,7 +54,7 @@ async fn a_reload_of_the_callback_redeems_no_code_again() {
 }
 
 #[tokio::test]
-async fn eight_callbacks_at_once_give_one_session() {
+async fn concurrent_callbacks_create_one_session() {
     each_database(|world| async move {
         let mut browser = world.browser();
         let start = browser.get("/b/riverside-water").await;
@@ -74,7 +74,7 @@ async fn eight_callbacks_at_once_give_one_session() {
 }
 
 #[tokio::test]
-async fn an_old_attempt_starts_again_once_at_the_same_biller() {
+async fn expired_authorization_request_restarts_once() {
     let world = World::start().await;
     let mut browser = world.browser();
     let notice = browser.post("/login", &[("username", "one-moved"), ("return_to", "pay")]).await;
@@ -91,7 +91,7 @@ async fn an_old_attempt_starts_again_once_at_the_same_biller() {
 }
 
 #[tokio::test]
-async fn without_cookies_it_starts_again_once_and_then_says_so() {
+async fn missing_cookies_restart_once_then_show_an_error() {
     let world = World::start().await;
     let start = world.browser().get("/b/riverside-water").await;
     let callback = world.authenticate(&start.location(), "one-moved").await;
@@ -104,7 +104,7 @@ async fn without_cookies_it_starts_again_once_and_then_says_so() {
 }
 
 #[tokio::test]
-async fn a_portals_state_and_the_return_target_come_through() {
+async fn portal_state_and_return_to_are_preserved() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water?state=from-the-portal&return_to=/bills/7").await;
@@ -119,7 +119,7 @@ async fn a_portals_state_and_the_return_target_come_through() {
 }
 
 #[tokio::test]
-async fn tampered_answers_are_refused_before_any_call() {
+async fn tampered_callbacks_are_rejected_before_any_call() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
@@ -160,7 +160,7 @@ async fn tampered_answers_are_refused_before_any_call() {
 }
 
 #[tokio::test]
-async fn a_wrong_or_missing_issuer_in_the_answer_is_refused() {
+async fn wrong_or_missing_iss_is_rejected() {
     let world = World::start().await;
     for change in [|iss: &str| format!("&iss={iss}1"), |iss: &str| format!("&iss={iss}/"), |_: &str| String::new()] {
         let mut browser = world.browser();
@@ -178,7 +178,7 @@ async fn a_wrong_or_missing_issuer_in_the_answer_is_refused() {
 }
 
 #[tokio::test]
-async fn an_answer_for_one_biller_is_not_taken_for_another() {
+async fn mix_up_of_billers_is_rejected() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
@@ -192,7 +192,7 @@ async fn an_answer_for_one_biller_is_not_taken_for_another() {
 }
 
 #[tokio::test]
-async fn whoever_opens_anothers_callback_does_not_spoil_it() {
+async fn foreign_callback_does_not_consume_the_request() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
@@ -205,7 +205,7 @@ async fn whoever_opens_anothers_callback_does_not_spoil_it() {
 }
 
 #[tokio::test]
-async fn several_tabs_end_at_their_own_billers() {
+async fn each_tab_ends_at_its_own_biller() {
     let world = World::start().await;
     let mut browser = world.browser();
     let first = browser.get("/b/riverside-water").await.location();
@@ -224,7 +224,7 @@ async fn several_tabs_end_at_their_own_billers() {
 }
 
 #[tokio::test]
-async fn twelve_tabs_leave_five_attempts() {
+async fn pending_authorization_requests_are_capped_at_five() {
     let world = World::start().await;
     let mut browser = world.browser();
     let mut starts = Vec::new();
@@ -238,7 +238,7 @@ async fn twelve_tabs_leave_five_attempts() {
 }
 
 #[tokio::test]
-async fn the_providers_errors_have_our_own_words() {
+async fn provider_errors_show_our_own_messages() {
     let world = World::start().await;
     for (error, status, title) in [
         ("access_denied", 400, "You did not sign in"),
@@ -264,7 +264,7 @@ async fn the_providers_errors_have_our_own_words() {
 }
 
 #[tokio::test]
-async fn only_active_members_of_this_biller_get_in() {
+async fn only_active_members_can_sign_in() {
     each_database(|world| async move {
         for (biller, person, status) in [("riverside-water", "stranger", 403), ("maple-electric", "one-moved", 403)] {
             let mut browser = world.browser();
@@ -294,7 +294,7 @@ async fn only_active_members_of_this_biller_get_in() {
 }
 
 #[tokio::test]
-async fn a_biller_switched_off_meanwhile_signs_nobody_in() {
+async fn suspending_a_biller_stops_sign_ins_in_progress() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
@@ -310,12 +310,13 @@ async fn a_biller_switched_off_meanwhile_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_subject_is_pinned_to_its_user() {
+async fn subject_is_pinned_to_its_user() {
     each_database(|world| async move {
         let mut browser = world.browser();
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
-        let biller = world.state.directory.named(&crate::harness::slug("riverside-water")).await.unwrap().unwrap();
+        let biller =
+            world.state.directory.biller_by_slug(&crate::harness::slug("riverside-water")).await.unwrap().unwrap();
         let username = signpost_core::Username::parse("one-moved").unwrap();
         let user = world.state.directory.user_by_username(&biller.id, &username).await.unwrap().unwrap();
         let issuer = world.issuer("riverside-water");
@@ -327,7 +328,7 @@ async fn a_subject_is_pinned_to_its_user() {
 }
 
 #[tokio::test]
-async fn keys_rotated_during_a_sign_in_do_not_stop_it() {
+async fn key_rotation_does_not_break_sign_ins_in_progress() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
@@ -338,7 +339,7 @@ async fn keys_rotated_during_a_sign_in_do_not_stop_it() {
 }
 
 #[tokio::test]
-async fn signing_out_ends_both_sides_and_only_this_biller() {
+async fn logout_ends_one_biller_session_and_the_idp_session() {
     each_database(|world| async move {
         let mut browser = world.browser();
         world.sign_in(&mut browser, "riverside-water", "two-moved").await;
@@ -367,7 +368,7 @@ async fn signing_out_ends_both_sides_and_only_this_biller() {
 }
 
 #[tokio::test]
-async fn a_link_alone_signs_nobody_out_and_odd_states_lead_nowhere_else() {
+async fn logout_requires_confirmation() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
@@ -382,7 +383,7 @@ async fn a_link_alone_signs_nobody_out_and_odd_states_lead_nowhere_else() {
 }
 
 #[tokio::test]
-async fn links_that_were_changed_still_lead_to_the_biller() {
+async fn tampered_links_still_lead_to_the_biller() {
     let world = World::start().await;
     let mut browser = world.browser();
     let notice = browser.post("/login", &[("username", "one-moved")]).await;
@@ -395,7 +396,7 @@ async fn links_that_were_changed_still_lead_to_the_biller() {
 }
 
 #[tokio::test]
-async fn a_reload_and_a_second_visit_keep_the_return_target() {
+async fn reload_and_second_sign_in_keep_return_to() {
     let world = World::start().await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water?return_to=pay&state=ours").await;
@@ -415,7 +416,7 @@ async fn a_reload_and_a_second_visit_keep_the_return_target() {
 }
 
 #[tokio::test]
-async fn a_restart_of_long_ago_is_forgotten_after_a_click() {
+async fn restart_counter_resets_after_a_click() {
     let world = World::start().await;
     let mut browser = world.browser();
     let mut link = "/b/riverside-water".to_owned();
@@ -436,7 +437,7 @@ async fn a_restart_of_long_ago_is_forgotten_after_a_click() {
 }
 
 #[tokio::test]
-async fn signing_out_works_where_nobody_can_sign_in_and_says_so_when_it_cannot() {
+async fn logout_works_while_sign_in_is_paused() {
     each_database(|world| async move {
         let mut browser = world.browser();
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
@@ -460,12 +461,12 @@ async fn signing_out_works_where_nobody_can_sign_in_and_says_so_when_it_cannot()
 }
 
 #[tokio::test]
-async fn a_hold_ends_what_sessions_are_good_for() {
+async fn pausing_a_biller_disables_its_sessions() {
     let world = World::start().await;
     let mut browser = world.browser();
     let handoff = world.sign_in(&mut browser, "riverside-water", "one-moved").await;
     world
-        .import_billers("[[billers]]\nslug = \"riverside-water\"\nname = \"R\"\nstate = \"legacy\"\nhold = true\n")
+        .import_billers("[[billers]]\nslug = \"riverside-water\"\nname = \"R\"\nstate = \"legacy\"\npaused = true\n")
         .await;
     assert_eq!(browser.get("/").await.title(), "Sign in");
     assert_eq!(crate::handoffs::redeem(&world, &query(&handoff)["token"]).await, None);
@@ -475,7 +476,7 @@ async fn a_hold_ends_what_sessions_are_good_for() {
 }
 
 #[tokio::test]
-async fn somebody_without_a_legacy_account_is_not_sent_there_from_a_notice_either() {
+async fn notice_does_not_send_users_without_legacy_account_to_legacy() {
     let world = World::start().await;
     let mut browser = world.browser();
     world

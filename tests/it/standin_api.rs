@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Method, Response};
 use secureauth_standin::{
-    self, ApiClients, Fault, RetryAfter, Rule, SecureAuth, SecureAuthStandIn, ServiceClient, Tools,
+    self, ApiClients, Deps, Fault, FaultRule, RetryAfter, SecureAuth, SecureAuthStandIn, ServiceClient,
 };
 use serde_json::{Value, json};
 use signpost_core::text::sha256;
@@ -42,16 +42,16 @@ impl Api {
             organizations: Vec::new(),
             api: Some(ApiClients { system: service("system-client"), admin: service("admin-client") }),
         };
-        let tools = Tools::new(clock.clone(), random).unwrap();
-        let standin = secureauth_standin::secureauth_app(world, base.clone(), tools);
+        let deps = Deps::new(clock.clone(), random).unwrap();
+        let standin = secureauth_standin::secureauth_app(world, base.clone(), deps);
         tokio::spawn(secureauth_standin::serve(listener, standin.router(), std::future::pending()));
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let mut api = Self { standin, base, http, clock, system: String::new(), admin: String::new() };
-        api.mint().await;
+        api.mint_tokens().await;
         api
     }
 
-    async fn mint(&mut self) {
+    async fn mint_tokens(&mut self) {
         self.system = self.token("system").await;
         self.admin = self.token("admin").await;
     }
@@ -160,7 +160,7 @@ impl Api {
 }
 
 /// Users with a uid and an address; a password where a hash is given.
-fn dump(numbers: std::ops::Range<usize>, hash: Option<&str>, state: &str) -> Value {
+fn tenant_dump(numbers: std::ops::Range<usize>, hash: Option<&str>, state: &str) -> Value {
     let (mut users, mut identifiers, mut addresses, mut credentials) = (vec![], vec![], vec![], vec![]);
     let moment = "2026-11-22T08:00:00Z";
     for number in numbers {
@@ -198,7 +198,7 @@ fn dump(numbers: std::ops::Range<usize>, hash: Option<&str>, state: &str) -> Val
 }
 
 #[tokio::test]
-async fn tokens_open_one_workspace() {
+async fn tokens_are_limited_to_one_workspace() {
     let mut api = Api::start().await;
     assert_eq!(api.token_response("system", "system-client", "wrong").await.status(), 401);
     let elsewhere = api.http.post(format!("{}/default/system/oauth2/token", api.base)).send().await.unwrap();
@@ -213,7 +213,7 @@ async fn tokens_open_one_workspace() {
 
     api.standin.faults().expire_tokens();
     assert_eq!(api.get("/api/system/t/organizations").await.0, 401);
-    api.mint().await;
+    api.mint_tokens().await;
     assert_eq!(api.get("/api/system/t/organizations").await.0, 200);
     api.clock.advance(Duration::from_secs(3601));
     assert_eq!(api.get("/api/system/t/organizations").await.0, 401);
@@ -223,7 +223,7 @@ async fn tokens_open_one_workspace() {
 }
 
 #[tokio::test]
-async fn an_organization_is_an_issuer_until_it_is_deactivated_or_gone() {
+async fn an_organization_is_an_issuer_until_deactivated_or_deleted() {
     let api = Api::start().await;
     let organizations = "/api/system/t/organizations";
     let (status, made) = api.call("POST", organizations, json!({ "id": "acme", "name": "Acme" })).await;
@@ -262,7 +262,7 @@ async fn an_organization_is_an_issuer_until_it_is_deactivated_or_gone() {
 }
 
 #[tokio::test]
-async fn pools_connections_clients_and_claims_come_and_go() {
+async fn pools_idps_clients_and_claims_are_created_and_deleted() {
     let api = Api::start().await;
     api.organization().await;
     let again = json!({ "id": "acme-pool", "name": "Acme" });
@@ -303,16 +303,16 @@ async fn pools_connections_clients_and_claims_come_and_go() {
 }
 
 #[tokio::test]
-async fn users_are_imported_by_the_hundred_and_sign_in_with_the_password_they_had() {
+async fn bulk_imported_users_sign_in_with_their_existing_passwords() {
     let api = Api::start().await;
     api.organization().await;
     let hash = secureauth_standin::hash_password("old secret", &Random::system());
     for start in [0, 100, 200] {
-        assert_eq!(api.import(dump(start..(start + 100).min(250), Some(&hash), "valid")).await, 204);
+        assert_eq!(api.import(tenant_dump(start..(start + 100).min(250), Some(&hash), "valid")).await, 204);
     }
-    assert_eq!(api.import(dump(0..101, None, "valid")).await, 422, "too many");
-    assert_eq!(api.import(dump(0..100, Some(&hash), "valid")).await, 204, "again");
-    let mut taken = dump(300..301, None, "valid");
+    assert_eq!(api.import(tenant_dump(0..101, None, "valid")).await, 422, "too many");
+    assert_eq!(api.import(tenant_dump(0..100, Some(&hash), "valid")).await, 204, "again");
+    let mut taken = tenant_dump(300..301, None, "valid");
     taken["user_identifiers"][0]["identifier"] = json!("user7");
     taken["user_identifiers"][0]["identifier_lc"] = json!("user7");
     assert_eq!(api.import(taken).await, 409, "user 7 has it");
@@ -344,7 +344,7 @@ async fn users_are_imported_by_the_hundred_and_sign_in_with_the_password_they_ha
 
     // bcrypt of "U*U", from the test vectors of the original implementation.
     let bcrypt = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
-    assert_eq!(api.import(dump(400..401, Some(bcrypt), "valid")).await, 204);
+    assert_eq!(api.import(tenant_dump(400..401, Some(bcrypt), "valid")).await, 204);
     let signed_in = api.submit(&[("username", "user400"), ("password", "U*U")]).await;
     assert_eq!(signed_in.status(), 303);
 
@@ -357,11 +357,11 @@ async fn users_are_imported_by_the_hundred_and_sign_in_with_the_password_they_ha
 }
 
 #[tokio::test]
-async fn who_must_reset_sets_a_new_password_and_goes_on() {
+async fn users_who_must_reset_set_a_new_password_and_sign_in() {
     let api = Api::start().await;
     api.organization().await;
     let hash = secureauth_standin::hash_password("old secret", &Random::system());
-    assert_eq!(api.import(dump(1..2, Some(&hash), "must_be_reset")).await, 204);
+    assert_eq!(api.import(tenant_dump(1..2, Some(&hash), "must_be_reset")).await, 204);
     let page = api.submit(&[("username", "user1"), ("password", "old secret")]).await.text().await.unwrap();
     assert!(page.contains("You need to set a new password"), "{page}");
     let ticket =
@@ -382,7 +382,7 @@ async fn who_must_reset_sets_a_new_password_and_goes_on() {
 }
 
 #[tokio::test]
-async fn users_are_made_changed_and_removed_one_by_one() {
+async fn users_are_created_updated_and_deleted() {
     let api = Api::start().await;
     api.organization().await;
     let users = format!("{SYSTEM_POOLS}/acme-pool/users");
@@ -447,15 +447,17 @@ async fn users_are_made_changed_and_removed_one_by_one() {
 }
 
 #[tokio::test]
-async fn faults_come_when_they_are_asked_for() {
+async fn fault_rules_apply_to_matching_requests() {
     let api = Api::start().await;
     api.organization().await;
     let faults = api.standin.faults();
-    let add = |method: &str, path: &str, fault| faults.add(Rule::new(method, path, fault));
-    let send = |number: usize| api.request("PUT", IMPORT).json(&dump(number..number + 1, None, "valid")).send();
+    let add = |method: &str, path: &str, fault| faults.add(FaultRule::new(method, path, fault));
+    let send = |number: usize| api.request("PUT", IMPORT).json(&tenant_dump(number..number + 1, None, "valid")).send();
     let users = || api.standin.snapshot()["users"]["acme-pool"].as_array().unwrap().len();
 
-    faults.add(Rule::new("PUT", "/configuration", Fault::too_many(Some(RetryAfter::Seconds(7)))).after(1).times(2));
+    faults.add(
+        FaultRule::new("PUT", "/configuration", Fault::rate_limited(Some(RetryAfter::Seconds(7)))).after(1).times(2),
+    );
     assert_eq!(send(0).await.unwrap().status(), 204, "the first passes");
     for _ in 0..2 {
         let refused = send(1).await.unwrap();

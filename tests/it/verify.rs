@@ -2,18 +2,18 @@
 
 use http::{Request, StatusCode};
 
-use crate::harness::{Answer, World, each_database, slug};
+use crate::harness::{TestResponse, World, each_database, slug};
 
 const HEADERS: [&str; 4] = ["x-signpost-user", "x-signpost-biller", "x-signpost-subject", "x-signpost-auth-time"];
 
-fn tells_nothing(answer: &Answer) {
+fn assert_no_identity_headers(answer: &TestResponse) {
     for name in HEADERS {
         assert!(answer.headers.get(name).is_none(), "{name}");
     }
 }
 
 #[tokio::test]
-async fn somebody_signed_in_passes_at_that_biller_and_nowhere_else() {
+async fn verify_accepts_sessions_of_that_biller_only() {
     each_database(|world| async move {
         let mut browser = world.browser();
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
@@ -32,7 +32,7 @@ async fn somebody_signed_in_passes_at_that_biller_and_nowhere_else() {
         ] {
             let refused = browser.get(path).await;
             assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");
-            tells_nothing(&refused);
+            assert_no_identity_headers(&refused);
         }
         assert_eq!(world.browser().get("/auth/verify?biller=riverside-water").await.status, StatusCode::UNAUTHORIZED);
     })
@@ -40,7 +40,7 @@ async fn somebody_signed_in_passes_at_that_biller_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn names_that_no_header_can_carry_are_percent_encoded() {
+async fn header_values_are_percent_encoded() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
@@ -51,7 +51,7 @@ async fn names_that_no_header_can_carry_are_percent_encoded() {
 }
 
 #[tokio::test]
-async fn what_a_client_sends_under_these_names_comes_to_nothing() {
+async fn client_supplied_identity_headers_are_ignored() {
     let world = World::start().await;
     let mut request = Request::get("/auth/verify?biller=riverside-water").header("host", "signpost:8080");
     for name in HEADERS {
@@ -59,11 +59,11 @@ async fn what_a_client_sends_under_these_names_comes_to_nothing() {
     }
     let refused = world.browser().send(request).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
-    tells_nothing(&refused);
+    assert_no_identity_headers(&refused);
 }
 
 #[tokio::test]
-async fn a_proxy_that_shows_our_answer_can_have_the_way_to_the_sign_in() {
+async fn verify_can_redirect_to_sign_in() {
     let world = World::start().await;
     // As Traefik's forwardAuth asks: under its own name for us, with the first request in these headers.
     let asked = |uri: &str, query: &str| {
@@ -93,10 +93,10 @@ async fn a_proxy_that_shows_our_answer_can_have_the_way_to_the_sign_in() {
 }
 
 #[tokio::test]
-async fn sessions_end_by_biller_by_user_and_by_session_for_the_next_request() {
-    use signpost::web::visits::{Ending, Visits};
+async fn sessions_end_by_biller_user_and_sid() {
+    use signpost::web::biller_sessions::{BillerSessions, SessionFilter};
     each_database(|world| async move {
-        let riverside = world.state.directory.named(&slug("riverside-water")).await.unwrap().unwrap();
+        let riverside = world.state.directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
         let (mut one, mut two) = (world.browser(), world.browser());
         world.sign_in(&mut one, "riverside-water", "one-moved").await;
         world.sign_in(&mut two, "riverside-water", "two-moved").await;
@@ -105,10 +105,10 @@ async fn sessions_end_by_biller_by_user_and_by_session_for_the_next_request() {
         };
         let user = signpost_core::Username::parse("one-moved").unwrap();
         let user = world.state.directory.user_by_username(&riverside.id, &user).await.unwrap().unwrap();
-        let visits = Visits::of(&world.state);
-        assert_eq!(visits.end(&riverside.id, Ending::User(&user.id)).await.unwrap(), 1);
+        let sessions = BillerSessions::new(&world.state);
+        assert_eq!(sessions.end(&riverside.id, SessionFilter::User(&user.id)).await.unwrap(), 1);
         assert_eq!((status(&mut one).await, status(&mut two).await), (401, 200));
-        assert_eq!(visits.end(&riverside.id, Ending::All).await.unwrap(), 1);
+        assert_eq!(sessions.end(&riverside.id, SessionFilter::All).await.unwrap(), 1);
         assert_eq!(status(&mut two).await, 401);
     })
     .await;

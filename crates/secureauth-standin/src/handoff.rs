@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// How long a stand-in waits for the gateway.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The gateway, as a portal knows it.
 pub struct Gateway {
@@ -16,7 +16,7 @@ pub struct Gateway {
 
 /// What redeeming a token tells: who is coming, and why.
 #[derive(Clone, Deserialize)]
-pub struct HandOff {
+pub struct HandoffPayload {
     /// `legacy`, `legacy_reset` or `portal`.
     pub kind: String,
     /// As typed at the gateway; none when it was not asked.
@@ -43,11 +43,11 @@ pub struct HandOff {
 }
 
 /// How redeeming went.
-pub enum Redeemed {
+pub enum Redemption {
     /// A fresh token.
-    Yes(Box<HandOff>),
+    Payload(Box<HandoffPayload>),
     /// Used before, too old, or not one for us.
-    Gone,
+    Invalid,
     /// The gateway did not answer as agreed.
     Unreachable,
 }
@@ -64,33 +64,33 @@ impl Gateway {
     }
 
     /// Redeems a token that must be of this kind.
-    pub async fn redeem(&self, http: &reqwest::Client, token: &str, kind: &str) -> Redeemed {
+    pub async fn redeem(&self, http: &reqwest::Client, token: &str, kind: &str) -> Redemption {
         let request = http
             .post(self.url("/api/v1/handoffs/redeem"))
-            .timeout(PATIENCE)
+            .timeout(REQUEST_TIMEOUT)
             .bearer_auth(&self.api_key)
             .json(&json!({ "token": token }));
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
                 tracing::warn!(%error, "the gateway cannot be reached to redeem a hand-off");
-                return Redeemed::Unreachable;
+                return Redemption::Unreachable;
             }
         };
         match response.status() {
             reqwest::StatusCode::OK => {}
-            reqwest::StatusCode::NOT_FOUND => return Redeemed::Gone,
+            reqwest::StatusCode::NOT_FOUND => return Redemption::Invalid,
             status => {
                 tracing::warn!(status = status.as_u16(), "the gateway refused to redeem a hand-off");
-                return Redeemed::Unreachable;
+                return Redemption::Unreachable;
             }
         }
-        match response.json::<HandOff>().await {
-            Ok(handoff) if handoff.kind == kind => Redeemed::Yes(Box::new(handoff)),
-            Ok(_) => Redeemed::Gone,
+        match response.json::<HandoffPayload>().await {
+            Ok(handoff) if handoff.kind == kind => Redemption::Payload(Box::new(handoff)),
+            Ok(_) => Redemption::Invalid,
             Err(error) => {
                 tracing::warn!(%error, "the gateway's answer to redeeming a hand-off cannot be read");
-                Redeemed::Unreachable
+                Redemption::Unreachable
             }
         }
     }

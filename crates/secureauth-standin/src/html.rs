@@ -8,36 +8,36 @@ use axum::response::{Html, IntoResponse, Response};
 use super::web::no_store;
 
 /// How the pages of one stand-in look.
-pub struct Look {
+pub struct Theme {
     /// Whose page it is, at the top of each.
     pub site: &'static str,
-    /// The colours, after [`COMMON`].
-    pub colours: &'static str,
+    /// The colours, after [`BASE_CSS`].
+    pub css: &'static str,
 }
 
 /// SecureAuth's hosted pages: blue on white.
-pub const SECUREAUTH: Look = Look {
+pub const SECUREAUTH: Theme = Theme {
     site: "SecureAuth (stand-in)",
-    colours: ":root{--back:#eef4fb;--card:#fff;--ink:#14253d;--accent:#0b4f9e;--on-accent:#fff;--round:10px}\
+    css: ":root{--back:#eef4fb;--card:#fff;--ink:#14253d;--accent:#0b4f9e;--on-accent:#fff;--round:10px}\
         body{font-family:system-ui,sans-serif}",
 };
 
 /// The legacy portal: grey and beige, as in its year.
-pub const LEGACY: Look = Look {
+pub const LEGACY: Theme = Theme {
     site: "Example Pay \u{2013} classic sign-in",
-    colours: ":root{--back:#d8d4c7;--card:#f5f2e7;--ink:#222;--accent:#4a4a42;--on-accent:#fff;--round:0}\
+    css: ":root{--back:#d8d4c7;--card:#f5f2e7;--ink:#222;--accent:#4a4a42;--on-accent:#fff;--round:0}\
         body{font-family:Verdana,Tahoma,sans-serif;font-size:.9375rem}a{color:#00309c}",
 };
 
 /// The biller portal: green.
-pub const PORTAL: Look = Look {
+pub const PORTAL: Theme = Theme {
     site: "Example Pay billing portal",
-    colours: ":root{--back:#f0f7f2;--card:#fff;--ink:#17281f;--accent:#14633b;--on-accent:#fff;--round:4px}\
+    css: ":root{--back:#f0f7f2;--card:#fff;--ink:#17281f;--accent:#14633b;--on-accent:#fff;--round:4px}\
         body{font-family:Georgia,serif;font-size:1.0625rem}",
 };
 
 /// What the three looks share.
-const COMMON: &str = "*{box-sizing:border-box}\
+const BASE_CSS: &str = "*{box-sizing:border-box}\
     body{margin:0;line-height:1.5;background:var(--back);color:var(--ink);overflow-wrap:anywhere}\
     header{background:var(--accent);color:var(--on-accent);padding:.75rem 1rem;font-weight:bold}\
     main{max-width:28rem;margin:1rem auto;padding:1rem;background:var(--card);border-radius:var(--round)}\
@@ -78,8 +78,8 @@ pub fn escape(text: &str) -> String {
 /// A whole page. The title is text, the body HTML.
 ///
 /// The content policy names no `form-action`: sign-in forms answer 303 to the gateway.
-pub fn page(look: &Look, status: StatusCode, title: &str, body: &str) -> Response {
-    let (title, site) = (escape(title), escape(look.site));
+pub fn page(theme: &Theme, status: StatusCode, title: &str, body: &str) -> Response {
+    let (title, site) = (escape(title), escape(theme.site));
     let text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
@@ -100,13 +100,13 @@ pub fn page(look: &Look, status: StatusCode, title: &str, body: &str) -> Respons
 }
 
 /// The stylesheet of a look.
-pub fn stylesheet(look: &Look) -> Response {
-    let text = format!("{}\n{}\n", look.colours, COMMON);
+pub fn stylesheet(theme: &Theme) -> Response {
+    let text = format!("{}\n{}\n", theme.css, BASE_CSS);
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], text).into_response()
 }
 
 /// Hidden form fields.
-pub fn hidden(fields: &[(&str, &str)]) -> String {
+pub fn hidden_fields(fields: &[(&str, &str)]) -> String {
     let mut out = String::new();
     for (name, value) in fields {
         // Writing to a String cannot fail.
@@ -116,7 +116,7 @@ pub fn hidden(fields: &[(&str, &str)]) -> String {
 }
 
 /// The two fields of a sign-in form, labelled.
-pub fn credentials(username: &str) -> String {
+pub fn credential_fields(username: &str) -> String {
     format!(
         "{}<label for=\"password\">Password</label>\n\
          <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n",

@@ -11,9 +11,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 
-use super::Tools;
-use super::handoff::{Gateway, HandOff, Redeemed};
-use super::html::{LEGACY, STYLE_PATH, credentials, escape, hidden, notice, page, stylesheet, username_field};
+use super::Deps;
+use super::handoff::{Gateway, HandoffPayload, Redemption};
+use super::html::{
+    LEGACY, STYLE_PATH, credential_fields, escape, hidden_fields, notice, page, stylesheet, username_field,
+};
 use super::mailbox::Mailbox;
 use super::store::Store;
 use super::web::{Fields, cookie, see_other, with_cookie};
@@ -21,8 +23,8 @@ use super::{mail_pages, passwords};
 use signpost_core::text::sha256;
 
 /// Names the browser, so that its visits are found again.
-const VISIT_COOKIE: &str = "legacy_visit";
-const WRONG: &str = "The username or password is not right. Try again, or reset your password.";
+const BROWSER_COOKIE: &str = "legacy_browser";
+const INVALID_CREDENTIALS: &str = "The username or password is not right. Try again, or reset your password.";
 
 /// What the legacy portal is built from.
 #[derive(Clone)]
@@ -44,36 +46,36 @@ struct Legacy {
     password_hash: Arc<str>,
     usernames: HashSet<String>,
     /// By browser and token.
-    visits: Store<Visit>,
-    tools: Tools,
+    handoffs: Store<StoredHandoff>,
+    deps: Deps,
 }
 
 /// What a hand-off told.
 #[derive(Clone)]
-struct Visit {
-    handoff: HandOff,
+struct StoredHandoff {
+    handoff: HandoffPayload,
     /// Hash of the token: names the visit in the form.
     key: String,
 }
 
 /// How somebody came to a page.
-enum Arrival {
+enum HandoffStatus {
     /// By the address alone.
-    Plain,
+    Absent,
     /// With a hand-off.
-    Visit(Box<Visit>),
+    Present(Box<StoredHandoff>),
     /// With a token that did not help; the sentence says why.
     Failed(&'static str),
 }
 
 /// Builds the stand-in.
-pub fn legacy_app(portal: LegacyPortal, tools: Tools) -> Router {
+pub fn legacy_app(portal: LegacyPortal, deps: Deps) -> Router {
     let legacy = Legacy {
         gateway: Gateway::new(&portal.gateway, portal.api_key),
         password_hash: portal.password_hash.into(),
         usernames: portal.usernames.iter().map(|name| name.to_lowercase()).collect(),
-        visits: Store::default(),
-        tools,
+        handoffs: Store::default(),
+        deps,
     };
     Router::new()
         .route("/", get(home))
@@ -90,15 +92,15 @@ async fn home(State(legacy): State<Arc<Legacy>>) -> Response {
 
 /// `GET /login?token=…`
 async fn login_page(State(legacy): State<Arc<Legacy>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
-    let browser = legacy.browser(&headers);
-    let response = match legacy.arrive(&browser, query, "legacy").await {
-        Arrival::Plain => legacy.sign_in_form(None, "", None),
-        Arrival::Failed(reason) => legacy.sign_in_form(None, "", Some(reason)),
-        Arrival::Visit(visit) => {
-            legacy.sign_in_form(Some(&visit), visit.handoff.username.as_deref().unwrap_or_default(), None)
+    let browser = legacy.browser_id(&headers);
+    let response = match legacy.resolve_handoff(&browser, query, "legacy").await {
+        HandoffStatus::Absent => legacy.sign_in_form(None, "", None),
+        HandoffStatus::Failed(reason) => legacy.sign_in_form(None, "", Some(reason)),
+        HandoffStatus::Present(stored) => {
+            legacy.sign_in_form(Some(&stored), stored.handoff.username.as_deref().unwrap_or_default(), None)
         }
     };
-    with_cookie(response, VISIT_COOKIE, &browser, "/")
+    with_cookie(response, BROWSER_COOKIE, &browser, "/")
 }
 
 /// `POST /login`
@@ -114,26 +116,26 @@ async fn login(State(legacy): State<Arc<Legacy>>, headers: HeaderMap, RawForm(fo
         );
         return page(&LEGACY, StatusCode::OK, "Signed in (legacy)", &body);
     }
-    let visit = cookie(&headers, VISIT_COOKIE)
-        .zip(fields.get("visit"))
-        .and_then(|(browser, key)| legacy.visits.get(&visit_id(&browser, key)));
-    legacy.sign_in_form(visit.as_ref(), typed, Some(WRONG))
+    let stored = cookie(&headers, BROWSER_COOKIE)
+        .zip(fields.get("handoff"))
+        .and_then(|(browser, key)| legacy.handoffs.get(&handoff_key(&browser, key)));
+    legacy.sign_in_form(stored.as_ref(), typed, Some(INVALID_CREDENTIALS))
 }
 
 /// `GET /reset?token=…`
 async fn reset_page(State(legacy): State<Arc<Legacy>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
-    let browser = legacy.browser(&headers);
-    let (username, problem) = match legacy.arrive(&browser, query, "legacy_reset").await {
-        Arrival::Plain => (String::new(), None),
-        Arrival::Failed(reason) => (String::new(), Some(reason)),
-        Arrival::Visit(visit) => (visit.handoff.username.unwrap_or_default(), None),
+    let browser = legacy.browser_id(&headers);
+    let (username, problem) = match legacy.resolve_handoff(&browser, query, "legacy_reset").await {
+        HandoffStatus::Absent => (String::new(), None),
+        HandoffStatus::Failed(reason) => (String::new(), Some(reason)),
+        HandoffStatus::Present(stored) => (stored.handoff.username.unwrap_or_default(), None),
     };
     let body = format!(
         "{}<form method=\"post\" action=\"/reset\">\n{}<button>Send me a reset mail</button>\n</form>\n",
         problem.map(notice).unwrap_or_default(),
         username_field(&username)
     );
-    with_cookie(page(&LEGACY, StatusCode::OK, "Reset your legacy password", &body), VISIT_COOKIE, &browser, "/")
+    with_cookie(page(&LEGACY, StatusCode::OK, "Reset your legacy password", &body), BROWSER_COOKIE, &browser, "/")
 }
 
 /// `POST /reset`: the same for everybody, and no mail leaves a stand-in.
@@ -147,58 +149,58 @@ async fn reset(State(legacy): State<Arc<Legacy>>) -> Response {
 
 impl Legacy {
     /// The browser's id from its cookie, or a new one.
-    fn browser(&self, headers: &HeaderMap) -> String {
-        cookie(headers, VISIT_COOKIE)
+    fn browser_id(&self, headers: &HeaderMap) -> String {
+        cookie(headers, BROWSER_COOKIE)
             .filter(|id| id.len() == 43 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'))
-            .unwrap_or_else(|| self.tools.random.token::<32>())
+            .unwrap_or_else(|| self.deps.random.token::<32>())
     }
 
     /// Redeems the token in the query, unless this browser's redeeming of it is remembered.
-    async fn arrive(&self, browser: &str, query: Option<String>, kind: &str) -> Arrival {
+    async fn resolve_handoff(&self, browser: &str, query: Option<String>, kind: &str) -> HandoffStatus {
         let fields = Fields::parse(query.unwrap_or_default().as_bytes());
         let Some(token) = fields.get("token") else {
-            return Arrival::Plain;
+            return HandoffStatus::Absent;
         };
         let key = sha256(token.as_bytes());
-        let id = visit_id(browser, &key);
-        if let Some(visit) = self.visits.get(&id).filter(|visit| visit.handoff.kind == kind) {
-            return Arrival::Visit(Box::new(visit));
+        let id = handoff_key(browser, &key);
+        if let Some(stored) = self.handoffs.get(&id).filter(|stored| stored.handoff.kind == kind) {
+            return HandoffStatus::Present(Box::new(stored));
         }
-        match self.gateway.redeem(&self.tools.http, token, kind).await {
-            Redeemed::Yes(handoff) => {
-                let visit = Visit { handoff: *handoff, key };
-                self.visits.insert(id, visit.clone());
-                Arrival::Visit(Box::new(visit))
+        match self.gateway.redeem(&self.deps.http, token, kind).await {
+            Redemption::Payload(handoff) => {
+                let stored = StoredHandoff { handoff: *handoff, key };
+                self.handoffs.insert(id, stored.clone());
+                HandoffStatus::Present(Box::new(stored))
             }
-            Redeemed::Gone => {
-                Arrival::Failed("This link was used before or is too old. You can sign in below all the same.")
+            Redemption::Invalid => {
+                HandoffStatus::Failed("This link was used before or is too old. You can sign in below all the same.")
             }
-            Redeemed::Unreachable => {
-                Arrival::Failed("We could not look up where you came from. You can sign in below all the same.")
+            Redemption::Unreachable => {
+                HandoffStatus::Failed("We could not look up where you came from. You can sign in below all the same.")
             }
         }
     }
 
     /// The sign-in form; after a failure the way out comes first.
-    fn sign_in_form(&self, visit: Option<&Visit>, username: &str, problem: Option<&str>) -> Response {
-        let handoff = visit.map(|visit| &visit.handoff);
+    fn sign_in_form(&self, stored: Option<&StoredHandoff>, username: &str, problem: Option<&str>) -> Response {
+        let handoff = stored.map(|stored| &stored.handoff);
         let recover = handoff.and_then(|h| h.recover_url.clone()).unwrap_or_else(|| self.gateway.url("/recover"));
-        let wrong = problem == Some(WRONG);
+        let wrong = problem == Some(INVALID_CREDENTIALS);
         let reference = handoff.and_then(|h| h.reference.as_deref()).map(|code| {
             format!("<p class=\"small\">Reference code: <span id=\"reference\">{}</span></p>\n", escape(code))
         });
         let body = format!(
-            "{problem}{biller}{prominent}<form method=\"post\" action=\"/login\">\n{carried}{fields}<button>Sign in</button>\n</form>\n\
+            "{problem}{biller}{prominent}<form method=\"post\" action=\"/login\">\n{handoff_field}{fields}<button>Sign in</button>\n</form>\n\
              {plain}<p><a href=\"{reset}\">Reset your password</a></p>\n{reference}",
             problem = problem.map(notice).unwrap_or_default(),
             biller = handoff
                 .and_then(|h| h.biller.as_deref())
                 .map(|slug| format!("<p class=\"small\">Biller: <span id=\"biller\">{}</span></p>\n", escape(slug)))
                 .unwrap_or_default(),
-            prominent = if wrong { way_out(&recover, " class=\"big\"") } else { String::new() },
-            carried = visit.map(|visit| hidden(&[("visit", &visit.key)])).unwrap_or_default(),
-            fields = credentials(username),
-            plain = if wrong { String::new() } else { way_out(&recover, "") },
+            prominent = if wrong { recovery_link(&recover, " class=\"big\"") } else { String::new() },
+            handoff_field = stored.map(|stored| hidden_fields(&[("handoff", &stored.key)])).unwrap_or_default(),
+            fields = credential_fields(username),
+            plain = if wrong { String::new() } else { recovery_link(&recover, "") },
             reset = escape(&self.gateway.url("/reset")),
             reference = reference.unwrap_or_default(),
         );
@@ -206,10 +208,10 @@ impl Legacy {
     }
 }
 
-fn way_out(recover_url: &str, class: &str) -> String {
+fn recovery_link(recover_url: &str, class: &str) -> String {
     format!("<p><a{class} href=\"{}\">I still can't sign in</a></p>\n", escape(recover_url))
 }
 
-fn visit_id(browser: &str, key: &str) -> String {
+fn handoff_key(browser: &str, key: &str) -> String {
     format!("{browser}.{key}")
 }

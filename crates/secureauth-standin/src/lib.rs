@@ -15,19 +15,19 @@ mod store;
 mod web;
 
 pub use legacy::{LegacyPortal, legacy_app};
-pub use mailbox::{Mailbox, Mood, ReceivedMail, serve_mail};
+pub use mailbox::{FaultMode, Mailbox, ReceivedMail, serve_mail};
 pub use passwords::hash_password;
 pub use portal::{BillerPortal, portal_app};
 pub use secureauth::{
-    ApiCall, ApiClients, Condition, Fault, Faults, Mail, MailKind, Organization, Person, RetryAfter, Rule, SecureAuth,
-    SecureAuthStandIn, ServiceClient, secureauth_app,
+    ApiCall, ApiClients, Fault, FaultRule, Faults, IdpUser, IssuerState, Mail, MailKind, Organization, RetryAfter,
+    SecureAuth, SecureAuthStandIn, ServiceClient, secureauth_app,
 };
 
 use signpost_core::{Clock, Random};
 
 /// What every stand-in is handed: time, randomness, and the HTTP client it calls the gateway with.
 #[derive(Clone, Debug)]
-pub struct Tools {
+pub struct Deps {
     /// Where the time comes from.
     pub clock: Clock,
     /// Where randomness comes from.
@@ -36,7 +36,7 @@ pub struct Tools {
     pub http: reqwest::Client,
 }
 
-impl Tools {
+impl Deps {
     /// With an HTTP client that follows no redirects and asks no proxy.
     ///
     /// # Errors

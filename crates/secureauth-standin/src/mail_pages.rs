@@ -14,7 +14,7 @@ use super::web::no_store;
 pub fn routes(mailbox: Mailbox) -> Router {
     Router::new()
         .route("/mail", get(list))
-        .route("/mail/{number}", get(one))
+        .route("/mail/{number}", get(detail))
         .route("/mail/{number}/html", get(html))
         .with_state(mailbox)
 }
@@ -29,14 +29,14 @@ async fn list(State(mailbox): State<Mailbox>) -> Response {
     page(&LEGACY, StatusCode::OK, "Mail (nothing leaves this machine)", &body)
 }
 
-async fn one(State(mailbox): State<Mailbox>, Path(number): Path<usize>) -> Response {
+async fn detail(State(mailbox): State<Mailbox>, Path(number): Path<usize>) -> Response {
     let Some(mail) = mailbox.mail(number) else { return missing() };
     let body = format!(
         "<dl><dt>From</dt><dd>{}</dd><dt>To</dt><dd>{}</dd></dl>\n<pre>{}</pre>\n\
          <p><a href=\"/mail/{number}/html\">As HTML</a></p>\n<p><a href=\"/mail\">All mail</a></p>\n",
         escape(&mail.from),
         escape(&mail.to.join(", ")),
-        with_links(&mail.text()),
+        linkify(&mail.text()),
     );
     page(&LEGACY, StatusCode::OK, &mail.subject(), &body)
 }
@@ -56,13 +56,13 @@ fn missing() -> Response {
 }
 
 /// Escaped, with web addresses to click on.
-fn with_links(text: &str) -> String {
+fn linkify(text: &str) -> String {
     let part = |part: &str| {
         let (word, space) = part.split_at(part.trim_end().len());
-        let shown = escape(word);
+        let escaped = escape(word);
         let is_address = word.starts_with("http://") || word.starts_with("https://");
-        let shown = if is_address { format!("<a href=\"{shown}\">{shown}</a>") } else { shown };
-        format!("{shown}{space}")
+        let escaped = if is_address { format!("<a href=\"{escaped}\">{escaped}</a>") } else { escaped };
+        format!("{escaped}{space}")
     };
     text.split_inclusive(char::is_whitespace).map(part).collect()
 }

@@ -11,21 +11,21 @@ use tokio::sync::watch;
 
 use super::store::lock;
 
-const MAILS_KEPT: usize = 1000;
-const LONGEST_LINE: u64 = 4096;
-const LONGEST_MAIL: usize = 1024 * 1024;
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_MAILS: usize = 1000;
+const MAX_LINE_LENGTH: u64 = 4096;
+const MAX_MAIL_SIZE: usize = 1024 * 1024;
+const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How the server behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mood {
+pub enum FaultMode {
     /// It takes everything.
     #[default]
-    Fine,
+    None,
     /// It refuses every recipient with this code.
-    Refusing(u16),
+    RejectRecipients(u16),
     /// It takes a mail, and never says so.
-    Silent,
+    Hang,
 }
 
 /// A mail as it came.
@@ -69,7 +69,7 @@ pub struct Mailbox(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     mails: Mutex<VecDeque<ReceivedMail>>,
-    mood: Mutex<Mood>,
+    fault_mode: Mutex<FaultMode>,
     count: watch::Sender<usize>,
 }
 
@@ -85,30 +85,30 @@ impl Mailbox {
     }
 
     /// Changes how the server behaves from the next command on.
-    pub fn set_mood(&self, mood: Mood) {
-        *lock(&self.0.mood) = mood;
+    pub fn set_fault_mode(&self, fault_mode: FaultMode) {
+        *lock(&self.0.fault_mode) = fault_mode;
     }
 
     /// Waits until so many mails have come in all.
-    pub async fn arrived(&self, count: usize) {
+    pub async fn wait_for_mails(&self, count: usize) {
         // The sender lives as long as `self`.
         let _ = self.0.count.subscribe().wait_for(|so_far| *so_far >= count).await;
     }
 
-    fn keep(&self, mut mail: ReceivedMail) {
+    fn store(&self, mut mail: ReceivedMail) {
         let mut mails = lock(&self.0.mails);
         self.0.count.send_modify(|count| {
             *count += 1;
             mail.number = *count;
         });
         mails.push_back(mail);
-        if mails.len() > MAILS_KEPT {
+        if mails.len() > MAX_MAILS {
             mails.pop_front();
         }
     }
 
-    fn mood(&self) -> Mood {
-        *lock(&self.0.mood)
+    fn fault_mode(&self) -> FaultMode {
+        *lock(&self.0.fault_mode)
     }
 }
 
@@ -121,19 +121,19 @@ pub async fn serve_mail(listener: TcpListener, mailbox: Mailbox) -> std::io::Res
         let (stream, _) = listener.accept().await?;
         let mailbox = mailbox.clone();
         // A client that breaks off is no concern of the others.
-        tokio::spawn(tokio::time::timeout(PATIENCE, async move { talk(stream, &mailbox).await }));
+        tokio::spawn(tokio::time::timeout(SESSION_TIMEOUT, async move { serve_session(stream, &mailbox).await }));
     }
 }
 
-async fn talk(mut stream: TcpStream, mailbox: &Mailbox) -> std::io::Result<()> {
+async fn serve_session(mut stream: TcpStream, mailbox: &Mailbox) -> std::io::Result<()> {
     let (read, mut write) = stream.split();
     let mut read = BufReader::new(read);
     let mut mail = ReceivedMail::default();
     write.write_all(b"220 mail.standin.example ESMTP\r\n").await?;
-    while let Some(line) = line(&mut read).await? {
+    while let Some(line) = read_line(&mut read).await? {
         let command = String::from_utf8_lossy(&line).trim_end().to_owned();
         let verb = command.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
-        let answer = match (verb.as_str(), mailbox.mood()) {
+        let answer = match (verb.as_str(), mailbox.fault_mode()) {
             ("EHLO", _) => "250-mail.standin.example\r\n250-8BITMIME\r\n250 SIZE 1048576".to_owned(),
             ("HELO" | "NOOP", _) => "250 OK".to_owned(),
             ("RSET", _) => {
@@ -141,20 +141,20 @@ async fn talk(mut stream: TcpStream, mailbox: &Mailbox) -> std::io::Result<()> {
                 "250 OK".to_owned()
             }
             ("MAIL", _) => {
-                mail = ReceivedMail { from: path(&command), ..ReceivedMail::default() };
+                mail = ReceivedMail { from: address(&command), ..ReceivedMail::default() };
                 "250 OK".to_owned()
             }
-            ("RCPT", Mood::Refusing(code)) => format!("{code} {} is not taken", path(&command)),
+            ("RCPT", FaultMode::RejectRecipients(code)) => format!("{code} {} is not taken", address(&command)),
             ("RCPT", _) => {
-                mail.to.push(path(&command));
+                mail.to.push(address(&command));
                 "250 OK".to_owned()
             }
             ("DATA", _) if mail.to.is_empty() => "503 RCPT first".to_owned(),
             ("DATA", _) => {
                 write.write_all(b"354 go on\r\n").await?;
-                mail.raw = data(&mut read).await?;
-                mailbox.keep(std::mem::take(&mut mail));
-                if mailbox.mood() == Mood::Silent {
+                mail.raw = read_data(&mut read).await?;
+                mailbox.store(std::mem::take(&mut mail));
+                if mailbox.fault_mode() == FaultMode::Hang {
                     std::future::pending::<()>().await;
                 }
                 "250 OK".to_owned()
@@ -170,21 +170,21 @@ async fn talk(mut stream: TcpStream, mailbox: &Mailbox) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn line(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Option<Vec<u8>>> {
+async fn read_line(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    let count = read.take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
+    let count = read.take(MAX_LINE_LENGTH).read_until(b'\n', &mut line).await?;
     Ok((count > 0).then_some(line))
 }
 
 /// Up to the line with a dot alone; a dot that was doubled is taken away again.
-async fn data(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Vec<u8>> {
+async fn read_data(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Vec<u8>> {
     let mut raw = Vec::new();
-    while let Some(line) = line(read).await? {
+    while let Some(line) = read_line(read).await? {
         if line == b".\r\n" {
             return Ok(raw);
         }
         raw.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
-        if raw.len() > LONGEST_MAIL {
+        if raw.len() > MAX_MAIL_SIZE {
             return Err(std::io::Error::other("a mail that is too long"));
         }
     }
@@ -192,7 +192,7 @@ async fn data(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Vec<
 }
 
 /// What stands between the angle brackets.
-fn path(command: &str) -> String {
+fn address(command: &str) -> String {
     let inside = command.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
     inside.map_or_else(String::new, |(inside, _)| inside.to_owned())
 }

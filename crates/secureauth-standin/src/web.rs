@@ -24,7 +24,7 @@ impl Fields {
     }
 
     /// Whether a field was sent more than once.
-    pub fn repeats(&self, name: &str) -> bool {
+    pub fn is_repeated(&self, name: &str) -> bool {
         self.0.iter().filter(|(key, _)| key == name).count() > 1
     }
 }

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// Contrast that text needs (WCAG 2.2, success criterion 1.4.3, level AA).
-pub const TEXT: f64 = 4.5;
+pub const MIN_TEXT_CONTRAST: f64 = 4.5;
 /// Contrast that the edges of buttons and fields need (WCAG 2.2, success criterion 1.4.11).
-pub const CONTROL: f64 = 3.0;
+pub const MIN_CONTROL_CONTRAST: f64 = 3.0;
 
 /// A colour of sRGB, written `#rrggbb`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub struct Colour([u8; 3]);
 /// The text is no colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a colour is written #rrggbb, such as #0b5d57")]
-pub struct NotAColour;
+pub struct InvalidColour;
 
 impl Colour {
     /// White.
@@ -47,10 +47,10 @@ impl Colour {
         (one.max(two) + 0.05) / (one.min(two) + 0.05)
     }
 
-    /// This colour with so many hundredths of another.
+    /// This colour with so many percent of another.
     #[must_use]
-    pub fn mixed(self, other: Self, hundredths: u8) -> Self {
-        let share = u32::from(hundredths.min(100));
+    pub fn mix(self, other: Self, percent: u8) -> Self {
+        let share = u32::from(percent.min(100));
         let channel = |own: u8, others: u8| {
             let sum = u32::from(own) * (100 - share) + u32::from(others) * share;
             u8::try_from((sum + 50) / 100).unwrap_or(u8::MAX)
@@ -60,20 +60,20 @@ impl Colour {
     }
 
     /// The nearest colour towards `end` that suffices.
-    pub fn until(self, end: Self, suffices: impl Fn(Self) -> bool) -> Option<Self> {
-        (0..=100).map(|share| self.mixed(end, share)).find(|colour| suffices(*colour))
+    pub fn nearest_towards(self, end: Self, is_sufficient: impl Fn(Self) -> bool) -> Option<Self> {
+        (0..=100).map(|share| self.mix(end, share)).find(|colour| is_sufficient(*colour))
     }
 }
 
 impl FromStr for Colour {
-    type Err = NotAColour;
+    type Err = InvalidColour;
 
-    fn from_str(text: &str) -> Result<Self, NotAColour> {
-        let digits = text.trim().strip_prefix('#').ok_or(NotAColour)?;
+    fn from_str(text: &str) -> Result<Self, InvalidColour> {
+        let digits = text.trim().strip_prefix('#').ok_or(InvalidColour)?;
         if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(NotAColour);
+            return Err(InvalidColour);
         }
-        let number = u32::from_str_radix(digits, 16).map_err(|_| NotAColour)?;
+        let number = u32::from_str_radix(digits, 16).map_err(|_| InvalidColour)?;
         let [_, red, green, blue] = number.to_be_bytes();
         Ok(Self([red, green, blue]))
     }
@@ -87,9 +87,9 @@ impl fmt::Display for Colour {
 }
 
 impl TryFrom<String> for Colour {
-    type Error = NotAColour;
+    type Error = InvalidColour;
 
-    fn try_from(text: String) -> Result<Self, NotAColour> {
+    fn try_from(text: String) -> Result<Self, InvalidColour> {
         text.parse()
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn contrast_is_what_the_usual_tools_say() {
+    fn contrast_matches_reference_values() {
         for (one, two, ratio) in [
             ("#000000", "#ffffff", 21.0),
             ("#ffffff", "#ffffff", 1.0),
@@ -125,19 +125,23 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_read_exactly_or_not_at_all() {
+    fn only_rrggbb_is_accepted() {
         assert_eq!(colour(" #0B5d57 ").to_string(), "#0b5d57");
         for bad in ["", "#", "0b5d57", "#0b5", "#0b5d5", "#0b5d577", "#0b5d5g", "#+b5d57", "teal", "#0b5d57;}"] {
-            assert_eq!(bad.parse::<Colour>(), Err(NotAColour), "{bad}");
+            assert_eq!(bad.parse::<Colour>(), Err(InvalidColour), "{bad}");
         }
     }
 
     #[test]
-    fn a_colour_that_suffices_is_found_as_near_as_can_be() {
-        let enough = |colour: Colour| colour.contrast(Colour::WHITE) >= TEXT;
-        let found = colour("#ffcc00").until(Colour::BLACK, enough).unwrap();
+    fn the_nearest_sufficient_colour_is_found() {
+        let enough = |colour: Colour| colour.contrast(Colour::WHITE) >= MIN_TEXT_CONTRAST;
+        let found = colour("#ffcc00").nearest_towards(Colour::BLACK, enough).unwrap();
         assert!(enough(found) && found.contrast(Colour::WHITE) < 5.0, "{found}");
-        assert_eq!(colour("#0b5d57").until(Colour::BLACK, enough), Some(colour("#0b5d57")), "it does already");
-        assert_eq!(colour("#ffcc00").until(Colour::WHITE, enough), None);
+        assert_eq!(
+            colour("#0b5d57").nearest_towards(Colour::BLACK, enough),
+            Some(colour("#0b5d57")),
+            "it does already"
+        );
+        assert_eq!(colour("#ffcc00").nearest_towards(Colour::WHITE, enough), None);
     }
 }

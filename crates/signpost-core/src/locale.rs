@@ -34,8 +34,8 @@ impl Locale {
 
     /// What an `Accept-Language` header likes best (RFC 9110, section 12.5.4); none when it likes none of ours. Ranges that
     /// cannot be read are passed over.
-    pub fn accepted(header: &str) -> Option<Self> {
-        let ranges: Vec<(&str, f32)> = header.split(',').filter_map(range).collect();
+    pub fn from_accept_language(header: &str) -> Option<Self> {
+        let ranges: Vec<(&str, f32)> = header.split(',').filter_map(parse_range).collect();
         let quality = |locale: Self| {
             let named = ranges.iter().filter(|(tag, _)| Self::from_tag(tag) == Some(locale));
             let any = ranges.iter().filter(|(tag, _)| *tag == "*");
@@ -55,7 +55,7 @@ impl Locale {
 }
 
 /// A range and its quality, 1 when it has none (RFC 9110, section 12.4.2).
-fn range(text: &str) -> Option<(&str, f32)> {
+fn parse_range(text: &str) -> Option<(&str, f32)> {
     let mut parts = text.split(';').map(str::trim);
     let tag = parts.next().filter(|tag| !tag.is_empty())?;
     let Some(weight) = parts.next() else { return Some((tag, 1.0)) };
@@ -70,9 +70,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_language_liked_best_is_found() {
+    fn the_preferred_locale_is_selected() {
         let (en, es) = (Some(Locale::English), Some(Locale::Spanish));
-        for (header, wanted) in [
+        for (header, expected) in [
             ("es", es),
             ("ES-mx", es),
             ("es-419,es;q=0.9,en;q=0.8", es),
@@ -97,12 +97,12 @@ mod tests {
             ("español, est, e", None),
             ("es;q=1;level=1, en;q=0.1", en),
         ] {
-            assert_eq!(Locale::accepted(header), wanted, "{header:?}");
+            assert_eq!(Locale::from_accept_language(header), expected, "{header:?}");
         }
     }
 
     #[test]
-    fn tags_have_one_length() {
+    fn all_tags_have_equal_length() {
         assert!(Locale::ALL.iter().all(|locale| locale.tag().len() == 2));
         assert!(Locale::ALL.iter().all(|locale| Locale::from_tag(locale.tag()) == Some(*locale)));
     }

@@ -15,7 +15,7 @@ const EPOCH_SECONDS: i64 = 1_767_225_600;
 
 /// What the code stands on: a row of the routing table, or something that was no decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CodeKind {
     /// A decision of this row (0 to 9).
     Row(u8),
     /// A page shown without a decision.
@@ -24,7 +24,7 @@ pub enum Kind {
     Error,
 }
 
-impl Kind {
+impl CodeKind {
     fn to_bits(self) -> u64 {
         match self {
             Self::Row(row) => u64::from(row.min(9)),
@@ -49,17 +49,17 @@ pub struct ReferenceCode(String);
 
 impl ReferenceCode {
     /// A new code. Layout: 32 random bits, 36 bits of row and time encrypted under them, 12 bits of check.
-    pub fn new(key: &[u8; 32], kind: Kind, now: Timestamp, random: &Random) -> Self {
+    pub fn new(key: &[u8; 32], kind: CodeKind, now: Timestamp, random: &Random) -> Self {
         let salt = u32::from_be_bytes(random.bytes());
         let seconds = u64::try_from(now.seconds() - EPOCH_SECONDS).unwrap_or(0) & 0xffff_ffff;
         let plain = (kind.to_bits() << 32) | seconds;
         let body = plain ^ keystream(key, salt);
-        let bits = (u128::from(salt) << 48) | (u128::from(body) << 12) | u128::from(check(key, salt, plain));
+        let bits = (u128::from(salt) << 48) | (u128::from(body) << 12) | u128::from(checksum(key, salt, plain));
         Self::from_bits(bits)
     }
 
     /// The code of something that has an id of its own: the same each time, and no decision's.
-    pub fn of(id: &[u8]) -> Self {
+    pub fn from_id(id: &[u8]) -> Self {
         let hash = digest::digest(&digest::SHA256, id);
         Self::from_bits(hash.as_ref()[..10].iter().fold(0, |bits, b| (bits << 8) | u128::from(*b)))
     }
@@ -85,16 +85,16 @@ impl ReferenceCode {
     }
 
     /// What the code says by itself; none when it was not made under this key (mistyped, or from elsewhere).
-    pub fn read(&self, key: &[u8; 32]) -> Option<(Kind, Timestamp)> {
+    pub fn decode(&self, key: &[u8; 32]) -> Option<(CodeKind, Timestamp)> {
         let bits = self.bits();
         let salt = u32::try_from(bits >> 48).ok()?;
         let body = u64::try_from((bits >> 12) & 0xf_ffff_ffff).ok()?;
         let plain = body ^ keystream(key, salt);
-        if u64::try_from(bits & 0xfff).ok()? != check(key, salt, plain) {
+        if u64::try_from(bits & 0xfff).ok()? != checksum(key, salt, plain) {
             return None;
         }
         let seconds = i64::try_from(plain & 0xffff_ffff).ok()? + EPOCH_SECONDS;
-        Some((Kind::from_bits(plain >> 32)?, Timestamp::from_millis(seconds * 1000)))
+        Some((CodeKind::from_bits(plain >> 32)?, Timestamp::from_millis(seconds * 1000)))
     }
 
     /// The code as shown.
@@ -132,7 +132,7 @@ fn keystream(key: &[u8; 32], salt: u32) -> u64 {
     first_bits(key, &[b"row and time", &salt.to_be_bytes()[..]].concat()) >> 28
 }
 
-fn check(key: &[u8; 32], salt: u32, plain: u64) -> u64 {
+fn checksum(key: &[u8; 32], salt: u32, plain: u64) -> u64 {
     first_bits(key, &[b"check", &salt.to_be_bytes()[..], &plain.to_be_bytes()[..]].concat()) >> 52
 }
 
@@ -146,30 +146,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_read_aloud_comes_back_the_same() {
+    fn a_code_survives_being_read_aloud() {
         let (key, random) = ([7; 32], Random::system());
         let now = Timestamp::parse_rfc3339("2026-11-22T08:00:00Z").unwrap();
-        for kind in [Kind::Row(0), Kind::Row(9), Kind::Page, Kind::Error] {
+        for kind in [CodeKind::Row(0), CodeKind::Row(9), CodeKind::Page, CodeKind::Error] {
             let code = ReferenceCode::new(&key, kind, now, &random);
             assert_eq!(code.as_str().len(), 19);
             let spoken = code.as_str().to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l");
             assert_eq!(ReferenceCode::parse(&spoken).as_ref(), Some(&code));
-            assert_eq!(code.read(&key), Some((kind, now)));
-            assert_eq!(code.read(&[8; 32]), None);
+            assert_eq!(code.decode(&key), Some((kind, now)));
+            assert_eq!(code.decode(&[8; 32]), None);
         }
     }
 
     #[test]
-    fn most_typing_errors_are_seen() {
+    fn most_typing_errors_are_detected() {
         let key = [7; 32];
         let now = Timestamp::from_millis(1_800_000_000_000);
-        let code = ReferenceCode::new(&key, Kind::Row(4), now, &Random::system());
+        let code = ReferenceCode::new(&key, CodeKind::Row(4), now, &Random::system());
         let wrong = (0..16)
             .filter(|at| {
                 let mut letters: Vec<u8> = code.as_str().bytes().filter(|b| *b != b'-').collect();
                 letters[*at] = if letters[*at] == b'7' { b'8' } else { b'7' };
                 let text = String::from_utf8(letters).unwrap();
-                ReferenceCode::parse(&text).and_then(|c| c.read(&key)).is_some()
+                ReferenceCode::parse(&text).and_then(|c| c.decode(&key)).is_some()
             })
             .count();
         assert!(wrong <= 1, "{wrong} of 16 typing errors went unseen");

@@ -6,7 +6,7 @@ use utoipa::openapi::{RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::decision::{RULES, Rule};
-use crate::{BillerId, Colour, Locale, Slug, Told, UserId};
+use crate::{BillerId, Colour, Locale, LocalizedText, Slug, UserId};
 
 impl PartialSchema for Locale {
     fn schema() -> RefOr<Schema> {
@@ -32,43 +32,43 @@ impl PartialSchema for Colour {
 }
 impl ToSchema for Colour {}
 
-impl PartialSchema for Told {
+impl PartialSchema for LocalizedText {
     fn schema() -> RefOr<Schema> {
         let text = ObjectBuilder::new().schema_type(Type::String);
         let each = Locale::ALL.into_iter().fold(ObjectBuilder::new().schema_type(Type::Object), |each, locale| {
             each.property(locale.tag(), ObjectBuilder::new().schema_type(Type::String))
         });
-        let says = "A text for customers: alone, in English, or by language.";
-        RefOr::T(Schema::OneOf(OneOfBuilder::new().item(text).item(each).description(Some(says)).build()))
+        let description = "A text for customers: alone, in English, or by language.";
+        RefOr::T(Schema::OneOf(OneOfBuilder::new().item(text).item(each).description(Some(description)).build()))
     }
 }
-impl ToSchema for Told {}
+impl ToSchema for LocalizedText {}
 
 impl PartialSchema for Slug {
     fn schema() -> RefOr<Schema> {
-        let says = "Permanent short name of a biller.";
-        let object = ObjectBuilder::new().schema_type(Type::String).description(Some(says));
+        let description = "Permanent short name of a biller.";
+        let object = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
         let object = object.pattern(Some("^[a-z0-9]+(-[a-z0-9]+)*$")).min_length(Some(2)).max_length(Some(63));
         object.examples([json!("maple-electric")]).build().into()
     }
 }
 impl ToSchema for Slug {}
 
-fn id(says: &str) -> RefOr<Schema> {
-    let object = ObjectBuilder::new().schema_type(Type::String).description(Some(says));
+fn id_schema(description: &str) -> RefOr<Schema> {
+    let object = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
     object.format(Some(SchemaFormat::Custom("uuid".to_owned()))).build().into()
 }
 
 impl PartialSchema for UserId {
     fn schema() -> RefOr<Schema> {
-        id("Permanent id of a user.")
+        id_schema("Permanent id of a user.")
     }
 }
 impl ToSchema for UserId {}
 
 impl PartialSchema for BillerId {
     fn schema() -> RefOr<Schema> {
-        id("Permanent id of a biller; in the words of the identity API, of a team.")
+        id_schema("Permanent id of a biller; in the words of the identity API, of a team.")
     }
 }
 impl ToSchema for BillerId {}

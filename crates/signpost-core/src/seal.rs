@@ -20,55 +20,55 @@ use super::{Random, SigningKey};
 const VERSION: u8 = 1;
 const SALT_LEN: usize = 16;
 const KEY_ID_LEN: usize = 4;
-const HEAD_LEN: usize = 1 + KEY_ID_LEN + SALT_LEN + NONCE_LEN;
+const HEADER_LEN: usize = 1 + KEY_ID_LEN + SALT_LEN + NONCE_LEN;
 
 /// What a token is for. Tokens of one purpose do not open as another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The username carried from the notice page to `/b/{slug}`.
-    Hint,
+    LoginHint,
     /// The long-lived routing part of a sign-in: the OAuth `state`.
-    Flow,
+    OAuthState,
     /// The short-lived security part of a sign-in, in a cookie.
-    Transaction,
+    AuthorizationRequest,
     /// Hand-off to the legacy portal.
     LegacyHandoff,
     /// Hand-off to a biller's portal.
     PortalHandoff,
     /// Opens the recovery page, nothing else.
-    Recover,
+    Recovery,
     /// What is kept encrypted in the database (client secrets, ID tokens).
     Storage,
     /// The `state` of a logout on its way through the identity provider.
     Logout,
     /// An error page, to be shown again in another language.
-    Page,
+    ErrorPage,
     /// An answer that came by form post, on its way to a request that carries our cookies.
-    Answer,
+    FormPostResponse,
     /// What a device keeps for us, in cookies.
     Device,
     /// Where a page of a list ends.
     Cursor,
     /// A question of the console's, for a link to it.
-    Question,
+    Simulation,
 }
 
 impl Purpose {
     fn label(self) -> &'static str {
         match self {
-            Self::Hint => "hint",
-            Self::Flow => "flow",
-            Self::Transaction => "transaction",
+            Self::LoginHint => "login-hint",
+            Self::OAuthState => "oauth-state",
+            Self::AuthorizationRequest => "authorization-request",
             Self::LegacyHandoff => "legacy-handoff",
             Self::PortalHandoff => "portal-handoff",
-            Self::Recover => "recover",
+            Self::Recovery => "recovery",
             Self::Storage => "storage",
             Self::Logout => "logout",
-            Self::Page => "page",
-            Self::Answer => "answer",
+            Self::ErrorPage => "error-page",
+            Self::FormPostResponse => "form-post-response",
             Self::Device => "device",
             Self::Cursor => "cursor",
-            Self::Question => "question",
+            Self::Simulation => "simulation",
         }
     }
 }
@@ -102,7 +102,7 @@ pub enum KeyRingError {
     Empty,
     /// A key that is not 32 bytes in base64.
     #[error("a key is 32 random bytes in base64, such as `openssl rand -base64 32` prints")]
-    NotAKey,
+    InvalidKey,
     /// A key of equal bytes, as in examples.
     #[error("a key of one repeated byte is no secret")]
     Weak,
@@ -111,7 +111,7 @@ pub enum KeyRingError {
 /// The token is not one of ours, was changed, or was sealed by a key that the ring no longer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a token of ours")]
-pub struct NotOurs;
+pub struct InvalidToken;
 
 struct DerivedLen(usize);
 
@@ -134,8 +134,8 @@ impl KeyRing {
                 let bytes = base64::engine::general_purpose::STANDARD
                     .decode(text)
                     .or_else(|_| URL_SAFE_NO_PAD.decode(text))
-                    .map_err(|_| KeyRingError::NotAKey)?;
-                let bytes: [u8; 32] = bytes.try_into().map_err(|_| KeyRingError::NotAKey)?;
+                    .map_err(|_| KeyRingError::InvalidKey)?;
+                let bytes: [u8; 32] = bytes.try_into().map_err(|_| KeyRingError::InvalidKey)?;
                 if bytes.iter().all(|b| *b == bytes[0]) {
                     return Err(KeyRingError::Weak);
                 }
@@ -196,29 +196,29 @@ impl KeyRing {
     /// Opens a token.
     ///
     /// # Errors
-    /// [`NotOurs`] whatever the cause, so that nobody learns which.
-    pub fn open<T: DeserializeOwned>(&self, purpose: Purpose, context: &str, token: &str) -> Result<T, NotOurs> {
-        let mut bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| NotOurs)?;
-        if bytes.len() < HEAD_LEN || bytes[0] != VERSION {
-            return Err(NotOurs);
+    /// [`InvalidToken`] whatever the cause, so that nobody learns which.
+    pub fn open<T: DeserializeOwned>(&self, purpose: Purpose, context: &str, token: &str) -> Result<T, InvalidToken> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| InvalidToken)?;
+        if bytes.len() < HEADER_LEN || bytes[0] != VERSION {
+            return Err(InvalidToken);
         }
-        let (head, sealed) = bytes.split_at_mut(HEAD_LEN);
-        let (key_id, rest) = head[1..].split_at(KEY_ID_LEN);
+        let (header, sealed) = bytes.split_at_mut(HEADER_LEN);
+        let (key_id, rest) = header[1..].split_at(KEY_ID_LEN);
         let (salt, nonce) = rest.split_at(SALT_LEN);
         let keys = self.keys();
-        let master = keys.iter().find(|key| key.id == key_id).ok_or(NotOurs)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotOurs)?;
+        let master = keys.iter().find(|key| key.id == key_id).ok_or(InvalidToken)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| InvalidToken)?;
         let plain = master
             .message_key(purpose, salt)
             .open_in_place(nonce, Aad::from(context.as_bytes()), sealed)
-            .map_err(|_| NotOurs)?;
-        serde_json::from_slice(plain).map_err(|_| NotOurs)
+            .map_err(|_| InvalidToken)?;
+        serde_json::from_slice(plain).map_err(|_| InvalidToken)
     }
 
     /// A 32-byte key for another use (keyed hashes, reference codes), the same in every process with this ring's last
     /// key: the oldest one, so that putting a new key in front does not change it.
     #[expect(clippy::expect_used, reason = "a ring is never empty, and 32 bytes is a length HKDF-SHA-256 can give")]
-    pub fn derived(&self, label: &str) -> [u8; 32] {
+    pub fn derive_key(&self, label: &str) -> [u8; 32] {
         let mut out = [0; 32];
         let keys = self.keys();
         let oldest = keys.last().expect("a ring is never empty");
@@ -240,7 +240,7 @@ impl KeyRing {
             .message_key(purpose, &salt)
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context.as_bytes()), &mut bytes)
             .expect("AES-GCM seals");
-        let mut token = Vec::with_capacity(HEAD_LEN + bytes.len());
+        let mut token = Vec::with_capacity(HEADER_LEN + bytes.len());
         token.push(VERSION);
         token.extend_from_slice(&master.id);
         token.extend_from_slice(&salt);
@@ -297,30 +297,30 @@ mod tests {
     }
 
     #[test]
-    fn opens_only_for_its_purpose_and_context() {
+    fn a_token_opens_only_for_its_purpose_and_context() {
         let ring = ring();
-        let token = ring.seal(Purpose::Hint, "a", &"value");
-        assert_eq!(ring.open::<String>(Purpose::Hint, "a", &token).as_deref(), Ok("value"));
-        assert!(ring.open::<String>(Purpose::Flow, "a", &token).is_err());
-        assert!(ring.open::<String>(Purpose::Hint, "b", &token).is_err());
-        assert!(super::tests::ring().open::<String>(Purpose::Hint, "a", &token).is_err());
+        let token = ring.seal(Purpose::LoginHint, "a", &"value");
+        assert_eq!(ring.open::<String>(Purpose::LoginHint, "a", &token).as_deref(), Ok("value"));
+        assert!(ring.open::<String>(Purpose::OAuthState, "a", &token).is_err());
+        assert!(ring.open::<String>(Purpose::LoginHint, "b", &token).is_err());
+        assert!(super::tests::ring().open::<String>(Purpose::LoginHint, "a", &token).is_err());
     }
 
     #[test]
-    fn any_changed_character_is_refused() {
+    fn tampered_tokens_are_rejected() {
         let ring = ring();
-        let token = ring.seal(Purpose::Flow, "", &"v");
+        let token = ring.seal(Purpose::OAuthState, "", &"v");
         for position in 0..token.len() {
             let mut changed = token.clone().into_bytes();
             changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            assert!(ring.open::<String>(Purpose::Flow, "", &changed).is_err(), "at {position}");
-            assert!(ring.open::<String>(Purpose::Flow, "", &token[..position]).is_err());
+            assert!(ring.open::<String>(Purpose::OAuthState, "", &changed).is_err(), "at {position}");
+            assert!(ring.open::<String>(Purpose::OAuthState, "", &token[..position]).is_err());
         }
     }
 
     #[test]
-    fn padded_tokens_have_one_length() {
+    fn padded_tokens_have_equal_length() {
         let ring = ring();
         let lengths: std::collections::BTreeSet<usize> = ["", "x", &"y".repeat(254)]
             .into_iter()
@@ -330,21 +330,21 @@ mod tests {
     }
 
     #[test]
-    fn an_older_key_still_opens_after_a_new_one_was_put_in_front() {
+    fn an_older_key_still_opens_after_rotation() {
         let (old, new) =
             ("q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
         let before = KeyRing::from_base64([old], Random::system()).unwrap();
         let after = KeyRing::from_base64([new, old], Random::system()).unwrap();
-        let token = before.seal(Purpose::Flow, "", &7);
-        assert_eq!(after.open::<i32>(Purpose::Flow, "", &token), Ok(7));
-        assert_eq!(before.derived("x"), after.derived("x"));
-        assert!(before.open::<i32>(Purpose::Flow, "", &after.seal(Purpose::Flow, "", &7)).is_err());
+        let token = before.seal(Purpose::OAuthState, "", &7);
+        assert_eq!(after.open::<i32>(Purpose::OAuthState, "", &token), Ok(7));
+        assert_eq!(before.derive_key("x"), after.derive_key("x"));
+        assert!(before.open::<i32>(Purpose::OAuthState, "", &after.seal(Purpose::OAuthState, "", &7)).is_err());
     }
 
     #[test]
-    fn short_and_default_keys_are_refused() {
+    fn short_and_weak_keys_are_rejected() {
         let make = |text: &str| KeyRing::from_base64([text], Random::system()).map(|_| ());
-        assert_eq!(make("c2hvcnQ="), Err(KeyRingError::NotAKey));
+        assert_eq!(make("c2hvcnQ="), Err(KeyRingError::InvalidKey));
         assert_eq!(make(&base64::engine::general_purpose::STANDARD.encode([0; 32])), Err(KeyRingError::Weak));
         assert_eq!(KeyRing::from_base64([], Random::system()).map(|_| ()), Err(KeyRingError::Empty));
     }

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_signed_verifies_by_the_published_key() {
+    fn signatures_verify_with_the_published_key() {
         let key = SigningKey::from_scalar(&[7; 32]).unwrap();
         let token = key.sign(&json!({ "a": 1 }));
         let (input, signature) = token.rsplit_once('.').unwrap();

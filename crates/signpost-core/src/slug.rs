@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn look_alikes_and_odd_shapes_are_refused() {
+    fn lookalikes_and_malformed_slugs_are_rejected() {
         for bad in
             ["", "a", "Acme", "acme-", "-acme", "ac--me", "xn--acme", "аcme", "ac_me", "ac.me", "api", "a/b", "a b"]
         {

@@ -10,7 +10,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The first 64 bits of a SHA-256: for spreading things evenly and stably, not for secrecy.
-pub fn spread(bytes: &[u8]) -> u64 {
+pub fn hash64(bytes: &[u8]) -> u64 {
     let hash = digest::digest(&digest::SHA256, bytes);
     hash.as_ref()[..8].iter().fold(0, |bits, b| (bits << 8) | u64::from(*b))
 }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_hide_the_middle_and_keep_no_length() {
+    fn masks_hide_the_middle_and_the_length() {
         assert_eq!(mask("one-moved"), "o***d");
         assert_eq!(mask("ann@example.com"), "a***@e***m");
         assert_eq!(mask("x"), "***");

@@ -36,7 +36,7 @@ impl Username {
     /// # Errors
     /// Says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
-        TypedName::parse(text)?.username.ok_or(UsernameError::NotAllowed)
+        UsernameInput::parse(text)?.username.ok_or(UsernameError::NotAllowed)
     }
 
     /// The key.
@@ -47,12 +47,12 @@ impl Username {
 
 /// What a person typed, trimmed, with its key when the text can be a username at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TypedName {
-    typed: String,
+pub struct UsernameInput {
+    raw: String,
     username: Option<Username>,
 }
 
-impl TypedName {
+impl UsernameInput {
     /// Trims and normalises. A text that RFC 8265 refuses is still a typed name: one that nobody has.
     ///
     /// # Errors
@@ -61,25 +61,25 @@ impl TypedName {
         if text.len() > MAX_BYTES * 4 {
             return Err(UsernameError::TooLong);
         }
-        let typed = text.trim();
-        if typed.is_empty() {
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
             return Err(UsernameError::Empty);
         }
-        if typed.len() > MAX_BYTES {
+        if trimmed.len() > MAX_BYTES {
             return Err(UsernameError::TooLong);
         }
-        if typed.chars().any(char::is_control) {
+        if trimmed.chars().any(char::is_control) {
             return Err(UsernameError::Control);
         }
         Ok(Self {
-            username: normalise(typed).filter(|key| key.len() <= MAX_BYTES).map(Username),
-            typed: typed.to_owned(),
+            username: normalise(trimmed).filter(|key| key.len() <= MAX_BYTES).map(Username),
+            raw: trimmed.to_owned(),
         })
     }
 
     /// As typed, without white space around it.
-    pub fn typed(&self) -> &str {
-        &self.typed
+    pub fn raw(&self) -> &str {
+        &self.raw
     }
 
     /// The look-up key; none when nobody can have this name.
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_name_share_a_key() {
+    fn equivalent_spellings_share_a_key() {
         for (text, expected) in [
             ("  Alice ", "alice"),
             ("ＡＬＩＣＥ", "alice"),
@@ -148,16 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_be_called_is_still_a_typed_name() {
+    fn disallowed_usernames_are_still_valid_input() {
         for text in ["smile 😀", "a\u{200b}b", "a\u{202e}b", "\u{13a0}"] {
             assert_eq!(Username::parse(text), Err(UsernameError::NotAllowed), "{text:?}");
-            assert_eq!(TypedName::parse(text).map(|t| t.username().cloned()), Ok(None));
+            assert_eq!(UsernameInput::parse(text).map(|t| t.username().cloned()), Ok(None));
         }
-        assert_eq!(TypedName::parse(" \t "), Err(UsernameError::Empty));
-        assert_eq!(TypedName::parse("a\0b"), Err(UsernameError::Control));
-        assert_eq!(TypedName::parse("a\r\nb"), Err(UsernameError::Control));
-        assert_eq!(TypedName::parse(&"x".repeat(255)), Err(UsernameError::TooLong));
-        assert!(TypedName::parse(&"x".repeat(254)).is_ok());
+        assert_eq!(UsernameInput::parse(" \t "), Err(UsernameError::Empty));
+        assert_eq!(UsernameInput::parse("a\0b"), Err(UsernameError::Control));
+        assert_eq!(UsernameInput::parse("a\r\nb"), Err(UsernameError::Control));
+        assert_eq!(UsernameInput::parse(&"x".repeat(255)), Err(UsernameError::TooLong));
+        assert!(UsernameInput::parse(&"x".repeat(254)).is_ok());
     }
 
     proptest! {

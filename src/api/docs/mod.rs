@@ -1,6 +1,6 @@
 //! `/api/openapi.json` and `/api/docs`: the description of the API, for programs and for people.
 
-mod read;
+mod parse;
 
 use std::sync::LazyLock;
 
@@ -30,18 +30,18 @@ type Text = Vec<Piece>;
 struct Row {
     name: String,
     /// Where a parameter stands.
-    place: &'static str,
-    is_needed: bool,
+    location: &'static str,
+    is_required: bool,
     kind: Text,
-    says: Vec<Text>,
+    description: Vec<Text>,
 }
 
 /// What a status means.
 #[derive(Clone, Debug)]
-struct Answer {
+struct ResponseDoc {
     status: String,
     kind: Text,
-    says: Vec<Text>,
+    description: Vec<Text>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,12 +50,12 @@ struct Operation {
     method: String,
     path: String,
     summary: String,
-    says: Vec<Text>,
+    description: Vec<Text>,
     scopes: Vec<String>,
     parameters: Vec<Row>,
     body: Text,
-    body_is_needed: bool,
-    answers: Vec<Answer>,
+    is_body_required: bool,
+    responses: Vec<ResponseDoc>,
     /// A path with something in its gaps, and a body.
     example_path: String,
     example_body: Option<String>,
@@ -66,25 +66,25 @@ struct Operation {
 struct Group {
     anchor: String,
     name: String,
-    says: Vec<Text>,
+    description: Vec<Text>,
     operations: Vec<Operation>,
 }
 
 #[derive(Clone, Debug)]
-struct SchemaShown {
+struct SchemaDoc {
     name: String,
-    says: Vec<Text>,
+    description: Vec<Text>,
     kind: Text,
     fields: Vec<Row>,
 }
 
 /// The whole description, as it is shown.
 #[derive(Clone, Debug)]
-struct Shown {
+struct ApiDoc {
     version: String,
-    says: Vec<Text>,
+    description: Vec<Text>,
     groups: Vec<Group>,
-    schemas: Vec<SchemaShown>,
+    schemas: Vec<SchemaDoc>,
 }
 
 #[derive(Template)]
@@ -93,10 +93,10 @@ struct Page<'a> {
     stylesheets: [&'a str; 2],
     /// Where the API is, without a slash at the end.
     base: String,
-    shown: &'a Shown,
+    doc: &'a ApiDoc,
 }
 
-static SHOWN: LazyLock<Shown> = LazyLock::new(|| read::shown(&DOCUMENT));
+static API_DOC: LazyLock<ApiDoc> = LazyLock::new(|| parse::api_doc(&DOCUMENT));
 
 /// `GET /api/openapi.json`
 pub(super) async fn document() -> Json<&'static Value> {
@@ -106,7 +106,7 @@ pub(super) async fn document() -> Json<&'static Value> {
 /// `GET /api/docs`
 pub(super) async fn page(State(state): State<AppState>) -> Response {
     let base = state.config.server.public_url.as_str().trim_end_matches('/').to_owned();
-    let page = Page { stylesheets: [&STYLESHEET.path, &DOCS_STYLESHEET.path], base, shown: &SHOWN };
+    let page = Page { stylesheets: [&STYLESHEET.path, &DOCS_STYLESHEET.path], base, doc: &API_DOC };
     match page.render() {
         Ok(html) => Html(html).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

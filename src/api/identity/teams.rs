@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::pages::{Links, Paging, Query, Totals};
-use super::{about, reach, refused, unknown};
+use super::pagination::{Links, ListQuery, Pagination, Totals};
+use super::{biller_scope, http_error, not_found, with_field_error};
 use crate::access::{ApiKey, Scope};
 use crate::api::auth::require;
+use crate::api::idempotency::{self, IdempotencyKeyHeader};
 use crate::api::json::read_json;
-use crate::api::repeats::{self, IdempotencyKey};
-use crate::directory::{Biller, Billers, Change, Person, UserStatus, Wanted};
+use crate::directory::{Biller, Billers, MembershipChange, UserFilter, UserRecord, UserStatus};
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::HttpError;
 use signpost_core::{BillerId, UserId};
 
 /// A team: a biller.
@@ -61,13 +61,13 @@ pub(super) struct MemberPage {
 /// Users to be set, added or removed.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Members {
+pub(super) struct MembershipRequest {
     user_ids: Vec<UserId>,
 }
 
 /// How many became members, and how many are none any more.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Changed {
+pub(super) struct MembershipResult {
     added: u64,
     removed: u64,
 }
@@ -78,42 +78,42 @@ pub(super) struct Changed {
 #[utoipa::path(
     get, path = "/teams", operation_id = "listTeams", tag = "Identity",
     params(
-        Paging,
+        Pagination,
         ("name" = Option<String>, Query, description = "Those with exactly this name."),
         ("name_prefix" = Option<String>, Query, description = "Those whose name begins so."),
     ),
     security(("key" = [Scope::IdentityRead.as_str()])),
     responses(
         (status = 200, description = "A page of teams.", body = TeamPage),
-        (status = 400, description = "`wrong_parameter`: see `detail`."),
+        (status = 400, description = "`invalid_parameter`: see `detail`."),
     ),
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-) -> Result<Json<TeamPage>, Refusal> {
+) -> Result<Json<TeamPage>, HttpError> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
-    let query = Query::read(&state, &key, &uri, &["name", "name_prefix"])?;
+    let query = ListQuery::parse(&state, &key, &uri, &["name", "name_prefix"])?;
     let billers = state.directory.billers().await?;
-    let fits = |biller: &&Arc<Biller>| {
-        key.reaches(&biller.slug)
+    let matches_filter = |biller: &&Arc<Biller>| {
+        key.permits_biller(&biller.slug)
             && query.filter("name").is_none_or(|name| biller.name == name)
             && query.filter("name_prefix").is_none_or(|prefix| biller.name.starts_with(prefix))
     };
-    Ok(Json(page(&state, &query, billers.iter().filter(fits).collect())))
+    Ok(Json(page(&state, &query, billers.iter().filter(matches_filter).collect())))
 }
 
 /// List the members of a team
 ///
 /// All but the deleted ones.
 #[utoipa::path(
-    get, path = "/teams/{id}/members", operation_id = "listMembers", tag = "Identity",
-    params(("id" = BillerId, Path), Paging),
+    get, path = "/teams/{id}/members", operation_id = "listTeamMembers", tag = "Identity",
+    params(("id" = BillerId, Path), Pagination),
     security(("key" = [Scope::IdentityRead.as_str()])),
     responses(
         (status = 200, description = "A page of members.", body = MemberPage),
-        (status = 400, description = "`wrong_parameter`: see `detail`."),
+        (status = 400, description = "`invalid_parameter`: see `detail`."),
     ),
 )]
 pub(super) async fn members(
@@ -121,24 +121,24 @@ pub(super) async fn members(
     OriginalUri(uri): OriginalUri,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<MemberPage>, Refusal> {
+) -> Result<Json<MemberPage>, HttpError> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
-    let query = Query::read(&state, &key, &uri, &[])?;
+    let query = ListQuery::parse(&state, &key, &uri, &[])?;
     let billers = state.directory.billers().await?;
     let team = team(&key, &billers, &id)?;
-    let wanted = Wanted {
+    let filter = UserFilter {
         email: None,
         statuses: vec![UserStatus::Created, UserStatus::Active, UserStatus::Suspended],
         billers: Some(vec![team.id.clone()]),
     };
-    let people = state.directory.people(&wanted, &query.after, query.wanted()).await?;
-    let (people, links) = query.page(&state, people, |person| person.id.as_str());
-    let users = people.into_iter().map(|one| Member { id: one.id, email: one.email }).collect();
-    let totals = match query.totals {
+    let records = state.directory.list_users(&filter, &query.after, query.row_limit()).await?;
+    let (records, links) = query.page(&state, records, |record| record.id.as_str());
+    let users = records.into_iter().map(|one| Member { id: one.id, email: one.email }).collect();
+    let totals = match query.include_totals {
         true => Some(state.directory.count_members(&team.id).await?),
         false => None,
     };
-    let totals = totals.map(|all| query.totals_of(usize::try_from(all).unwrap_or_default()));
+    let totals = totals.map(|all| query.totals(usize::try_from(all).unwrap_or_default()));
     Ok(Json(MemberPage { users, links, totals }))
 }
 
@@ -146,12 +146,12 @@ pub(super) async fn members(
 ///
 /// The list is the exact list of members from then on. Atomic, and safe to repeat; of two at once one is the result.
 #[utoipa::path(
-    post, path = "/teams/{id}/members/set", operation_id = "setMembers", tag = "Identity",
-    params(("id" = BillerId, Path), IdempotencyKey),
-    request_body(content = Members, example = json!({ "user_ids": ["01a00000-0000-7000-8000-000000000000"] })),
+    post, path = "/teams/{id}/members/set", operation_id = "setTeamMembers", tag = "Identity",
+    params(("id" = BillerId, Path), IdempotencyKeyHeader),
+    request_body(content = MembershipRequest, example = json!({ "user_ids": ["01a00000-0000-7000-8000-000000000000"] })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
-        (status = 200, description = "What came of it.", body = Changed, content_type = "application/json"),
+        (status = 200, description = "What came of it.", body = MembershipResult, content_type = "application/json"),
         (status = 409, description = "`user_deleted`: a deleted user cannot be a member.\n`username_taken`, `email_taken`: \
             by somebody else there. Nothing was changed."),
     ),
@@ -162,20 +162,20 @@ pub(super) async fn set(
     id: Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
-    change(&state, &uri, &id, &headers, &body, Change::Set).await
+) -> Result<Response, HttpError> {
+    update_members(&state, &uri, &id, &headers, &body, MembershipChange::Set).await
 }
 
 /// Add members to a team
 ///
 /// Who is a member already stays one.
 #[utoipa::path(
-    post, path = "/teams/{id}/members/add", operation_id = "addMembers", tag = "Identity",
-    params(("id" = BillerId, Path), IdempotencyKey),
-    request_body(content = Members, example = json!({ "user_ids": ["01a00000-0000-7000-8000-000000000000"] })),
+    post, path = "/teams/{id}/members/add", operation_id = "addTeamMembers", tag = "Identity",
+    params(("id" = BillerId, Path), IdempotencyKeyHeader),
+    request_body(content = MembershipRequest, example = json!({ "user_ids": ["01a00000-0000-7000-8000-000000000000"] })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
-        (status = 200, description = "What came of it.", body = Changed, content_type = "application/json"),
+        (status = 200, description = "What came of it.", body = MembershipResult, content_type = "application/json"),
         (status = 409, description = "`user_deleted`: a deleted user cannot be a member.\n`username_taken`, `email_taken`: \
             by somebody else there. Nothing was changed."),
     ),
@@ -186,20 +186,20 @@ pub(super) async fn add(
     id: Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
-    change(&state, &uri, &id, &headers, &body, Change::Add).await
+) -> Result<Response, HttpError> {
+    update_members(&state, &uri, &id, &headers, &body, MembershipChange::Add).await
 }
 
 /// Remove members from a team
 ///
 /// An id that does not exist is an error, and nothing is removed.
 #[utoipa::path(
-    post, path = "/teams/{id}/members/remove", operation_id = "removeMembers", tag = "Identity",
-    params(("id" = BillerId, Path), IdempotencyKey),
-    request_body(content = Members, example = json!({ "user_ids": ["01a00000-0000-7000-8000-000000000000"] })),
+    post, path = "/teams/{id}/members/remove", operation_id = "removeTeamMembers", tag = "Identity",
+    params(("id" = BillerId, Path), IdempotencyKeyHeader),
+    request_body(content = MembershipRequest, example = json!({ "user_ids": ["01a00000-0000-7000-8000-000000000000"] })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
-        (status = 200, description = "What came of it.", body = Changed, content_type = "application/json"),
+        (status = 200, description = "What came of it.", body = MembershipResult, content_type = "application/json"),
     ),
 )]
 pub(super) async fn remove(
@@ -208,79 +208,81 @@ pub(super) async fn remove(
     id: Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
-    change(&state, &uri, &id, &headers, &body, Change::Remove).await
+) -> Result<Response, HttpError> {
+    update_members(&state, &uri, &id, &headers, &body, MembershipChange::Remove).await
 }
 
-async fn change(
+async fn update_members(
     state: &AppState,
     uri: &Uri,
     id: &str,
     headers: &HeaderMap,
     body: &[u8],
-    change: Change,
-) -> Result<Response, Refusal> {
+    change: MembershipChange,
+) -> Result<Response, HttpError> {
     let key = require(state, headers, Scope::IdentityWrite).await?;
     let billers = state.directory.billers().await?;
     let team = team(&key, &billers, id)?;
-    let Members { user_ids } = read_json(headers, body)?;
-    let once = repeats::once(headers, &key, uri.path(), &json!(user_ids))?;
+    let MembershipRequest { user_ids } = read_json(headers, body)?;
+    let idempotency_key = idempotency::key(headers, &key, uri.path(), &json!(user_ids))?;
     let mut tx = state.db.begin().await?;
-    if let Some(once) = &once
-        && !once.claim(&mut tx, state.clock.now()).await?
+    if let Some(idempotency_key) = &idempotency_key
+        && !idempotency_key.claim(&mut tx, state.clock.now()).await?
     {
         drop(tx);
-        return Ok(answer(repeats::earlier(state, once).await?.ok_or_else(repeats::in_progress)?));
+        return Ok(json_response(
+            idempotency::replay(state, idempotency_key).await?.ok_or_else(idempotency::in_progress)?,
+        ));
     }
-    let (reach, by) = (reach(&key, &billers), state.by(key.actor()));
-    let done = state.directory.change_members_in(&mut tx, team, (change, &user_ids), reach.as_deref(), &by).await;
-    let tally = done.map_err(|error| refused(error, Some("user_ids")))?;
-    let body = json!(Changed { added: tally.added, removed: tally.removed }).to_string();
-    if let Some(once) = &once {
-        once.answer_in(&mut tx, StatusCode::OK.as_u16(), &body).await?;
+    let (scope, actor) = (biller_scope(&key, &billers), state.actor_context(key.actor()));
+    let done = state.directory.update_members_in(&mut tx, team, (change, &user_ids), scope.as_deref(), &actor).await;
+    let tally = done.map_err(|error| http_error(error, Some("user_ids")))?;
+    let body = json!(MembershipResult { added: tally.added, removed: tally.removed }).to_string();
+    if let Some(idempotency_key) = &idempotency_key {
+        idempotency_key.store_response_in(&mut tx, StatusCode::OK.as_u16(), &body).await?;
     }
     tx.commit().await?;
     tracing::info!(biller = %team.slug, key = key.id, added = tally.added, removed = tally.removed, "members were changed");
-    Ok(answer(body))
+    Ok(json_response(body))
 }
 
-fn answer(body: String) -> Response {
+fn json_response(body: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// The team with this id, if the key reaches it.
-pub(super) fn team<'b>(key: &ApiKey, billers: &'b Billers, id: &str) -> Result<&'b Arc<Biller>, Refusal> {
+pub(super) fn team<'b>(key: &ApiKey, billers: &'b Billers, id: &str) -> Result<&'b Arc<Biller>, HttpError> {
     let found = billers.by_id(&BillerId::from(id.to_owned()));
-    found.filter(|biller| key.reaches(&biller.slug)).ok_or_else(unknown)
+    found.filter(|biller| key.permits_biller(&biller.slug)).ok_or_else(not_found)
 }
 
 /// The teams of a body.
-pub(super) fn team_ids(key: &ApiKey, billers: &Billers, ids: &[&str]) -> Result<Vec<Arc<Biller>>, Refusal> {
-    let one = |(place, id): (usize, &&str)| {
+pub(super) fn team_ids(key: &ApiKey, billers: &Billers, ids: &[&str]) -> Result<Vec<Arc<Biller>>, HttpError> {
+    let one = |(index, id): (usize, &&str)| {
         let found = team(key, billers, id).cloned();
-        found.map_err(|refusal| about(format!("#/teams/{place}/id"), "there is no such team", refusal))
+        found.map_err(|error| with_field_error(format!("#/teams/{index}/id"), "there is no such team", error))
     };
     ids.iter().enumerate().map(one).collect()
 }
 
 /// The teams of a user that the key reaches, in the order of the list.
-pub(super) fn reached<'b>(key: &ApiKey, billers: &'b Billers, person: &Person) -> Vec<&'b Arc<Biller>> {
-    let is_deleted = person.status == UserStatus::Deleted;
+pub(super) fn visible_teams<'b>(key: &ApiKey, billers: &'b Billers, record: &UserRecord) -> Vec<&'b Arc<Biller>> {
+    let is_deleted = record.status == UserStatus::Deleted;
     let belongs = |biller: &&Arc<Biller>| {
-        !is_deleted && key.reaches(&biller.slug) && person.billers.iter().any(|(id, _)| *id == biller.id)
+        !is_deleted && key.permits_biller(&biller.slug) && record.billers.iter().any(|(id, _)| *id == biller.id)
     };
     billers.iter().filter(belongs).collect()
 }
 
 /// A team, as machines see it.
-pub(super) fn reference(biller: &Biller) -> Team {
+pub(super) fn team_response(biller: &Biller) -> Team {
     Team { id: biller.id.clone(), name: biller.name.clone() }
 }
 
 /// A page of teams, by their permanent slugs.
-pub(super) fn page(state: &AppState, query: &Query, teams: Vec<&Arc<Biller>>) -> TeamPage {
-    let totals = query.totals.then(|| query.totals_of(teams.len()));
+pub(super) fn page(state: &AppState, query: &ListQuery, teams: Vec<&Arc<Biller>>) -> TeamPage {
+    let totals = query.include_totals.then(|| query.totals(teams.len()));
     let rest = teams.into_iter().filter(|biller| biller.slug.as_str() > query.after.as_str()).collect();
     let (teams, links) = query.page(state, rest, |biller| biller.slug.as_str());
-    TeamPage { teams: teams.iter().map(|biller| reference(biller)).collect(), links, totals }
+    TeamPage { teams: teams.iter().map(|biller| team_response(biller)).collect(), links, totals }
 }

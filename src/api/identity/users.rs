@@ -11,23 +11,23 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::pages::{self, Links, Paging, Query, Totals};
-use super::teams::{self, Team, TeamPage, reached, team_ids};
-use super::{reach, refused, unknown};
+use super::pagination::{self, Links, ListQuery, Pagination, Totals};
+use super::teams::{self, Team, TeamPage, team_ids, visible_teams};
+use super::{biller_scope, http_error, not_found};
 use crate::access::{ApiKey, Scope};
 use crate::api::auth::require;
-use crate::api::json::{objects, read_json};
-use crate::api::problem::{problem, wrong_fields};
-use crate::api::repeats::{self, IdempotencyKey};
-use crate::directory::{Biller, Billers, NewUser, Person, UserChange, UserStatus, Wanted, is_mail_address};
+use crate::api::idempotency::{self, IdempotencyKeyHeader};
+use crate::api::json::{list_of_objects, read_json};
+use crate::api::problem::{problem, validation_failed};
+use crate::directory::{Biller, Billers, NewUser, UserFilter, UserRecord, UserStatus, UserUpdate, is_mail_address};
 use crate::state::AppState;
-use crate::web::Refusal;
+use crate::web::HttpError;
 use signpost_core::{BillerId, UserId};
 
 /// Teams that are shown with a user.
-const TEAMS_SHOWN: usize = 20;
-const MOST_TEAMS: usize = 50;
-const LONGEST_NAME: usize = 200;
+const MAX_EMBEDDED_TEAMS: usize = 20;
+const MAX_TEAMS: usize = 50;
+const MAX_NAME_BYTES: usize = 200;
 
 /// A user to be made.
 #[derive(Deserialize, ToSchema)]
@@ -36,14 +36,14 @@ pub(super) struct NewUserRequest {
     #[schema(format = "email")]
     email: String,
     /// First and last name.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "non_null")]
     #[schema(nullable = false, max_length = 200)]
     name: Option<String>,
     /// The mail address unless told.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "non_null")]
     #[schema(nullable = false)]
     username: Option<String>,
-    #[serde(default, deserialize_with = "objects")]
+    #[serde(default, deserialize_with = "list_of_objects")]
     #[schema(max_items = 50)]
     teams: Vec<TeamId>,
 }
@@ -60,14 +60,14 @@ pub(super) struct TeamId {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UserPatch {
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "non_null")]
     #[schema(nullable = false, format = "email")]
     email: Option<String>,
     /// First and last name.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "non_null")]
     #[schema(nullable = false, max_length = 200)]
     name: Option<String>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "non_null")]
     #[schema(nullable = false)]
     status_action: Option<StatusAction>,
 }
@@ -126,7 +126,7 @@ pub(super) struct UserPage {
 }
 
 /// A field that may be left out, and is no null.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Option<T>, D::Error> {
+fn non_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Option<T>, D::Error> {
     T::deserialize(field).map(Some)
 }
 
@@ -134,7 +134,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Opt
 #[utoipa::path(
     get, path = "/users", operation_id = "listUsers", tag = "Identity",
     params(
-        Paging,
+        Pagination,
         ("email" = Option<String>, Query, description = "Those with this mail address, in any case of letters."),
         ("status" = Option<String>, Query, description = "Those with one of these: `created`, `active`, `suspended`, \
             `deleted`; with commas between."),
@@ -143,7 +143,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Opt
     security(("key" = [Scope::IdentityRead.as_str()])),
     responses(
         (status = 200, description = "A page of users.", body = UserPage),
-        (status = 400, description = "`wrong_parameter`: see `detail`."),
+        (status = 400, description = "`invalid_parameter`: see `detail`."),
         (status = 404, description = "`not_found`: there is no such team."),
     ),
 )]
@@ -151,33 +151,37 @@ pub(super) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-) -> Result<Json<UserPage>, Refusal> {
+) -> Result<Json<UserPage>, HttpError> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
-    let query = Query::read(&state, &key, &uri, &["email", "status", "team"])?;
+    let query = ListQuery::parse(&state, &key, &uri, &["email", "status", "team"])?;
     let billers = state.directory.billers().await?;
-    let wrong = |detail| problem(StatusCode::BAD_REQUEST, "wrong_parameter", detail);
+    let invalid_parameter = |detail| problem(StatusCode::BAD_REQUEST, "invalid_parameter", detail);
     let mut statuses = Vec::new();
     for status in query.filter("status").into_iter().flat_map(|list| list.split(',')) {
         let status = UserStatus::parse(status);
-        statuses.push(status.ok_or_else(|| wrong("status is a list of created, active, suspended and deleted."))?);
+        statuses.push(
+            status.ok_or_else(|| invalid_parameter("status is a list of created, active, suspended and deleted."))?,
+        );
     }
     if statuses.len() > 4 {
-        return Err(wrong("status names at most 4."));
+        return Err(invalid_parameter("status names at most 4."));
     }
-    let wanted = Wanted {
+    let filter = UserFilter {
         email: query.filter("email").map(str::to_owned),
         statuses,
         billers: match query.filter("team") {
-            Some(team) if uuid::Uuid::try_parse(team).is_err() => return Err(wrong("team is the id of a team.")),
+            Some(team) if uuid::Uuid::try_parse(team).is_err() => {
+                return Err(invalid_parameter("team is the id of a team."));
+            }
             Some(team) => Some(vec![teams::team(&key, &billers, team)?.id.clone()]),
-            None => reach(&key, &billers),
+            None => biller_scope(&key, &billers),
         },
     };
-    let people = state.directory.people(&wanted, &query.after, query.wanted()).await?;
-    let (people, links) = query.page(&state, people, |person| person.id.as_str());
-    let users = people.iter().map(|person| shown(&state, &key, &billers, person, uri.path())).collect();
-    let totals = match query.totals {
-        true => Some(query.totals_of(state.directory.count_people(&wanted).await?)),
+    let records = state.directory.list_users(&filter, &query.after, query.row_limit()).await?;
+    let (records, links) = query.page(&state, records, |record| record.id.as_str());
+    let users = records.iter().map(|record| user_response(&state, &key, &billers, record, uri.path())).collect();
+    let totals = match query.include_totals {
+        true => Some(query.totals(state.directory.count_users(&filter).await?)),
         false => None,
     };
     Ok(Json(UserPage { users, links, totals }))
@@ -185,15 +189,15 @@ pub(super) async fn list(
 
 /// Make a user
 #[utoipa::path(
-    post, path = "/users", operation_id = "makeUser", tag = "Identity",
-    params(IdempotencyKey),
+    post, path = "/users", operation_id = "createUser", tag = "Identity",
+    params(IdempotencyKeyHeader),
     request_body(content = NewUserRequest, example = json!({ "email": "ann@mail.example", "name": "Ann van Dyk" })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
         (status = 201, description = "The user.", body = User, headers(("Location" = String, description = "Where it is."))),
         (status = 404, description = "`not_found`: there is no such team."),
         (status = 409, description = "`username_taken`, `email_taken`: by somebody else at one of the teams. Nothing was changed."),
-        (status = 422, description = "`wrong_fields`: see `errors`."),
+        (status = 422, description = "`validation_failed`: see `errors`."),
     ),
 )]
 pub(super) async fn create(
@@ -201,25 +205,27 @@ pub(super) async fn create(
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
     let request: NewUserRequest = read_json(&headers, &body)?;
-    let once = repeats::once(&headers, &key, uri.path(), &read_json(&headers, &body)?)?;
+    let idempotency_key = idempotency::key(&headers, &key, uri.path(), &read_json(&headers, &body)?)?;
     let billers = state.directory.billers().await?;
     let (new, teams) = new_user(&key, &billers, request)?;
     let mut tx = state.db.begin().await?;
-    if let Some(once) = &once
-        && !once.claim(&mut tx, state.clock.now()).await?
+    if let Some(idempotency_key) = &idempotency_key
+        && !idempotency_key.claim(&mut tx, state.clock.now()).await?
     {
         drop(tx);
-        let body = repeats::earlier(&state, once).await?.ok_or_else(repeats::in_progress)?;
-        return Ok(created(uri.path(), body));
+        let body = idempotency::replay(&state, idempotency_key).await?.ok_or_else(idempotency::in_progress)?;
+        return Ok(created_response(uri.path(), body));
     }
-    let (by, now) = (state.by(key.actor()), state.clock.now());
+    let (actor, now) = (state.actor_context(key.actor()), state.clock.now());
     let of: Vec<&Biller> = teams.iter().map(AsRef::as_ref).collect();
-    let id = state.directory.create_person_in(&mut tx, &new, &of, &by).await.map_err(|error| refused(error, None))?;
-    let marked = |biller: &Arc<Biller>| (biller.id.clone(), biller.state != signpost_core::decision::CiamState::Legacy);
-    let person = Person {
+    let id =
+        state.directory.create_user_in(&mut tx, &new, &of, &actor).await.map_err(|error| http_error(error, None))?;
+    let with_pending =
+        |biller: &Arc<Biller>| (biller.id.clone(), biller.state != signpost_core::decision::CiamState::Legacy);
+    let record = UserRecord {
         id,
         username: new.username,
         email: new.email,
@@ -230,74 +236,74 @@ pub(super) async fn create(
         created_at: now,
         updated_at: now,
         deleted_at: None,
-        billers: teams.iter().map(marked).collect(),
+        billers: teams.iter().map(with_pending).collect(),
         left: Vec::new(),
     };
-    let body = json!(shown(&state, &key, &billers, &person, uri.path())).to_string();
-    if let Some(once) = &once {
-        once.answer_in(&mut tx, StatusCode::CREATED.as_u16(), &body).await?;
+    let body = json!(user_response(&state, &key, &billers, &record, uri.path())).to_string();
+    if let Some(idempotency_key) = &idempotency_key {
+        idempotency_key.store_response_in(&mut tx, StatusCode::CREATED.as_u16(), &body).await?;
     }
     tx.commit().await?;
-    tracing::info!(user = %person.id, key = key.id, "a user was made");
-    Ok(created(uri.path(), body))
+    tracing::info!(user = %record.id, key = key.id, "a user was made");
+    Ok(created_response(uri.path(), body))
 }
 
 /// Read a user
 #[utoipa::path(
-    get, path = "/users/{id}", operation_id = "readUser", tag = "Identity",
+    get, path = "/users/{id}", operation_id = "getUser", tag = "Identity",
     params(("id" = UserId, Path)),
     security(("key" = [Scope::IdentityRead.as_str()])),
     responses((status = 200, description = "The user.", body = User)),
 )]
-pub(super) async fn one(
+pub(super) async fn get(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<User>, Refusal> {
+) -> Result<Json<User>, HttpError> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
-    let (billers, person) = find(&state, &key, id).await?;
-    Ok(Json(shown(&state, &key, &billers, &person, parent(uri.path()))))
+    let (billers, record) = find(&state, &key, id).await?;
+    Ok(Json(user_response(&state, &key, &billers, &record, parent(uri.path()))))
 }
 
 /// Change a user
 ///
 /// What is left out stays as it is.
 #[utoipa::path(
-    patch, path = "/users/{id}", operation_id = "changeUser", tag = "Identity",
+    patch, path = "/users/{id}", operation_id = "updateUser", tag = "Identity",
     params(("id" = UserId, Path)),
     request_body(content = UserPatch, example = json!({ "name": "Ann van Dyk-Meyer" })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
         (status = 200, description = "As it is now.", body = User),
-        (status = 403, description = "`biller_out_of_reach`: the user belongs to billers that this key does not reach."),
+        (status = 403, description = "`biller_not_in_scope`: the user belongs to billers that this key does not reach."),
         (status = 409, description = "`email_taken`: by somebody else at one of the teams.\n`user_deleted`: it stays as it is."),
-        (status = 422, description = "`wrong_fields`: see `errors`."),
+        (status = 422, description = "`validation_failed`: see `errors`."),
     ),
 )]
-pub(super) async fn change(
+pub(super) async fn update(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<User>, Refusal> {
+) -> Result<Json<User>, HttpError> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
     let request: UserPatch = read_json(&headers, &body)?;
-    let mut wrong = Vec::new();
-    check(request.email.as_deref(), request.name.as_deref(), &mut wrong);
-    if !wrong.is_empty() {
-        return Err(wrong_fields(wrong));
+    let mut errors = Vec::new();
+    validate(request.email.as_deref(), request.name.as_deref(), &mut errors);
+    if !errors.is_empty() {
+        return Err(validation_failed(errors));
     }
-    let (first_name, last_name) = request.name.as_deref().map(split).unzip();
+    let (first_name, last_name) = request.name.as_deref().map(split_name).unzip();
     let status = request.status_action.map(|action| match action {
         StatusAction::Suspend => UserStatus::Suspended,
         StatusAction::Unsuspend => UserStatus::Active,
     });
-    let change = UserChange { username: None, email: request.email, first_name, last_name, status };
-    apply(&state, &key, &id, &change).await?;
-    let (billers, person) = find(&state, &key, id).await?;
-    Ok(Json(shown(&state, &key, &billers, &person, parent(uri.path()))))
+    let change = UserUpdate { username: None, email: request.email, first_name, last_name, status };
+    update_user(&state, &key, &id, &change).await?;
+    let (billers, record) = find(&state, &key, id).await?;
+    Ok(Json(user_response(&state, &key, &billers, &record, parent(uri.path()))))
 }
 
 /// Delete a user
@@ -309,27 +315,27 @@ pub(super) async fn change(
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
         (status = 204, description = "It is deleted."),
-        (status = 403, description = "`biller_out_of_reach`: the user belongs to billers that this key does not reach."),
+        (status = 403, description = "`biller_not_in_scope`: the user belongs to billers that this key does not reach."),
     ),
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, HttpError> {
     let key = require(&state, &headers, Scope::IdentityWrite).await?;
-    apply(&state, &key, &id, &UserChange { status: Some(UserStatus::Deleted), ..UserChange::default() }).await?;
+    update_user(&state, &key, &id, &UserUpdate { status: Some(UserStatus::Deleted), ..UserUpdate::default() }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// List the teams of a user
 #[utoipa::path(
-    get, path = "/users/{id}/teams", operation_id = "listTeamsOfUser", tag = "Identity",
-    params(("id" = UserId, Path), Paging),
+    get, path = "/users/{id}/teams", operation_id = "listUserTeams", tag = "Identity",
+    params(("id" = UserId, Path), Pagination),
     security(("key" = [Scope::IdentityRead.as_str()])),
     responses(
         (status = 200, description = "A page of teams.", body = TeamPage),
-        (status = 400, description = "`wrong_parameter`: see `detail`."),
+        (status = 400, description = "`invalid_parameter`: see `detail`."),
     ),
 )]
 pub(super) async fn teams(
@@ -337,54 +343,58 @@ pub(super) async fn teams(
     OriginalUri(uri): OriginalUri,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<TeamPage>, Refusal> {
+) -> Result<Json<TeamPage>, HttpError> {
     let key = require(&state, &headers, Scope::IdentityRead).await?;
-    let query = Query::read(&state, &key, &uri, &[])?;
-    let (billers, person) = find(&state, &key, id).await?;
-    Ok(Json(teams::page(&state, &query, reached(&key, &billers, &person))))
+    let query = ListQuery::parse(&state, &key, &uri, &[])?;
+    let (billers, record) = find(&state, &key, id).await?;
+    Ok(Json(teams::page(&state, &query, visible_teams(&key, &billers, &record))))
 }
 
-async fn apply(state: &AppState, key: &ApiKey, id: &str, change: &UserChange) -> Result<(), Refusal> {
+async fn update_user(state: &AppState, key: &ApiKey, id: &str, change: &UserUpdate) -> Result<(), HttpError> {
     let billers = state.directory.billers().await?;
-    let reach = reach(key, &billers);
+    let scope = biller_scope(key, &billers);
     let mut tx = state.db.begin().await?;
-    let by = state.by(key.actor());
+    let actor = state.actor_context(key.actor());
     let user = UserId::from(id.to_owned());
-    let done = state.directory.change_person_in(&mut tx, &user, change, reach.as_deref(), &by).await;
-    done.map_err(|error| refused(error, None))?;
+    let done = state.directory.update_user_in(&mut tx, &user, change, scope.as_deref(), &actor).await;
+    done.map_err(|error| http_error(error, None))?;
     tx.commit().await?;
     tracing::info!(user = %user, key = key.id, "a user was changed");
     Ok(())
 }
 
-async fn find(state: &AppState, key: &ApiKey, id: String) -> Result<(Arc<Billers>, Person), Refusal> {
+async fn find(state: &AppState, key: &ApiKey, id: String) -> Result<(Arc<Billers>, UserRecord), HttpError> {
     let billers = state.directory.billers().await?;
-    let person = state.directory.person(&UserId::from(id)).await?.ok_or_else(unknown)?;
-    let reach = reach(key, &billers);
-    let is_seen = reach.is_none_or(|own| person.billers.iter().any(|(biller, _)| own.contains(biller)));
-    if is_seen { Ok((billers, person)) } else { Err(unknown()) }
+    let record = state.directory.user_record(&UserId::from(id)).await?.ok_or_else(not_found)?;
+    let scope = biller_scope(key, &billers);
+    let is_in_scope = scope.is_none_or(|own| record.billers.iter().any(|(biller, _)| own.contains(biller)));
+    if is_in_scope { Ok((billers, record)) } else { Err(not_found()) }
 }
 
-fn new_user(key: &ApiKey, billers: &Billers, request: NewUserRequest) -> Result<(NewUser, Vec<Arc<Biller>>), Refusal> {
-    let mut wrong = Vec::new();
-    check(Some(&request.email), request.name.as_deref(), &mut wrong);
-    if request.teams.len() > MOST_TEAMS {
-        wrong.push(("teams", format!("at most {MOST_TEAMS}")));
+fn new_user(
+    key: &ApiKey,
+    billers: &Billers,
+    request: NewUserRequest,
+) -> Result<(NewUser, Vec<Arc<Biller>>), HttpError> {
+    let mut errors = Vec::new();
+    validate(Some(&request.email), request.name.as_deref(), &mut errors);
+    if request.teams.len() > MAX_TEAMS {
+        errors.push(("teams", format!("at most {MAX_TEAMS}")));
     }
     if request.teams.is_empty() && key.billers.is_some() {
-        wrong.push(("teams", "the key is limited to some billers: name at least one of them".to_owned()));
+        errors.push(("teams", "the key is limited to some billers: name at least one of them".to_owned()));
     }
-    if !wrong.is_empty() {
-        return Err(wrong_fields(wrong));
+    if !errors.is_empty() {
+        return Err(validation_failed(errors));
     }
     let mut ids: Vec<&str> = request.teams.iter().map(|team| team.id.as_str()).collect();
     let teams = team_ids(key, billers, &ids)?;
     ids.sort_unstable();
     ids.dedup();
     if ids.len() < teams.len() {
-        return Err(wrong_fields([("teams", "a team stands there twice".to_owned())]));
+        return Err(validation_failed([("teams", "a team stands there twice".to_owned())]));
     }
-    let (first_name, last_name) = split(request.name.as_deref().unwrap_or_default());
+    let (first_name, last_name) = split_name(request.name.as_deref().unwrap_or_default());
     let new = NewUser {
         username: request.username.unwrap_or_else(|| request.email.clone()).trim().to_owned(),
         email: request.email,
@@ -396,17 +406,17 @@ fn new_user(key: &ApiKey, billers: &Billers, request: NewUserRequest) -> Result<
     Ok((new, teams))
 }
 
-fn check(email: Option<&str>, name: Option<&str>, wrong: &mut Vec<(&'static str, String)>) {
+fn validate(email: Option<&str>, name: Option<&str>, errors: &mut Vec<(&'static str, String)>) {
     if email.is_some_and(|email| !is_mail_address(email)) {
-        wrong.push(("email", "not a mail address".to_owned()));
+        errors.push(("email", "not a mail address".to_owned()));
     }
-    if name.is_some_and(|name| name.len() > LONGEST_NAME || name.chars().any(char::is_control)) {
-        wrong.push(("name", format!("at most {LONGEST_NAME} bytes, no control characters")));
+    if name.is_some_and(|name| name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control)) {
+        errors.push(("name", format!("at most {MAX_NAME_BYTES} bytes, no control characters")));
     }
 }
 
 /// First and last name of a name.
-fn split(name: &str) -> (String, String) {
+fn split_name(name: &str) -> (String, String) {
     let name = name.trim();
     let (first, last) = name.split_once(' ').unwrap_or((name, ""));
     (first.to_owned(), last.trim_start().to_owned())
@@ -417,36 +427,38 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(parent, _)| parent)
 }
 
-/// A user, as machines see it; `place` is the path of all users.
-fn shown(state: &AppState, key: &ApiKey, billers: &Billers, person: &Person, place: &str) -> User {
-    let mut teams = reached(key, billers, person);
-    let own = |id: &BillerId| billers.by_id(id).is_some_and(|biller| key.reaches(&biller.slug));
-    let is_whole = teams.len() <= TEAMS_SHOWN;
-    teams.truncate(TEAMS_SHOWN);
+/// A user, as machines see it; `users_path` is the path of all users.
+fn user_response(state: &AppState, key: &ApiKey, billers: &Billers, record: &UserRecord, users_path: &str) -> User {
+    let mut teams = visible_teams(key, billers, record);
+    let own = |id: &BillerId| billers.by_id(id).is_some_and(|biller| key.permits_biller(&biller.slug));
+    let is_whole = teams.len() <= MAX_EMBEDDED_TEAMS;
+    teams.truncate(MAX_EMBEDDED_TEAMS);
     let last = teams.last().filter(|_| !is_whole);
-    let next = last.map(|last| pages::rest(state, key, &format!("{place}/{}/teams", person.id), last.slug.as_str()));
-    let name = format!("{} {}", person.first_name, person.last_name).trim().to_owned();
+    let next = last.map(|last| {
+        pagination::next_page_url(state, key, &format!("{users_path}/{}/teams", record.id), last.slug.as_str())
+    });
+    let name = format!("{} {}", record.first_name, record.last_name).trim().to_owned();
     User {
-        id: person.id.clone(),
-        username: person.username.clone(),
-        email: person.email.clone(),
+        id: record.id.clone(),
+        username: record.username.clone(),
+        email: record.email.clone(),
         name: Some(name).filter(|name| !name.is_empty()),
-        status: person.status.as_str(),
+        status: record.status.as_str(),
         teams: UserTeams {
-            teams: teams.iter().map(|biller| teams::reference(biller)).collect(),
+            teams: teams.iter().map(|biller| teams::team_response(biller)).collect(),
             links: Links { next },
         },
-        attributes: person.attributes.clone(),
-        created_at: person.created_at.to_string(),
-        updated_at: person.updated_at.to_string(),
-        deleted_at: person.deleted_at.map(|at| at.to_string()),
-        pending: person.billers.iter().any(|(id, is_pending)| *is_pending && own(id)) || person.left.iter().any(own),
+        attributes: record.attributes.clone(),
+        created_at: record.created_at.to_string(),
+        updated_at: record.updated_at.to_string(),
+        deleted_at: record.deleted_at.map(|at| at.to_string()),
+        pending: record.billers.iter().any(|(id, is_pending)| *is_pending && own(id)) || record.left.iter().any(own),
     }
 }
 
-fn created(place: &str, body: String) -> Response {
+fn created_response(users_path: &str, body: String) -> Response {
     let id = serde_json::from_str::<Value>(&body).unwrap_or_default()["id"].as_str().unwrap_or_default().to_owned();
-    let place = format!("{place}/{id}");
-    let heads = [(header::CONTENT_TYPE, "application/json"), (header::LOCATION, place.as_str())];
+    let location = format!("{users_path}/{id}");
+    let heads = [(header::CONTENT_TYPE, "application/json"), (header::LOCATION, location.as_str())];
     (StatusCode::CREATED, heads, body).into_response()
 }

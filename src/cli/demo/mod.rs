@@ -9,19 +9,19 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{Done, serve};
-use crate::access::{Audience, NewKey, Scope};
+use super::{CliResult, serve};
+use crate::access::{Audience, NewApiKey, Scope};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::config::Config;
 use crate::db::Schema;
-use crate::directory::{Call, FAILURES_TO_OPEN};
+use crate::directory::{FAILURES_TO_OPEN, IssuerEndpoint};
 use crate::state::AppState;
 use crate::telemetry;
 use crate::web::registrations;
-use secureauth_standin::{Mailbox, Tools};
+use secureauth_standin::{Deps, Mailbox};
 use signpost_core::{Clock, Random, Slug};
-use world::{PASSWORD, PEOPLE, Ports, STAFF_ROLES};
+use world::{PASSWORD, Ports, STAFF_ROLES, USERS};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     log: String,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Done {
+pub(super) async fn run(arguments: Arguments) -> CliResult {
     let temporary = if arguments.data.is_none() { Some(tempfile::tempdir()?) } else { None };
     let data = match (&arguments.data, &temporary) {
         (Some(data), _) => data.clone(),
@@ -56,56 +56,59 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     // For the other commands.
     let file = data.join("signpost.toml");
     super::replace_file(&file, &settings)?;
-    telemetry::start(&config.log);
-    let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
+    telemetry::init(&config.log);
+    let app = App::build(config, Schema::Migrate, Clock::System, Random::system()).await?;
     let taken = || format!("cannot listen on 127.0.0.1:{}; choose other ports with --port-base", ports.console());
     let app = app.with_console().await.with_context(taken)?;
     let state = app.state.clone();
     world::seed(&state, ports).await?;
-    let keys = fresh_keys(&state).await?;
+    let keys = create_api_keys(&state).await?;
 
-    let tools = Tools::new(state.clock.clone(), state.random.clone())?;
+    let deps = Deps::new(state.clock.clone(), state.random.clone())?;
     let hash = secureauth_standin::hash_password(PASSWORD, &state.random);
     let [gateway, secureauth] = listeners;
     let [legacy, portal] = portals;
     let issuers = secureauth_standin::secureauth_app(
         world::secureauth(ports, &hash),
         ports.address(ports.secureauth()),
-        tools.clone(),
+        deps.clone(),
     );
-    world::give_roles(&issuers);
+    world::assign_roles(&issuers);
     let mailbox = Mailbox::default();
     tokio::spawn(secureauth_standin::serve_mail(mail, mailbox.clone()));
-    let legacy_app = secureauth_standin::legacy_app(world::legacy(ports, &hash, &keys.legacy, mailbox), tools.clone());
-    let portal_app = secureauth_standin::portal_app(world::portal(ports, &keys.portal), tools);
+    let legacy_app = secureauth_standin::legacy_app(world::legacy(ports, &hash, &keys.legacy, mailbox), deps.clone());
+    let portal_app = secureauth_standin::portal_app(world::portal(ports, &keys.portal), deps);
     for (listener, app) in [(secureauth, issuers.router()), (legacy, legacy_app), (portal, portal_app)] {
         tokio::spawn(secureauth_standin::serve(listener, app, std::future::pending()));
     }
     registrations::probe_all(&state).await;
 
-    let stop = serve::stop_on_signal()?;
+    let stop = serve::shutdown_signal()?;
     let serving = tokio::spawn(app.serve(gateway, stop));
     let description = describe(ports, &keys.all, &file);
     if arguments.json {
-        say!("{description}");
+        outln!("{description}");
     } else {
-        super::say(format_args!("{}", world::in_words(ports, &description)));
+        super::out(format_args!("{}", world::banner(ports, &description)));
     }
     serving.await?;
     Ok(())
 }
 
 /// The demo's directory without anything that listens, for simulations: one issuer is down, all others are up.
-pub(super) async fn at_rest(data: &Path) -> Result<App, anyhow::Error> {
+pub(super) async fn offline_app(data: &Path) -> Result<App, anyhow::Error> {
     let ports = Ports { base: 8080 };
     let config = Config::from_text(&world::settings(data, ports, "warn")?, [])?;
-    let app = App::build(config, Schema::BringUpToDate, Clock::System, Random::system()).await?;
+    let app = App::build(config, Schema::Migrate, Clock::System, Random::system()).await?;
     world::seed(&app.state, ports).await?;
     let billers = app.state.directory.billers().await?;
     let down = Slug::parse(world::ISSUER_DOWN)?;
     if let Some(biller) = billers.by_slug(&down) {
         for _ in 0..FAILURES_TO_OPEN {
-            app.state.directory.issuer_failed(biller, Call::Documents, "server_error", app.state.clock.now()).await?;
+            app.state
+                .directory
+                .record_issuer_failure(biller, IssuerEndpoint::Metadata, "server_error", app.state.clock.now())
+                .await?;
         }
     }
     Ok(app)
@@ -118,12 +121,12 @@ struct Keys {
 }
 
 /// Keys of this run; those of earlier runs on the same data end.
-async fn fresh_keys(state: &AppState) -> Result<Keys, anyhow::Error> {
-    let by = state.by(Actor::System);
+async fn create_api_keys(state: &AppState) -> Result<Keys, anyhow::Error> {
+    let actor = state.actor_context(Actor::System);
     for old in state.api_keys.list().await?.iter().filter(|key| key.name.starts_with("demo: ")) {
-        state.api_keys.revoke(&old.id, &by).await?;
+        state.api_keys.revoke(&old.id, &actor).await?;
     }
-    let key = |name: &str, scopes: &[Scope], audience| NewKey {
+    let key = |name: &str, scopes: &[Scope], audience| NewApiKey {
         name: format!("demo: {name}"),
         scopes: scopes.to_vec(),
         audience,
@@ -132,9 +135,9 @@ async fn fresh_keys(state: &AppState) -> Result<Keys, anyhow::Error> {
     };
     let redeem = [Scope::HandoffRedeem];
     Ok(Keys {
-        all: state.api_keys.create(&key("everything", Scope::ALL, None), &by).await?,
-        legacy: state.api_keys.create(&key("legacy portal", &redeem, Some(Audience::Legacy)), &by).await?,
-        portal: state.api_keys.create(&key("biller portal", &redeem, Some(Audience::Portal)), &by).await?,
+        all: state.api_keys.create(&key("everything", Scope::ALL, None), &actor).await?,
+        legacy: state.api_keys.create(&key("legacy portal", &redeem, Some(Audience::Legacy)), &actor).await?,
+        portal: state.api_keys.create(&key("biller portal", &redeem, Some(Audience::Portal)), &actor).await?,
     })
 }
 
@@ -145,11 +148,11 @@ async fn listen(port: u16) -> Result<TcpListener, anyhow::Error> {
 }
 
 fn describe(ports: Ports, api_key: &str, settings: &Path) -> Value {
-    let people: Vec<Value> = PEOPLE
+    let people: Vec<Value> = USERS
         .iter()
-        .map(|person| {
-            json!({ "username": person.username, "password": PASSWORD, "billers": person.billers, "row": person.row })
-        })
+        .map(
+            |user| json!({ "username": user.username, "password": PASSWORD, "billers": user.billers, "row": user.row }),
+        )
         .collect();
     json!({
         "gateway": ports.gateway_address(),
@@ -166,7 +169,7 @@ fn describe(ports: Ports, api_key: &str, settings: &Path) -> Value {
 }
 
 /// The settings' text needs a key; one that is kept beside the data, so that tokens and secrets survive a restart.
-fn key_beside(data: &Path) -> Result<String, anyhow::Error> {
+fn load_or_create_key(data: &Path) -> Result<String, anyhow::Error> {
     use base64::Engine;
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;

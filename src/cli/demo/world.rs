@@ -11,7 +11,7 @@ use crate::audit::Actor;
 use crate::directory::{import_billers, import_users};
 use crate::state::AppState;
 use secureauth_standin::{
-    ApiClients, BillerPortal, Condition, LegacyPortal, Mailbox, Organization, Person, SecureAuth, ServiceClient,
+    ApiClients, BillerPortal, IdpUser, IssuerState, LegacyPortal, Mailbox, Organization, SecureAuth, ServiceClient,
 };
 use signpost_core::Slug;
 
@@ -38,7 +38,7 @@ struct DemoBiller {
     passwords: &'static str,
     phone: &'static str,
     /// How its organization at SecureAuth is; none: it has none.
-    organization: Option<Condition>,
+    organization: Option<IssuerState>,
 }
 
 const BILLERS: [DemoBiller; 7] = [
@@ -48,7 +48,7 @@ const BILLERS: [DemoBiller; 7] = [
         state: "active",
         passwords: "imported",
         phone: "+1 555 010 0101",
-        organization: Some(Condition::Up),
+        organization: Some(IssuerState::Up),
     },
     DemoBiller {
         slug: "maple-electric",
@@ -56,7 +56,7 @@ const BILLERS: [DemoBiller; 7] = [
         state: "active",
         passwords: "reset_required",
         phone: "+1 555 010 0102",
-        organization: Some(Condition::Up),
+        organization: Some(IssuerState::Up),
     },
     DemoBiller {
         slug: "harbor-insurance",
@@ -64,7 +64,7 @@ const BILLERS: [DemoBiller; 7] = [
         state: "active",
         passwords: "imported",
         phone: "+1 555 010 0103",
-        organization: Some(Condition::Up),
+        organization: Some(IssuerState::Up),
     },
     DemoBiller {
         slug: "oakdale-city",
@@ -88,7 +88,7 @@ const BILLERS: [DemoBiller; 7] = [
         state: "suspended",
         passwords: "imported",
         phone: "+1 555 010 0106",
-        organization: Some(Condition::Deactivated),
+        organization: Some(IssuerState::Deactivated),
     },
     DemoBiller {
         slug: ISSUER_DOWN,
@@ -96,7 +96,7 @@ const BILLERS: [DemoBiller; 7] = [
         state: "active",
         passwords: "imported",
         phone: "+1 555 010 0107",
-        organization: Some(Condition::Down),
+        organization: Some(IssuerState::Down),
     },
 ];
 
@@ -105,16 +105,21 @@ pub(super) struct DemoUser {
     pub username: &'static str,
     pub billers: &'static [&'static str],
     pub row: u8,
-    /// The same name at each biller, but another person.
-    different_people: bool,
-    sees: &'static str,
+    /// The same name at each biller, but another user.
+    distinct_users: bool,
+    expected_page: &'static str,
 }
 
-const fn user(username: &'static str, billers: &'static [&'static str], row: u8, sees: &'static str) -> DemoUser {
-    DemoUser { username, billers, row, different_people: false, sees }
+const fn user(
+    username: &'static str,
+    billers: &'static [&'static str],
+    row: u8,
+    expected_page: &'static str,
+) -> DemoUser {
+    DemoUser { username, billers, row, distinct_users: false, expected_page }
 }
 
-pub(super) const PEOPLE: [DemoUser; 8] = [
+pub(super) const USERS: [DemoUser; 8] = [
     user("one-moved", &["riverside-water"], 2, "the bookmark notice, then Riverside Water's own sign-in"),
     user("one-legacy", &["oakdale-city"], 3, "the classic sign-in"),
     user("moved-and-legacy", &["oakdale-city", "riverside-water"], 4, "the classic sign-in; recovery is one step away"),
@@ -126,8 +131,8 @@ pub(super) const PEOPLE: [DemoUser; 8] = [
         username: "shared-name",
         billers: &["riverside-water", "harbor-insurance"],
         row: 5,
-        different_people: true,
-        sees: "the recovery page; two people have this name",
+        distinct_users: true,
+        expected_page: "the recovery page; two people have this name",
     },
 ];
 
@@ -179,7 +184,7 @@ impl Ports {
 
 /// The text of the settings file.
 pub(super) fn settings(data: &Path, ports: Ports, log: &str) -> Result<String, anyhow::Error> {
-    let key = super::key_beside(data)?;
+    let key = super::load_or_create_key(data)?;
     let gateway = ports.gateway_address();
     let (legacy, portal) = (ports.address(ports.legacy()), ports.address(ports.portal()));
     let database = format!("sqlite:{}", data.join("signpost.db").display());
@@ -261,13 +266,13 @@ fn service_secret(client: &str) -> String {
 /// Puts billers and users into the directory, as an operator would: by import.
 pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::Error> {
     let rows = import_billers::parse(&billers_file(ports), false)?;
-    let tools = import_billers::Tools {
+    let context = import_billers::ImportContext {
         keys: state.keys.clone(),
-        by: state.by(Actor::System),
+        actor: state.actor_context(Actor::System),
         allow_loopback_issuers: true,
         public_host: crate::routing::public_host(&state.config),
     };
-    state.directory.import_billers(rows, &tools, false).await?;
+    state.directory.import_billers(rows, &context, false).await?;
     let billers = state.directory.billers().await?;
     let folder = tempfile::tempdir()?;
     let password_hash = secureauth_standin::hash_password(PASSWORD, &state.random);
@@ -276,8 +281,8 @@ pub(super) async fn seed(state: &AppState, ports: Ports) -> Result<(), anyhow::E
         std::fs::write(&path, users_file(demo.slug, &password_hash))?;
         let biller = billers.by_slug(&Slug::parse(demo.slug)?).context("a biller was imported")?;
         let options = import_users::Options { legacy_accounts: true, dry_run: false, refuse_plain_passwords: true };
-        let tools = import_users::Tools { by: &state.by(Actor::System), keys: &state.keys };
-        state.directory.import_users(&path, biller, options, tools, &|_| {}).await?;
+        let context = import_users::ImportContext { actor: &state.actor_context(Actor::System), keys: &state.keys };
+        state.directory.import_users(&path, biller, options, context, &|_| {}).await?;
     }
     Ok(())
 }
@@ -299,7 +304,7 @@ fn billers_file(ports: Ports) -> String {
             phone = "{phone}"
             email = "help@{slug}.example"
             hours = {{ en = "Monday to Friday, 9 am to 5 pm", es = "De lunes a viernes, de 9 a. m. a 5 p. m." }}
-            other_way_to_pay = {{ en = "By mail, with the slip on your bill.", es = "Por correo, con el talón de su factura." }}
+            alternative_payment = {{ en = "By mail, with the slip on your bill.", es = "Por correo, con el talón de su factura." }}
             "#,
             base = ports.base,
         );
@@ -342,21 +347,21 @@ fn client_secret(slug: &str) -> String {
 
 fn users_file(slug: &str, password_hash: &str) -> String {
     let mut file = String::from("username,email,first_name,last_name,status,password_hash\n");
-    for person in members(slug) {
-        let (first, last) = person.name.split_once(' ').unwrap_or((&person.name, ""));
-        let _ = writeln!(file, "{},{},{first},{last},active,\"{password_hash}\"", person.username, person.email);
+    for user in members(slug) {
+        let (first, last) = user.name.split_once(' ').unwrap_or((&user.name, ""));
+        let _ = writeln!(file, "{},{},{first},{last},active,\"{password_hash}\"", user.username, user.email);
     }
     file
 }
 
-fn members(slug: &str) -> Vec<Person> {
-    let mut members: Vec<Person> = PEOPLE
+fn members(slug: &str) -> Vec<IdpUser> {
+    let mut members: Vec<IdpUser> = USERS
         .iter()
         .filter(|user| user.billers.contains(&slug))
-        .map(|user| Person {
+        .map(|user| IdpUser {
             username: user.username.to_owned(),
             name: format!("Demo {}", user.username),
-            email: if user.different_people {
+            email: if user.distinct_users {
                 format!("{}@{slug}.example", user.username)
             } else {
                 format!("{}@mail.example", user.username)
@@ -364,7 +369,7 @@ fn members(slug: &str) -> Vec<Person> {
         })
         .collect();
     if slug == "pinehill-gas" {
-        members.extend((1..=PINEHILL_USERS).map(|number| Person {
+        members.extend((1..=PINEHILL_USERS).map(|number| IdpUser {
             username: format!("pine{number:04}"),
             name: format!("Pine {number:04}"),
             email: format!("pine{number:04}@mail.example"),
@@ -377,16 +382,16 @@ pub(super) fn secureauth(ports: Ports, password_hash: &str) -> SecureAuth {
     let gateway = ports.gateway_address();
     let mut organizations: Vec<Organization> = BILLERS
         .iter()
-        .filter_map(|demo| demo.organization.map(|condition| (demo, condition)))
-        .map(|(demo, condition)| Organization {
+        .filter_map(|demo| demo.organization.map(|state| (demo, state)))
+        .map(|(demo, state)| Organization {
             id: demo.slug.to_owned(),
             name: demo.name.to_owned(),
-            condition,
+            state,
             client_id: format!("signpost-{}", demo.slug),
             client_secret: client_secret(demo.slug),
             redirect_uris: vec![format!("{gateway}/callback/{}", demo.slug)],
             post_logout_redirect_uris: vec![format!("{gateway}/signed-out")],
-            people: members(demo.slug),
+            users: members(demo.slug),
         })
         .collect();
     organizations.push(staff(ports));
@@ -397,7 +402,7 @@ pub(super) fn secureauth(ports: Ports, password_hash: &str) -> SecureAuth {
 
 /// Where staff sign in.
 fn staff(ports: Ports) -> Organization {
-    let people = STAFF_ROLES.map(|role| Person {
+    let users = STAFF_ROLES.map(|role| IdpUser {
         username: role.to_owned(),
         name: format!("Demo {role}"),
         email: format!("{role}@example-pay.example"),
@@ -405,24 +410,24 @@ fn staff(ports: Ports) -> Organization {
     Organization {
         id: STAFF.to_owned(),
         name: "Example Pay staff".to_owned(),
-        condition: Condition::Up,
+        state: IssuerState::Up,
         client_id: format!("signpost-{STAFF}"),
         client_secret: client_secret(STAFF),
         redirect_uris: vec![format!("{}/callback", ports.console_address())],
         post_logout_redirect_uris: Vec::new(),
-        people: people.into(),
+        users: users.into(),
     }
 }
 
 /// Each of the staff has the role that the username says.
-pub(super) fn give_roles(issuers: &secureauth_standin::SecureAuthStandIn) {
+pub(super) fn assign_roles(issuers: &secureauth_standin::SecureAuthStandIn) {
     for role in STAFF_ROLES {
-        issuers.give_claim(STAFF, role, "roles", serde_json::json!([role]));
+        issuers.set_claim(STAFF, role, "roles", serde_json::json!([role]));
     }
 }
 
 pub(super) fn legacy(ports: Ports, password_hash: &str, api_key: &str, mailbox: Mailbox) -> LegacyPortal {
-    let usernames = BILLERS.iter().flat_map(|demo| members(demo.slug)).map(|person| person.username).collect();
+    let usernames = BILLERS.iter().flat_map(|demo| members(demo.slug)).map(|user| user.username).collect();
     LegacyPortal {
         gateway: ports.gateway_address(),
         api_key: api_key.to_owned(),
@@ -438,7 +443,7 @@ pub(super) fn portal(ports: Ports, api_key: &str) -> BillerPortal {
 }
 
 /// What the demo prints for people.
-pub(super) fn in_words(ports: Ports, description: &Value) -> String {
+pub(super) fn banner(ports: Ports, description: &Value) -> String {
     let text = |name: &str| description[name].as_str().unwrap_or_default().to_owned();
     let gateway = text("gateway");
     let mut out = format!(
@@ -453,8 +458,8 @@ pub(super) fn in_words(ports: Ports, description: &Value) -> String {
         text("api_key"),
         text("config"),
     );
-    for user in &PEOPLE {
-        let _ = writeln!(out, "  {:<17} row {}  {}", user.username, user.row, user.sees);
+    for user in &USERS {
+        let _ = writeln!(out, "  {:<17} row {}  {}", user.username, user.row, user.expected_page);
     }
     let _ = writeln!(
         out,

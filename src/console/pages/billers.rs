@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Chrome, Problems};
+use super::{Chrome, FormErrors};
 
 /// A word with a colour: `good`, `warn`, `bad` or none.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Badge {
 
 /// A biller in the list.
 #[derive(Clone, Debug)]
-pub struct BillerLine {
+pub struct BillerSummary {
     /// Its slug.
     pub slug: String,
     /// Its name.
@@ -37,15 +37,15 @@ pub struct BillersPage {
     /// Around the content.
     pub chrome: Chrome,
     /// Billers, by slug.
-    pub billers: Vec<BillerLine>,
+    pub billers: Vec<BillerSummary>,
     /// The kill switch in force.
     pub kill: String,
     /// It stops something.
-    pub is_killed: bool,
+    pub is_kill_switch_active: bool,
     /// Changes that wait for a second person.
     pub pending: usize,
     /// The reader may change them.
-    pub operates: bool,
+    pub can_operate: bool,
 }
 
 /// One biller.
@@ -55,7 +55,7 @@ pub struct BillerPage {
     /// Around the content.
     pub chrome: Chrome,
     /// It, as in the list.
-    pub biller: BillerLine,
+    pub biller: BillerSummary,
     /// Product > CIAM: a name, and what stands behind it.
     pub ciam: Vec<(&'static str, String)>,
     /// What can be done about it: label and address.
@@ -65,19 +65,19 @@ pub struct BillerPage {
     /// Its settings: a name, and what stands behind it.
     pub settings: Vec<(&'static str, String)>,
     /// It is held.
-    pub is_held: bool,
+    pub is_paused: bool,
     /// Percentage of its rollout as it stands in the form.
     pub percent: String,
     /// Its activation date as it stands in the form.
-    pub from: String,
+    pub active_from: String,
     /// What the rollout in the form would do to everybody.
     pub impact: Option<ImpactView>,
     /// What was just done.
     pub done: Option<&'static str>,
     /// What is wrong with a form: the field's id, and a sentence.
-    pub errors: Problems,
+    pub errors: FormErrors,
     /// The reader may change it.
-    pub operates: bool,
+    pub can_operate: bool,
 }
 
 /// The readiness card.
@@ -91,9 +91,9 @@ pub struct ReadinessPage {
     /// The biller's name.
     pub name: String,
     /// The worst of the lines.
-    pub level: Badge,
+    pub status: Badge,
     /// How each thing stands: what, how, and what to do.
-    pub lines: Vec<(String, Badge, String)>,
+    pub checks: Vec<(String, Badge, String)>,
 }
 
 /// Asks before a biller is switched on or off.
@@ -107,7 +107,7 @@ pub struct CiamPage {
     /// The biller's name.
     pub name: String,
     /// What it is about: `enable`, `suspend` or `resume`.
-    pub what: &'static str,
+    pub action: &'static str,
     /// What will happen.
     pub text: &'static str,
     /// What it would do to everybody.
@@ -122,18 +122,18 @@ pub struct ImpactView {
     /// In one line.
     pub line: String,
     /// How far it is, while it is counted.
-    pub counting: Option<CountingView>,
+    pub progress: Option<ProgressView>,
     /// Where it can be looked at again; empty: nothing more will come.
-    pub again: String,
+    pub refresh_url: String,
     /// Worth a second look.
-    pub alarms: Vec<String>,
+    pub warnings: Vec<String>,
     /// From where, to where, how many, and some of them.
-    pub moves: Vec<(String, String, String, String)>,
+    pub transitions: Vec<(String, String, String, String)>,
 }
 
 /// A count that goes on.
 #[derive(Clone, Debug)]
-pub struct CountingView {
+pub struct ProgressView {
     /// Its id.
     pub id: String,
     /// Usernames looked at so far.
@@ -153,7 +153,7 @@ pub struct WizardPage {
     /// What was filled in.
     pub form: WizardForm,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: Problems,
+    pub errors: FormErrors,
     /// Everything is right, and the biller will be enabled as well: what that means.
     pub confirm: Option<&'static str>,
     /// Billers can be enabled here.
@@ -198,7 +198,7 @@ pub struct JobPage {
     /// What it made, or is about to: kind, id and state.
     pub steps: Vec<(String, String, &'static str)>,
     /// The reader may turn it back.
-    pub can_turn_back: bool,
+    pub can_cancel: bool,
 }
 
 /// A job, to be read.
@@ -237,15 +237,15 @@ pub struct KillSwitchPage {
     /// Around the content.
     pub chrome: Chrome,
     /// What is in force.
-    pub in_force: String,
+    pub effective: String,
     /// What was set for every instance.
     pub set: String,
     /// Billers: slug and name.
     pub billers: Vec<(String, String)>,
     /// What is wrong with the form.
-    pub errors: Problems,
+    pub errors: FormErrors,
     /// The reader may set it.
-    pub operates: bool,
+    pub can_operate: bool,
     /// It was just set.
     pub was_set: bool,
 }
@@ -261,7 +261,7 @@ pub struct ChangesPage {
     /// What became of one that was decided.
     pub done: Option<&'static str>,
     /// The reader may decide.
-    pub operates: bool,
+    pub can_operate: bool,
 }
 
 /// A change that waits.
@@ -274,9 +274,9 @@ pub struct ChangeView {
     /// What would change.
     pub summary: String,
     /// Who asked.
-    pub asked_by: String,
+    pub requested_by: String,
     /// When.
-    pub asked_at: String,
+    pub requested_at: String,
     /// The reader asked, and may only take it back.
     pub is_own: bool,
 }

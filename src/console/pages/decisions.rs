@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Chrome, Problems, VerdictView};
+use super::{Chrome, FormErrors, VerdictView};
 
 /// Looks a reference code up.
 #[derive(Clone, Debug, Template)]
@@ -15,14 +15,14 @@ pub struct DecisionsPage {
     /// Why it is looked up.
     pub reason: String,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: Problems,
+    pub errors: FormErrors,
     /// What was found.
-    pub found: Option<FoundView>,
+    pub found: Option<DecisionView>,
 }
 
 /// What a code leads to.
 #[derive(Clone, Debug)]
-pub struct FoundView {
+pub struct DecisionView {
     /// The code as it is written.
     pub code: String,
     /// When, in UTC.
@@ -55,5 +55,5 @@ pub struct BillerFacts {
     /// Its CIAM state.
     pub state: &'static str,
     /// The rest, in words.
-    pub says: String,
+    pub description: String,
 }

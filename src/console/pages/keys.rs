@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Badge, Chrome, Problems};
+use super::{Badge, Chrome, FormErrors};
 
 /// API keys of machine clients.
 #[derive(Clone, Debug, Template)]
@@ -15,15 +15,15 @@ pub struct KeysPage {
     /// A new one, as it was filled in.
     pub form: KeyForm,
     /// Scopes that can be chosen here.
-    pub offered: Vec<&'static str>,
+    pub selectable_scopes: Vec<&'static str>,
     /// The key that was just made: shown this once.
-    pub made: Option<String>,
+    pub created_key: Option<String>,
     /// What was just done.
     pub done: Option<&'static str>,
     /// What is wrong with the form.
-    pub errors: Problems,
+    pub errors: FormErrors,
     /// The reader may make and end keys.
-    pub operates: bool,
+    pub can_operate: bool,
 }
 
 /// A key, without its secret.
@@ -36,13 +36,13 @@ pub struct KeyView {
     /// Whether it is accepted.
     pub state: Badge,
     /// It is accepted.
-    pub is_good: bool,
+    pub is_active: bool,
     /// What it allows.
     pub scopes: String,
     /// The billers it is limited to.
     pub billers: String,
     /// When it ends.
-    pub until: String,
+    pub expires_at: String,
     /// When it was last used.
     pub last_used: String,
 }
@@ -59,7 +59,7 @@ pub struct KeyForm {
     /// Whose hand-offs it may redeem.
     pub audience: String,
     /// When it ends.
-    pub until: String,
+    pub expires_at: String,
 }
 
 impl KeyForm {

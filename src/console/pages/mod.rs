@@ -10,24 +10,27 @@ mod simulate;
 use askama::Template;
 
 pub use billers::{
-    Badge, BillerLine, BillerPage, BillersPage, ChangeView, ChangesPage, CiamPage, CountingView, ImpactView, JobPage,
-    JobView, KillSwitchPage, ReadinessPage, WizardForm, WizardPage,
+    Badge, BillerPage, BillerSummary, BillersPage, ChangeView, ChangesPage, CiamPage, ImpactView, JobPage, JobView,
+    KillSwitchPage, ProgressView, ReadinessPage, WizardForm, WizardPage,
 };
-pub use decisions::{BillerFacts, DecisionsPage, FoundView};
+pub use decisions::{BillerFacts, DecisionView, DecisionsPage};
 pub use keys::{KeyForm, KeyView, KeysPage};
 pub use oversight::{
-    AccountView, ActView, AuditFilter, AuditPage, Bar, HealthLine, HealthPage, PeoplePage, PersonView, SignInView,
+    AuditEventView, AuditFilter, AuditPage, Bar, HealthPage, HealthRow, MembershipView, SignInView, UserSearchPage,
+    UserView,
 };
-pub use settings::{SecureauthPage, SettingsPage, Typed};
-pub use simulate::{AnswerView, BatchLine, BatchPage, BillerWish, QuestionForm, SimulatePage, StepView, VerdictView};
+pub use settings::{FormValues, SecureauthPage, SettingsPage};
+pub use simulate::{
+    AnswerView, BatchPage, BatchRow, BillerOverride, SimulatePage, SimulationForm, StepView, VerdictView,
+};
 
 use super::staff::Staff;
 
 /// What is wrong with a form: the field's id, and a sentence.
 #[derive(Clone, Debug, Default)]
-pub struct Problems(pub Vec<(String, String)>);
+pub struct FormErrors(pub Vec<(String, String)>);
 
-impl Problems {
+impl FormErrors {
     /// What is wrong with a field.
     pub fn of(&self, field: &str) -> Option<&str> {
         self.0.iter().find(|(name, _)| name == field).map(|(_, sentence)| sentence.as_str())
@@ -44,7 +47,7 @@ impl Problems {
     }
 }
 
-impl From<Vec<(String, String)>> for Problems {
+impl From<Vec<(String, String)>> for FormErrors {
     fn from(problems: Vec<(String, String)>) -> Self {
         Self(problems)
     }
@@ -74,7 +77,7 @@ pub struct SignInPage {
     /// Where signing in begins.
     pub sign_in: String,
     /// There was a session, and it has ended.
-    pub was_here: bool,
+    pub has_expired_session: bool,
 }
 
 /// Goes on by itself at once (WCAG 2.2, technique H76), by a step that the session's cookie travels with.

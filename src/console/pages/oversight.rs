@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Badge, Chrome, Problems};
+use super::{Badge, Chrome, FormErrors};
 
 /// How everything does.
 #[derive(Clone, Debug, Template)]
@@ -15,12 +15,12 @@ pub struct HealthPage {
     /// What concerns all billers: what, how, and more about it.
     pub lines: Vec<(&'static str, Badge, String)>,
     /// Each biller.
-    pub billers: Vec<HealthLine>,
+    pub billers: Vec<HealthRow>,
 }
 
 /// How a biller does.
 #[derive(Clone, Debug)]
-pub struct HealthLine {
+pub struct HealthRow {
     /// Its slug.
     pub slug: String,
     /// Its name.
@@ -36,7 +36,7 @@ pub struct HealthLine {
     /// Changes of users on their way.
     pub users: String,
     /// Share of sign-ins that still begin at an old address, of those 30 days.
-    pub old_share: String,
+    pub legacy_share: String,
     /// First sign-ins that went well.
     pub first_success: String,
     /// Resets in the first week.
@@ -44,7 +44,7 @@ pub struct HealthLine {
     /// Sign-ins of each day, as bars.
     pub bars: Vec<Bar>,
     /// The bars in words.
-    pub bars_in_words: String,
+    pub chart_description: String,
 }
 
 /// A day as a bar, in units of the drawing.
@@ -73,11 +73,11 @@ pub struct AuditPage {
     /// Actions to choose from.
     pub actions: Vec<&'static str>,
     /// What was found, the newest first.
-    pub acts: Vec<ActView>,
+    pub events: Vec<AuditEventView>,
     /// Where older ones are.
     pub older: Option<String>,
     /// What is wrong with the filter.
-    pub errors: Problems,
+    pub errors: FormErrors,
 }
 
 /// What is asked for of the audit trail.
@@ -97,7 +97,7 @@ pub struct AuditFilter {
 
 /// An act, to be read.
 #[derive(Clone, Debug)]
-pub struct ActView {
+pub struct AuditEventView {
     /// When.
     pub at: String,
     /// By whom.
@@ -118,8 +118,8 @@ pub struct ActView {
 
 /// Looks somebody up.
 #[derive(Clone, Debug, Template)]
-#[template(path = "console/people.html")]
-pub struct PeoplePage {
+#[template(path = "console/users.html")]
+pub struct UserSearchPage {
     /// Around the content.
     pub chrome: Chrome,
     /// The username as it was typed.
@@ -127,18 +127,18 @@ pub struct PeoplePage {
     /// Why somebody is looked up.
     pub reason: String,
     /// Names are to be shown in clear.
-    pub in_clear: bool,
+    pub unmask: bool,
     /// The reader may see them so.
-    pub may_see: bool,
+    pub can_unmask: bool,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: Problems,
+    pub errors: FormErrors,
     /// Who was found; none: not asked yet.
-    pub found: Option<Vec<PersonView>>,
+    pub found: Option<Vec<UserView>>,
 }
 
 /// Somebody with a username; one name may be several people.
 #[derive(Clone, Debug)]
-pub struct PersonView {
+pub struct UserView {
     /// Our id.
     pub id: String,
     /// Username, masked unless it is to be shown.
@@ -148,12 +148,12 @@ pub struct PersonView {
     /// Status.
     pub status: &'static str,
     /// What the person has at each biller.
-    pub accounts: Vec<AccountView>,
+    pub memberships: Vec<MembershipView>,
 }
 
 /// A membership, with what SecureAuth noted of it.
 #[derive(Clone, Debug)]
-pub struct AccountView {
+pub struct MembershipView {
     /// The biller's slug.
     pub slug: String,
     /// The biller's name.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
-use super::{Chrome, Problems};
+use super::{Chrome, FormErrors};
 
 /// The form with a biller's settings.
 #[derive(Clone, Debug, Template)]
@@ -17,17 +17,17 @@ pub struct SettingsPage {
     /// The biller's name.
     pub name: String,
     /// What stands in the form.
-    pub form: Typed,
+    pub form: FormValues,
     /// What the settings were when the form was made.
-    pub seen: String,
+    pub version: String,
     /// The logo as it is now: address, width and height.
     pub logo: Option<(String, u32, u32)>,
     /// The biller has a registration at an issuer.
     pub has_issuer: bool,
     /// Changes of where its people sign in wait for a second person.
-    pub is_moved: bool,
+    pub is_migrated: bool,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: Problems,
+    pub errors: FormErrors,
 }
 
 /// What SecureAuth keeps of a biller.
@@ -45,11 +45,11 @@ pub struct SecureauthPage {
     /// Some are not.
     pub has_drift: bool,
     /// Why they cannot be shown.
-    pub trouble: Option<String>,
+    pub load_error: Option<String>,
     /// Whether its users' passwords are at SecureAuth.
     pub has_passwords: bool,
     /// What stands in the form.
-    pub form: Typed,
+    pub form: FormValues,
     /// The numbers of the password policy: the field's id, and its label.
     pub numbers: Vec<(&'static str, &'static str)>,
     /// How strong a password can be asked to be: as it is sent, as it is read, and whether it is so in the form.
@@ -57,16 +57,16 @@ pub struct SecureauthPage {
     /// What was just done.
     pub done: Option<&'static str>,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: Problems,
+    pub errors: FormErrors,
     /// The reader may change it.
-    pub operates: bool,
+    pub can_operate: bool,
 }
 
 /// What stands in a form, by the field's id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Typed(pub BTreeMap<&'static str, String>);
+pub struct FormValues(pub BTreeMap<&'static str, String>);
 
-impl Typed {
+impl FormValues {
     /// What stands in a field.
     pub fn of(&self, field: &str) -> &str {
         self.0.get(field).map_or("", String::as_str)

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Chrome, Problems};
+use super::{Chrome, FormErrors};
 
 /// A verdict, to be read.
 #[derive(Clone, Debug)]
@@ -29,26 +29,26 @@ pub struct StepView {
     /// Why.
     pub because: String,
     /// It decided.
-    pub has_last_word: bool,
+    pub is_deciding: bool,
 }
 
 /// The form of a question, as it was filled in.
 #[derive(Clone, Debug, Default)]
-pub struct QuestionForm {
+pub struct SimulationForm {
     /// The address knocked at.
     pub entry: String,
     /// The username typed.
     pub username: String,
     /// The question of a link whose username is kept without being shown; none when it is shown, or there is none.
-    pub kept: Option<String>,
+    pub sealed_request: Option<String>,
     /// That username, masked.
-    pub kept_mask: String,
+    pub masked_username: String,
     /// As if billers were otherwise.
-    pub rows: Vec<BillerWish>,
+    pub rows: Vec<BillerOverride>,
     /// As if the directory were `up` or `down`.
     pub directory: String,
     /// As if the kill switch were this.
-    pub kill: String,
+    pub kill_switch: String,
     /// As of this time, in UTC.
     pub at: String,
     /// As if the device remembered these billers.
@@ -56,12 +56,12 @@ pub struct QuestionForm {
     /// The language of the page.
     pub locale: String,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: Problems,
+    pub errors: FormErrors,
 }
 
 /// As if a biller were otherwise.
 #[derive(Clone, Debug, Default)]
-pub struct BillerWish {
+pub struct BillerOverride {
     /// Which one.
     pub slug: String,
     /// In this state.
@@ -72,10 +72,10 @@ pub struct BillerWish {
     pub percent: String,
 }
 
-impl QuestionForm {
+impl SimulationForm {
     /// Whether anything is asked to be otherwise than it is.
-    fn has_wishes(&self) -> bool {
-        let texts = [&self.directory, &self.kill, &self.at, &self.remembered];
+    fn has_overrides(&self) -> bool {
+        let texts = [&self.directory, &self.kill_switch, &self.at, &self.remembered];
         texts.iter().any(|text| !text.is_empty()) || self.rows.iter().any(|row| !row.slug.is_empty())
     }
 }
@@ -104,7 +104,7 @@ pub struct SimulatePage {
     /// Around the content.
     pub chrome: Chrome,
     /// The question.
-    pub form: QuestionForm,
+    pub form: SimulationForm,
     /// Billers to choose from: slug and name.
     pub billers: Vec<(String, String)>,
     /// The answer, once asked.
@@ -122,14 +122,14 @@ pub struct BatchPage {
     /// What is wrong with it.
     pub error: Option<String>,
     /// The answers, in order.
-    pub answers: Vec<BatchLine>,
+    pub answers: Vec<BatchRow>,
     /// At most so many questions.
-    pub most: usize,
+    pub max_rows: usize,
 }
 
 /// One answer of many.
 #[derive(Clone, Debug)]
-pub struct BatchLine {
+pub struct BatchRow {
     /// Line of the list, from 1.
     pub line: usize,
     /// The username as it was given.

@@ -6,31 +6,31 @@ use std::path::Path;
 use secrecy::ExposeSecret;
 
 use super::file::{Reader, UserRow};
-use super::{ImportError, Options, Progress, Step, passwords};
+use super::{ImportError, Options, Progress, ProgressSink, passwords};
 use crate::directory::UserStatus;
 use signpost_core::Username;
-use signpost_core::text::spread;
+use signpost_core::text::hash64;
 
 /// Problems told one by one; the rest are counted.
-const PROBLEMS_SHOWN: usize = 100;
+const MAX_REPORTED_PROBLEMS: usize = 100;
 /// Roles of one user, and bytes of one role.
 const MAX_ROLES: usize = 50;
-const MAX_ROLE: usize = 100;
+const MAX_ROLE_BYTES: usize = 100;
 
 #[derive(Default)]
 struct Problems {
     rows: usize,
     count: usize,
-    shown: Vec<String>,
+    messages: Vec<String>,
 }
 
 impl Problems {
-    fn of_row(&mut self, line: u64, problems: impl IntoIterator<Item = String>) {
+    fn add_row(&mut self, line: u64, problems: impl IntoIterator<Item = String>) {
         let before = self.count;
         for problem in problems {
             self.count += 1;
-            if self.count <= PROBLEMS_SHOWN {
-                self.shown.push(format!("line {line}: {problem}"));
+            if self.count <= MAX_REPORTED_PROBLEMS {
+                self.messages.push(format!("line {line}: {problem}"));
             }
         }
         self.rows += usize::from(self.count > before);
@@ -38,67 +38,71 @@ impl Problems {
 }
 
 /// Reads the whole file; answers how many rows it has.
-pub(super) fn check(path: &Path, options: Options, progress: Progress<'_>) -> Result<u64, ImportError> {
+pub(super) fn check(path: &Path, options: Options, progress: ProgressSink<'_>) -> Result<u64, ImportError> {
     let size = std::fs::metadata(path)?.len();
     let mut reader = Reader::open(path)?;
     if options.refuse_plain_passwords && reader.has_plain_passwords() {
         return Err(ImportError::Header("line 1: passwords in clear are refused".to_owned()));
     }
     let mut problems = Problems::default();
-    let mut seen = Seen::new();
+    let mut seen = SeenUsernames::new();
     let mut rows = 0;
     loop {
         match reader.next() {
             Ok(None) => break,
             Ok(Some((line, row))) => {
                 rows += 1;
-                problems.of_row(line, check_row(&row, &mut seen));
+                problems.add_row(line, check_row(&row, &mut seen));
                 if rows % 5000 == 0 {
-                    progress(Step { phase: "checking", done: reader.position(), total: size });
+                    progress(Progress { phase: "checking", done: reader.position(), total: size });
                 }
             }
             Err(error) => {
-                problems.of_row(error.line, [error.what]);
+                problems.add_row(error.line, [error.what]);
                 if error.fatal {
                     break;
                 }
             }
         }
     }
-    seen.tell_doubles(path, &mut problems)?;
+    seen.report_duplicates(path, &mut problems)?;
     if problems.count > 0 {
-        return Err(ImportError::Refused { rows: problems.rows, problems: problems.count, shown: problems.shown });
+        return Err(ImportError::Invalid {
+            rows: problems.rows,
+            problems: problems.count,
+            messages: problems.messages,
+        });
     }
     Ok(rows)
 }
 
 /// Usernames that may have come before, in memory of one size whatever the file's: a set bit says "perhaps", and those few
 /// are compared in a second reading.
-struct Seen {
+struct SeenUsernames {
     bits: Vec<u64>,
-    perhaps: HashMap<u64, Vec<u64>>,
+    candidates: HashMap<u64, Vec<u64>>,
 }
 
 /// 2^28 bits, 32 MiB: of a million names one in 268 is read a second time for nothing.
-const BITS: u64 = 1 << 28;
+const FILTER_BITS: u64 = 1 << 28;
 
-impl Seen {
+impl SeenUsernames {
     fn new() -> Self {
-        Self { bits: vec![0; usize::try_from(BITS / 64).unwrap_or(0)], perhaps: HashMap::new() }
+        Self { bits: vec![0; usize::try_from(FILTER_BITS / 64).unwrap_or(0)], candidates: HashMap::new() }
     }
 
-    fn note(&mut self, username: &Username) {
-        let hash = spread(username.as_str().as_bytes());
-        let bit = hash % BITS;
+    fn insert(&mut self, username: &Username) {
+        let hash = hash64(username.as_str().as_bytes());
+        let bit = hash % FILTER_BITS;
         let (word, mask) = (usize::try_from(bit / 64).unwrap_or(0), 1 << (bit % 64));
         if self.bits[word] & mask != 0 {
-            self.perhaps.entry(hash).or_default();
+            self.candidates.entry(hash).or_default();
         }
         self.bits[word] |= mask;
     }
 
-    fn tell_doubles(mut self, path: &Path, problems: &mut Problems) -> Result<(), ImportError> {
-        if self.perhaps.is_empty() {
+    fn report_duplicates(mut self, path: &Path, problems: &mut Problems) -> Result<(), ImportError> {
+        if self.candidates.is_empty() {
             return Ok(());
         }
         drop(std::mem::take(&mut self.bits));
@@ -108,10 +112,10 @@ impl Seen {
                 Ok(None) => return Ok(()),
                 Ok(Some((line, row))) => {
                     let Ok(username) = Username::parse(&row.username) else { continue };
-                    let Some(lines) = self.perhaps.get_mut(&spread(username.as_str().as_bytes())) else { continue };
+                    let Some(lines) = self.candidates.get_mut(&hash64(username.as_str().as_bytes())) else { continue };
                     if let Some(first) = lines.first() {
-                        let told = format!("the username stands in line {first} already");
-                        problems.of_row(line, [told]);
+                        let duplicate = format!("the username stands in line {first} already");
+                        problems.add_row(line, [duplicate]);
                     }
                     lines.push(line);
                 }
@@ -122,10 +126,10 @@ impl Seen {
     }
 }
 
-fn check_row(row: &UserRow, seen: &mut Seen) -> Vec<String> {
+fn check_row(row: &UserRow, seen: &mut SeenUsernames) -> Vec<String> {
     let mut problems = Vec::new();
     match Username::parse(&row.username) {
-        Ok(username) => seen.note(&username),
+        Ok(username) => seen.insert(&username),
         Err(error) => problems.push(format!("username: {error}")),
     }
     if !row.email.is_empty() && !is_mail_address(&row.email) {
@@ -140,13 +144,13 @@ fn check_row(row: &UserRow, seen: &mut Seen) -> Vec<String> {
         problems.push(format!("status: {:?} is not one of created, active, suspended, deleted", row.status));
     }
     match roles(&row.roles) {
-        Some(roles) if roles.len() <= MAX_ROLES && roles.iter().all(|role| role.len() <= MAX_ROLE) => {}
+        Some(roles) if roles.len() <= MAX_ROLES && roles.iter().all(|role| role.len() <= MAX_ROLE_BYTES) => {}
         _ => problems.push(format!(
-            "roles: a list with commas, or a JSON list of texts; at most {MAX_ROLES} of {MAX_ROLE} bytes"
+            "roles: a list with commas, or a JSON list of texts; at most {MAX_ROLES} of {MAX_ROLE_BYTES} bytes"
         )),
     }
-    if row.password.as_ref().is_some_and(|password| password.expose_secret().len() > passwords::MAX_BYTES) {
-        problems.push(format!("credentials.password: at most {} bytes", passwords::MAX_BYTES));
+    if row.password.as_ref().is_some_and(|password| password.expose_secret().len() > passwords::MAX_PASSWORD_BYTES) {
+        problems.push(format!("credentials.password: at most {} bytes", passwords::MAX_PASSWORD_BYTES));
     }
     if row.password.is_some() && !row.password_hash.is_empty() {
         problems.push("a password and a password_hash: only one of them can count".to_owned());

@@ -12,17 +12,17 @@ pub use check::is_mail_address;
 use std::path::Path;
 
 use super::{Biller, Directory, DirectoryError};
-use crate::audit::{Act, Action, By};
+use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::DbError;
 use crate::values;
 use signpost_core::KeyRing;
 
 /// Rows written at once: few enough that whoever waits for the database does not wait long.
-const BATCH: usize = 500;
+const ROWS_PER_BATCH: usize = 500;
 /// Batches a transaction, if nobody waits for the database.
-const BATCHES: usize = 16;
+const BATCHES_PER_TRANSACTION: usize = 16;
 /// Rows that are sorted together.
-const WINDOW: usize = 64_000;
+const SORT_WINDOW_ROWS: usize = 64_000;
 
 const BEGIN_RUN: &str = "INSERT INTO import_run (biller_id, file_hash, rows_done, created, updated, started_at) \
      VALUES ($1, $2, 0, 0, 0, $3) ON CONFLICT (biller_id, file_hash) DO UPDATE SET \
@@ -45,9 +45,9 @@ pub struct Options {
 
 /// What an import needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Tools<'a> {
+pub struct ImportContext<'a> {
     /// Who asks.
-    pub by: &'a By,
+    pub actor: &'a ActorContext,
     /// Seals password hashes.
     pub keys: &'a KeyRing,
 }
@@ -75,25 +75,25 @@ pub enum ImportError {
     #[error("nothing was written: {0}")]
     Header(String),
     /// Rows are wrong; nothing was written.
-    #[error("{rows} row(s) are wrong, nothing was written:\n{}{}", .shown.join("\n"), more(*.problems, .shown.len()))]
-    Refused {
+    #[error("{rows} row(s) are wrong, nothing was written:\n{}{}", .messages.join("\n"), more(*.problems, .messages.len()))]
+    Invalid {
         /// How many rows.
         rows: usize,
         /// How many things are wrong with them.
         problems: usize,
         /// The first of these, each with its line.
-        shown: Vec<String>,
+        messages: Vec<String>,
     },
     /// Another import of the same file into the same biller is running.
     #[error("another import of this file is running; this one stopped without harm")]
-    Overtaken,
+    AlreadyRunning,
     /// The directory failed; run it again to go on where it stopped.
     #[error("{0}; run the same import again to go on where it stopped")]
     Directory(#[from] DirectoryError),
 }
 
-fn more(problems: usize, shown: usize) -> String {
-    if problems > shown { format!("\n… and {} more", problems - shown) } else { String::new() }
+fn more(problems: usize, messages: usize) -> String {
+    if problems > messages { format!("\n… and {} more", problems - messages) } else { String::new() }
 }
 
 impl From<DbError> for ImportError {
@@ -104,7 +104,7 @@ impl From<DbError> for ImportError {
 
 /// How far an import has come: bytes of the file while checking, rows while writing.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
+pub struct Progress {
     /// `checking` or `writing`.
     pub phase: &'static str,
     /// So far.
@@ -114,7 +114,7 @@ pub struct Step {
 }
 
 /// Told of progress now and then.
-pub type Progress<'p> = &'p (dyn Fn(Step) + Sync);
+pub type ProgressSink<'p> = &'p (dyn Fn(Progress) + Sync);
 
 impl Directory {
     /// Imports a file into a biller.
@@ -127,18 +127,18 @@ impl Directory {
         path: &Path,
         biller: &Biller,
         options: Options,
-        tools: Tools<'_>,
-        progress: Progress<'_>,
+        context: ImportContext<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<Summary, ImportError> {
         // Rows are counted in the order of a window: another window is another count.
-        let file_hash = format!("{}-{WINDOW}", file::hash(path)?);
+        let file_hash = format!("{}-{SORT_WINDOW_ROWS}", file::hash(path)?);
         let rows = check::check(path, options, progress)?;
         if options.dry_run {
             return Ok(Summary { rows, ..Summary::default() });
         }
-        self.db.expect_much(true).await?;
-        let written = self.write_users((path, &file_hash), rows, biller, options, tools, progress).await;
-        self.db.expect_much(false).await?;
+        self.db.set_bulk_mode(true).await?;
+        let written = self.write_users((path, &file_hash), rows, biller, options, context, progress).await;
+        self.db.set_bulk_mode(false).await?;
         written
     }
 
@@ -148,21 +148,21 @@ impl Directory {
         rows: u64,
         biller: &Biller,
         options: Options,
-        tools: Tools<'_>,
-        progress: Progress<'_>,
+        context: ImportContext<'_>,
+        progress: ProgressSink<'_>,
     ) -> Result<Summary, ImportError> {
-        let (biller_id, now) = (biller.id.as_str(), tools.by.now());
+        let (biller_id, now) = (biller.id.as_str(), context.actor.now());
         let mut tx = self.db.begin().await?;
         tx.run(BEGIN_RUN, values![biller_id, file_hash, now]).await?;
-        let run = tx.one(RUN, values![biller_id, file_hash]).await?.ok_or(ImportError::Overtaken)?;
+        let run = tx.one(RUN, values![biller_id, file_hash]).await?.ok_or(ImportError::AlreadyRunning)?;
         let done = run.int(0)?;
-        let act = Act::of(Action::UsersImported).at(&biller.slug).with("rows", rows).with("after_row", done);
-        tools.by.note(&mut tx, act.with("legacy_accounts", options.legacy_accounts)).await?;
+        let event = AuditEvent::new(Action::UsersImported).at(&biller.slug).with("rows", rows).with("after_row", done);
+        context.actor.record(&mut tx, event.with("legacy_accounts", options.legacy_accounts)).await?;
         tx.commit().await?;
         let mut summary = Summary { rows, created: run.int(1)?, updated: run.int(2)?, resumed_after: done };
-        let mut writer = write::Writer { db: &self.db, biller_id, options, tools, file_hash, done, now, open: None };
+        let mut writer = write::Writer { db: &self.db, biller_id, options, context, file_hash, done, now, open: None };
         // Read ahead by a thread of its own: the next window while this one is written.
-        let (sender, mut batches) = tokio::sync::mpsc::channel(WINDOW / BATCH);
+        let (sender, mut batches) = tokio::sync::mpsc::channel(SORT_WINDOW_ROWS / ROWS_PER_BATCH);
         let from = path.to_owned();
         let reading =
             tokio::task::spawn_blocking(move || read_batches(&from, usize::try_from(done).unwrap_or(0), &sender));
@@ -172,10 +172,10 @@ impl Directory {
             }
             let Some(batch) = batches.recv().await else { break };
             writer.write(batch, &mut summary).await?;
-            progress(Step { phase: "writing", done: writer.done.unsigned_abs(), total: rows });
+            progress(Progress { phase: "writing", done: writer.done.unsigned_abs(), total: rows });
         }
         reading.await.map_err(std::io::Error::other)??;
-        self.db.run(END_RUN, values![biller_id, file_hash, tools.by.now()]).await?;
+        self.db.run(END_RUN, values![biller_id, file_hash, context.actor.now()]).await?;
         Ok(summary)
     }
 }
@@ -188,11 +188,11 @@ fn read_batches(
     batches: &tokio::sync::mpsc::Sender<Vec<write::Record>>,
 ) -> Result<(), ImportError> {
     let mut reader = file::Reader::open(path)?;
-    let mut written = done % WINDOW;
+    let mut written = done % SORT_WINDOW_ROWS;
     reader.skip(done - written)?;
     loop {
         let mut window = Vec::new();
-        while window.len() < WINDOW
+        while window.len() < SORT_WINDOW_ROWS
             && let Some((_, row)) = reader.next()?
         {
             window.push(write::Record::new(row)?);
@@ -203,7 +203,7 @@ fn read_batches(
         window.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         let mut left = window.into_iter().skip(std::mem::take(&mut written)).peekable();
         while left.peek().is_some() {
-            if batches.blocking_send(left.by_ref().take(BATCH).collect()).is_err() {
+            if batches.blocking_send(left.by_ref().take(ROWS_PER_BATCH).collect()).is_err() {
                 return Ok(());
             }
         }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use signpost_core::Random;
 
 /// No password is longer, in bytes (bcrypt looks at 72 only, but other hashes do not stop there).
-pub(super) const MAX_BYTES: usize = 1024;
+pub(super) const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// Whether a text is a password hash that can be handed over: a PHC string, or bcrypt.
 pub(super) fn is_hash(text: &str) -> bool {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_told_from_passwords() {
+    fn password_hashes_are_recognized() {
         let own = hash(&SecretString::from("x".to_owned()), &Random::system()).unwrap();
         for good in [
             own.as_str(),

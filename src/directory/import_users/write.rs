@@ -7,38 +7,39 @@ use serde_json::json;
 
 use super::check::{read_status, roles};
 use super::file::UserRow;
-use super::{BATCHES, ImportError, Options, Summary, Tools, passwords};
-use crate::db::{Db, DbError, ROWS_A_STATEMENT, Rows, Tx, Value};
+use super::{BATCHES_PER_TRANSACTION, ImportContext, ImportError, Options, Summary, passwords};
+use crate::db::{BulkInsert, Db, DbError, ROWS_PER_STATEMENT, Tx, Value};
 use crate::directory::{UserStatus, outbox};
 use crate::values;
 use signpost_core::{Purpose, Timestamp, UserId, Username};
 
-const MOVE_ON: &str = "UPDATE import_run SET rows_done = $4 WHERE biller_id = $1 AND file_hash = $2 AND rows_done = $3";
-const COUNT: &str = "UPDATE import_run SET created = $3, updated = $4 WHERE biller_id = $1 AND file_hash = $2";
-const SAME_NAMES: &str = "SELECT m.username_key, u.email_key, u.id, m.biller_id, u.status FROM membership m \
+const ADVANCE: &str = "UPDATE import_run SET rows_done = $4 WHERE biller_id = $1 AND file_hash = $2 AND rows_done = $3";
+const SAVE_COUNTS: &str = "UPDATE import_run SET created = $3, updated = $4 WHERE biller_id = $1 AND file_hash = $2";
+const FIND_BY_USERNAME: &str = "SELECT m.username_key, u.email_key, u.id, m.biller_id, u.status FROM membership m \
      JOIN users u ON u.id = m.user_id WHERE (m.biller_id = $1 OR u.email_key <> '') AND m.username_key IN";
-const PUT_USERS: &str = "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
+const INSERT_USERS: &str = "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
      attributes, created_at, updated_at, deleted_at) VALUES";
-const OVER_USERS: &str = "ON CONFLICT (id) DO UPDATE SET username = excluded.username, email = excluded.email, \
+const ON_USER_CONFLICT: &str = "ON CONFLICT (id) DO UPDATE SET username = excluded.username, email = excluded.email, \
      email_key = excluded.email_key, first_name = excluded.first_name, last_name = excluded.last_name, \
      status = excluded.status, attributes = excluded.attributes, updated_at = excluded.updated_at, \
      deleted_at = excluded.deleted_at";
-const PUT_MEMBERS: &str =
+const INSERT_MEMBERSHIPS: &str =
     "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) VALUES";
-const PUT_PASSWORDS: &str = "INSERT INTO user_password (user_id, sealed, set_at) VALUES";
-const OVER_PASSWORDS: &str = "ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at";
-const ELSEWHERE: &str = "SELECT m.biller_id FROM membership m JOIN biller b ON b.id = m.biller_id \
+const INSERT_PASSWORDS: &str = "INSERT INTO user_password (user_id, sealed, set_at) VALUES";
+const ON_PASSWORD_CONFLICT: &str =
+    "ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at";
+const OTHER_MEMBERSHIP: &str = "SELECT m.biller_id FROM membership m JOIN biller b ON b.id = m.biller_id \
      WHERE m.user_id = $1 AND m.biller_id <> $2 LIMIT 1";
-const DROP_MEMBER: &str = "DELETE FROM membership WHERE user_id = $1 AND biller_id = $2";
+const DELETE_MEMBERSHIP: &str = "DELETE FROM membership WHERE user_id = $1 AND biller_id = $2";
 const END_SESSIONS: &str = "UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
-const END_SESSIONS_HERE: &str =
+const END_BILLER_SESSIONS: &str =
     "UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL";
 
 pub(super) struct Writer<'w> {
     pub db: &'w Db,
     pub biller_id: &'w str,
     pub options: Options,
-    pub tools: Tools<'w>,
+    pub context: ImportContext<'w>,
     pub file_hash: &'w str,
     /// Rows written.
     pub done: i64,
@@ -55,7 +56,7 @@ pub(super) struct Record {
     status: UserStatus,
     attributes: String,
     /// Nothing is left to be written.
-    is_done: bool,
+    is_written: bool,
     row: UserRow,
 }
 
@@ -71,14 +72,14 @@ impl Record {
             email_key: row.email.to_lowercase(),
             status: read_status(&row.status).unwrap_or(UserStatus::Active),
             attributes,
-            is_done: false,
+            is_written: false,
             row,
         })
     }
 }
 
 /// User ids by username and mail address.
-type Known = HashMap<(String, String), String>;
+type KnownUsers = HashMap<(String, String), String>;
 
 /// What three statements write.
 #[derive(Default)]
@@ -101,35 +102,35 @@ impl Writer<'_> {
             None => (self.db.begin().await?, 0),
         };
         let after = self.done + i64::try_from(records.len()).unwrap_or(0);
-        let moved = values![self.biller_id, self.file_hash, self.done, after];
-        if tx.run(MOVE_ON, moved).await? == 0 {
-            return Err(ImportError::Overtaken);
+        let row = values![self.biller_id, self.file_hash, self.done, after];
+        if tx.run(ADVANCE, row).await? == 0 {
+            return Err(ImportError::AlreadyRunning);
         }
         let (members, known) = {
             let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
-            self.same_names(&mut tx, &keys).await?
+            self.find_by_username(&mut tx, &keys).await?
         };
-        self.end_and_drop(&mut tx, &mut records, &members).await?;
+        self.end_sessions_and_memberships(&mut tx, &mut records, &members).await?;
         // New users of a legacy biller concern nobody else.
-        let is_moved = outbox::is_moved(&mut tx, self.biller_id).await?;
+        let is_migrated = outbox::is_migrated(&mut tx, self.biller_id).await?;
         let concerns =
-            records.iter().map(|record| record.key.as_str()).filter(|key| is_moved || members.contains_key(*key));
+            records.iter().map(|record| record.key.as_str()).filter(|key| is_migrated || members.contains_key(*key));
         let names: Vec<String> = concerns.map(str::to_owned).collect();
         let mut left = records.into_iter().zip(hashes).peekable();
         let mut ready = Vec::new();
         while left.peek().is_some() || !ready.is_empty() {
             // The next rows are made ready while the database takes these.
-            let part = left.by_ref().take(ROWS_A_STATEMENT);
-            let next = async { self.make_ready(part, (&members, &known), summary) };
-            let (taken, next) = tokio::join!(put(&mut tx, ready), next);
+            let part = left.by_ref().take(ROWS_PER_STATEMENT);
+            let next = async { self.prepare(part, (&members, &known), summary) };
+            let (taken, next) = tokio::join!(execute(&mut tx, ready), next);
             taken?;
             ready = next?;
         }
-        outbox::mark_written(self.db, &mut tx, &names, (self.now, self.tools.by.random())).await?;
-        tx.run(COUNT, values![self.biller_id, self.file_hash, summary.created, summary.updated]).await?;
+        outbox::enqueue_written(self.db, &mut tx, &names, (self.now, self.context.actor.random())).await?;
+        tx.run(SAVE_COUNTS, values![self.biller_id, self.file_hash, summary.created, summary.updated]).await?;
         self.done = after;
         self.open = Some((tx, batches + 1));
-        if batches + 1 == BATCHES || self.db.is_wanted() {
+        if batches + 1 == BATCHES_PER_TRANSACTION || self.db.has_waiting_writers() {
             self.commit().await?;
         }
         Ok(())
@@ -139,7 +140,7 @@ impl Writer<'_> {
     pub async fn commit(&mut self) -> Result<(), ImportError> {
         if let Some((tx, _)) = self.open.take() {
             tx.commit().await?;
-            self.db.give_way().await;
+            self.db.yield_to_waiters().await;
         }
         Ok(())
     }
@@ -158,7 +159,7 @@ impl Writer<'_> {
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut running = Vec::new();
         for part in plain.chunks(plain.len().div_ceil(workers)) {
-            let (part, random) = (part.to_vec(), self.tools.by.random().clone());
+            let (part, random) = (part.to_vec(), self.context.actor.random().clone());
             running.push(tokio::task::spawn_blocking(move || {
                 part.iter().map(|(at, password)| Ok((*at, passwords::hash(password, &random)?))).collect()
             }));
@@ -174,9 +175,13 @@ impl Writer<'_> {
 
     /// Who belongs to the biller already, by name; and who of any biller has these names, by name and mail address, the oldest
     /// record first.
-    async fn same_names(&self, tx: &mut Tx, keys: &[&str]) -> Result<(HashMap<String, String>, Known), DbError> {
-        let (mut members, mut known) = (HashMap::new(), Known::new());
-        for row in tx.all_in(SAME_NAMES, self.biller_id.into(), keys).await? {
+    async fn find_by_username(
+        &self,
+        tx: &mut Tx,
+        keys: &[&str],
+    ) -> Result<(HashMap<String, String>, KnownUsers), DbError> {
+        let (mut members, mut known) = (HashMap::new(), KnownUsers::new());
+        for row in tx.all_in(FIND_BY_USERNAME, self.biller_id.into(), keys).await? {
             let (name, mail, id) = (row.text(0)?, row.text(1)?, row.text(2)?);
             if row.text(3)? == self.biller_id {
                 members.insert(name.clone(), id.clone());
@@ -194,7 +199,7 @@ impl Writer<'_> {
 
     /// Ends the sessions of members who are no longer active. A person who is deleted here but belongs elsewhere as well only
     /// stops belonging here.
-    async fn end_and_drop(
+    async fn end_sessions_and_memberships(
         &self,
         tx: &mut Tx,
         records: &mut [Record],
@@ -204,11 +209,11 @@ impl Writer<'_> {
         for record in records.iter_mut().filter(|record| record.status != UserStatus::Active) {
             let Some(id) = members.get(record.key.as_str()) else { continue };
             let is_deleted = record.status == UserStatus::Deleted;
-            if is_deleted && tx.one(ELSEWHERE, values![id, self.biller_id]).await?.is_some() {
-                tx.run(END_SESSIONS_HERE, values![id, self.biller_id, now]).await?;
-                tx.run(DROP_MEMBER, values![id, self.biller_id]).await?;
-                outbox::mark_member(tx, (self.biller_id, id), now, self.tools.by.random()).await?;
-                record.is_done = true;
+            if is_deleted && tx.one(OTHER_MEMBERSHIP, values![id, self.biller_id]).await?.is_some() {
+                tx.run(END_BILLER_SESSIONS, values![id, self.biller_id, now]).await?;
+                tx.run(DELETE_MEMBERSHIP, values![id, self.biller_id]).await?;
+                outbox::enqueue_member(tx, (self.biller_id, id), now, self.context.actor.random()).await?;
+                record.is_written = true;
             } else {
                 tx.run(END_SESSIONS, values![id, now]).await?;
             }
@@ -218,18 +223,18 @@ impl Writer<'_> {
 
     /// Makes rows of records. The same username and mail address at another biller is taken for the same person, whose record
     /// this biller's file does not change.
-    fn make_ready(
+    fn prepare(
         &self,
         records: impl Iterator<Item = (Record, Option<String>)>,
-        (members, known): (&HashMap<String, String>, &Known),
+        (members, known): (&HashMap<String, String>, &KnownUsers),
         summary: &mut Summary,
-    ) -> Result<Vec<Rows>, DbError> {
+    ) -> Result<Vec<BulkInsert>, DbError> {
         let mut batch = Batch::default();
         for (record, hash) in records {
             if let Some(id) = members.get(record.key.as_str()) {
                 summary.updated += 1;
-                if !record.is_done {
-                    self.take_record(&mut batch, record, hash, id);
+                if !record.is_written {
+                    self.add_record(&mut batch, record, hash, id);
                 }
                 continue;
             }
@@ -243,8 +248,8 @@ impl Writer<'_> {
                 Some(known) => known.clone(),
                 None => {
                     // By the present moment: ids that grow land side by side in their indexes.
-                    let id = UserId::new(self.tools.by.now(), self.tools.by.random()).to_string();
-                    self.take_record(&mut batch, record, hash, &id);
+                    let id = UserId::new(self.context.actor.now(), self.context.actor.random()).to_string();
+                    self.add_record(&mut batch, record, hash, &id);
                     id
                 }
             };
@@ -252,14 +257,14 @@ impl Writer<'_> {
             batch.members.push(values![name.0, self.biller_id, id, self.options.legacy_accounts, self.now]);
         }
         let statements = [
-            self.db.rows(PUT_USERS, batch.users, OVER_USERS)?,
-            self.db.rows(PUT_MEMBERS, batch.members, "")?,
-            self.db.rows(PUT_PASSWORDS, batch.passwords, OVER_PASSWORDS)?,
+            self.db.bulk_insert(INSERT_USERS, batch.users, ON_USER_CONFLICT)?,
+            self.db.bulk_insert(INSERT_MEMBERSHIPS, batch.members, "")?,
+            self.db.bulk_insert(INSERT_PASSWORDS, batch.passwords, ON_PASSWORD_CONFLICT)?,
         ];
         Ok(statements.into_iter().flatten().collect())
     }
 
-    fn take_record(&self, batch: &mut Batch, record: Record, hash: Option<String>, id: &str) {
+    fn add_record(&self, batch: &mut Batch, record: Record, hash: Option<String>, id: &str) {
         let now = self.now;
         let Record { key, email_key, status, attributes, row, .. } = record;
         let deleted_at = (status == UserStatus::Deleted).then_some(now);
@@ -278,14 +283,14 @@ impl Writer<'_> {
             deleted_at
         ]);
         if let Some(hash) = hash {
-            batch.passwords.push(values![id, self.tools.keys.seal(Purpose::Storage, id, &hash), now]);
+            batch.passwords.push(values![id, self.context.keys.seal(Purpose::Storage, id, &hash), now]);
         }
     }
 }
 
-async fn put(tx: &mut Tx, ready: Vec<Rows>) -> Result<(), DbError> {
+async fn execute(tx: &mut Tx, ready: Vec<BulkInsert>) -> Result<(), DbError> {
     for rows in ready {
-        tx.run_rows(rows).await?;
+        tx.run_bulk_insert(rows).await?;
     }
     Ok(())
 }

@@ -4,12 +4,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::calls::CallError;
-use super::objects::read;
+use super::objects::decode;
 use super::{Management, Workspace};
 
 /// Which events are asked for, newest first.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct AuditQuery<'q> {
+pub struct SecureAuthEventQuery<'q> {
     /// The organization.
     pub organization: &'q str,
     /// Events about a user of this pool.
@@ -24,9 +24,9 @@ pub struct AuditQuery<'q> {
     pub limit: usize,
 }
 
-impl AuditQuery<'_> {
+impl SecureAuthEventQuery<'_> {
     /// As it stands in an address.
-    fn pairs(&self) -> String {
+    fn query_string(&self) -> String {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
         let named = [("user_pool_id", self.pool), ("user_id", self.user), ("before_event_id", self.before)];
         pairs.extend_pairs(named.iter().filter_map(|(name, value)| value.map(|value| (name, value))));
@@ -38,7 +38,7 @@ impl AuditQuery<'_> {
 
 /// An event.
 #[derive(Clone, Debug, Deserialize)]
-pub struct AuditEvent {
+pub struct SecureAuthEvent {
     /// Permanent id.
     pub event_id: String,
     /// When, as RFC 3339.
@@ -59,14 +59,19 @@ impl Management {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn audit_events(&self, query: &AuditQuery<'_>) -> Result<Vec<AuditEvent>, CallError> {
+    pub async fn audit_events(&self, query: &SecureAuthEventQuery<'_>) -> Result<Vec<SecureAuthEvent>, CallError> {
         #[derive(Deserialize)]
         struct Page {
             #[serde(default)]
-            audit_events: Option<Vec<AuditEvent>>,
+            audit_events: Option<Vec<SecureAuthEvent>>,
         }
-        let path = format!("{}/servers/{}/audit-events?{}", self.prefix("system"), query.organization, query.pairs());
-        let page: Page = read(self.get(Workspace::System, path).await?)?;
+        let path = format!(
+            "{}/servers/{}/audit-events?{}",
+            self.api_prefix("system"),
+            query.organization,
+            query.query_string()
+        );
+        let page: Page = decode(self.get(Workspace::System, path).await?)?;
         Ok(page.audit_events.unwrap_or_default())
     }
 }

@@ -8,34 +8,35 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Management, Workspace};
-use crate::secureauth::HttpError;
+use crate::secureauth::HttpClientError;
 use signpost_core::Timestamp;
 
 /// No call of a job waits longer than this for its next try; a longer wait is left to the caller.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 /// The longest that the vendor is left alone, whatever it asks for.
-const LONGEST_HOLD: Duration = Duration::from_secs(15 * 60);
-const FIRST_WAIT: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(15 * 60);
+const INITIAL_RETRY_DELAY: Duration = Duration::from_millis(200);
 /// A hundred users of a list with all that belongs to them.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
 /// How long a caller can wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct RetryPolicy {
     /// A call is tried so often in all when the vendor is busy or does not answer.
-    tries: u32,
-    longest_wait: Duration,
+    max_attempts: u32,
+    max_delay: Duration,
     timeout: Duration,
 }
 
-impl Patience {
+impl RetryPolicy {
     /// Of jobs.
-    pub fn long(timeout: Duration) -> Self {
-        Self { tries: 6, longest_wait: LONGEST_WAIT, timeout }
+    pub fn for_jobs(timeout: Duration) -> Self {
+        Self { max_attempts: 6, max_delay: MAX_RETRY_DELAY, timeout }
     }
 
     /// Where somebody waits for the answer.
-    pub const SHORT: Self = Self { tries: 2, longest_wait: Duration::from_secs(1), timeout: Duration::from_secs(5) };
+    pub const INTERACTIVE: Self =
+        Self { max_attempts: 2, max_delay: Duration::from_secs(1), timeout: Duration::from_secs(5) };
 }
 
 /// Why a call failed.
@@ -43,57 +44,57 @@ impl Patience {
 pub enum CallError {
     /// It never arrived, or nobody knows: no answer, a broken one, or a 5xx. Whether it had its effect is to be looked up.
     #[error("SecureAuth does not answer ({0})")]
-    Unknown(&'static str),
+    OutcomeUnknown(&'static str),
     /// The vendor is busy for longer than a call waits.
     #[error("SecureAuth asks to wait")]
-    Busy,
+    Throttled,
     /// It gives us no access token, or takes none, not even a new one. That says nothing about what was asked for.
     #[error("SecureAuth does not take our access token: {0}")]
-    NoToken(Refusal),
+    TokenRejected(Rejection),
     /// It was refused and had no effect.
     #[error("SecureAuth refuses: {0}")]
-    Refused(Refusal),
+    Rejected(Rejection),
 }
 
 /// An answer of 4xx.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Rejection {
     /// HTTP status.
     pub status: u16,
     /// `error_code` of the answer, if it has one.
     pub code: String,
     /// `error` of the answer, cut short.
-    pub text: String,
+    pub message: String,
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for Rejection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {}", self.status, self.code, self.text)
+        write!(f, "{} {} {}", self.status, self.code, self.message)
     }
 }
 
-impl Refusal {
+impl Rejection {
     pub(super) fn read(status: u16, body: &[u8]) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let text = |name: &str| -> String {
             let text = body[name].as_str().unwrap_or_default();
             text.chars().filter(|c| !c.is_control()).take(120).collect()
         };
-        Self { status, code: text("error_code"), text: text("error") }
+        Self { status, code: text("error_code"), message: text("error") }
     }
 }
 
 impl CallError {
     /// Whether it was refused with this status.
     pub fn is(&self, status: u16) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.status == status)
+        matches!(self, Self::Rejected(rejection) if rejection.status == status)
     }
 }
 
-impl From<HttpError> for CallError {
-    fn from(error: HttpError) -> Self {
+impl From<HttpClientError> for CallError {
+    fn from(error: HttpClientError) -> Self {
         match error {
-            HttpError::Unavailable(reason) | HttpError::Refused(reason) => Self::Unknown(reason),
+            HttpClientError::Unavailable(reason) | HttpClientError::Rejected(reason) => Self::OutcomeUnknown(reason),
         }
     }
 }
@@ -111,11 +112,11 @@ pub(super) struct Call<'a> {
     /// The version that is to be changed, as the vendor's `ETag` had it.
     if_match: Option<&'a str>,
     /// Its 401 may be about the person's password or code instead of our token.
-    proves_a_person: bool,
+    verifies_user_secret: bool,
 }
 
 /// What came of a call.
-pub(super) struct Answer {
+pub(super) struct ApiResponse {
     /// The body of a 2xx, or null.
     pub body: Value,
     /// Version of the one resource in it.
@@ -125,7 +126,7 @@ pub(super) struct Answer {
 impl<'a> Call<'a> {
     pub fn new(workspace: Workspace, method: Method, path: String) -> Self {
         let (body, idempotency_key, if_match) = (None, None, None);
-        Self { workspace, method, path, body, idempotency_key, if_match, proves_a_person: false }
+        Self { workspace, method, path, body, idempotency_key, if_match, verifies_user_secret: false }
     }
 
     pub fn body(self, body: &impl Serialize) -> Self {
@@ -133,7 +134,7 @@ impl<'a> Call<'a> {
         Self { body: Some(serde_json::to_vec(body).unwrap_or_default()), ..self }
     }
 
-    pub fn key(self, key: String) -> Self {
+    pub fn idempotency_key(self, key: String) -> Self {
         Self { idempotency_key: Some(key), ..self }
     }
 
@@ -142,85 +143,86 @@ impl<'a> Call<'a> {
         Self { if_match: version, ..self }
     }
 
-    pub fn proves_a_person(self) -> Self {
-        Self { proves_a_person: true, ..self }
+    pub fn verifies_user_secret(self) -> Self {
+        Self { verifies_user_secret: true, ..self }
     }
 }
 
 impl Management {
     /// Makes a call; the body of a 2xx, or null.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Value, CallError> {
-        self.answer(call).await.map(|answer| answer.body)
+        self.call_with_etag(call).await.map(|response| response.body)
     }
 
     /// The same with the version of the resource.
-    pub(super) async fn answer(&self, call: Call<'_>) -> Result<Answer, CallError> {
+    pub(super) async fn call_with_etag(&self, call: Call<'_>) -> Result<ApiResponse, CallError> {
         // One for all tries: the vendor copies it into its audit events, and our logs have it.
         let correlation = self.random.token::<12>();
-        let mut refused_token = None;
-        let mut last = CallError::Busy;
-        for attempt in 0..self.patience.tries {
-            self.wait_for_the_vendor().await?;
-            let token = match self.token(call.workspace, refused_token.as_deref()).await {
+        let mut rejected_token = None;
+        let mut last = CallError::Throttled;
+        for attempt in 0..self.retry_policy.max_attempts {
+            self.wait_for_backoff().await?;
+            let token = match self.token(call.workspace, rejected_token.as_deref()).await {
                 Ok(token) => token,
-                Err(error @ (CallError::Unknown(_) | CallError::Busy)) => {
+                Err(error @ (CallError::OutcomeUnknown(_) | CallError::Throttled)) => {
                     last = error;
-                    if attempt + 1 < self.patience.tries {
-                        tokio::time::sleep(self.wait(attempt)).await;
+                    if attempt + 1 < self.retry_policy.max_attempts {
+                        tokio::time::sleep(self.retry_delay(attempt)).await;
                     }
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             if self.window.as_ref().is_some_and(|window| !window.is_open(self.clock.now())) {
-                return Err(CallError::Unknown("lease_ended"));
+                return Err(CallError::OutcomeUnknown("lease_expired"));
             }
-            let (wait, error) = match self.once(&call, &token, &correlation).await {
-                Ok((200..300, headers, body)) => return read_answer(&headers, &body),
+            let (wait, error) = match self.send_once(&call, &token, &correlation).await {
+                Ok((200..300, headers, body)) => return parse_response(&headers, &body),
                 Ok((401, _, body)) => {
-                    let refusal = Refusal::read(401, &body);
-                    if call.proves_a_person && refusal.code != "invalid_access_token" {
-                        return Err(CallError::Refused(refusal));
+                    let rejection = Rejection::read(401, &body);
+                    if call.verifies_user_secret && rejection.code != "invalid_access_token" {
+                        return Err(CallError::Rejected(rejection));
                     }
                     // A token that has ended, or was revoked: once.
-                    if refused_token.is_some() {
-                        return Err(CallError::NoToken(refusal));
+                    if rejected_token.is_some() {
+                        return Err(CallError::TokenRejected(rejection));
                     }
-                    refused_token = Some(token);
-                    (Duration::ZERO, CallError::NoToken(refusal))
+                    rejected_token = Some(token);
+                    (Duration::ZERO, CallError::TokenRejected(rejection))
                 }
                 Ok((status @ (429 | 500..), headers, _)) => {
-                    if let Some(asked) = retry_after(&headers, self.clock.now()) {
-                        self.hold(asked);
+                    if let Some(delay) = retry_after(&headers, self.clock.now()) {
+                        self.back_off(delay);
                     }
-                    let error = if status == 429 { CallError::Busy } else { CallError::Unknown("server_error") };
+                    let error =
+                        if status == 429 { CallError::Throttled } else { CallError::OutcomeUnknown("server_error") };
                     tracing::warn!(error = %error, trace = trace(&headers), correlation, "a call goes wrong");
-                    (self.wait(attempt), error)
+                    (self.retry_delay(attempt), error)
                 }
                 Ok((status, headers, body)) => {
-                    let refusal = Refusal::read(status, &body);
-                    tracing::debug!(refusal = %refusal, trace = trace(&headers), correlation, "a call is refused");
-                    return Err(CallError::Refused(refusal));
+                    let rejection = Rejection::read(status, &body);
+                    tracing::debug!(rejection = %rejection, trace = trace(&headers), correlation, "a call is refused");
+                    return Err(CallError::Rejected(rejection));
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, correlation, "a call goes wrong");
-                    (self.wait(attempt), error.into())
+                    (self.retry_delay(attempt), error.into())
                 }
             };
             last = error;
-            if attempt + 1 < self.patience.tries {
+            if attempt + 1 < self.retry_policy.max_attempts {
                 tokio::time::sleep(wait).await;
             }
         }
         Err(last)
     }
 
-    async fn once(
+    async fn send_once(
         &self,
         call: &Call<'_>,
         token: &str,
         correlation: &str,
-    ) -> Result<(u16, HeaderMap, Vec<u8>), HttpError> {
+    ) -> Result<(u16, HeaderMap, Vec<u8>), HttpClientError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, bearer(token)?);
         let more = [
@@ -233,35 +235,35 @@ impl Management {
                 headers.insert(name, value);
             }
         }
-        let url = self.address(call.workspace, &call.path);
-        let limits = (self.patience.timeout, MAX_BODY);
+        let url = self.url(call.workspace, &call.path);
+        let limits = (self.retry_policy.timeout, MAX_BODY);
         self.http.json(call.method.clone(), &url, headers, call.body.clone(), limits).await
     }
 
     /// How long to wait before the next try: longer each time, and never all callers at once.
-    fn wait(&self, attempt: u32) -> Duration {
-        let steps = FIRST_WAIT * 2_u32.saturating_pow(attempt);
+    fn retry_delay(&self, attempt: u32) -> Duration {
+        let delay = INITIAL_RETRY_DELAY * 2_u32.saturating_pow(attempt);
         let jitter = u32::from(u16::from_be_bytes(self.random.bytes()) % 512);
-        (steps / 2 + steps / 2 * jitter / 512).min(self.patience.longest_wait)
+        (delay / 2 + delay / 2 * jitter / 512).min(self.retry_policy.max_delay)
     }
 
     /// Leaves the vendor alone for a while, all callers together: its limits are the tenant's.
-    fn hold(&self, asked: Duration) {
-        let until = Instant::now() + asked.min(LONGEST_HOLD);
-        self.held_until.send_if_modified(|held| {
-            let is_longer = held.is_none_or(|held| held < until);
+    fn back_off(&self, delay: Duration) {
+        let until = Instant::now() + delay.min(MAX_BACKOFF);
+        self.backoff_until.send_if_modified(|current| {
+            let is_longer = current.is_none_or(|known| known < until);
             if is_longer {
-                *held = Some(until);
+                *current = Some(until);
             }
             is_longer
         });
     }
 
     /// Waits as long as the vendor asked for, or gives up at once where that is longer than the caller can wait.
-    async fn wait_for_the_vendor(&self) -> Result<(), CallError> {
-        let held = *self.held_until.borrow();
-        match held.map(|until| until.saturating_duration_since(Instant::now())) {
-            Some(left) if left > self.patience.longest_wait => Err(CallError::Busy),
+    async fn wait_for_backoff(&self) -> Result<(), CallError> {
+        let backoff = *self.backoff_until.borrow();
+        match backoff.map(|until| until.saturating_duration_since(Instant::now())) {
+            Some(left) if left > self.retry_policy.max_delay => Err(CallError::Throttled),
             Some(left) => {
                 tokio::time::sleep(left).await;
                 Ok(())
@@ -277,20 +279,20 @@ fn trace(headers: &HeaderMap) -> &str {
 }
 
 /// A token as a header.
-pub(super) fn bearer(token: &str) -> Result<HeaderValue, HttpError> {
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, HttpClientError> {
     let value = HeaderValue::try_from(format!("Bearer {token}"));
-    let mut value = value.map_err(|_| HttpError::Refused("bad_access_token"))?;
+    let mut value = value.map_err(|_| HttpClientError::Rejected("invalid_access_token"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-fn read_answer(headers: &HeaderMap, body: &[u8]) -> Result<Answer, CallError> {
+fn parse_response(headers: &HeaderMap, body: &[u8]) -> Result<ApiResponse, CallError> {
     let etag = headers.get(header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
     if body.is_empty() {
-        return Ok(Answer { body: Value::Null, etag });
+        return Ok(ApiResponse { body: Value::Null, etag });
     }
-    let body = serde_json::from_slice(body).map_err(|_| CallError::Unknown("answer_not_readable"))?;
-    Ok(Answer { body, etag })
+    let body = serde_json::from_slice(body).map_err(|_| CallError::OutcomeUnknown("response_malformed"))?;
+    Ok(ApiResponse { body, etag })
 }
 
 /// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); none if it is something else.
@@ -309,16 +311,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_of_retry_after_are_read() {
-        let asked = |text: &str| {
+    fn both_retry_after_formats_are_parsed() {
+        let seconds = |text: &str| {
             let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap())]);
             retry_after(&headers, Timestamp::from_millis(784_111_770_000)).map(|wait| wait.as_secs())
         };
-        assert_eq!(asked("7"), Some(7));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
-        assert_eq!(asked("Sunday, 06-Nov-94 08:49:37 GMT"), Some(7));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0), "a date that has passed");
-        assert_eq!(asked("soon"), None);
-        assert_eq!(asked("-1"), None);
+        assert_eq!(seconds("7"), Some(7));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
+        assert_eq!(seconds("Sunday, 06-Nov-94 08:49:37 GMT"), Some(7));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0), "a date that has passed");
+        assert_eq!(seconds("soon"), None);
+        assert_eq!(seconds("-1"), None);
     }
 }

@@ -31,7 +31,7 @@ pub struct Entry<'a, T> {
     pub updated_at: String,
     /// The rest.
     #[serde(flatten)]
-    pub own: T,
+    pub fields: T,
 }
 
 /// What belongs to a user alone.

@@ -9,12 +9,12 @@ use http::{HeaderMap, header};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::calls::{CallError, Refusal, bearer};
+use super::calls::{CallError, Rejection, bearer};
 use super::{Management, Workspace};
-use crate::secureauth::HttpError;
+use crate::secureauth::HttpClientError;
 
 /// The vendor puts everything together before it answers.
-const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// Why nothing, or not everything, was written.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +33,12 @@ impl Management {
     ///
     /// # Errors
     /// No answer, a refusal, or `out` fails: what was written until then is not whole.
-    pub async fn export(&self, pool: &str, out: impl Write + Send + 'static) -> Result<u64, ExportError> {
+    pub async fn export_pool(&self, pool: &str, out: impl Write + Send + 'static) -> Result<u64, ExportError> {
         let mut file = tempfile::tempfile()?;
-        let mut refused = None;
+        let mut rejected_token = None;
         loop {
-            self.download(&mut file, &mut refused).await?;
-            if refused.is_none() {
+            self.download(&mut file, &mut rejected_token).await?;
+            if rejected_token.is_none() {
                 break;
             }
         }
@@ -51,27 +51,27 @@ impl Management {
     async fn download(
         &self,
         file: &mut std::fs::File,
-        refused: &mut Option<std::sync::Arc<str>>,
+        rejected_token: &mut Option<std::sync::Arc<str>>,
     ) -> Result<(), ExportError> {
-        let token = self.token(Workspace::System, refused.as_deref()).await?;
-        let url = self.address(Workspace::System, &self.configuration());
+        let token = self.token(Workspace::System, rejected_token.as_deref()).await?;
+        let url = self.url(Workspace::System, &self.configuration_path());
         let authorization = bearer(&token).map_err(CallError::from)?;
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]);
         file.rewind()?;
         file.set_len(0)?;
         let mut writer = BufWriter::new(&*file);
-        let take = |chunk: &[u8]| writer.write_all(chunk).map_err(|_| HttpError::Refused("no_room_for_the_answer"));
-        let status = self.http.download(&url, headers, TIMEOUT, take).await.map_err(CallError::from)?;
+        let take = |chunk: &[u8]| writer.write_all(chunk).map_err(|_| HttpClientError::Rejected("response_not_stored"));
+        let status = self.http.download(&url, headers, EXPORT_TIMEOUT, take).await.map_err(CallError::from)?;
         writer.flush()?;
         drop(writer);
-        let refusal = Refusal::read(status, b"");
-        *refused = match status {
+        let rejection = Rejection::read(status, b"");
+        *rejected_token = match status {
             200 => None,
-            401 if refused.is_none() => Some(token),
-            401 => return Err(CallError::NoToken(refusal).into()),
-            429 => return Err(CallError::Busy.into()),
-            500.. => return Err(CallError::Unknown("server_error").into()),
-            _ => return Err(CallError::Refused(refusal).into()),
+            401 if rejected_token.is_none() => Some(token),
+            401 => return Err(CallError::TokenRejected(rejection).into()),
+            429 => return Err(CallError::Throttled.into()),
+            500.. => return Err(CallError::OutcomeUnknown("server_error").into()),
+            _ => return Err(CallError::Rejected(rejection).into()),
         };
         Ok(())
     }
@@ -124,7 +124,7 @@ impl<'de, W: Write> Visitor<'de> for &mut Filter<'_, W> {
             };
             write!(self.out, "{before}\n\"{name}\": [").map_err(failed)?;
             before = ",";
-            let written = map.next_value_seed(Entries { pool: self.pool, owner, out: &mut *self.out })?;
+            let written = map.next_value_seed(EntryFilter { pool: self.pool, owner, out: &mut *self.out })?;
             write!(self.out, "]").map_err(failed)?;
             if name == "users" {
                 self.users = written;
@@ -135,14 +135,14 @@ impl<'de, W: Write> Visitor<'de> for &mut Filter<'_, W> {
 }
 
 /// One of its lists, entry by entry.
-struct Entries<'e, W> {
+struct EntryFilter<'e, W> {
     pool: &'e str,
     /// The field that names the pool.
     owner: &'static str,
     out: &'e mut W,
 }
 
-impl<'de, W: Write> DeserializeSeed<'de> for Entries<'_, W> {
+impl<'de, W: Write> DeserializeSeed<'de> for EntryFilter<'_, W> {
     type Value = u64;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
@@ -150,7 +150,7 @@ impl<'de, W: Write> DeserializeSeed<'de> for Entries<'_, W> {
     }
 }
 
-impl<'de, W: Write> Visitor<'de> for Entries<'_, W> {
+impl<'de, W: Write> Visitor<'de> for EntryFilter<'_, W> {
     type Value = u64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,10 +6,10 @@
 mod audit;
 mod calls;
 mod dump;
+mod endpoints;
 mod export;
 mod objects;
 mod passwords;
-mod places;
 mod policy;
 mod tokens;
 mod users;
@@ -20,17 +20,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use audit::{AuditEvent, AuditQuery};
-pub use calls::{CallError, Refusal};
+pub use audit::{SecureAuthEvent, SecureAuthEventQuery};
+pub use calls::{CallError, Rejection};
 pub use dump::{Dump, DumpAddress, DumpCredential, DumpIdentifier, DumpNames, DumpUser, Empty, Entry};
+pub use endpoints::{ManagementConfig, ServiceClient};
 pub use export::ExportError;
-pub use objects::{NewClient, NewPool, Organization, Pool, PoolChange};
+pub use objects::{NewClient, NewPool, Organization, Pool, PoolSettings};
 pub use passwords::PasswordState;
-pub use places::{Place, ServiceClient};
 pub use policy::{PasswordPolicy, Strength};
 pub use users::{Address, Identifier, PoolUser};
 
-use self::calls::Patience;
+use self::calls::RetryPolicy;
 use self::tokens::Tokens;
 use super::Http;
 use signpost_core::{Clock, Random, Timestamp};
@@ -71,11 +71,11 @@ impl CallWindow {
 #[derive(Clone, Debug)]
 pub struct Management {
     http: Http,
-    place: Arc<Place>,
+    config: Arc<ManagementConfig>,
     tokens: Tokens,
     /// Until when the vendor asked to be left alone.
-    held_until: Arc<watch::Sender<Option<Instant>>>,
-    patience: Patience,
+    backoff_until: Arc<watch::Sender<Option<Instant>>>,
+    retry_policy: RetryPolicy,
     window: Option<CallWindow>,
     clock: Clock,
     random: Random,
@@ -83,27 +83,27 @@ pub struct Management {
 
 impl Management {
     /// At a place.
-    pub fn new(http: Http, place: Place, clock: Clock, random: Random) -> Self {
-        let held_until = Arc::new(watch::Sender::new(None));
-        let patience = Patience::long(place.timeout);
-        let (place, tokens) = (Arc::new(place), Tokens::default());
-        Self { http, place, tokens, held_until, patience, window: None, clock, random }
+    pub fn new(http: Http, config: ManagementConfig, clock: Clock, random: Random) -> Self {
+        let backoff_until = Arc::new(watch::Sender::new(None));
+        let retry_policy = RetryPolicy::for_jobs(config.timeout);
+        let (config, tokens) = (Arc::new(config), Tokens::default());
+        Self { http, config, tokens, backoff_until, retry_policy, window: None, clock, random }
     }
 
     /// The same for calls that may be made for a time only.
     #[must_use]
-    pub fn within(&self, window: CallWindow) -> Self {
+    pub fn with_call_window(&self, window: CallWindow) -> Self {
         Self { window: Some(window), ..self.clone() }
     }
 
     /// The same for calls that somebody waits for: it tries less often, and gives up within seconds.
     #[must_use]
-    pub fn in_a_hurry(&self) -> Self {
-        Self { patience: Patience::SHORT, ..self.clone() }
+    pub fn interactive(&self) -> Self {
+        Self { retry_policy: RetryPolicy::INTERACTIVE, ..self.clone() }
     }
 
     /// The tenant's id.
     pub fn tenant(&self) -> &str {
-        &self.place.tenant
+        &self.config.tenant
     }
 }

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::calls::{Answer, Call, CallError};
+use super::calls::{ApiResponse, Call, CallError};
 use super::{Management, PasswordPolicy, Workspace};
 
 /// What organizations and pools are answered with, and a change of them does not take.
-const ANSWERED_ONLY: [&str; 8] = [
+const READ_ONLY_FIELDS: [&str; 8] = [
     "issuer_url",
     "number_of_child_organizations",
     "subject_format",
@@ -20,7 +20,7 @@ const ANSWERED_ONLY: [&str; 8] = [
     "number_of_jit_users",
 ];
 /// How often a change is begun again because somebody else has changed the thing meanwhile.
-const STALE_TRIES: u32 = 3;
+const MAX_CONFLICT_RETRIES: u32 = 3;
 
 /// An organization: a biller's own issuer.
 #[derive(Clone, Debug, Deserialize)]
@@ -62,7 +62,7 @@ pub struct Pool {
     #[serde(default)]
     pub second_factor_authentication_mechanisms: Option<Vec<String>>,
     /// Which passwords it takes.
-    #[serde(default, deserialize_with = "PasswordPolicy::lenient")]
+    #[serde(default, deserialize_with = "PasswordPolicy::deserialize_lenient")]
     pub password_policy: PasswordPolicy,
     /// Capital letters in usernames make no difference.
     #[serde(default)]
@@ -74,7 +74,7 @@ pub struct Pool {
 
 /// What is ours to say about a pool.
 #[derive(Clone, Copy, Debug)]
-pub struct PoolChange<'a> {
+pub struct PoolSettings<'a> {
     /// Name on the vendor's pages.
     pub name: &'a str,
     /// Means of signing in, and second factors; none: they are the biller's own provider's.
@@ -83,9 +83,9 @@ pub struct PoolChange<'a> {
     pub policy: PasswordPolicy,
 }
 
-impl PoolChange<'_> {
+impl PoolSettings<'_> {
     /// Sets it in a pool as it is; everything else there stays.
-    fn set(&self, pool: &mut Value) {
+    fn apply_to(&self, pool: &mut Value) {
         pool["name"] = json!(self.name);
         if let Some((first, second)) = self.mechanisms {
             pool["authentication_mechanisms"] = json!(first);
@@ -108,7 +108,7 @@ pub struct NewPool<'a> {
     /// The organization whose users it holds.
     pub organization: &'a str,
     /// The rest.
-    pub settings: PoolChange<'a>,
+    pub settings: PoolSettings<'a>,
 }
 
 /// A login client to be registered.
@@ -123,9 +123,9 @@ pub struct NewClient<'a> {
     /// Where codes go.
     pub redirect_uri: &'a Url,
     /// Where people go after signing out.
-    pub signed_out: &'a Url,
+    pub post_logout_redirect_uri: &'a Url,
     /// Where logout tokens go.
-    pub backchannel_logout: &'a Url,
+    pub backchannel_logout_uri: &'a Url,
 }
 
 impl Management {
@@ -134,8 +134,8 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn organization(&self, id: &str) -> Result<Option<Organization>, CallError> {
-        let path = format!("{}/organizations/{id}", self.prefix("system"));
-        found(self.get(Workspace::System, path).await)
+        let path = format!("{}/organizations/{id}", self.api_prefix("system"));
+        optional(self.get(Workspace::System, path).await)
     }
 
     /// Makes an organization; the tag tells later whose it is.
@@ -144,17 +144,17 @@ impl Management {
     /// No answer, or a refusal: 409 when the id is taken.
     pub async fn create_organization(&self, id: &str, name: &str, tag: &str) -> Result<Organization, CallError> {
         let body = json!({ "id": id, "name": name, "description": tag });
-        let path = format!("{}/organizations", self.prefix("system"));
-        read(self.post(Workspace::System, path, &body).await?)
+        let path = format!("{}/organizations", self.api_prefix("system"));
+        decode(self.post(Workspace::System, path, &body).await?)
     }
 
     /// Switches an organization off or on, and leaves the rest of it as it is.
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn deactivate_organization(&self, id: &str, deactivated: bool) -> Result<(), CallError> {
-        let path = format!("{}/organizations/{id}", self.prefix("system"));
-        self.change(path, |organization| organization["deactivated"] = json!(deactivated)).await
+    pub async fn set_organization_deactivated(&self, id: &str, deactivated: bool) -> Result<(), CallError> {
+        let path = format!("{}/organizations/{id}", self.api_prefix("system"));
+        self.read_modify_write(path, |organization| organization["deactivated"] = json!(deactivated)).await
     }
 
     /// Gives an organization another name.
@@ -162,34 +162,37 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn rename_organization(&self, id: &str, name: &str) -> Result<(), CallError> {
-        let path = format!("{}/organizations/{id}", self.prefix("system"));
-        self.change(path, |organization| organization["name"] = json!(name)).await
+        let path = format!("{}/organizations/{id}", self.api_prefix("system"));
+        self.read_modify_write(path, |organization| organization["name"] = json!(name)).await
     }
 
     /// Changes what is ours to say about a pool.
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn change_pool(&self, id: &str, change: &PoolChange<'_>) -> Result<(), CallError> {
-        self.change(format!("{}/system/pools/{id}", self.prefix("identity")), |pool| change.set(pool)).await
+    pub async fn update_pool(&self, id: &str, settings: &PoolSettings<'_>) -> Result<(), CallError> {
+        self.read_modify_write(format!("{}/system/pools/{id}", self.api_prefix("identity")), |pool| {
+            settings.apply_to(pool)
+        })
+        .await
     }
 
     /// Changes a thing as it is there, and leaves the rest of it; tried again where somebody else has changed it since.
-    async fn change(&self, path: String, change: impl Fn(&mut Value)) -> Result<(), CallError> {
-        let mut tries = 0;
+    async fn read_modify_write(&self, path: String, modify: impl Fn(&mut Value)) -> Result<(), CallError> {
+        let mut attempts = 0;
         loop {
             // The vendor does not say whether a change may leave something out.
-            let Answer { mut body, etag } =
-                self.answer(Call::new(Workspace::System, Method::GET, path.clone())).await?;
-            change(&mut body);
+            let ApiResponse { mut body, etag } =
+                self.call_with_etag(Call::new(Workspace::System, Method::GET, path.clone())).await?;
+            modify(&mut body);
             if let Some(fields) = body.as_object_mut() {
-                fields.retain(|name, _| !ANSWERED_ONLY.contains(&name.as_str()));
+                fields.retain(|name, _| !READ_ONLY_FIELDS.contains(&name.as_str()));
             }
             let put = Call::new(Workspace::System, Method::PUT, path.clone()).body(&body).if_match(etag.as_deref());
-            tries += 1;
+            attempts += 1;
             match self.call(put).await {
                 // Somebody else has changed it since: looked at again.
-                Err(error) if error.is(412) && tries < STALE_TRIES => {}
+                Err(error) if error.is(412) && attempts < MAX_CONFLICT_RETRIES => {}
                 done => return done.map(drop),
             }
         }
@@ -200,7 +203,7 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn delete_organization(&self, id: &str) -> Result<(), CallError> {
-        self.delete(Workspace::System, format!("{}/organizations/{id}", self.prefix("system"))).await
+        self.delete(Workspace::System, format!("{}/organizations/{id}", self.api_prefix("system"))).await
     }
 
     /// The pool with exactly this id.
@@ -208,7 +211,7 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn pool(&self, id: &str) -> Result<Option<Pool>, CallError> {
-        found(self.get(Workspace::System, format!("{}/system/pools/{id}", self.prefix("identity"))).await)
+        optional(self.get(Workspace::System, format!("{}/system/pools/{id}", self.api_prefix("identity"))).await)
     }
 
     /// Makes a pool for an organization, with the means of signing in that its users have.
@@ -217,8 +220,8 @@ impl Management {
     /// No answer, or a refusal: 409 when the id is taken.
     pub async fn create_pool(&self, new: &NewPool<'_>) -> Result<Pool, CallError> {
         let mut body = json!({ "tenant_id": self.tenant(), "id": new.id, "workspace_id": new.organization });
-        new.settings.set(&mut body);
-        read(self.post(Workspace::System, format!("{}/system/pools", self.prefix("identity")), &body).await?)
+        new.settings.apply_to(&mut body);
+        decode(self.post(Workspace::System, format!("{}/system/pools", self.api_prefix("identity")), &body).await?)
     }
 
     /// Deletes a pool with its users; one that is gone is fine.
@@ -226,11 +229,11 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn delete_pool(&self, id: &str) -> Result<(), CallError> {
-        self.delete(Workspace::System, format!("{}/system/pools/{id}", self.prefix("identity"))).await
+        self.delete(Workspace::System, format!("{}/system/pools/{id}", self.api_prefix("identity"))).await
     }
 
     fn connections(&self, organization: &str) -> String {
-        format!("{}/servers/{organization}/idps/identity_pool", self.prefix("admin"))
+        format!("{}/servers/{organization}/idps/identity_pool", self.api_prefix("admin"))
     }
 
     /// Whether the connection of a pool to its organization is there.
@@ -239,7 +242,7 @@ impl Management {
     /// No answer, or a refusal other than 404.
     pub async fn has_connection(&self, organization: &str, id: &str) -> Result<bool, CallError> {
         let path = format!("{}/{id}", self.connections(organization));
-        Ok(found::<Value>(self.get(Workspace::Admin, path).await)?.is_some())
+        Ok(optional::<Value>(self.get(Workspace::Admin, path).await)?.is_some())
     }
 
     /// Lets an organization sign in the users of a pool.
@@ -256,7 +259,7 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn delete_connection(&self, organization: &str, id: &str) -> Result<(), CallError> {
-        self.delete(Workspace::Admin, format!("{}/servers/{organization}/idps/{id}", self.prefix("admin"))).await
+        self.delete(Workspace::Admin, format!("{}/servers/{organization}/idps/{id}", self.api_prefix("admin"))).await
     }
 
     /// Whether a login client with exactly this id is there.
@@ -264,8 +267,8 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn has_client(&self, id: &str) -> Result<bool, CallError> {
-        let path = format!("{}/clients/{id}", self.prefix("admin"));
-        Ok(found::<Value>(self.get(Workspace::Admin, path).await)?.is_some())
+        let path = format!("{}/clients/{id}", self.api_prefix("admin"));
+        Ok(optional::<Value>(self.get(Workspace::Admin, path).await)?.is_some())
     }
 
     /// Registers a login client with a secret of ours.
@@ -276,12 +279,12 @@ impl Management {
         let body = json!({
             "tenant_id": self.tenant(), "authorization_server_id": new.organization, "client_id": new.client_id,
             "client_name": new.name, "client_secret": secret, "redirect_uris": [new.redirect_uri.as_str()],
-            "post_logout_redirect_uris": [new.signed_out.as_str()],
-            "backchannel_logout_uri": new.backchannel_logout.as_str(), "backchannel_logout_session_required": true,
+            "post_logout_redirect_uris": [new.post_logout_redirect_uri.as_str()],
+            "backchannel_logout_uri": new.backchannel_logout_uri.as_str(), "backchannel_logout_session_required": true,
             "grant_types": ["authorization_code"], "response_types": ["code"], "trusted": true,
             "token_endpoint_auth_method": "client_secret_basic", "scopes": ["openid", "profile", "email"],
         });
-        let path = format!("{}/clients", self.prefix("admin"));
+        let path = format!("{}/clients", self.api_prefix("admin"));
         self.post(Workspace::Admin, path, &body).await.map(drop)
     }
 
@@ -290,7 +293,7 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn delete_client(&self, id: &str) -> Result<(), CallError> {
-        self.delete(Workspace::Admin, format!("{}/clients/{id}", self.prefix("admin"))).await
+        self.delete(Workspace::Admin, format!("{}/clients/{id}", self.api_prefix("admin"))).await
     }
 
     /// Whether an organization has a claim with exactly this id.
@@ -299,8 +302,8 @@ impl Management {
     /// No answer, or a refusal other than 404.
     pub async fn has_claim(&self, organization: &str, id: &str) -> Result<bool, CallError> {
         // One claim cannot be asked for; all of an organization can.
-        let path = format!("{}/servers/{organization}/claims", self.prefix("admin"));
-        let claims = found::<Value>(self.get(Workspace::Admin, path).await)?.unwrap_or_default();
+        let path = format!("{}/servers/{organization}/claims", self.api_prefix("admin"));
+        let claims = optional::<Value>(self.get(Workspace::Admin, path).await)?.unwrap_or_default();
         Ok(claims["claims"].as_array().is_some_and(|claims| claims.iter().any(|claim| claim["id"] == id)))
     }
 
@@ -313,7 +316,7 @@ impl Management {
             "id": id, "authorization_server_id": organization, "name": name, "type": "id_token",
             "source_type": "authnCtx", "source_path": "user_id", "scopes": [], "opaque": false,
         });
-        self.post(Workspace::Admin, format!("{}/claims", self.prefix("admin")), &body).await.map(drop)
+        self.post(Workspace::Admin, format!("{}/claims", self.api_prefix("admin")), &body).await.map(drop)
     }
 
     /// Takes a claim away; one that is gone is fine.
@@ -321,7 +324,7 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn delete_claim(&self, id: &str) -> Result<(), CallError> {
-        self.delete(Workspace::Admin, format!("{}/claims/{id}", self.prefix("admin"))).await
+        self.delete(Workspace::Admin, format!("{}/claims/{id}", self.api_prefix("admin"))).await
     }
 
     pub(super) async fn get(&self, workspace: Workspace, path: String) -> Result<Value, CallError> {
@@ -336,7 +339,7 @@ impl Management {
     /// an organization that was undone and is made again by another job, whose tag it carries, is another request.
     pub(super) async fn post(&self, workspace: Workspace, path: String, body: &Value) -> Result<Value, CallError> {
         let key = signpost_core::text::sha256(format!("{path} {body}").as_bytes());
-        self.call(Call::new(workspace, Method::POST, path).body(body).key(key)).await
+        self.call(Call::new(workspace, Method::POST, path).body(body).idempotency_key(key)).await
     }
 
     pub(super) async fn delete(&self, workspace: Workspace, path: String) -> Result<(), CallError> {
@@ -347,14 +350,16 @@ impl Management {
     }
 }
 
-pub(super) fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, CallError> {
-    serde_json::from_value(value).map_err(|_| CallError::Unknown("answer_not_readable"))
+pub(super) fn decode<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, CallError> {
+    serde_json::from_value(value).map_err(|_| CallError::OutcomeUnknown("response_malformed"))
 }
 
 /// What was found; none for 404.
-pub(super) fn found<T: serde::de::DeserializeOwned>(answer: Result<Value, CallError>) -> Result<Option<T>, CallError> {
+pub(super) fn optional<T: serde::de::DeserializeOwned>(
+    answer: Result<Value, CallError>,
+) -> Result<Option<T>, CallError> {
     match answer {
-        Ok(value) => read(value).map(Some),
+        Ok(value) => decode(value).map(Some),
         Err(error) if error.is(404) => Ok(None),
         Err(error) => Err(error),
     }

@@ -41,7 +41,7 @@ impl Management {
         (old, new): (&SecretString, &SecretString),
     ) -> Result<(), CallError> {
         let body = json!({ "old_password": old.expose_secret(), "new_password": new.expose_secret() });
-        self.secret_post(format!("{}/{user}/change-password", self.users_path(pool)), &body).await
+        self.post_secret(format!("{}/{user}/change-password", self.users_path(pool)), &body).await
     }
 
     /// Says what is to become of a user's password.
@@ -64,20 +64,21 @@ impl Management {
         organization: &str,
         (user, address): (&str, &str),
     ) -> Result<(), CallError> {
-        self.secret_post(self.reset_path(pool, organization), &json!({ "address": address, "userID": user })).await
+        self.post_secret(self.reset_path(pool, organization), &json!({ "address": address, "userID": user })).await
     }
 
     /// The same for a user whose id is not known, by an identifier.
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn request_reset_by_name(
+    pub async fn request_reset_by_identifier(
         &self,
         pool: &str,
         organization: &str,
-        (name, address): (&str, &str),
+        (identifier, address): (&str, &str),
     ) -> Result<(), CallError> {
-        self.secret_post(self.reset_path(pool, organization), &json!({ "address": address, "identifier": name })).await
+        self.post_secret(self.reset_path(pool, organization), &json!({ "address": address, "identifier": identifier }))
+            .await
     }
 
     /// Sets a new password by the code of a mail.
@@ -91,7 +92,7 @@ impl Management {
         (code, new): (&SecretString, &SecretString),
     ) -> Result<(), CallError> {
         let body = json!({ "code": code.expose_secret(), "new_password": new.expose_secret(), "userID": user });
-        self.secret_post(format!("{}/password/reset/complete", self.person_path(pool)), &body).await
+        self.post_secret(format!("{}/password/reset/complete", self.self_service_path(pool)), &body).await
     }
 
     /// Has a mail sent to a user who is `new`: by its link a first password is set. Afterwards the sign-in goes on at
@@ -113,22 +114,23 @@ impl Management {
             ("mode", "invitation"),
         ]);
         let path = format!("{}/{user}/activation/send?{query}", self.users_path(pool));
-        self.secret_post(path, &json!({ "address": address })).await
+        self.post_secret(path, &json!({ "address": address })).await
     }
 
     fn reset_path(&self, pool: &str, organization: &str) -> String {
         let query = query(&[("code_type_in_message", "link"), ("server_id", organization)]);
-        format!("{}/password/reset/request?{query}", self.person_path(pool))
+        format!("{}/password/reset/request?{query}", self.self_service_path(pool))
     }
 
-    fn person_path(&self, pool: &str) -> String {
-        format!("{}/system/pools/{pool}/user", self.prefix("identity"))
+    fn self_service_path(&self, pool: &str) -> String {
+        format!("{}/system/pools/{pool}/user", self.api_prefix("identity"))
     }
 
     /// The idempotency key is a random one: one made from the request would be made from the password.
-    async fn secret_post(&self, path: String, body: &Value) -> Result<(), CallError> {
-        let call = Call::new(Workspace::System, Method::POST, path).body(body).key(self.random.token::<32>());
-        self.call(call.proves_a_person()).await.map(drop)
+    async fn post_secret(&self, path: String, body: &Value) -> Result<(), CallError> {
+        let call =
+            Call::new(Workspace::System, Method::POST, path).body(body).idempotency_key(self.random.token::<32>());
+        self.call(call.verifies_user_secret()).await.map(drop)
     }
 }
 

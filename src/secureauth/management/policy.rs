@@ -68,11 +68,11 @@ impl Strength {
 }
 
 /// The most that can be asked for: no person has longer passwords, and SecureAuth's own limits stand below.
-pub const MOST: u16 = 64;
+pub const MAX_COUNT: u16 = 64;
 
 impl PasswordPolicy {
     /// Its numbers: the vendor's name of each, what it counts, and how many.
-    pub fn numbers(&self) -> [(&'static str, &'static str, Option<u16>); 6] {
+    pub fn counts(&self) -> [(&'static str, &'static str, Option<u16>); 6] {
         [
             ("min_length", "characters at least", self.min_length),
             ("capital_letters", "capital letters at least", self.capital_letters),
@@ -86,22 +86,22 @@ impl PasswordPolicy {
     /// What is asked for in vain: the field, and a sentence.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems: Vec<_> = self
-            .numbers()
+            .counts()
             .into_iter()
-            .filter(|(_, _, number)| number.is_some_and(|number| number > MOST))
-            .map(|(field, what, _)| (field, format!("{what}: a number from 0 to {MOST} is expected")))
+            .filter(|(_, _, number)| number.is_some_and(|number| number > MAX_COUNT))
+            .map(|(field, what, _)| (field, format!("{what}: a number from 0 to {MAX_COUNT} is expected")))
             .collect();
         let kinds = [self.capital_letters, self.lowercase_letters, self.digits, self.special_characters];
-        let together: u32 = kinds.iter().flatten().map(|count| u32::from(*count)).sum();
-        if together > u32::from(MOST) {
+        let total: u32 = kinds.iter().flatten().map(|count| u32::from(*count)).sum();
+        if total > u32::from(MAX_COUNT) {
             problems
-                .push(("min_length", format!("the kinds of characters are {together} together; at most {MOST} do")));
+                .push(("min_length", format!("the kinds of characters are {total} together; at most {MAX_COUNT} do")));
         }
         problems
     }
 
     /// As the vendor says it; what cannot be read is none, since a pool is not less of one for that.
-    pub(super) fn lenient<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+    pub(super) fn deserialize_lenient<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(from)?;
         let number = |name: &str| value[name].as_u64().and_then(|number| u16::try_from(number).ok());
         Ok(Self {

@@ -6,18 +6,18 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::calls::{CallError, Refusal};
+use super::calls::{CallError, Rejection};
 use super::{Management, Workspace};
 use crate::secureauth::client_auth::basic;
 use signpost_core::Timestamp;
 
 /// A token is renewed so long before it ends.
-const BEFORE_ITS_END: Duration = Duration::from_secs(30);
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 struct Token {
     value: Arc<str>,
-    ends: Timestamp,
+    expires_at: Timestamp,
 }
 
 /// The tokens there are.
@@ -34,48 +34,49 @@ impl std::fmt::Debug for Tokens {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     access_token: String,
     #[serde(default)]
     expires_in: Option<u64>,
 }
 
 impl Management {
-    /// A token of a workspace: another one than `refused`, if that is given.
-    pub(super) async fn token(&self, workspace: Workspace, refused: Option<&str>) -> Result<Arc<str>, CallError> {
-        let place = match workspace {
+    /// A token of a workspace: another one than `rejected`, if that is given.
+    pub(super) async fn token(&self, workspace: Workspace, rejected: Option<&str>) -> Result<Arc<str>, CallError> {
+        let slot = match workspace {
             Workspace::System => &self.tokens.system,
             Workspace::Admin => &self.tokens.admin,
         };
-        let mut kept = place.lock().await;
+        let mut cached = slot.lock().await;
         let now = self.clock.now();
-        if let Some(token) = &*kept
-            && token.ends > now.plus(BEFORE_ITS_END)
-            && refused != Some(&*token.value)
+        if let Some(token) = &*cached
+            && token.expires_at > now.plus(RENEW_BEFORE_EXPIRY)
+            && rejected != Some(&*token.value)
         {
             return Ok(Arc::clone(&token.value));
         }
         let client = match workspace {
-            Workspace::System => &self.place.system,
-            Workspace::Admin => &self.place.admin,
+            Workspace::System => &self.config.system,
+            Workspace::Admin => &self.config.admin,
         };
         let fields = [("grant_type".to_owned(), "client_credentials".to_owned())];
-        let url = self.address(workspace, &self.token_path(workspace));
+        let url = self.url(workspace, &self.token_path(workspace));
         let proof = basic(&client.client_id, &client.client_secret);
         let (status, body) = self.http.post(&url, &fields, proof).await?;
         match status {
             200 => {}
-            429 => return Err(CallError::Busy),
+            429 => return Err(CallError::Throttled),
             // A client or a workspace that is switched off is switched on again; nothing that was asked for is wrong.
-            _ => return Err(CallError::NoToken(Refusal::read(status, &body))),
+            _ => return Err(CallError::TokenRejected(Rejection::read(status, &body))),
         }
-        let answer: Answer = serde_json::from_slice(&body).map_err(|_| CallError::Unknown("token_not_readable"))?;
-        if answer.access_token.is_empty() || !answer.access_token.bytes().all(|b| (0x21..0x7f).contains(&b)) {
-            return Err(CallError::Unknown("bad_access_token"));
+        let response: TokenResponse =
+            serde_json::from_slice(&body).map_err(|_| CallError::OutcomeUnknown("token_response_malformed"))?;
+        if response.access_token.is_empty() || !response.access_token.bytes().all(|b| (0x21..0x7f).contains(&b)) {
+            return Err(CallError::OutcomeUnknown("invalid_access_token"));
         }
-        let life = Duration::from_secs(answer.expires_in.unwrap_or(300).min(24 * 3600));
-        let token = Token { value: answer.access_token.into(), ends: now.plus(life) };
-        *kept = Some(token.clone());
+        let life = Duration::from_secs(response.expires_in.unwrap_or(300).min(24 * 3600));
+        let token = Token { value: response.access_token.into(), expires_at: now.plus(life) };
+        *cached = Some(token.clone());
         Ok(token.value)
     }
 }

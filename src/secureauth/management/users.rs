@@ -4,12 +4,12 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::calls::{Answer, Call, CallError};
-use super::objects::{found, read};
+use super::calls::{ApiResponse, Call, CallError};
+use super::objects::{decode, optional};
 use super::{Dump, Management, Workspace};
 
 /// Users a page, at most: the vendor's figure.
-const PAGE: usize = 100;
+const PAGE_SIZE: usize = 100;
 
 /// What a user is found by, in the words of the vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -53,7 +53,7 @@ pub struct PoolUser {
 
 /// A user as the vendor writes one, alone or in a list: the names differ.
 #[derive(Deserialize)]
-struct Wire {
+struct WireUser {
     id: String,
     status: String,
     #[serde(default)]
@@ -68,11 +68,11 @@ struct Wire {
     verifiable_addresses: Option<Vec<Address>>,
 }
 
-impl Wire {
+impl WireUser {
     fn into_user(self, version: Option<String>) -> Result<PoolUser, CallError> {
         let identifiers = match self.identifiers_with_details {
             Some(identifiers) => identifiers,
-            None => read::<Option<_>>(self.identifiers.unwrap_or_default())?.unwrap_or_default(),
+            None => decode::<Option<_>>(self.identifiers.unwrap_or_default())?.unwrap_or_default(),
         };
         Ok(PoolUser {
             id: self.id,
@@ -88,7 +88,7 @@ impl Wire {
 
 impl Management {
     pub(super) fn users_path(&self, pool: &str) -> String {
-        format!("{}/system/pools/{pool}/users", self.prefix("identity"))
+        format!("{}/system/pools/{pool}/users", self.api_prefix("identity"))
     }
 
     fn user_path(&self, pool: &str, id: &str) -> String {
@@ -108,8 +108,8 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn user(&self, pool: &str, id: &str) -> Result<Option<PoolUser>, CallError> {
-        match self.answer(Call::new(Workspace::System, Method::GET, self.user_path(pool, id))).await {
-            Ok(Answer { body, etag }) => Ok(Some(read::<Wire>(body)?.into_user(etag)?)),
+        match self.call_with_etag(Call::new(Workspace::System, Method::GET, self.user_path(pool, id))).await {
+            Ok(ApiResponse { body, etag }) => Ok(Some(decode::<WireUser>(body)?.into_user(etag)?)),
             Err(error) if error.is(404) => Ok(None),
             Err(error) => Err(error),
         }
@@ -122,7 +122,7 @@ impl Management {
     pub async fn user_by_identifier(&self, pool: &str, identifier: &str) -> Result<Option<PoolUser>, CallError> {
         let (path, body) = (format!("{}/by_key", self.users_path(pool)), json!({ "identifier": identifier }));
         let call = Call::new(Workspace::System, Method::POST, path).body(&body);
-        found::<Wire>(self.call(call).await)?.map(|user| user.into_user(None)).transpose()
+        optional::<WireUser>(self.call(call).await)?.map(|user| user.into_user(None)).transpose()
     }
 
     /// A page of a pool's users, by id, after an id; an empty one is the end. The vendor's lists may lag behind.
@@ -133,15 +133,15 @@ impl Management {
         #[derive(Deserialize)]
         struct Page {
             #[serde(default)]
-            users: Option<Vec<Wire>>,
+            users: Option<Vec<WireUser>>,
         }
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("limit", &PAGE.to_string());
+        query.append_pair("limit", &PAGE_SIZE.to_string());
         if let Some(after) = after {
             query.append_pair("after_user_id", after);
         }
         let path = format!("{}?{}", self.users_path(pool), query.finish());
-        let page: Page = read(self.get(Workspace::System, path).await?)?;
+        let page: Page = decode(self.get(Workspace::System, path).await?)?;
         page.users.unwrap_or_default().into_iter().map(|user| user.into_user(None)).collect()
     }
 
@@ -152,7 +152,7 @@ impl Management {
     pub async fn create_user(&self, pool: &str, user: &Value) -> Result<(), CallError> {
         // By a key of its own: somebody who was deleted and comes back within the vendor's minute is made again.
         let call = Call::new(Workspace::System, Method::POST, self.users_path(pool)).body(user);
-        self.call(call.key(self.random.token::<32>())).await.map(drop)
+        self.call(call.idempotency_key(self.random.token::<32>())).await.map(drop)
     }
 
     /// Sets a user's status, and leaves the rest as it is.
@@ -162,8 +162,8 @@ impl Management {
     pub async fn set_status(&self, pool: &str, user: &PoolUser, status: &str) -> Result<PoolUser, CallError> {
         let body = json!({ "status": status });
         let call = Call::new(Workspace::System, Method::PUT, self.user_path(pool, &user.id)).body(&body);
-        let Answer { body, etag } = self.answer(call.if_match(user.version.as_deref())).await?;
-        read::<Wire>(body)?.into_user(etag)
+        let ApiResponse { body, etag } = self.call_with_etag(call.if_match(user.version.as_deref())).await?;
+        decode::<WireUser>(body)?.into_user(etag)
     }
 
     /// Changes a user by a JSON merge patch (RFC 7396).
@@ -173,8 +173,8 @@ impl Management {
     pub async fn patch_user(&self, pool: &str, user: &PoolUser, patch: &Value) -> Result<PoolUser, CallError> {
         let path = format!("{}?rfc_version=7396", self.user_path(pool, &user.id));
         let call = Call::new(Workspace::System, Method::PATCH, path).body(patch);
-        let Answer { body, etag } = self.answer(call.if_match(user.version.as_deref())).await?;
-        read::<Wire>(body)?.into_user(etag)
+        let ApiResponse { body, etag } = self.call_with_etag(call.if_match(user.version.as_deref())).await?;
+        decode::<WireUser>(body)?.into_user(etag)
     }
 
     /// Deletes a user; one that is gone is fine.
@@ -191,7 +191,7 @@ impl Management {
     /// No answer, or a refusal: 409 when somebody has it.
     pub async fn add_identifier(&self, pool: &str, id: &str, (kind, value): (&str, &str)) -> Result<(), CallError> {
         let body = json!({ "type": kind, "identifier": value });
-        self.belongings(pool, id, "identifiers/add", &body).await
+        self.post_user_action(pool, id, "identifiers/add", &body).await
     }
 
     /// Takes an identifier from a user; one that is gone is fine.
@@ -199,7 +199,7 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn remove_identifier(&self, pool: &str, id: &str, value: &str) -> Result<(), CallError> {
-        gone(self.belongings(pool, id, "identifiers/remove", &json!({ "identifier": value })).await)
+        ignore_not_found(self.post_user_action(pool, id, "identifiers/remove", &json!({ "identifier": value })).await)
     }
 
     /// Gives a user one more mail address, which is known to be the user's.
@@ -208,7 +208,7 @@ impl Management {
     /// No answer, or a refusal: 409 when somebody has it.
     pub async fn add_address(&self, pool: &str, id: &str, address: &str) -> Result<(), CallError> {
         let body = json!({ "type": "email", "address": address, "status": "active", "verified": true });
-        self.belongings(pool, id, "addresses/add", &body).await
+        self.post_user_action(pool, id, "addresses/add", &body).await
     }
 
     /// Notes that a mail address of a user is known to be the user's.
@@ -217,7 +217,7 @@ impl Management {
     /// No answer, or a refusal.
     pub async fn verify_address(&self, pool: &str, id: &str, address: &str) -> Result<(), CallError> {
         let body = json!({ "address": address, "status": "active", "verified": true });
-        self.belongings(pool, id, "addresses/update", &body).await
+        self.post_user_action(pool, id, "addresses/update", &body).await
     }
 
     /// Takes an address from a user; one that is gone is fine.
@@ -225,13 +225,14 @@ impl Management {
     /// # Errors
     /// No answer, or a refusal other than 404.
     pub async fn remove_address(&self, pool: &str, id: &str, address: &str) -> Result<(), CallError> {
-        gone(self.belongings(pool, id, "addresses/remove", &json!({ "address": address })).await)
+        ignore_not_found(self.post_user_action(pool, id, "addresses/remove", &json!({ "address": address })).await)
     }
 
     /// Each of these is a request of its own: what was added may be taken away and added again within the vendor's minute.
-    async fn belongings(&self, pool: &str, id: &str, what: &str, body: &Value) -> Result<(), CallError> {
+    async fn post_user_action(&self, pool: &str, id: &str, what: &str, body: &Value) -> Result<(), CallError> {
         let path = format!("{}/{what}", self.user_path(pool, id));
-        let call = Call::new(Workspace::System, Method::POST, path).body(body).key(self.random.token::<32>());
+        let call =
+            Call::new(Workspace::System, Method::POST, path).body(body).idempotency_key(self.random.token::<32>());
         self.call(call).await.map(drop)
     }
 
@@ -239,16 +240,16 @@ impl Management {
     ///
     /// # Errors
     /// No answer, or a refusal: 409 when an identifier belongs to somebody else in the pool.
-    pub async fn import(&self, dump: &Dump<'_>) -> Result<(), CallError> {
+    pub async fn import_users(&self, dump: &Dump<'_>) -> Result<(), CallError> {
         // Whatever the version understands by it: entries are complete, and none of them is anybody else's.
-        let path = format!("{}?mode=update", self.configuration());
+        let path = format!("{}?mode=update", self.configuration_path());
         self.call(Call::new(Workspace::System, Method::PUT, path).body(dump)).await.map(drop)
     }
 }
 
-fn gone(done: Result<(), CallError>) -> Result<(), CallError> {
-    match done {
+fn ignore_not_found(result: Result<(), CallError>) -> Result<(), CallError> {
+    match result {
         Err(error) if error.is(404) => Ok(()),
-        done => done,
+        other => other,
     }
 }

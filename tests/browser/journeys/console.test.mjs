@@ -1,9 +1,9 @@
 // The staff console, as staff use it: asking, looking up, moving a biller, making one. Every page is looked at.
 
 import assert from "node:assert/strict";
-import { look, picture } from "../lib/look.mjs";
+import { checkPage, screenshotPath } from "../lib/checks.mjs";
 import { useWorld } from "../lib/world.mjs";
-import { REFERENCE, heading, place, signIn, typeUsername } from "../lib/steps.mjs";
+import { REFERENCE, expectHeading, urlWithoutQuery, signIn, typeUsername } from "../lib/steps.mjs";
 
 const world = useWorld();
 const CONFIRM =
@@ -29,20 +29,20 @@ async function goesTo(page, place) {
 world.journey("staff sign in, come back to the page they asked for, and sign out", async (v) => {
   const { page } = v;
   await page.goto(new URL("/decisions", world.console).href);
-  await heading(page, "Sign in to the console");
-  if (v.js) await look(page, "console-sign-in");
+  await expectHeading(page, "Sign in to the console");
+  if (v.js) await checkPage(page, "console-sign-in");
   await at(v, "/decisions", "support");
-  await heading(page, "What happened to a customer?");
+  await expectHeading(page, "What happened to a customer?");
   await page.getByText("support").first().waitFor();
   const cookies = await v.context.cookies(world.console);
   const session = cookies.find(({ name }) => name === "__Host-staff");
   assert.equal(session.sameSite, "Strict");
   assert.ok(session.httpOnly && session.secure);
   await page.getByRole("button", { name: "Sign out" }).click();
-  await heading(page, "You are signed out");
-  if (v.js) await look(page, "console-signed-out");
+  await expectHeading(page, "You are signed out");
+  if (v.js) await checkPage(page, "console-signed-out");
   await page.goto(new URL("/billers", world.console).href);
-  await heading(page, "Sign in to the console");
+  await expectHeading(page, "Sign in to the console");
 });
 
 world.journey("a link in a ticket, which is another site, opens its question", async (v) => {
@@ -60,14 +60,14 @@ world.journey("a link in a ticket, which is another site, opens its question", a
     document.body.append(a);
   }, link);
   await page.getByRole("link", { name: "ticket", exact: true }).click();
-  await heading(page, "Where would somebody be taken?");
+  await expectHeading(page, "Where would somebody be taken?");
   await goesTo(page, "Riverside Water");
 }, { scripts: [true] });
 
 world.journey("support simulates, by the keyboard alone", async (v) => {
   const { page } = v;
   await at(v, "/simulate", "support");
-  if (v.js) await look(page, "console-simulate");
+  if (v.js) await checkPage(page, "console-simulate");
   await page.getByLabel("Username").focus();
   await page.keyboard.type("one-moved");
   await page.keyboard.press("Enter");
@@ -81,7 +81,7 @@ world.journey("support simulates, by the keyboard alone", async (v) => {
   const text = await page.getByLabel("As text, names masked").inputValue();
   assert.match(text, /username o\*\*\*d at \/login/);
   assert.ok(!text.includes("one-moved"));
-  if (v.js) await look(page, "console-simulated");
+  if (v.js) await checkPage(page, "console-simulated");
   await page.getByText("What if …").click();
   await page.getByLabel("Biller", { exact: true }).first().fill("riverside-water");
   await page.getByLabel("Issuer", { exact: true }).first().selectOption("down");
@@ -90,7 +90,7 @@ world.journey("support simulates, by the keyboard alone", async (v) => {
   await page.getByLabel("Username").fill("");
   await page.getByRole("button", { name: "Simulate", exact: true }).click();
   await page.getByRole("alert").waitFor();
-  if (v.js) await look(page, "console-simulate-error");
+  if (v.js) await checkPage(page, "console-simulate-error");
 });
 
 world.journey("many questions at once", async (v) => {
@@ -99,16 +99,16 @@ world.journey("many questions at once", async (v) => {
   await page.getByLabel(/^Questions as CSV/).fill("username,entry\none-moved,\ntwo-moved,\n,/b/oakdale-city\n@x,/nowhere\n");
   await page.getByRole("button", { name: "Simulate", exact: true }).click();
   await page.getByRole("heading", { name: "4 answers" }).waitFor();
-  if (v.js) await look(page, "console-batch");
+  if (v.js) await checkPage(page, "console-batch");
 });
 
 world.journey("a reference code leads support to the decision", async (v) => {
   const { page } = v;
-  const customer = await v.elsewhere();
+  const customer = await v.inAnotherBrowser();
   await typeUsername(customer, "two-moved");
   const code = (await customer.page.locator("footer").innerText()).match(REFERENCE)[0];
   await at(v, "/decisions", "support");
-  if (v.js) await look(page, "console-decisions");
+  if (v.js) await checkPage(page, "console-decisions");
   await page.getByLabel("Code").fill(code.toLowerCase());
   await page.getByRole("button", { name: "Look up" }).click();
   await page.getByRole("alert").getByRole("link", { name: /reason/ }).click();
@@ -117,57 +117,57 @@ world.journey("a reference code leads support to the decision", async (v) => {
   await page.getByRole("heading", { level: 2, name: "Goes to: the recovery page" }).waitFor();
   await page.getByText("t***d").first().waitFor();
   assert.ok(!(await page.locator("main").innerText()).includes("two-moved"));
-  if (v.js) await look(page, "console-decision");
+  if (v.js) await checkPage(page, "console-decision");
 });
 
 world.journey("an operator enables a biller and watches", async (v) => {
   const { page } = v;
   await at(v, "/billers");
-  if (v.js) await look(page, "console-billers");
+  if (v.js) await checkPage(page, "console-billers");
   const [slug, name] = v.js ? ["pinehill-gas", "Pinehill Gas"] : ["oakdale-city", "Oakdale City"];
   await page.getByRole("link", { name, exact: true }).click();
-  await heading(page, name);
-  if (v.js) await look(page, "console-biller");
+  await expectHeading(page, name);
+  if (v.js) await checkPage(page, "console-biller");
   await page.getByRole("link", { name: "Enable CIAM" }).click();
   await page.getByText(CONFIRM).waitFor();
-  if (v.js) await look(page, "console-enable");
+  if (v.js) await checkPage(page, "console-enable");
   await page.getByRole("button", { name: "Enable CIAM" }).click();
-  await heading(page, `CIAM of ${name}`);
+  await expectHeading(page, `CIAM of ${name}`);
   if (v.js) {
     // The page follows the job by itself, until it shows the result.
     await page.getByText(/^[1-9]\d* of 2501 users$/).waitFor();
-    await page.screenshot({ path: picture("console-job-running"), fullPage: true });
+    await page.screenshot({ path: screenshotPath("console-job-running"), fullPage: true });
   }
   for (let times = 0; times < 400 && !(await page.getByText(SUCCESS).isVisible()); times += 1) {
     if (v.js) await page.waitForTimeout(100);
     else await page.getByRole("link", { name: "Refresh" }).click({ timeout: 2000 }).catch(() => page.reload());
   }
   await page.getByText(SUCCESS).waitFor();
-  if (v.js) await look(page, "console-job-done");
+  if (v.js) await checkPage(page, "console-job-done");
   await page.getByRole("link", { name, exact: true }).click();
   await page.getByText("Active (Yes)").waitFor();
   await page.getByRole("link", { name: "Is it ready?" }).click();
-  await heading(page, `Is ${name} ready?`);
-  if (v.js) await look(page, "console-readiness");
-  assert.equal(place(page), new URL(`/billers/${slug}/readiness`, world.console).href);
+  await expectHeading(page, `Is ${name} ready?`);
+  if (v.js) await checkPage(page, "console-readiness");
+  assert.equal(urlWithoutQuery(page), new URL(`/billers/${slug}/readiness`, world.console).href);
 });
 
 world.journey("an operator changes a biller's look, which has to be readable", async (v) => {
   const { page } = v;
   await at(v, "/billers/riverside-water");
   await page.getByRole("link", { name: "Change the settings" }).click();
-  await heading(page, "Settings of Riverside Water");
-  if (v.js) await look(page, "console-settings");
+  await expectHeading(page, "Settings of Riverside Water");
+  if (v.js) await checkPage(page, "console-settings");
   await page.getByLabel("Colour on light pages").fill("#ffcc00");
   await page.getByRole("button", { name: "Save" }).click();
   const problem = page.getByRole("alert").getByRole("link", { name: /need 4.5:1.*would do$/ });
-  if (v.js) await look(page, "console-settings-error");
+  if (v.js) await checkPage(page, "console-settings-error");
   const better = (await problem.innerText()).match(/(#[0-9a-f]{6}) would do$/)[1];
   await problem.click();
   await page.getByLabel("Colour on light pages").fill(better);
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByRole("status").getByText("The settings are saved").waitFor();
-  const customer = await v.elsewhere();
+  const customer = await v.inAnotherBrowser();
   await customer.page.goto(new URL("/b/riverside-water/reset", world.gateway).href);
   const link = customer.page.getByRole("button").first();
   const [red, green, blue] = better.match(/[0-9a-f]{2}/g).map((part) => Number.parseInt(part, 16));
@@ -194,15 +194,15 @@ world.journey("an operator sees that SecureAuth has other settings, and brings o
   await page.getByLabel("Name", { exact: true }).fill(`${name} and Recycling`);
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByRole("link", { name: "At SecureAuth" }).click();
-  await heading(page, `${name} and Recycling at SecureAuth`);
+  await expectHeading(page, `${name} and Recycling at SecureAuth`);
   await page.getByRole("row", { name: /^Name of the pool/ }).getByText("drift").waitFor();
-  if (v.js) await look(page, "console-secureauth-drift");
+  if (v.js) await checkPage(page, "console-secureauth-drift");
   await page.getByRole("button", { name: "Bring SecureAuth in line" }).click();
   await page.getByText("in line", { exact: true }).waitFor();
   await page.getByLabel("Characters at least", { exact: true }).fill("12");
   await page.getByRole("button", { name: "Save, and bring it to SecureAuth" }).click();
   await page.getByRole("row", { name: /^Passwords: characters at least.*12.*12/ }).waitFor();
-  if (v.js) await look(page, "console-secureauth");
+  if (v.js) await checkPage(page, "console-secureauth");
 });
 
 world.journey("an operator makes a biller with the box for CIAM ticked", async (v) => {
@@ -210,61 +210,61 @@ world.journey("an operator makes a biller with the box for CIAM ticked", async (
   await at(v, "/new-biller");
   await page.getByRole("button", { name: "Make the biller" }).click();
   await page.getByRole("alert").waitFor();
-  if (v.js) await look(page, "console-wizard-error");
+  if (v.js) await checkPage(page, "console-wizard-error");
   await page.getByLabel("Name", { exact: true }).fill(v.js ? "Lakeside Power" : "Hillside Power");
   await page.getByLabel("Short name").fill(v.js ? "lakeside-power" : "hillside-power");
   await page.getByLabel("CIAM (SSO/MFA) Authentication").check();
   await page.getByRole("button", { name: "Make the biller" }).click();
   await page.getByText(CONFIRM).waitFor();
-  if (v.js) await look(page, "console-wizard-confirm");
+  if (v.js) await checkPage(page, "console-wizard-confirm");
   await page.getByRole("button", { name: "Make the biller and enable CIAM" }).click();
-  await heading(page, `CIAM of ${v.js ? "Lakeside" : "Hillside"} Power`);
+  await expectHeading(page, `CIAM of ${v.js ? "Lakeside" : "Hillside"} Power`);
 });
 
 world.journey("what stops everything, and what waits for a second person", async (v) => {
   const { page } = v;
   await at(v, "/kill-switch");
-  await look(page, "console-kill-switch");
+  await checkPage(page, "console-kill-switch");
   await page.goto(new URL("/changes", world.console).href);
-  await heading(page, "Changes that wait for a second person");
-  await look(page, "console-changes");
+  await expectHeading(page, "Changes that wait for a second person");
+  await checkPage(page, "console-changes");
   await page.goto(new URL("/no-such-page", world.console).href);
-  await heading(page, "There is nothing here");
-  await look(page, "console-not-found");
+  await expectHeading(page, "There is nothing here");
+  await checkPage(page, "console-not-found");
 }, { scripts: [true] });
 
 world.journey("support reads billers and changes none", async (v) => {
   const { page } = v;
   await at(v, "/billers/riverside-water", "support");
-  await heading(page, "Riverside Water");
+  await expectHeading(page, "Riverside Water");
   assert.equal(await page.getByRole("link", { name: "Switch off" }).count(), 0);
   assert.equal(await page.getByRole("button", { name: "Hold" }).count(), 0);
   await page.goto(new URL("/billers/riverside-water/ciam", world.console).href);
-  await heading(page, "Your role does not allow this");
+  await expectHeading(page, "Your role does not allow this");
 });
 
 world.journey("health, people and the audit trail", async (v) => {
   const { page } = v;
-  const customer = await v.elsewhere();
+  const customer = await v.inAnotherBrowser();
   await typeUsername(customer, "one-moved");
   await customer.page.getByRole("link", { name: "Continue to Riverside Water sign-in" }).click();
   await signIn(customer.page, "");
   await at(v, "/health", "auditor");
   await page.getByRole("img", { name: /sign-ins in 30 days/ }).first().waitFor();
-  await look(page, "console-health");
+  await checkPage(page, "console-health");
   await page.getByRole("link", { name: "People" }).click();
   await page.getByLabel("Username").fill("shared-name");
   await page.getByLabel("Reason").fill("ticket 17");
   await page.getByRole("button", { name: "Look up" }).click();
   await page.getByText("s***e").first().waitFor();
-  await look(page, "console-people");
+  await checkPage(page, "console-people");
   await page.getByRole("link", { name: "API keys" }).click();
-  await heading(page, "API keys");
-  await look(page, "console-keys");
+  await expectHeading(page, "API keys");
+  await checkPage(page, "console-keys");
   await page.getByRole("link", { name: "Audit" }).click();
-  await heading(page, "Who did what");
-  await page.getByText("person.looked_up").last().waitFor();
-  await look(page, "console-audit");
+  await expectHeading(page, "Who did what");
+  await page.getByText("user.looked_up").last().waitFor();
+  await checkPage(page, "console-audit");
 }, { scripts: [true] });
 
 world.journey("an operator makes a key, which is shown once, and ends it", async (v) => {
@@ -273,13 +273,13 @@ world.journey("an operator makes a key, which is shown once, and ends it", async
   const name = `reports ${v.js}`;
   await page.getByRole("button", { name: "Make the key" }).click();
   await page.getByRole("alert").waitFor();
-  if (v.js) await look(page, "console-keys-error");
+  if (v.js) await checkPage(page, "console-keys-error");
   await page.getByLabel("Name", { exact: true }).fill(name);
   await page.getByLabel("billers:read").check();
   await page.getByRole("button", { name: "Make the key" }).click();
   const key = await page.locator("#key").innerText();
   assert.match(key, /^sp_[0-9a-f]{12}_/);
-  if (v.js) await look(page, "console-key-made");
+  if (v.js) await checkPage(page, "console-key-made");
   await page.goto(new URL("/keys", world.console).href);
   assert.ok(!(await page.locator("body").innerText()).includes(key), "shown once");
   await page.getByRole("button", { name: `End the key ${name}` }).click();

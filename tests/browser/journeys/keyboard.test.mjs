@@ -14,7 +14,7 @@ const LANGUAGES = {
     signOut: "Sign out",
     signOutOf: "Sign out of Riverside Water",
     signedOut: "You are signed out of Riverside Water",
-    trouble: "I still can’t sign in",
+    cannotSignIn: "I still can’t sign in",
     recovery: "Having trouble signing in?",
     search: "Search",
     found: "Is it one of these billers?",
@@ -26,7 +26,7 @@ const LANGUAGES = {
     signOut: "Cerrar sesión",
     signOutOf: "Cerrar sesión en Riverside Water",
     signedOut: "Su sesión en Riverside Water está cerrada",
-    trouble: "Sigo sin poder iniciar sesión",
+    cannotSignIn: "Sigo sin poder iniciar sesión",
     recovery: "¿Tiene problemas para iniciar sesión?",
     search: "Buscar",
     found: "¿Es alguno de estos facturadores?",
@@ -41,27 +41,27 @@ for (const [locale, says] of Object.entries(LANGUAGES)) {
     `one-moved signs in with the keyboard alone, ${locale}`,
     async (visitor) => {
       const { page } = visitor;
-      await page.goto(world.at("/login"));
+      await page.goto(world.url("/login"));
       await tabTo(page, "username");
       await page.keyboard.type("one-moved");
       await page.keyboard.press("Enter");
-      await step.heading(page, says.notice);
+      await step.expectHeading(page, says.notice);
       await tabTo(page, says.on);
       await page.keyboard.press("Enter");
-      await step.atSecureauth(visitor, "riverside-water", "Riverside Water", "one-moved");
+      await step.expectSecureAuthLogin(visitor, "riverside-water", "Riverside Water", "one-moved");
       await tabTo(page, "password");
       await page.keyboard.type(step.PASSWORD);
       await page.keyboard.press("Enter");
-      await step.heading(page, "You are about to enter Riverside Water as one-moved");
+      await step.expectHeading(page, "You are about to enter Riverside Water as one-moved");
       await tabTo(page, "Continue");
       await page.keyboard.press("Enter");
-      await step.inPortal(visitor, "Riverside Water", "one-moved");
+      await step.expectPortal(visitor, "Riverside Water", "one-moved");
       await tabTo(page, "Sign out");
       await page.keyboard.press("Enter");
-      await step.heading(page, says.signOut);
+      await step.expectHeading(page, says.signOut);
       await tabTo(page, says.signOutOf);
       await page.keyboard.press("Enter");
-      await step.heading(page, says.signedOut);
+      await step.expectHeading(page, says.signedOut);
     },
     options,
   );
@@ -70,20 +70,20 @@ for (const [locale, says] of Object.entries(LANGUAGES)) {
     `a biller is found with the keyboard alone, ${locale}`,
     async (visitor) => {
       const { page } = visitor;
-      await page.goto(world.at("/login"));
-      await tabTo(page, says.trouble);
+      await page.goto(world.url("/login"));
+      await tabTo(page, says.cannotSignIn);
       await page.keyboard.press("Enter");
-      await step.heading(page, says.recovery);
+      await step.expectHeading(page, says.recovery);
       await tabTo(page, "biller-name");
       await page.keyboard.type("mapel electirc");
       await tabTo(page, "remember");
       await page.keyboard.press("Space");
       await tabTo(page, says.search);
       await page.keyboard.press("Enter");
-      await step.heading(page, says.found);
+      await step.expectHeading(page, says.found);
       await tabTo(page, "Maple Electric");
       await page.keyboard.press("Enter");
-      await step.atSecureauth(visitor, "maple-electric", "Maple Electric");
+      await step.expectSecureAuthLogin(visitor, "maple-electric", "Maple Electric");
     },
     options,
   );
@@ -91,7 +91,7 @@ for (const [locale, says] of Object.entries(LANGUAGES)) {
   world.journey(
     `the first Tab offers to skip to the main content, ${locale}`,
     async ({ page }) => {
-      await page.goto(world.at("/login"));
+      await page.goto(world.url("/login"));
       await page.keyboard.press("Tab");
       assert.equal((await focused(page)).name, says.skip);
       await page.keyboard.press("Enter");

@@ -11,17 +11,17 @@ world.journey(
   "a browser in Spanish gets Spanish pages and a sign-in page that is asked for Spanish",
   async (visitor) => {
     const { page } = visitor;
-    await page.goto(world.at("/paybill"));
-    await step.heading(page, "Iniciar sesión");
+    await page.goto(world.url("/paybill"));
+    await step.expectHeading(page, "Iniciar sesión");
     await page.getByLabel("Nombre de usuario").fill("one-moved");
     await page.getByRole("button", { name: "Continuar" }).click();
-    await step.heading(page, "Riverside Water tiene una nueva página de inicio de sesión");
+    await step.expectHeading(page, "Riverside Water tiene una nueva página de inicio de sesión");
     await page.getByRole("link", { name: "Continuar al inicio de sesión de Riverside Water" }).click();
-    await step.atSecureauth(visitor, ...RIVERSIDE, "one-moved");
+    await step.expectSecureAuthLogin(visitor, ...RIVERSIDE, "one-moved");
     assert.equal(new URL(page.url()).searchParams.get("ui_locales"), "es");
     await step.signIn(page);
-    await step.confirm(page, "Riverside Water", "one-moved");
-    await step.inPortal(visitor, "Riverside Water", "one-moved");
+    await step.confirmHandoff(page, "Riverside Water", "one-moved");
+    await step.expectPortal(visitor, "Riverside Water", "one-moved");
     assert.equal(page.url(), `${world.portal}/bills/pay`);
   },
   { locale: "es-MX" },
@@ -29,32 +29,32 @@ world.journey(
 
 world.journey("the language is changed on the way, twice, and nothing is typed again", async (visitor) => {
   const { page } = visitor;
-  await page.goto(world.at("/login?return_to=pay"));
+  await page.goto(world.url("/login?return_to=pay"));
   await page.getByRole("link", { name: "Español" }).click();
-  await step.heading(page, "Iniciar sesión");
+  await step.expectHeading(page, "Iniciar sesión");
   await page.getByLabel("Nombre de usuario").fill("one-moved");
   await page.getByRole("button", { name: "Continuar" }).click();
-  await step.heading(page, "Riverside Water tiene una nueva página de inicio de sesión");
+  await step.expectHeading(page, "Riverside Water tiene una nueva página de inicio de sesión");
   await page.getByRole("button", { name: "English" }).click();
-  await step.heading(page, "Riverside Water has a new sign-in page");
+  await step.expectHeading(page, "Riverside Water has a new sign-in page");
   await page.goBack();
-  await step.heading(page, "Riverside Water tiene una nueva página de inicio de sesión");
+  await step.expectHeading(page, "Riverside Water tiene una nueva página de inicio de sesión");
   await page.goForward();
   await page.getByRole("link", { name: "Continue to Riverside Water sign-in" }).click();
-  await step.atSecureauth(visitor, ...RIVERSIDE, "one-moved");
+  await step.expectSecureAuthLogin(visitor, ...RIVERSIDE, "one-moved");
   assert.equal(new URL(page.url()).searchParams.get("ui_locales"), "en");
 });
 
 world.journey("a choice of language holds until the next, on every page", async (visitor) => {
   const { page } = visitor;
-  await page.goto(world.at("/help?lang=es"));
+  await page.goto(world.url("/help?lang=es"));
   for (const path of ["/login", "/recover", "/reset", "/nope", "/b/no-such-biller", "/logout", "/help"]) {
-    await page.goto(world.at(path));
+    await page.goto(world.url(path));
     assert.equal(await page.locator("html").getAttribute("lang"), "es", path);
-    await step.helps(page);
+    await step.expectHelp(page);
   }
   await page.getByRole("link", { name: "English" }).click();
-  await step.heading(page, "Get help signing in");
-  await page.goto(world.at("/login"));
-  await step.heading(page, "Sign in");
+  await step.expectHeading(page, "Get help signing in");
+  await page.goto(world.url("/login"));
+  await step.expectHeading(page, "Sign in");
 });

@@ -1,7 +1,7 @@
 // Every page at two widths: no accessibility violation, nothing to scroll sideways, and a picture to look at.
 
 import { test } from "node:test";
-import { inSpanish, look } from "../lib/look.mjs";
+import { switchToSpanish, checkPage } from "../lib/checks.mjs";
 import { useWorld } from "../lib/world.mjs";
 import * as step from "../lib/steps.mjs";
 
@@ -9,9 +9,9 @@ const world = useWorld();
 
 /** How to get to a page; what is not under the gateway is a stand-in's. */
 const PAGES = {
-  login: (v) => v.page.goto(world.at("/login")),
+  login: (v) => v.page.goto(world.url("/login")),
   "login-error": async (v) => {
-    await v.page.goto(world.at("/login"));
+    await v.page.goto(world.url("/login"));
     await v.page.getByRole("button", { name: "Continue" }).click();
     await v.page.getByRole("alert").waitFor();
   },
@@ -21,158 +21,158 @@ const PAGES = {
   },
   notice: async (v) => {
     await step.typeUsername(v, "one-moved");
-    await step.heading(v.page, "Riverside Water has a new sign-in page");
+    await step.expectHeading(v.page, "Riverside Water has a new sign-in page");
   },
   "login-remembered": async (v) => {
     await remember(v, "riverside-water");
-    await v.page.goto(world.at("/login"));
+    await v.page.goto(world.url("/login"));
   },
   "login-remembered-two": async (v) => {
     await remember(v, "riverside-water");
     await remember(v, "maple-electric");
-    await v.page.goto(world.at("/login"));
+    await v.page.goto(world.url("/login"));
   },
   "login-forgotten": async (v) => {
     await remember(v, "riverside-water");
-    await v.page.goto(world.at("/login"));
+    await v.page.goto(world.url("/login"));
     await v.page.getByRole("button", { name: "Forget my billers on this device" }).click();
     await v.page.getByRole("status").waitFor();
   },
   "notice-short": async (v) => {
     for (let times = 0; times < 4; times += 1) await step.typeUsername(v, "one-moved");
-    await step.heading(v.page, "Sign in to Riverside Water");
+    await step.expectHeading(v.page, "Sign in to Riverside Water");
   },
   "recover-remembered": async (v) => {
     await remember(v, "riverside-water");
-    await v.page.goto(world.at("/recover"));
+    await v.page.goto(world.url("/recover"));
   },
-  "recover-asked": (v) => v.page.goto(world.at("/recover")),
-  "recover-several": async (v) => {
+  "recover-requested": (v) => v.page.goto(world.url("/recover")),
+  "recover-choose-biller": async (v) => {
     await step.typeUsername(v, "two-moved");
-    await step.heading(v.page, "Which biller do you want to sign in to?");
+    await step.expectHeading(v.page, "Which biller do you want to sign in to?");
   },
   "recover-failed": async (v) => {
     await failedLegacy(v);
     await v.page.getByRole("link", { name: "I still can't sign in" }).click();
-    await step.heading(v.page, "We couldn’t sign you in");
+    await step.expectHeading(v.page, "We couldn’t sign you in");
   },
-  "recover-found": (v) => v.page.goto(world.at("/recover?q=river")),
-  "recover-nothing": (v) => v.page.goto(world.at("/recover?q=Saint+Nowhere+Telephones")),
-  "recover-error": (v) => v.page.goto(world.at("/recover?q=")),
-  "recover-unknown": (v) => v.page.goto(world.at("/b/no-such-biller")),
-  reset: (v) => v.page.goto(world.at("/reset")),
+  "recover-search-results": (v) => v.page.goto(world.url("/recover?q=river")),
+  "recover-no-search-results": (v) => v.page.goto(world.url("/recover?q=Saint+Nowhere+Telephones")),
+  "recover-error": (v) => v.page.goto(world.url("/recover?q=")),
+  "recover-unknown": (v) => v.page.goto(world.url("/b/no-such-biller")),
+  reset: (v) => v.page.goto(world.url("/reset")),
   "reset-error": async (v) => {
-    await v.page.goto(world.at("/reset"));
+    await v.page.goto(world.url("/reset"));
     await v.page.getByRole("button", { name: "Continue" }).click();
     await v.page.getByRole("alert").waitFor();
   },
   "reset-sent": async (v) => {
-    await v.page.goto(world.at("/reset"));
+    await v.page.goto(world.url("/reset"));
     await v.page.getByLabel("Username").fill("one-legacy");
     await v.page.getByRole("button", { name: "Continue" }).click();
-    await step.heading(v.page, "How to choose a new password");
+    await step.expectHeading(v.page, "How to choose a new password");
   },
-  "reset-biller": (v) => v.page.goto(world.at("/b/riverside-water/reset")),
-  links: (v) => v.page.goto(world.at("/recover/links")),
+  "reset-biller": (v) => v.page.goto(world.url("/b/riverside-water/reset")),
+  links: (v) => v.page.goto(world.url("/recover/links")),
   "links-error": async (v) => {
-    await v.page.goto(world.at("/recover/links"));
+    await v.page.goto(world.url("/recover/links"));
     await v.page.getByRole("button", { name: "Send me the message" }).click();
     await v.page.getByRole("alert").waitFor();
   },
   "links-sent": async (v) => {
-    await v.page.goto(world.at("/recover/links"));
+    await v.page.goto(world.url("/recover/links"));
     await v.page.getByLabel("Email address or username").fill("nobody@mail.example");
     await v.page.getByRole("button", { name: "Send me the message" }).click();
-    await step.heading(v.page, "Check your email");
+    await step.expectHeading(v.page, "Check your email");
   },
-  help: (v) => v.page.goto(world.at("/help")),
-  "help-biller": (v) => v.page.goto(world.at("/help?biller=riverside-water")),
-  "api-docs": (v) => v.page.goto(world.at("/api/docs")),
+  help: (v) => v.page.goto(world.url("/help")),
+  "help-biller": (v) => v.page.goto(world.url("/help?biller=riverside-water")),
+  "api-docs": (v) => v.page.goto(world.url("/api/docs")),
   outage: async (v) => {
-    v.expected.add(503);
+    v.expectedStatuses.add(503);
     await step.typeUsername(v, "issuer-down");
-    await step.heading(v.page, "Sorry, there is a problem with signing in to Cedar County");
+    await step.expectHeading(v.page, "Sorry, there is a problem with signing in to Cedar County");
   },
-  "error-not-found": (v) => v.page.goto(world.at("/nope")),
-  "error-changed-link": (v) => v.page.goto(world.at("/b/riverside-water?h=tampered")),
+  "error-not-found": (v) => v.page.goto(world.url("/nope")),
+  "error-changed-link": (v) => v.page.goto(world.url("/b/riverside-water?h=tampered")),
   "error-sent-back": async (v) => {
     // Handed over twice, and here again at once.
     await signIn(v);
-    await v.page.goto(world.at("/go/riverside-water"));
-    await v.page.goto(world.at("/b/riverside-water"));
-    await step.heading(v.page, "Riverside Water sent you back to us");
+    await v.page.goto(world.url("/go/riverside-water"));
+    await v.page.goto(world.url("/b/riverside-water"));
+    await step.expectHeading(v.page, "Riverside Water sent you back to us");
   },
   "error-cancelled": async (v) => {
-    await v.page.goto(world.at("/b/riverside-water"));
+    await v.page.goto(world.url("/b/riverside-water"));
     await v.page.getByRole("button", { name: "Cancel" }).click();
-    await step.heading(v.page, "You did not sign in");
+    await step.expectHeading(v.page, "You did not sign in");
   },
   "error-used-before": async (v) => {
     await signIn(v);
     const { page } = v;
-    await page.goto(world.at("/logout"));
+    await page.goto(world.url("/logout"));
     await page.getByRole("button", { name: "Sign out of Riverside Water" }).click();
-    await step.heading(page, "You are signed out of Riverside Water");
+    await step.expectHeading(page, "You are signed out of Riverside Water");
     await page.goto(v.lastRequest("/callback/riverside-water?"));
-    await step.heading(page, "This sign-in was already used");
+    await step.expectHeading(page, "This sign-in was already used");
   },
   choose: async (v) => {
     await signInTwice(v);
-    await v.page.goto(world.at("/"));
-    await step.heading(v.page, "Where do you want to go?");
+    await v.page.goto(world.url("/"));
+    await step.expectHeading(v.page, "Where do you want to go?");
   },
-  "logout-nobody": (v) => v.page.goto(world.at("/logout")),
+  "logout-nobody": (v) => v.page.goto(world.url("/logout")),
   "logout-one": async (v) => {
     await signIn(v);
-    await v.page.goto(world.at("/logout"));
+    await v.page.goto(world.url("/logout"));
   },
   "logout-two": async (v) => {
     await signInTwice(v);
-    await v.page.goto(world.at("/logout"));
+    await v.page.goto(world.url("/logout"));
   },
-  "signed-out-plain": (v) => v.page.goto(world.at("/signed-out")),
+  "signed-out-plain": (v) => v.page.goto(world.url("/signed-out")),
   "signed-out": async (v) => {
     await signIn(v);
     await signOut(v);
   },
-  "signed-out-still": async (v) => {
+  "signed-out-remaining": async (v) => {
     await signInTwice(v);
     await signOut(v);
   },
-  "secureauth-sign-in": (v) => v.page.goto(world.at("/b/riverside-water")),
+  "secureauth-sign-in": (v) => v.page.goto(world.url("/b/riverside-water")),
   "secureauth-wrong": async (v) => {
-    await v.page.goto(world.at("/b/riverside-water"));
+    await v.page.goto(world.url("/b/riverside-water"));
     await step.signIn(v.page, "one-moved", "wrong");
     await v.page.getByRole("alert").waitFor();
   },
   "secureauth-account": (v) => v.page.goto(`${world.secureauth}/demo/riverside-water/`),
   "legacy-sign-in": async (v) => {
     await step.typeUsername(v, "one-legacy");
-    await step.atLegacy(v, "one-legacy");
+    await step.expectLegacyLogin(v, "one-legacy");
   },
   "legacy-wrong": failedLegacy,
   "legacy-signed-in": async (v) => {
     await step.typeUsername(v, "one-legacy");
     await step.signIn(v.page);
-    await step.heading(v.page, "Signed in (legacy)");
+    await step.expectHeading(v.page, "Signed in (legacy)");
   },
   "legacy-reset": (v) => v.page.goto(`${world.legacy}/reset`),
   "portal-billers": (v) => v.page.goto(world.portal),
   "portal-confirm": async (v) => {
-    await v.page.goto(world.at("/b/riverside-water"));
+    await v.page.goto(world.url("/b/riverside-water"));
     await step.signIn(v.page, "one-moved");
-    await step.heading(v.page, "You are about to enter Riverside Water as one-moved");
+    await step.expectHeading(v.page, "You are about to enter Riverside Water as one-moved");
   },
   "portal-signed-in": signIn,
   "portal-gone": async (v) => {
     await v.page.goto(`${world.portal}/handoff?token=spent`);
-    await step.heading(v.page, "This sign-in link was already used or is too old");
+    await step.expectHeading(v.page, "This sign-in link was already used or is too old");
   },
 };
 
 async function remember(v, slug) {
-  await v.page.goto(world.at(`/recover?remember=yes&q=${slug}`));
-  await v.page.locator(".doors a").first().click();
+  await v.page.goto(world.url(`/recover?remember=yes&q=${slug}`));
+  await v.page.locator(".biller-links a").first().click();
   await v.page.getByLabel("Password").waitFor();
 }
 
@@ -186,9 +186,9 @@ async function signInTwice(v) {
 }
 
 async function signOut(v) {
-  await v.page.goto(world.at("/logout"));
+  await v.page.goto(world.url("/logout"));
   await v.page.getByRole("button", { name: "Sign out of Riverside Water" }).click();
-  await step.heading(v.page, "You are signed out of Riverside Water");
+  await step.expectHeading(v.page, "You are signed out of Riverside Water");
 }
 
 async function failedLegacy(v) {
@@ -199,15 +199,15 @@ async function failedLegacy(v) {
 
 for (const [name, open] of Object.entries(PAGES)) {
   test(`page ${name} is accessible and fits`, { timeout: 120_000 }, async () => {
-    const visitor = await world.visitor();
+    const visitor = await world.newVisitor();
     const { page } = visitor;
     try {
       await open(visitor);
-      await look(page, name);
+      await checkPage(page, name);
       // The page for programmers is in English.
       if (page.url().startsWith(world.gateway) && name !== "api-docs") {
-        await inSpanish(page);
-        await look(page, `${name}-es`);
+        await switchToSpanish(page);
+        await checkPage(page, `${name}-es`);
       }
       await visitor.verify();
     } catch (error) {

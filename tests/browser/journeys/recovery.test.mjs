@@ -22,17 +22,17 @@ world.journey("sign-in links come by mail and lead to the biller", async (visito
   await page.getByRole("link", { name: "Email me my username and sign-in links" }).click();
   assert.equal(await page.getByLabel("Email address or username").inputValue(), "two-moved", "typed once");
   await page.getByRole("button", { name: "Send me the message" }).click();
-  await step.heading(page, "Check your email");
+  await step.expectHeading(page, "Check your email");
   await openMail(page, "two-moved@mail.example");
-  await step.heading(page, "Your sign-in pages at Example Pay");
+  await step.expectHeading(page, "Your sign-in pages at Example Pay");
   await page.getByText("Username: two-moved").first().waitFor();
   await page.getByRole("link", { name: /maple-electric/ }).click();
-  await step.heading(page, "Sign in to Maple Electric");
+  await step.expectHeading(page, "Sign in to Maple Electric");
 });
 
 world.journey("a mail is safe to look at as HTML", async (visitor) => {
   const { page } = visitor;
-  await page.goto(world.at("/recover/links"));
+  await page.goto(world.url("/recover/links"));
   await page.getByLabel("Email address or username").fill("one-moved@mail.example");
   await page.getByRole("button", { name: "Send me the message" }).click();
   await openMail(page, "one-moved@mail.example");
@@ -45,11 +45,11 @@ world.journey("a mail is safe to look at as HTML", async (visitor) => {
 world.journey("a forgotten password at a biller ends at its sign-in again", async (visitor) => {
   const { page } = visitor;
   await page.goto(`${world.hostOf("riverside-water")}.well-known/change-password`);
-  await step.heading(page, "Reset your password");
-  assert.equal(step.place(page), world.at("/b/riverside-water/reset"));
+  await step.expectHeading(page, "Reset your password");
+  assert.equal(step.urlWithoutQuery(page), world.url("/b/riverside-water/reset"));
   await page.getByLabel("Username").fill("one-moved");
   await page.getByRole("button", { name: "Continue" }).click();
-  await step.heading(page, "How to choose a new password");
+  await step.expectHeading(page, "How to choose a new password");
   await page.getByRole("link", { name: "Back to Riverside Water sign-in" }).click();
-  await step.heading(page, "Sign in to Riverside Water");
+  await step.expectHeading(page, "Sign in to Riverside Water");
 });

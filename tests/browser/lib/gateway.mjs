@@ -12,17 +12,17 @@ import { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { BINARY, World, freeBase, logFile } from "./world.mjs";
-import { heading, signIn } from "./steps.mjs";
+import { expectHeading, signIn } from "./steps.mjs";
 
-const START_PATIENCE = 60_000;
-const CONDITION_PATIENCE = 10_000;
+const START_TIMEOUT = 60_000;
+const WAIT_TIMEOUT = 10_000;
 const run = promisify(execFile);
 
 /**
  * Starts a gateway and a browser before the tests of a file, and ends both after them.
  *
  * `setUp(world)` says what the gateway is to know: `{ billers, users, server }`. It may start more, and give what ends
- * that to `world.atEnd`. `billers` are rows as in a file; `users` are usernames, members of every biller; `server` and
+ * that to `world.onStop`. `billers` are rows as in a file; `users` are usernames, members of every biller; `server` and
  * `limits` are further settings of those sections. With a `listen` of its own, somebody else is there at the public port.
  */
 export function useGateway(setUp, { timeout = 120_000 } = {}) {
@@ -33,7 +33,7 @@ export function useGateway(setUp, { timeout = 120_000 } = {}) {
 }
 
 class GatewayWorld extends World {
-  #endings = [];
+  #cleanups = [];
   #setUp;
 
   constructor(setUp) {
@@ -41,19 +41,19 @@ class GatewayWorld extends World {
     this.#setUp = setUp;
   }
 
-  atEnd(ending) {
-    this.#endings.unshift(ending);
+  onStop(cleanup) {
+    this.#cleanups.unshift(cleanup);
   }
 
   async start() {
     assert.ok(existsSync(BINARY), `${BINARY} is missing: run cargo build first`);
     this.folder = mkdtempSync(join(tmpdir(), "signpost-gateway-"));
-    this.atEnd(() => rmSync(this.folder, { recursive: true, force: true }));
+    this.onStop(() => rmSync(this.folder, { recursive: true, force: true }));
     // The public port; the three after it are free as well.
     this.port = await freeBase();
     this.gateway = `http://localhost:${this.port}`;
     this.portal = await startPortal(this);
-    this.atEnd(() => this.portal.close());
+    this.onStop(() => this.portal.close());
     const { billers, users = ["one-moved"], listen = this.port, server = {}, limits = {} } = await this.#setUp(this);
     this.#writeSettings(listen, server, limits);
     await this.command("migrate");
@@ -69,7 +69,7 @@ class GatewayWorld extends World {
 
   async stop() {
     await this.browser?.close();
-    for (const ending of this.#endings) await ending();
+    for (const cleanup of this.#cleanups) await cleanup();
   }
 
   /** Writes a file into the gateway's folder; answers its path. */
@@ -86,15 +86,15 @@ class GatewayWorld extends World {
   }
 
   /** The ids of the keys that the gateway publishes, the one in use first. */
-  async ownKeys() {
-    const answer = await fetch(this.at("/.well-known/jwks.json"));
+  async publishedKeyIds() {
+    const answer = await fetch(this.url("/.well-known/jwks.json"));
     const { keys } = await answer.json();
     return keys.map(({ kid }) => kid);
   }
 
   /** What the gateway says to a reverse proxy that asks about this browser. */
   async verify(visitor, slug, page = visitor.page) {
-    const answer = await page.goto(this.at(`/auth/verify?biller=${slug}`));
+    const answer = await page.goto(this.url(`/auth/verify?biller=${slug}`));
     return { status: answer.status(), ...(await answer.allHeaders()) };
   }
 
@@ -118,20 +118,20 @@ class GatewayWorld extends World {
     const child = spawn(BINARY, ["serve", "--config", join(this.folder, "signpost.toml")], {
       stdio: ["ignore", "ignore", openSync(log, "w")],
     });
-    this.atEnd(() => ended(child));
-    await until(
+    this.onStop(() => stopProcess(child));
+    await waitUntil(
       async () => {
-        assert.equal(child.exitCode, null, `the gateway ended, see ${log}`);
-        return (await this.ownKeys().catch(() => [])).length > 0;
+        assert.equal(child.exitCode, null, `the gateway stopProcess, see ${log}`);
+        return (await this.publishedKeyIds().catch(() => [])).length > 0;
       },
       "the gateway serves",
-      START_PATIENCE,
+      START_TIMEOUT,
     );
   }
 }
 
 /** Stops a program that a test started. */
-export async function ended(child) {
+export async function stopProcess(child) {
   // Without an id it never began.
   if (!child.pid || child.exitCode !== null || child.signalCode !== null) return;
   const exit = new Promise((done) => child.once("exit", done));
@@ -142,15 +142,15 @@ export async function ended(child) {
 }
 
 /** The header and the claims of the ID token that an address of the issuer's sign-out carries. */
-export function idTokenHint(address) {
+export function parseIdTokenHint(address) {
   const hint = new URL(address).searchParams.get("id_token_hint");
   const [header, claims] = hint.split(".").map((part) => Buffer.from(part, "base64url").toString());
   return { header: JSON.parse(header), claims: JSON.parse(claims) };
 }
 
 /** Waits until something holds. */
-export async function until(holds, what, patience = CONDITION_PATIENCE) {
-  const end = Date.now() + patience;
+export async function waitUntil(holds, what, timeout = WAIT_TIMEOUT) {
+  const end = Date.now() + timeout;
   while (!(await holds())) {
     assert.ok(Date.now() < end, `waited in vain: ${what}`);
     await sleep(20);
@@ -159,15 +159,15 @@ export async function until(holds, what, patience = CONDITION_PATIENCE) {
 
 /** From the biller's own address through the sign-in page of its issuer (issuers.mjs) to the portal. */
 export async function signInAt(visitor, slug, { username = "one-moved", password, page = visitor.page } = {}) {
-  await page.goto(visitor.world.at(`/b/${slug}`));
-  await heading(page, `Sign in to ${slug}`);
+  await page.goto(visitor.world.url(`/b/${slug}`));
+  await expectHeading(page, `Sign in to ${slug}`);
   await signIn(page, username, password);
-  return inPortal(visitor, slug, { username, page });
+  return expectPortal(visitor, slug, { username, page });
 }
 
 /** The portal, which shows who came; answers what it learnt. */
-export async function inPortal(visitor, slug, { username = "one-moved", page = visitor.page } = {}) {
-  await heading(page, `Portal of ${slug}`);
+export async function expectPortal(visitor, slug, { username = "one-moved", page = visitor.page } = {}) {
+  await expectHeading(page, `Portal of ${slug}`);
   assert.equal(await page.locator("#username").innerText(), username);
   return JSON.parse(await page.locator("#handoff").innerText());
 }
@@ -179,7 +179,7 @@ async function startPortal(world) {
     const url = new URL(request.url, world.gateway);
     const kind = { "/legacy": "legacy", "/handoff": "portal" }[url.pathname];
     if (!kind) return response.writeHead(404).end();
-    const answer = await fetch(world.at("/api/v1/handoffs/redeem"), {
+    const answer = await fetch(world.url("/api/v1/handoffs/redeem"), {
       method: "POST",
       headers: { authorization: `Bearer ${portal.key}`, "content-type": "application/json" },
       body: JSON.stringify({ token: url.searchParams.get("token") }),

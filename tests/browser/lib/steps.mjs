@@ -7,26 +7,26 @@ export const PASSWORD = "demo-password";
 export const REFERENCE = /\b[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}\b/;
 
 /** Waits for a page by its heading. */
-export async function heading(page, text) {
+export async function expectHeading(page, text) {
   await page.getByRole("heading", { level: 1, name: text, exact: true }).waitFor();
 }
 
 /** Where the browser is, without the query. */
-export function place(page) {
+export function urlWithoutQuery(page) {
   const url = new URL(page.url());
   return url.origin + url.pathname;
 }
 
 export async function typeUsername(visitor, username, page = visitor.page) {
-  await page.goto(visitor.world.at("/login"));
+  await page.goto(visitor.world.url("/login"));
   await page.getByLabel("Username").fill(username);
   await page.getByRole("button", { name: "Continue" }).click();
 }
 
 /** The biller's sign-in page, with this name prefilled. */
-export async function atSecureauth(visitor, slug, name, username = "", page = visitor.page) {
-  await heading(page, `Sign in to ${name}`);
-  assert.equal(place(page), `${visitor.world.secureauth}/demo/${slug}/oauth2/authorize`);
+export async function expectSecureAuthLogin(visitor, slug, name, username = "", page = visitor.page) {
+  await expectHeading(page, `Sign in to ${name}`);
+  assert.equal(urlWithoutQuery(page), `${visitor.world.secureauth}/demo/${slug}/oauth2/authorize`);
   assert.equal(await page.getByLabel("Username").inputValue(), username);
 }
 
@@ -37,37 +37,37 @@ export async function signIn(page, username, password = PASSWORD) {
 }
 
 /** The legacy portal's sign-in page, with this name prefilled. */
-export async function atLegacy(visitor, username = "", page = visitor.page) {
-  await heading(page, "Sign in");
+export async function expectLegacyLogin(visitor, username = "", page = visitor.page) {
+  await expectHeading(page, "Sign in");
   await page.getByText("classic sign-in").waitFor();
-  assert.equal(place(page), `${visitor.world.legacy}/login`);
+  assert.equal(urlWithoutQuery(page), `${visitor.world.legacy}/login`);
   assert.equal(await page.getByLabel("Username").inputValue(), username);
 }
 
 /** The portal asks, since this browser did not start the visit there. */
-export async function confirm(page, name, username) {
-  await heading(page, `You are about to enter ${name} as ${username}`);
+export async function confirmHandoff(page, name, username) {
+  await expectHeading(page, `You are about to enter ${name} as ${username}`);
   await page.getByRole("button", { name: "Continue" }).click();
 }
 
 /** The biller's portal, signed in. */
-export async function inPortal(visitor, name, username, page = visitor.page) {
-  await heading(page, `Welcome to ${name}`);
+export async function expectPortal(visitor, name, username, page = visitor.page) {
+  await expectHeading(page, `Welcome to ${name}`);
   assert.ok(page.url().startsWith(visitor.world.portal), page.url());
   assert.equal(await page.locator("#username").textContent(), username);
 }
 
 /** From the biller's own address to its portal. */
 export async function signInAt(visitor, slug, name, username, page = visitor.page) {
-  await page.goto(visitor.world.at(`/b/${slug}`));
-  await atSecureauth(visitor, slug, name, "", page);
+  await page.goto(visitor.world.url(`/b/${slug}`));
+  await expectSecureAuthLogin(visitor, slug, name, "", page);
   await signIn(page, username);
-  await confirm(page, name, username);
-  await inPortal(visitor, name, username, page);
+  await confirmHandoff(page, name, username);
+  await expectPortal(visitor, name, username, page);
 }
 
 /** A page of ours that leaves nobody alone: a code for support, and a way on. */
-export async function helps(page) {
+export async function expectHelp(page) {
   assert.match(await page.locator("footer code").innerText(), REFERENCE);
   assert.ok((await page.locator("main a[href]").count()) > 0, "no way on");
   assert.equal(await page.locator("input[type=password]").count(), 0);

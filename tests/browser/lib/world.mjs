@@ -24,8 +24,8 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const PATIENCE = 15_000;
-const START_PATIENCE = 90_000;
+const ACTION_TIMEOUT = 15_000;
+const START_TIMEOUT = 90_000;
 
 export const WIDE = { width: 1280, height: 900 };
 export const NARROW = { width: 320, height: 640 };
@@ -35,14 +35,14 @@ export const ZOOMED = { width: 320, height: 256 };
 /** Starts the demo and a browser before the tests of a file, and ends both after them. */
 export function useWorld() {
   const world = new World();
-  before(() => world.start(), { timeout: START_PATIENCE + 30_000 });
+  before(() => world.start(), { timeout: START_TIMEOUT + 30_000 });
   after(() => world.stop());
   return world;
 }
 
 export class World {
   /** Origins whose pages are not ours to mend: the browser may complain about them. */
-  strangers = [];
+  externalOrigins = [];
 
   async start() {
     this.demo = await startDemo();
@@ -60,7 +60,7 @@ export class World {
   }
 
   /** An address of the gateway. */
-  at(path) {
+  url(path) {
     return new URL(path, this.gateway).href;
   }
 
@@ -70,10 +70,10 @@ export class World {
   }
 
   /** A new browser context with one page. */
-  async visitor({ js = true, viewport = WIDE, locale = "en-US" } = {}) {
+  async newVisitor({ js = true, viewport = WIDE, locale = "en-US" } = {}) {
     const context = await this.browser.newContext({ javaScriptEnabled: js, viewport, locale });
-    context.setDefaultTimeout(PATIENCE);
-    context.setDefaultNavigationTimeout(PATIENCE);
+    context.setDefaultTimeout(ACTION_TIMEOUT);
+    context.setDefaultNavigationTimeout(ACTION_TIMEOUT);
     const visitor = new Visitor(this, context);
     visitor.js = js;
     visitor.page = await context.newPage();
@@ -84,7 +84,7 @@ export class World {
   journey(name, body, { scripts = [false, true], locale } = {}) {
     for (const js of scripts) {
       test(`${name} (${js ? "with" : "without"} JavaScript)`, { timeout: 90_000 }, async () => {
-        const visitor = await this.visitor({ js, locale });
+        const visitor = await this.newVisitor({ js, locale });
         try {
           await body(visitor);
           await visitor.verify();
@@ -101,7 +101,7 @@ export class World {
 /** Somebody with a browser; keeps an eye on everything it receives. */
 export class Visitor {
   /** Statuses that a journey means to see, besides those below 500. */
-  expected = new Set();
+  expectedStatuses = new Set();
   requests = [];
   #complaints = [];
   #responses = [];
@@ -116,17 +116,17 @@ export class Visitor {
   }
 
   /** The same world in another browser. */
-  async elsewhere() {
+  async inAnotherBrowser() {
     this.others ??= [];
-    const other = await this.world.visitor({ js: true });
-    other.expected = this.expected;
+    const other = await this.world.newVisitor({ js: true });
+    other.expectedStatuses = this.expectedStatuses;
     this.others.push(other);
     return other;
   }
 
   /** The address under the gateway that was asked for last and starts so. */
   lastRequest(path) {
-    const found = this.requests.findLast((url) => url.startsWith(this.world.at(path)));
+    const found = this.requests.findLast((url) => url.startsWith(this.world.url(path)));
     assert.ok(found, `no request for ${path}`);
     return found;
   }
@@ -134,7 +134,7 @@ export class Visitor {
   #onConsole(message) {
     if (message.type() !== "error") return;
     const { url } = message.location();
-    if (this.world.strangers.some((origin) => url.startsWith(origin))) return;
+    if (this.world.externalOrigins.some((origin) => url.startsWith(origin))) return;
     // Chromium reports every page with an error status; statuses are checked on their own.
     const isStatus = message.text().startsWith("Failed to load resource: the server responded with a status");
     if (!isStatus) this.#complaints.push(`${message.text()} (${url})`);
@@ -146,7 +146,7 @@ export class Visitor {
     for (const response of this.#responses) {
       const status = response.status();
       const address = new URL(response.url());
-      assert.ok(status < 500 || this.expected.has(status), `${status} from ${address.origin}${address.pathname}`);
+      assert.ok(status < 500 || this.expectedStatuses.has(status), `${status} from ${address.origin}${address.pathname}`);
       if (address.origin === this.world.gateway) await checkCookies(response);
     }
     for (const other of this.others ?? []) await other.verify();
@@ -232,7 +232,7 @@ async function tryDemo(log) {
     createInterface({ input: child.stdout }).once("line", done);
     child.once("error", fail);
     child.once("exit", (code) => fail(new Error(`the demo ended with ${code}, see ${log}`)));
-    setTimeout(() => fail(new Error("the demo did not start in time")), START_PATIENCE).unref();
+    setTimeout(() => fail(new Error("the demo did not start in time")), START_TIMEOUT).unref();
   });
   try {
     return { description: JSON.parse(await line), stop };

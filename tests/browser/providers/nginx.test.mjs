@@ -7,7 +7,7 @@ import { openSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { PASSWORD, startIssuers } from "../issuers.mjs";
-import { ended, until, useGateway } from "../lib/gateway.mjs";
+import { stopProcess, waitUntil, useGateway } from "../lib/gateway.mjs";
 import * as step from "../lib/steps.mjs";
 import { logFile } from "../lib/world.mjs";
 
@@ -91,9 +91,9 @@ const world = useGateway(async (starting) => {
     logout: false,
   }));
   const provider = await startIssuers({ gateway, issuers });
-  starting.atEnd(() => provider.close());
+  starting.onStop(() => provider.close());
   starting.issuers = provider.issuers;
-  starting.reached = await startUpstream(starting, upstream);
+  starting.upstreamRequests = await startUpstream(starting, upstream);
   const ports = { ":8080;": listen, ":9000;": upstream, ":80;": port };
   await startNginx(starting, SITE.replace(/:\d+;/g, (written) => `:${ports[written]};`));
   const billers = SLUGS.map((slug) => ({
@@ -107,18 +107,18 @@ const world = useGateway(async (starting) => {
 
 /** The portals behind nginx: they show and keep the headers with which they were reached. */
 async function startUpstream(starting, port) {
-  const reached = [];
+  const received = [];
   const server = createServer((request, response) => {
-    reached.push({ path: request.url.split("?")[0], headers: request.headers });
+    received.push({ path: request.url.split("?")[0], headers: request.headers });
     response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
     response.end('<!DOCTYPE html><link rel="icon" href="data:,"><title>Portal</title><h1>Your bills</h1>');
   });
   await new Promise((done, fail) => server.once("error", fail).listen(port, "127.0.0.1", done));
-  starting.atEnd(() => {
+  starting.onStop(() => {
     server.close();
     server.closeAllConnections();
   });
-  return reached;
+  return received;
 }
 
 /** In the foreground, with everything that it writes in the gateway's folder. */
@@ -139,28 +139,28 @@ async function startNginx(starting, site) {
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
   });
   const failed = new Promise((_, fail) => child.once("error", fail));
-  starting.atEnd(() => ended(child));
+  starting.onStop(() => stopProcess(child));
   const answers = async () => {
-    assert.equal(child.exitCode, null, `nginx ended, see ${log}`);
+    assert.equal(child.exitCode, null, `nginx stopProcess, see ${log}`);
     return Boolean(await fetch(starting.gateway).catch(() => undefined));
   };
-  await Promise.race([failed, until(answers, "nginx serves")]);
+  await Promise.race([failed, waitUntil(answers, "nginx serves")]);
 }
 
 const pathOf = (slug) => `/portal/${slug}/`;
 
 /** From the portal, which is closed, through the sign-in and back. */
 async function enter({ page }, slug, username = "one-moved") {
-  await page.goto(world.at(pathOf(slug)));
-  await step.heading(page, `Sign in to ${slug}`);
+  await page.goto(world.url(pathOf(slug)));
+  await step.expectHeading(page, `Sign in to ${slug}`);
   await step.signIn(page, username, PASSWORD);
-  await step.heading(page, "Your bills");
-  assert.equal(step.place(page), world.at(pathOf(slug)));
+  await step.expectHeading(page, "Your bills");
+  assert.equal(step.urlWithoutQuery(page), world.url(pathOf(slug)));
 }
 
 /** How a portal was reached last. */
-function lastReached(slug) {
-  const { headers } = world.reached.findLast(({ path }) => path.startsWith(pathOf(slug)));
+function lastUpstreamHeaders(slug) {
+  const { headers } = world.upstreamRequests.findLast(({ path }) => path.startsWith(pathOf(slug)));
   return Object.fromEntries(HEADERS.map((name) => [name, headers[name]]));
 }
 
@@ -169,15 +169,15 @@ async function ask(visitor, path, headers = {}) {
   const { context } = visitor;
   const cookies = await context.cookies(world.gateway);
   const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
-  return fetch(world.at(path), { redirect: "manual", headers: { cookie, ...headers } });
+  return fetch(world.url(path), { redirect: "manual", headers: { cookie, ...headers } });
 }
 
-async function isClosed(visitor, slug, headers) {
-  const before = world.reached.length;
+async function expectClosed(visitor, slug, headers) {
+  const before = world.upstreamRequests.length;
   const answer = await ask(visitor, pathOf(slug), headers);
   assert.equal(answer.status, 303);
-  assert.equal(answer.headers.get("location"), world.at(`/b/${slug}`));
-  assert.equal(world.reached.length, before, "the portal was reached");
+  assert.equal(answer.headers.get("location"), world.url(`/b/${slug}`));
+  assert.equal(world.upstreamRequests.length, before, "the portal was reached");
 }
 
 /** A journey for which it does not matter whether there are scripts. */
@@ -186,8 +186,8 @@ function journey(name, body) {
 }
 
 journey("not signed in: the portal is closed, and the sign-in leads there", async (visitor) => {
-  await isClosed(visitor, "riverside-water");
-  await isClosed(visitor, "riverside-water", FORGED);
+  await expectClosed(visitor, "riverside-water");
+  await expectClosed(visitor, "riverside-water", FORGED);
   await enter(visitor, "riverside-water");
 });
 
@@ -195,45 +195,45 @@ journey("signed in: the portal learns who it is, whatever the browser says", asy
   await enter(visitor, "riverside-water");
   const { status, ...said } = await world.verify(visitor, "riverside-water");
   assert.equal(status, 200);
-  const told = Object.fromEntries(HEADERS.map((name) => [name, said[name]]));
-  assert.equal(told["x-signpost-user"], "one-moved");
-  assert.equal(told["x-signpost-biller"], "riverside-water");
-  assert.equal(told["x-signpost-subject"], world.issuers["riverside-water"].subject("one-moved"));
-  assert.ok(Math.abs(Date.now() / 1000 - Number(told["x-signpost-auth-time"])) < 60);
-  assert.deepEqual(lastReached("riverside-water"), told);
+  const expected = Object.fromEntries(HEADERS.map((name) => [name, said[name]]));
+  assert.equal(expected["x-signpost-user"], "one-moved");
+  assert.equal(expected["x-signpost-biller"], "riverside-water");
+  assert.equal(expected["x-signpost-subject"], world.issuers["riverside-water"].subject("one-moved"));
+  assert.ok(Math.abs(Date.now() / 1000 - Number(expected["x-signpost-auth-time"])) < 60);
+  assert.deepEqual(lastUpstreamHeaders("riverside-water"), expected);
 
   await visitor.context.setExtraHTTPHeaders(FORGED);
-  await visitor.page.goto(world.at(`${pathOf("riverside-water")}bills/7`));
-  await step.heading(visitor.page, "Your bills");
-  assert.deepEqual(lastReached("riverside-water"), told);
+  await visitor.page.goto(world.url(`${pathOf("riverside-water")}bills/7`));
+  await step.expectHeading(visitor.page, "Your bills");
+  assert.deepEqual(lastUpstreamHeaders("riverside-water"), expected);
   const spelled = { "X-SIGNPOST-USER": "forged", X_Signpost_User: "forged" };
   assert.equal((await ask(visitor, pathOf("riverside-water"), spelled)).status, 200);
-  assert.deepEqual(lastReached("riverside-water"), told);
-  const { headers } = world.reached.at(-1);
+  assert.deepEqual(lastUpstreamHeaders("riverside-water"), expected);
+  const { headers } = world.upstreamRequests.at(-1);
   assert.ok(!Object.values(headers).includes("forged"), "a forged header came through");
 });
 
 journey("another biller's portal stays closed", async (visitor) => {
   await enter(visitor, "riverside-water");
-  await isClosed(visitor, "maple-electric");
-  await isClosed(visitor, "maple-electric", FORGED);
+  await expectClosed(visitor, "maple-electric");
+  await expectClosed(visitor, "maple-electric", FORGED);
   for (const path of ["/_signpost", "/_signpost?biller=riverside-water"]) {
     assert.equal((await ask(visitor, path)).status, 404);
   }
   await enter(visitor, "maple-electric");
-  assert.equal(lastReached("maple-electric")["x-signpost-biller"], "maple-electric");
+  assert.equal(lastUpstreamHeaders("maple-electric")["x-signpost-biller"], "maple-electric");
 });
 
 journey("signed out: the portal is closed again", async (visitor) => {
   const { page } = visitor;
   await enter(visitor, "riverside-water");
-  await page.goto(world.at("/logout"));
+  await page.goto(world.url("/logout"));
   await page.getByRole("button", { name: "Sign out of riverside-water" }).click();
-  await step.heading(page, "You are signed out of riverside-water");
-  await isClosed(visitor, "riverside-water");
+  await step.expectHeading(page, "You are signed out of riverside-water");
+  await expectClosed(visitor, "riverside-water");
 });
 
 journey("a name with letters beyond ASCII comes percent-encoded", async (visitor) => {
   await enter(visitor, "riverside-water", "Zoë");
-  assert.equal(lastReached("riverside-water")["x-signpost-user"], "Zo%C3%AB");
+  assert.equal(lastUpstreamHeaders("riverside-water")["x-signpost-user"], "Zo%C3%AB");
 });

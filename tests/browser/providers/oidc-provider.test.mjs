@@ -1,8 +1,8 @@
 // Signing in and out by a certified provider that is not ours: one issuer for each biller, each with its own demands.
 
 import assert from "node:assert/strict";
-import { HARD_SECRET, PASSWORD, startIssuers } from "../issuers.mjs";
-import { idTokenHint, inPortal, signInAt as enter, until, useGateway } from "../lib/gateway.mjs";
+import { PRINTABLE_ASCII, PASSWORD, startIssuers } from "../issuers.mjs";
+import { parseIdTokenHint, expectPortal, signInAt as enter, waitUntil, useGateway } from "../lib/gateway.mjs";
 import * as step from "../lib/steps.mjs";
 
 const SECRET = "a-secret";
@@ -12,7 +12,7 @@ const privateKey = () => {
   const { client, oidc } = tokenAuth("private_key_jwt");
   return { client: { ...client, client_secret: undefined }, oidc: { ...oidc, client_secret: undefined } };
 };
-const toldAt = (slug, sessionRequired) => ({
+const backchannelLogoutTo = (slug, sessionRequired) => ({
   client: {
     backchannel_logout_uri: `/backchannel-logout/${slug}`,
     backchannel_logout_session_required: sessionRequired,
@@ -24,8 +24,8 @@ const twoSecrets = { client_secret: "not-yet-known", second_client_secret: SECRE
 const BILLERS = {
   plain: {},
   basic: {
-    client: { client_id: HARD_SECRET, client_secret: HARD_SECRET },
-    oidc: { client_id: HARD_SECRET, client_secret: HARD_SECRET, token_auth: "client_secret_basic" },
+    client: { client_id: PRINTABLE_ASCII, client_secret: PRINTABLE_ASCII },
+    oidc: { client_id: PRINTABLE_ASCII, client_secret: PRINTABLE_ASCII, token_auth: "client_secret_basic" },
   },
   post: tokenAuth("client_secret_post"),
   "private-key": privateKey(),
@@ -49,8 +49,8 @@ const BILLERS = {
   "two-secrets-par": { oidc: twoSecrets, issuer: { par: "required" } },
   "own-key": {},
   "own-signing-key": privateKey(),
-  "told-sid": toldAt("told-sid", true),
-  "told-sub": toldAt("told-sub", false),
+  "backchannel-sid": backchannelLogoutTo("backchannel-sid", true),
+  "backchannel-sub": backchannelLogoutTo("backchannel-sub", false),
 };
 
 const world = useGateway(async (starting) => {
@@ -69,7 +69,7 @@ const world = useGateway(async (starting) => {
     ...issuer,
   }));
   const provider = await startIssuers({ gateway, issuers });
-  starting.atEnd(() => provider.close());
+  starting.onStop(() => provider.close());
   starting.issuers = provider.issuers;
   const billers = Object.entries(BILLERS).map(([slug, { oidc }]) => ({
     slug,
@@ -87,13 +87,13 @@ function journey(name, body) {
 
 /** Up to the sign-in page of the issuer. */
 async function begin({ page }, slug) {
-  await page.goto(world.at(`/b/${slug}`));
-  await step.heading(page, `Sign in to ${slug}`);
+  await page.goto(world.url(`/b/${slug}`));
+  await step.expectHeading(page, `Sign in to ${slug}`);
 }
 
 async function finish(visitor, slug) {
   await step.signIn(visitor.page, "one-moved", PASSWORD);
-  return inPortal(visitor, slug);
+  return expectPortal(visitor, slug);
 }
 
 async function isSignedIn(visitor, slug, page) {
@@ -121,8 +121,8 @@ journey("a client id and a secret of every printable character, by Basic authent
   assert.equal(handoff.sub, issuer.subject("one-moved"));
   const { status, authorization, clientSecret, clientAssertion } = onlyRequest("basic", "/token");
   assert.deepEqual([status, authorization, clientSecret, clientAssertion], [200, "Basic", false, undefined]);
-  assert.equal(onlyRequest("basic", "/auth").query.client_id, HARD_SECRET);
-  assert.equal((await signOut(visitor, "basic")).claims.aud, HARD_SECRET);
+  assert.equal(onlyRequest("basic", "/auth").query.client_id, PRINTABLE_ASCII);
+  assert.equal((await signOut(visitor, "basic")).claims.aud, PRINTABLE_ASCII);
 });
 
 journey("a client secret in the form", async (visitor) => {
@@ -135,7 +135,7 @@ journey("a key of our own instead of a secret", async (visitor) => {
   await signInAt(visitor, "private-key");
   const { status, authorization, clientSecret, clientAssertion } = onlyRequest("private-key", "/token");
   assert.deepEqual([status, authorization, clientSecret], [200, undefined, false]);
-  const [kid] = await world.ownKeys();
+  const [kid] = await world.publishedKeyIds();
   assert.equal(clientAssertion.header.alg, "ES256");
   assert.equal(clientAssertion.header.kid, kid);
   const { aud, iss, sub } = clientAssertion.claims;
@@ -171,12 +171,12 @@ for (const js of [false, true]) {
   world.journey("the answer comes as a form", async (visitor) => {
     const codes = [];
     visitor.context.on("request", (request) => {
-      if (request.method() !== "POST" || !request.url().startsWith(world.at("/callback/"))) return;
+      if (request.method() !== "POST" || !request.url().startsWith(world.url("/callback/"))) return;
       codes.push(new URLSearchParams(request.postData()).get("code"));
     });
     await begin(visitor, "form-post");
     await answered(visitor);
-    await inPortal(visitor, "form-post");
+    await expectPortal(visitor, "form-post");
     assert.equal(codes.length, 1);
     assert.ok(codes[0].length > 20, "no code");
     const ours = visitor.requests.filter((url) => url.startsWith(world.gateway));
@@ -193,45 +193,45 @@ for (const js of [false, true]) {
     await answered(visitor);
     // Begun again by itself; the provider remembers who it is.
     await answer(visitor.page);
-    await inPortal(visitor, "form-post");
-    assert.equal(begun(visitor), 2);
+    await expectPortal(visitor, "form-post");
+    assert.equal(authorizationCount(visitor), 2);
   }, only);
 
   world.journey("the answer comes as a form to a browser that loses its cookies every time", async (visitor) => {
-    await visitor.context.route(world.at("/callback/**"), async (route) => {
+    await visitor.context.route(world.url("/callback/**"), async (route) => {
       await visitor.context.clearCookies({ domain: "localhost" });
       await route.continue();
     });
     await begin(visitor, "form-post");
     await answered(visitor);
     await answer(visitor.page);
-    await step.heading(visitor.page, "Your browser did not keep this sign-in");
-    await step.helps(visitor.page);
-    assert.equal(begun(visitor), 2);
-    await visitor.context.unroute(world.at("/callback/**"));
+    await step.expectHeading(visitor.page, "Your browser did not keep this sign-in");
+    await step.expectHelp(visitor.page);
+    assert.equal(authorizationCount(visitor), 2);
+    await visitor.context.unroute(world.url("/callback/**"));
     await visitor.page.locator("main a.button").click();
     await answer(visitor.page);
-    await inPortal(visitor, "form-post");
+    await expectPortal(visitor, "form-post");
   }, only);
 }
 
 /** Signs out here; the issuer asks. Answers the ID token of the sign-in, which goes back to the issuer. */
 async function signOut({ page }, slug) {
-  await page.goto(world.at(`/logout?biller=${slug}`));
+  await page.goto(world.url(`/logout?biller=${slug}`));
   await page.getByRole("button", { name: `Sign out of ${slug}` }).click();
-  await step.heading(page, "Do you want to sign out?");
-  return idTokenHint(page.url());
+  await step.expectHeading(page, "Do you want to sign out?");
+  return parseIdTokenHint(page.url());
 }
 
 /** How often the browser was sent to the issuer. */
-function begun(visitor) {
+function authorizationCount(visitor) {
   return visitor.requests.filter((url) => url.startsWith(`${world.issuers["form-post"].url}/auth?`)).length;
 }
 
 journey("prompt=login: the password is asked for every time", async (visitor) => {
   await signInAt(visitor, "plain");
-  await visitor.page.goto(world.at("/b/plain"));
-  await inPortal(visitor, "plain");
+  await visitor.page.goto(world.url("/b/plain"));
+  await expectPortal(visitor, "plain");
 
   await signInAt(visitor, "prompt-login");
   await begin(visitor, "prompt-login");
@@ -244,7 +244,7 @@ journey("max_age: signed in too long ago is asked again, and the portal learns w
   const first = await signInAt(visitor, "max-age");
   const now = () => Math.floor(Date.now() / 1000);
   assert.ok(now() - first.auth_time < 60, `auth_time ${first.auth_time}`);
-  await until(() => now() > first.auth_time, "a second passes");
+  await waitUntil(() => now() > first.auth_time, "a second passes");
   await begin(visitor, "max-age");
   const second = await finish(visitor, "max-age");
   assert.ok(second.auth_time > first.auth_time);
@@ -258,11 +258,11 @@ journey("acr_values: as strong as asked", async (visitor) => {
 });
 
 journey("acr_values: a sign-in that is not as strong as asked is refused", async (visitor) => {
-  visitor.expected.add(502);
+  visitor.expectedStatuses.add(502);
   await begin(visitor, "acr-missing");
   await step.signIn(visitor.page, "one-moved", PASSWORD);
-  await step.heading(visitor.page, "Signing in did not work");
-  await step.helps(visitor.page);
+  await step.expectHeading(visitor.page, "Signing in did not work");
+  await step.expectHelp(visitor.page);
   assert.deepEqual(statuses("acr-missing", "/token"), [200]);
   assert.equal(await isSignedIn(visitor, "acr-missing"), false);
 });
@@ -272,8 +272,8 @@ for (const [slug, keepOld] of [["new-key", true], ["other-key", false]]) {
   journey(`the issuer signs with a new key at the second sign-in, ${kept}`, async (visitor) => {
     await signInAt(visitor, slug);
     const kid = world.issuers[slug].rotateKeys({ keepOld });
-    await visitor.page.goto(world.at(`/b/${slug}`));
-    await inPortal(visitor, slug);
+    await visitor.page.goto(world.url(`/b/${slug}`));
+    await expectPortal(visitor, slug);
     assert.equal((await signOut(visitor, slug)).header.kid, kid);
   });
 
@@ -300,25 +300,25 @@ journey("two-secrets-par: the second one is tried when the first is refused", as
 
 journey("our own keys are changed in the middle of a sign-in", async (visitor) => {
   await begin(visitor, "own-key");
-  const [before] = await world.ownKeys();
+  const [before] = await world.publishedKeyIds();
   await world.command("secrets", "rotate");
-  await until(async () => (await world.ownKeys())[0] !== before, "the new key is in use");
+  await waitUntil(async () => (await world.publishedKeyIds())[0] !== before, "the new key is in use");
   await finish(visitor, "own-key");
   assert.ok(await isSignedIn(visitor, "own-key"));
-  assert.ok((await world.ownKeys()).includes(before), "the old key is no longer published");
+  assert.ok((await world.publishedKeyIds()).includes(before), "the old key is no longer published");
 });
 
 journey("a signing key of our own that was prepared is known when it is put to use", async (visitor) => {
   // The provider keeps our keys for a minute: those that it reads here must do for both sign-ins.
-  const published = (await world.ownKeys()).length;
+  const published = (await world.publishedKeyIds()).length;
   await world.command("secrets", "prepare");
-  await until(async () => (await world.ownKeys()).length > published, "the next key is published");
-  const [before, next] = await world.ownKeys();
+  await waitUntil(async () => (await world.publishedKeyIds()).length > published, "the next key is published");
+  const [before, next] = await world.publishedKeyIds();
   await signInAt(visitor, "own-signing-key");
   await world.command("secrets", "rotate");
-  await until(async () => (await world.ownKeys())[0] === next, "the next key is in use");
-  await visitor.page.goto(world.at("/b/own-signing-key"));
-  await inPortal(visitor, "own-signing-key");
+  await waitUntil(async () => (await world.publishedKeyIds())[0] === next, "the next key is in use");
+  await visitor.page.goto(world.url("/b/own-signing-key"));
+  await expectPortal(visitor, "own-signing-key");
   const kids = world.issuers["own-signing-key"].requests("/token").map((entry) => entry.clientAssertion.header.kid);
   assert.deepEqual(kids, [before, next]);
 });
@@ -327,28 +327,28 @@ journey("signing out ends both sides", async (visitor) => {
   const { page } = visitor;
   await signInAt(visitor, "plain");
   assert.ok(await isSignedIn(visitor, "plain"));
-  await page.goto(world.at("/logout"));
+  await page.goto(world.url("/logout"));
   await page.getByRole("button", { name: "Sign out of plain" }).click();
-  await step.heading(page, "Do you want to sign out?");
+  await step.expectHeading(page, "Do you want to sign out?");
   await page.getByRole("button", { name: "Sign out", exact: true }).click();
-  await step.heading(page, "You are signed out of plain");
-  assert.equal(step.place(page), world.at("/signed-out"));
-  await step.helps(page);
+  await step.expectHeading(page, "You are signed out of plain");
+  assert.equal(step.urlWithoutQuery(page), world.url("/signed-out"));
+  await step.expectHelp(page);
   assert.equal(await isSignedIn(visitor, "plain"), false);
   await begin(visitor, "plain");
 });
 
-for (const [slug, named] of [["told-sid", "the session"], ["told-sub", "the person"]]) {
+for (const [slug, named] of [["backchannel-sid", "the session"], ["backchannel-sub", "the person"]]) {
   journey(`signing out at the issuer, which names ${named}, ends our session within a second`, async (visitor) => {
     await signInAt(visitor, slug);
     await signInAt(visitor, "plain");
     const page = await visitor.context.newPage();
     assert.ok(await isSignedIn(visitor, slug, page));
     const start = performance.now();
-    const told = await world.issuers[slug].signOut("one-moved");
+    const deliveries = await world.issuers[slug].signOut("one-moved");
     const stillIn = await isSignedIn(visitor, slug, page);
     const took = performance.now() - start;
-    assert.deepEqual(told.map(({ error }) => error), [undefined]);
+    assert.deepEqual(deliveries.map(({ error }) => error), [undefined]);
     assert.equal(stillIn, false);
     assert.ok(took < 1000, `${took} ms`);
     assert.ok(await isSignedIn(visitor, "plain", page), "the session at another biller ended too");
@@ -365,19 +365,19 @@ for (const first of ["a sign-in that begins", "a sign-in under way", "a session"
         assert.equal(await isSignedIn(visitor, "plain"), false);
       } else if (first === "a sign-in under way") {
         await step.signIn(page, "one-moved", PASSWORD);
-        await step.heading(page, "This sign-in page is not in use just now");
-        await step.helps(page);
+        await step.expectHeading(page, "This sign-in page is not in use just now");
+        await step.expectHelp(page);
         await page.locator("main a.button").click();
-        await step.heading(page, "Legacy portal");
+        await step.expectHeading(page, "Legacy portal");
       } else {
-        await page.goto(world.at("/b/plain"));
-        await step.heading(page, "Legacy portal");
+        await page.goto(world.url("/b/plain"));
+        await step.expectHeading(page, "Legacy portal");
         assert.ok(page.url().startsWith(`${world.portal.origin}/legacy?token=`));
       }
     } finally {
       await world.command("kill-switch", "off");
     }
-    const other = await visitor.elsewhere();
+    const other = await visitor.inAnotherBrowser();
     await signInAt(other, "plain");
     if (first === "a session") assert.ok(await isSignedIn(visitor, "plain"), "the session did not come back");
   });

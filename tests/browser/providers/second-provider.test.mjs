@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ended, idTokenHint, inPortal, until, useGateway } from "../lib/gateway.mjs";
+import { stopProcess, parseIdTokenHint, expectPortal, waitUntil, useGateway } from "../lib/gateway.mjs";
 import * as step from "../lib/steps.mjs";
 import { HERE, logFile } from "../lib/world.mjs";
 
@@ -14,7 +14,7 @@ const PASSWORD = "correct horse";
 const CLIENT_SECRET = "a secret: 100 % + more";
 /** Where it is installed, by the first start. */
 const VENV = process.env.SIGNPOST_SECOND_PROVIDER_VENV ?? join(tmpdir(), "signpost-second-provider");
-const START_PATIENCE = 300_000;
+const START_TIMEOUT = 300_000;
 
 const world = useGateway(async (starting) => {
   const port = starting.port + 1;
@@ -26,32 +26,32 @@ const world = useGateway(async (starting) => {
     env: { ...process.env, ...environment },
     stdio: ["ignore", output, output],
   });
-  starting.atEnd(async () => {
-    await ended(child);
+  starting.onStop(async () => {
+    await stopProcess(child);
     rmSync(join(VENV, `state-${port}`), { recursive: true, force: true });
   });
-  starting.strangers.push(issuer);
+  starting.externalOrigins.push(issuer);
   starting.issuer = issuer;
   const answers = async () => {
-    assert.equal(child.exitCode, null, `Canaille ended, see ${log}`);
+    assert.equal(child.exitCode, null, `Canaille stopProcess, see ${log}`);
     const answer = await fetch(`${issuer}/.well-known/openid-configuration`).catch(() => undefined);
     return answer?.ok;
   };
-  await until(answers, "Canaille serves", START_PATIENCE);
+  await waitUntil(answers, "Canaille serves", START_TIMEOUT);
   return { billers: [{ slug: "second", oidc: { issuer, client_id: "signpost", client_secret: CLIENT_SECRET } }] };
-}, { timeout: START_PATIENCE + 60_000 });
+}, { timeout: START_TIMEOUT + 60_000 });
 
 const seconds = () => Math.floor(Date.now() / 1000);
 let lastSignIn = 0;
 
 /** Canaille fails at the second of two sign-ins in one second: it makes the same access token again. */
 async function begin({ page }) {
-  await until(() => seconds() > lastSignIn, "a second passes");
-  await page.goto(world.at("/b/second"));
+  await waitUntil(() => seconds() > lastSignIn, "a second passes");
+  await page.goto(world.url("/b/second"));
 }
 
 async function end(visitor) {
-  const handoff = await inPortal(visitor, "second");
+  const handoff = await expectPortal(visitor, "second");
   lastSignIn = seconds();
   return handoff;
 }
@@ -80,17 +80,17 @@ world.journey("from the biller's address to the portal", async (visitor) => {
 world.journey("signing out ends both sides", async (visitor) => {
   const { page } = visitor;
   const handoff = await signIn(visitor);
-  await page.goto(world.at("/logout"));
+  await page.goto(world.url("/logout"));
   await page.getByRole("button", { name: "Sign out of second" }).click();
-  await step.heading(page, "You are signed out of second");
-  assert.equal(step.place(page), world.at("/signed-out"));
-  await step.helps(page);
+  await step.expectHeading(page, "You are signed out of second");
+  assert.equal(step.urlWithoutQuery(page), world.url("/signed-out"));
+  await step.expectHelp(page);
   const address = visitor.requests.find((url) => url.startsWith(`${world.issuer}/oauth/end_session?`));
-  const { aud, auth_time: authTime } = idTokenHint(address).claims;
+  const { aud, auth_time: authTime } = parseIdTokenHint(address).claims;
   assert.deepEqual(aud, ["signpost"]);
   assert.ok(!Number.isInteger(authTime), `auth_time ${authTime}`);
   assert.equal(handoff.auth_time, Math.floor(authTime));
   assert.equal((await world.verify(visitor, "second")).status, 401);
-  await page.goto(world.at("/b/second"));
+  await page.goto(world.url("/b/second"));
   await page.getByRole("textbox", { name: "Login" }).waitFor();
 });

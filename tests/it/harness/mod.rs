@@ -12,14 +12,16 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use secureauth_standin::{ApiClients, Condition, Mailbox, Organization, Person, SecureAuth, SecureAuthStandIn, Tools};
+use secureauth_standin::{
+    ApiClients, Deps, IdpUser, IssuerState, Mailbox, Organization, SecureAuth, SecureAuthStandIn,
+};
 use signpost::app::{App, router};
-use signpost::audit::{Actor, By, Found};
+use signpost::audit::{Actor, ActorContext, LookupResult};
 use signpost::config::Config;
 use signpost::db::{Db, Schema};
 use signpost::directory::{import_billers, import_users};
 use signpost::secureauth::Http;
-use signpost::secureauth::management::{self, Management, Place};
+use signpost::secureauth::management::{self, Management, ManagementConfig};
 use signpost::state::AppState;
 use signpost_core::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use tempfile::TempDir;
@@ -32,7 +34,7 @@ pub const PORTAL: &str = "http://127.0.0.1:9993";
 
 /// The usual billers: `riverside-water`, `maple-electric` (moved), `oakdale-city`, `pinehill-gas` (legacy),
 /// `summit-telecom` (suspended), `clinic` (moved, private), `cedar-county` (moved, issuer down).
-pub const MOVED: [&str; 4] = ["riverside-water", "maple-electric", "clinic", "cedar-county"];
+pub const MIGRATED: [&str; 4] = ["riverside-water", "maple-electric", "clinic", "cedar-county"];
 
 #[derive(Clone)]
 pub struct World {
@@ -105,21 +107,21 @@ impl World {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("test.db").display());
-        Self::on(&database, folder, "").await
+        Self::with_database(&database, folder, "").await
     }
 
     /// On SQLite, by the machine's clock: for processes of their own beside it.
-    pub async fn in_real_time() -> Self {
+    pub async fn with_system_clock() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("test.db").display());
-        Self::at(Clock::System, &database, folder, "").await
+        Self::build(Clock::System, &database, folder, "").await
     }
 
     /// On SQLite, with more settings.
-    pub async fn with(more: &str) -> Self {
+    pub async fn with_settings(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("test.db").display());
-        Self::on(&database, folder, more).await
+        Self::with_database(&database, folder, more).await
     }
 
     /// On a PostgreSQL database of its own, with more settings; none where no server is named.
@@ -131,20 +133,20 @@ impl World {
         sqlx::query(create).execute(&admin).await.unwrap();
         let mut url = url::Url::parse(&server).unwrap();
         url.set_path(&name);
-        Some(Self::on(url.as_str(), tempfile::tempdir().unwrap(), more).await)
+        Some(Self::with_database(url.as_str(), tempfile::tempdir().unwrap(), more).await)
     }
 
-    async fn on(database: &str, folder: TempDir, more: &str) -> Self {
-        Self::at(Clock::manual(now()), database, folder, more).await
+    async fn with_database(database: &str, folder: TempDir, more: &str) -> Self {
+        Self::build(Clock::manual(now()), database, folder, more).await
     }
 
-    async fn at(clock: Clock, database: &str, folder: TempDir, more: &str) -> Self {
+    async fn build(clock: Clock, database: &str, folder: TempDir, more: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let random = Random::system();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer_base = format!("http://{}", listener.local_addr().unwrap());
-        let tools = Tools::new(clock.clone(), random.clone()).unwrap();
-        let issuers = secureauth_standin::secureauth_app(secureauth(&random), issuer_base.clone(), tools);
+        let deps = Deps::new(clock.clone(), random.clone()).unwrap();
+        let issuers = secureauth_standin::secureauth_app(secureauth(&random), issuer_base.clone(), deps);
         tokio::spawn(secureauth_standin::serve(listener, issuers.router(), std::future::pending()));
         let management = format!(
             "[secureauth]\nbase_url = {issuer_base:?}\ntenant = \"test\"\nsystem_client_id = \"system\"\n\
@@ -159,7 +161,7 @@ impl World {
         tokio::spawn(secureauth_standin::serve_mail(mail_server, mailbox.clone()));
         let settings = settings(database, &format!("{more}\n{management}{mail}"));
         let config = Config::from_text(&settings, []).unwrap();
-        let app = App::build(config, Schema::BringUpToDate, clock.clone(), random).await.unwrap();
+        let app = App::build(config, Schema::Migrate, clock.clone(), random).await.unwrap();
         let (state, folder) = (app.state, Arc::new(folder));
         let world =
             Self { router: router(state.clone()), state, clock, issuers, issuer_base, mailbox, folder, settings };
@@ -203,9 +205,9 @@ impl World {
     }
 
     pub async fn import_billers(&self, file: &str) {
-        let tools = import_billers::Tools {
+        let tools = import_billers::ImportContext {
             keys: self.state.keys.clone(),
-            by: self.state.by(Actor::System),
+            actor: self.state.actor_context(Actor::System),
             allow_loopback_issuers: true,
             public_host: "localhost:8080".to_owned(),
         };
@@ -214,8 +216,8 @@ impl World {
     }
 
     /// Somebody at the command line.
-    pub fn by(&self) -> By {
-        self.state.by(Actor::Cli { user: "tester".to_owned() })
+    pub fn actor(&self) -> ActorContext {
+        self.state.actor_context(Actor::Cli { user: "tester".to_owned() })
     }
 
     pub async fn import_users(&self, biller: &str, users: &[&str]) {
@@ -230,21 +232,21 @@ impl World {
     ) -> Result<import_users::Summary, import_users::ImportError> {
         let path = self.folder.path().join(format!("{}.csv", self.state.random.token::<8>()));
         std::fs::write(&path, text).unwrap();
-        let biller = self.state.directory.named(&slug(biller)).await.unwrap().unwrap();
+        let biller = self.state.directory.biller_by_slug(&slug(biller)).await.unwrap().unwrap();
         let options = import_users::Options { legacy_accounts: true, dry_run: false, refuse_plain_passwords: false };
-        let tools = import_users::Tools { by: &self.by(), keys: &self.state.keys };
+        let tools = import_users::ImportContext { actor: &self.actor(), keys: &self.state.keys };
         self.state.directory.import_users(&path, &biller, options, tools, &|_| {}).await
     }
 
     /// What the decision log has under a code.
-    pub async fn decision(&self, code: &str) -> Found {
+    pub async fn decision(&self, code: &str) -> LookupResult {
         self.state.decisions.flush().await;
         let code = ReferenceCode::parse(code).unwrap();
         signpost::audit::find(&self.state.db, &code, &self.state.keys).await.unwrap()
     }
 
     /// Every row of every table, as text.
-    pub async fn rows(&self) -> BTreeMap<String, Vec<String>> {
+    pub async fn dump_tables(&self) -> BTreeMap<String, Vec<String>> {
         let db = &self.state.db;
         let statement = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
         let texts = async |sql: &'static str| -> Vec<String> {
@@ -272,7 +274,7 @@ impl World {
     }
 
     /// As long as this is held, the names of users cannot be read. On PostgreSQL only: SQLite's readers wait for nobody.
-    pub async fn hold_users(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    pub async fn lock_users(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
         let signpost::db::Db::Postgres(pool) = &self.state.db else { panic!("on PostgreSQL only") };
         let own = sqlx::PgPool::connect_with((*pool.connect_options()).clone()).await.unwrap();
         let mut held = own.begin().await.unwrap();
@@ -287,17 +289,17 @@ impl World {
             client_id: id.to_owned(),
             client_secret: format!("secret of {id}").into(),
         };
-        let place = Place {
-            admin_base: None,
-            base: self.issuer_base.parse().unwrap(),
+        let management_config = ManagementConfig {
+            admin_base_url: None,
+            base_url: self.issuer_base.parse().unwrap(),
             tenant: "test".to_owned(),
-            paths: self.state.config.secureauth.paths,
-            import: self.state.config.secureauth.import_path,
+            path_mode: self.state.config.secureauth.paths,
+            import_path: self.state.config.secureauth.import_path,
             system: client("system"),
             admin: client("admin"),
             timeout: Duration::from_secs(5),
         };
-        Management::new(http, place, self.clock.clone(), self.state.random.clone())
+        Management::new(http, management_config, self.clock.clone(), self.state.random.clone())
     }
 
     /// A file with the settings of this world.
@@ -319,18 +321,18 @@ impl World {
     }
 
     pub fn browser(&self) -> Browser {
-        Browser::of(self.router.clone())
+        Browser::new(self.router.clone())
     }
 
     /// Types the right password at the issuer's hosted page and answers the callback's address.
     pub async fn authenticate(&self, authorize: &str, username: &str) -> String {
-        let (status, html) = outside_get(authorize).await;
+        let (status, html) = external_get(authorize).await;
         assert_eq!(status, 200, "the hosted sign-in page");
         let mut fields = hidden_fields(&html);
         fields.push(("username".into(), username.into()));
         fields.push(("password".into(), PASSWORD.into()));
         let action = authorize.split('?').next().unwrap();
-        outside_post(action, &fields).await.unwrap()
+        external_post(action, &fields).await.unwrap()
     }
 
     /// A whole sign-in at a biller; answers the address the gateway sends the browser to at its end.
@@ -343,8 +345,8 @@ impl World {
     }
 
     /// Does what waits to be done after answers.
-    pub async fn errands(&self) {
-        while self.state.mail.work().await.unwrap() {}
+    pub async fn run_queued_tasks(&self) {
+        while self.state.mail.run_next_task().await.unwrap() {}
     }
 
     pub async fn advance(&self, by: Duration) {
@@ -363,20 +365,20 @@ const MEMBERS: [(&str, &[&str]); 7] = [
 ];
 
 fn secureauth(random: &Random) -> SecureAuth {
-    let organizations = MOVED
+    let organizations = MIGRATED
         .iter()
         .map(|biller| Organization {
             id: (*biller).to_owned(),
             name: format!("Name of {biller}"),
-            condition: if *biller == "cedar-county" { Condition::Down } else { Condition::Up },
+            state: if *biller == "cedar-county" { IssuerState::Down } else { IssuerState::Up },
             client_id: format!("client-{biller}"),
             client_secret: format!("secret of {biller}"),
             redirect_uris: vec![format!("{GATEWAY}/callback/{biller}")],
             post_logout_redirect_uris: vec![format!("{GATEWAY}/signed-out")],
             // The issuer knows people whom the directory does not.
-            people: ["one-moved", "moved-and-legacy", "two-moved", "Maple.User", "patient", "stranger"]
+            users: ["one-moved", "moved-and-legacy", "two-moved", "Maple.User", "patient", "stranger"]
                 .iter()
-                .map(|name| Person {
+                .map(|name| IdpUser {
                     username: (*name).to_owned(),
                     name: format!("Name of {name}"),
                     email: format!("{name}@mail.example"),
@@ -403,18 +405,18 @@ pub struct Browser {
     /// The host it asks for.
     pub host: &'static str,
     /// What `Accept-Language` says.
-    pub languages: &'static str,
+    pub accept_language: &'static str,
     pub cookies: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: String,
 }
 
-impl Answer {
+impl TestResponse {
     pub fn location(&self) -> String {
         let location = self.headers.get(header::LOCATION);
         let location = location.unwrap_or_else(|| panic!("no Location: {} {}", self.status, self.body));
@@ -444,47 +446,51 @@ impl Answer {
 }
 
 impl Browser {
-    pub fn of(router: Router) -> Self {
-        Self { router, host: "localhost:8080", languages: "", cookies: BTreeMap::new() }
+    pub fn new(router: Router) -> Self {
+        Self { router, host: "localhost:8080", accept_language: "", cookies: BTreeMap::new() }
     }
 
-    pub async fn get(&mut self, address: &str) -> Answer {
-        self.send(Request::get(local(address))).await
+    pub async fn get(&mut self, address: &str) -> TestResponse {
+        self.send(Request::get(path_and_query(address))).await
     }
 
-    pub async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> TestResponse {
         let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.post_raw(address, body.into_bytes()).await
     }
 
-    pub async fn post_raw(&mut self, address: &str, body: Vec<u8>) -> Answer {
-        let request = Request::post(local(address))
+    pub async fn post_raw(&mut self, address: &str, body: Vec<u8>) -> TestResponse {
+        let request = Request::post(path_and_query(address))
             .header("content-type", "application/x-www-form-urlencoded")
             .header("sec-fetch-site", "same-origin");
         self.send_with(request, Body::from(body)).await
     }
 
-    pub async fn send(&mut self, request: http::request::Builder) -> Answer {
+    pub async fn send(&mut self, request: http::request::Builder) -> TestResponse {
         self.send_with(request, Body::empty()).await
     }
 
-    pub async fn send_with(&mut self, request: http::request::Builder, body: Body) -> Answer {
-        let response = self.open(request, body).await;
+    pub async fn send_with(&mut self, request: http::request::Builder, body: Body) -> TestResponse {
+        let response = self.send_streaming(request, body).await;
         let (parts, body) = response.into_parts();
         for line in parts.headers.get_all(header::SET_COOKIE) {
-            self.keep(line.to_str().unwrap());
+            self.store_cookie(line.to_str().unwrap());
         }
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned() }
+        TestResponse {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
 
     /// Asks, and answers as soon as the answer begins: for what goes on. Cookies are not kept.
-    pub async fn open(&self, mut request: http::request::Builder, body: Body) -> http::Response<Body> {
+    pub async fn send_streaming(&self, mut request: http::request::Builder, body: Body) -> http::Response<Body> {
         if request.headers_ref().is_some_and(|headers| !headers.contains_key(header::HOST)) {
             request = request.header(header::HOST, self.host);
         }
-        if !self.languages.is_empty() {
-            request = request.header(header::ACCEPT_LANGUAGE, self.languages);
+        if !self.accept_language.is_empty() {
+            request = request.header(header::ACCEPT_LANGUAGE, self.accept_language);
         }
         if !self.cookies.is_empty() {
             let line: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -493,7 +499,7 @@ impl Browser {
         self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
-    fn keep(&mut self, line: &str) {
+    fn store_cookie(&mut self, line: &str) {
         let mut parts = line.split("; ");
         let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).unwrap();
         if value.is_empty() || parts.any(|part| part == "Max-Age=0") {
@@ -505,23 +511,23 @@ impl Browser {
 }
 
 /// Path and query of an address; the gateway is called without the network.
-fn local(address: &str) -> String {
+fn path_and_query(address: &str) -> String {
     address.strip_prefix(GATEWAY).unwrap_or(address).to_owned()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a client of the outside world")]
-fn outside() -> reqwest::Client {
+fn external_client() -> reqwest::Client {
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
 }
 
-pub async fn outside_get(address: &str) -> (u16, String) {
-    let response = outside().get(address).send().await.unwrap();
+pub async fn external_get(address: &str) -> (u16, String) {
+    let response = external_client().get(address).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
 /// Posts a form; answers where the answer leads, if it is a redirect.
-pub async fn outside_post(address: &str, fields: &[(String, String)]) -> Option<String> {
-    let response = outside().post(address).form(fields).send().await.unwrap();
+pub async fn external_post(address: &str, fields: &[(String, String)]) -> Option<String> {
+    let response = external_client().post(address).form(fields).send().await.unwrap();
     response.headers().get(header::LOCATION).map(|value| value.to_str().unwrap().to_owned())
 }
 

@@ -13,8 +13,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post};
 
-use super::Tools;
-use super::handoff::{Gateway, HandOff, Redeemed};
+use super::Deps;
+use super::handoff::{Gateway, HandoffPayload, Redemption};
 use super::html::{PORTAL, STYLE_PATH, stylesheet};
 use super::store::Store;
 use super::web::{Fields, cookie, see_other, with_cookie, without_cookie};
@@ -42,25 +42,25 @@ struct Portal {
     gateway: Gateway,
     billers: Vec<(String, String)>,
     /// Slugs by state.
-    started: Store<String>,
+    login_states: Store<String>,
     /// Hand-offs that this browser did not ask for, by browser and hash of the token.
-    pending: Store<HandOff>,
+    pending: Store<HandoffPayload>,
     /// Slugs by hash of a token that was redeemed here.
-    spent: Store<String>,
-    sessions: Store<HandOff>,
-    tools: Tools,
+    redeemed_tokens: Store<String>,
+    sessions: Store<HandoffPayload>,
+    deps: Deps,
 }
 
 /// Builds the stand-in.
-pub fn portal_app(portal: BillerPortal, tools: Tools) -> Router {
+pub fn portal_app(portal: BillerPortal, deps: Deps) -> Router {
     let portal = Portal {
         gateway: Gateway::new(&portal.gateway, portal.api_key),
         billers: portal.billers,
-        started: Store::default(),
+        login_states: Store::default(),
         pending: Store::default(),
-        spent: Store::default(),
+        redeemed_tokens: Store::default(),
         sessions: Store::default(),
-        tools,
+        deps,
     };
     Router::new()
         .route("/", get(home))
@@ -76,7 +76,7 @@ pub fn portal_app(portal: BillerPortal, tools: Tools) -> Router {
 /// Any path: the portal, or where to sign in.
 async fn home(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {
     match portal.session(&headers) {
-        Some(session) => pages::signed_in(portal.name_of(&session), &session),
+        Some(session) => pages::signed_in(portal.biller_name(&session), &session),
         None => pages::billers(&portal.billers),
     }
 }
@@ -86,9 +86,9 @@ async fn start(State(portal): State<Arc<Portal>>, Path(slug): Path<String>) -> R
     if !portal.billers.iter().any(|(known, _)| *known == slug) {
         return see_other("/");
     }
-    let state = portal.tools.random.token::<16>();
+    let state = portal.deps.random.token::<16>();
     let location = portal.gateway.url(&format!("/b/{slug}?state={state}"));
-    portal.started.insert(state.clone(), slug);
+    portal.login_states.insert(state.clone(), slug);
     with_cookie(see_other(&location), STATE_COOKIE, &state, "/")
 }
 
@@ -99,44 +99,44 @@ async fn receive(State(portal): State<Arc<Portal>>, headers: HeaderMap, RawQuery
     let key = sha256(token.as_bytes());
     let browser = cookie(&headers, PENDING_COOKIE);
     if let Some(handoff) = browser.as_ref().and_then(|browser| portal.pending.get(&format!("{browser} {key}"))) {
-        return pages::confirm(portal.name_of(&handoff), &handoff, &key);
+        return pages::confirm(portal.biller_name(&handoff), &handoff, &key);
     }
     let redeemed = if token.is_empty() {
-        Redeemed::Gone
+        Redemption::Invalid
     } else {
-        portal.gateway.redeem(&portal.tools.http, token, "portal").await
+        portal.gateway.redeem(&portal.deps.http, token, "portal").await
     };
-    if let Redeemed::Yes(handoff) = &redeemed
+    if let Redemption::Payload(handoff) = &redeemed
         && let Some(slug) = &handoff.biller
     {
-        portal.spent.insert(key.clone(), slug.clone());
+        portal.redeemed_tokens.insert(key.clone(), slug.clone());
     }
     match redeemed {
-        Redeemed::Yes(handoff) if portal.asked_for(&headers, &handoff) => {
+        Redemption::Payload(handoff) if portal.is_solicited(&headers, &handoff) => {
             let response = portal.sign_in(&headers, *handoff);
             without_cookie(response, STATE_COOKIE, "/")
         }
-        Redeemed::Yes(handoff) => {
-            let response = pages::confirm(portal.name_of(&handoff), &handoff, &key);
-            let browser = browser.unwrap_or_else(|| portal.tools.random.token::<32>());
+        Redemption::Payload(handoff) => {
+            let response = pages::confirm(portal.biller_name(&handoff), &handoff, &key);
+            let browser = browser.unwrap_or_else(|| portal.deps.random.token::<32>());
             portal.pending.insert(format!("{browser} {key}"), *handoff);
             with_cookie(response, PENDING_COOKIE, &browser, "/")
         }
-        Redeemed::Gone if portal.session(&headers).is_some() => see_other("/"),
-        Redeemed::Gone => pages::gone(&portal.way_back(&headers, &key)),
-        Redeemed::Unreachable => pages::unreachable(&portal.way_back(&headers, &key)),
+        Redemption::Invalid if portal.session(&headers).is_some() => see_other("/"),
+        Redemption::Invalid => pages::invalid_token(&portal.restart_url(&headers, &key)),
+        Redemption::Unreachable => pages::unreachable(&portal.restart_url(&headers, &key)),
     }
 }
 
 /// `POST /confirm`: yes, enter.
 async fn confirm(State(portal): State<Arc<Portal>>, headers: HeaderMap, body: Bytes) -> Response {
     let fields = Fields::parse(&body);
-    let key = fields.get("visit").unwrap_or_default();
+    let key = fields.get("handoff").unwrap_or_default();
     let pending = cookie(&headers, PENDING_COOKIE).and_then(|browser| portal.pending.take(&format!("{browser} {key}")));
     match pending {
         Some(handoff) => portal.sign_in(&headers, handoff),
         None if portal.session(&headers).is_some() => see_other("/"),
-        None => pages::gone(&portal.way_back(&headers, key)),
+        None => pages::invalid_token(&portal.restart_url(&headers, key)),
     }
 }
 
@@ -151,42 +151,42 @@ async fn sign_out(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Resp
 }
 
 impl Portal {
-    fn session(&self, headers: &HeaderMap) -> Option<HandOff> {
+    fn session(&self, headers: &HeaderMap) -> Option<HandoffPayload> {
         self.sessions.get(&cookie(headers, SESSION_COOKIE)?)
     }
 
     /// Whether this browser started the visit that the hand-off ends, at the same biller.
-    fn asked_for(&self, headers: &HeaderMap, handoff: &HandOff) -> bool {
+    fn is_solicited(&self, headers: &HeaderMap, handoff: &HandoffPayload) -> bool {
         let state = handoff.state.as_deref().filter(|state| !state.is_empty());
         let ours = cookie(headers, STATE_COOKIE);
         // Taken out: a state is good for one return.
         state.is_some()
             && ours.as_deref() == state
-            && ours.and_then(|state| self.started.take(&state)) == handoff.biller
+            && ours.and_then(|state| self.login_states.take(&state)) == handoff.biller
     }
 
     /// A new session, in place of the one before, and on to where the visit was bound for.
-    fn sign_in(&self, headers: &HeaderMap, handoff: HandOff) -> Response {
+    fn sign_in(&self, headers: &HeaderMap, handoff: HandoffPayload) -> Response {
         if let Some(before) = cookie(headers, SESSION_COOKIE) {
             self.sessions.take(&before);
         }
         let target = handoff.return_to.as_deref().filter(|path| is_own_path(path)).unwrap_or("/").to_owned();
-        let id = self.tools.random.token::<32>();
+        let id = self.deps.random.token::<32>();
         self.sessions.insert(id.clone(), handoff);
         with_cookie(see_other(&target), SESSION_COOKIE, &id, "/")
     }
 
     /// The name of the biller a hand-off is for; its slug when the name is not known here.
-    fn name_of<'a>(&'a self, handoff: &'a HandOff) -> &'a str {
+    fn biller_name<'a>(&'a self, handoff: &'a HandoffPayload) -> &'a str {
         let slug = handoff.biller.as_deref().unwrap_or("your biller");
         self.billers.iter().find(|(known, _)| known == slug).map_or(slug, |(_, name)| name)
     }
 
     /// The gateway's address to start anew at: of the biller that the token was for or that this browser started a visit
     /// to, if known.
-    fn way_back(&self, headers: &HeaderMap, key: &str) -> String {
-        let started = || cookie(headers, STATE_COOKIE).and_then(|state| self.started.get(&state));
-        match self.spent.get(key).or_else(started) {
+    fn restart_url(&self, headers: &HeaderMap, key: &str) -> String {
+        let started = || cookie(headers, STATE_COOKIE).and_then(|state| self.login_states.get(&state));
+        match self.redeemed_tokens.get(key).or_else(started) {
             Some(slug) => self.gateway.url(&format!("/b/{slug}")),
             None => self.gateway.url("/"),
         }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::handoff::HandOff;
+use crate::handoff::HandoffPayload;
 use crate::html::{PORTAL, escape, notice, page};
 use signpost_core::Timestamp;
 
@@ -19,11 +19,11 @@ pub fn billers(billers: &[(String, String)]) -> Response {
 }
 
 /// Somebody is signed in: who, where, and how they came.
-pub fn signed_in(biller_name: &str, session: &HandOff) -> Response {
+pub fn signed_in(biller_name: &str, session: &HandoffPayload) -> Response {
     let facts = [
         ("Biller", "biller", session.biller.clone()),
         ("Return target", "return-to", session.return_to.clone()),
-        ("Signed in at", "auth-time", session.auth_time.as_ref().map(moment)),
+        ("Signed in at", "auth-time", session.auth_time.as_ref().map(format_time)),
         ("Means", "amr", session.amr.as_ref().map(|amr| amr.join(" "))),
         ("Subject", "sub", session.sub.clone()),
         ("Issuer", "iss", session.iss.clone()),
@@ -42,43 +42,43 @@ pub fn signed_in(biller_name: &str, session: &HandOff) -> Response {
 }
 
 /// A visit that this browser did not start: names who and where before anything happens.
-pub fn confirm(biller_name: &str, handoff: &HandOff, visit: &str) -> Response {
+pub fn confirm(biller_name: &str, handoff: &HandoffPayload, key: &str) -> Response {
     let title = format!("You are about to enter {biller_name} as {}", username(handoff));
     let body = format!(
         "<p>You were sent here from a sign-in page, not from this portal. If you did not just sign in, or this is not you, close \
          this page.</p>\n\
-         <form method=\"post\" action=\"/confirm\"><input type=\"hidden\" name=\"visit\" value=\"{}\">\
+         <form method=\"post\" action=\"/confirm\"><input type=\"hidden\" name=\"handoff\" value=\"{}\">\
          <button>Continue</button></form>\n",
-        escape(visit)
+        escape(key)
     );
     page(&PORTAL, StatusCode::OK, &title, &body)
 }
 
 /// A token that is good no more.
-pub fn gone(way_back: &str) -> Response {
+pub fn invalid_token(restart_url: &str) -> Response {
     let body = format!(
         "<p>Nothing is wrong with your account.</p>\n<p><a class=\"big\" href=\"{}\">Sign in again</a></p>\n",
-        escape(way_back)
+        escape(restart_url)
     );
     page(&PORTAL, StatusCode::OK, "This sign-in link was already used or is too old", &body)
 }
 
 /// The gateway did not answer.
-pub fn unreachable(way_back: &str) -> Response {
+pub fn unreachable(restart_url: &str) -> Response {
     let body = format!(
         "{}<p><a class=\"big\" href=\"{}\">Sign in again</a></p>\n",
         notice("We could not finish signing you in. Reload this page, or start again."),
-        escape(way_back)
+        escape(restart_url)
     );
     page(&PORTAL, StatusCode::SERVICE_UNAVAILABLE, "Signing in is not possible at the moment", &body)
 }
 
-fn username(handoff: &HandOff) -> &str {
+fn username(handoff: &HandoffPayload) -> &str {
     handoff.username.as_deref().unwrap_or_default()
 }
 
 /// A time as it was sent: seconds since the epoch, or text.
-fn moment(value: &Value) -> String {
+fn format_time(value: &Value) -> String {
     match value {
         Value::Number(seconds) => match seconds.as_i64().and_then(|seconds| seconds.checked_mul(1000)) {
             Some(millis) => Timestamp::from_millis(millis).to_string(),

@@ -26,22 +26,22 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use self::api::Api;
-pub use self::api::{ApiCall, ApiClients, Fault, Faults, Mail, MailKind, RetryAfter, Rule, ServiceClient};
+pub use self::api::{ApiCall, ApiClients, Fault, FaultRule, Faults, Mail, MailKind, RetryAfter, ServiceClient};
 use self::keys::SigningKey;
-use self::tokens::Codes;
+use self::tokens::AuthorizationCodes;
 use super::html::{SECUREAUTH, STYLE_PATH, stylesheet};
 use super::store::{Store, lock};
-use super::{Tools, web};
+use super::{Deps, web};
 use signpost_core::Timestamp;
 
 /// How long a browser stays signed in at an organization.
-const SESSION_LIFE: Duration = Duration::from_hours(8);
+const SESSION_LIFETIME: Duration = Duration::from_hours(8);
 /// How many requests are remembered for [`SecureAuthStandIn::requests`].
-const REQUESTS_KEPT: usize = 10_000;
+const MAX_RECORDED_REQUESTS: usize = 10_000;
 
 /// Somebody with an account at an organization.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct IdpUser {
     /// What is typed to sign in; compared without regard to case.
     pub username: String,
     /// Display name.
@@ -52,7 +52,7 @@ pub struct Person {
 
 /// How an organization is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
+pub enum IssuerState {
     /// Everything works.
     Up,
     /// Every path of the organization answers 503.
@@ -61,15 +61,15 @@ pub enum Condition {
     Deactivated,
 }
 
-/// An organization: an issuer with one client and its people.
+/// An organization: an issuer with one client and its users.
 #[derive(Clone)]
 pub struct Organization {
     /// Also its path segment.
     pub id: String,
     /// Shown on the sign-in page.
     pub name: String,
-    /// At the start; see [`SecureAuthStandIn::set_condition`].
-    pub condition: Condition,
+    /// At the start; see [`SecureAuthStandIn::set_issuer_state`].
+    pub state: IssuerState,
     /// Of the one client.
     pub client_id: String,
     /// Of the one client.
@@ -79,7 +79,7 @@ pub struct Organization {
     /// Where browsers may be sent after signing out: compared exactly.
     pub post_logout_redirect_uris: Vec<String>,
     /// Who can sign in.
-    pub people: Vec<Person>,
+    pub users: Vec<IdpUser>,
 }
 
 /// A tenant with its organizations.
@@ -97,9 +97,9 @@ pub struct SecureAuth {
 
 /// A running stand-in: the routes, and what tests may do to it.
 #[derive(Clone)]
-pub struct SecureAuthStandIn(Arc<World>);
+pub struct SecureAuthStandIn(Arc<Inner>);
 
-struct World {
+struct Inner {
     tenant: String,
     password_hash: Arc<str>,
     issuer_base: String,
@@ -107,8 +107,8 @@ struct World {
     api: Api,
     requests: Mutex<VecDeque<String>>,
     /// Further claims of ID tokens, by organization and username in lower case.
-    given: Mutex<HashMap<(String, String), serde_json::Map<String, serde_json::Value>>>,
-    tools: Tools,
+    extra_claims: Mutex<HashMap<(String, String), serde_json::Map<String, serde_json::Value>>>,
+    deps: Deps,
 }
 
 /// One organization at work.
@@ -119,19 +119,19 @@ struct Issuer {
     path: String,
     name: Mutex<String>,
     /// Those of the constructor, by lower-case username.
-    people: HashMap<String, Account>,
+    users: HashMap<String, Account>,
     down: AtomicBool,
     deactivated: AtomicBool,
     key: Mutex<Option<Arc<SigningKey>>>,
-    codes: Codes,
-    access_tokens: Store<Access>,
+    codes: AuthorizationCodes,
+    access_tokens: Store<AccessToken>,
     sessions: Store<Session>,
 }
 
 /// Somebody who can sign in, from wherever.
 #[derive(Clone)]
 struct Account {
-    person: Person,
+    user: IdpUser,
     /// What the subject is made from.
     key: String,
     email_verified: bool,
@@ -141,7 +141,7 @@ struct Account {
 
 /// What an access token opens.
 #[derive(Clone)]
-struct Access {
+struct AccessToken {
     account: Account,
     expires: Timestamp,
 }
@@ -155,22 +155,22 @@ struct Session {
 
 /// Builds the stand-in; `issuer_base` is where it will be reached, such as `http://127.0.0.1:8081`.
 #[expect(clippy::needless_pass_by_value, reason = "the interface agreed on")]
-pub fn secureauth_app(world: SecureAuth, issuer_base: String, tools: Tools) -> SecureAuthStandIn {
+pub fn secureauth_app(config: SecureAuth, issuer_base: String, deps: Deps) -> SecureAuthStandIn {
     let base = issuer_base.trim_end_matches('/').to_owned();
     let issuer = |organization: &Organization| {
-        let issuer = Issuer::new(&base, &world.tenant, &organization.id, &organization.name, &organization.people);
-        issuer.set_condition(organization.condition);
+        let issuer = Issuer::new(&base, &config.tenant, &organization.id, &organization.name, &organization.users);
+        issuer.set_issuer_state(organization.state);
         (organization.id.clone(), Arc::new(issuer))
     };
-    SecureAuthStandIn(Arc::new(World {
-        organizations: RwLock::new(world.organizations.iter().map(issuer).collect()),
-        api: Api::new(&world.tenant, world.api, &world.organizations),
+    SecureAuthStandIn(Arc::new(Inner {
+        organizations: RwLock::new(config.organizations.iter().map(issuer).collect()),
+        api: Api::new(&config.tenant, config.api, &config.organizations),
         issuer_base: base,
-        tenant: world.tenant,
-        password_hash: world.password_hash.into(),
+        tenant: config.tenant,
+        password_hash: config.password_hash.into(),
         requests: Mutex::default(),
-        given: Mutex::default(),
-        tools,
+        extra_claims: Mutex::default(),
+        deps,
     }))
 }
 
@@ -181,7 +181,7 @@ impl SecureAuthStandIn {
             .route("/", get(pages::account))
             .route("/.well-known/openid-configuration", get(discovery::configuration))
             .route("/.well-known/jwks.json", get(discovery::jwks))
-            .route("/oauth2/authorize", get(authorize::show).post(authorize::submit))
+            .route("/oauth2/authorize", get(authorize::sign_in_page).post(authorize::submit))
             .route("/oauth2/token", axum::routing::post(token::exchange))
             .route("/userinfo", get(token::userinfo).post(token::userinfo))
             .route("/oidc/logout", get(logout::end_session).post(logout::end_session));
@@ -190,25 +190,25 @@ impl SecureAuthStandIn {
             .route("/{tenant}/{organization}/", get(pages::account))
             .route(STYLE_PATH, get(async || stylesheet(&SECUREAUTH)))
             .fallback(async || discovery::not_found("no such path"))
-            .layer(from_fn_with_state(self.clone(), gate))
+            .layer(from_fn_with_state(self.clone(), dispatch))
             .with_state(self.clone())
     }
 
     /// Changes how an organization is doing; an unknown one is ignored.
-    pub fn set_condition(&self, org: &str, condition: Condition) {
+    pub fn set_issuer_state(&self, org: &str, state: IssuerState) {
         if let Some(issuer) = self.organization(org) {
-            issuer.set_condition(condition);
+            issuer.set_issuer_state(state);
         }
     }
 
     /// Gives somebody a claim in ID tokens from now on, such as roles.
-    pub fn give_claim(&self, org: &str, username: &str, name: &str, value: serde_json::Value) {
+    pub fn set_claim(&self, org: &str, username: &str, name: &str, value: serde_json::Value) {
         let key = (org.to_owned(), username.to_lowercase());
-        lock(&self.0.given).entry(key).or_default().insert(name.to_owned(), value);
+        lock(&self.0.extra_claims).entry(key).or_default().insert(name.to_owned(), value);
     }
 
-    fn given(&self, org: &str, username: &str) -> serde_json::Map<String, serde_json::Value> {
-        lock(&self.0.given).get(&(org.to_owned(), username.to_lowercase())).cloned().unwrap_or_default()
+    fn extra_claims(&self, org: &str, username: &str) -> serde_json::Map<String, serde_json::Value> {
+        lock(&self.0.extra_claims).get(&(org.to_owned(), username.to_lowercase())).cloned().unwrap_or_default()
     }
 
     /// Drops an organization's signing key; the next one, with another id, is made when it is asked for.
@@ -234,7 +234,7 @@ impl SecureAuthStandIn {
     }
 
     /// The most calls of the management API that were under way at once.
-    pub fn api_peak(&self) -> usize {
+    pub fn max_concurrent_api_calls(&self) -> usize {
         self.0.api.journal.peak()
     }
 
@@ -254,9 +254,9 @@ impl SecureAuthStandIn {
         lock(&self.0.requests).iter().cloned().collect()
     }
 
-    fn note(&self, request: &Request) {
+    fn record_request(&self, request: &Request) {
         let mut requests = lock(&self.0.requests);
-        if requests.len() >= REQUESTS_KEPT {
+        if requests.len() >= MAX_RECORDED_REQUESTS {
             requests.pop_front();
         }
         requests.push_back(format!("{} {}", request.method(), request.uri().path()));
@@ -285,13 +285,13 @@ impl SecureAuthStandIn {
     }
 
     fn now(&self) -> Timestamp {
-        self.0.tools.clock.now()
+        self.0.deps.clock.now()
     }
 }
 
 /// Notes the request, finds its organization, and answers for it when it is down.
-async fn gate(State(standin): State<SecureAuthStandIn>, mut request: Request, next: Next) -> Response {
-    standin.note(&request);
+async fn dispatch(State(standin): State<SecureAuthStandIn>, mut request: Request, next: Next) -> Response {
+    standin.record_request(&request);
     if request.uri().path() == STYLE_PATH {
         return next.run(request).await;
     }
@@ -301,7 +301,7 @@ async fn gate(State(standin): State<SecureAuthStandIn>, mut request: Request, ne
     let Some(issuer) = standin.issuer(request.uri().path()) else {
         return discovery::not_found("no such tenant or workspace");
     };
-    if issuer.condition() == Condition::Down {
+    if issuer.state() == IssuerState::Down {
         return web::no_store((StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n").into_response());
     }
     request.extensions_mut().insert(issuer);
@@ -309,38 +309,38 @@ async fn gate(State(standin): State<SecureAuthStandIn>, mut request: Request, ne
 }
 
 impl Issuer {
-    fn new(base: &str, tenant: &str, id: &str, name: &str, people: &[Person]) -> Self {
+    fn new(base: &str, tenant: &str, id: &str, name: &str, users: &[IdpUser]) -> Self {
         let path = format!("/{tenant}/{id}");
         Self {
             id: id.to_owned(),
             url: format!("{base}{path}"),
             path,
             name: Mutex::new(name.to_owned()),
-            people: people.iter().map(|person| (person.username.to_lowercase(), Account::of(person))).collect(),
+            users: users.iter().map(|user| (user.username.to_lowercase(), Account::new(user))).collect(),
             down: AtomicBool::new(false),
             deactivated: AtomicBool::new(false),
             key: Mutex::default(),
-            codes: Codes::default(),
+            codes: AuthorizationCodes::default(),
             access_tokens: Store::default(),
             sessions: Store::default(),
         }
     }
 
-    fn condition(&self) -> Condition {
+    fn state(&self) -> IssuerState {
         if self.down.load(Ordering::SeqCst) {
-            Condition::Down
+            IssuerState::Down
         } else if self.deactivated() {
-            Condition::Deactivated
+            IssuerState::Deactivated
         } else {
-            Condition::Up
+            IssuerState::Up
         }
     }
 
     /// Down says nothing about being deactivated: an outage does not switch an organization on or off.
-    fn set_condition(&self, condition: Condition) {
-        self.down.store(condition == Condition::Down, Ordering::SeqCst);
-        if condition != Condition::Down {
-            self.set_deactivated(condition == Condition::Deactivated);
+    fn set_issuer_state(&self, state: IssuerState) {
+        self.down.store(state == IssuerState::Down, Ordering::SeqCst);
+        if state != IssuerState::Down {
+            self.set_deactivated(state == IssuerState::Deactivated);
         }
     }
 
@@ -375,17 +375,17 @@ impl Issuer {
 }
 
 impl Account {
-    /// One of the constructor's people.
-    fn of(person: &Person) -> Self {
+    /// One of the constructor's users.
+    fn new(user: &IdpUser) -> Self {
         let context = [
-            ("username", &person.username),
-            ("preferred_username", &person.username),
-            ("name", &person.name),
-            ("email", &person.email),
+            ("username", &user.username),
+            ("preferred_username", &user.username),
+            ("name", &user.name),
+            ("email", &user.email),
         ];
         Self {
-            person: person.clone(),
-            key: person.username.to_lowercase(),
+            user: user.clone(),
+            key: user.username.to_lowercase(),
             email_verified: true,
             context: context.map(|(name, value)| (name.to_owned(), value.as_str().into())).into_iter().collect(),
         }

@@ -9,19 +9,19 @@ use axum::response::Response;
 
 use super::authorize::AuthorizeRequest;
 use super::{Issuer, SecureAuthStandIn};
-use crate::html::{SECUREAUTH, credentials, escape, hidden, notice, page};
+use crate::html::{SECUREAUTH, credential_fields, escape, hidden_fields, notice, page};
 use crate::web::cookie;
 
 /// The sign-in page; it carries the request in its form.
 pub fn sign_in(issuer: &Issuer, request: &AuthorizeRequest, username: &str, problem: Option<&str>) -> Response {
     let body = format!(
-        "{problem}<form method=\"post\" action=\"{path}/oauth2/authorize\">\n{carried}{fields}\
+        "{problem}<form method=\"post\" action=\"{path}/oauth2/authorize\">\n{request_fields}{fields}\
          <button>Sign in</button>\n\
          <button class=\"second\" name=\"action\" value=\"cancel\" formnovalidate>Cancel</button>\n</form>\n",
         problem = problem.map(notice).unwrap_or_default(),
         path = escape(&issuer.path),
-        carried = hidden(&request.fields()),
-        fields = credentials(username),
+        request_fields = hidden_fields(&request.fields()),
+        fields = credential_fields(username),
     );
     page(&SECUREAUTH, StatusCode::OK, &format!("Sign in to {}", issuer.name()), &body)
 }
@@ -35,13 +35,13 @@ pub fn new_password(issuer: &Issuer, request: &AuthorizeRequest, ticket: &str, p
         )
     };
     let body = format!(
-        "{problem}<form method=\"post\" action=\"{path}/oauth2/authorize\">\n{carried}{ticket}{first}{second}\
+        "{problem}<form method=\"post\" action=\"{path}/oauth2/authorize\">\n{request_fields}{ticket}{first}{second}\
          <button name=\"action\" value=\"set-password\">Set password and sign in</button>\n\
          <button class=\"second\" name=\"action\" value=\"cancel\" formnovalidate>Cancel</button>\n</form>\n",
         problem = problem.map(notice).unwrap_or_default(),
         path = escape(&issuer.path),
-        carried = hidden(&request.fields()),
-        ticket = hidden(&[("ticket", ticket)]),
+        request_fields = hidden_fields(&request.fields()),
+        ticket = hidden_fields(&[("ticket", ticket)]),
         first = field("new_password", "New password"),
         second = field("new_password_again", "New password, once more"),
     );
@@ -49,7 +49,7 @@ pub fn new_password(issuer: &Issuer, request: &AuthorizeRequest, ticket: &str, p
 }
 
 /// A request that must not be answered by a redirect.
-pub fn refused(status: StatusCode, title: &str, text: &str) -> Response {
+pub fn error_page(status: StatusCode, title: &str, text: &str) -> Response {
     page(&SECUREAUTH, status, title, &notice(text))
 }
 

@@ -9,12 +9,12 @@ use axum::{Extension, Json};
 use serde_json::json;
 
 use super::api::OidcClient;
-use super::tokens::{TOKEN_LIFE, basic_credentials, id_token_claims, person_claims, same};
-use super::{Access, Issuer, SecureAuthStandIn};
+use super::tokens::{TOKEN_LIFETIME, basic_credentials, constant_time_eq, id_token_claims, user_claims};
+use super::{AccessToken, Issuer, SecureAuthStandIn};
 use crate::web::{Fields, no_store};
 
 /// An error of RFC 6749, section 5.2: code and description.
-type Refusal = (&'static str, &'static str);
+type OAuthError = (&'static str, &'static str);
 
 /// `POST {issuer}/oauth2/token`
 pub async fn exchange(
@@ -25,7 +25,7 @@ pub async fn exchange(
 ) -> Response {
     match try_exchange(&standin, &issuer, &headers, &Fields::parse(&form)).await {
         Ok(response) => response,
-        Err(refusal) => refused(&issuer, refusal),
+        Err(error) => error_response(&issuer, error),
     }
 }
 
@@ -34,9 +34,10 @@ async fn try_exchange(
     issuer: &Arc<Issuer>,
     headers: &HeaderMap,
     fields: &Fields,
-) -> Result<Response, Refusal> {
-    const ONCE: [&str; 6] = ["grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier"];
-    if ONCE.iter().any(|name| fields.repeats(name)) {
+) -> Result<Response, OAuthError> {
+    const SINGLE_VALUED: [&str; 6] =
+        ["grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier"];
+    if SINGLE_VALUED.iter().any(|name| fields.is_repeated(name)) {
         return Err(("invalid_request", "a parameter is sent twice"));
     }
     let client = authenticate(standin, issuer, headers, fields)?;
@@ -52,16 +53,16 @@ async fn try_exchange(
         .codes
         .redeem(code, &client.id, redirect_uri, verifier, now)
         .map_err(|description| ("invalid_grant", description))?;
-    let access_token = standin.0.tools.random.token::<32>();
-    let access = Access { account: grant.account.clone(), expires: now.plus(TOKEN_LIFE) };
+    let access_token = standin.0.deps.random.token::<32>();
+    let access = AccessToken { account: grant.account.clone(), expires: now.plus(TOKEN_LIFETIME) };
     issuer.access_tokens.insert(access_token.clone(), access);
     let mut added = standin.0.api.id_token_claims(&issuer.id, &grant.scope, &grant.account.context);
-    added.extend(standin.given(&issuer.id, &grant.account.person.username));
+    added.extend(standin.extra_claims(&issuer.id, &grant.account.user.username));
     let claims = id_token_claims(&issuer.url, &issuer.id, &grant, &access_token, added, now);
     let answer = json!({
         "access_token": access_token,
         "token_type": "Bearer",
-        "expires_in": TOKEN_LIFE.as_secs(),
+        "expires_in": TOKEN_LIFETIME.as_secs(),
         "scope": grant.scope,
         "id_token": issuer.key().await.sign(&claims),
     });
@@ -74,8 +75,8 @@ fn authenticate(
     issuer: &Issuer,
     headers: &HeaderMap,
     fields: &Fields,
-) -> Result<OidcClient, Refusal> {
-    const INVALID: Refusal = ("invalid_client", "the client is unknown or its secret is wrong");
+) -> Result<OidcClient, OAuthError> {
+    const INVALID: OAuthError = ("invalid_client", "the client is unknown or its secret is wrong");
     let in_form = fields.get("client_secret");
     let (id, secret) = match headers.get(header::AUTHORIZATION) {
         Some(_) if in_form.is_some() => return Err(("invalid_request", "the client authenticates in two ways")),
@@ -91,10 +92,10 @@ fn authenticate(
     let client = standin.0.api.oidc_client(&issuer.id, &id).ok_or(INVALID)?;
     let used = if headers.contains_key(header::AUTHORIZATION) { "client_secret_basic" } else { "client_secret_post" };
     let method_fits = client.auth_method.as_deref().is_none_or(|method| method == used);
-    if method_fits && same(&secret, &client.secret) { Ok(client) } else { Err(INVALID) }
+    if method_fits && constant_time_eq(&secret, &client.secret) { Ok(client) } else { Err(INVALID) }
 }
 
-fn refused(issuer: &Issuer, (error, description): Refusal) -> Response {
+fn error_response(issuer: &Issuer, (error, description): OAuthError) -> Response {
     let body = Json(json!({ "error": error, "error_description": description }));
     if error == "invalid_client" {
         let realm = format!("Basic realm=\"{}\"", issuer.id);
@@ -117,7 +118,7 @@ pub async fn userinfo(
         .and_then(|(_, token)| issuer.access_tokens.get(token.trim()))
         .filter(|access| standin.now() < access.expires);
     match access {
-        Some(access) => no_store(Json(person_claims(&issuer.id, &access.account)).into_response()),
+        Some(access) => no_store(Json(user_claims(&issuer.id, &access.account)).into_response()),
         None => {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             let body = Json(json!({ "error": "invalid_token" }));

@@ -13,9 +13,9 @@ use signpost_core::text::sha256;
 use signpost_core::{Random, Timestamp};
 
 /// How long a code may wait to be redeemed.
-const CODE_LIFE: Duration = Duration::from_mins(10);
+const CODE_LIFETIME: Duration = Duration::from_mins(10);
 /// How long access and ID tokens are good.
-pub const TOKEN_LIFE: Duration = Duration::from_hours(1);
+pub const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 
 /// What stands behind an authorization code.
 #[derive(Clone)]
@@ -40,9 +40,9 @@ pub struct Grant {
 
 /// Codes that wait to be redeemed, each once.
 #[derive(Default)]
-pub struct Codes(Store<Grant>);
+pub struct AuthorizationCodes(Store<Grant>);
 
-impl Codes {
+impl AuthorizationCodes {
     /// A new code for a grant.
     pub fn issue(&self, grant: Grant, random: &Random) -> String {
         let code = random.token::<32>();
@@ -63,13 +63,13 @@ impl Codes {
         now: Timestamp,
     ) -> Result<Grant, &'static str> {
         let grant = self.0.take(code).ok_or("the code is unknown or was used already")?;
-        if now > grant.auth_time.plus(CODE_LIFE) {
+        if now > grant.auth_time.plus(CODE_LIFETIME) {
             return Err("the code is too old");
         }
         if grant.client_id != client_id || redirect_uri != Some(grant.redirect_uri.as_str()) {
             return Err("the code was issued for another client or redirect_uri");
         }
-        if !verifier.is_some_and(|verifier| pkce_fits(verifier, &grant.challenge)) {
+        if !verifier.is_some_and(|verifier| verify_pkce(verifier, &grant.challenge)) {
             return Err("the code_verifier does not fit");
         }
         Ok(grant)
@@ -77,12 +77,12 @@ impl Codes {
 }
 
 /// Whether a verifier hashes to the challenge (RFC 7636, section 4.6, S256).
-pub fn pkce_fits(verifier: &str, challenge: &str) -> bool {
-    well_formed(verifier) && same(&sha256(verifier.as_bytes()), challenge)
+pub fn verify_pkce(verifier: &str, challenge: &str) -> bool {
+    is_valid_pkce_value(verifier) && constant_time_eq(&sha256(verifier.as_bytes()), challenge)
 }
 
 /// Whether a text can be a verifier or a challenge (RFC 7636, sections 4.1 and 4.2).
-pub fn well_formed(text: &str) -> bool {
+pub fn is_valid_pkce_value(text: &str) -> bool {
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     (43..=128).contains(&text.len()) && text.bytes().all(unreserved)
 }
@@ -95,22 +95,22 @@ pub fn basic_credentials(authorization: &str) -> Option<(String, String)> {
     }
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
-    Some((form_decoded(id), form_decoded(secret)))
+    Some((form_decode(id), form_decode(secret)))
 }
 
 /// One form-encoded value; `=` and `&` in it are plain characters here.
-fn form_decoded(text: &str) -> String {
+fn form_decode(text: &str) -> String {
     let guarded = text.replace('&', "%26");
     let pair = format!("v={guarded}");
     form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 /// Whether two secrets are the same, in a time that does not tell where they differ.
-pub fn same(left: &str, right: &str) -> bool {
+pub fn constant_time_eq(left: &str, right: &str) -> bool {
     constant_time::verify_slices_are_equal(left.as_bytes(), right.as_bytes()).is_ok()
 }
 
-/// The subject of a person: a one-way hash, as SecureAuth's `subject_format` `hash` makes it.
+/// The subject of a user: a one-way hash, as SecureAuth's `subject_format` `hash` makes it.
 fn subject(organization: &str, account: &Account) -> String {
     sha256(format!("{organization}\n{}", account.key).as_bytes())
 }
@@ -124,12 +124,12 @@ pub fn id_token_claims(
     added: Map<String, Value>,
     now: Timestamp,
 ) -> Value {
-    let mut claims = person_claims(organization, &grant.account);
+    let mut claims = user_claims(organization, &grant.account);
     let more = json!({
         "iss": issuer,
         "sub": subject(organization, &grant.account),
         "aud": grant.client_id,
-        "exp": now.plus(TOKEN_LIFE).seconds(),
+        "exp": now.plus(TOKEN_LIFETIME).seconds(),
         "iat": now.seconds(),
         "auth_time": grant.auth_time.seconds(),
         "sid": grant.sid,
@@ -146,15 +146,15 @@ pub fn id_token_claims(
     claims
 }
 
-/// Claims about a person: in the ID token and at userinfo.
-pub fn person_claims(organization: &str, account: &Account) -> Value {
-    let person = &account.person;
-    let mut claims = json!({ "sub": subject(organization, account), "preferred_username": person.username });
-    if !person.name.is_empty() {
-        claims["name"] = json!(person.name);
+/// Claims about a user: in the ID token and at userinfo.
+pub fn user_claims(organization: &str, account: &Account) -> Value {
+    let user = &account.user;
+    let mut claims = json!({ "sub": subject(organization, account), "preferred_username": user.username });
+    if !user.name.is_empty() {
+        claims["name"] = json!(user.name);
     }
-    if !person.email.is_empty() {
-        claims["email"] = json!(person.email);
+    if !user.email.is_empty() {
+        claims["email"] = json!(user.email);
         claims["email_verified"] = json!(account.email_verified);
     }
     claims
@@ -179,7 +179,7 @@ mod tests {
             challenge: CHALLENGE.to_owned(),
             nonce: Some("n".to_owned()),
             scope: "openid".to_owned(),
-            account: Account::of(&crate::Person {
+            account: Account::new(&crate::IdpUser {
                 username: "Ann".to_owned(),
                 name: "Ann Example".to_owned(),
                 email: "ann@example.com".to_owned(),
@@ -190,16 +190,16 @@ mod tests {
     }
 
     #[test]
-    fn pkce_is_the_example_of_rfc_7636() {
-        assert!(pkce_fits(VERIFIER, CHALLENGE));
-        assert!(!pkce_fits(&VERIFIER.replace('d', "e"), CHALLENGE));
-        assert!(!pkce_fits(CHALLENGE, CHALLENGE));
-        assert!(!pkce_fits("", &sha256(b"")), "a verifier has 43 characters or more");
+    fn pkce_matches_the_rfc_7636_example() {
+        assert!(verify_pkce(VERIFIER, CHALLENGE));
+        assert!(!verify_pkce(&VERIFIER.replace('d', "e"), CHALLENGE));
+        assert!(!verify_pkce(CHALLENGE, CHALLENGE));
+        assert!(!verify_pkce("", &sha256(b"")), "a verifier has 43 characters or more");
     }
 
     #[test]
-    fn a_code_is_good_once_and_only_for_what_it_was_made_for() {
-        let (codes, random) = (Codes::default(), Random::system());
+    fn codes_are_single_use_and_bound_to_their_request() {
+        let (codes, random) = (AuthorizationCodes::default(), Random::system());
         let now = Timestamp::from_millis(1_800_000_000_000);
         let uri = Some("https://gateway/callback/acme");
         let redeem = |code: &str, uri, verifier, now| codes.redeem(code, "client", uri, verifier, now).is_ok();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_verifies_what_it_signed_and_nothing_else() {
+    fn a_key_verifies_only_its_own_signatures() {
         let key = crate::secureauth::keys::SigningKey::generate();
         let token = key.sign(&json!({ "aud": "client" }));
         assert_eq!(key.verify(&token), Some(json!({ "aud": "client" })));

@@ -4,11 +4,11 @@ use super::facts::{Biller, CiamState, Membership};
 use crate::Timestamp;
 
 /// `1 moved biller and no legacy biller`, and the like.
-pub(super) fn counts(ciam: usize, legacy: usize) -> String {
-    format!("The username has {} and {}.", many(ciam, "moved biller"), many(legacy, "legacy biller"))
+pub(super) fn membership_counts(ciam: usize, legacy: usize) -> String {
+    format!("The username has {} and {}.", pluralize(ciam, "moved biller"), pluralize(legacy, "legacy biller"))
 }
 
-pub(super) fn many(count: usize, noun: &str) -> String {
+pub(super) fn pluralize(count: usize, noun: &str) -> String {
     match count {
         0 => format!("no {noun}"),
         1 => format!("1 {noun}"),
@@ -17,7 +17,7 @@ pub(super) fn many(count: usize, noun: &str) -> String {
 }
 
 /// Why a biller that is not legacy counts as legacy for this membership, if it does.
-pub(super) fn counted_as_legacy(membership: &Membership, now: Timestamp) -> Option<String> {
+pub(super) fn legacy_reason(membership: &Membership, now: Timestamp) -> Option<String> {
     let biller = &membership.biller;
     if biller.state != CiamState::Active || membership.is_ciam(now) {
         return None;
@@ -27,12 +27,12 @@ pub(super) fn counted_as_legacy(membership: &Membership, now: Timestamp) -> Opti
         None => format!(
             "The rollout of {} has not reached this username ({}), so it counts as legacy.",
             biller.slug,
-            rollout_words(membership)
+            describe_rollout(membership)
         ),
     })
 }
 
-fn rollout_words(membership: &Membership) -> String {
+fn describe_rollout(membership: &Membership) -> String {
     let rollout = membership.biller.rollout;
     let list = rollout.allow_list.then(|| "not on the allow-list".to_owned());
     let share = rollout.percent.map(|percent| format!("place {} of 100, {percent} are in", membership.bucket));
@@ -40,7 +40,7 @@ fn rollout_words(membership: &Membership) -> String {
 }
 
 /// The state of a biller as part of a sentence: `Riverside is active`.
-pub(super) fn state_of(biller: &Biller, now: Timestamp) -> String {
+pub(super) fn describe_state(biller: &Biller, now: Timestamp) -> String {
     match biller.state {
         CiamState::Legacy => format!("{} signs in at the legacy login.", biller.slug),
         CiamState::Enabling => {

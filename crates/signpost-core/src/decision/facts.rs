@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::text::spread;
+use crate::text::hash64;
 use crate::{Slug, Timestamp};
 
 /// What is known about one arrival.
@@ -14,9 +14,9 @@ pub struct Facts {
     pub now: Timestamp,
     /// The kill switch.
     #[serde(default)]
-    pub kill: Kill,
+    pub kill_switch: KillSwitchState,
     /// Where the browser came in.
-    pub entry: Entry,
+    pub entry: EntryPoint,
     /// What the directory says.
     pub directory: Directory,
     /// What to do when the directory cannot be read.
@@ -30,7 +30,7 @@ pub struct Facts {
 /// The kill switch: an operator's order above all rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kill {
+pub enum KillSwitchState {
     /// Not set.
     #[default]
     Off,
@@ -43,7 +43,7 @@ pub enum Kill {
 }
 
 /// The kill switch as people write it: `off`, `all-legacy`, `hold` or `SLUG=legacy`.
-impl std::str::FromStr for Kill {
+impl std::str::FromStr for KillSwitchState {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -59,7 +59,7 @@ impl std::str::FromStr for Kill {
     }
 }
 
-impl std::fmt::Display for Kill {
+impl std::fmt::Display for KillSwitchState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Off => f.write_str("off"),
@@ -73,7 +73,7 @@ impl std::fmt::Display for Kill {
 /// Where the browser came in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Entry {
+pub enum EntryPoint {
     /// The shared legacy address, where a username is typed.
     Shared,
     /// An address that names a biller.
@@ -132,12 +132,12 @@ pub struct Membership {
     /// The biller.
     pub biller: Biller,
     /// Whether the person has an account in the legacy system for this biller.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     pub legacy_account: bool,
     /// Whether the username is on the biller's rollout allow-list.
     #[serde(default)]
     pub allow_listed: bool,
-    /// The username's place in the biller's percentage rollout, 0 to 99: see [`sticky_bucket`].
+    /// The username's place in the biller's percentage rollout, 0 to 99: see [`rollout_bucket`].
     #[serde(default)]
     pub bucket: u8,
 }
@@ -155,16 +155,16 @@ pub struct Biller {
     pub active_from: Option<Timestamp>,
     /// An operator holds this biller: its members and addresses get the hold page.
     #[serde(default)]
-    pub hold: bool,
+    pub paused: bool,
     /// Never revealed by a username.
     #[serde(default)]
     pub private: bool,
     /// Whether any of its users have legacy accounts.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     pub legacy_accounts: bool,
     /// Where its users go while it is suspended.
     #[serde(default)]
-    pub when_suspended: Suspension,
+    pub when_suspended: SuspensionPolicy,
     /// For whom `active` counts.
     #[serde(default)]
     pub rollout: Rollout,
@@ -173,7 +173,7 @@ pub struct Biller {
     pub issuer: IssuerHealth,
     /// When it is announced to be away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub maintenance: Option<Window>,
+    pub maintenance: Option<MaintenanceWindow>,
     /// What to do while it does not.
     #[serde(default)]
     pub outage_policy: OutagePolicy,
@@ -208,7 +208,7 @@ impl CiamState {
 /// Where a suspended biller's users go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Suspension {
+pub enum SuspensionPolicy {
     /// To the legacy login, where they have a legacy account.
     #[default]
     Legacy,
@@ -242,16 +242,16 @@ pub enum IssuerHealth {
 /// A span of time: its beginning is part of it, its end is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Window {
+pub struct MaintenanceWindow {
     /// From when on.
     pub from: Timestamp,
     /// Until when.
     pub until: Timestamp,
 }
 
-impl Window {
+impl MaintenanceWindow {
     /// Whether a moment lies in it.
-    pub fn holds(&self, moment: Timestamp) -> bool {
+    pub fn contains(&self, moment: Timestamp) -> bool {
         self.from <= moment && moment < self.until
     }
 }
@@ -270,12 +270,12 @@ pub enum OutagePolicy {
 }
 
 /// A username's place in a biller's percentage rollout, 0 to 99: always the same one for the same pair.
-pub fn sticky_bucket(biller: &Slug, username_key: &str) -> u8 {
-    let bits = spread(format!("{biller}\0{username_key}").as_bytes());
+pub fn rollout_bucket(biller: &Slug, username_key: &str) -> u8 {
+    let bits = hash64(format!("{biller}\0{username_key}").as_bytes());
     u8::try_from(bits % 100).unwrap_or(0)
 }
 
-const fn yes() -> bool {
+const fn default_true() -> bool {
     true
 }
 
@@ -304,14 +304,14 @@ impl Membership {
 
     /// Whether the legacy login can let this person in.
     pub fn can_sign_in_at_legacy(&self) -> bool {
-        self.legacy_account && !self.biller.held_while_suspended()
+        self.legacy_account && !self.biller.holds_while_suspended()
     }
 }
 
 impl Biller {
     /// Suspended, and its users are to be held meanwhile.
-    pub fn held_while_suspended(&self) -> bool {
-        self.state == CiamState::Suspended && self.when_suspended == Suspension::Hold
+    pub fn holds_while_suspended(&self) -> bool {
+        self.state == CiamState::Suspended && self.when_suspended == SuspensionPolicy::Hold
     }
 }
 

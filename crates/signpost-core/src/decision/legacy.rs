@@ -1,6 +1,6 @@
 //! The safeguard before the legacy login: nobody is sent there who has no account there.
 
-use super::facts::{Entry, Facts};
+use super::facts::{EntryPoint, Facts};
 use super::rules::Rule;
 use super::trace::Trace;
 use super::verdict::{Choice, Decision};
@@ -17,8 +17,8 @@ pub(super) fn guard(facts: &Facts, choice: Choice, trace: &mut Trace) -> Choice 
         return choice;
     }
     match &facts.entry {
-        Entry::Named { .. } => guard_named(facts, choice, trace),
-        Entry::Shared => guard_memberships(facts, choice, trace),
+        EntryPoint::Named { .. } => guard_named(facts, choice, trace),
+        EntryPoint::Shared => guard_memberships(facts, choice, trace),
     }
 }
 
@@ -29,7 +29,7 @@ fn guard_named(facts: &Facts, choice: Choice, trace: &mut Trace) -> Choice {
     };
     let slug = &biller.slug;
     let member = facts.memberships().iter().find(|membership| membership.biller.slug == *slug);
-    if biller.held_while_suspended() {
+    if biller.holds_while_suspended() {
         trace.hit(RULE, format!("{slug} is suspended, and its users are held meanwhile."));
     } else if member.is_some_and(|membership| !membership.legacy_account) {
         trace.hit(RULE, format!("The person has no legacy account at {slug}: the hold page."));
@@ -63,6 +63,6 @@ fn guard_memberships(facts: &Facts, choice: Choice, trace: &mut Trace) -> Choice
         0 | 3 if !private => (Decision::HoldPage, choice.biller.as_ref()),
         _ => (Decision::Recovery, None),
     };
-    trace.hit(RULE, format!("The person has no legacy account that works now: {}.", decision.in_words()));
+    trace.hit(RULE, format!("The person has no legacy account that works now: {}.", decision.label()));
     Choice { integrity_alarm, ..Choice::new(decision, choice.row, biller, RULE) }
 }

@@ -3,6 +3,7 @@
 //! [`decide`] is called from one place, `routing`; login pages, API, command line and console all go through it, so that a
 //! simulation cannot disagree with production. An outage is a fact here, not an error.
 
+mod counterfactual;
 mod explain;
 mod facts;
 mod legacy;
@@ -14,16 +15,15 @@ mod remembered;
 mod rules;
 mod trace;
 mod verdict;
-mod what_if;
 
+pub use counterfactual::{Counterfactual, counterfactuals};
 pub use facts::{
-    Biller, CiamState, Directory, DirectoryPolicy, Entry, Facts, IssuerHealth, Kill, Membership, OutagePolicy, Rollout,
-    Suspension, Via, Window, sticky_bucket,
+    Biller, CiamState, Directory, DirectoryPolicy, EntryPoint, Facts, IssuerHealth, KillSwitchState, MaintenanceWindow,
+    Membership, OutagePolicy, Rollout, SuspensionPolicy, Via, rollout_bucket,
 };
 pub use rules::{RULES, Rule, RuleInfo};
-pub use trace::{Outcome, Step};
+pub use trace::{RuleOutcome, TraceStep};
 pub use verdict::{Decision, Verdict};
-pub use what_if::{WhatIf, what_would_change};
 
 use trace::Trace;
 use verdict::Choice;
@@ -37,8 +37,8 @@ pub fn decide(facts: &Facts) -> Verdict {
     let choice = choose(facts, &mut trace);
     let choice = legacy::guard(facts, choice, &mut trace);
     let choice = outages::guard(facts, choice, &mut trace);
-    let offered = remembered::remembered(facts, &choice, &mut trace);
-    choice.into_verdict(trace, offered)
+    let suggested_billers = remembered::suggest_remembered_billers(facts, &choice, &mut trace);
+    choice.into_verdict(trace, suggested_billers)
 }
 
 fn choose(facts: &Facts, trace: &mut Trace) -> Choice {
@@ -46,5 +46,5 @@ fn choose(facts: &Facts, trace: &mut Trace) -> Choice {
         .or_else(|| overrides::directory_unavailable(facts, trace))
         .or_else(|| overrides::biller_hold(facts, trace))
         .or_else(|| named::named_biller(facts, trace))
-        .unwrap_or_else(|| memberships::by_memberships(facts, trace))
+        .unwrap_or_else(|| memberships::decide_by_memberships(facts, trace))
 }

@@ -1,14 +1,14 @@
 //! Row 7: the address names a biller, so no username is asked.
 
-use super::explain::state_of;
-use super::facts::{Entry, Facts, Via};
+use super::explain::describe_state;
+use super::facts::{EntryPoint, Facts, Via};
 use super::rules::Rule;
 use super::trace::Trace;
 use super::verdict::{Choice, Decision};
 
 pub(super) fn named_biller(facts: &Facts, trace: &mut Trace) -> Option<Choice> {
     const RULE: Rule = Rule::NamedBiller;
-    let Entry::Named { slug, via } = &facts.entry else {
+    let EntryPoint::Named { slug, via } = &facts.entry else {
         trace.miss(RULE, "The address names no biller.");
         return None;
     };
@@ -21,13 +21,13 @@ pub(super) fn named_biller(facts: &Facts, trace: &mut Trace) -> Option<Choice> {
         (true, Via::VanityPath | Via::VanityHost) => Decision::SecureauthLogin,
         (false, _) => Decision::LegacyLogin,
     };
-    let state = state_of(biller, facts.now);
-    let words = match via {
+    let state = describe_state(biller, facts.now);
+    let address_description = match via {
         Via::VanityPath => "The address is the biller's own path",
         Via::VanityHost => "The address is the biller's own host",
         Via::DeepLink => "An old address of the legacy site stands for this biller",
     };
-    trace.hit(RULE, format!("{words}. {state}"));
+    trace.hit(RULE, format!("{address_description}. {state}"));
     trace.skip(Rule::Rollout, "Not looked at: allow-list and percentage need a username, and none was asked.");
     Some(Choice::new(decision, 7, Some(slug), RULE))
 }

@@ -1,6 +1,6 @@
 //! Row 8, a safeguard: the identity provider of the biller chosen is away, as announced, or down.
 
-use super::facts::{Biller, Facts, IssuerHealth, OutagePolicy, Window};
+use super::facts::{Biller, Facts, IssuerHealth, MaintenanceWindow, OutagePolicy};
 use super::rules::Rule;
 use super::trace::Trace;
 use super::verdict::{Choice, Decision};
@@ -20,10 +20,10 @@ pub(super) fn guard(facts: &Facts, choice: Choice, trace: &mut Trace) -> Choice 
         return choice;
     };
     let slug = &biller.slug;
-    let (decision, because) = by_policy(biller, legacy_account, choice.decision);
+    let (decision, because) = apply_policy(biller, legacy_account, choice.decision);
     let now = match biller.maintenance {
-        Some(window) if window.holds(facts.now) => {
-            let Window { from, until } = window;
+        Some(window) if window.contains(facts.now) => {
+            let MaintenanceWindow { from, until } = window;
             let because = format!(
                 "The identity provider of {slug} is away from {from} until {until}, as announced, and {because}"
             );
@@ -47,7 +47,7 @@ pub(super) fn guard(facts: &Facts, choice: Choice, trace: &mut Trace) -> Choice 
     Choice::new(decision, 8, Some(slug), Rule::IssuerHealth)
 }
 
-fn by_policy(biller: &Biller, legacy_account: bool, chosen: Decision) -> (Decision, &'static str) {
+fn apply_policy(biller: &Biller, legacy_account: bool, chosen: Decision) -> (Decision, &'static str) {
     match biller.outage_policy {
         OutagePolicy::Hold => (Decision::OutagePage, "its policy is to hold: the outage page."),
         OutagePolicy::Proceed => (chosen, "its policy is to proceed all the same."),

@@ -1,6 +1,6 @@
 //! Rules above the table: kill switch and hold (row 0), and a directory that cannot be read (row 9).
 
-use super::facts::{Directory, DirectoryPolicy, Entry, Facts, Kill};
+use super::facts::{Directory, DirectoryPolicy, EntryPoint, Facts, KillSwitchState};
 use super::rules::Rule;
 use super::trace::Trace;
 use super::verdict::{Choice, Decision};
@@ -10,20 +10,20 @@ use crate::Slug;
 pub(super) fn kill_switch(facts: &Facts, trace: &mut Trace) -> Option<Choice> {
     const RULE: Rule = Rule::KillSwitch;
     let named = named_slug(facts);
-    match &facts.kill {
-        Kill::Off => {
+    match &facts.kill_switch {
+        KillSwitchState::Off => {
             trace.miss(RULE, "The kill switch is off.");
             None
         }
-        Kill::Hold => {
+        KillSwitchState::Hold => {
             trace.hit(RULE, "The kill switch holds all signing in.");
             Some(Choice::new(Decision::HoldPage, 0, named, RULE))
         }
-        Kill::AllLegacy => {
+        KillSwitchState::AllLegacy => {
             trace.hit(RULE, "The kill switch sends everybody to the legacy login.");
             Some(Choice::new(Decision::LegacyLogin, 0, named, RULE))
         }
-        Kill::BillerLegacy(slug) => {
+        KillSwitchState::BillerLegacy(slug) => {
             let member = facts.memberships().iter().any(|m| m.biller.slug == *slug && !m.biller.private);
             if named == Some(slug) || (named.is_none() && member) {
                 trace.hit(RULE, format!("The kill switch sends {slug} to the legacy login."));
@@ -55,11 +55,13 @@ pub(super) fn directory_unavailable(facts: &Facts, trace: &mut Trace) -> Option<
 /// own addresses.
 pub(super) fn biller_hold(facts: &Facts, trace: &mut Trace) -> Option<Choice> {
     const RULE: Rule = Rule::BillerHold;
-    let held = match &facts.entry {
-        Entry::Named { .. } => facts.named().filter(|biller| biller.hold),
-        Entry::Shared => facts.memberships().iter().map(|m| &m.biller).find(|biller| biller.hold && !biller.private),
+    let paused_biller = match &facts.entry {
+        EntryPoint::Named { .. } => facts.named().filter(|biller| biller.paused),
+        EntryPoint::Shared => {
+            facts.memberships().iter().map(|m| &m.biller).find(|biller| biller.paused && !biller.private)
+        }
     };
-    match held {
+    match paused_biller {
         Some(biller) => {
             trace.hit(RULE, format!("An operator holds {}.", biller.slug));
             Some(Choice::new(Decision::HoldPage, 0, Some(&biller.slug), RULE))
@@ -73,7 +75,7 @@ pub(super) fn biller_hold(facts: &Facts, trace: &mut Trace) -> Option<Choice> {
 
 fn named_slug(facts: &Facts) -> Option<&Slug> {
     match &facts.entry {
-        Entry::Named { slug, .. } => Some(slug),
-        Entry::Shared => None,
+        EntryPoint::Named { slug, .. } => Some(slug),
+        EntryPoint::Shared => None,
     }
 }

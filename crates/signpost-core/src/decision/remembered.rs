@@ -7,8 +7,8 @@ use super::verdict::{Choice, Decision};
 use crate::Slug;
 
 /// Remembered billers, when the recovery page is shown.
-pub(super) fn remembered(facts: &Facts, choice: &Choice, trace: &mut Trace) -> Vec<Slug> {
-    const RULE: Rule = Rule::Remembered;
+pub(super) fn suggest_remembered_billers(facts: &Facts, choice: &Choice, trace: &mut Trace) -> Vec<Slug> {
+    const RULE: Rule = Rule::RememberedBillers;
     if choice.decision != Decision::Recovery {
         trace.skip(RULE, "Not looked at: the recovery page is not shown.");
         return Vec::new();

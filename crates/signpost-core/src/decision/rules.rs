@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 macro_rules! rules {
-    ($($variant:ident, $name:literal, $row:literal, $says:literal;)*) => {
+    ($($variant:ident, $name:literal, $row:literal, $description:literal;)*) => {
         /// A rule's permanent name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Rule {
-            $(#[doc = $says] #[serde(rename = $name)] $variant,)*
+            $(#[doc = $description] #[serde(rename = $name)] $variant,)*
         }
 
         impl Rule {
@@ -19,7 +19,7 @@ macro_rules! rules {
 
         /// Every rule, in the order they are looked at.
         pub const RULES: &[RuleInfo] = &[
-            $(RuleInfo { rule: Rule::$variant, rows: $row, says: $says },)*
+            $(RuleInfo { rule: Rule::$variant, rows: $row, description: $description },)*
         ];
     };
 }
@@ -32,7 +32,7 @@ pub struct RuleInfo {
     /// The rows of the routing table that it decides.
     pub rows: &'static str,
     /// What it says.
-    pub says: &'static str,
+    pub description: &'static str,
 }
 
 rules! {
@@ -44,12 +44,12 @@ rules! {
     UnknownUsername, "unknown_username", "1", "Nobody has this username: the legacy login, so that the answer is that of rows 3 and 4.";
     SeveralLegacy, "several_legacy", "6", "Two legacy billers or more, which should not be: the legacy login, and an integrity alarm.";
     SingleLegacy, "single_legacy", "3", "One legacy biller and no moved one: the legacy login.";
-    MovedAndLegacy, "moved_and_legacy", "4", "One legacy biller and at least one moved one: the legacy login, with the recovery page one step away.";
+    MigratedAndLegacy, "migrated_and_legacy", "4", "One legacy biller and at least one moved one: the legacy login, with the recovery page one step away.";
     PrivateBiller, "private_biller", "2, 5", "All moved billers of the username are private: answered like an unknown username.";
-    SeveralMoved, "several_moved", "5", "Two moved billers or more and no legacy one: the recovery page, which names none of them.";
-    SingleMoved, "single_moved", "2", "One moved biller and no legacy one: the bookmark notice, then its SecureAuth sign-in.";
+    SeveralMigrated, "several_migrated", "5", "Two moved billers or more and no legacy one: the recovery page, which names none of them.";
+    SingleMigrated, "single_migrated", "2", "One moved biller and no legacy one: the bookmark notice, then its SecureAuth sign-in.";
     LegacyAccount, "legacy_account", "0, 3, 4, 6, 7", "A safeguard: nobody is sent to the legacy login who has no legacy account there.";
     PlannedMaintenance, "planned_maintenance", "8", "The identity provider of the biller chosen is announced to be away now: by the biller's policy the outage page with day and time, the legacy login, or there all the same.";
     IssuerHealth, "issuer_health", "8", "The identity provider of the biller chosen is down: by the biller's policy the outage page, the legacy login, or there all the same.";
-    Remembered, "remembered_billers", "5", "Billers that this device remembers are offered first on the recovery page.";
+    RememberedBillers, "remembered_billers", "5", "Billers that this device remembers are offered first on the recovery page.";
 }

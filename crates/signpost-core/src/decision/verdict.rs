@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::rules::Rule;
-use super::trace::{Step, Trace};
+use super::trace::{Trace, TraceStep};
 use crate::Slug;
 
 /// Where the person goes next.
@@ -27,7 +27,7 @@ pub enum Decision {
 
 impl Decision {
     /// The decision in words for support staff.
-    pub fn in_words(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::BookmarkNotice => "SecureAuth, via the bookmark notice",
             Self::SecureauthLogin => "SecureAuth",
@@ -51,10 +51,10 @@ pub struct Verdict {
     /// The rule that had the last word.
     pub rule: Rule,
     /// Every rule, in order, with what came of it.
-    pub trace: Vec<Step>,
+    pub trace: Vec<TraceStep>,
     /// Remembered billers that the recovery page offers first.
     #[serde(skip)]
-    pub offered: Vec<Slug>,
+    pub suggested_billers: Vec<Slug>,
     /// The username has two legacy billers or more, against the assumption that there is one at most.
     #[serde(skip)]
     pub integrity_alarm: bool,
@@ -75,14 +75,14 @@ impl Choice {
         Self { decision, row, biller: biller.cloned(), rule, integrity_alarm: false }
     }
 
-    pub(super) fn into_verdict(self, trace: Trace, offered: Vec<Slug>) -> Verdict {
+    pub(super) fn into_verdict(self, trace: Trace, suggested_billers: Vec<Slug>) -> Verdict {
         Verdict {
             decision: self.decision,
             row: self.row,
             biller: self.biller,
             rule: self.rule,
             trace: trace.into_steps(),
-            offered,
+            suggested_billers,
             integrity_alarm: self.integrity_alarm,
         }
     }

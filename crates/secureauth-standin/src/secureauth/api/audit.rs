@@ -5,21 +5,21 @@ use std::sync::Mutex;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Outcome, Problem};
-use super::objects::{new_id, text};
+use super::objects::{new_id, str_field};
+use super::response::{ApiError, ApiResponse, ApiResult};
 use super::routes::Call;
 use crate::secureauth::SecureAuthStandIn;
 use crate::store::lock;
 
 /// Events are kept up to this number.
-const KEPT: usize = 10_000;
+const MAX_EVENTS: usize = 10_000;
 
 /// Events, the oldest first.
 #[derive(Default)]
 pub struct Events(Mutex<Vec<Value>>);
 
 /// What an event is about.
-pub struct Event<'e> {
+pub struct AuditEvent<'e> {
     /// The organization, or `system`.
     pub server: &'e str,
     /// Such as `login`.
@@ -35,7 +35,7 @@ pub struct Event<'e> {
 }
 
 /// Notes an event.
-pub fn note(standin: &SecureAuthStandIn, event: &Event<'_>) {
+pub fn record_event(standin: &SecureAuthStandIn, event: &AuditEvent<'_>) {
     let is_login = event.subject == "login";
     let (user, pool) =
         if is_login { ("user_id", "user_pool_id") } else { ("affected_user_id", "affected_user_pool_id") };
@@ -51,22 +51,22 @@ pub fn note(standin: &SecureAuthStandIn, event: &Event<'_>) {
         metadata["request_correlation_id"] = json!(correlation);
     }
     let mut events = lock(&standin.0.api.events.0);
-    if events.len() >= KEPT {
+    if events.len() >= MAX_EVENTS {
         events.remove(0);
     }
     events.push(json!({
-        "event_id": new_id(&standin.0.tools.random), "timestamp": standin.now().to_string(),
+        "event_id": new_id(&standin.0.deps.random), "timestamp": standin.now().to_string(),
         "event_subject": event.subject, "action": event.action, "server_id": event.server,
         "tenant_id": standin.0.tenant, "metadata": metadata, "payload": {}, "context": {},
     }));
 }
 
 /// Notes what an API call did to a user, as far as its path tells.
-pub fn note_call(
+pub fn record_call(
     standin: &SecureAuthStandIn,
     method: &Method,
     rest: &[&str],
-    answer: &Answer,
+    answer: &ApiResponse,
     correlation: Option<&str>,
 ) {
     if !answer.status.is_success() {
@@ -80,14 +80,14 @@ pub fn note_call(
         ("POST", ["pools", pool, "users", user, "change-password"]) => ("password", "updated", *pool, *user),
         _ => return,
     };
-    note(standin, &Event { server: "system", subject, action, pool, user, correlation });
+    record_event(standin, &AuditEvent { server: "system", subject, action, pool, user, correlation });
 }
 
 /// `GET`: filtered by `user_pool_id`, `user_id`, `affected_user_id`, `event_subject`, `event_action` and `result`.
-pub fn list(call: &Call<'_>, server: &str) -> Outcome {
-    call.needs(&["view_audit_events"])?;
+pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
+    call.require_scope(&["view_audit_events"])?;
     if *call.method != Method::GET {
-        return Err(Problem::method());
+        return Err(ApiError::method_not_allowed());
     }
     let limit = call.limit()?;
     let events = lock(&call.standin.0.api.events.0);
@@ -101,7 +101,8 @@ pub fn list(call: &Call<'_>, server: &str) -> Outcome {
                 wanted.peek().is_none() || wanted.any(|wanted| event[field] == wanted)
             })
     };
-    let id = |event: &Value| event.as_object().and_then(|event| text(event, "event_id")).unwrap_or_default().to_owned();
+    let id =
+        |event: &Value| event.as_object().and_then(|event| str_field(event, "event_id")).unwrap_or_default().to_owned();
     let mut found: Vec<&Value> = events.iter().filter(fits).collect();
     if let Some(before) = call.query.get("before_event_id") {
         found.truncate(found.iter().position(|event| id(event) == before).unwrap_or(found.len()));
@@ -114,5 +115,5 @@ pub fn list(call: &Call<'_>, server: &str) -> Outcome {
         found.reverse();
     }
     found.truncate(limit);
-    Answer::list(json!({ "audit_events": found }))
+    ApiResponse::list(json!({ "audit_events": found }))
 }

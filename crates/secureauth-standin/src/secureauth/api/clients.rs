@@ -4,14 +4,14 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::Api;
-use super::answer::{Answer, Outcome, Problem};
-use super::objects::{Json, Objects, Thing, matches, new_id, text};
+use super::objects::{Json, Objects, Resource, check_if_match, new_id, str_field};
 use super::organizations::as_object;
+use super::response::{ApiError, ApiResponse, ApiResult};
 use super::routes::Call;
 use crate::secureauth::Organization;
 
 /// The fewest characters a secret may have.
-const SECRET_MIN: usize = 32;
+const MIN_SECRET_LENGTH: usize = 32;
 
 /// A client as the OIDC side needs it.
 pub struct OidcClient {
@@ -31,11 +31,11 @@ impl Api {
     /// A client of an organization.
     pub fn oidc_client(&self, organization: &str, id: &str) -> Option<OidcClient> {
         let objects = self.objects();
-        let fits = |client: &&Thing| {
-            text(&client.value, "authorization_server_id") == Some(organization)
-                && text(&client.value, "client_status") != Some("inactive")
+        let fits = |client: &&Resource| {
+            str_field(&client.value, "authorization_server_id") == Some(organization)
+                && str_field(&client.value, "client_status") != Some("inactive")
         };
-        let own = || objects.clients.get(&seeded_twice(organization, id));
+        let own = || objects.clients.get(&seeded_client_key(organization, id));
         let value = &objects.clients.get(id).filter(fits).or_else(|| own().filter(fits))?.value;
         let list = |name: &str| -> Vec<String> {
             let texts = value.get(name).and_then(Value::as_array);
@@ -43,10 +43,10 @@ impl Api {
         };
         Some(OidcClient {
             id: id.to_owned(),
-            secret: text(value, "client_secret")?.to_owned(),
+            secret: str_field(value, "client_secret")?.to_owned(),
             redirect_uris: list("redirect_uris"),
             post_logout_redirect_uris: list("post_logout_redirect_uris"),
-            auth_method: text(value, "token_endpoint_auth_method").map(str::to_owned),
+            auth_method: str_field(value, "token_endpoint_auth_method").map(str::to_owned),
         })
     }
 }
@@ -63,19 +63,19 @@ pub fn seed(objects: &mut Objects, tenant: &str, organization: &Organization) {
         "post_logout_redirect_uris": organization.post_logout_redirect_uris,
     }));
     let version = objects.version();
-    let key = if objects.clients.contains_key(id) { seeded_twice(&organization.id, id) } else { id.clone() };
-    objects.clients.insert(key, Thing { value, version });
+    let key = if objects.clients.contains_key(id) { seeded_client_key(&organization.id, id) } else { id.clone() };
+    objects.clients.insert(key, Resource { value, version });
 }
 
 /// The constructor may give the same id to clients of several organizations; the API does not.
-fn seeded_twice(organization: &str, id: &str) -> String {
+fn seeded_client_key(organization: &str, id: &str) -> String {
     format!("{organization}/{id}")
 }
 
 /// `GET …/servers/{organization}/clients`
-pub fn list(call: &Call<'_>, server: &str) -> Outcome {
+pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
     if *call.method != Method::GET {
-        return Err(Problem::method());
+        return Err(ApiError::method_not_allowed());
     }
     let limit = call.limit()?;
     let objects = call.standin.0.api.objects();
@@ -83,7 +83,7 @@ pub fn list(call: &Call<'_>, server: &str) -> Outcome {
     let found: Vec<Value> = objects
         .clients
         .iter()
-        .filter(|(_, client)| text(&client.value, "authorization_server_id") == Some(server))
+        .filter(|(_, client)| str_field(&client.value, "authorization_server_id") == Some(server))
         .filter(|(id, _)| after.is_none_or(|after| id.as_str() > after))
         .take(limit)
         .map(|(_, client)| {
@@ -92,34 +92,34 @@ pub fn list(call: &Call<'_>, server: &str) -> Outcome {
             Value::Object(value)
         })
         .collect();
-    Answer::list(json!({ "clients": found }))
+    ApiResponse::list(json!({ "clients": found }))
 }
 
 /// `POST …/clients`
-pub fn all(call: &Call<'_>) -> Outcome {
+pub fn collection(call: &Call<'_>) -> ApiResult {
     if *call.method != Method::POST {
-        return Err(Problem::method());
+        return Err(ApiError::method_not_allowed());
     }
     let mut value = call.json()?;
-    let random = &call.standin.0.tools.random;
-    let id = text(&value, "client_id").map_or_else(|| new_id(random).replace('-', ""), str::to_owned);
+    let random = &call.standin.0.deps.random;
+    let id = str_field(&value, "client_id").map_or_else(|| new_id(random).replace('-', ""), str::to_owned);
     let mut objects = call.standin.0.api.objects();
     if objects.clients.contains_key(&id) {
-        return Err(Problem::conflict("a client with this id exists"));
+        return Err(ApiError::conflict("a client with this id exists"));
     }
     complete(&mut value, call, &objects, &id, None)?;
     value.insert("client_id_issued_at".to_owned(), json!(call.standin.now().seconds()));
     value.insert("created_at".to_owned(), json!(call.now()));
     let version = objects.version();
-    objects.clients.insert(id, Thing { value: value.clone(), version });
-    Answer::created(Value::Object(value), version)
+    objects.clients.insert(id, Resource { value: value.clone(), version });
+    ApiResponse::created(Value::Object(value), version)
 }
 
 /// `GET`, `PUT`, `DELETE …/clients/{id}`
-pub fn one(call: &Call<'_>, id: &str) -> Outcome {
+pub fn item(call: &Call<'_>, id: &str) -> ApiResult {
     let mut objects = call.standin.0.api.objects();
-    let before = objects.clients.get(id).ok_or_else(|| Problem::unknown("the client"))?;
-    matches(call.if_match, before.version)?;
+    let before = objects.clients.get(id).ok_or_else(|| ApiError::not_found("the client"))?;
+    check_if_match(call.if_match, before.version)?;
     match *call.method {
         Method::GET => {}
         Method::PUT => {
@@ -130,19 +130,19 @@ pub fn one(call: &Call<'_>, id: &str) -> Outcome {
                     value.entry(name).or_insert(kept.clone());
                 }
             }
-            let secret = text(&before.value, "client_secret").map(str::to_owned);
+            let secret = str_field(&before.value, "client_secret").map(str::to_owned);
             complete(&mut value, call, &objects, id, secret)?;
             let version = objects.version();
-            objects.clients.insert(id.to_owned(), Thing { value, version });
+            objects.clients.insert(id.to_owned(), Resource { value, version });
         }
         Method::DELETE => {
             objects.clients.remove(id);
-            return Answer::nothing();
+            return ApiResponse::no_content();
         }
-        _ => return Err(Problem::method()),
+        _ => return Err(ApiError::method_not_allowed()),
     }
-    let client = objects.clients.get(id).ok_or_else(|| Problem::unknown("the client"))?;
-    Answer::one(Value::Object(client.value.clone()), client.version)
+    let client = objects.clients.get(id).ok_or_else(|| ApiError::not_found("the client"))?;
+    ApiResponse::single(Value::Object(client.value.clone()), client.version)
 }
 
 fn complete(
@@ -151,26 +151,26 @@ fn complete(
     objects: &Objects,
     id: &str,
     secret: Option<String>,
-) -> Result<(), Problem> {
-    let server = text(value, "authorization_server_id");
-    let server = server.ok_or_else(|| Problem::invalid("authorization_server_id is missing"))?;
+) -> Result<(), ApiError> {
+    let server = str_field(value, "authorization_server_id");
+    let server = server.ok_or_else(|| ApiError::validation_error("authorization_server_id is missing"))?;
     if !objects.organizations.contains_key(server) {
-        return Err(Problem::unknown("the workspace"));
+        return Err(ApiError::not_found("the workspace"));
     }
     for name in ["redirect_uris", "post_logout_redirect_uris"] {
         let is_address = |uri: &Value| uri.as_str().is_some_and(|uri| url::Url::parse(uri).is_ok());
         let fits = |list: &Value| list.as_array().is_some_and(|list| list.iter().all(is_address));
         if value.get(name).is_some_and(|list| !list.is_null() && !fits(list)) {
-            return Err(Problem::invalid(format!("{name} is not a list of addresses")));
+            return Err(ApiError::validation_error(format!("{name} is not a list of addresses")));
         }
     }
-    let secret = match (text(value, "client_secret"), secret) {
-        (Some(given), _) if given.len() < SECRET_MIN => {
-            return Err(Problem::invalid("the client_secret has fewer than 32 characters"));
+    let secret = match (str_field(value, "client_secret"), secret) {
+        (Some(given), _) if given.len() < MIN_SECRET_LENGTH => {
+            return Err(ApiError::validation_error("the client_secret has fewer than 32 characters"));
         }
         (Some(given), _) => given.to_owned(),
         (None, Some(before)) => before,
-        (None, None) => call.standin.0.tools.random.token::<32>(),
+        (None, None) => call.standin.0.deps.random.token::<32>(),
     };
     value.insert("client_secret".to_owned(), json!(secret));
     value.insert("client_id".to_owned(), json!(id));

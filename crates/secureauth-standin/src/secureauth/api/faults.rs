@@ -55,7 +55,7 @@ pub enum RetryAfter {
 
 /// When something goes wrong.
 #[derive(Clone, Debug)]
-pub struct Rule {
+pub struct FaultRule {
     /// `GET`, `PUT`, …; `*` for every method.
     pub method: String,
     /// A part of the path; empty for every path.
@@ -68,7 +68,7 @@ pub struct Rule {
     pub fault: Fault,
 }
 
-impl Rule {
+impl FaultRule {
     /// The next fitting request goes wrong, once.
     pub fn new(method: &str, path: &str, fault: Fault) -> Self {
         Self { method: method.to_owned(), path: path.to_owned(), after: 0, times: 1, fault }
@@ -91,21 +91,21 @@ impl Fault {
     /// A status with an error in the vendor's form.
     pub fn status(status: u16) -> Self {
         let body = serde_json::json!({
-            "status_code": status, "error": "made by a rule", "error_code": "made_by_a_rule", "details": {},
+            "status_code": status, "error": "injected fault", "error_code": "injected_fault", "details": {},
         });
         Self::Status { status, body, retry_after: None }
     }
 
     /// 401 in the form that says the token is good no more.
-    pub fn token_refused() -> Self {
+    pub fn token_rejected() -> Self {
         let body = serde_json::json!({
-            "status_code": 401, "error": "made by a rule", "error_code": "invalid_access_token", "details": {},
+            "status_code": 401, "error": "injected fault", "error_code": "invalid_access_token", "details": {},
         });
         Self::Status { status: 401, body, retry_after: None }
     }
 
     /// 429, with or without `Retry-After`.
-    pub fn too_many(retry_after: Option<RetryAfter>) -> Self {
+    pub fn rate_limited(retry_after: Option<RetryAfter>) -> Self {
         match Self::status(429) {
             Self::Status { status, body, .. } => Self::Status { status, body, retry_after },
             other => other,
@@ -119,7 +119,7 @@ pub struct Faults(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    rules: std::sync::Mutex<Vec<(Rule, usize)>>,
+    rules: std::sync::Mutex<Vec<(FaultRule, usize)>>,
     latency_ms: AtomicU64,
     list_lag_ms: AtomicU64,
     token_generation: AtomicU64,
@@ -128,7 +128,7 @@ struct Inner {
 
 impl Faults {
     /// Adds a rule; of several that fit a request, the oldest one that is due decides.
-    pub fn add(&self, rule: Rule) {
+    pub fn add(&self, rule: FaultRule) {
         lock(&self.0.rules).push((rule, 0));
     }
 
@@ -172,7 +172,7 @@ impl Faults {
     }
 
     /// What goes wrong with this request; every rule that fits it counts it.
-    pub(super) fn hit(&self, method: &str, path: &str) -> Option<Fault> {
+    pub(super) fn next_fault(&self, method: &str, path: &str) -> Option<Fault> {
         let mut due = None;
         for (rule, hits) in lock(&self.0.rules).iter_mut() {
             if (rule.method != "*" && rule.method != method) || !path.contains(&rule.path) {
@@ -265,15 +265,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_http() {
+    fn http_dates_follow_rfc_9110() {
         assert_eq!(http_date(Timestamp::from_millis(784_111_777_000)), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     #[test]
-    fn rules_count_what_fits_them() {
+    fn rules_count_matching_requests() {
         let faults = Faults::default();
-        faults.add(Rule::new("PUT", "/configuration", Fault::Garbage).after(1).times(2));
-        let hit = |method, path| faults.hit(method, path).is_some();
+        faults.add(FaultRule::new("PUT", "/configuration", Fault::Garbage).after(1).times(2));
+        let hit = |method, path| faults.next_fault(method, path).is_some();
         assert!(!hit("PUT", "/api/identity/t/configuration"), "the first passes");
         assert!(!hit("GET", "/api/identity/t/configuration"), "another method");
         assert!(hit("PUT", "/api/identity/t/configuration"));

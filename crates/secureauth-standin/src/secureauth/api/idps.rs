@@ -3,9 +3,9 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Outcome, Problem};
-use super::objects::{Json, Objects, Thing, matches, new_id, text};
+use super::objects::{Json, Objects, Resource, check_if_match, new_id, str_field};
 use super::organizations::as_object;
+use super::response::{ApiError, ApiResponse, ApiResult};
 use super::routes::Call;
 
 /// Connects a pool, as `with_idp` does.
@@ -13,43 +13,44 @@ pub fn connect(objects: &mut Objects, tenant: &str, server: &str, pool: &str, na
     let mut value = as_object(json!({ "identity_pool_id": pool, "name": name }));
     complete(&mut value, tenant, server, &id);
     let version = objects.version();
-    objects.idps.insert(id, Thing { value, version });
+    objects.idps.insert(id, Resource { value, version });
 }
 
 /// `GET …/idps`
-pub fn list(call: &Call<'_>, server: &str) -> Outcome {
+pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
     if *call.method != Method::GET {
-        return Err(Problem::method());
+        return Err(ApiError::method_not_allowed());
     }
     let objects = call.standin.0.api.objects();
-    let of_server = objects.idps.values().filter(|idp| text(&idp.value, "authorization_server_id") == Some(server));
+    let of_server =
+        objects.idps.values().filter(|idp| str_field(&idp.value, "authorization_server_id") == Some(server));
     let found: Vec<Value> = of_server.map(|idp| Value::Object(idp.value.clone())).collect();
-    Answer::list(json!({ "idps": found }))
+    ApiResponse::list(json!({ "idps": found }))
 }
 
 /// `POST …/idps/identity_pool`
-pub fn all(call: &Call<'_>, server: &str) -> Outcome {
+pub fn collection(call: &Call<'_>, server: &str) -> ApiResult {
     if *call.method != Method::POST {
-        return Err(Problem::method());
+        return Err(ApiError::method_not_allowed());
     }
     let mut value = call.json()?;
     let mut objects = call.standin.0.api.objects();
     check(&objects, server, &value)?;
-    let id = text(&value, "id").map_or_else(|| new_id(&call.standin.0.tools.random), str::to_owned);
+    let id = str_field(&value, "id").map_or_else(|| new_id(&call.standin.0.deps.random), str::to_owned);
     if objects.idps.contains_key(&id) {
-        return Err(Problem::conflict("a connection with this id exists"));
+        return Err(ApiError::conflict("a connection with this id exists"));
     }
     complete(&mut value, call.tenant(), server, &id);
     let version = objects.version();
-    objects.idps.insert(id, Thing { value: value.clone(), version });
-    Answer::created(Value::Object(value), version)
+    objects.idps.insert(id, Resource { value: value.clone(), version });
+    ApiResponse::created(Value::Object(value), version)
 }
 
 /// `GET`, `PUT`, `DELETE …/idps/identity_pool/{id}`; `DELETE …/idps/{id}` is the documented one.
-pub fn one(call: &Call<'_>, server: &str, id: &str) -> Outcome {
+pub fn item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
     let mut objects = call.standin.0.api.objects();
-    let found = objects.idps.get(id).filter(|idp| text(&idp.value, "authorization_server_id") == Some(server));
-    matches(call.if_match, found.ok_or_else(|| Problem::unknown("the connection"))?.version)?;
+    let found = objects.idps.get(id).filter(|idp| str_field(&idp.value, "authorization_server_id") == Some(server));
+    check_if_match(call.if_match, found.ok_or_else(|| ApiError::not_found("the connection"))?.version)?;
     match *call.method {
         Method::GET => {}
         Method::PUT => {
@@ -57,24 +58,25 @@ pub fn one(call: &Call<'_>, server: &str, id: &str) -> Outcome {
             check(&objects, server, &value)?;
             complete(&mut value, call.tenant(), server, id);
             let version = objects.version();
-            objects.idps.insert(id.to_owned(), Thing { value, version });
+            objects.idps.insert(id.to_owned(), Resource { value, version });
         }
         Method::DELETE => {
             objects.idps.remove(id);
-            return Answer::nothing();
+            return ApiResponse::no_content();
         }
-        _ => return Err(Problem::method()),
+        _ => return Err(ApiError::method_not_allowed()),
     }
-    let idp = objects.idps.get(id).ok_or_else(|| Problem::unknown("the connection"))?;
-    Answer::one(Value::Object(idp.value.clone()), idp.version)
+    let idp = objects.idps.get(id).ok_or_else(|| ApiError::not_found("the connection"))?;
+    ApiResponse::single(Value::Object(idp.value.clone()), idp.version)
 }
 
-fn check(objects: &Objects, server: &str, value: &Json) -> Result<(), Problem> {
+fn check(objects: &Objects, server: &str, value: &Json) -> Result<(), ApiError> {
     if !objects.organizations.contains_key(server) {
-        return Err(Problem::unknown("the workspace"));
+        return Err(ApiError::not_found("the workspace"));
     }
-    let pool = text(value, "identity_pool_id").ok_or_else(|| Problem::invalid("identity_pool_id is missing"))?;
-    if objects.pools.contains_key(pool) { Ok(()) } else { Err(Problem::invalid("the pool does not exist")) }
+    let pool = str_field(value, "identity_pool_id")
+        .ok_or_else(|| ApiError::validation_error("identity_pool_id is missing"))?;
+    if objects.pools.contains_key(pool) { Ok(()) } else { Err(ApiError::validation_error("the pool does not exist")) }
 }
 
 fn complete(value: &mut Json, tenant: &str, server: &str, id: &str) {

@@ -6,18 +6,18 @@ use axum::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Outcome, Problem, to_json};
-use super::objects::{Address, Credential, Identifier, Json, Member, Objects, Pool, Thing, User, text};
+use super::objects::{Address, Credential, Identifier, Json, Member, Objects, Pool, Resource, User, str_field};
+use super::response::{ApiError, ApiResponse, ApiResult, to_json};
 use super::routes::Call;
 use super::{pools, users};
 
 /// The most users in a request; more are refused with 422, which is our choice.
-const MOST_USERS: usize = 100;
+const MAX_USERS_PER_REQUEST: usize = 100;
 
 /// What is sent: `TenantDump`. Schemas, groups and codes are read over.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Dump {
+struct TenantDump {
     pools: Vec<Json>,
     users: Vec<User>,
     user_identifiers: Vec<Identifier>,
@@ -38,34 +38,34 @@ struct Bundle {
 type Bundles = HashMap<(String, String), Bundle>;
 
 /// `PUT` imports, `GET` exports.
-pub fn configuration(call: &Call<'_>) -> Outcome {
+pub fn configuration(call: &Call<'_>) -> ApiResult {
     match *call.method {
         Method::PUT => {
-            call.needs(&["manage_configuration"])?;
+            call.require_scope(&["manage_configuration"])?;
             put(call)
         }
         Method::GET => {
-            call.needs(&["read_configuration", "manage_configuration"])?;
+            call.require_scope(&["read_configuration", "manage_configuration"])?;
             get(call)
         }
-        _ => Err(Problem::method()),
+        _ => Err(ApiError::method_not_allowed()),
     }
 }
 
 /// All or nothing, which the vendor leaves open.
-fn put(call: &Call<'_>) -> Outcome {
-    let dump: Dump = serde_json::from_slice(call.bytes())
-        .map_err(|error| Problem::malformed(format!("the body is not a TenantDump: {error}")))?;
-    if dump.users.len() > MOST_USERS {
-        return Err(Problem::invalid(format!("more than {MOST_USERS} users in a request")));
+fn put(call: &Call<'_>) -> ApiResult {
+    let dump: TenantDump = serde_json::from_slice(call.bytes())
+        .map_err(|error| ApiError::bad_request(format!("the body is not a TenantDump: {error}")))?;
+    if dump.users.len() > MAX_USERS_PER_REQUEST {
+        return Err(ApiError::validation_error(format!("more than {MAX_USERS_PER_REQUEST} users in a request")));
     }
     let mut new_pools = Vec::new();
     for pool in dump.pools {
-        let pool = pools::checked(call, pool)?;
-        let id = text(&pool, "id").ok_or_else(|| Problem::invalid("a pool has no id"))?.to_owned();
+        let pool = pools::validate(call, pool)?;
+        let id = str_field(&pool, "id").ok_or_else(|| ApiError::validation_error("a pool has no id"))?.to_owned();
         new_pools.push((id, pool));
     }
-    let bundles = bundled(
+    let bundles = bundle_by_user(
         call.tenant(),
         dump.users,
         dump.user_identifiers,
@@ -76,28 +76,28 @@ fn put(call: &Call<'_>) -> Outcome {
     check_owners(&objects, &new_pools, &bundles)?;
     for (id, value) in new_pools {
         let version = objects.version();
-        let thing = Thing { value, version };
+        let resource = Resource { value, version };
         match objects.pools.get_mut(&id) {
-            Some(pool) => pool.thing = thing,
+            Some(pool) => pool.resource = resource,
             None => {
-                objects.pools.insert(id, Pool::new(thing));
+                objects.pools.insert(id, Pool::new(resource));
             }
         }
     }
     // First every identifier is given free, so that two users may swap theirs.
     for ((pool, user), bundle) in &bundles {
         if bundle.user.is_some() {
-            objects.pool_mut(pool)?.free_identifiers(user);
+            objects.pool_mut(pool)?.release_identifiers(user);
         }
     }
     for ((pool, user), bundle) in bundles {
         apply(call, &mut objects, &pool, &user, bundle)?;
     }
-    Answer::nothing()
+    ApiResponse::no_content()
 }
 
 /// A user comes whole and replaces all that belonged to it; parts without their user are added or replaced by id.
-fn apply(call: &Call<'_>, objects: &mut Objects, pool: &str, user: &str, bundle: Bundle) -> Result<(), Problem> {
+fn apply(call: &Call<'_>, objects: &mut Objects, pool: &str, user: &str, bundle: Bundle) -> Result<(), ApiError> {
     let version = objects.version();
     let pool = objects.pool_mut(pool)?;
     let before = pool.users.remove(user);
@@ -134,27 +134,27 @@ fn apply(call: &Call<'_>, objects: &mut Objects, pool: &str, user: &str, bundle:
             member.version = version;
             member
         }
-        (None, None) => return Err(Problem::invalid("something belongs to a user who does not exist")),
+        (None, None) => return Err(ApiError::validation_error("something belongs to a user who does not exist")),
     };
-    pool.put(member);
+    pool.insert(member);
     Ok(())
 }
 
 /// Whether everybody exists whom something belongs to, and no identifier belongs to somebody else.
-fn check_owners(objects: &Objects, new_pools: &[(String, Json)], bundles: &Bundles) -> Result<(), Problem> {
+fn check_owners(objects: &Objects, new_pools: &[(String, Json)], bundles: &Bundles) -> Result<(), ApiError> {
     let mut claimed: HashMap<(&str, &str), &str> = HashMap::new();
     for ((pool_id, user), bundle) in bundles {
         let pool = objects.pools.get(pool_id);
         if pool.is_none() && !new_pools.iter().any(|(id, _)| id == pool_id) {
-            return Err(Problem::invalid("the pool of a user does not exist"));
+            return Err(ApiError::validation_error("the pool of a user does not exist"));
         }
         if bundle.user.is_none() && !pool.is_some_and(|pool| pool.users.contains_key(user)) {
-            return Err(Problem::invalid("something belongs to a user who does not exist"));
+            return Err(ApiError::validation_error("something belongs to a user who does not exist"));
         }
         for entry in &bundle.identifiers {
             let lower = entry.identifier_lc.as_str();
             if claimed.insert((pool_id, lower), user).is_some_and(|other| other != user) {
-                return Err(Problem::conflict("an identifier belongs to two users of the request"));
+                return Err(ApiError::conflict("an identifier belongs to two users of the request"));
             }
             let Some(owner) = pool.and_then(|pool| pool.identifiers.get(lower)).filter(|owner| *owner != user) else {
                 continue;
@@ -162,7 +162,7 @@ fn check_owners(objects: &Objects, new_pools: &[(String, Json)], bundles: &Bundl
             // Its owner may come in the same request, with others.
             let given_up = bundles.get(&(pool_id.clone(), owner.clone())).is_some_and(|other| other.user.is_some());
             if !given_up {
-                return Err(Problem::conflict("an identifier belongs to another user of the pool"));
+                return Err(ApiError::conflict("an identifier belongs to another user of the pool"));
             }
         }
     }
@@ -170,31 +170,31 @@ fn check_owners(objects: &Objects, new_pools: &[(String, Json)], bundles: &Bundl
 }
 
 /// Checks every entry and puts together what belongs to one user.
-fn bundled(
+fn bundle_by_user(
     tenant: &str,
     users: Vec<User>,
     identifiers: Vec<Identifier>,
     addresses: Vec<Address>,
     credentials: Vec<Credential>,
-) -> Result<Bundles, Problem> {
+) -> Result<Bundles, ApiError> {
     let mut bundles = Bundles::new();
     let take = std::mem::take::<String>;
     for mut user in users {
-        required("user", tenant, &[&user.id, &user.user_pool_id], &user.tenant_id)?;
+        check_required("user", tenant, &[&user.id, &user.user_pool_id], &user.tenant_id)?;
         users::check_status(&user.status)?;
         user.tenant_id.clear();
         let key = (take(&mut user.user_pool_id), user.id.clone());
         if bundles.insert(key, Bundle { user: Some(user), ..Bundle::default() }).is_some() {
-            return Err(Problem::invalid("a user is there twice"));
+            return Err(ApiError::validation_error("a user is there twice"));
         }
     }
     for mut entry in identifiers {
         let moments = [&entry.created_at, &entry.updated_at];
-        required("identifier", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
-        required("identifier", tenant, &moments, &entry.tenant_id)?;
+        check_required("identifier", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
+        check_required("identifier", tenant, &moments, &entry.tenant_id)?;
         users::check_identifier(&entry.kind, &entry.identifier)?;
         if entry.identifier_lc != entry.identifier.to_lowercase() {
-            return Err(Problem::invalid("identifier_lc is not the lower-case identifier"));
+            return Err(ApiError::validation_error("identifier_lc is not the lower-case identifier"));
         }
         entry.tenant_id.clear();
         let key = (take(&mut entry.user_pool_id), take(&mut entry.user_id));
@@ -202,11 +202,11 @@ fn bundled(
     }
     for mut entry in addresses {
         let moments = [&entry.created_at, &entry.updated_at];
-        required("address", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
-        required("address", tenant, &moments, &entry.tenant_id)?;
+        check_required("address", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
+        check_required("address", tenant, &moments, &entry.tenant_id)?;
         users::check_address(&entry)?;
         if entry.address_lc != entry.address.to_lowercase() {
-            return Err(Problem::invalid("address_lc is not the lower-case address"));
+            return Err(ApiError::validation_error("address_lc is not the lower-case address"));
         }
         entry.tenant_id.clear();
         let key = (take(&mut entry.user_pool_id), take(&mut entry.user_id));
@@ -214,8 +214,8 @@ fn bundled(
     }
     for mut entry in credentials {
         let moments = [&entry.created_at, &entry.updated_at];
-        required("credential", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
-        required("credential", tenant, &moments, &entry.tenant_id)?;
+        check_required("credential", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
+        check_required("credential", tenant, &moments, &entry.tenant_id)?;
         check_credential(&entry)?;
         entry.tenant_id.clear();
         let key = (take(&mut entry.user_pool_id), take(&mut entry.user_id));
@@ -224,21 +224,21 @@ fn bundled(
     Ok(bundles)
 }
 
-fn required(what: &str, tenant: &str, fields: &[&String], tenant_id: &str) -> Result<(), Problem> {
+fn check_required(what: &str, tenant: &str, fields: &[&String], tenant_id: &str) -> Result<(), ApiError> {
     if tenant_id != tenant {
-        return Err(Problem::invalid(format!("tenant_id of a {what} is not this tenant")));
+        return Err(ApiError::validation_error(format!("tenant_id of a {what} is not this tenant")));
     }
     if fields.iter().any(|field| field.is_empty()) {
-        return Err(Problem::invalid(format!("a required field of a {what} is missing")));
+        return Err(ApiError::validation_error(format!("a required field of a {what} is missing")));
     }
     Ok(())
 }
 
 /// A password has a hash with a method, unless it has to be reset anyway.
-fn check_credential(credential: &Credential) -> Result<(), Problem> {
+fn check_credential(credential: &Credential) -> Result<(), ApiError> {
     let state = credential.state.as_deref().unwrap_or("valid");
     if !matches!(state, "valid" | "must_be_reset" | "must_be_changed") {
-        return Err(Problem::invalid("state is not one of valid, must_be_reset, must_be_changed"));
+        return Err(ApiError::validation_error("state is not one of valid, must_be_reset, must_be_changed"));
     }
     match credential.kind.as_str() {
         "password" if credential.payload.get("hashed_password").is_none() && state == "must_be_reset" => Ok(()),
@@ -248,16 +248,18 @@ fn check_credential(credential: &Credential) -> Result<(), Problem> {
             if known && credential.hash().is_some() {
                 Ok(())
             } else {
-                Err(Problem::invalid("payload.hashed_password has no value, or no config with a known method"))
+                Err(ApiError::validation_error(
+                    "payload.hashed_password has no value, or no config with a known method",
+                ))
             }
         }
         "totp" | "webauthn" => Ok(()),
-        _ => Err(Problem::invalid("a credential has another type than there are")),
+        _ => Err(ApiError::validation_error("a credential has another type than there are")),
     }
 }
 
 /// All pools and users, hashes too.
-fn get(call: &Call<'_>) -> Outcome {
+fn get(call: &Call<'_>) -> ApiResult {
     let objects = call.standin.0.api.objects();
     let tenant = call.tenant();
     let mut dump: HashMap<&str, Vec<Value>> = HashMap::new();
@@ -267,14 +269,14 @@ fn get(call: &Call<'_>) -> Outcome {
     }
     let mut add = |name: &'static str, value: Value| dump.entry(name).or_default().push(value);
     for (pool_id, pool) in &objects.pools {
-        add("pools", Value::Object(pool.thing.value.clone()));
+        add("pools", Value::Object(pool.resource.value.clone()));
         for (user, member) in &pool.users {
-            let of = |value: Value| users::belonging(value, tenant, pool_id, user);
-            add("users", users::of_pool(to_json(&member.user), tenant, pool_id));
+            let of = |value: Value| users::with_user_ids(value, tenant, pool_id, user);
+            add("users", users::with_pool_ids(to_json(&member.user), tenant, pool_id));
             member.identifiers.iter().for_each(|entry| add("user_identifiers", of(to_json(entry))));
             member.addresses.iter().for_each(|entry| add("user_verifiable_addresses", of(to_json(entry))));
             member.credentials.iter().for_each(|entry| add("user_credentials", of(to_json(entry))));
         }
     }
-    Answer::list(json!(dump))
+    ApiResponse::list(json!(dump))
 }

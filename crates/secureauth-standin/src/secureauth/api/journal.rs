@@ -32,28 +32,28 @@ pub struct ApiCall {
     /// Whether the answer carried an `ETag`.
     pub etag: bool,
     /// JSON body of the answer; null when there is none, or bodies are not recorded.
-    pub answer: Value,
+    pub response: Value,
 }
 
 /// Calls in the order they arrived.
 #[derive(Default)]
 pub struct Journal {
     calls: Mutex<Vec<ApiCall>>,
-    under_way: AtomicUsize,
+    in_flight: AtomicUsize,
     peak: AtomicUsize,
     with_bodies: AtomicBool,
 }
 
 /// A call under way; it ends with this value, also when its client has gone.
-pub struct UnderWay<'a> {
+pub struct InFlightCall<'a> {
     journal: &'a Journal,
-    place: usize,
+    index: usize,
 }
 
 impl Journal {
     /// Notes a call.
-    pub fn begin(&self, parts: &Parts) -> UnderWay<'_> {
-        let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+    pub fn begin(&self, parts: &Parts) -> InFlightCall<'_> {
+        let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(now, Ordering::SeqCst);
         let mut calls = lock(&self.calls);
         let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -66,7 +66,7 @@ impl Journal {
             if_match: header("if-match"),
             ..ApiCall::default()
         });
-        UnderWay { journal: self, place: calls.len() - 1 }
+        InFlightCall { journal: self, index: calls.len() - 1 }
     }
 
     /// All of them, the oldest first.
@@ -85,31 +85,31 @@ impl Journal {
     }
 }
 
-impl UnderWay<'_> {
+impl InFlightCall<'_> {
     /// Whether bodies are recorded.
     pub fn with_bodies(&self) -> bool {
         self.journal.with_bodies.load(Ordering::SeqCst)
     }
 
     /// Notes the bodies, as far as they are JSON.
-    pub fn bodies(&self, sent: &[u8], answered: &[u8]) {
-        if let Some(call) = lock(&self.journal.calls).get_mut(self.place) {
+    pub fn set_bodies(&self, sent: &[u8], answered: &[u8]) {
+        if let Some(call) = lock(&self.journal.calls).get_mut(self.index) {
             call.body = serde_json::from_slice(sent).unwrap_or_default();
-            call.answer = serde_json::from_slice(answered).unwrap_or_default();
+            call.response = serde_json::from_slice(answered).unwrap_or_default();
         }
     }
 
     /// Notes what was answered.
-    pub fn answered(&self, response: &Response) {
-        if let Some(call) = lock(&self.journal.calls).get_mut(self.place) {
+    pub fn record_response(&self, response: &Response) {
+        if let Some(call) = lock(&self.journal.calls).get_mut(self.index) {
             call.status = Some(response.status().as_u16());
             call.etag = response.headers().contains_key(header::ETAG);
         }
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlightCall<'_> {
     fn drop(&mut self) {
-        self.journal.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.journal.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -4,7 +4,6 @@
 
 mod activation;
 mod addresses;
-mod answer;
 mod audit;
 mod claims;
 mod clients;
@@ -15,8 +14,9 @@ mod journal;
 mod objects;
 mod organizations;
 mod passwords;
-mod people;
+mod pool_users;
 mod pools;
+mod response;
 mod routes;
 mod tokens;
 mod users;
@@ -24,16 +24,16 @@ mod users;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-pub use self::faults::{Fault, Faults, RetryAfter, Rule};
+pub use self::faults::{Fault, FaultRule, Faults, RetryAfter};
 pub use self::journal::ApiCall;
 pub use self::passwords::{Mail, MailKind};
 pub use self::routes::{handle, is_api};
 pub use self::tokens::{ApiClients, ServiceClient};
 
-pub(super) use self::audit::{Event, note};
+pub(super) use self::audit::{AuditEvent, record_event};
 pub(super) use self::clients::OidcClient;
 pub(super) use self::passwords::Ticket;
-pub(super) use self::people::{Found, set_password};
+pub(super) use self::pool_users::{PoolUser, set_password};
 
 use self::journal::Journal;
 use self::objects::Objects;
@@ -79,7 +79,7 @@ impl Api {
 
     /// Ids of all objects by kind.
     pub fn snapshot(&self) -> serde_json::Value {
-        self.objects().ids()
+        self.objects().snapshot()
     }
 
     /// The mails sent, the oldest first.

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::answer::{Problem, etag};
 use super::passwords::MailKind;
+use super::response::{ApiError, etag};
 use signpost_core::{Random, Timestamp};
 
 /// A JSON object.
@@ -19,21 +19,21 @@ pub type Json = Map<String, Value>;
 pub struct Objects {
     versions: u64,
     /// By id.
-    pub organizations: BTreeMap<String, Thing>,
+    pub organizations: BTreeMap<String, Resource>,
     /// By id.
     pub pools: BTreeMap<String, Pool>,
     /// Connections of pools to organizations, by id.
-    pub idps: BTreeMap<String, Thing>,
+    pub idps: BTreeMap<String, Resource>,
     /// By client id.
-    pub clients: BTreeMap<String, Thing>,
+    pub clients: BTreeMap<String, Resource>,
     /// By id.
-    pub claims: BTreeMap<String, Thing>,
+    pub claims: BTreeMap<String, Resource>,
     /// Codes of mails, by code and by extended code.
-    pub codes: HashMap<String, Code>,
+    pub codes: HashMap<String, MailCode>,
 }
 
 /// An object kept as it was given.
-pub struct Thing {
+pub struct Resource {
     /// Its fields.
     pub value: Json,
     /// Grows with each change.
@@ -43,7 +43,7 @@ pub struct Thing {
 /// A pool and those in it.
 pub struct Pool {
     /// The pool itself.
-    pub thing: Thing,
+    pub resource: Resource,
     /// By id.
     pub users: BTreeMap<String, Member>,
     /// User ids by lower-case identifier.
@@ -68,7 +68,7 @@ pub struct Member {
 
 /// Where the code of a mail leads.
 #[derive(Clone)]
-pub struct Code {
+pub struct MailCode {
     /// What it is good for.
     pub kind: MailKind,
     /// The pool's id.
@@ -182,42 +182,42 @@ impl Objects {
     ///
     /// # Errors
     /// There is none with this id.
-    pub fn pool(&self, id: &str) -> Result<&Pool, Problem> {
-        self.pools.get(id).ok_or_else(|| Problem::unknown("the pool"))
+    pub fn pool(&self, id: &str) -> Result<&Pool, ApiError> {
+        self.pools.get(id).ok_or_else(|| ApiError::not_found("the pool"))
     }
 
     /// A pool to be changed.
     ///
     /// # Errors
     /// There is none with this id.
-    pub fn pool_mut(&mut self, id: &str) -> Result<&mut Pool, Problem> {
-        self.pools.get_mut(id).ok_or_else(|| Problem::unknown("the pool"))
+    pub fn pool_mut(&mut self, id: &str) -> Result<&mut Pool, ApiError> {
+        self.pools.get_mut(id).ok_or_else(|| ApiError::not_found("the pool"))
     }
 
     /// A user.
     ///
     /// # Errors
     /// There is none with this id.
-    pub fn member(&self, pool: &str, user: &str) -> Result<&Member, Problem> {
-        self.pool(pool)?.users.get(user).ok_or_else(|| Problem::unknown("the user"))
+    pub fn member(&self, pool: &str, user: &str) -> Result<&Member, ApiError> {
+        self.pool(pool)?.users.get(user).ok_or_else(|| ApiError::not_found("the user"))
     }
 
     /// A user to be changed.
     ///
     /// # Errors
     /// There is none with this id.
-    pub fn member_mut(&mut self, pool: &str, user: &str) -> Result<&mut Member, Problem> {
-        self.pool_mut(pool)?.users.get_mut(user).ok_or_else(|| Problem::unknown("the user"))
+    pub fn member_mut(&mut self, pool: &str, user: &str) -> Result<&mut Member, ApiError> {
+        self.pool_mut(pool)?.users.get_mut(user).ok_or_else(|| ApiError::not_found("the user"))
     }
 
     /// Ids by kind; and, as `fields`, what organizations, connections, clients and claims hold but for `updated_at`.
-    pub fn ids(&self) -> Value {
+    pub fn snapshot(&self) -> Value {
         fn keys<V>(map: &BTreeMap<String, V>) -> Vec<&String> {
             map.keys().collect()
         }
-        fn fields(map: &BTreeMap<String, Thing>) -> Json {
-            let without = |(id, thing): (&String, &Thing)| {
-                let mut fields = thing.value.clone();
+        fn fields(map: &BTreeMap<String, Resource>) -> Json {
+            let without = |(id, resource): (&String, &Resource)| {
+                let mut fields = resource.value.clone();
                 fields.remove("updated_at");
                 (id.clone(), Value::Object(fields))
             };
@@ -251,17 +251,17 @@ impl Objects {
 
 impl Pool {
     /// Without users.
-    pub fn new(thing: Thing) -> Self {
-        Self { thing, users: BTreeMap::new(), identifiers: HashMap::new() }
+    pub fn new(resource: Resource) -> Self {
+        Self { resource, users: BTreeMap::new(), identifiers: HashMap::new() }
     }
 
     /// The user to whom an identifier belongs, without regard to case.
-    pub fn by_identifier(&self, identifier: &str) -> Option<&Member> {
+    pub fn find_by_identifier(&self, identifier: &str) -> Option<&Member> {
         self.users.get(self.identifiers.get(&identifier.to_lowercase())?)
     }
 
     /// Puts a user in, in place of the one with this id; the identifiers belong to it from now on.
-    pub fn put(&mut self, member: Member) {
+    pub fn insert(&mut self, member: Member) {
         for entry in &member.identifiers {
             self.identifiers.insert(entry.identifier_lc.clone(), member.user.id.clone());
         }
@@ -269,7 +269,7 @@ impl Pool {
     }
 
     /// Gives a user's identifiers free.
-    pub fn free_identifiers(&mut self, user: &str) {
+    pub fn release_identifiers(&mut self, user: &str) {
         if let Some(member) = self.users.get(user) {
             for entry in &member.identifiers {
                 if self.identifiers.get(&entry.identifier_lc).is_some_and(|owner| owner == user) {
@@ -301,7 +301,7 @@ impl Credential {
 }
 
 /// The payload that holds a hash of ours.
-pub fn hashed(value: &str) -> Value {
+pub fn password_payload(value: &str) -> Value {
     json!({ "hashed_password": { "value": value, "config": { "method": "argon2" } } })
 }
 
@@ -309,10 +309,10 @@ pub fn hashed(value: &str) -> Value {
 ///
 /// # Errors
 /// It names others.
-pub fn matches(if_match: Option<&str>, version: u64) -> Result<(), Problem> {
+pub fn check_if_match(if_match: Option<&str>, version: u64) -> Result<(), ApiError> {
     let current = etag(version);
     let fits = |tags: &str| tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == current);
-    if if_match.is_none_or(fits) { Ok(()) } else { Err(Problem::stale()) }
+    if if_match.is_none_or(fits) { Ok(()) } else { Err(ApiError::precondition_failed()) }
 }
 
 /// An id that nobody has.
@@ -321,6 +321,6 @@ pub fn new_id(random: &Random) -> String {
 }
 
 /// A text field that is there and not empty.
-pub fn text<'a>(value: &'a Json, name: &str) -> Option<&'a str> {
+pub fn str_field<'a>(value: &'a Json, name: &str) -> Option<&'a str> {
     value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }

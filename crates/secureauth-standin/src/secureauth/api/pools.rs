@@ -3,66 +3,66 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Outcome, Problem};
 use super::idps;
-use super::objects::{Json, Pool, Thing, matches, new_id, text};
+use super::objects::{Json, Pool, Resource, check_if_match, new_id, str_field};
+use super::response::{ApiError, ApiResponse, ApiResult};
 use super::routes::Call;
 
 /// `GET` and `POST …/pools`
-pub fn all(call: &Call<'_>) -> Outcome {
+pub fn collection(call: &Call<'_>) -> ApiResult {
     match *call.method {
         Method::GET => list(call, None),
         Method::POST => create(call, None),
-        _ => Err(Problem::method()),
+        _ => Err(ApiError::method_not_allowed()),
     }
 }
 
 /// `GET`, and for administrators `POST`, `…/workspace/{organization}/pools`
-pub fn of_organization(call: &Call<'_>, server: &str) -> Outcome {
+pub fn organization_collection(call: &Call<'_>, server: &str) -> ApiResult {
     let known = call.standin.0.api.objects().organizations.contains_key(server);
     match *call.method {
-        _ if !known => Err(Problem::unknown("the workspace")),
+        _ if !known => Err(ApiError::not_found("the workspace")),
         Method::GET => list(call, Some(server)),
         Method::POST if call.workspace == super::tokens::Workspace::Admin => create(call, Some(server)),
-        _ => Err(Problem::method()),
+        _ => Err(ApiError::method_not_allowed()),
     }
 }
 
 /// `GET`, `PUT`, `DELETE …/workspace/{organization}/pools/{id}`
-pub fn one_of_organization(call: &Call<'_>, server: &str, id: &str) -> Outcome {
-    if text(&call.standin.0.api.objects().pool(id)?.thing.value, "workspace_id") != Some(server) {
-        return Err(Problem::unknown("the pool"));
+pub fn organization_item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
+    if str_field(&call.standin.0.api.objects().pool(id)?.resource.value, "workspace_id") != Some(server) {
+        return Err(ApiError::not_found("the pool"));
     }
-    one(call, id)
+    item(call, id)
 }
 
 /// `GET`, `PUT`, `DELETE …/pools/{id}`
-pub fn one(call: &Call<'_>, id: &str) -> Outcome {
+pub fn item(call: &Call<'_>, id: &str) -> ApiResult {
     let mut objects = call.standin.0.api.objects();
-    matches(call.if_match, objects.pool(id)?.thing.version)?;
+    check_if_match(call.if_match, objects.pool(id)?.resource.version)?;
     match *call.method {
         Method::GET => {}
         Method::PUT => {
-            let mut value = checked(call, call.json()?)?;
+            let mut value = validate(call, call.json()?)?;
             value.insert("id".to_owned(), json!(id));
             let version = objects.version();
-            objects.pool_mut(id)?.thing = Thing { value, version };
+            objects.pool_mut(id)?.resource = Resource { value, version };
         }
         // The users go with their pool; connections go if asked, and lead nowhere otherwise.
         Method::DELETE => {
             objects.pools.remove(id);
             if call.query.get("with_idp") == Some("true") {
-                objects.idps.retain(|_, idp| text(&idp.value, "identity_pool_id") != Some(id));
+                objects.idps.retain(|_, idp| str_field(&idp.value, "identity_pool_id") != Some(id));
             }
-            return Answer::nothing();
+            return ApiResponse::no_content();
         }
-        _ => return Err(Problem::method()),
+        _ => return Err(ApiError::method_not_allowed()),
     }
     let pool = objects.pool(id)?;
-    Answer::one(shown(pool), pool.thing.version)
+    ApiResponse::single(render(pool), pool.resource.version)
 }
 
-fn list(call: &Call<'_>, server: Option<&str>) -> Outcome {
+fn list(call: &Call<'_>, server: Option<&str>) -> ApiResult {
     let limit = call.limit()?;
     let objects = call.standin.0.api.objects();
     let phrase = call.query.get("search_phrase").map(str::to_lowercase);
@@ -72,52 +72,52 @@ fn list(call: &Call<'_>, server: Option<&str>) -> Outcome {
         .iter()
         .filter(|(id, _)| after.is_none_or(|after| id.as_str() > after))
         .filter(|(id, _)| before.is_none_or(|before| id.as_str() < before))
-        .filter(|(_, pool)| server.is_none_or(|server| text(&pool.thing.value, "workspace_id") == Some(server)))
+        .filter(|(_, pool)| server.is_none_or(|server| str_field(&pool.resource.value, "workspace_id") == Some(server)))
         .filter(|(id, pool)| {
-            let name = || text(&pool.thing.value, "name").unwrap_or_default().to_lowercase();
+            let name = || str_field(&pool.resource.value, "name").unwrap_or_default().to_lowercase();
             phrase.as_ref().is_none_or(|phrase| id.to_lowercase().contains(phrase) || name().contains(phrase))
         })
         .take(limit)
-        .map(|(_, pool)| shown(pool))
+        .map(|(_, pool)| render(pool))
         .collect();
-    Answer::list(json!({ "pools": found }))
+    ApiResponse::list(json!({ "pools": found }))
 }
 
-fn create(call: &Call<'_>, server: Option<&str>) -> Outcome {
-    let mut value = checked(call, call.json()?)?;
-    let random = &call.standin.0.tools.random;
-    let id = text(&value, "id").map_or_else(|| new_id(random), str::to_owned);
+fn create(call: &Call<'_>, server: Option<&str>) -> ApiResult {
+    let mut value = validate(call, call.json()?)?;
+    let random = &call.standin.0.deps.random;
+    let id = str_field(&value, "id").map_or_else(|| new_id(random), str::to_owned);
     value.insert("id".to_owned(), json!(id));
     if let Some(server) = server {
         value.insert("workspace_id".to_owned(), json!(server));
     }
     let mut objects = call.standin.0.api.objects();
     if objects.pools.contains_key(&id) {
-        return Err(Problem::conflict("a pool with this id exists"));
+        return Err(ApiError::conflict("a pool with this id exists"));
     }
-    if let Some(workspace) = text(&value, "workspace_id")
+    if let Some(workspace) = str_field(&value, "workspace_id")
         && !objects.organizations.contains_key(workspace)
     {
-        return Err(Problem::invalid("the workspace of the pool does not exist"));
+        return Err(ApiError::validation_error("the workspace of the pool does not exist"));
     }
     let version = objects.version();
-    let name = text(&value, "name").unwrap_or_default().to_owned();
-    let pool = Pool::new(Thing { value, version });
-    let answer = shown(&pool);
+    let name = str_field(&value, "name").unwrap_or_default().to_owned();
+    let pool = Pool::new(Resource { value, version });
+    let answer = render(&pool);
     objects.pools.insert(id.clone(), pool);
     if let Some(server) = server.filter(|_| call.query.get("with_idp") == Some("true")) {
         idps::connect(&mut objects, call.tenant(), server, &id, &name, new_id(random));
     }
-    Answer::created(answer, version)
+    ApiResponse::created(answer, version)
 }
 
 /// A pool as a caller may give it.
-pub fn checked(call: &Call<'_>, mut value: Json) -> Result<Json, Problem> {
-    if text(&value, "name").is_none() {
-        return Err(Problem::invalid("name is missing"));
+pub fn validate(call: &Call<'_>, mut value: Json) -> Result<Json, ApiError> {
+    if str_field(&value, "name").is_none() {
+        return Err(ApiError::validation_error("name is missing"));
     }
     if value.get("tenant_id").is_some_and(|tenant| tenant != call.tenant()) {
-        return Err(Problem::invalid("tenant_id is of another tenant"));
+        return Err(ApiError::validation_error("tenant_id is of another tenant"));
     }
     value.insert("tenant_id".to_owned(), json!(call.tenant()));
     for ours in ["number_of_users", "number_of_standard_users", "number_of_jit_users"] {
@@ -128,8 +128,8 @@ pub fn checked(call: &Call<'_>, mut value: Json) -> Result<Json, Problem> {
     Ok(value)
 }
 
-fn shown(pool: &Pool) -> Value {
-    let mut value = pool.thing.value.clone();
+fn render(pool: &Pool) -> Value {
+    let mut value = pool.resource.value.clone();
     value.insert("number_of_users".to_owned(), json!(pool.users.len()));
     value.insert("number_of_standard_users".to_owned(), json!(pool.users.len()));
     value.insert("number_of_jit_users".to_owned(), json!(0));

@@ -12,10 +12,10 @@ use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::answer::{Answer, Outcome, Problem};
 use super::faults::{self, Fault};
-use super::journal::UnderWay;
+use super::journal::InFlightCall;
 use super::objects::Json;
+use super::response::{ApiError, ApiResponse, ApiResult};
 use super::tokens::{self, Workspace, workspace};
 use super::{activation, addresses, audit, claims, clients, idps, import, organizations, passwords, pools, users};
 use crate::secureauth::{SecureAuthStandIn, discovery};
@@ -29,7 +29,7 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 const REPLAY_WINDOW: Duration = Duration::from_mins(1);
 
 /// Answers by path and idempotency key.
-pub type Replays = Mutex<HashMap<String, (Timestamp, Answer)>>;
+pub type Replays = Mutex<HashMap<String, (Timestamp, ApiResponse)>>;
 
 /// A call whose token is good.
 pub struct Call<'a> {
@@ -52,11 +52,11 @@ impl Call<'_> {
     ///
     /// # Errors
     /// 400.
-    pub fn json(&self) -> Result<Json, Problem> {
+    pub fn json(&self) -> Result<Json, ApiError> {
         match serde_json::from_slice(self.body) {
             Ok(Value::Object(object)) => Ok(object),
-            Ok(_) => Err(Problem::malformed("the body is not an object")),
-            Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))),
+            Ok(_) => Err(ApiError::bad_request("the body is not an object")),
+            Err(error) => Err(ApiError::bad_request(format!("the body is not JSON: {error}"))),
         }
     }
 
@@ -69,12 +69,12 @@ impl Call<'_> {
     ///
     /// # Errors
     /// 403.
-    pub fn needs(&self, scopes: &[&str]) -> Result<(), Problem> {
+    pub fn require_scope(&self, scopes: &[&str]) -> Result<(), ApiError> {
         let has = self.scopes.split_whitespace().any(|one| scopes.contains(&one));
         if has || self.workspace == Workspace::Admin {
             Ok(())
         } else {
-            Err(Problem::forbidden(scopes.first().copied().unwrap_or_default()))
+            Err(ApiError::forbidden(scopes.first().copied().unwrap_or_default()))
         }
     }
 
@@ -82,12 +82,12 @@ impl Call<'_> {
     ///
     /// # Errors
     /// 422.
-    pub fn limit(&self) -> Result<usize, Problem> {
+    pub fn limit(&self) -> Result<usize, ApiError> {
         match self.query.get("limit") {
             None => Ok(20),
             Some(text) => match text.parse() {
                 Ok(limit @ 1..=100) => Ok(limit),
-                _ => Err(Problem::invalid("limit is not a number from 1 to 100")),
+                _ => Err(ApiError::validation_error("limit is not a number from 1 to 100")),
             },
         }
     }
@@ -119,12 +119,12 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
     let api = &standin.0.api;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let note = api.journal.begin(&parts);
+    let entry = api.journal.begin(&parts);
     let latency = api.faults.latency();
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let fault = api.faults.hit(parts.method.as_str(), path);
+    let fault = api.faults.next_fault(parts.method.as_str(), path);
     let bytes = to_bytes(body, BODY_LIMIT).await;
     let early = match &fault {
         Some(Fault::Status { status, body, retry_after }) => Some(faults::status(*status, body, retry_after.as_ref())),
@@ -138,16 +138,16 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
     };
     let response = match (early, bytes) {
         (Some(response), bytes) => {
-            if let Some(bytes) = bytes.ok().filter(|_| note.with_bodies()) {
-                note.bodies(&bytes, b"");
+            if let Some(bytes) = bytes.ok().filter(|_| entry.with_bodies()) {
+                entry.set_bodies(&bytes, b"");
             }
             response
         }
         (None, Ok(bytes)) => {
-            let response = answer(standin, &parts, &bytes).await;
-            if note.with_bodies() { with_bodies(&note, &bytes, response).await } else { response }
+            let response = respond(standin, &parts, &bytes).await;
+            if entry.with_bodies() { with_bodies(&entry, &bytes, response).await } else { response }
         }
-        (None, Err(_)) => Problem::malformed("the body cannot be read").into_answer().into_response(),
+        (None, Err(_)) => ApiError::bad_request("the body cannot be read").into_api_response().into_response(),
     };
     match fault {
         Some(Fault::DropAfter) => return faults::dropped(),
@@ -158,30 +158,30 @@ pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
         }
         Some(Fault::DelayAfter(delay)) => tokio::time::sleep(delay).await,
         Some(Fault::Truncated) => {
-            note.answered(&response);
+            entry.record_response(&response);
             return faults::truncated(response).await;
         }
         _ => {}
     }
-    note.answered(&response);
+    entry.record_response(&response);
     response
 }
 
 /// Notes what was sent and answered; the answer goes on as it was.
-async fn with_bodies(note: &UnderWay<'_>, sent: &[u8], response: Response) -> Response {
+async fn with_bodies(entry: &InFlightCall<'_>, sent: &[u8], response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let answered = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
-    note.bodies(sent, &answered);
+    entry.set_bodies(sent, &answered);
     Response::from_parts(parts, Body::from(answered))
 }
 
-async fn answer(standin: &SecureAuthStandIn, parts: &Parts, body: &Bytes) -> Response {
+async fn respond(standin: &SecureAuthStandIn, parts: &Parts, body: &Bytes) -> Response {
     let path = parts.uri.path();
     if let Some(workspace) = token_workspace(&standin.0.tenant, path) {
         return if parts.method == Method::POST {
             tokens::exchange(standin, workspace, &parts.headers, body)
         } else {
-            Problem::method().into_answer().into_response()
+            ApiError::method_not_allowed().into_api_response().into_response()
         };
     }
     let decoded: Vec<String> = path
@@ -220,15 +220,15 @@ async fn answer(standin: &SecureAuthStandIn, parts: &Parts, body: &Bytes) -> Res
             return Ok((before, true));
         }
         let answer = if identity { identities(&call, rest).await } else { configuration(&call, rest) };
-        let answer = answer.unwrap_or_else(Problem::into_answer);
+        let answer = answer.unwrap_or_else(ApiError::into_api_response);
         let correlation = parts.headers.get("x-correlation-id").and_then(|value| value.to_str().ok());
-        audit::note_call(standin, &parts.method, rest, &answer, correlation);
+        audit::record_call(standin, &parts.method, rest, &answer, correlation);
         if let Some(key) = key {
             lock(&standin.0.api.replays).insert(key, (standin.now().plus(REPLAY_WINDOW), answer.clone()));
         }
         Ok((answer, false))
     };
-    let (answer, replayed) = outcome.await.unwrap_or_else(|problem: Problem| (problem.into_answer(), false));
+    let (answer, replayed) = outcome.await.unwrap_or_else(|problem: ApiError| (problem.into_api_response(), false));
     let mut response = answer.into_response();
     if replayed {
         response.headers_mut().insert("x-idempotent-replayed", HeaderValue::from_static("true"));
@@ -237,17 +237,17 @@ async fn answer(standin: &SecureAuthStandIn, parts: &Parts, body: &Bytes) -> Res
 }
 
 /// The key of a `POST`, if one is sent; of a wrong length it is refused with 422, which is our choice.
-fn idempotency_key(method: &Method, headers: &HeaderMap, path: &str) -> Result<Option<String>, Problem> {
+fn idempotency_key(method: &Method, headers: &HeaderMap, path: &str) -> Result<Option<String>, ApiError> {
     let Some(key) = headers.get("x-idempotency-key").filter(|_| *method == Method::POST) else {
         return Ok(None);
     };
     match key.to_str() {
         Ok(key) if (32..=255).contains(&key.len()) => Ok(Some(format!("{path} {key}"))),
-        _ => Err(Problem::invalid("X-Idempotency-Key has 32 to 255 characters")),
+        _ => Err(ApiError::validation_error("X-Idempotency-Key has 32 to 255 characters")),
     }
 }
 
-fn replay(standin: &SecureAuthStandIn, key: &str) -> Option<Answer> {
+fn replay(standin: &SecureAuthStandIn, key: &str) -> Option<ApiResponse> {
     let now = standin.now();
     let mut replays = lock(&standin.0.api.replays);
     if replays.len() > 10_000 {
@@ -257,60 +257,60 @@ fn replay(standin: &SecureAuthStandIn, key: &str) -> Option<Answer> {
 }
 
 /// `/api/system/{tenant}/…` and `/api/admin/{tenant}/…`
-fn configuration(call: &Call<'_>, rest: &[&str]) -> Outcome {
+fn configuration(call: &Call<'_>, rest: &[&str]) -> ApiResult {
     let admin = call.workspace == Workspace::Admin;
     match rest {
-        ["organizations"] => organizations::all(call),
-        ["organizations", id] => organizations::one(call, id),
+        ["organizations"] => organizations::collection(call),
+        ["organizations", id] => organizations::item(call, id),
         ["servers", server, "audit-events"] => audit::list(call, server),
         ["servers", server, "idps"] if admin => idps::list(call, server),
-        ["servers", server, "idps", "identity_pool"] if admin => idps::all(call, server),
+        ["servers", server, "idps", "identity_pool"] if admin => idps::collection(call, server),
         ["servers", server, "idps", "identity_pool", id] | ["servers", server, "idps", id] if admin => {
-            idps::one(call, server, id)
+            idps::item(call, server, id)
         }
         ["servers", server, "clients"] if admin => clients::list(call, server),
         ["servers", server, "claims"] if admin => claims::list(call, server),
-        ["clients"] if admin => clients::all(call),
-        ["clients", id] if admin => clients::one(call, id),
-        ["claims"] if admin => claims::all(call),
-        ["claims", id] if admin => claims::one(call, id),
-        _ => Err(Problem::unknown("the path")),
+        ["clients"] if admin => clients::collection(call),
+        ["clients", id] if admin => clients::item(call, id),
+        ["claims"] if admin => claims::collection(call),
+        ["claims", id] if admin => claims::item(call, id),
+        _ => Err(ApiError::not_found("the path")),
     }
 }
 
 /// `/api/identity/{tenant}/system/…`, `/api/identity/{tenant}/admin/…`, and the bulk import.
-async fn identities(call: &Call<'_>, rest: &[&str]) -> Outcome {
+async fn identities(call: &Call<'_>, rest: &[&str]) -> ApiResult {
     let system = call.workspace == Workspace::System;
     if let ["configuration"] = rest {
         return import::configuration(call);
     }
-    call.needs(&["identity"])?;
+    call.require_scope(&["identity"])?;
     match rest {
-        ["pools"] => pools::all(call),
-        ["pools", pool] => pools::one(call, pool),
-        ["workspace", server, "pools"] => pools::of_organization(call, server),
-        ["workspace", server, "pools", pool] if !system => pools::one_of_organization(call, server, pool),
-        ["pools", pool, "users"] => users::all(call, pool).await,
+        ["pools"] => pools::collection(call),
+        ["pools", pool] => pools::item(call, pool),
+        ["workspace", server, "pools"] => pools::organization_collection(call, server),
+        ["workspace", server, "pools", pool] if !system => pools::organization_item(call, server, pool),
+        ["pools", pool, "users"] => users::collection(call, pool).await,
         ["pools", pool, "users", "by_key"] if system => users::by_key(call, pool),
-        ["pools", pool, "users", user] => users::one(call, pool, user),
+        ["pools", pool, "users", user] => users::item(call, pool, user),
         ["pools", pool, "users", user, "identifiers", "add"] => users::add_identifier(call, pool, user),
         ["pools", pool, "users", user, "identifiers", "remove"] => users::remove_identifier(call, pool, user),
         ["pools", pool, "users", user, "addresses", "add"] => addresses::add(call, pool, user),
         ["pools", pool, "users", user, "addresses", "update"] => addresses::update(call, pool, user),
         ["pools", pool, "users", user, "addresses", "remove"] => addresses::remove(call, pool, user),
-        ["pools", pool, "users", user, "activation", "send"] => activation::mail(call, pool, user),
+        ["pools", pool, "users", user, "activation", "send"] => activation::send(call, pool, user),
         ["pools", pool, "users", user, "activate"] => activation::activate(call, pool, user).await,
-        ["pools", pool, "users", user, "password", "state"] => passwords::state(call, pool, user),
+        ["pools", pool, "users", user, "password", "state"] => passwords::set_state(call, pool, user),
         ["pools", pool, "users", user, "change-password" | "change_password"] if system => {
             passwords::change(call, pool, user).await
         }
         ["pools", pool, "users", user, "password", "reset", "request"] if !system => {
-            passwords::request_reset_of(call, pool, user)
+            passwords::request_user_reset(call, pool, user)
         }
         ["pools", pool, "user", "password", "reset", "request"] if system => passwords::request_reset(call, pool),
         ["pools", pool, "user", "password", "reset", "complete" | "confirm"] if system => {
             passwords::complete_reset(call, pool).await
         }
-        _ => Err(Problem::unknown("the path")),
+        _ => Err(ApiError::not_found("the path")),
     }
 }

@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::answer::Problem;
-use crate::secureauth::tokens::{TOKEN_LIFE, basic_credentials, same};
+use super::response::ApiError;
+use crate::secureauth::tokens::{TOKEN_LIFETIME, basic_credentials, constant_time_eq};
 use crate::secureauth::{SecureAuthStandIn, discovery};
 use crate::store::lock;
 use crate::web::{Fields, no_store};
@@ -82,30 +82,34 @@ pub fn exchange(standin: &SecureAuthStandIn, workspace: Workspace, headers: &Hea
         Some(value) => value.to_str().ok().and_then(basic_credentials),
         None => fields.get("client_id").zip(fields.get("client_secret")).map(|(id, key)| (id.into(), key.into())),
     };
-    if !sent.is_some_and(|(id, secret)| id == client.id && same(&secret, &client.secret)) {
-        return refused(StatusCode::UNAUTHORIZED, "invalid_client", "the client is unknown or its secret is wrong");
+    if !sent.is_some_and(|(id, secret)| id == client.id && constant_time_eq(&secret, &client.secret)) {
+        return error_response(
+            StatusCode::UNAUTHORIZED,
+            "invalid_client",
+            "the client is unknown or its secret is wrong",
+        );
     }
     if fields.get("grant_type") != Some("client_credentials") {
-        return refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", "only client_credentials");
+        return error_response(StatusCode::BAD_REQUEST, "unsupported_grant_type", "only client_credentials");
     }
     let scope = fields.get("scope").map_or_else(|| SCOPES.join(" "), str::to_owned);
     if scope.split_whitespace().any(|one| !SCOPES.contains(&one)) {
-        return refused(StatusCode::BAD_REQUEST, "invalid_scope", "a scope is not known");
+        return error_response(StatusCode::BAD_REQUEST, "invalid_scope", "a scope is not known");
     }
-    let token = standin.0.tools.random.token::<32>();
-    let expires = standin.now().plus(TOKEN_LIFE);
-    let kept = ApiToken { workspace, scope: scope.clone(), expires, generation: api.faults.generation() };
-    lock(&api.tokens).insert(token.clone(), kept);
+    let token = standin.0.deps.random.token::<32>();
+    let expires = standin.now().plus(TOKEN_LIFETIME);
+    let entry = ApiToken { workspace, scope: scope.clone(), expires, generation: api.faults.generation() };
+    lock(&api.tokens).insert(token.clone(), entry);
     let answer = json!({
         "access_token": token,
         "token_type": "bearer",
-        "expires_in": TOKEN_LIFE.as_secs(),
+        "expires_in": TOKEN_LIFETIME.as_secs(),
         "scope": scope,
     });
     no_store(Json(answer).into_response())
 }
 
-fn refused(status: StatusCode, error: &str, description: &str) -> Response {
+fn error_response(status: StatusCode, error: &str, description: &str) -> Response {
     let body = json!({
         "error": error,
         "error_description": description,
@@ -119,7 +123,7 @@ fn refused(status: StatusCode, error: &str, description: &str) -> Response {
 ///
 /// # Errors
 /// There is no such token in the request.
-pub fn check(standin: &SecureAuthStandIn, workspace: Workspace, headers: &HeaderMap) -> Result<String, Problem> {
+pub fn check(standin: &SecureAuthStandIn, workspace: Workspace, headers: &HeaderMap) -> Result<String, ApiError> {
     let api = &standin.0.api;
     let sent = headers
         .get(header::AUTHORIZATION)
@@ -134,5 +138,5 @@ pub fn check(standin: &SecureAuthStandIn, workspace: Workspace, headers: &Header
             |token: &&ApiToken| token.workspace == workspace && now < token.expires && token.generation == generation;
         tokens.get(token).filter(live).map(|token| token.scope.clone())
     })
-    .ok_or_else(Problem::token)
+    .ok_or_else(ApiError::invalid_token)
 }

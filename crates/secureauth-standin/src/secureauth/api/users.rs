@@ -6,13 +6,13 @@ use axum::http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Outcome, Problem, to_json};
-use super::objects::{Address, Credential, Identifier, Json, Member, User, matches, new_id, text};
+use super::objects::{Address, Credential, Identifier, Json, Member, User, check_if_match, new_id, str_field};
 use super::passwords;
+use super::response::{ApiError, ApiResponse, ApiResult, to_json};
 use super::routes::Call;
 
 /// What `PUT` and `PATCH` may change.
-const CHANGEABLE: [&str; 8] = [
+const MUTABLE_FIELDS: [&str; 8] = [
     "status",
     "payload",
     "payload_schema_id",
@@ -24,65 +24,65 @@ const CHANGEABLE: [&str; 8] = [
 ];
 
 /// `GET` and `POST …/users`
-pub async fn all(call: &Call<'_>, pool: &str) -> Outcome {
+pub async fn collection(call: &Call<'_>, pool: &str) -> ApiResult {
     match *call.method {
         Method::GET => list(call, pool),
         Method::POST => create(call, pool).await,
-        _ => Err(Problem::method()),
+        _ => Err(ApiError::method_not_allowed()),
     }
 }
 
 /// `POST …/users/by_key`, by an identifier or a verified address.
-pub fn by_key(call: &Call<'_>, pool: &str) -> Outcome {
+pub fn by_key(call: &Call<'_>, pool: &str) -> ApiResult {
     if *call.method != Method::POST {
-        return Err(Problem::method());
+        return Err(ApiError::method_not_allowed());
     }
     let body = call.json()?;
     let objects = call.standin.0.api.objects();
     let pool_found = objects.pool(pool)?;
-    let member = match (text(&body, "identifier"), text(&body, "address")) {
-        (Some(identifier), None) => pool_found.by_identifier(identifier),
+    let member = match (str_field(&body, "identifier"), str_field(&body, "address")) {
+        (Some(identifier), None) => pool_found.find_by_identifier(identifier),
         (None, Some(address)) => pool_found.users.values().find(|member| member.has_address(address, true)),
-        _ => return Err(Problem::malformed("identifier or address, one of them")),
+        _ => return Err(ApiError::bad_request("identifier or address, one of them")),
     };
-    let member = member.ok_or_else(|| Problem::unknown("the user"))?;
-    Answer::one(shown(call.tenant(), pool, member), member.version)
+    let member = member.ok_or_else(|| ApiError::not_found("the user"))?;
+    ApiResponse::single(render(call.tenant(), pool, member), member.version)
 }
 
 /// `GET`, `PUT`, `PATCH`, `DELETE …/users/{user}`
-pub fn one(call: &Call<'_>, pool: &str, user: &str) -> Outcome {
+pub fn item(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     let mut objects = call.standin.0.api.objects();
-    matches(call.if_match, objects.member(pool, user)?.version)?;
+    check_if_match(call.if_match, objects.member(pool, user)?.version)?;
     match *call.method {
         Method::GET => {}
         Method::PUT | Method::PATCH => {
             let body = call.json()?;
             let merge = *call.method == Method::PATCH;
             if merge && call.query.get("rfc_version").is_some_and(|version| version != "7396") {
-                return Err(Problem::invalid("the stand-in patches by RFC 7396 only"));
+                return Err(ApiError::validation_error("the stand-in patches by RFC 7396 only"));
             }
             let version = objects.version();
             let member = objects.member_mut(pool, user)?;
-            member.user = changed(&member.user, body, merge, call.now())?;
+            member.user = apply_changes(&member.user, body, merge, call.now())?;
             member.version = version;
         }
         Method::DELETE => {
             let pool = objects.pool_mut(pool)?;
-            pool.free_identifiers(user);
+            pool.release_identifiers(user);
             pool.users.remove(user);
-            return Answer::nothing();
+            return ApiResponse::no_content();
         }
-        _ => return Err(Problem::method()),
+        _ => return Err(ApiError::method_not_allowed()),
     }
     let member = objects.member(pool, user)?;
-    Answer::one(shown(call.tenant(), pool, member), member.version)
+    ApiResponse::single(render(call.tenant(), pool, member), member.version)
 }
 
-fn changed(user: &User, body: Json, merge: bool, now: String) -> Result<User, Problem> {
+fn apply_changes(user: &User, body: Json, merge: bool, now: String) -> Result<User, ApiError> {
     let Value::Object(mut value) = to_json(user) else {
-        return Err(Problem::malformed("the user cannot be changed"));
+        return Err(ApiError::bad_request("the user cannot be changed"));
     };
-    for (name, new) in body.into_iter().filter(|(name, _)| CHANGEABLE.contains(&name.as_str())) {
+    for (name, new) in body.into_iter().filter(|(name, _)| MUTABLE_FIELDS.contains(&name.as_str())) {
         if merge {
             merge_patch(value.entry(name).or_insert(Value::Null), new);
         } else {
@@ -90,7 +90,7 @@ fn changed(user: &User, body: Json, merge: bool, now: String) -> Result<User, Pr
         }
     }
     value.retain(|_, field| !field.is_null());
-    let mut changed: User = read(Value::Object(value))?;
+    let mut changed: User = from_json(Value::Object(value))?;
     check_status(&changed.status)?;
     if changed.status != user.status {
         changed.status_updated_at.clone_from(&now);
@@ -119,11 +119,11 @@ fn merge_patch(target: &mut Value, patch: Value) {
     }
 }
 
-fn list(call: &Call<'_>, pool: &str) -> Outcome {
+fn list(call: &Call<'_>, pool: &str) -> ApiResult {
     let limit = call.limit()?;
     let query = match call.query.get("query").map(serde_json::from_str::<Json>) {
         None => Json::new(),
-        Some(query) => query.map_err(|_| Problem::malformed("query is not JSON"))?,
+        Some(query) => query.map_err(|_| ApiError::bad_request("query is not JSON"))?,
     };
     let lag = call.standin.0.api.faults.list_lag();
     let latest = call.standin.now().minus(lag);
@@ -137,15 +137,15 @@ fn list(call: &Call<'_>, pool: &str) -> Outcome {
         .map(|(_, member)| member)
         .filter(|member| before.is_none_or(|before| member.user.id.as_str() < before))
         .filter(|member| lag.is_zero() || member.since <= latest)
-        .filter(|member| fits(member, &query))
+        .filter(|member| matches_query(member, &query))
         .take(limit)
-        .map(|member| listed(call.tenant(), pool, member))
+        .map(|member| render_list_entry(call.tenant(), pool, member))
         .collect();
-    Answer::list(json!({ "users": found }))
+    ApiResponse::list(json!({ "users": found }))
 }
 
 /// Whether a user fits `query`: a key that begins or ends an identifier or a verified address, and fields.
-fn fits(member: &Member, query: &Json) -> bool {
+fn matches_query(member: &Member, query: &Json) -> bool {
     let key_fits = |key: &str| {
         let key = key.to_lowercase();
         let near = |text: &str| text.starts_with(&key) || text.ends_with(&key);
@@ -162,17 +162,17 @@ fn fits(member: &Member, query: &Json) -> bool {
             })
         })
     };
-    text(query, "user_key").is_none_or(key_fits)
+    str_field(query, "user_key").is_none_or(key_fits)
         && field_fits(&member.user.payload, "payload")
         && field_fits(&member.user.metadata, "metadata")
 }
 
-async fn create(call: &Call<'_>, pool: &str) -> Outcome {
+async fn create(call: &Call<'_>, pool: &str) -> ApiResult {
     let mut body = call.json()?;
-    let identifiers: Vec<Identifier> = taken(&mut body, "identifiers")?;
-    let addresses: Vec<Address> = taken(&mut body, "verifiable_addresses")?;
-    let given: Vec<Json> = taken(&mut body, "credentials")?;
-    let mut user: User = read(Value::Object(body))?;
+    let identifiers: Vec<Identifier> = take_array(&mut body, "identifiers")?;
+    let addresses: Vec<Address> = take_array(&mut body, "verifiable_addresses")?;
+    let given: Vec<Json> = take_array(&mut body, "credentials")?;
+    let mut user: User = from_json(Value::Object(body))?;
     check_status(&user.status)?;
     for entry in &identifiers {
         check_identifier(&entry.kind, &entry.identifier)?;
@@ -180,21 +180,25 @@ async fn create(call: &Call<'_>, pool: &str) -> Outcome {
     for entry in &addresses {
         check_address(entry)?;
     }
-    let (now, random) = (call.now(), &call.standin.0.tools.random);
+    let (now, random) = (call.now(), &call.standin.0.deps.random);
     let stamped = |id: &str| if id.is_empty() { new_id(random) } else { id.to_owned() };
     let mut credentials = Vec::new();
     for one in given {
-        let password = text(&one, "password").filter(|_| text(&one, "type") == Some("password"));
-        let password = password.ok_or_else(|| Problem::invalid("the stand-in takes only passwords"))?;
-        passwords::check_policy(&call.standin.0.api.objects().pool(pool)?.thing.value, password)?;
+        let password = str_field(&one, "password").filter(|_| str_field(&one, "type") == Some("password"));
+        let password = password.ok_or_else(|| ApiError::validation_error("the stand-in takes only passwords"))?;
+        passwords::check_policy(&call.standin.0.api.objects().pool(pool)?.resource.value, password)?;
         let flag = |name: &str| one.get(name) == Some(&json!(true));
         let state = match (flag("must_be_reset"), flag("must_be_changed")) {
             (true, _) => "must_be_reset",
             (false, true) => "must_be_changed",
             (false, false) => "valid",
         };
-        let hash = passwords::hashed_password(call.standin, password).await;
-        credentials.push(Credential { id: new_id(random), state: Some(state.to_owned()), ..hash_of(&hash, &now) });
+        let hash = passwords::hash_password_async(call.standin, password).await;
+        credentials.push(Credential {
+            id: new_id(random),
+            state: Some(state.to_owned()),
+            ..password_credential(&hash, &now)
+        });
     }
     user.id = stamped(&user.id);
     (user.tenant_id, user.user_pool_id) = (String::new(), String::new());
@@ -217,7 +221,7 @@ async fn create(call: &Call<'_>, pool: &str) -> Outcome {
     let version = objects.version();
     let pool_found = objects.pool_mut(pool)?;
     if pool_found.users.contains_key(&user.id) {
-        return Err(Problem::conflict("a user with this id exists"));
+        return Err(ApiError::conflict("a user with this id exists"));
     }
     let member = Member {
         user,
@@ -228,30 +232,30 @@ async fn create(call: &Call<'_>, pool: &str) -> Outcome {
         since: call.standin.now(),
     };
     if member.identifiers.iter().any(|entry| pool_found.identifiers.contains_key(&entry.identifier_lc)) {
-        return Err(Problem::conflict("an identifier belongs to another user"));
+        return Err(ApiError::conflict("an identifier belongs to another user"));
     }
-    let answer = shown(call.tenant(), pool, &member);
-    pool_found.put(member);
-    Answer::created(answer, version)
+    let answer = render(call.tenant(), pool, &member);
+    pool_found.insert(member);
+    ApiResponse::created(answer, version)
 }
 
 /// `POST …/users/{user}/identifiers/add`
-pub fn add_identifier(call: &Call<'_>, pool: &str, user: &str) -> Outcome {
+pub fn add_identifier(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::POST {
-        return Err(Problem::method());
+        return Err(ApiError::method_not_allowed());
     }
-    let given: Identifier = read(Value::Object(call.json()?))?;
+    let given: Identifier = from_json(Value::Object(call.json()?))?;
     check_identifier(&given.kind, &given.identifier)?;
     let mut objects = call.standin.0.api.objects();
-    matches(call.if_match, objects.member(pool, user)?.version)?;
+    check_if_match(call.if_match, objects.member(pool, user)?.version)?;
     let version = objects.version();
     let pool_found = objects.pool_mut(pool)?;
     let lower = given.identifier.to_lowercase();
     if pool_found.identifiers.contains_key(&lower) {
-        return Err(Problem::conflict("the identifier belongs to a user already"));
+        return Err(ApiError::conflict("the identifier belongs to a user already"));
     }
     let entry = Identifier {
-        id: new_id(&call.standin.0.tools.random),
+        id: new_id(&call.standin.0.deps.random),
         identifier_lc: lower.clone(),
         identifier: given.identifier,
         kind: given.kind,
@@ -260,39 +264,40 @@ pub fn add_identifier(call: &Call<'_>, pool: &str, user: &str) -> Outcome {
         updated_at: call.now(),
         ..Identifier::default()
     };
-    let answer = belonging(to_json(&entry), call.tenant(), pool, user);
+    let answer = with_user_ids(to_json(&entry), call.tenant(), pool, user);
     pool_found.identifiers.insert(lower, user.to_owned());
     let member = objects.member_mut(pool, user)?;
     member.identifiers.push(entry);
     member.version = version;
-    Answer::one(answer, version)
+    ApiResponse::single(answer, version)
 }
 
 /// `POST …/users/{user}/identifiers/remove`
-pub fn remove_identifier(call: &Call<'_>, pool: &str, user: &str) -> Outcome {
+pub fn remove_identifier(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::POST {
-        return Err(Problem::method());
+        return Err(ApiError::method_not_allowed());
     }
     let body = call.json()?;
-    let lower = text(&body, "identifier").ok_or_else(|| Problem::malformed("identifier is missing"))?.to_lowercase();
+    let lower =
+        str_field(&body, "identifier").ok_or_else(|| ApiError::bad_request("identifier is missing"))?.to_lowercase();
     let mut objects = call.standin.0.api.objects();
     let version = objects.version();
     let member = objects.member_mut(pool, user)?;
-    matches(call.if_match, member.version)?;
+    check_if_match(call.if_match, member.version)?;
     if !member.identifiers.iter().any(|entry| entry.identifier_lc == lower) {
-        return Err(Problem::unknown("the identifier"));
+        return Err(ApiError::not_found("the identifier"));
     }
     member.identifiers.retain(|entry| entry.identifier_lc != lower);
     member.version = version;
     objects.pool_mut(pool)?.identifiers.remove(&lower);
-    Answer::nothing()
+    ApiResponse::no_content()
 }
 
 /// A password as a credential.
-pub fn hash_of(hash: &str, now: &str) -> Credential {
+pub fn password_credential(hash: &str, now: &str) -> Credential {
     Credential {
         kind: "password".to_owned(),
-        payload: super::objects::hashed(hash),
+        payload: super::objects::password_payload(hash),
         state: Some("valid".to_owned()),
         created_at: now.to_owned(),
         updated_at: now.to_owned(),
@@ -301,15 +306,15 @@ pub fn hash_of(hash: &str, now: &str) -> Credential {
 }
 
 /// One of the four.
-pub fn check_status(status: &str) -> Result<(), Problem> {
+pub fn check_status(status: &str) -> Result<(), ApiError> {
     match status {
         "new" | "active" | "inactive" | "deleted" => Ok(()),
-        _ => Err(Problem::invalid("status is not one of new, active, inactive, deleted")),
+        _ => Err(ApiError::validation_error("status is not one of new, active, inactive, deleted")),
     }
 }
 
 /// Whether an identifier has the form of its type.
-pub fn check_identifier(kind: &str, identifier: &str) -> Result<(), Problem> {
+pub fn check_identifier(kind: &str, identifier: &str) -> Result<(), ApiError> {
     let fits = match kind {
         "email" => identifier.contains('@') && !identifier.contains(' '),
         "mobile" => {
@@ -319,33 +324,33 @@ pub fn check_identifier(kind: &str, identifier: &str) -> Result<(), Problem> {
         "uid" | "external" | "federated" => !identifier.is_empty() && identifier.bytes().all(|b| b.is_ascii_graphic()),
         _ => false,
     };
-    if fits { Ok(()) } else { Err(Problem::invalid("an identifier does not fit its type")) }
+    if fits { Ok(()) } else { Err(ApiError::validation_error("an identifier does not fit its type")) }
 }
 
 /// Whether an address has the form of its type.
-pub fn check_address(address: &Address) -> Result<(), Problem> {
+pub fn check_address(address: &Address) -> Result<(), ApiError> {
     let status_fits = matches!(address.status.as_str(), "active" | "inactive");
     match address.kind.as_str() {
         "email" | "mobile" if status_fits => check_identifier(&address.kind, &address.address),
-        _ => Err(Problem::invalid("an address has another type or status than there are")),
+        _ => Err(ApiError::validation_error("an address has another type or status than there are")),
     }
 }
 
 /// A user with all that belongs to it; of passwords only that they are there.
-pub fn shown(tenant: &str, pool: &str, member: &Member) -> Value {
+pub fn render(tenant: &str, pool: &str, member: &Member) -> Value {
     let id = &member.user.id;
-    let of = |value: Value| belonging(value, tenant, pool, id);
-    let mut value = of_pool(to_json(&member.user), tenant, pool);
+    let of = |value: Value| with_user_ids(value, tenant, pool, id);
+    let mut value = with_pool_ids(to_json(&member.user), tenant, pool);
     value["identifiers"] = member.identifiers.iter().map(|entry| of(to_json(entry))).collect();
     value["verifiable_addresses"] = member.addresses.iter().map(|entry| of(to_json(entry))).collect();
-    let blurred = |entry: &Credential| of(to_json(&Credential { payload: json!({}), ..entry.clone() }));
-    value["credentials"] = member.credentials.iter().map(blurred).collect();
+    let without_payload = |entry: &Credential| of(to_json(&Credential { payload: json!({}), ..entry.clone() }));
+    value["credentials"] = member.credentials.iter().map(without_payload).collect();
     value
 }
 
 /// A user as lists have it; one key has a space in its name.
-fn listed(tenant: &str, pool: &str, member: &Member) -> Value {
-    let mut value = of_pool(to_json(&member.user), tenant, pool);
+fn render_list_entry(tenant: &str, pool: &str, member: &Member) -> Value {
+    let mut value = with_pool_ids(to_json(&member.user), tenant, pool);
     let identifiers = || member.identifiers.iter();
     let verified = member.addresses.iter().filter(|entry| entry.verified);
     value["identifiers"] = identifiers().map(|entry| json!(entry.identifier)).collect();
@@ -358,26 +363,26 @@ fn listed(tenant: &str, pool: &str, member: &Member) -> Value {
 }
 
 /// With the ids that are not kept in each.
-pub fn belonging(mut value: Value, tenant: &str, pool: &str, user: &str) -> Value {
+pub fn with_user_ids(mut value: Value, tenant: &str, pool: &str, user: &str) -> Value {
     value["user_id"] = json!(user);
-    of_pool(value, tenant, pool)
+    with_pool_ids(value, tenant, pool)
 }
 
 /// With the ids that are not kept in each.
-pub fn of_pool(mut value: Value, tenant: &str, pool: &str) -> Value {
+pub fn with_pool_ids(mut value: Value, tenant: &str, pool: &str) -> Value {
     value["tenant_id"] = json!(tenant);
     value["user_pool_id"] = json!(pool);
     value
 }
 
-fn taken<T: DeserializeOwned>(body: &mut Json, name: &str) -> Result<Vec<T>, Problem> {
+fn take_array<T: DeserializeOwned>(body: &mut Json, name: &str) -> Result<Vec<T>, ApiError> {
     match body.remove(name) {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(value) => read(value),
+        Some(value) => from_json(value),
     }
 }
 
 /// A value of the vendor's form.
-pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    serde_json::from_value(value).map_err(|error| Problem::malformed(format!("a field has another type: {error}")))
+pub fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
+    serde_json::from_value(value).map_err(|error| ApiError::bad_request(format!("a field has another type: {error}")))
 }

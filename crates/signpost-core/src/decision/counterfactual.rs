@@ -1,0 +1,224 @@
+//! What would change a decision: the facts flipped one at a time, each decided anew by the same function.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::decide;
+use super::facts::{Biller, CiamState, Directory, EntryPoint, Facts, IssuerHealth, KillSwitchState, Rollout};
+use super::verdict::{Decision, Verdict};
+use crate::Slug;
+
+/// A fact that, were it otherwise, would lead elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Counterfactual {
+    /// The fact, as the first half of a sentence: `if riverside-water were suspended`.
+    pub change: String,
+    /// Where the person would go then.
+    pub decision: Decision,
+    /// The row of the routing table then.
+    pub row: u8,
+    /// The biller concerned then; none where none may be named.
+    pub biller: Option<Slug>,
+    /// The whole sentence.
+    pub description: String,
+}
+
+/// Every single fact that would lead to another row, destination or biller: the billers concerned, their issuers and
+/// rollouts, legacy accounts, the kill switch and the directory.
+pub fn counterfactuals(facts: &Facts) -> Vec<Counterfactual> {
+    let verdict = decide(facts);
+    let mut found = Vec::new();
+    let mut evaluate = |change: String, changed_facts: &Facts| {
+        let then = decide(changed_facts);
+        let outcome = |verdict: &Verdict| (verdict.row, verdict.decision, verdict.biller.clone());
+        if outcome(&then) != outcome(&verdict) {
+            found.push(Counterfactual::new(change, then));
+        }
+    };
+    for (change, kill_switch) in kill_switch_changes(facts) {
+        evaluate(change, &Facts { kill_switch, ..facts.clone() });
+    }
+    if facts.directory != Directory::Unavailable {
+        let changed_facts = Facts { directory: Directory::Unavailable, ..facts.clone() };
+        evaluate("if the directory could not be read".to_owned(), &changed_facts);
+    }
+    for slug in concerned_billers(facts) {
+        for (change, apply) in biller_changes(facts, &slug) {
+            let mut changed_facts = facts.clone();
+            for biller in changed_facts.billers_mut().filter(|biller| biller.slug == slug) {
+                apply(biller);
+            }
+            evaluate(change, &changed_facts);
+        }
+        membership_changes(facts, &slug, &mut evaluate);
+    }
+    found
+}
+
+/// What concerns this person at this biller: legacy account and rollout.
+fn membership_changes(facts: &Facts, slug: &Slug, evaluate: &mut impl FnMut(String, &Facts)) {
+    let Some(member) = facts.memberships().iter().find(|membership| membership.biller.slug == *slug) else { return };
+    let with = |change: &dyn Fn(&mut super::Membership)| {
+        let mut changed_facts = facts.clone();
+        if let Directory::Read { memberships, .. } = &mut changed_facts.directory {
+            memberships.iter_mut().filter(|membership| membership.biller.slug == *slug).for_each(change);
+        }
+        changed_facts
+    };
+    let (has, is_in) = (member.legacy_account, member.in_rollout());
+    let account = if has { "if the person had no" } else { "if the person had a" };
+    evaluate(format!("{account} legacy account at {slug}"), &with(&|member| member.legacy_account = !has));
+    if member.biller.state == CiamState::Active {
+        let reached = if is_in { "had not reached" } else { "had reached" };
+        let changed_facts = with(&|member| {
+            member.biller.rollout =
+                if is_in { Rollout { allow_list: true, percent: None } } else { Rollout::default() };
+            member.allow_listed = false;
+        });
+        evaluate(format!("if the rollout of {slug} {reached} this username"), &changed_facts);
+    }
+}
+
+fn kill_switch_changes(facts: &Facts) -> Vec<(String, KillSwitchState)> {
+    let all = [
+        ("were off".to_owned(), KillSwitchState::Off),
+        ("sent everybody to the legacy login".to_owned(), KillSwitchState::AllLegacy),
+        ("held all signing in".to_owned(), KillSwitchState::Hold),
+    ];
+    let single = concerned_billers(facts)
+        .into_iter()
+        .map(|slug| (format!("sent {slug} to the legacy login"), KillSwitchState::BillerLegacy(slug)));
+    let others = all.into_iter().chain(single).filter(|(_, kill_switch)| *kill_switch != facts.kill_switch);
+    others.map(|(what, kill_switch)| (format!("if the kill switch {what}"), kill_switch)).collect()
+}
+
+type BillerEdit = Box<dyn Fn(&mut Biller)>;
+
+/// Other conditions of a biller than its present one.
+fn biller_changes(facts: &Facts, slug: &Slug) -> Vec<(String, BillerEdit)> {
+    let Some(biller) = facts.billers().find(|biller| biller.slug == *slug) else { return Vec::new() };
+    let mut changes: Vec<(String, BillerEdit)> = Vec::new();
+    let states = [(CiamState::Legacy, "legacy"), (CiamState::Active, "active"), (CiamState::Suspended, "suspended")];
+    for (state, word) in states {
+        let is_active = state == CiamState::Active && biller.is_active(facts.now);
+        if !is_active && (state == CiamState::Active || state != biller.state) {
+            let apply = move |biller: &mut Biller| {
+                biller.state = state;
+                biller.active_from = None;
+            };
+            changes.push((format!("if {slug} were {word}"), Box::new(apply)));
+        }
+    }
+    let (word, other) = match biller.issuer {
+        IssuerHealth::Up => ("were down", IssuerHealth::Down),
+        IssuerHealth::Down => ("answered", IssuerHealth::Up),
+    };
+    let issuer = format!("if the identity provider of {slug} {word}");
+    changes.push((issuer, Box::new(move |biller| biller.issuer = other)));
+    if biller.maintenance.is_some_and(|window| window.contains(facts.now)) {
+        let away = format!("if no maintenance of {slug} were announced for now");
+        changes.push((away, Box::new(|biller| biller.maintenance = None)));
+    }
+    let paused = !biller.paused;
+    let held = if paused { "held" } else { "did not hold" };
+    changes.push((format!("if an operator {held} {slug}"), Box::new(move |biller| biller.paused = paused)));
+    changes
+}
+
+/// The billers that the facts tell of, each once.
+fn concerned_billers(facts: &Facts) -> Vec<Slug> {
+    let mut slugs: Vec<Slug> = facts.billers().map(|biller| biller.slug.clone()).collect();
+    if let (EntryPoint::Named { slug, .. }, Directory::Unavailable) = (&facts.entry, &facts.directory) {
+        slugs.push(slug.clone());
+    }
+    slugs.sort();
+    slugs.dedup();
+    slugs
+}
+
+impl Counterfactual {
+    fn new(change: String, then: Verdict) -> Self {
+        let Verdict { decision, row, biller, .. } = then;
+        let whose = biller.as_ref().map_or_else(String::new, |slug| format!(" ({slug})"));
+        let description = format!("{change}: {}{whose}, row {row}", decision.label());
+        Self { change, decision, row, biller, description }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Timestamp;
+    use crate::decision::Membership;
+
+    fn member(slug: &str, state: CiamState) -> Membership {
+        let biller = Biller {
+            slug: Slug::parse(slug).unwrap(),
+            state,
+            active_from: None,
+            paused: false,
+            private: false,
+            legacy_accounts: true,
+            when_suspended: crate::decision::SuspensionPolicy::Legacy,
+            rollout: Rollout::default(),
+            issuer: IssuerHealth::Up,
+            maintenance: None,
+            outage_policy: crate::decision::OutagePolicy::Hold,
+        };
+        Membership { biller, legacy_account: true, allow_listed: false, bucket: 0 }
+    }
+
+    fn descriptions(memberships: Vec<Membership>) -> Vec<String> {
+        let facts = Facts {
+            now: Timestamp::from_millis(0),
+            kill_switch: KillSwitchState::Off,
+            entry: EntryPoint::Shared,
+            directory: Directory::Read { named: None, memberships },
+            directory_policy: crate::decision::DirectoryPolicy::Legacy,
+            remembered: Vec::new(),
+        };
+        counterfactuals(&facts).into_iter().map(|counterfactual| counterfactual.description).collect()
+    }
+
+    #[test]
+    fn one_migrated_biller() {
+        assert_eq!(
+            descriptions(vec![member("riverside-water", CiamState::Active)]),
+            [
+                "if the kill switch sent everybody to the legacy login: the legacy login, row 0",
+                "if the kill switch held all signing in: the hold page, row 0",
+                "if the kill switch sent riverside-water to the legacy login: the legacy login (riverside-water), row 0",
+                "if the directory could not be read: the legacy login, row 9",
+                "if riverside-water were legacy: the legacy login (riverside-water), row 3",
+                "if riverside-water were suspended: the legacy login (riverside-water), row 3",
+                "if the identity provider of riverside-water were down: the outage page (riverside-water), row 8",
+                "if an operator held riverside-water: the hold page (riverside-water), row 0",
+                "if the rollout of riverside-water had not reached this username: the legacy login (riverside-water), row 3",
+            ]
+        );
+    }
+
+    #[test]
+    fn changes_without_effect_are_omitted() {
+        let both = vec![member("oakdale-city", CiamState::Legacy), member("riverside-water", CiamState::Active)];
+        let descriptions = descriptions(both);
+        assert!(
+            descriptions.contains(&"if oakdale-city were active: the recovery page, row 5".to_owned()),
+            "{descriptions:?}"
+        );
+        assert!(
+            !descriptions.iter().any(|text| text.contains("identity provider of riverside-water")),
+            "{descriptions:?}"
+        );
+        assert!(!descriptions.iter().any(|text| text.contains("oakdale-city were suspended")), "{descriptions:?}");
+    }
+
+    #[test]
+    fn a_suspended_biller_without_legacy_accounts() {
+        let mut only = member("summit-telecom", CiamState::Suspended);
+        only.legacy_account = false;
+        let descriptions = descriptions(vec![only]);
+        let account = "if the person had a legacy account at summit-telecom: the legacy login (summit-telecom), row 3";
+        assert!(descriptions.contains(&account.to_owned()), "{descriptions:?}");
+    }
+}

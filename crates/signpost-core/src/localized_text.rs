@@ -1,0 +1,70 @@
+//! What operators write for customers in their own words: in one language, or in several.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Locale;
+
+/// A text in at least one language. A text alone is English.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Repr", into = "Repr")]
+pub struct LocalizedText(BTreeMap<Locale, String>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Repr {
+    Plain(String),
+    PerLocale(BTreeMap<Locale, String>),
+}
+
+impl From<Repr> for LocalizedText {
+    fn from(repr: Repr) -> Self {
+        let texts = match repr {
+            Repr::Plain(text) => BTreeMap::from([(Locale::English, text)]),
+            Repr::PerLocale(texts) => texts,
+        };
+        Self(texts.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect())
+    }
+}
+
+impl From<LocalizedText> for Repr {
+    fn from(text: LocalizedText) -> Self {
+        match text.0.get(&Locale::English) {
+            Some(english) if text.0.len() == 1 => Self::Plain(english.clone()),
+            _ => Self::PerLocale(text.0),
+        }
+    }
+}
+
+impl LocalizedText {
+    /// The text for somebody who reads this language, and the language that it is in: another, where there is none in this.
+    pub fn resolve(&self, locale: Locale) -> Option<(Locale, &str)> {
+        let found = self.0.get_key_value(&locale).or_else(|| self.0.first_key_value());
+        found.map(|(language, text)| (*language, text.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn localized_text_falls_back_to_another_locale() {
+        let read = |json: &str| serde_json::from_str::<LocalizedText>(json).unwrap();
+        let alone = read("\"Weekdays\"");
+        assert_eq!(alone.resolve(Locale::English), Some((Locale::English, "Weekdays")));
+        assert_eq!(alone.resolve(Locale::Spanish), Some((Locale::English, "Weekdays")));
+        let both = read(r#"{"en": "Weekdays", "es": "Días laborables"}"#);
+        assert_eq!(both.resolve(Locale::Spanish), Some((Locale::Spanish, "Días laborables")));
+        assert_eq!(read(r#"{"es": "Días laborables"}"#).resolve(Locale::English).unwrap().0, Locale::Spanish);
+        assert_eq!(read("\" \"").resolve(Locale::English), None, "an empty text takes it away");
+        for json in ["\"Weekdays\"", r#"{"en":"Weekdays","es":"Días laborables"}"#, r#"{"es":"Días laborables"}"#] {
+            assert_eq!(serde_json::to_string(&read(json)).unwrap(), json, "stored as it was written");
+        }
+        assert!(
+            serde_json::from_str::<LocalizedText>(r#"{"fr": "Jours ouvrables"}"#).is_err(),
+            "a language that we do not have"
+        );
+    }
+}

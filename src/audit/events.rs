@@ -1,0 +1,219 @@
+//! Reading the audit trail, the newest first.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+use utoipa::ToSchema;
+
+use super::csv_export;
+use super::trail::Action;
+use crate::db::{Db, DbError, Row, Value};
+use crate::values;
+use signpost_core::{Slug, Timestamp};
+
+macro_rules! query {
+    ($what:literal, $main:literal, $end:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM audit_event WHERE ",
+            $main,
+            " AND id < $1 AND ($2 = '' OR actor_id = $2 OR actor_name = $2 OR actor_kind = $2) AND ($3 = '' OR action = $3) ",
+            "AND ($4 = '' OR biller = $4) AND ($5 = '' OR $5 LIKE '%,' || biller || ',%') AND at >= $6 AND at < $7",
+            $end
+        )
+    };
+}
+
+macro_rules! select_events {
+    ($main:literal) => {
+        query!(
+            "id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, details",
+            $main,
+            " ORDER BY id DESC LIMIT $8"
+        )
+    };
+}
+
+macro_rules! count_events {
+    ($main:literal) => {
+        query!("count(*)", $main, "")
+    };
+}
+
+const ALL: &str = select_events!("1 = 1");
+/// By an index: without it a rare one would be looked for among all.
+const OF_BILLER: &str = select_events!("biller = $4");
+const OF_ACTION: &str = select_events!("action = $3");
+const COUNT_ALL: &str = count_events!("1 = 1");
+const COUNT_OF_BILLER: &str = count_events!("biller = $4");
+const COUNT_OF_ACTION: &str = count_events!("action = $3");
+const SWEEP: &str = "DELETE FROM audit_event WHERE at < $1";
+
+/// Comes after every id.
+const MAX_ID: &str = "z";
+
+/// An event as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
+pub struct StoredEvent {
+    /// Permanent id; later ones are greater.
+    pub id: String,
+    /// When, RFC 3339 in UTC.
+    #[serde(serialize_with = "text")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Who.
+    pub actor: StoredActor,
+    /// What, by its permanent name.
+    pub action: String,
+    /// At which biller, by slug.
+    pub biller: Option<String>,
+    /// About which user, key, code, change or job, by id.
+    pub subject: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// More about it.
+    #[schema(value_type = Object)]
+    pub details: Json,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Actor)]
+pub struct StoredActor {
+    /// `staff`, `key`, `cli` or `system`.
+    pub kind: String,
+    /// What tells one from another of the same kind.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// What a member of staff might do.
+    pub role: Option<String>,
+}
+
+fn text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// Which events are wanted; what is none is any.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// By this actor: id, name, or kind.
+    pub actor: Option<String>,
+    /// This action.
+    pub action: Option<Action>,
+    /// At this biller.
+    pub biller: Option<Slug>,
+    /// At one of these billers; none: at all, and at none.
+    pub biller_scope: Option<Vec<Slug>>,
+    /// From this moment on.
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+}
+
+/// The events wanted that come before the one with the id `before` (none: from the newest on); at most `limit`.
+///
+/// # Errors
+/// The database failed.
+pub async fn list_events(
+    db: &Db,
+    filter: &EventFilter,
+    before: Option<&str>,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, DbError> {
+    let statement = match (&filter.biller, filter.action) {
+        (Some(_), _) => OF_BILLER,
+        (None, Some(_)) => OF_ACTION,
+        (None, None) => ALL,
+    };
+    let mut row = filter.values(before.unwrap_or(MAX_ID));
+    row.extend(values![i64::try_from(limit).unwrap_or(i64::MAX)]);
+    db.all(statement, row).await?.iter().map(parse_row).collect()
+}
+
+/// How many events are wanted.
+///
+/// # Errors
+/// The database failed.
+pub async fn count_events(db: &Db, filter: &EventFilter) -> Result<usize, DbError> {
+    let statement = match (&filter.biller, filter.action) {
+        (Some(_), _) => COUNT_OF_BILLER,
+        (None, Some(_)) => COUNT_OF_ACTION,
+        (None, None) => COUNT_ALL,
+    };
+    let count = db.one(statement, filter.values(MAX_ID)).await?.map_or(Ok(0), |row| row.int(0))?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
+impl EventFilter {
+    /// What the statements are asked with.
+    fn values(&self, before: &str) -> Vec<Value> {
+        // An empty list reaches nothing, and no list everything.
+        let scope =
+            self.biller_scope.as_ref().map(|scope| scope.iter().map(|slug| format!(",{slug},")).collect::<String>());
+        let scope = scope.map_or_else(String::new, |scope| if scope.is_empty() { ",".to_owned() } else { scope });
+        values![
+            before,
+            self.actor.as_deref().unwrap_or_default(),
+            self.action.map(Action::as_str).unwrap_or_default(),
+            self.biller.as_ref().map(Slug::as_str).unwrap_or_default(),
+            scope,
+            self.since.map_or(i64::MIN, Timestamp::millis),
+            self.until.map_or(i64::MAX, Timestamp::millis)
+        ]
+    }
+}
+
+/// Deletes events before a moment.
+///
+/// # Errors
+/// The database failed.
+pub async fn sweep_events(db: &Db, before: Timestamp) -> Result<u64, DbError> {
+    db.run(SWEEP, values![before]).await
+}
+
+fn parse_row(row: &Row) -> Result<StoredEvent, DbError> {
+    Ok(StoredEvent {
+        id: row.text(0)?,
+        at: row.time(1)?,
+        actor: StoredActor { kind: row.text(2)?, id: row.text(3)?, name: row.text(4)?, role: row.opt_text(5)? },
+        action: row.text(6)?,
+        biller: row.opt_text(7)?,
+        subject: row.opt_text(8)?,
+        reason: row.opt_text(9)?,
+        details: serde_json::from_str(&row.text(10)?).unwrap_or_default(),
+    })
+}
+
+impl StoredEvent {
+    /// The first line of a table of events.
+    pub fn csv_header() -> String {
+        let actor = ["actor_kind", "actor_id", "actor_name", "role"];
+        csv_export::row(
+            ["at"].into_iter().chain(actor).chain(["action", "biller", "subject", "reason", "details", "id"]),
+        )
+    }
+
+    /// The event as a line of that table.
+    pub fn to_csv(&self) -> String {
+        let (at, details) = (self.at.to_string(), self.details.to_string());
+        let actor = &self.actor;
+        let some = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (role, biller, subject) = (some(&actor.role), some(&self.biller), some(&self.subject));
+        let reason = some(&self.reason);
+        csv_export::row([
+            at.as_str(),
+            &actor.kind,
+            &actor.id,
+            &actor.name,
+            &role,
+            &self.action,
+            &biller,
+            &subject,
+            &reason,
+            &details,
+            &self.id,
+        ])
+    }
+}

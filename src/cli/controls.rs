@@ -1,0 +1,187 @@
+//! `signpost kill-switch|pause|unpause|rollout|end-sessions`: orders that the next request follows.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::CliResult;
+use crate::audit::{Action, AuditEvent};
+use crate::directory::Biller;
+use crate::state::AppState;
+use crate::web::biller_sessions::{BillerSessions, SessionFilter};
+use signpost_core::decision::KillSwitchState;
+use signpost_core::{Slug, Timestamp, Username};
+
+#[derive(Debug, Args)]
+pub(super) struct KillSwitch {
+    /// `off`, `all-legacy`, `hold` or `SLUG=legacy`; nothing: show it.
+    setting: Option<KillSwitchState>,
+    /// Write this machine's file (routing.kill_switch_file) instead of the database: works while the database is gone.
+    #[arg(long, requires = "setting")]
+    file: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rollout {
+    /// The biller.
+    slug: Slug,
+    /// `active` counts from this time on, such as 2026-12-01T06:00:00Z, or `now`.
+    #[arg(long, value_name = "TIME", value_parser = from)]
+    from: Option<From>,
+    /// Let in so many percent of usernames, always the same ones.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
+    percent: Option<u8>,
+    /// Let in this username; may be given several times. Takes the place of the list so far.
+    #[arg(long, value_name = "USERNAME")]
+    allow: Vec<String>,
+    /// Let in the usernames of a file, one a line.
+    #[arg(long, value_name = "FILE")]
+    allow_file: Option<PathBuf>,
+    /// Let everybody in: no list, no percentage.
+    #[arg(long, conflicts_with_all = ["percent", "allow", "allow_file"])]
+    everybody: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum From {
+    Now,
+    At(Timestamp),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EndSessions {
+    /// The biller.
+    slug: Slug,
+    /// Only this user's.
+    #[arg(long, conflicts_with = "sid")]
+    username: Option<String>,
+    /// Only those of this session at the issuer (`sid`).
+    #[arg(long)]
+    sid: Option<String>,
+}
+
+fn from(text: &str) -> Result<From, String> {
+    match text {
+        "now" => Ok(From::Now),
+        text => Timestamp::parse_rfc3339(text)
+            .map(From::At)
+            .ok_or_else(|| "expected now, or a time such as 2026-12-01T06:00:00Z".to_owned()),
+    }
+}
+
+pub(super) async fn kill_switch(config: &Path, arguments: KillSwitch) -> CliResult {
+    if let (Some(setting), true) = (&arguments.setting, arguments.file) {
+        let settings = super::load(config)?;
+        let Some(file) = settings.routing.kill_switch_file else { bail!("routing.kill_switch_file is not set") };
+        super::replace_file(&file, &format!("{setting}\n"))?;
+        let event = AuditEvent::new(Action::KillSwitchSet).with("value", setting.to_string());
+        super::record_if_possible(config, event.with("file", file.display().to_string())).await;
+        outln!("{}: {setting}", file.display());
+        return Ok(());
+    }
+    let state = super::open(config).await?.state;
+    if let Some(setting) = &arguments.setting {
+        if let KillSwitchState::BillerLegacy(slug) = setting {
+            known(&state, slug).await?;
+        }
+        state.directory.set_kill_switch(setting, &super::actor_context(&state)?).await?;
+    }
+    let billers = state.directory.billers().await?;
+    let set = billers.kill_switch().map_or_else(|| "never set".to_owned(), ToString::to_string);
+    let in_force = state.routing.kill_switch.current(&billers);
+    outln!("for every instance: {set}");
+    outln!("in force on this machine: {in_force}");
+    Ok(())
+}
+
+pub(super) async fn set_paused(config: &Path, slug: &Slug, is_paused: bool) -> CliResult {
+    let state = super::open(config).await?.state;
+    let action = if is_paused { Action::BillerPaused } else { Action::BillerUnpaused };
+    change_biller(&state, slug, action, |biller| biller.settings.paused = is_paused).await?;
+    outln!(
+        "{slug} is {}",
+        if is_paused { "paused: its customers get the maintenance page" } else { "no longer paused" }
+    );
+    Ok(())
+}
+
+pub(super) async fn rollout(config: &Path, arguments: Rollout) -> CliResult {
+    let mut allow = arguments.allow;
+    if let Some(file) = &arguments.allow_file {
+        let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        allow.extend(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
+    }
+    let names = allow.iter().map(|name| Username::parse(name).with_context(|| format!("{name:?}")));
+    let keys = names.map(|name| Ok(name?.as_str().to_owned())).collect::<Result<Vec<_>, anyhow::Error>>()?;
+    let state = super::open(config).await?.state;
+    let now = state.clock.now();
+    change_biller(&state, &arguments.slug, Action::RolloutUpdated, |biller| {
+        match arguments.from {
+            Some(From::Now) => biller.active_from = Some(now),
+            Some(From::At(at)) => biller.active_from = Some(at),
+            None => {}
+        }
+        if arguments.everybody {
+            biller.settings.rollout_allow = None;
+            biller.settings.rollout_percent = None;
+        }
+        if arguments.percent.is_some() {
+            biller.settings.rollout_percent = arguments.percent;
+        }
+        if !keys.is_empty() || arguments.allow_file.is_some() {
+            biller.settings.rollout_allow = Some(keys);
+        }
+    })
+    .await?;
+    let biller = known(&state, &arguments.slug).await?;
+    let settings = &biller.settings;
+    let whom = match (&settings.rollout_allow, settings.rollout_percent) {
+        (None, None) => "everybody".to_owned(),
+        (Some(list), None) => format!("{} listed username(s)", list.len()),
+        (None, Some(percent)) => format!("{percent} % of usernames"),
+        (Some(list), Some(percent)) => format!("{} listed username(s) and {percent} % of usernames", list.len()),
+    };
+    let from = biller.active_from.map_or_else(String::new, |at| format!(", from {at} on"));
+    outln!("{} is {} for {whom}{from}", biller.slug, biller.state.as_str());
+    Ok(())
+}
+
+pub(super) async fn end_sessions(config: &Path, arguments: EndSessions) -> CliResult {
+    let state = super::open(config).await?.state;
+    let biller = known(&state, &arguments.slug).await?;
+    let (sessions, actor) = (BillerSessions::new(&state), super::actor_context(&state)?);
+    let ended = match (&arguments.username, &arguments.sid) {
+        (Some(name), _) => {
+            let username = Username::parse(name).with_context(|| format!("{name:?}"))?;
+            let user = state.directory.user_by_username(&biller.id, &username).await?;
+            let Some(user) = user else { bail!("{} has no user {name}", biller.slug) };
+            sessions.end_audited(&biller, SessionFilter::User(&user.id), &actor).await?
+        }
+        (None, Some(sid)) => {
+            let Some(oidc) = &biller.settings.oidc else { bail!("{} has no issuer", biller.slug) };
+            sessions
+                .end_audited(&biller, SessionFilter::Sid { issuer: &oidc.issuer, sid, subject: None }, &actor)
+                .await?
+        }
+        (None, None) => sessions.end_audited(&biller, SessionFilter::All, &actor).await?,
+    };
+    outln!("{ended} session(s) ended");
+    Ok(())
+}
+
+async fn known(state: &AppState, slug: &Slug) -> Result<std::sync::Arc<Biller>, anyhow::Error> {
+    state.directory.biller_by_slug(slug).await?.with_context(|| format!("there is no biller {slug}"))
+}
+
+pub(super) async fn change_biller(
+    state: &AppState,
+    slug: &Slug,
+    action: Action,
+    change: impl FnOnce(&mut Biller),
+) -> CliResult {
+    if !state.directory.update_biller(slug, (&super::actor_context(state)?, action), change).await? {
+        bail!("there is no biller {slug}");
+    }
+    Ok(())
+}

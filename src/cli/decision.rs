@@ -1,0 +1,57 @@
+//! `signpost decision CODE`
+
+use std::path::Path;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::CliResult;
+use crate::audit::LookupResult;
+use signpost_core::ReferenceCode;
+use signpost_core::decision::Verdict;
+use signpost_core::reference::CodeKind;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The code, as the person reads it out.
+    code: String,
+    /// Why, for the audit trail.
+    #[arg(long)]
+    reason: Option<String>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
+    let Arguments { reason, json, .. } = arguments;
+    let Some(code) = ReferenceCode::parse(&arguments.code) else {
+        bail!("{:?} is not a reference code: one has 16 letters and digits", arguments.code);
+    };
+    let state = super::open(config).await?.state;
+    let actor = super::actor_context(&state)?;
+    let actor = reason.into_iter().fold(actor, |actor, reason| actor.because(reason));
+    match state.decisions.look_up(code.as_str(), None, &actor).await? {
+        LookupResult::Recorded(entry) if json => outln!("{}", serde_json::to_string(&entry)?),
+        LookupResult::Recorded(entry) => {
+            outln!("{}  {}  {}", entry.code, entry.at, entry.kind);
+            outln!("Shown:    {}", entry.response);
+            if let Some(name) = &entry.username_mask {
+                outln!("Username: {name}");
+            }
+            match serde_json::from_value::<Verdict>(entry.details["verdict"].clone()) {
+                Ok(verdict) => outln!("{}", super::simulate::text(&verdict, entry.biller.as_deref())),
+                Err(_) => outln!("{}", serde_json::to_string_pretty(&entry.details)?),
+            }
+        }
+        LookupResult::NotRecorded(CodeKind::Page, at) => outln!("{code}: a page without a decision, shown at {at}"),
+        LookupResult::NotRecorded(CodeKind::Row(row), at) => outln!("{code}: row {row}, at {at}; details not recorded"),
+        LookupResult::NotRecorded(CodeKind::Error, at) => {
+            outln!("{code}: an error page, at {at}; details not recorded")
+        }
+        LookupResult::UnknownCode => {
+            bail!("{code} is not a code of this installation; please check it letter by letter")
+        }
+    }
+    Ok(())
+}

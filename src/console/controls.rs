@@ -1,0 +1,261 @@
+//! Orders that the next request follows: hold, rollout, kill switch; and changes that wait for a second person.
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+
+use super::billers::PageState;
+use super::pages::{ChangeView, ChangesPage, KillSwitchPage};
+use super::staff::Staff;
+use super::{Console, billers, forms, impact, respond, simulation_form};
+use crate::audit::Action;
+use crate::directory::{ApprovalOutcome, Biller};
+use crate::routing::{ProposedChange, RolloutSpec};
+use crate::web::HttpError;
+use crate::web::fields::Fields;
+use signpost_core::decision::KillSwitchState;
+use signpost_core::{Slug, Timestamp};
+
+/// The kill switch.
+pub(super) const KILL_SWITCH: &str = "/kill-switch";
+/// Changes that wait for a second person.
+pub(super) const CHANGES: &str = "/changes";
+
+/// `POST /billers/{slug}/pause`: holds a biller, or ends that.
+pub(super) async fn pause(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Redirect, HttpError> {
+    let fields = forms::read(&headers, &body)?;
+    let biller = billers::find(&console, &slug).await?;
+    let pause = fields.get("pause") == Some("yes");
+    let (action, done) = if pause { (Action::BillerPaused, "paused") } else { (Action::BillerUnpaused, "unpaused") };
+    update_biller(&console, &staff, &biller.slug, action, |biller| biller.settings.paused = pause).await?;
+    Ok(Redirect::to(&format!("/billers/{}?done={done}", biller.slug)))
+}
+
+/// `GET /billers/{slug}/rollout`: what the rollout in the form would do to everybody.
+pub(super) async fn preview_rollout(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(slug): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, HttpError> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes());
+    let fields = fields.map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))?;
+    let biller = billers::find(&console, &slug).await?;
+    let (shown, rollout) = parse_rollout(&fields, &biller);
+    let Some((percent, _)) = rollout else {
+        return billers::page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
+    };
+    let form = [("percent", &shown.percent), ("active_from", &shown.active_from)];
+    let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let refresh_url = format!("/billers/{}/rollout?{query}", biller.slug);
+    let rollout = RolloutSpec { allow: biller.settings.rollout_allow.clone(), percent };
+    let change = ProposedChange { state: None, rollout: Some(rollout) };
+    let impact = Some(impact::preview(&console, &staff, &biller, change, refresh_url).await?);
+    billers::page(&console, &staff, StatusCode::OK, &biller, PageState { impact, ..shown }).await
+}
+
+/// `POST /billers/{slug}/rollout`: for whom an active biller counts, and from when on. The allow-list stays as it is.
+pub(super) async fn rollout(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    let fields = forms::read(&headers, &body)?;
+    let biller = billers::find(&console, &slug).await?;
+    let (shown, rollout) = parse_rollout(&fields, &biller);
+    let Some((percent, from)) = rollout else {
+        return billers::page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
+    };
+    update_biller(&console, &staff, &biller.slug, Action::RolloutUpdated, |biller| {
+        biller.settings.rollout_percent = percent;
+        biller.active_from = from;
+    })
+    .await?;
+    Ok(Redirect::to(&format!("/billers/{}?done=rollout", biller.slug)).into_response())
+}
+
+/// A rollout's percentage and activation date.
+type RolloutForm = (Option<u8>, Option<Timestamp>);
+
+/// The form of the rollout as it is shown again, and what it says; none where something is wrong with it.
+fn parse_rollout(fields: &Fields, biller: &Biller) -> (PageState, Option<RolloutForm>) {
+    let text = |name: &str| fields.get(name).unwrap_or_default().trim();
+    let mut errors = Vec::new();
+    let percent = match text("percent").trim_end_matches('%').trim() {
+        "" => None,
+        number => {
+            let percent = number.parse::<u8>().ok().filter(|percent| *percent <= 100);
+            if percent.is_none() {
+                errors
+                    .push(("percent".to_owned(), "A rollout is a number from 0 to 100, or nothing for all".to_owned()));
+            }
+            percent
+        }
+    };
+    let from = match text("active_from") {
+        "" => None,
+        text => {
+            let at = simulation_form::parse_time(text);
+            if at.is_none() {
+                errors.push((
+                    "active_from".to_owned(),
+                    "Write the activation date as a day and a time of day".to_owned(),
+                ));
+            }
+            at
+        }
+    };
+    let rollout = errors.is_empty().then_some((percent, from));
+    (
+        PageState {
+            percent: text("percent").to_owned(),
+            active_from: text("active_from").to_owned(),
+            errors,
+            ..PageState::of(biller)
+        },
+        rollout,
+    )
+}
+
+async fn update_biller(
+    console: &Console,
+    staff: &Staff,
+    slug: &Slug,
+    action: Action,
+    change: impl FnOnce(&mut Biller),
+) -> Result<(), HttpError> {
+    let actor = console.actor_context(staff);
+    let is_there = console.app.directory.update_biller(slug, (&actor, action), change).await?;
+    if is_there { Ok(()) } else { Err(HttpError::from_status(StatusCode::NOT_FOUND)) }
+}
+
+/// `GET /kill-switch`
+pub(super) async fn kill_switch(
+    State(console): State<Console>,
+    staff: Staff,
+    RawQuery(query): RawQuery,
+) -> Result<Response, HttpError> {
+    let was_set = query.as_deref() == Some("done");
+    kill_switch_page(&console, &staff, StatusCode::OK, Vec::new(), was_set).await
+}
+
+/// `POST /kill-switch`: for every instance, from the next request on.
+pub(super) async fn set_kill_switch(
+    State(console): State<Console>,
+    staff: Staff,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    let fields = forms::read(&headers, &body)?;
+    let text = match (fields.get("kill_switch").unwrap_or_default(), fields.get("biller").unwrap_or_default().trim()) {
+        ("biller", biller) => format!("{biller}=legacy"),
+        (value, _) => value.to_owned(),
+    };
+    let known = console.app.directory.billers().await?;
+    let is_known =
+        |kill: &KillSwitchState| !matches!(kill, KillSwitchState::BillerLegacy(slug) if known.by_slug(slug).is_none());
+    match text.parse::<KillSwitchState>().ok().filter(is_known) {
+        Some(kill) => {
+            console.app.directory.set_kill_switch(&kill, &console.actor_context(&staff)).await?;
+            tracing::warn!(kill_switch = %kill, "the kill switch was set");
+            Ok(Redirect::to("/kill-switch?done").into_response())
+        }
+        None => {
+            let errors = vec![("biller".to_owned(), "Name a biller of the list".to_owned())];
+            kill_switch_page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, errors, false).await
+        }
+    }
+}
+
+async fn kill_switch_page(
+    console: &Console,
+    staff: &Staff,
+    status: StatusCode,
+    errors: Vec<(String, String)>,
+    was_set: bool,
+) -> Result<Response, HttpError> {
+    let known = console.app.directory.billers().await?;
+    let billers = known.iter().map(|biller| (biller.slug.to_string(), biller.name.clone())).collect();
+    respond::page(console, Some(staff), status, |chrome| KillSwitchPage {
+        chrome,
+        effective: console.app.routing.kill_switch.current(&known).to_string(),
+        set: known.kill_switch().map_or_else(|| "never set".to_owned(), ToString::to_string),
+        billers,
+        errors: errors.into(),
+        can_operate: staff.can_operate(),
+        was_set,
+    })
+}
+
+/// `GET /changes`
+pub(super) async fn changes(
+    State(console): State<Console>,
+    staff: Staff,
+    RawQuery(query): RawQuery,
+) -> Result<Response, HttpError> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let done = match fields.get("done") {
+        Some("approved") => Some("The change is made, from the next request on."),
+        Some("rejected") => Some("The change was declined."),
+        _ => None,
+    };
+    let billers = console.app.directory.billers().await?;
+    let mut views = Vec::new();
+    for change in console.app.directory.pending_changes().await? {
+        let Some(biller) = billers.by_id(&change.biller_id) else { continue };
+        views.push(ChangeView {
+            slug: biller.slug.to_string(),
+            is_own: change.requested_by == staff.identity(),
+            requested_by: console.display_name(&change.requested_by).await?,
+            requested_at: change.requested_at.to_string(),
+            id: change.id,
+            summary: change.summary,
+        });
+    }
+    let can_operate = staff.can_operate();
+    respond::page(&console, Some(&staff), StatusCode::OK, |chrome| ChangesPage {
+        chrome,
+        changes: views,
+        done,
+        can_operate,
+    })
+}
+
+/// `POST /changes/{id}`: confirms a change that somebody else asked for, or declines it.
+pub(super) async fn decide(
+    State(console): State<Console>,
+    staff: Staff,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Redirect, HttpError> {
+    let fields = forms::read(&headers, &body)?;
+    let approve = fields.get("decision") == Some("approve");
+    let refuse = |status, detail: &str| HttpError {
+        reason: "approval_denied",
+        detail: Some(detail.to_owned()),
+        ..HttpError::from_status(status)
+    };
+    match console.app.directory.decide_change(&id, approve, &console.actor_context(&staff)).await? {
+        ApprovalOutcome::Done => {
+            Ok(Redirect::to(if approve { "/changes?done=approved" } else { "/changes?done=rejected" }))
+        }
+        ApprovalOutcome::NotFound => {
+            Err(refuse(StatusCode::NOT_FOUND, "There is no change that waits under this address."))
+        }
+        ApprovalOutcome::RequesterCannotApprove => {
+            Err(refuse(StatusCode::FORBIDDEN, "Who asked for a change cannot confirm it."))
+        }
+        ApprovalOutcome::HostTaken => Err(refuse(StatusCode::CONFLICT, "One of its hosts is another biller's by now.")),
+    }
+}

@@ -1,0 +1,38 @@
+//! Pages as answers: what stands around each, and the headers it needs.
+
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use http::StatusCode;
+
+use super::Console;
+use super::pages::Chrome;
+use super::staff::Staff;
+use crate::web::headers::PagePolicy;
+use crate::web::{HttpError, assets};
+
+/// One script of our own, what it asks us for, and customers' pages in a frame without scripts.
+const EXTRA_CSP: &str = "; script-src 'self'; connect-src 'self'; frame-src 'self'";
+
+/// What stands around a page; without somebody signed in there is no way further.
+pub(super) fn chrome(console: &Console, staff: Option<&Staff>) -> Chrome {
+    Chrome {
+        stylesheet: assets::CONSOLE_STYLESHEET.path.clone(),
+        script: assets::CONSOLE_SCRIPT.path.clone(),
+        logo: assets::LOGO.path.clone(),
+        company: console.app.config.help.company.clone(),
+        staff: staff.cloned(),
+    }
+}
+
+/// A page.
+pub(super) fn page<T: Template>(
+    console: &Console,
+    staff: Option<&Staff>,
+    status: StatusCode,
+    build: impl FnOnce(Chrome) -> T,
+) -> Result<Response, HttpError> {
+    let html = build(chrome(console, staff)).render().map_err(|error| HttpError::internal(&error))?;
+    let mut response = (status, Html(html)).into_response();
+    response.extensions_mut().insert(PagePolicy { extra_csp: EXTRA_CSP, ..PagePolicy::default() });
+    Ok(response)
+}

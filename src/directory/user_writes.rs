@@ -1,0 +1,231 @@
+//! Changing users and memberships, one transaction each: what is changed is marked for SecureAuth in the same transaction, and
+//! sessions of those who may no longer come in end with it.
+
+use serde_json::Value;
+
+use super::{Directory, UserStatus, outbox};
+use crate::audit::ActorContext;
+use crate::db::{DbError, Tx};
+use crate::values;
+use signpost_core::{BillerId, Random, Timestamp, UserId, Username};
+
+const CREATE: &str = "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
+     attributes, created_at, updated_at, deleted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)";
+/// First in every change of a user: it makes writers of one user wait for each other.
+const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE id = $1";
+const SET_USERNAME: &str = "UPDATE users SET username = $2, username_key = $3 WHERE id = $1";
+const SET_MEMBERSHIP_USERNAME: &str =
+    "UPDATE membership SET username_key = $2 WHERE user_id = $1 AND biller_id IN (SELECT id FROM biller)";
+const SET_EMAIL: &str = "UPDATE users SET email = $2, email_key = $3 WHERE id = $1";
+const SET_FIRST_NAME: &str = "UPDATE users SET first_name = $2 WHERE id = $1";
+const SET_LAST_NAME: &str = "UPDATE users SET last_name = $2 WHERE id = $1";
+const SET_STATUS: &str = "UPDATE users SET status = $2, deleted_at = $3 WHERE id = $1";
+const END_SESSIONS: &str = "UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
+const END_BILLER_SESSIONS: &str =
+    "UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL";
+const INSERT_MEMBERSHIP: &str = "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
+     SELECT username_key, $2, id, $4, $3 FROM users WHERE id = $1 \
+     ON CONFLICT (biller_id, user_id) DO NOTHING";
+/// Who is deleted keeps no name from others.
+const RELEASE_USERNAME: &str = "DELETE FROM membership WHERE biller_id = $2 AND user_id <> $1 \
+     AND username_key = (SELECT username_key FROM users WHERE id = $1) \
+     AND EXISTS (SELECT 1 FROM users u WHERE u.id = membership.user_id AND u.status = 'deleted')";
+const DELETE_MEMBERSHIP: &str = "DELETE FROM membership WHERE user_id = $1 AND biller_id = $2";
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Username, as it is to be shown.
+    pub username: String,
+    /// Mail address; may be empty.
+    pub email: String,
+    /// First name; may be empty.
+    pub first_name: String,
+    /// Last name; may be empty.
+    pub last_name: String,
+    /// Status.
+    pub status: UserStatus,
+    /// More about the user, as an object.
+    pub attributes: Value,
+}
+
+/// What is to be changed about a user; what is none stays.
+#[derive(Clone, Debug, Default)]
+pub struct UserUpdate {
+    /// Username.
+    pub username: Option<String>,
+    /// Mail address.
+    pub email: Option<String>,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// Status: `suspended` and `deleted` end the user's sessions.
+    pub status: Option<UserStatus>,
+}
+
+/// Why a user was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UserWriteError {
+    /// There is nobody with this id.
+    #[error("there is no such user")]
+    UserNotFound,
+    /// It cannot be a username.
+    #[error("this cannot be a username: {0}")]
+    InvalidUsername(String),
+    /// Somebody else of one of the billers has it.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// The database failed.
+    #[error(transparent)]
+    Db(DbError),
+}
+
+impl From<DbError> for UserWriteError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Conflict(_) => Self::UsernameTaken,
+            error => Self::Db(error),
+        }
+    }
+}
+
+/// Dates and marks what is done in a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteContext<'s> {
+    /// The present moment.
+    pub now: Timestamp,
+    /// Makes ids.
+    pub random: &'s Random,
+}
+
+impl<'s> WriteContext<'s> {
+    /// By whom it is done.
+    pub fn of(actor: &'s ActorContext) -> Self {
+        Self { now: actor.now(), random: actor.random() }
+    }
+}
+
+impl UserUpdate {
+    /// The fields that it touches.
+    pub(super) fn fields(&self) -> Vec<&'static str> {
+        let touched = [
+            ("username", self.username.is_some()),
+            ("email", self.email.is_some()),
+            ("name", self.first_name.is_some() || self.last_name.is_some()),
+            ("status", self.status.is_some()),
+        ];
+        touched.into_iter().filter(|(_, touched)| *touched).map(|(field, _)| field).collect()
+    }
+}
+
+impl Directory {
+    /// Makes a user without memberships. After an error the transaction is to be dropped, as after those below.
+    ///
+    /// # Errors
+    /// The username cannot be one, or the database failed.
+    pub async fn insert_user_in(
+        &self,
+        tx: &mut Tx,
+        new: &NewUser,
+        context: WriteContext<'_>,
+    ) -> Result<UserId, UserWriteError> {
+        let id = UserId::new(context.now, context.random);
+        let deleted_at = (new.status == UserStatus::Deleted).then_some(context.now);
+        let row = values![
+            id.as_str(),
+            &new.username,
+            key(&new.username)?.as_str(),
+            &new.email,
+            new.email.to_lowercase(),
+            &new.first_name,
+            &new.last_name,
+            new.status.as_str(),
+            new.attributes.to_string(),
+            context.now,
+            deleted_at
+        ];
+        tx.run(CREATE, row).await?;
+        Ok(id)
+    }
+
+    /// Changes a user.
+    ///
+    /// # Errors
+    /// There is no such user, the username is taken or cannot be one, or the database failed.
+    pub async fn write_user_update_in(
+        &self,
+        tx: &mut Tx,
+        user: &UserId,
+        change: &UserUpdate,
+        context: WriteContext<'_>,
+    ) -> Result<(), UserWriteError> {
+        let (id, now) = (user.as_str(), context.now);
+        if tx.run(TOUCH, values![id, now]).await? == 0 {
+            return Err(UserWriteError::UserNotFound);
+        }
+        if let Some(username) = &change.username {
+            let key = key(username)?;
+            tx.run(SET_USERNAME, values![id, username, key.as_str()]).await?;
+            tx.run(SET_MEMBERSHIP_USERNAME, values![id, key.as_str()]).await?;
+        }
+        if let Some(email) = &change.email {
+            tx.run(SET_EMAIL, values![id, email, email.to_lowercase()]).await?;
+        }
+        for (statement, value) in [(SET_FIRST_NAME, &change.first_name), (SET_LAST_NAME, &change.last_name)] {
+            if let Some(value) = value {
+                tx.run(statement, values![id, value]).await?;
+            }
+        }
+        if let Some(status) = change.status {
+            let deleted_at = (status == UserStatus::Deleted).then_some(now);
+            tx.run(SET_STATUS, values![id, status.as_str(), deleted_at]).await?;
+            if status != UserStatus::Active {
+                tx.run(END_SESSIONS, values![id, now]).await?;
+            }
+        }
+        Ok(outbox::enqueue_user(tx, user, now, context.random).await?)
+    }
+
+    /// Makes a user a member of a biller; answers whether that is new.
+    ///
+    /// # Errors
+    /// Somebody else there has the username, or the database failed.
+    pub async fn add_member_in(
+        &self,
+        tx: &mut Tx,
+        (biller, user): (&BillerId, &UserId),
+        legacy_account: bool,
+        context: WriteContext<'_>,
+    ) -> Result<bool, UserWriteError> {
+        tx.run(RELEASE_USERNAME, values![user.as_str(), biller.as_str()]).await?;
+        let row = values![user.as_str(), biller.as_str(), context.now, legacy_account];
+        let added = tx.run(INSERT_MEMBERSHIP, row).await? > 0;
+        if added {
+            outbox::enqueue_member(tx, (biller.as_str(), user.as_str()), context.now, context.random).await?;
+        }
+        Ok(added)
+    }
+
+    /// Ends a membership, and the user's sessions at the biller; answers whether there was one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn remove_member_in(
+        &self,
+        tx: &mut Tx,
+        (biller, user): (&BillerId, &UserId),
+        context: WriteContext<'_>,
+    ) -> Result<bool, UserWriteError> {
+        let removed = tx.run(DELETE_MEMBERSHIP, values![user.as_str(), biller.as_str()]).await? > 0;
+        if removed {
+            tx.run(END_BILLER_SESSIONS, values![user.as_str(), biller.as_str(), context.now]).await?;
+            outbox::enqueue_member(tx, (biller.as_str(), user.as_str()), context.now, context.random).await?;
+        }
+        Ok(removed)
+    }
+}
+
+fn key(username: &str) -> Result<Username, UserWriteError> {
+    Username::parse(username).map_err(|error| UserWriteError::InvalidUsername(error.to_string()))
+}

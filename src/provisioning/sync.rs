@@ -1,0 +1,197 @@
+//! Comparing a biller's users here with those of its pool, and mending what differs by the code of the outbox. People whom the
+//! directory does not know are shown and left alone.
+
+use std::collections::HashSet;
+use std::io::Write;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::push::differences;
+use super::users::{self, DirectoryUser};
+use super::{Provisioning, ProvisioningError, PushError};
+use crate::audit::{Action, ActorContext, AuditEvent};
+use crate::db::DbError;
+use crate::directory::{Biller, UserPoolRef};
+use crate::secureauth::management::{CallError, ExportError, Management, PoolUser};
+use signpost_core::{Slug, UserId};
+
+const DIRECTORY_USERS: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
+     NULL, m.user_id FROM users u LEFT JOIN membership m ON m.user_id = u.id AND m.biller_id = $1 WHERE u.id IN";
+/// Calls at once: the vendor's figure.
+const MAX_CONCURRENT_REQUESTS: usize = 8;
+/// Users of the directory looked at together.
+const PAGE_SIZE: i64 = 1000;
+
+/// What differs between the directory and a pool.
+#[derive(Clone, Debug, Default)]
+pub struct Drift {
+    /// Users of the biller.
+    pub directory_users: i64,
+    /// Users of the pool.
+    pub pool_users: i64,
+    /// Users who are not in the pool.
+    pub missing: Vec<UserId>,
+    /// Users who differ, and in what.
+    pub different: Vec<(UserId, Vec<&'static str>)>,
+    /// Users of the directory who should not be in the pool: deleted, or no longer the biller's.
+    pub extra: Vec<UserId>,
+    /// People of the pool whom the directory does not know, by id and name.
+    pub unknown: Vec<(String, String)>,
+}
+
+impl Drift {
+    /// Who is to be brought to the present state.
+    pub fn to_repair(&self) -> impl Iterator<Item = &UserId> {
+        self.missing.iter().chain(self.different.iter().map(|(user, _)| user)).chain(&self.extra)
+    }
+}
+
+/// Why users could not be compared, mended or exported.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The biller, the settings or the database.
+    #[error(transparent)]
+    Enable(#[from] ProvisioningError),
+    /// SecureAuth's export, or a file.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+impl From<CallError> for SyncError {
+    fn from(error: CallError) -> Self {
+        Self::Enable(error.into())
+    }
+}
+
+impl From<DbError> for SyncError {
+    fn from(error: DbError) -> Self {
+        Self::Enable(error.into())
+    }
+}
+
+impl Provisioning {
+    /// Compares all users of a moved biller with those of its pool.
+    ///
+    /// # Errors
+    /// The biller was not moved, or SecureAuth or the database failed.
+    pub async fn drift(&self, slug: &Slug) -> Result<Drift, SyncError> {
+        let biller = self.biller(slug).await?;
+        let (management, user_pool) = self.require_user_pool(&biller).await?;
+        let mut drift = Drift::default();
+        let seen = self.compare_pool(management, (&biller, &user_pool), &mut drift).await?;
+        let mut after = String::new();
+        loop {
+            let page = users::page(&self.db, &biller.id, &after, PAGE_SIZE).await?;
+            let Some(last) = page.last() else { return Ok(drift) };
+            after.clone_from(&last.id);
+            drift.directory_users += i64::try_from(page.len()).unwrap_or(0);
+            // The vendor's lists lag behind: who is not in one is asked for by name.
+            let unlisted = page.iter().filter(|user| !seen.contains(&user.id));
+            let pool = user_pool.pool.as_str();
+            let lookups =
+                unlisted.map(|user| async move { Ok::<_, CallError>((user, management.user(pool, &user.id).await?)) });
+            let answers: Vec<(&DirectoryUser, Option<PoolUser>)> =
+                stream::iter(lookups).buffered(MAX_CONCURRENT_REQUESTS).try_collect().await?;
+            for (desired, actual) in answers {
+                match actual {
+                    None => drift.missing.push(UserId::from_stored(desired.id.clone())),
+                    Some(actual) => compare_user(&mut drift, desired, &actual),
+                }
+            }
+        }
+    }
+
+    /// Goes through the pool page by page; answers whom it has seen.
+    async fn compare_pool(
+        &self,
+        management: &Management,
+        (biller, user_pool): (&Biller, &UserPoolRef),
+        drift: &mut Drift,
+    ) -> Result<HashSet<String>, SyncError> {
+        let mut seen = HashSet::new();
+        let mut after = None;
+        loop {
+            let page = management.users(&user_pool.pool, after.as_deref()).await?;
+            let Some(last) = page.last() else { return Ok(seen) };
+            after = Some(last.id.clone());
+            drift.pool_users += i64::try_from(page.len()).unwrap_or(0);
+            let ids: Vec<&str> = page.iter().map(|user| user.id.as_str()).collect();
+            let mut tx = self.db.begin().await?;
+            let rows = tx.all_in(DIRECTORY_USERS, biller.id.as_str().into(), &ids).await?;
+            drop(tx);
+            let mut known = Vec::new();
+            for row in &rows {
+                known.push((users::from_row(row)?, row.opt_text(9)?.is_some()));
+            }
+            for actual in page {
+                match known.iter().find(|(user, _)| user.id == actual.id) {
+                    None => drift.unknown.push((actual.id.clone(), display_name(&actual))),
+                    Some((user, is_member)) if !is_member || user.status == "deleted" => {
+                        drift.extra.push(UserId::from_stored(actual.id.clone()));
+                    }
+                    Some((user, _)) => compare_user(drift, user, &actual),
+                }
+                seen.insert(actual.id);
+            }
+        }
+    }
+
+    /// Brings everybody who differs to the present state; answers for whom that failed. `on_progress` is called after each.
+    ///
+    /// # Errors
+    /// The biller was not moved, or the database failed.
+    pub async fn repair(
+        &self,
+        slug: &Slug,
+        drift: &Drift,
+        actor: &ActorContext,
+        on_progress: impl Fn(),
+    ) -> Result<Vec<(UserId, PushError)>, SyncError> {
+        let biller = self.biller(slug).await?;
+        let (management, user_pool) = self.require_user_pool(&biller).await?;
+        actor
+            .record_alone(
+                &self.db,
+                AuditEvent::new(Action::UsersSynced).at(slug).with("users", drift.to_repair().count()),
+            )
+            .await?;
+        let (biller, user_pool, on_progress) = (&biller, &user_pool, &on_progress);
+        let results = drift.to_repair().map(|user| async move {
+            let done = self.push_user(management, (biller, user_pool), user).await;
+            on_progress();
+            done.err().map(|error| (user.clone(), error))
+        });
+        Ok(stream::iter(results)
+            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
+            .filter_map(std::future::ready)
+            .collect()
+            .await)
+    }
+
+    /// Writes what SecureAuth has of a biller's pool as JSON; answers how many users.
+    ///
+    /// # Errors
+    /// The biller was not moved, SecureAuth failed, or `out` did.
+    pub async fn export(
+        &self,
+        slug: &Slug,
+        actor: &ActorContext,
+        out: impl Write + Send + 'static,
+    ) -> Result<u64, SyncError> {
+        let biller = self.biller(slug).await?;
+        let (management, user_pool) = self.require_user_pool(&biller).await?;
+        actor.record_alone(&self.db, AuditEvent::new(Action::UsersExported).at(slug)).await?;
+        Ok(management.export_pool(&user_pool.pool, out).await?)
+    }
+}
+
+fn compare_user(drift: &mut Drift, desired: &DirectoryUser, actual: &PoolUser) {
+    let fields = differences(desired, actual);
+    if !fields.is_empty() {
+        drift.different.push((UserId::from_stored(desired.id.clone()), fields));
+    }
+}
+
+fn display_name(actual: &PoolUser) -> String {
+    actual.identifiers.first().map(|entry| entry.value.clone()).unwrap_or_default()
+}

@@ -1,0 +1,332 @@
+//! "Where would somebody be taken, and why?", as support staff, machines and the command line ask it. Reads only: nothing is
+//! executed, sent or counted.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+use utoipa::ToSchema;
+
+use super::{Overrides, RolloutOverride, Routing, RoutingRequest, RoutingResult, resolve_entry_point};
+use crate::directory::{Billers, DirectoryError};
+use signpost_core::decision::{
+    CiamState, Counterfactual, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Verdict,
+    Via, counterfactuals,
+};
+use signpost_core::username::UsernameError;
+use signpost_core::{Locale, Slug, Timestamp, Username, UsernameInput};
+
+/// A request. What is left out is as it is now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimulationRequest {
+    /// The username typed; needed at the shared address.
+    pub username: Option<String>,
+    /// The address the browser knocks at: a path of ours, or a whole address. None: the shared sign-in page.
+    pub entry: Option<String>,
+    /// As if billers were in these states, from now on.
+    pub billers: BTreeMap<Slug, CiamState>,
+    /// As if the identity providers of billers were up or down.
+    pub issuers: BTreeMap<Slug, IssuerHealth>,
+    /// As if active billers counted for these.
+    pub rollouts: BTreeMap<Slug, RolloutSpec>,
+    /// As if the directory were up or down.
+    pub directory: Option<DirectoryAvailability>,
+    /// As if the kill switch were `off`, `all-legacy`, `hold` or `SLUG=legacy`.
+    #[serde(with = "kill_switch_text")]
+    #[schema(value_type = Option<String>)]
+    pub kill_switch: Option<KillSwitchState>,
+    /// As of this time (RFC 3339).
+    #[serde(with = "time_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub at: Option<Timestamp>,
+    /// As if the device remembered these billers.
+    pub remembered: Vec<Slug>,
+    /// The language of the page that would be shown; no rule looks at it.
+    pub locale: Option<Locale>,
+}
+
+/// Whether the directory can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectoryAvailability {
+    /// It can.
+    Up,
+    /// It cannot.
+    Down,
+}
+
+/// For whom a biller is to count as moved; neither list nor percentage: for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RolloutSpec {
+    /// Usernames let in first.
+    pub allow: Option<Vec<String>>,
+    /// Percentage of usernames let in, 0 to 100.
+    #[schema(maximum = 100)]
+    pub percent: Option<u8>,
+}
+
+/// Why a request cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulationError {
+    /// It names a biller that is not there: the field, and the biller.
+    #[error("there is no biller {1}")]
+    NoSuchBiller(&'static str, Slug),
+    /// The entry cannot be read as an address.
+    #[error("{0:?} is not an address")]
+    NotAnAddress(String),
+    /// The entry is somebody else's address.
+    #[error("{0} is not an address that Signpost serves")]
+    NotServed(Url),
+    /// The username is none.
+    #[error(transparent)]
+    Username(#[from] UsernameError),
+    /// At the shared address somebody has to type one.
+    #[error("is needed at the shared address")]
+    UsernameMissing,
+    /// A rollout cannot be like this.
+    #[error("{0}: {1}")]
+    Rollout(Slug, String),
+    /// The billers cannot be read.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+impl SimulationError {
+    /// The field of the request that is wrong; none when the request is not to blame.
+    pub fn field(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoSuchBiller(field, _) => field,
+            Self::NotAnAddress(_) | Self::NotServed(_) => "entry",
+            Self::Username(_) | Self::UsernameMissing => "username",
+            Self::Rollout(..) => "rollouts",
+            Self::Directory(_) => return None,
+        })
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct SimulationResult {
+    /// Who would be at the door.
+    pub routing_request: RoutingRequest,
+    /// A return target that the address itself stands for.
+    pub return_to: Option<String>,
+    /// The language of the page that would be shown.
+    pub locale: Locale,
+    /// The decision, with the facts it stands on.
+    pub routing_result: RoutingResult,
+    /// The facts that, were they otherwise, would lead elsewhere.
+    pub would_change: Vec<Counterfactual>,
+}
+
+/// An answer as it is written for machines.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Simulation)]
+pub struct SimulationResponse<'a> {
+    #[serde(flatten)]
+    verdict: &'a Verdict,
+    would_change: &'a [Counterfactual],
+}
+
+impl SimulationResult {
+    /// For machines: the verdict's fields, and what would change it.
+    pub fn response(&self) -> SimulationResponse<'_> {
+        SimulationResponse { verdict: &self.routing_result.verdict, would_change: &self.would_change }
+    }
+}
+
+impl Routing {
+    /// Answers a request.
+    ///
+    /// `biller_scope` are the billers that the asker may see; none: all. Billers out of reach are as if they were not there: a
+    /// request that names one is refused as for any that is not there, and a username or an address that concerns one is
+    /// answered as one that nobody has.
+    ///
+    /// # Errors
+    /// The request cannot be asked like this, or the billers cannot be read.
+    pub async fn simulate(
+        &self,
+        request: &SimulationRequest,
+        biller_scope: Option<&[Slug]>,
+    ) -> Result<SimulationResult, SimulationError> {
+        let billers = self.directory.billers().await?;
+        let in_scope = |slug: &Slug| biller_scope.is_none_or(|billers| billers.contains(slug));
+        request.check_billers(&|slug| billers.by_slug(slug).is_some() && in_scope(slug))?;
+        let found = self.resolve_entry(request.entry.as_deref().unwrap_or("/login"), &billers, &in_scope)?;
+        let name = request.username.as_deref().map(UsernameInput::parse).transpose()?;
+        if found.entry == EntryPoint::Shared && name.is_none() {
+            return Err(SimulationError::UsernameMissing);
+        }
+        let routing_request = RoutingRequest { entry: found.entry, name, remembered: request.remembered.clone() };
+        let (mut facts, billers) = self.facts(&routing_request, &request.overrides()?).await;
+        remove_out_of_scope(&mut facts, &in_scope);
+        let would_change = counterfactuals(&facts);
+        let routing_result = self.decide(facts, billers);
+        let locale = request.locale.unwrap_or_default();
+        Ok(SimulationResult { routing_request, return_to: found.return_to, locale, routing_result, would_change })
+    }
+
+    fn resolve_entry(
+        &self,
+        entry: &str,
+        billers: &Billers,
+        in_scope: &dyn Fn(&Slug) -> bool,
+    ) -> Result<super::ResolvedEntryPoint, SimulationError> {
+        let public = &self.config.server.public_url;
+        // "pay.example.com/bills" is a host and a path, not a path of ours.
+        let with_scheme = format!("{}://{entry}", public.scheme());
+        let text = if entry.starts_with('/') || entry.contains("://") { entry } else { &with_scheme };
+        let url = public.join(text).map_err(|_| SimulationError::NotAnAddress(entry.to_owned()))?;
+        match resolve_entry_point(&self.config, billers, &host_of(&url), url.path(), url.query()) {
+            Some(found) if is_visible(&found.entry, in_scope) => Ok(found),
+            _ => Err(SimulationError::NotServed(url)),
+        }
+    }
+}
+
+/// A path can be typed with any slug. Hosts and old addresses would tell whose they are.
+fn is_visible(entry: &EntryPoint, in_scope: &dyn Fn(&Slug) -> bool) -> bool {
+    match entry {
+        EntryPoint::Shared | EntryPoint::Named { via: Via::VanityPath, .. } => true,
+        EntryPoint::Named { slug, via: Via::VanityHost | Via::DeepLink } => in_scope(slug),
+    }
+}
+
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Takes out of the facts what the asker may not see. Facts of which a part is out of reach go as a whole: what is left would
+/// be no decision that anybody ever meets.
+fn remove_out_of_scope(facts: &mut Facts, in_scope: &dyn Fn(&Slug) -> bool) {
+    if matches!(&facts.kill_switch, KillSwitchState::BillerLegacy(slug) if !in_scope(slug)) {
+        facts.kill_switch = KillSwitchState::Off;
+    }
+    if facts.billers().all(|biller| in_scope(&biller.slug)) {
+        return;
+    }
+    if let DirectoryFacts::Read { named, memberships } = &mut facts.directory {
+        *named = named.take().filter(|biller| in_scope(&biller.slug));
+        memberships.clear();
+    }
+}
+
+impl SimulationRequest {
+    /// Every biller that it names is there.
+    fn check_billers(&self, is_there: &dyn Fn(&Slug) -> bool) -> Result<(), SimulationError> {
+        let kill_switch_biller = match &self.kill_switch {
+            Some(KillSwitchState::BillerLegacy(slug)) => Some(slug),
+            _ => None,
+        };
+        let named = [
+            ("billers", self.billers.keys().collect::<Vec<_>>()),
+            ("issuers", self.issuers.keys().collect()),
+            ("rollouts", self.rollouts.keys().collect()),
+            ("remembered", self.remembered.iter().collect()),
+            ("kill_switch", kill_switch_biller.into_iter().collect()),
+        ];
+        for (field, slugs) in named {
+            if let Some(unknown) = slugs.into_iter().find(|slug| !is_there(slug)) {
+                return Err(SimulationError::NoSuchBiller(field, unknown.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn overrides(&self) -> Result<Overrides, SimulationError> {
+        let rollouts = self.rollouts.iter().map(|(slug, rollout)| {
+            let change = rollout.normalize().map_err(|why| SimulationError::Rollout(slug.clone(), why))?;
+            Ok((slug.clone(), change))
+        });
+        Ok(Overrides {
+            issuers: self.issuers.iter().map(|(slug, health)| (slug.clone(), *health)).collect(),
+            states: self.billers.iter().map(|(slug, state)| (slug.clone(), *state)).collect(),
+            rollouts: rollouts.collect::<Result<_, SimulationError>>()?,
+            directory_down: self.directory == Some(DirectoryAvailability::Down),
+            kill_switch: self.kill_switch.clone(),
+            at: self.at,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RolloutSpec {
+    /// From an object only: what is derived would take a list of the fields without names.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        struct Fields {
+            allow: Option<Vec<String>>,
+            percent: Option<u8>,
+        }
+        let object = serde_json::Map::<String, serde_json::Value>::deserialize(deserializer)?;
+        let Fields { allow, percent } =
+            serde_json::from_value(object.into()).map_err(<D::Error as serde::de::Error>::custom)?;
+        Ok(Self { allow, percent })
+    }
+}
+
+impl RolloutSpec {
+    /// The rollout, with normalised usernames.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn normalize(&self) -> Result<RolloutOverride, String> {
+        if self.percent.is_some_and(|percent| percent > 100) {
+            return Err("percent is a number from 0 to 100".to_owned());
+        }
+        let key = |name: &String| {
+            let username = Username::parse(name).map_err(|error| format!("{name:?}: {error}"))?;
+            Ok(username.as_str().to_owned())
+        };
+        let allow =
+            self.allow.as_ref().map(|names| names.iter().map(key).collect::<Result<_, String>>()).transpose()?;
+        Ok(RolloutOverride { allow, percent: self.percent })
+    }
+}
+
+mod kill_switch_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use signpost_core::decision::KillSwitchState;
+
+    pub(super) fn serialize<S: Serializer>(
+        kill_switch: &Option<KillSwitchState>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match kill_switch {
+            Some(state) => serializer.collect_str(state),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<KillSwitchState>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+    }
+}
+
+mod time_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use signpost_core::Timestamp;
+
+    pub(super) fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => serializer.collect_str(at),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let read = |text: String| {
+            let at = Timestamp::parse_rfc3339(&text);
+            at.ok_or_else(|| D::Error::custom("expected a time such as 2026-11-22T08:00:00Z"))
+        };
+        text.map(read).transpose()
+    }
+}

@@ -1,0 +1,102 @@
+//! The discovery document (OpenID Connect Discovery 1.0, section 3; RFC 8414; RFC 9207, section 3).
+
+use openidconnect::core::{
+    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
+    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
+    CoreSubjectIdentifierType,
+};
+use openidconnect::{AdditionalProviderMetadata, ProviderMetadata};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{Http, ProviderError, Registration};
+
+type Metadata = ProviderMetadata<
+    Extra,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    CoreJsonWebKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Extra {
+    end_session_endpoint: Option<Url>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+    pushed_authorization_request_endpoint: Option<Url>,
+    #[serde(default)]
+    require_pushed_authorization_requests: bool,
+}
+
+impl AdditionalProviderMetadata for Extra {}
+
+/// What we use of a discovery document, checked.
+#[derive(Clone, Debug)]
+pub(super) struct DiscoveryDocument {
+    pub authorization_endpoint: Url,
+    pub token_endpoint: Url,
+    pub jwks_uri: Url,
+    pub end_session_endpoint: Option<Url>,
+    pub iss_parameter_supported: bool,
+    /// Where requests are pushed (RFC 9126), if they can be.
+    pub par_endpoint: Option<Url>,
+    pub par_required: bool,
+}
+
+/// Where an issuer's document is: the path is appended to the issuer's, as OpenID Connect Discovery has it.
+pub(super) fn discovery_url(issuer: &str) -> Result<Url, ProviderError> {
+    Url::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))
+        .map_err(|_| ProviderError::InvalidResponse("invalid_issuer_url"))
+}
+
+pub(super) fn parse(
+    bytes: &[u8],
+    registration: &Registration,
+    http: &Http,
+) -> Result<DiscoveryDocument, ProviderError> {
+    let metadata: Metadata =
+        serde_json::from_slice(bytes).map_err(|_| ProviderError::InvalidResponse("discovery_malformed"))?;
+    if metadata.issuer().as_str() != registration.issuer {
+        return Err(ProviderError::InvalidResponse("discovery_issuer_mismatch"));
+    }
+    let pinned = |alg: &_| {
+        serde_json::to_value(alg).ok().is_some_and(|name| registration.id_token_algs.iter().any(|pin| name == **pin))
+    };
+    if !metadata.id_token_signing_alg_values_supported().iter().any(pinned) {
+        return Err(ProviderError::InvalidResponse("discovery_algorithm_mismatch"));
+    }
+    let token_endpoint =
+        metadata.token_endpoint().ok_or(ProviderError::InvalidResponse("discovery_no_token_endpoint"))?;
+    let extra = metadata.additional_metadata();
+    let document = DiscoveryDocument {
+        authorization_endpoint: metadata.authorization_endpoint().url().clone(),
+        token_endpoint: token_endpoint.url().clone(),
+        jwks_uri: metadata.jwks_uri().url().clone(),
+        end_session_endpoint: extra.end_session_endpoint.clone(),
+        iss_parameter_supported: extra.authorization_response_iss_parameter_supported,
+        par_endpoint: extra.pushed_authorization_request_endpoint.clone(),
+        par_required: extra.require_pushed_authorization_requests,
+    };
+    let endpoints = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri].into_iter();
+    for endpoint in endpoints.chain(&document.end_session_endpoint).chain(&document.par_endpoint) {
+        http.check_target(endpoint)?;
+        if !is_allowed_endpoint(endpoint, registration) {
+            return Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed"));
+        }
+    }
+    Ok(document)
+}
+
+/// Endpoints are on the issuer's own origin, or on a host that the registration names.
+fn is_allowed_endpoint(endpoint: &Url, registration: &Registration) -> bool {
+    let own = Url::parse(&registration.issuer).is_ok_and(|issuer| issuer.origin() == endpoint.origin());
+    own || endpoint.host_str().is_some_and(|host| registration.extra_hosts.iter().any(|extra| extra == host))
+}

@@ -1,0 +1,271 @@
+//! The doors: what each kind of arrival gets, and that odd input gets a clear answer.
+
+use http::{Request, StatusCode};
+
+use crate::harness::{Browser, LEGACY, World};
+
+async fn submit_username(browser: &mut Browser, name: &str) -> crate::harness::TestResponse {
+    browser.post("/login", &[("username", name)]).await
+}
+
+#[tokio::test]
+async fn routing_rows_lead_to_their_outcomes() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let legacy = format!("{LEGACY}/login?token=");
+    for name in ["nobody", "one-legacy", "moved-and-legacy", "two-legacy", "switched-off", "patient"] {
+        let answer = submit_username(&mut browser, name).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{name}");
+        assert!(answer.location().starts_with(&legacy), "{name}: {}", answer.location());
+    }
+    let notice = submit_username(&mut browser, " One-Moved ").await;
+    assert_eq!((notice.status, notice.title()), (StatusCode::OK, "Name of riverside-water has a new sign-in page"));
+    assert!(notice.body.contains("http://pay.riverside.example<"), "the stable address as text: {}", notice.body);
+    assert!(!notice.body.contains(&world.issuer_base), "no one-time address of the identity provider");
+    let recovery = submit_username(&mut browser, "two-moved").await;
+    assert_eq!(recovery.status, StatusCode::OK);
+    for name in ["riverside", "maple"] {
+        assert!(!recovery.body.contains(name), "row 5 names {name}");
+    }
+    assert!(recovery.body.contains("value=\"two-moved\""), "the username is typed once");
+}
+
+#[tokio::test]
+async fn three_issuer_failures_open_the_circuit() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    assert_eq!(submit_username(&mut browser, "issuer-down").await.status, StatusCode::OK, "nobody has asked it yet");
+    for _ in 0..3 {
+        let answer = browser.get("/b/cedar-county").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.body.contains("Name of cedar-county"), "the outage page says whose: {}", answer.title());
+        world.advance(std::time::Duration::from_secs(5)).await;
+    }
+    let answer = submit_username(&mut browser, "issuer-down").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "row 8");
+    world.issuers.set_issuer_state("cedar-county", secureauth_standin::IssuerState::Up);
+    let biller = world.state.directory.biller_by_slug(&crate::harness::slug("cedar-county")).await.unwrap().unwrap();
+    assert!(signpost::web::registrations::probe_and_record(&world.state, &biller).await);
+    assert_eq!(submit_username(&mut browser, "issuer-down").await.status, StatusCode::OK, "and back again");
+}
+
+#[tokio::test]
+async fn legacy_rows_are_indistinguishable() {
+    let world = World::start().await;
+    let mut shapes = std::collections::BTreeSet::new();
+    let long = "x".repeat(254);
+    for name in [
+        "nobody",
+        "one-legacy",
+        "moved-and-legacy",
+        "two-legacy",
+        "switched-off",
+        "patient",
+        &long,
+        "smile 😀",
+        "q\"uote\\",
+    ] {
+        let answer = submit_username(&mut world.browser(), name).await;
+        let mut headers: Vec<String> = answer
+            .headers
+            .iter()
+            .filter(|(header, _)| *header != "location" && *header != "x-request-id")
+            .map(|(header, value)| format!("{header}: {value:?}"))
+            .collect();
+        headers.sort();
+        shapes.insert((answer.status.as_u16(), headers, answer.location().len(), answer.body));
+    }
+    assert_eq!(shapes.len(), 1, "{shapes:#?}");
+}
+
+#[tokio::test]
+async fn invalid_usernames_are_explained_and_kept() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    for (body, says) in [
+        (&b"username="[..], "Enter your username"),
+        (b"", "Enter your username"),
+        (b"username=a%00b", "invisible"),
+        (b"username=a%0d%0ab", "invisible"),
+        (b"username=%1b%5b31m", "invisible"),
+    ] {
+        let answer = browser.post_raw("/login", body.to_vec()).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", String::from_utf8_lossy(body));
+        assert!(answer.body.contains(says) && answer.body.contains("<title>Error:"), "{}", answer.body);
+    }
+    let answer = browser.post_raw("/login", format!("username={}", "y".repeat(10_000)).into_bytes()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    for broken in [&b"username=%ff%fe"[..], b"username=%zz", b"username=\xff"] {
+        let answer = browser.post_raw("/login", broken.to_vec()).await;
+        assert_eq!((answer.status, answer.reference().len()), (StatusCode::BAD_REQUEST, 19));
+    }
+    let answer = browser.post_raw("/login", vec![b'a'; 100_000]).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(answer.body.contains("Go to the sign-in page"));
+    let json =
+        Request::post("/login").header("content-type", "application/json").header("sec-fetch-site", "same-origin");
+    assert_eq!(browser.send_with(json, "{}".into()).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    for attack in ["%", "_", "*", "' OR 1=1--", "one%", "<script>alert(1)</script>"] {
+        let answer = submit_username(&mut browser, attack).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{attack} is a name that nobody has");
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_hosts_and_methods_get_an_error_page() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    for (path, status) in [
+        ("/nope", 404),
+        ("/b/no-such-biller", 404),
+        ("/b/no_such_biller", 404),
+        ("/LOGIN", 404),
+        ("/login/..;/admin", 404),
+        ("//login", 404),
+        ("/static/nothing.css", 404),
+    ] {
+        let answer = browser.get(path).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
+        assert_eq!(answer.reference().len(), 19, "{path}");
+        assert!(answer.body.contains("/login") || answer.body.contains("/recover"), "{path} has a way on");
+    }
+    for path in ["/b/Riverside-Water", "/b/riverside-water/"] {
+        let answer = browser.get(path).await;
+        assert_eq!((answer.status, answer.location().as_str()), (StatusCode::PERMANENT_REDIRECT, "/b/riverside-water"));
+    }
+    for host in ["evil.example", "localhost:9999", "localhost"] {
+        let answer = browser.send(Request::get("/login").header("host", host)).await;
+        assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{host}");
+        assert!(!answer.body.contains("evil.example"));
+        assert!(answer.body.contains("http://localhost:8080/login"));
+    }
+    let two = Request::get("/login").header("host", "localhost:8080").header("host", "evil.example");
+    assert_eq!(browser.send(two).await.status, StatusCode::MISDIRECTED_REQUEST);
+    let forwarded =
+        Request::get("/recover").header("x-forwarded-host", "evil.example").header("forwarded", "host=evil.example");
+    assert!(!browser.send(forwarded).await.body.contains("evil.example"));
+    assert_eq!(browser.send(Request::put("/login")).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    let huge = Request::get("/login").header("cookie", "a=".to_owned() + &"b".repeat(20_000));
+    assert_eq!(browser.send(huge).await.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn cross_site_forms_are_rejected() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    for (path, name, value, status) in [
+        ("/login", "sec-fetch-site", "cross-site", 403),
+        ("/login", "sec-fetch-site", "same-site", 403),
+        ("/login", "origin", "https://evil.example", 403),
+        ("/login", "origin", "null", 403),
+        ("/logout", "sec-fetch-site", "cross-site", 403),
+        ("/reset", "sec-fetch-site", "cross-site", 403),
+        ("/login", "origin", "http://localhost:8080", 303),
+        ("/login", "x-nothing", "not a browser", 303),
+    ] {
+        let request = Request::post(path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("host", "localhost:8080")
+            .header(name, value);
+        let answer = browser.send_with(request, "username=nobody".into()).await;
+        assert_eq!(answer.status.as_u16(), status, "{path} with {name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn vanity_host_redirects_to_the_vanity_path() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let answer = browser.send(Request::get("/anything?return_to=pay").header("host", "PAY.riverside.example")).await;
+    // The first request teaches the gateway its billers; any host is judged by what the directory says now.
+    assert_eq!(answer.location(), "http://localhost:8080/b/riverside-water?return_to=pay");
+    assert!(answer.headers.get("set-cookie").is_none());
+    let legacy = browser.get("/b/oakdale-city").await;
+    assert!(legacy.location().starts_with(LEGACY));
+}
+
+#[tokio::test]
+async fn legacy_deep_links_redirect() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let notice = browser.get("/old/login.aspx?biller=1").await;
+    assert_eq!((notice.status, notice.title()), (StatusCode::OK, "Name of riverside-water has a new sign-in page"));
+    assert!(browser.get("/old/login.aspx?Biller=2&x=y").await.location().starts_with(LEGACY));
+    assert_eq!(browser.get("/old/login.aspx").await.location(), "/login");
+    assert_eq!(browser.get("/old/login.aspx?biller=3").await.location(), "/login");
+}
+
+/// A page without its sealed tokens and its code.
+fn without_tokens(answer: &crate::harness::TestResponse) -> String {
+    let mut parts = answer.body.split("?t=").flat_map(|part| part.split("token="));
+    let first = parts.next().unwrap().to_owned();
+    let rest = parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-_".contains(c)));
+    rest.fold(first, |page, part| page + part).replace(&answer.reference(), "")
+}
+
+#[tokio::test]
+async fn rate_limiting_is_identical_for_all_usernames() {
+    let world = World::with_settings("").await;
+    // Nobody told the router who the peer is, so it is no loopback client.
+    let mut known = world.browser();
+    let mut answers = Vec::new();
+    for name in ["one-moved", "nobody"] {
+        for _ in 0..10 {
+            submit_username(&mut known, name).await;
+        }
+        let refused = submit_username(&mut known, name).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{name}");
+        answers.push(without_tokens(&refused));
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(
+        submit_username(&mut known, "ONE-MOVED").await.status,
+        StatusCode::TOO_MANY_REQUESTS,
+        "another spelling"
+    );
+}
+
+#[tokio::test]
+async fn directory_outage_falls_back_to_the_legacy_login() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    submit_username(&mut browser, "one-moved").await;
+    world.state.db.close().await;
+    for name in ["one-moved", "nobody", "two-moved"] {
+        let answer = submit_username(&mut browser, name).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{name}: {}", answer.body);
+        assert!(answer.location().starts_with(LEGACY));
+    }
+    for path in ["/login", "/", "/recover", "/help", "/reset", "/logout"] {
+        assert_eq!(browser.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    assert!(browser.get("/b/riverside-water").await.location().starts_with(LEGACY));
+}
+
+#[tokio::test]
+async fn reset_page_is_identical_for_all_usernames() {
+    let world = World::start().await;
+    let mut pages = Vec::new();
+    for name in ["nobody", "one-moved", "one-legacy", "two-moved"] {
+        let answer = world.browser().post("/reset", &[("username", name)]).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        pages.push((without_tokens(&answer), answer.body.len()));
+    }
+    assert!(pages.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[tokio::test]
+async fn login_page_weighs_at_most_14_kib() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    for path in ["/login?lang=en", "/login?lang=es"] {
+        let page = browser.get(path).await;
+        let stylesheets: Vec<&str> = page.body.split("<link rel=\"stylesheet\" href=\"").skip(1).collect();
+        assert_eq!(stylesheets.len(), 1);
+        let stylesheet = browser.get(stylesheets[0].split('"').next().unwrap()).await;
+        assert_eq!(stylesheet.status, StatusCode::OK);
+        let weight = page.body.len() + stylesheet.body.len();
+        assert!(weight <= 14 * 1024, "{path}: {weight} bytes");
+        assert!(!page.body.contains("<script") && !stylesheet.body.contains("@import"));
+    }
+}
