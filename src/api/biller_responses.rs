@@ -163,7 +163,7 @@ pub(super) struct CreatedBiller {
 }
 
 impl BillerResponse {
-    pub fn new(state: &AppState, biller: &Biller, mode: Option<CiamMode>) -> Self {
+    pub(super) fn new(state: &AppState, biller: &Biller, mode: Option<CiamMode>) -> Self {
         let settings = &biller.settings;
         let moved = matches!(biller.state, CiamState::Active | CiamState::Suspended);
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());

@@ -43,7 +43,7 @@ pub(super) struct JobResponse {
 }
 
 impl JobResponse {
-    pub fn new(job: &Job, biller: Option<Slug>) -> Self {
+    pub(super) fn new(job: &Job, biller: Option<Slug>) -> Self {
         Self {
             id: job.id.clone(),
             biller,

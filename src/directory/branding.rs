@@ -11,7 +11,7 @@ use signpost_core::colour::{MIN_CONTROL_CONTRAST, MIN_TEXT_CONTRAST};
 use signpost_core::text::sha256;
 
 /// No logo is larger: it comes with every page of the biller.
-pub const MAX_LOGO_BYTES: usize = 32 * 1024;
+pub(super) const MAX_LOGO_BYTES: usize = 32 * 1024;
 /// Nor has more pixels in a row or column.
 const MAX_LOGO_SIDE_PIXELS: u32 = 2048;
 

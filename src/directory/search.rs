@@ -26,7 +26,7 @@ pub(super) struct FoldedName {
 }
 
 impl FoldedName {
-    pub fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         // By way of the capitals, as in Unicode's case folding: they make `ss` of `ß`.
         let folded: String = text
             .chars()

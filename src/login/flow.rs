@@ -48,28 +48,28 @@ pub(super) struct LoginFlow {
 
 impl LoginFlow {
     /// The name typed, as it was parsed before it was sealed.
-    pub fn name(&self) -> Option<UsernameInput> {
+    pub(super) fn name(&self) -> Option<UsernameInput> {
         self.name.as_deref().and_then(|name| UsernameInput::parse(name).ok())
     }
 
     /// What of it goes along to pages where the biller is asked for.
-    pub fn flow_token(&self) -> FlowToken {
+    pub(super) fn flow_token(&self) -> FlowToken {
         let (name, return_to) = (self.name.clone(), self.return_to.clone());
         FlowToken { locale: self.locale, name, return_to, ..FlowToken::default() }
     }
 
     /// The address that begins this flow anew, for somebody who clicks on it.
-    pub fn link(&self, state: &AppState, slug: &Slug) -> String {
+    pub(super) fn link(&self, state: &AppState, slug: &Slug) -> String {
         self.address(state, &paths::biller(slug), slug, 0)
     }
 
     /// The same for a redirect that we make by ourselves: it is counted, so that it cannot go on for ever.
-    pub fn restart(&self, state: &AppState, slug: &Slug) -> String {
+    pub(super) fn restart(&self, state: &AppState, slug: &Slug) -> String {
         self.address(state, &paths::biller(slug), slug, self.restarts.saturating_add(1))
     }
 
     /// The address that goes on to the portal of a biller one is signed in at.
-    pub fn go(&self, state: &AppState, slug: &Slug) -> String {
+    pub(super) fn go(&self, state: &AppState, slug: &Slug) -> String {
         self.address(state, &paths::go(slug), slug, 0)
     }
 
@@ -79,7 +79,7 @@ impl LoginFlow {
     }
 
     /// Opens what [`LoginFlow::link`] and the others sealed.
-    pub fn open(state: &AppState, slug: &Slug, hint: &str) -> Option<Self> {
+    pub(super) fn open(state: &AppState, slug: &Slug, hint: &str) -> Option<Self> {
         state.keys.open(Purpose::LoginHint, slug.as_str(), hint).ok()
     }
 }
@@ -114,7 +114,7 @@ pub(super) struct AuthorizationRequest {
 
 impl AuthorizationRequest {
     /// A new attempt with secrets of its own.
-    pub fn new(state: &AppState, slug: &Slug, issuer: &str) -> Self {
+    pub(super) fn new(state: &AppState, slug: &Slug, issuer: &str) -> Self {
         Self {
             id: state.random.token::<16>(),
             slug: slug.clone(),
@@ -127,7 +127,7 @@ impl AuthorizationRequest {
     }
 
     /// `Set-Cookie` lines: this request, and the oldest ones out.
-    pub fn cookies(&self, state: &AppState, headers: &HeaderMap) -> Vec<String> {
+    pub(super) fn cookies(&self, state: &AppState, headers: &HeaderMap) -> Vec<String> {
         let name = cookie_name(&self.id);
         let value = state.keys.seal(Purpose::AuthorizationRequest, &name, self);
         let mut lines = vec![cookies::set(name, value, FLOW_TIMEOUT)];
@@ -145,7 +145,7 @@ impl AuthorizationRequest {
     }
 
     /// The attempt with this id, from the cookie of this browser. A cookie that is changed, moved or there twice is none.
-    pub fn find(state: &AppState, headers: &HeaderMap, id: &str) -> Option<Self> {
+    pub(super) fn find(state: &AppState, headers: &HeaderMap, id: &str) -> Option<Self> {
         let name = cookie_name(id);
         let cookie = cookies::get(headers, &name)?;
         state
@@ -156,12 +156,12 @@ impl AuthorizationRequest {
     }
 
     /// The `Set-Cookie` line that ends it.
-    pub fn removal_cookie(id: &str) -> String {
+    pub(super) fn removal_cookie(id: &str) -> String {
         cookies::remove(cookie_name(id))
     }
 
     /// Whether it is too old.
-    pub fn has_expired(&self, now: Timestamp) -> bool {
+    pub(super) fn has_expired(&self, now: Timestamp) -> bool {
         self.at.plus(FLOW_TIMEOUT) <= now
     }
 }

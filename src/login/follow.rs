@@ -40,7 +40,7 @@ pub(super) struct RequestContext {
 
 impl RequestContext {
     /// Somebody who brings nothing but a language.
-    pub fn new(language: Language) -> Self {
+    pub(super) fn new(language: Language) -> Self {
         Self { language, return_to: None, portal_state: None, restarts: 0, remember: false }
     }
 }

@@ -12,7 +12,7 @@ use crate::values;
 use signpost_core::{KeyRing, Purpose, Random, Timestamp, ids};
 
 /// A row that was taken up comes back after so long, if nobody has finished or moved it.
-pub const LEASE: Duration = Duration::from_secs(40);
+pub(super) const LEASE: Duration = Duration::from_secs(40);
 
 const INSERT_TASK: &str =
     "INSERT INTO queued_task (id, sealed, attempts, due_at, created_at) VALUES ($1, $2, 0, $3, $3)";
@@ -43,12 +43,12 @@ pub(super) struct Queue {
 
 impl Queue {
     /// One row, whatever the task is about.
-    pub async fn enqueue(&self, task: &QueuedTask, now: Timestamp) -> Result<(), DbError> {
+    pub(super) async fn enqueue(&self, task: &QueuedTask, now: Timestamp) -> Result<(), DbError> {
         self.db.run(INSERT_TASK, self.row(task, now)).await.map(drop)
     }
 
     /// The same by somebody's order.
-    pub async fn enqueue_audited(
+    pub(super) async fn enqueue_audited(
         &self,
         task: &QueuedTask,
         actor: &ActorContext,
@@ -61,7 +61,7 @@ impl Queue {
     }
 
     /// Takes up the row that has waited longest; none is due, or another process was quicker.
-    pub async fn lease_next(&self, now: Timestamp) -> Result<Option<LeasedTask>, DbError> {
+    pub(super) async fn lease_next(&self, now: Timestamp) -> Result<Option<LeasedTask>, DbError> {
         let Some(row) = self.db.one(DUE_TASK, values![now]).await? else { return Ok(None) };
         let (id, attempts) = (row.text(0)?, row.int(2)?);
         if self.db.run(LEASE_TASK, values![&id, attempts, now.plus(LEASE)]).await? == 0 {
@@ -72,7 +72,12 @@ impl Queue {
     }
 
     /// Removes a row whose work is done, and adds what follows from it, all or nothing.
-    pub async fn complete(&self, leased: &LeasedTask, next: &[QueuedTask], now: Timestamp) -> Result<(), DbError> {
+    pub(super) async fn complete(
+        &self,
+        leased: &LeasedTask,
+        next: &[QueuedTask],
+        now: Timestamp,
+    ) -> Result<(), DbError> {
         let mut tx: Tx = self.db.begin().await?;
         if tx.run(DELETE_TASK, values![&leased.id, leased.attempts]).await? == 0 {
             return Ok(());
@@ -84,13 +89,13 @@ impl Queue {
     }
 
     /// How many rows there are, and how many of them were taken up before.
-    pub async fn pending_counts(&self) -> Result<(i64, i64), DbError> {
+    pub(super) async fn pending_counts(&self) -> Result<(i64, i64), DbError> {
         let row = self.db.one(PENDING_COUNTS, values![]).await?;
         row.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
     }
 
     /// Leaves a row for later.
-    pub async fn reschedule(&self, leased: &LeasedTask, until: Timestamp) -> Result<(), DbError> {
+    pub(super) async fn reschedule(&self, leased: &LeasedTask, until: Timestamp) -> Result<(), DbError> {
         self.db.run(RESCHEDULE_TASK, values![&leased.id, leased.attempts, until]).await.map(drop)
     }
 

@@ -30,7 +30,7 @@ impl Transport {
     ///
     /// # Errors
     /// A sentence that says what is wrong with them.
-    pub fn new(settings: &config::Mail) -> Result<Option<Self>, String> {
+    pub(super) fn new(settings: &config::Mail) -> Result<Option<Self>, String> {
         let Some(server) = &settings.server else { return Ok(None) };
         let from: Mailbox = settings.from.parse().map_err(|_| "mail.from: not a mail address".to_owned())?;
         let tls = || TlsParameters::new(server.clone()).map_err(|error| format!("mail.tls: {error}"));
@@ -51,7 +51,7 @@ impl Transport {
     }
 
     /// Sends a letter. The id makes the Message-ID, so that a mail that had to be sent again is known as the same.
-    pub async fn send(&self, id: &str, email: &Email) -> Result<(), TaskError> {
+    pub(super) async fn send(&self, id: &str, email: &Email) -> Result<(), TaskError> {
         let message = self.message(id, email)?;
         match self.smtp.send(message).await {
             Ok(_) => Ok(()),
@@ -67,7 +67,7 @@ impl Transport {
     }
 
     /// Whether the server answers and takes our credentials.
-    pub async fn check_connection(&self) -> bool {
+    pub(super) async fn check_connection(&self) -> bool {
         self.smtp.test_connection().await.unwrap_or(false)
     }
 

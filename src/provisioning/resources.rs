@@ -21,7 +21,7 @@ pub(super) struct ResourceIds {
 impl ResourceIds {
     /// All but the organization's hold a part of the job's id that nobody can guess: what is there under one of them was made
     /// by this job, and none is ever used again.
-    pub fn of(slug: &Slug, job: &Job) -> Self {
+    pub(super) fn of(slug: &Slug, job: &Job) -> Self {
         let suffix = job.id.rsplit('-').next().unwrap_or_default();
         Self {
             organization: slug.to_string(),
@@ -32,7 +32,7 @@ impl ResourceIds {
         }
     }
 
-    pub fn resource_id(&self, resource: Resource) -> &str {
+    pub(super) fn resource_id(&self, resource: Resource) -> &str {
         match resource {
             Resource::Pool => &self.pool,
             Resource::Connection => &self.connection,
@@ -52,9 +52,9 @@ pub(super) enum Resource {
 }
 
 impl Resource {
-    pub const ALL: [Self; 4] = [Self::Pool, Self::Connection, Self::Client, Self::Claim];
+    pub(super) const ALL: [Self; 4] = [Self::Pool, Self::Connection, Self::Client, Self::Claim];
 
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Pool => "pool",
             Self::Connection => "connection",
@@ -63,7 +63,7 @@ impl Resource {
         }
     }
 
-    pub async fn exists(self, management: &Management, ids: &ResourceIds) -> Result<bool, CallError> {
+    pub(super) async fn exists(self, management: &Management, ids: &ResourceIds) -> Result<bool, CallError> {
         let id = ids.resource_id(self);
         match self {
             Self::Pool => Ok(management.pool(id).await?.is_some()),
@@ -86,7 +86,7 @@ pub(super) struct ResourceSpec<'a> {
 }
 
 impl ResourceSpec<'_> {
-    pub async fn create(&self, resource: Resource) -> Result<(), CallError> {
+    pub(super) async fn create(&self, resource: Resource) -> Result<(), CallError> {
         let (management, id, organization) =
             (self.management, self.ids.resource_id(resource), self.ids.organization.as_str());
         match resource {

@@ -44,12 +44,12 @@ pub(super) struct DirectoryUser {
 
 impl DirectoryUser {
     /// Status there: a user who is not active here must not be there either.
-    pub fn pool_status(&self) -> &'static str {
+    pub(super) fn pool_status(&self) -> &'static str {
         if self.status == "active" || self.status == "created" { "active" } else { "inactive" }
     }
 
     /// What the user is found by there: printable ASCII without spaces as `uid`, everything else by mail address alone.
-    pub fn identifiers(&self) -> Vec<(&'static str, &str)> {
+    pub(super) fn identifiers(&self) -> Vec<(&'static str, &str)> {
         let plain = is_uid(&self.username);
         let uid = plain.then_some(("uid", self.username.as_str()));
         let same = self.email.eq_ignore_ascii_case(&self.username);

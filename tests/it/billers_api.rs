@@ -8,41 +8,41 @@ use signpost_core::Slug;
 use crate::harness::{Browser, TestResponse, World, each_database, slug};
 
 /// A machine with a key of its own.
-pub struct ApiClient {
+pub(crate) struct ApiClient {
     browser: Browser,
     key: String,
 }
 
 impl ApiClient {
-    pub async fn new(world: &World, scopes: &[Scope], billers: Option<&[&str]>) -> Self {
+    pub(crate) async fn new(world: &World, scopes: &[Scope], billers: Option<&[&str]>) -> Self {
         let billers = billers.map(|billers| billers.iter().map(|one| slug(one)).collect::<Vec<Slug>>());
         let new = NewApiKey { name: "crm".into(), scopes: scopes.to_vec(), audience: None, billers, expires_at: None };
         Self { browser: world.browser(), key: world.state.api_keys.create(&new, &world.actor()).await.unwrap() }
     }
 
     /// With a key at hand.
-    pub fn of(world: &World, key: &str) -> Self {
+    pub(crate) fn of(world: &World, key: &str) -> Self {
         Self { browser: world.browser(), key: key.to_owned() }
     }
 
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         let request = Request::get(path).header("authorization", format!("Bearer {}", self.key));
         read(&self.browser.clone().send(request).await)
     }
 
-    pub async fn send(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
         read(&self.send_with(method, path, body, None).await)
     }
 
-    pub async fn send_with(&self, method: &str, path: &str, body: &Value, once: Option<&str>) -> TestResponse {
+    pub(crate) async fn send_with(&self, method: &str, path: &str, body: &Value, once: Option<&str>) -> TestResponse {
         self.send_text(method, path, body.to_string(), once).await
     }
 
-    pub async fn send_text(&self, method: &str, path: &str, body: String, once: Option<&str>) -> TestResponse {
+    pub(crate) async fn send_text(&self, method: &str, path: &str, body: String, once: Option<&str>) -> TestResponse {
         let mut request = Request::builder()
             .method(method)
             .uri(path)

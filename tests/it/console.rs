@@ -15,25 +15,25 @@ const CONSOLE: &str = "http://localhost:8084";
 const ROLES: [&str; 3] = ["support", "operator", "auditor"];
 
 /// A world with a console, and a provider where staff sign in.
-pub struct ConsoleHarness {
+pub(crate) struct ConsoleHarness {
     pub world: World,
     provider: secureauth_standin::SecureAuthStandIn,
 }
 
 impl ConsoleHarness {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::with("").await
     }
 
     /// On SQLite and, where a server is named, on PostgreSQL.
-    pub async fn on_each_database() -> Vec<Self> {
+    pub(crate) async fn on_each_database() -> Vec<Self> {
         let mut offices = vec![Self::open().await];
         offices.extend(Self::on_postgres().await);
         offices
     }
 
     /// On PostgreSQL, where a server is named.
-    pub async fn on_postgres() -> Option<Self> {
+    pub(crate) async fn on_postgres() -> Option<Self> {
         let (provider, settings) = Self::provider("").await;
         Some(Self::at(World::on_postgres(&settings).await?, provider).await)
     }
@@ -97,7 +97,7 @@ impl ConsoleHarness {
     }
 
     /// Somebody at work.
-    pub async fn sign_in(&self, username: &str) -> Browser {
+    pub(crate) async fn sign_in(&self, username: &str) -> Browser {
         let mut browser = self.browser();
         let entered = self.enter(&mut browser, username, "/sign-in").await;
         assert_eq!(entered.status, StatusCode::OK, "{}", entered.body);
@@ -529,7 +529,7 @@ const CONFIRM: &str = "Enabling CIAM will initiate the creation of your organiza
      SecureAuth. Please wait while the setup completes.";
 
 /// Works until the job has ended; answers its page.
-pub async fn wait_for_job(harness: &ConsoleHarness, browser: &mut Browser, job: &str) -> TestResponse {
+pub(crate) async fn wait_for_job(harness: &ConsoleHarness, browser: &mut Browser, job: &str) -> TestResponse {
     for _ in 0..60 {
         harness.world.state.provisioning.run_next_job().await.unwrap();
         let page = browser.get(job).await;

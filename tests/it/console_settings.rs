@@ -9,7 +9,7 @@ use crate::console::{ConsoleHarness, wait_for_job};
 use crate::harness::{Browser, TestResponse, hidden_fields, slug};
 
 /// A form as a browser fills it in, with some fields typed anew, and perhaps a file.
-pub async fn save(browser: &mut Browser, place: &str, typed: &[(&str, &str)]) -> TestResponse {
+pub(crate) async fn save(browser: &mut Browser, place: &str, typed: &[(&str, &str)]) -> TestResponse {
     let page = browser.get(place).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
     send(browser, place, &form_fields(&page.body, typed), None).await

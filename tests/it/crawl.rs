@@ -18,29 +18,29 @@ type Fields = Vec<(String, String)>;
 
 /// What a browser can ask for, by full addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PageRequest {
+pub(crate) enum PageRequest {
     Get(Url),
     Post(Url, Fields),
 }
 
 impl PageRequest {
-    pub fn get(address: &str) -> Self {
+    pub(crate) fn get(address: &str) -> Self {
         Self::Get(Url::parse(GATEWAY).unwrap().join(address).unwrap())
     }
 
-    pub fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         match self {
             Self::Get(url) | Self::Post(url, _) => url,
         }
     }
 
     /// Whether it is another system's; billers' hosts are ours.
-    pub fn is_outside(&self) -> bool {
+    pub(crate) fn is_outside(&self) -> bool {
         self.url().host_str() == Some("127.0.0.1")
     }
 
     /// The biller that the address names.
-    pub fn biller(&self) -> Option<String> {
+    pub(crate) fn biller(&self) -> Option<String> {
         let mut parts = self.url().path_segments()?;
         matches!(parts.next()?, "b" | "callback" | "go").then(|| parts.next().map(str::to_owned))?
     }
@@ -78,7 +78,7 @@ impl PageRequest {
     }
 
     /// With each sealed token changed in a byte at several places, and cut off as mail programs do.
-    pub fn tampered(&self) -> Vec<Self> {
+    pub(crate) fn tampered(&self) -> Vec<Self> {
         let mut changed = Vec::new();
         for (at, (_, value)) in self.values().iter().enumerate().filter(|(_, (_, value))| is_sealed(value)) {
             for place in [0, 2, value.len() / 2, value.len() - 2] {
@@ -92,7 +92,7 @@ impl PageRequest {
     }
 
     /// What it is, without what differs each time: tokens as what they hold.
-    pub fn shape(&self, world: &World) -> String {
+    pub(crate) fn shape(&self, world: &World) -> String {
         let values = self.values().into_iter().map(|(name, value)| {
             let shown = if is_sealed(&value) { content(world, self, &value) } else { value };
             format!("{name}={shown}")
@@ -103,7 +103,7 @@ impl PageRequest {
     }
 }
 
-pub fn is_sealed(value: &str) -> bool {
+pub(crate) fn is_sealed(value: &str) -> bool {
     value.len() > 60 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
@@ -132,13 +132,13 @@ fn content(world: &World, ask: &PageRequest, token: &str) -> String {
     value.to_string()
 }
 
-pub fn open(world: &World, purpose: Purpose, context: &str, token: &str) -> Option<Value> {
+pub(crate) fn open(world: &World, purpose: Purpose, context: &str, token: &str) -> Option<Value> {
     world.state.keys.open(purpose, context, token).ok()
 }
 
 /// Where an address leads at last.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A page of ours, and its address.
     Page(Url, Box<TestResponse>),
     /// Another system.
@@ -146,12 +146,12 @@ pub enum Outcome {
 }
 
 /// Asks, and follows the redirects that stay with us. Panics at a loop.
-pub async fn follow(browser: &mut Browser, ask: &PageRequest) -> Outcome {
+pub(crate) async fn follow(browser: &mut Browser, ask: &PageRequest) -> Outcome {
     follow_with_redirects(browser, ask).await.0
 }
 
 /// The same, with the addresses that redirects lead to.
-pub async fn follow_with_redirects(browser: &mut Browser, ask: &PageRequest) -> (Outcome, Vec<Url>) {
+pub(crate) async fn follow_with_redirects(browser: &mut Browser, ask: &PageRequest) -> (Outcome, Vec<Url>) {
     if ask.is_outside() {
         return (Outcome::Outside(ask.url().clone()), Vec::new());
     }
@@ -183,13 +183,13 @@ async fn send(browser: &mut Browser, ask: &PageRequest) -> TestResponse {
 }
 
 /// A part of a page.
-pub fn part<'p>(page: &'p TestResponse, name: &str) -> &'p str {
+pub(crate) fn part<'p>(page: &'p TestResponse, name: &str) -> &'p str {
     let inside = page.body.split(&format!("<{name}")).nth(1).unwrap_or_default();
     inside.split(&format!("</{name}>")).next().unwrap()
 }
 
 /// Everything that can be clicked or sent in a part of a page. Text fields that are empty are filled with `typed`.
-pub fn steps(base: &Url, html: &str, typed: &str) -> Vec<PageRequest> {
+pub(crate) fn steps(base: &Url, html: &str, typed: &str) -> Vec<PageRequest> {
     let mut found = Vec::new();
     let mut form: Option<(Url, bool, Fields)> = None;
     for (name, attributes) in tags(html) {
@@ -230,7 +230,7 @@ pub fn steps(base: &Url, html: &str, typed: &str) -> Vec<PageRequest> {
 }
 
 /// What a page cannot do without: stylesheets and pictures.
-pub fn resources(base: &Url, page: &TestResponse) -> Vec<PageRequest> {
+pub(crate) fn resources(base: &Url, page: &TestResponse) -> Vec<PageRequest> {
     let wanted = tags(&page.body).into_iter().filter_map(|(name, attributes)| match name.as_str() {
         "link" => attributes.get("href").cloned(),
         "img" => attributes.get("src").cloned(),
@@ -262,7 +262,7 @@ fn unescape(text: &str) -> String {
 
 /// What somebody who is handed over takes along, and where another system may send them next.
 #[derive(Debug, Default)]
-pub struct HandoffOutcome {
+pub(crate) struct HandoffOutcome {
     pub biller: Option<String>,
     pub return_to: Option<String>,
     /// With the return target.
@@ -272,7 +272,7 @@ pub struct HandoffOutcome {
 }
 
 /// Plays the other systems.
-pub async fn play_handoff(world: &World, url: &Url, name: &str) -> HandoffOutcome {
+pub(crate) async fn play_handoff(world: &World, url: &Url, name: &str) -> HandoffOutcome {
     let parameter = |name: &str| url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned());
     let text = |value: &Value, field: &str| value[field].as_str().map(str::to_owned);
     let origin = url.origin().ascii_serialization();

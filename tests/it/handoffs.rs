@@ -39,7 +39,7 @@ async fn redeem_with(world: &World, key: &str, token: &str) -> Option<Value> {
 }
 
 /// Redeems with a key that may redeem everything.
-pub async fn redeem(world: &World, token: &str) -> Option<Value> {
+pub(crate) async fn redeem(world: &World, token: &str) -> Option<Value> {
     let key = key(world, None, None, &[Scope::HandoffRedeem]).await;
     redeem_with(world, &key, token).await
 }

@@ -18,10 +18,10 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::{World, now, slug};
 
-pub type Change = Arc<dyn Fn(&mut ProviderResponse) + Send + Sync>;
+pub(crate) type Change = Arc<dyn Fn(&mut ProviderResponse) + Send + Sync>;
 
 /// What the provider is about to say; a change makes it a lie.
-pub struct ProviderResponse {
+pub(crate) struct ProviderResponse {
     pub claims: Map<String, Value>,
     pub header: Value,
     pub answer: Value,
@@ -34,7 +34,7 @@ pub struct ProviderResponse {
 }
 
 #[derive(Clone)]
-pub struct Provider {
+pub(crate) struct Provider {
     pub issuer: String,
     pub key: Arc<KeyPair>,
     pub other_key: Arc<KeyPair>,
@@ -49,7 +49,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let key = Arc::new(KeyPair::generate(KeySize::Rsa2048).unwrap());
@@ -105,7 +105,7 @@ impl Provider {
         (StatusCode::from_u16(status).unwrap(), text).into_response()
     }
 
-    pub fn calls(&self, call: &str) -> usize {
+    pub(crate) fn calls(&self, call: &str) -> usize {
         self.calls.lock().unwrap().iter().filter(|made| *made == call).count()
     }
 
@@ -165,7 +165,7 @@ fn encode(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-pub fn sign(header: &Value, claims: &Value, key: &KeyPair) -> String {
+pub(crate) fn sign(header: &Value, claims: &Value, key: &KeyPair) -> String {
     sign_text(&format!("{}.{}", encode(header), encode(claims)), key)
 }
 
@@ -181,7 +181,7 @@ fn unused() -> SystemRandom {
     SystemRandom::new()
 }
 
-pub fn jwk(key: &KeyPair, kid: &str) -> Value {
+pub(crate) fn jwk(key: &KeyPair, kid: &str) -> Value {
     let public = key.public_key();
     let bytes = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
     json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid,
@@ -194,7 +194,7 @@ async fn world() -> (World, Provider) {
 }
 
 /// A world with a biller at this provider, by these settings of its registration.
-pub async fn world_with(settings: &str) -> (World, Provider) {
+pub(crate) async fn world_with(settings: &str) -> (World, Provider) {
     let (world, provider) = (World::start().await, Provider::start().await);
     world
         .import_billers(&format!(
@@ -207,7 +207,7 @@ pub async fn world_with(settings: &str) -> (World, Provider) {
 }
 
 /// A sign-in as far as the answer to the callback; says whether it was let in.
-pub async fn try_sign_in(world: &World, provider: &Provider) -> (StatusCode, bool, String) {
+pub(crate) async fn try_sign_in(world: &World, provider: &Provider) -> (StatusCode, bool, String) {
     let mut browser = world.browser();
     let start = browser.get("/b/hostile").await;
     let Some(location) = start.headers.get("location") else { return (start.status, false, start.title().to_owned()) };
@@ -253,7 +253,7 @@ macro_rules! accepted {
     };
 }
 
-pub fn set(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut ProviderResponse) + Send + Sync {
+pub(crate) fn set(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut ProviderResponse) + Send + Sync {
     let value = value.into();
     move |response: &mut ProviderResponse| drop(response.claims.insert(name.to_owned(), value.clone()))
 }
@@ -267,7 +267,7 @@ fn header(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut ProviderR
     move |response: &mut ProviderResponse| response.header[name] = value.clone()
 }
 
-pub fn respond_with(value: Value) -> impl Fn(&mut ProviderResponse) + Send + Sync {
+pub(crate) fn respond_with(value: Value) -> impl Fn(&mut ProviderResponse) + Send + Sync {
     move |response: &mut ProviderResponse| response.answer = value.clone()
 }
 

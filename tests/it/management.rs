@@ -34,7 +34,7 @@ fn management_config(base: &str, paths: PathMode) -> ManagementConfig {
     }
 }
 
-pub fn management(world: &World) -> Management {
+pub(crate) fn management(world: &World) -> Management {
     let http = Http::new(Duration::from_secs(5), true).unwrap();
     let config = management_config(&world.issuer_base, PathMode::Default);
     Management::new(http, config, world.clock.clone(), world.state.random.clone())

@@ -10,7 +10,7 @@ use crate::harness::World;
 
 /// One operation of the description. Those of the identity API stand there once and are served twice.
 #[derive(Clone, Debug)]
-pub struct Operation {
+pub(crate) struct Operation {
     pub method: String,
     pub path: String,
     pub id: String,
@@ -22,13 +22,13 @@ pub struct Operation {
 }
 
 impl Operation {
-    pub fn takes(&self, parameter: &str) -> bool {
+    pub(crate) fn takes(&self, parameter: &str) -> bool {
         self.parameters.iter().any(|one| one["name"] == parameter)
     }
 }
 
 /// All of them, at every mount.
-pub fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
     for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -52,7 +52,7 @@ pub fn operations() -> Vec<Operation> {
 }
 
 /// What a schema means, without references and without null.
-pub fn resolve(schema: &Value) -> Value {
+pub(crate) fn resolve(schema: &Value) -> Value {
     if let Some(kinds) = schema["oneOf"].as_array() {
         return resolve(kinds.iter().find(|kind| kind["type"] != "null").unwrap());
     }
@@ -63,7 +63,7 @@ pub fn resolve(schema: &Value) -> Value {
 }
 
 /// The name of the schema that is referred to.
-pub fn name_of(schema: &Value) -> Option<&str> {
+pub(crate) fn name_of(schema: &Value) -> Option<&str> {
     schema["$ref"].as_str()?.strip_prefix("#/components/schemas/")
 }
 

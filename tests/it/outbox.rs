@@ -12,11 +12,11 @@ use signpost_core::{BillerId, UserId, Username};
 
 use crate::harness::{PASSWORD, PORTAL, World, each_database, slug};
 
-pub const BILLER: &str = "pinehill-gas";
+pub(crate) const BILLER: &str = "pinehill-gas";
 
 /// A moved biller with the users `ann`, `ben` and `cleo` besides the one it has, all with the usual password.
 /// Answers the id of its pool.
-pub async fn migrate_biller(world: &World) -> String {
+pub(crate) async fn migrate_biller(world: &World) -> String {
     let hash = secureauth_standin::hash_password(PASSWORD, &world.state.random);
     let row = |name: &str| format!("{name},{name}@mail.example,\"{hash}\",{name},Example\n");
     let rows: String = ["ann", "ben", "cleo"].map(row).concat();
@@ -41,7 +41,7 @@ async fn biller(world: &World) -> BillerId {
     world.state.directory.biller_by_slug(&slug(BILLER)).await.unwrap().unwrap().id.clone()
 }
 
-pub async fn user(world: &World, name: &str) -> UserId {
+pub(crate) async fn user(world: &World, name: &str) -> UserId {
     let found = world.state.directory.user_by_username(&biller(world).await, &Username::parse(name).unwrap()).await;
     found.unwrap().unwrap_or_else(|| panic!("{name} is there")).id
 }
@@ -51,11 +51,11 @@ async fn pending(world: &World) -> i64 {
 }
 
 /// Delivers until nothing is due.
-pub async fn deliver(world: &World) {
+pub(crate) async fn deliver(world: &World) {
     while world.state.provisioning.deliver().await.unwrap() > 0 {}
 }
 
-pub async fn update_user(world: &World, name: &str, change: UserUpdate) -> UserId {
+pub(crate) async fn update_user(world: &World, name: &str, change: UserUpdate) -> UserId {
     let id = user(world, name).await;
     let context = WriteContext { now: world.clock.now(), random: &world.state.random };
     let mut tx = world.state.db.begin().await.unwrap();
@@ -64,7 +64,7 @@ pub async fn update_user(world: &World, name: &str, change: UserUpdate) -> UserI
     id
 }
 
-pub fn status(status: UserStatus) -> UserUpdate {
+pub(crate) fn status(status: UserStatus) -> UserUpdate {
     UserUpdate { status: Some(status), ..UserUpdate::default() }
 }
 

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The gateway, as a portal knows it.
-pub struct Gateway {
+pub(crate) struct Gateway {
     base: String,
     api_key: String,
 }
 
 /// What redeeming a token tells: who is coming, and why.
 #[derive(Clone, Deserialize)]
-pub struct HandoffPayload {
+pub(crate) struct HandoffPayload {
     /// `legacy`, `legacy_reset` or `portal`.
     pub kind: String,
     /// As typed at the gateway; none when it was not asked.
@@ -43,7 +43,7 @@ pub struct HandoffPayload {
 }
 
 /// How redeeming went.
-pub enum Redemption {
+pub(crate) enum Redemption {
     /// A fresh token.
     Payload(Box<HandoffPayload>),
     /// Used before, too old, or not one for us.
@@ -54,17 +54,17 @@ pub enum Redemption {
 
 impl Gateway {
     /// A gateway at a base address such as `http://localhost:8080`.
-    pub fn new(base: &str, api_key: String) -> Self {
+    pub(crate) fn new(base: &str, api_key: String) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), api_key }
     }
 
     /// An address of the gateway; the path starts with a slash.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
     /// Redeems a token that must be of this kind.
-    pub async fn redeem(&self, http: &reqwest::Client, token: &str, kind: &str) -> Redemption {
+    pub(crate) async fn redeem(&self, http: &reqwest::Client, token: &str, kind: &str) -> Redemption {
         let request = http
             .post(self.url("/api/v1/handoffs/redeem"))
             .timeout(REQUEST_TIMEOUT)

@@ -8,7 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 use super::web::no_store;
 
 /// How the pages of one stand-in look.
-pub struct Theme {
+pub(crate) struct Theme {
     /// Whose page it is, at the top of each.
     pub site: &'static str,
     /// The colours, after [`BASE_CSS`].
@@ -16,21 +16,21 @@ pub struct Theme {
 }
 
 /// SecureAuth's hosted pages: blue on white.
-pub const SECUREAUTH: Theme = Theme {
+pub(crate) const SECUREAUTH: Theme = Theme {
     site: "SecureAuth (stand-in)",
     css: ":root{--back:#eef4fb;--card:#fff;--ink:#14253d;--accent:#0b4f9e;--on-accent:#fff;--round:10px}\
         body{font-family:system-ui,sans-serif}",
 };
 
 /// The legacy portal: grey and beige, as in its year.
-pub const LEGACY: Theme = Theme {
+pub(crate) const LEGACY: Theme = Theme {
     site: "Example Pay \u{2013} classic sign-in",
     css: ":root{--back:#d8d4c7;--card:#f5f2e7;--ink:#222;--accent:#4a4a42;--on-accent:#fff;--round:0}\
         body{font-family:Verdana,Tahoma,sans-serif;font-size:.9375rem}a{color:#00309c}",
 };
 
 /// The biller portal: green.
-pub const PORTAL: Theme = Theme {
+pub(crate) const PORTAL: Theme = Theme {
     site: "Example Pay billing portal",
     css: ":root{--back:#f0f7f2;--card:#fff;--ink:#17281f;--accent:#14633b;--on-accent:#fff;--round:4px}\
         body{font-family:Georgia,serif;font-size:1.0625rem}",
@@ -57,10 +57,10 @@ const BASE_CSS: &str = "*{box-sizing:border-box}\
     dt{font-weight:bold}dd{margin:0 0 .5rem}";
 
 /// Where each stand-in serves its stylesheet.
-pub const STYLE_PATH: &str = "/style.css";
+pub(crate) const STYLE_PATH: &str = "/style.css";
 
 /// A text made harmless inside HTML, also in quoted attributes.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -78,7 +78,7 @@ pub fn escape(text: &str) -> String {
 /// A whole page. The title is text, the body HTML.
 ///
 /// The content policy names no `form-action`: sign-in forms answer 303 to the gateway.
-pub fn page(theme: &Theme, status: StatusCode, title: &str, body: &str) -> Response {
+pub(crate) fn page(theme: &Theme, status: StatusCode, title: &str, body: &str) -> Response {
     let (title, site) = (escape(title), escape(theme.site));
     let text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -100,13 +100,13 @@ pub fn page(theme: &Theme, status: StatusCode, title: &str, body: &str) -> Respo
 }
 
 /// The stylesheet of a look.
-pub fn stylesheet(theme: &Theme) -> Response {
+pub(crate) fn stylesheet(theme: &Theme) -> Response {
     let text = format!("{}\n{}\n", theme.css, BASE_CSS);
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], text).into_response()
 }
 
 /// Hidden form fields.
-pub fn hidden_fields(fields: &[(&str, &str)]) -> String {
+pub(crate) fn hidden_fields(fields: &[(&str, &str)]) -> String {
     let mut out = String::new();
     for (name, value) in fields {
         // Writing to a String cannot fail.
@@ -116,7 +116,7 @@ pub fn hidden_fields(fields: &[(&str, &str)]) -> String {
 }
 
 /// The two fields of a sign-in form, labelled.
-pub fn credential_fields(username: &str) -> String {
+pub(crate) fn credential_fields(username: &str) -> String {
     format!(
         "{}<label for=\"password\">Password</label>\n\
          <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n",
@@ -125,7 +125,7 @@ pub fn credential_fields(username: &str) -> String {
 }
 
 /// A labelled username field.
-pub fn username_field(username: &str) -> String {
+pub(crate) fn username_field(username: &str) -> String {
     format!(
         "<label for=\"username\">Username</label>\n<input id=\"username\" name=\"username\" value=\"{}\" \
          autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\" required>\n",
@@ -134,6 +134,6 @@ pub fn username_field(username: &str) -> String {
 }
 
 /// A sentence that something went wrong, announced by screen readers.
-pub fn notice(text: &str) -> String {
+pub(crate) fn notice(text: &str) -> String {
     format!("<p class=\"notice\" role=\"alert\">{}</p>\n", escape(text))
 }

@@ -11,7 +11,7 @@ use super::mailbox::{Mailbox, ReceivedMail};
 use super::web::no_store;
 
 /// The pages.
-pub fn routes(mailbox: Mailbox) -> Router {
+pub(crate) fn routes(mailbox: Mailbox) -> Router {
     Router::new()
         .route("/mail", get(list))
         .route("/mail/{number}", get(detail))

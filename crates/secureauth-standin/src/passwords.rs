@@ -15,7 +15,7 @@ pub fn hash_password(password: &str, random: &Random) -> String {
 }
 
 /// Whether the password is the one that was hashed; counted on a thread where waiting is allowed.
-pub async fn verify(hash: &Arc<str>, password: &str) -> bool {
+pub(crate) async fn verify(hash: &Arc<str>, password: &str) -> bool {
     let (hash, password) = (Arc::clone(hash), password.to_owned());
     let check = move || {
         if hash.starts_with("$2") {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const CAPACITY: usize = 10_000;
 
 /// Values by key, at most [`CAPACITY`] of them.
-pub struct Store<V> {
+pub(crate) struct Store<V> {
     inner: Mutex<Inner<V>>,
 }
 
@@ -25,7 +25,7 @@ impl<V> Default for Store<V> {
 
 impl<V> Store<V> {
     /// Keeps a value under a key that was not used before.
-    pub fn insert(&self, key: String, value: V) {
+    pub(crate) fn insert(&self, key: String, value: V) {
         let mut inner = lock(&self.inner);
         inner.order.push_back(key.clone());
         inner.values.insert(key, value);
@@ -37,19 +37,19 @@ impl<V> Store<V> {
     }
 
     /// Takes a value out: the second asker gets nothing.
-    pub fn take(&self, key: &str) -> Option<V> {
+    pub(crate) fn take(&self, key: &str) -> Option<V> {
         lock(&self.inner).values.remove(key)
     }
 }
 
 impl<V: Clone> Store<V> {
     /// A copy of a value.
-    pub fn get(&self, key: &str) -> Option<V> {
+    pub(crate) fn get(&self, key: &str) -> Option<V> {
         lock(&self.inner).values.get(key).cloned()
     }
 }
 
 /// The lock, also after a panic elsewhere: the values are whole at every moment.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

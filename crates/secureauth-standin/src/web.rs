@@ -5,32 +5,32 @@ use axum::response::{IntoResponse, Redirect, Response};
 use cookie::{Cookie, SameSite};
 
 /// The fields of a query or a form, as they came.
-pub struct Fields(Vec<(String, String)>);
+pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
     /// Reads `application/x-www-form-urlencoded` bytes.
-    pub fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         Self(form_urlencoded::parse(bytes).into_owned().collect())
     }
 
     /// A field; an empty one counts as not sent (RFC 6749, section 3.1).
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
     /// Every value of a field, the empty ones left out.
-    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// Whether a field was sent more than once.
-    pub fn is_repeated(&self, name: &str) -> bool {
+    pub(crate) fn is_repeated(&self, name: &str) -> bool {
         self.0.iter().filter(|(key, _)| key == name).count() > 1
     }
 }
 
 /// The value of a cookie.
-pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -42,12 +42,12 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// A response that also sets a cookie for the browser session: `HttpOnly`, `SameSite=Lax`.
-pub fn with_cookie(response: Response, name: &str, value: &str, path: &str) -> Response {
+pub(crate) fn with_cookie(response: Response, name: &str, value: &str, path: &str) -> Response {
     append(response, Cookie::build((name, value)).path(path))
 }
 
 /// A response that also makes the browser forget a cookie.
-pub fn without_cookie(response: Response, name: &str, path: &str) -> Response {
+pub(crate) fn without_cookie(response: Response, name: &str, path: &str) -> Response {
     append(response, Cookie::build((name, "")).path(path).removal())
 }
 
@@ -60,12 +60,12 @@ fn append(mut response: Response, cookie: cookie::CookieBuilder<'_>) -> Response
 }
 
 /// 303 See Other.
-pub fn see_other(location: &str) -> Response {
+pub(crate) fn see_other(location: &str) -> Response {
     no_store(Redirect::to(location).into_response())
 }
 
 /// The same response, to be kept by nobody.
-pub fn no_store(mut response: Response) -> Response {
+pub(crate) fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

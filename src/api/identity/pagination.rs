@@ -80,7 +80,7 @@ fn invalid_parameter(detail: &str) -> HttpError {
 
 impl ListQuery {
     /// Reads the query of a list that has these filters.
-    pub fn parse(state: &AppState, key: &ApiKey, uri: &Uri, filters: &[&str]) -> Result<Self, HttpError> {
+    pub(crate) fn parse(state: &AppState, key: &ApiKey, uri: &Uri, filters: &[&str]) -> Result<Self, HttpError> {
         let fields = Fields::parse(uri.query().unwrap_or_default().as_bytes())
             .map_err(|_| invalid_parameter("The query cannot be read: look at its percent encoding."))?;
         let common = ["page_size", "page", "start_token", "include_totals"];
@@ -121,17 +121,17 @@ impl ListQuery {
     }
 
     /// The filter, if it was given.
-    pub fn filter(&self, name: &str) -> Option<&str> {
+    pub(crate) fn filter(&self, name: &str) -> Option<&str> {
         self.fields.get(name)
     }
 
     /// How many rows are needed: those left out, the page, and one more that tells whether there is a next page.
-    pub fn row_limit(&self) -> usize {
+    pub(crate) fn row_limit(&self) -> usize {
         self.skip + self.size + 1
     }
 
     /// The page of these rows, and its links. `cursor` is what a row is found by.
-    pub fn page<T>(&self, state: &AppState, rows: Vec<T>, cursor: impl Fn(&T) -> &str) -> (Vec<T>, Links) {
+    pub(crate) fn page<T>(&self, state: &AppState, rows: Vec<T>, cursor: impl Fn(&T) -> &str) -> (Vec<T>, Links) {
         let mut rows: Vec<T> = rows.into_iter().skip(self.skip).collect();
         if rows.len() <= self.size {
             return (rows, Links { next: None });
@@ -150,7 +150,7 @@ impl ListQuery {
     }
 
     /// The totals of a list of `items` rows.
-    pub fn totals(&self, items: usize) -> Totals {
+    pub(crate) fn totals(&self, items: usize) -> Totals {
         Totals { items, pages: items.div_ceil(self.size) }
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub fn open(path: &Path) -> Result<Self, ImportError> {
+    pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
         let refuse = |problem: String| ImportError::Header(format!("line 1: {problem}"));
         let delimiter = delimiter(path)?;
         let file = BufReader::with_capacity(256 * 1024, File::open(path)?);
@@ -100,13 +100,13 @@ impl Reader {
     }
 
     /// Whether passwords stand in the file in clear.
-    pub fn has_plain_passwords(&self) -> bool {
+    pub(super) fn has_plain_passwords(&self) -> bool {
         self.columns.contains(&Column::Password)
     }
 
     /// The next row with its line; none at the end. A row that cannot be read is an error of its own: the next one may be
     /// good again.
-    pub fn next(&mut self) -> Result<Option<(u64, UserRow)>, RowError> {
+    pub(super) fn next(&mut self) -> Result<Option<(u64, UserRow)>, RowError> {
         let before = self.csv.position().line();
         let more = self.csv.read_record(&mut self.record).map_err(|error| RowError::new(before, &error))?;
         if !more {
@@ -136,7 +136,7 @@ impl Reader {
     }
 
     /// Passes over rows that were written before.
-    pub fn skip(&mut self, rows: usize) -> Result<(), ImportError> {
+    pub(super) fn skip(&mut self, rows: usize) -> Result<(), ImportError> {
         for _ in 0..rows {
             self.next()?;
         }
@@ -144,7 +144,7 @@ impl Reader {
     }
 
     /// How far the file has been read, in bytes.
-    pub fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.csv.position().byte()
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct Record {
 
 impl Record {
     /// Of a row that was checked.
-    pub fn new(row: UserRow) -> Result<Self, std::io::Error> {
+    pub(super) fn new(row: UserRow) -> Result<Self, std::io::Error> {
         let attributes = match roles(&row.roles) {
             Some(roles) if !roles.is_empty() => json!({ "roles": roles }).to_string(),
             _ => "{}".to_owned(),
@@ -91,7 +91,7 @@ struct Batch {
 
 impl Writer<'_> {
     /// Writes the records and moves the journal on, in the transaction that is under way or a new one.
-    pub async fn write(&mut self, mut records: Vec<Record>, summary: &mut Summary) -> Result<(), ImportError> {
+    pub(super) async fn write(&mut self, mut records: Vec<Record>, summary: &mut Summary) -> Result<(), ImportError> {
         if records.iter().any(|record| record.row.password.is_some()) {
             // Hashing takes its time: nobody must wait for the database meanwhile.
             self.commit().await?;
@@ -137,7 +137,7 @@ impl Writer<'_> {
     }
 
     /// Makes what was written last, and lets others write who wait for it.
-    pub async fn commit(&mut self) -> Result<(), ImportError> {
+    pub(super) async fn commit(&mut self) -> Result<(), ImportError> {
         if let Some((tx, _)) = self.open.take() {
             tx.commit().await?;
             self.db.yield_to_waiters().await;

@@ -30,12 +30,12 @@ pub(super) struct RetryPolicy {
 
 impl RetryPolicy {
     /// Of jobs.
-    pub fn for_jobs(timeout: Duration) -> Self {
+    pub(super) fn for_jobs(timeout: Duration) -> Self {
         Self { max_attempts: 6, max_delay: MAX_RETRY_DELAY, timeout }
     }
 
     /// Where somebody waits for the answer.
-    pub const INTERACTIVE: Self =
+    pub(super) const INTERACTIVE: Self =
         Self { max_attempts: 2, max_delay: Duration::from_secs(1), timeout: Duration::from_secs(5) };
 }
 
@@ -124,26 +124,26 @@ pub(super) struct ApiResponse {
 }
 
 impl<'a> Call<'a> {
-    pub fn new(workspace: Workspace, method: Method, path: String) -> Self {
+    pub(super) fn new(workspace: Workspace, method: Method, path: String) -> Self {
         let (body, idempotency_key, if_match) = (None, None, None);
         Self { workspace, method, path, body, idempotency_key, if_match, verifies_user_secret: false }
     }
 
-    pub fn body(self, body: &impl Serialize) -> Self {
+    pub(super) fn body(self, body: &impl Serialize) -> Self {
         // Nothing of ours is without a form in JSON.
         Self { body: Some(serde_json::to_vec(body).unwrap_or_default()), ..self }
     }
 
-    pub fn idempotency_key(self, key: String) -> Self {
+    pub(super) fn idempotency_key(self, key: String) -> Self {
         Self { idempotency_key: Some(key), ..self }
     }
 
     /// Only if nobody has changed it since this version.
-    pub fn if_match(self, version: Option<&'a str>) -> Self {
+    pub(super) fn if_match(self, version: Option<&'a str>) -> Self {
         Self { if_match: version, ..self }
     }
 
-    pub fn verifies_user_secret(self) -> Self {
+    pub(super) fn verifies_user_secret(self) -> Self {
         Self { verifies_user_secret: true, ..self }
     }
 }

@@ -68,7 +68,7 @@ impl Strength {
 }
 
 /// The most that can be asked for: no person has longer passwords, and SecureAuth's own limits stand below.
-pub const MAX_COUNT: u16 = 64;
+pub(super) const MAX_COUNT: u16 = 64;
 
 impl PasswordPolicy {
     /// Its numbers: the vendor's name of each, what it counts, and how many.

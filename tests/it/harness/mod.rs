@@ -27,17 +27,17 @@ use signpost_core::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-pub const PASSWORD: &str = "correct-horse";
-pub const GATEWAY: &str = "http://localhost:8080";
-pub const LEGACY: &str = "http://127.0.0.1:9992";
-pub const PORTAL: &str = "http://127.0.0.1:9993";
+pub(crate) const PASSWORD: &str = "correct-horse";
+pub(crate) const GATEWAY: &str = "http://localhost:8080";
+pub(crate) const LEGACY: &str = "http://127.0.0.1:9992";
+pub(crate) const PORTAL: &str = "http://127.0.0.1:9993";
 
 /// The usual billers: `riverside-water`, `maple-electric` (moved), `oakdale-city`, `pinehill-gas` (legacy),
 /// `summit-telecom` (suspended), `clinic` (moved, private), `cedar-county` (moved, issuer down).
-pub const MIGRATED: [&str; 4] = ["riverside-water", "maple-electric", "clinic", "cedar-county"];
+pub(crate) const MIGRATED: [&str; 4] = ["riverside-water", "maple-electric", "clinic", "cedar-county"];
 
 #[derive(Clone)]
-pub struct World {
+pub(crate) struct World {
     pub state: AppState,
     pub router: Router,
     pub clock: Clock,
@@ -49,21 +49,21 @@ pub struct World {
     pub settings: String,
 }
 
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::parse_rfc3339("2026-11-22T08:00:00Z").unwrap()
 }
 
-pub fn slug(text: &str) -> Slug {
+pub(crate) fn slug(text: &str) -> Slug {
     Slug::parse(text).unwrap()
 }
 
 /// Settings as the tests use them; `more` is added to the text.
-pub fn config(database: &str, more: &str) -> Config {
+pub(crate) fn config(database: &str, more: &str) -> Config {
     Config::from_text(&settings(database, more), []).unwrap()
 }
 
 /// The text of these settings, for a process of its own.
-pub fn settings(database: &str, more: &str) -> String {
+pub(crate) fn settings(database: &str, more: &str) -> String {
     let key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
     format!(
         r#"
@@ -104,28 +104,28 @@ pub fn settings(database: &str, more: &str) -> String {
 
 impl World {
     /// On SQLite.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("test.db").display());
         Self::with_database(&database, folder, "").await
     }
 
     /// On SQLite, by the machine's clock: for processes of their own beside it.
-    pub async fn with_system_clock() -> Self {
+    pub(crate) async fn with_system_clock() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("test.db").display());
         Self::build(Clock::System, &database, folder, "").await
     }
 
     /// On SQLite, with more settings.
-    pub async fn with_settings(more: &str) -> Self {
+    pub(crate) async fn with_settings(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("test.db").display());
         Self::with_database(&database, folder, more).await
     }
 
     /// On a PostgreSQL database of its own, with more settings; none where no server is named.
-    pub async fn on_postgres(more: &str) -> Option<Self> {
+    pub(crate) async fn on_postgres(more: &str) -> Option<Self> {
         let server = postgres()?;
         let name = format!("signpost_test_{}", Random::system().token::<9>().to_lowercase().replace('-', "_"));
         let admin = sqlx::PgPool::connect(&server).await.unwrap();
@@ -200,11 +200,11 @@ impl World {
         }
     }
 
-    pub fn issuer(&self, biller: &str) -> String {
+    pub(crate) fn issuer(&self, biller: &str) -> String {
         format!("{}/test/{biller}", self.issuer_base)
     }
 
-    pub async fn import_billers(&self, file: &str) {
+    pub(crate) async fn import_billers(&self, file: &str) {
         let tools = import_billers::ImportContext {
             keys: self.state.keys.clone(),
             actor: self.state.actor_context(Actor::System),
@@ -216,16 +216,16 @@ impl World {
     }
 
     /// Somebody at the command line.
-    pub fn actor(&self) -> ActorContext {
+    pub(crate) fn actor(&self) -> ActorContext {
         self.state.actor_context(Actor::Cli { user: "tester".to_owned() })
     }
 
-    pub async fn import_users(&self, biller: &str, users: &[&str]) {
+    pub(crate) async fn import_users(&self, biller: &str, users: &[&str]) {
         let rows: Vec<String> = users.iter().map(|user| format!("{user},{user}@mail.example,active")).collect();
         self.import_csv(biller, &format!("username,email,status\n{}\n", rows.join("\n"))).await.unwrap();
     }
 
-    pub async fn import_csv(
+    pub(crate) async fn import_csv(
         &self,
         biller: &str,
         text: &str,
@@ -239,14 +239,14 @@ impl World {
     }
 
     /// What the decision log has under a code.
-    pub async fn decision(&self, code: &str) -> LookupResult {
+    pub(crate) async fn decision(&self, code: &str) -> LookupResult {
         self.state.decisions.flush().await;
         let code = ReferenceCode::parse(code).unwrap();
         signpost::audit::find(&self.state.db, &code, &self.state.keys).await.unwrap()
     }
 
     /// Every row of every table, as text.
-    pub async fn dump_tables(&self) -> BTreeMap<String, Vec<String>> {
+    pub(crate) async fn dump_tables(&self) -> BTreeMap<String, Vec<String>> {
         let db = &self.state.db;
         let statement = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
         let texts = async |sql: &'static str| -> Vec<String> {
@@ -274,7 +274,7 @@ impl World {
     }
 
     /// As long as this is held, the names of users cannot be read. On PostgreSQL only: SQLite's readers wait for nobody.
-    pub async fn lock_users(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    pub(crate) async fn lock_users(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
         let signpost::db::Db::Postgres(pool) = &self.state.db else { panic!("on PostgreSQL only") };
         let own = sqlx::PgPool::connect_with((*pool.connect_options()).clone()).await.unwrap();
         let mut held = own.begin().await.unwrap();
@@ -283,7 +283,7 @@ impl World {
     }
 
     /// Another hand at the management API than the gateway's.
-    pub fn management(&self) -> Management {
+    pub(crate) fn management(&self) -> Management {
         let http = Http::new(Duration::from_secs(5), true).unwrap();
         let client = |id: &str| management::ServiceClient {
             client_id: id.to_owned(),
@@ -303,7 +303,7 @@ impl World {
     }
 
     /// A file with the settings of this world.
-    pub fn settings_file(&self) -> std::path::PathBuf {
+    pub(crate) fn settings_file(&self) -> std::path::PathBuf {
         let file = self.folder.path().join("signpost.toml");
         std::fs::write(&file, &self.settings).unwrap();
         file
@@ -311,7 +311,7 @@ impl World {
 
     /// Runs the program with settings for this world, which must be on SQLite: its exit code, and what it writes to standard
     /// output and standard error.
-    pub async fn command(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub(crate) async fn command(&self, arguments: &[&str]) -> (i32, String, String) {
         let settings = self.settings_file();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_signpost"));
         command.arg("--config").arg(settings).args(arguments);
@@ -320,12 +320,12 @@ impl World {
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     }
 
-    pub fn browser(&self) -> Browser {
+    pub(crate) fn browser(&self) -> Browser {
         Browser::new(self.router.clone())
     }
 
     /// Types the right password at the issuer's hosted page and answers the callback's address.
-    pub async fn authenticate(&self, authorize: &str, username: &str) -> String {
+    pub(crate) async fn authenticate(&self, authorize: &str, username: &str) -> String {
         let (status, html) = external_get(authorize).await;
         assert_eq!(status, 200, "the hosted sign-in page");
         let mut fields = hidden_fields(&html);
@@ -336,7 +336,7 @@ impl World {
     }
 
     /// A whole sign-in at a biller; answers the address the gateway sends the browser to at its end.
-    pub async fn sign_in(&self, browser: &mut Browser, biller: &str, username: &str) -> String {
+    pub(crate) async fn sign_in(&self, browser: &mut Browser, biller: &str, username: &str) -> String {
         let start = browser.get(&format!("/b/{biller}")).await;
         let callback = self.authenticate(&start.location(), username).await;
         let done = browser.get(&callback).await;
@@ -345,11 +345,11 @@ impl World {
     }
 
     /// Does what waits to be done after answers.
-    pub async fn run_queued_tasks(&self) {
+    pub(crate) async fn run_queued_tasks(&self) {
         while self.state.mail.run_next_task().await.unwrap() {}
     }
 
-    pub async fn advance(&self, by: Duration) {
+    pub(crate) async fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
 }
@@ -400,7 +400,7 @@ fn service_client(id: &str) -> Option<secureauth_standin::ServiceClient> {
 
 /// A browser: cookies, and no redirects followed, so that each step can be looked at.
 #[derive(Clone)]
-pub struct Browser {
+pub(crate) struct Browser {
     router: Router,
     /// The host it asks for.
     pub host: &'static str,
@@ -410,35 +410,35 @@ pub struct Browser {
 }
 
 #[derive(Debug)]
-pub struct TestResponse {
+pub(crate) struct TestResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: String,
 }
 
 impl TestResponse {
-    pub fn location(&self) -> String {
+    pub(crate) fn location(&self) -> String {
         let location = self.headers.get(header::LOCATION);
         let location = location.unwrap_or_else(|| panic!("no Location: {} {}", self.status, self.body));
         location.to_str().unwrap().to_owned()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn title(&self) -> &str {
+    pub(crate) fn title(&self) -> &str {
         self.body.split("<h1>").nth(1).and_then(|rest| rest.split("</h1>").next()).unwrap_or_default()
     }
 
     /// The reference code on the page.
-    pub fn reference(&self) -> String {
+    pub(crate) fn reference(&self) -> String {
         let code = self.body.split("<code>").nth(1).and_then(|rest| rest.split("</code>").next());
         code.unwrap_or_else(|| panic!("no reference code: {}", self.body)).to_owned()
     }
 
     /// The address of the link with this text.
-    pub fn link(&self, text: &str) -> String {
+    pub(crate) fn link(&self, text: &str) -> String {
         let before = self.body.split(text).next().unwrap();
         let href = before.rsplit("href=\"").next().unwrap().split('"').next().unwrap();
         href.replace("&amp;", "&").replace("&#38;", "&")
@@ -446,31 +446,31 @@ impl TestResponse {
 }
 
 impl Browser {
-    pub fn new(router: Router) -> Self {
+    pub(crate) fn new(router: Router) -> Self {
         Self { router, host: "localhost:8080", accept_language: "", cookies: BTreeMap::new() }
     }
 
-    pub async fn get(&mut self, address: &str) -> TestResponse {
+    pub(crate) async fn get(&mut self, address: &str) -> TestResponse {
         self.send(Request::get(path_and_query(address))).await
     }
 
-    pub async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> TestResponse {
+    pub(crate) async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> TestResponse {
         let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.post_raw(address, body.into_bytes()).await
     }
 
-    pub async fn post_raw(&mut self, address: &str, body: Vec<u8>) -> TestResponse {
+    pub(crate) async fn post_raw(&mut self, address: &str, body: Vec<u8>) -> TestResponse {
         let request = Request::post(path_and_query(address))
             .header("content-type", "application/x-www-form-urlencoded")
             .header("sec-fetch-site", "same-origin");
         self.send_with(request, Body::from(body)).await
     }
 
-    pub async fn send(&mut self, request: http::request::Builder) -> TestResponse {
+    pub(crate) async fn send(&mut self, request: http::request::Builder) -> TestResponse {
         self.send_with(request, Body::empty()).await
     }
 
-    pub async fn send_with(&mut self, request: http::request::Builder, body: Body) -> TestResponse {
+    pub(crate) async fn send_with(&mut self, request: http::request::Builder, body: Body) -> TestResponse {
         let response = self.send_streaming(request, body).await;
         let (parts, body) = response.into_parts();
         for line in parts.headers.get_all(header::SET_COOKIE) {
@@ -485,7 +485,7 @@ impl Browser {
     }
 
     /// Asks, and answers as soon as the answer begins: for what goes on. Cookies are not kept.
-    pub async fn send_streaming(&self, mut request: http::request::Builder, body: Body) -> http::Response<Body> {
+    pub(crate) async fn send_streaming(&self, mut request: http::request::Builder, body: Body) -> http::Response<Body> {
         if request.headers_ref().is_some_and(|headers| !headers.contains_key(header::HOST)) {
             request = request.header(header::HOST, self.host);
         }
@@ -520,18 +520,18 @@ fn external_client() -> reqwest::Client {
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
 }
 
-pub async fn external_get(address: &str) -> (u16, String) {
+pub(crate) async fn external_get(address: &str) -> (u16, String) {
     let response = external_client().get(address).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
 /// Posts a form; answers where the answer leads, if it is a redirect.
-pub async fn external_post(address: &str, fields: &[(String, String)]) -> Option<String> {
+pub(crate) async fn external_post(address: &str, fields: &[(String, String)]) -> Option<String> {
     let response = external_client().post(address).form(fields).send().await.unwrap();
     response.headers().get(header::LOCATION).map(|value| value.to_str().unwrap().to_owned())
 }
 
-pub fn hidden_fields(html: &str) -> Vec<(String, String)> {
+pub(crate) fn hidden_fields(html: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
         let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
         Some(
@@ -552,7 +552,7 @@ pub fn hidden_fields(html: &str) -> Vec<(String, String)> {
 }
 
 /// Runs a test on SQLite and, where a server is named, on PostgreSQL.
-pub async fn each_database<F, Fut>(test: F)
+pub(crate) async fn each_database<F, Fut>(test: F)
 where
     F: Fn(World) -> Fut,
     Fut: Future<Output = ()>,

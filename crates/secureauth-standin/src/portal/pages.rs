@@ -9,7 +9,7 @@ use crate::html::{PORTAL, escape, notice, page};
 use signpost_core::Timestamp;
 
 /// Nobody is signed in: where to.
-pub fn billers(billers: &[(String, String)]) -> Response {
+pub(super) fn billers(billers: &[(String, String)]) -> Response {
     let link = |(slug, name): &(String, String)| {
         format!("<li><a href=\"/start/{}\">Sign in to {}</a></li>\n", escape(slug), escape(name))
     };
@@ -19,7 +19,7 @@ pub fn billers(billers: &[(String, String)]) -> Response {
 }
 
 /// Somebody is signed in: who, where, and how they came.
-pub fn signed_in(biller_name: &str, session: &HandoffPayload) -> Response {
+pub(super) fn signed_in(biller_name: &str, session: &HandoffPayload) -> Response {
     let facts = [
         ("Biller", "biller", session.biller.clone()),
         ("Return target", "return-to", session.return_to.clone()),
@@ -42,7 +42,7 @@ pub fn signed_in(biller_name: &str, session: &HandoffPayload) -> Response {
 }
 
 /// A visit that this browser did not start: names who and where before anything happens.
-pub fn confirm(biller_name: &str, handoff: &HandoffPayload, key: &str) -> Response {
+pub(super) fn confirm(biller_name: &str, handoff: &HandoffPayload, key: &str) -> Response {
     let title = format!("You are about to enter {biller_name} as {}", username(handoff));
     let body = format!(
         "<p>You were sent here from a sign-in page, not from this portal. If you did not just sign in, or this is not you, close \
@@ -55,7 +55,7 @@ pub fn confirm(biller_name: &str, handoff: &HandoffPayload, key: &str) -> Respon
 }
 
 /// A token that is good no more.
-pub fn invalid_token(restart_url: &str) -> Response {
+pub(super) fn invalid_token(restart_url: &str) -> Response {
     let body = format!(
         "<p>Nothing is wrong with your account.</p>\n<p><a class=\"big\" href=\"{}\">Sign in again</a></p>\n",
         escape(restart_url)
@@ -64,7 +64,7 @@ pub fn invalid_token(restart_url: &str) -> Response {
 }
 
 /// The gateway did not answer.
-pub fn unreachable(restart_url: &str) -> Response {
+pub(super) fn unreachable(restart_url: &str) -> Response {
     let body = format!(
         "{}<p><a class=\"big\" href=\"{}\">Sign in again</a></p>\n",
         notice("We could not finish signing you in. Reload this page, or start again."),

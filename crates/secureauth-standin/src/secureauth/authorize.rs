@@ -18,7 +18,7 @@ use crate::web::{Fields, cookie, see_other, with_cookie};
 const INVALID_CREDENTIALS: &str = "The username or password is not right.";
 
 /// An authentication request that may be answered by a redirect.
-pub struct AuthorizeRequest {
+pub(super) struct AuthorizeRequest {
     client_id: String,
     redirect_uri: Url,
     /// As sent and registered: the parsed form may be written differently.
@@ -32,7 +32,7 @@ pub struct AuthorizeRequest {
 
 impl AuthorizeRequest {
     /// The request as hidden fields of the form.
-    pub fn fields(&self) -> Vec<(&'static str, &str)> {
+    pub(super) fn fields(&self) -> Vec<(&'static str, &str)> {
         let mut fields = vec![
             ("client_id", self.client_id.as_str()),
             ("redirect_uri", &self.redirect_uri_text),
@@ -48,7 +48,7 @@ impl AuthorizeRequest {
 }
 
 /// `GET`: the sign-in page. It waits for the user, also for one who is signed in already.
-pub async fn sign_in_page(
+pub(super) async fn sign_in_page(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     RawForm(query): RawForm,
@@ -67,7 +67,7 @@ pub async fn sign_in_page(
 }
 
 /// `POST`: the page's form.
-pub async fn submit(
+pub(super) async fn submit(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     headers: HeaderMap,
@@ -117,7 +117,7 @@ pub async fn submit(
 }
 
 /// Remembers the browser and sends it back with a code.
-pub fn complete_sign_in(
+pub(super) fn complete_sign_in(
     standin: &SecureAuthStandIn,
     issuer: &Issuer,
     headers: &HeaderMap,

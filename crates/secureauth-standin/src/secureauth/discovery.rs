@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Issuer;
 
 /// `GET {issuer}/.well-known/openid-configuration`
-pub async fn configuration(Extension(issuer): Extension<Arc<Issuer>>) -> Response {
+pub(super) async fn configuration(Extension(issuer): Extension<Arc<Issuer>>) -> Response {
     let url = &issuer.url;
     Json(json!({
         "issuer": url,
@@ -40,12 +40,12 @@ pub async fn configuration(Extension(issuer): Extension<Arc<Issuer>>) -> Respons
 }
 
 /// `GET {issuer}/.well-known/jwks.json`
-pub async fn jwks(Extension(issuer): Extension<Arc<Issuer>>) -> Response {
+pub(super) async fn jwks(Extension(issuer): Extension<Arc<Issuer>>) -> Response {
     Json(json!({ "keys": [issuer.key().await.jwk()] })).into_response()
 }
 
 /// The vendor's generic error, for what does not exist.
-pub fn not_found(hint: &str) -> Response {
+pub(super) fn not_found(hint: &str) -> Response {
     let body = json!({
         "status_code": 404,
         "error": "not_found",

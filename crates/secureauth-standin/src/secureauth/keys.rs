@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use signpost_core::text::sha256;
 
 /// A key pair and its id.
-pub struct SigningKey {
+pub(super) struct SigningKey {
     pair: KeyPair,
     kid: String,
 }
@@ -17,7 +17,7 @@ pub struct SigningKey {
 impl SigningKey {
     /// A new key; takes some tenths of a second.
     #[expect(clippy::expect_used, reason = "generating a 2048-bit key fails only without memory")]
-    pub fn generate() -> Self {
+    pub(super) fn generate() -> Self {
         let pair = KeyPair::generate(KeySize::Rsa2048).expect("an RSA key is generated");
         let mut kid = sha256(pair.public_key().as_ref());
         kid.truncate(16);
@@ -25,7 +25,7 @@ impl SigningKey {
     }
 
     /// The public half as a JSON Web Key (RFC 7517).
-    pub fn jwk(&self) -> Value {
+    pub(super) fn jwk(&self) -> Value {
         let public = self.pair.public_key();
         let n = URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero());
         let e = URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero());
@@ -35,7 +35,7 @@ impl SigningKey {
     /// The claims as a signed JSON Web Token (RFC 7519).
     #[expect(clippy::expect_used, reason = "an RSA key signs")]
     #[expect(clippy::disallowed_methods, reason = "an argument that RSASSA-PKCS1-v1_5 does not use")]
-    pub fn sign(&self, claims: &Value) -> String {
+    pub(super) fn sign(&self, claims: &Value) -> String {
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.kid });
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", encode(&header), encode(claims));
@@ -46,7 +46,7 @@ impl SigningKey {
     }
 
     /// The claims of a token that this key signed, however old it is.
-    pub fn verify(&self, token: &str) -> Option<Value> {
+    pub(super) fn verify(&self, token: &str) -> Option<Value> {
         let (message, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref());

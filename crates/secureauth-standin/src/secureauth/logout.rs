@@ -12,7 +12,7 @@ use super::{Issuer, SecureAuthStandIn, pages};
 use crate::web::{Fields, cookie, see_other, without_cookie};
 
 /// `GET` and `POST`: ends this browser's session, then goes where the client registered.
-pub async fn end_session(
+pub(super) async fn end_session(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     headers: HeaderMap,

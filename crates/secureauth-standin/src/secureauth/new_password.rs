@@ -9,7 +9,7 @@ use super::{Issuer, SecureAuthStandIn, pages};
 use crate::web::Fields;
 
 /// Shows the page; its form is good once.
-pub fn render(
+pub(super) fn render(
     standin: &SecureAuthStandIn,
     issuer: &Issuer,
     request: &AuthorizeRequest,
@@ -22,7 +22,7 @@ pub fn render(
 }
 
 /// The page's form: sets the password, and the sign-in goes on.
-pub async fn submit(
+pub(super) async fn submit(
     standin: &SecureAuthStandIn,
     issuer: &Issuer,
     headers: &HeaderMap,

@@ -13,7 +13,7 @@ use crate::html::{SECUREAUTH, credential_fields, escape, hidden_fields, notice, 
 use crate::web::cookie;
 
 /// The sign-in page; it carries the request in its form.
-pub fn sign_in(issuer: &Issuer, request: &AuthorizeRequest, username: &str, problem: Option<&str>) -> Response {
+pub(super) fn sign_in(issuer: &Issuer, request: &AuthorizeRequest, username: &str, problem: Option<&str>) -> Response {
     let body = format!(
         "{problem}<form method=\"post\" action=\"{path}/oauth2/authorize\">\n{request_fields}{fields}\
          <button>Sign in</button>\n\
@@ -27,7 +27,12 @@ pub fn sign_in(issuer: &Issuer, request: &AuthorizeRequest, username: &str, prob
 }
 
 /// The page that asks for a new password, twice.
-pub fn new_password(issuer: &Issuer, request: &AuthorizeRequest, ticket: &str, problem: Option<&str>) -> Response {
+pub(super) fn new_password(
+    issuer: &Issuer,
+    request: &AuthorizeRequest,
+    ticket: &str,
+    problem: Option<&str>,
+) -> Response {
     let field = |name: &str, label: &str| {
         format!(
             "<label for=\"{name}\">{label}</label>\n\
@@ -49,18 +54,18 @@ pub fn new_password(issuer: &Issuer, request: &AuthorizeRequest, ticket: &str, p
 }
 
 /// A request that must not be answered by a redirect.
-pub fn error_page(status: StatusCode, title: &str, text: &str) -> Response {
+pub(super) fn error_page(status: StatusCode, title: &str, text: &str) -> Response {
     page(&SECUREAUTH, status, title, &notice(text))
 }
 
 /// After signing out, when there is nowhere to go.
-pub fn signed_out(issuer: &Issuer) -> Response {
+pub(super) fn signed_out(issuer: &Issuer) -> Response {
     let body = format!("<p>You have left {}. You can close this page.</p>\n", escape(&issuer.name()));
     page(&SECUREAUTH, StatusCode::OK, "You are signed out", &body)
 }
 
 /// `GET {issuer}/`: who is signed in here, in this browser.
-pub async fn account(
+pub(super) async fn account(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     headers: HeaderMap,

@@ -17,7 +17,7 @@ use crate::web::{Fields, no_store};
 type OAuthError = (&'static str, &'static str);
 
 /// `POST {issuer}/oauth2/token`
-pub async fn exchange(
+pub(super) async fn exchange(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     headers: HeaderMap,
@@ -105,7 +105,7 @@ fn error_response(issuer: &Issuer, (error, description): OAuthError) -> Response
 }
 
 /// `GET` and `POST {issuer}/userinfo`, with the access token as bearer (RFC 6750).
-pub async fn userinfo(
+pub(super) async fn userinfo(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     headers: HeaderMap,

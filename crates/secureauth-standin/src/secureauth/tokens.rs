@@ -15,11 +15,11 @@ use signpost_core::{Random, Timestamp};
 /// How long a code may wait to be redeemed.
 const CODE_LIFETIME: Duration = Duration::from_mins(10);
 /// How long access and ID tokens are good.
-pub const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
+pub(super) const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 
 /// What stands behind an authorization code.
 #[derive(Clone)]
-pub struct Grant {
+pub(super) struct Grant {
     /// Who asked.
     pub client_id: String,
     /// Where the code was sent.
@@ -40,11 +40,11 @@ pub struct Grant {
 
 /// Codes that wait to be redeemed, each once.
 #[derive(Default)]
-pub struct AuthorizationCodes(Store<Grant>);
+pub(super) struct AuthorizationCodes(Store<Grant>);
 
 impl AuthorizationCodes {
     /// A new code for a grant.
-    pub fn issue(&self, grant: Grant, random: &Random) -> String {
+    pub(super) fn issue(&self, grant: Grant, random: &Random) -> String {
         let code = random.token::<32>();
         self.0.insert(code.clone(), grant);
         code
@@ -54,7 +54,7 @@ impl AuthorizationCodes {
     ///
     /// # Errors
     /// A sentence for `invalid_grant`.
-    pub fn redeem(
+    pub(super) fn redeem(
         &self,
         code: &str,
         client_id: &str,
@@ -77,18 +77,18 @@ impl AuthorizationCodes {
 }
 
 /// Whether a verifier hashes to the challenge (RFC 7636, section 4.6, S256).
-pub fn verify_pkce(verifier: &str, challenge: &str) -> bool {
+pub(super) fn verify_pkce(verifier: &str, challenge: &str) -> bool {
     is_valid_pkce_value(verifier) && constant_time_eq(&sha256(verifier.as_bytes()), challenge)
 }
 
 /// Whether a text can be a verifier or a challenge (RFC 7636, sections 4.1 and 4.2).
-pub fn is_valid_pkce_value(text: &str) -> bool {
+pub(super) fn is_valid_pkce_value(text: &str) -> bool {
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     (43..=128).contains(&text.len()) && text.bytes().all(unreserved)
 }
 
 /// Client id and secret of an `Authorization: Basic` value: form-encoded, then base64 (RFC 6749, section 2.3.1).
-pub fn basic_credentials(authorization: &str) -> Option<(String, String)> {
+pub(super) fn basic_credentials(authorization: &str) -> Option<(String, String)> {
     let (scheme, encoded) = authorization.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
@@ -106,7 +106,7 @@ fn form_decode(text: &str) -> String {
 }
 
 /// Whether two secrets are the same, in a time that does not tell where they differ.
-pub fn constant_time_eq(left: &str, right: &str) -> bool {
+pub(super) fn constant_time_eq(left: &str, right: &str) -> bool {
     constant_time::verify_slices_are_equal(left.as_bytes(), right.as_bytes()).is_ok()
 }
 
@@ -116,7 +116,7 @@ fn subject(organization: &str, account: &Account) -> String {
 }
 
 /// Claims of an ID token; `added` are those the organization adds, and replace none of the protocol's.
-pub fn id_token_claims(
+pub(super) fn id_token_claims(
     issuer: &str,
     organization: &str,
     grant: &Grant,
@@ -147,7 +147,7 @@ pub fn id_token_claims(
 }
 
 /// Claims about a user: in the ID token and at userinfo.
-pub fn user_claims(organization: &str, account: &Account) -> Value {
+pub(super) fn user_claims(organization: &str, account: &Account) -> Value {
     let user = &account.user;
     let mut claims = json!({ "sub": subject(organization, account), "preferred_username": user.username });
     if !user.name.is_empty() {

@@ -9,7 +9,7 @@ use super::routes::Call;
 use super::users::render;
 
 /// `POST …/users/{user}/activation/send`: 204, whether a mail is sent or not.
-pub fn send(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) fn send(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -30,7 +30,7 @@ pub fn send(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
 }
 
 /// `POST …/users/{user}/activate`
-pub async fn activate(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) async fn activate(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }

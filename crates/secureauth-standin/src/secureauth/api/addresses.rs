@@ -8,7 +8,7 @@ use super::routes::Call;
 use super::users::{check_address, from_json, with_user_ids};
 
 /// Adds an address; one that is another user's verified address is refused.
-pub fn add(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) fn add(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     let mut given = address(call)?;
     if given.status.is_empty() {
         "active".clone_into(&mut given.status);
@@ -38,7 +38,7 @@ pub fn add(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
 }
 
 /// Changes the status of an address and whether it is verified.
-pub fn update(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) fn update(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     let given = address(call)?;
     if !matches!(given.status.as_str(), "active" | "inactive") {
         return Err(ApiError::validation_error("status is not one of active, inactive"));
@@ -56,7 +56,7 @@ pub fn update(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
 }
 
 /// Takes an address away.
-pub fn remove(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) fn remove(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }

@@ -16,10 +16,10 @@ const MAX_EVENTS: usize = 10_000;
 
 /// Events, the oldest first.
 #[derive(Default)]
-pub struct Events(Mutex<Vec<Value>>);
+pub(super) struct Events(Mutex<Vec<Value>>);
 
 /// What an event is about.
-pub struct AuditEvent<'e> {
+pub(crate) struct AuditEvent<'e> {
     /// The organization, or `system`.
     pub server: &'e str,
     /// Such as `login`.
@@ -35,7 +35,7 @@ pub struct AuditEvent<'e> {
 }
 
 /// Notes an event.
-pub fn record_event(standin: &SecureAuthStandIn, event: &AuditEvent<'_>) {
+pub(crate) fn record_event(standin: &SecureAuthStandIn, event: &AuditEvent<'_>) {
     let is_login = event.subject == "login";
     let (user, pool) =
         if is_login { ("user_id", "user_pool_id") } else { ("affected_user_id", "affected_user_pool_id") };
@@ -62,7 +62,7 @@ pub fn record_event(standin: &SecureAuthStandIn, event: &AuditEvent<'_>) {
 }
 
 /// Notes what an API call did to a user, as far as its path tells.
-pub fn record_call(
+pub(super) fn record_call(
     standin: &SecureAuthStandIn,
     method: &Method,
     rest: &[&str],
@@ -84,7 +84,7 @@ pub fn record_call(
 }
 
 /// `GET`: filtered by `user_pool_id`, `user_id`, `affected_user_id`, `event_subject`, `event_action` and `result`.
-pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
+pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
     call.require_scope(&["view_audit_events"])?;
     if *call.method != Method::GET {
         return Err(ApiError::method_not_allowed());

@@ -12,7 +12,7 @@ impl Api {
     /// Claims that an organization adds to the ID token, out of the authentication context.
     ///
     /// `context` is flat; a path such as `user.id` is looked up whole, then by what follows its last dot.
-    pub fn id_token_claims(&self, organization: &str, scope: &str, context: &Json) -> Json {
+    pub(crate) fn id_token_claims(&self, organization: &str, scope: &str, context: &Json) -> Json {
         let objects = self.objects();
         let asked = |name: &Value| name.as_str().is_some_and(|name| scope.split(' ').any(|one| one == name));
         let fits = |claim: &&Resource| {
@@ -37,7 +37,7 @@ impl Api {
 }
 
 /// `GET …/servers/{organization}/claims`
-pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
+pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
     if *call.method != Method::GET {
         return Err(ApiError::method_not_allowed());
     }
@@ -49,7 +49,7 @@ pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
 }
 
 /// `POST …/claims`
-pub fn collection(call: &Call<'_>) -> ApiResult {
+pub(super) fn collection(call: &Call<'_>) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -72,7 +72,7 @@ pub fn collection(call: &Call<'_>) -> ApiResult {
 }
 
 /// `PUT` and `DELETE …/claims/{id}`; single claims cannot be got.
-pub fn item(call: &Call<'_>, id: &str) -> ApiResult {
+pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
     let mut objects = call.standin.0.api.objects();
     check_if_match(call.if_match, objects.claims.get(id).ok_or_else(|| ApiError::not_found("the claim"))?.version)?;
     match *call.method {

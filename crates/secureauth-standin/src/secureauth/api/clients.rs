@@ -14,7 +14,7 @@ use crate::secureauth::Organization;
 const MIN_SECRET_LENGTH: usize = 32;
 
 /// A client as the OIDC side needs it.
-pub struct OidcClient {
+pub(crate) struct OidcClient {
     /// Client id.
     pub id: String,
     /// Client secret.
@@ -29,7 +29,7 @@ pub struct OidcClient {
 
 impl Api {
     /// A client of an organization.
-    pub fn oidc_client(&self, organization: &str, id: &str) -> Option<OidcClient> {
+    pub(crate) fn oidc_client(&self, organization: &str, id: &str) -> Option<OidcClient> {
         let objects = self.objects();
         let fits = |client: &&Resource| {
             str_field(&client.value, "authorization_server_id") == Some(organization)
@@ -52,7 +52,7 @@ impl Api {
 }
 
 /// The client of an organization that is there from the start.
-pub fn seed(objects: &mut Objects, tenant: &str, organization: &Organization) {
+pub(super) fn seed(objects: &mut Objects, tenant: &str, organization: &Organization) {
     let id = &organization.client_id;
     let value = as_object(json!({
         "client_id": id,
@@ -73,7 +73,7 @@ fn seeded_client_key(organization: &str, id: &str) -> String {
 }
 
 /// `GET …/servers/{organization}/clients`
-pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
+pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
     if *call.method != Method::GET {
         return Err(ApiError::method_not_allowed());
     }
@@ -96,7 +96,7 @@ pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
 }
 
 /// `POST …/clients`
-pub fn collection(call: &Call<'_>) -> ApiResult {
+pub(super) fn collection(call: &Call<'_>) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -116,7 +116,7 @@ pub fn collection(call: &Call<'_>) -> ApiResult {
 }
 
 /// `GET`, `PUT`, `DELETE …/clients/{id}`
-pub fn item(call: &Call<'_>, id: &str) -> ApiResult {
+pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
     let mut objects = call.standin.0.api.objects();
     let before = objects.clients.get(id).ok_or_else(|| ApiError::not_found("the client"))?;
     check_if_match(call.if_match, before.version)?;

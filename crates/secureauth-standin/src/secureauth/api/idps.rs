@@ -9,7 +9,7 @@ use super::response::{ApiError, ApiResponse, ApiResult};
 use super::routes::Call;
 
 /// Connects a pool, as `with_idp` does.
-pub fn connect(objects: &mut Objects, tenant: &str, server: &str, pool: &str, name: &str, id: String) {
+pub(super) fn connect(objects: &mut Objects, tenant: &str, server: &str, pool: &str, name: &str, id: String) {
     let mut value = as_object(json!({ "identity_pool_id": pool, "name": name }));
     complete(&mut value, tenant, server, &id);
     let version = objects.version();
@@ -17,7 +17,7 @@ pub fn connect(objects: &mut Objects, tenant: &str, server: &str, pool: &str, na
 }
 
 /// `GET …/idps`
-pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
+pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
     if *call.method != Method::GET {
         return Err(ApiError::method_not_allowed());
     }
@@ -29,7 +29,7 @@ pub fn list(call: &Call<'_>, server: &str) -> ApiResult {
 }
 
 /// `POST …/idps/identity_pool`
-pub fn collection(call: &Call<'_>, server: &str) -> ApiResult {
+pub(super) fn collection(call: &Call<'_>, server: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -47,7 +47,7 @@ pub fn collection(call: &Call<'_>, server: &str) -> ApiResult {
 }
 
 /// `GET`, `PUT`, `DELETE …/idps/identity_pool/{id}`; `DELETE …/idps/{id}` is the documented one.
-pub fn item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
+pub(super) fn item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
     let mut objects = call.standin.0.api.objects();
     let found = objects.idps.get(id).filter(|idp| str_field(&idp.value, "authorization_server_id") == Some(server));
     check_if_match(call.if_match, found.ok_or_else(|| ApiError::not_found("the connection"))?.version)?;

@@ -38,7 +38,7 @@ struct Bundle {
 type Bundles = HashMap<(String, String), Bundle>;
 
 /// `PUT` imports, `GET` exports.
-pub fn configuration(call: &Call<'_>) -> ApiResult {
+pub(super) fn configuration(call: &Call<'_>) -> ApiResult {
     match *call.method {
         Method::PUT => {
             call.require_scope(&["manage_configuration"])?;

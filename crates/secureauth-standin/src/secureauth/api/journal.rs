@@ -37,7 +37,7 @@ pub struct ApiCall {
 
 /// Calls in the order they arrived.
 #[derive(Default)]
-pub struct Journal {
+pub(crate) struct Journal {
     calls: Mutex<Vec<ApiCall>>,
     in_flight: AtomicUsize,
     peak: AtomicUsize,
@@ -45,14 +45,14 @@ pub struct Journal {
 }
 
 /// A call under way; it ends with this value, also when its client has gone.
-pub struct InFlightCall<'a> {
+pub(crate) struct InFlightCall<'a> {
     journal: &'a Journal,
     index: usize,
 }
 
 impl Journal {
     /// Notes a call.
-    pub fn begin(&self, parts: &Parts) -> InFlightCall<'_> {
+    pub(crate) fn begin(&self, parts: &Parts) -> InFlightCall<'_> {
         let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(now, Ordering::SeqCst);
         let mut calls = lock(&self.calls);
@@ -70,29 +70,29 @@ impl Journal {
     }
 
     /// All of them, the oldest first.
-    pub fn calls(&self) -> Vec<ApiCall> {
+    pub(crate) fn calls(&self) -> Vec<ApiCall> {
         lock(&self.calls).clone()
     }
 
     /// Whether bodies are recorded as well: what a test looks at afterwards may be much.
-    pub fn record_bodies(&self, with_bodies: bool) {
+    pub(crate) fn record_bodies(&self, with_bodies: bool) {
         self.with_bodies.store(with_bodies, Ordering::SeqCst);
     }
 
     /// The most calls that were under way at once.
-    pub fn peak(&self) -> usize {
+    pub(crate) fn peak(&self) -> usize {
         self.peak.load(Ordering::SeqCst)
     }
 }
 
 impl InFlightCall<'_> {
     /// Whether bodies are recorded.
-    pub fn with_bodies(&self) -> bool {
+    pub(crate) fn with_bodies(&self) -> bool {
         self.journal.with_bodies.load(Ordering::SeqCst)
     }
 
     /// Notes the bodies, as far as they are JSON.
-    pub fn set_bodies(&self, sent: &[u8], answered: &[u8]) {
+    pub(crate) fn set_bodies(&self, sent: &[u8], answered: &[u8]) {
         if let Some(call) = lock(&self.journal.calls).get_mut(self.index) {
             call.body = serde_json::from_slice(sent).unwrap_or_default();
             call.response = serde_json::from_slice(answered).unwrap_or_default();
@@ -100,7 +100,7 @@ impl InFlightCall<'_> {
     }
 
     /// Notes what was answered.
-    pub fn record_response(&self, response: &Response) {
+    pub(crate) fn record_response(&self, response: &Response) {
         if let Some(call) = lock(&self.journal.calls).get_mut(self.index) {
             call.status = Some(response.status().as_u16());
             call.etag = response.headers().contains_key(header::ETAG);

@@ -27,7 +27,7 @@ use std::sync::{Mutex, MutexGuard};
 pub use self::faults::{Fault, FaultRule, Faults, RetryAfter};
 pub use self::journal::ApiCall;
 pub use self::passwords::{Mail, MailKind};
-pub use self::routes::{handle, is_api};
+pub(super) use self::routes::{handle, is_api};
 pub use self::tokens::{ApiClients, ServiceClient};
 
 pub(super) use self::audit::{AuditEvent, record_event};
@@ -43,7 +43,7 @@ use super::Organization;
 use crate::store::{Store, lock};
 
 /// The management API at work.
-pub struct Api {
+pub(super) struct Api {
     service_clients: Option<ApiClients>,
     objects: Mutex<Objects>,
     tokens: Mutex<HashMap<String, ApiToken>>,
@@ -58,7 +58,7 @@ pub struct Api {
 
 impl Api {
     /// With the organizations there are from the start and their clients; without service clients there is no API.
-    pub fn new(tenant: &str, service_clients: Option<ApiClients>, organizations: &[Organization]) -> Self {
+    pub(super) fn new(tenant: &str, service_clients: Option<ApiClients>, organizations: &[Organization]) -> Self {
         let mut objects = Objects::default();
         for organization in organizations {
             organizations::seed(&mut objects, organization);
@@ -78,12 +78,12 @@ impl Api {
     }
 
     /// Ids of all objects by kind.
-    pub fn snapshot(&self) -> serde_json::Value {
+    pub(super) fn snapshot(&self) -> serde_json::Value {
         self.objects().snapshot()
     }
 
     /// The mails sent, the oldest first.
-    pub fn mails(&self) -> Vec<Mail> {
+    pub(super) fn mails(&self) -> Vec<Mail> {
         lock(&self.mails).clone()
     }
 

@@ -12,11 +12,11 @@ use super::response::{ApiError, etag};
 use signpost_core::{Random, Timestamp};
 
 /// A JSON object.
-pub type Json = Map<String, Value>;
+pub(super) type Json = Map<String, Value>;
 
 /// All objects of the tenant.
 #[derive(Default)]
-pub struct Objects {
+pub(super) struct Objects {
     versions: u64,
     /// By id.
     pub organizations: BTreeMap<String, Resource>,
@@ -33,7 +33,7 @@ pub struct Objects {
 }
 
 /// An object kept as it was given.
-pub struct Resource {
+pub(super) struct Resource {
     /// Its fields.
     pub value: Json,
     /// Grows with each change.
@@ -41,7 +41,7 @@ pub struct Resource {
 }
 
 /// A pool and those in it.
-pub struct Pool {
+pub(super) struct Pool {
     /// The pool itself.
     pub resource: Resource,
     /// By id.
@@ -51,7 +51,7 @@ pub struct Pool {
 }
 
 /// A user with all that belongs to it.
-pub struct Member {
+pub(super) struct Member {
     /// The user itself.
     pub user: User,
     /// What can be typed to sign in.
@@ -68,7 +68,7 @@ pub struct Member {
 
 /// Where the code of a mail leads.
 #[derive(Clone)]
-pub struct MailCode {
+pub(super) struct MailCode {
     /// What it is good for.
     pub kind: MailKind,
     /// The pool's id.
@@ -84,7 +84,7 @@ pub struct MailCode {
 /// A user without what belongs to it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct User {
+pub(super) struct User {
     pub id: String,
     pub tenant_id: String,
     pub user_pool_id: String,
@@ -111,7 +111,7 @@ pub struct User {
 /// Something that can be typed to sign in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Identifier {
+pub(super) struct Identifier {
     pub id: String,
     pub tenant_id: String,
     pub user_pool_id: String,
@@ -129,7 +129,7 @@ pub struct Identifier {
 /// A mail address or a telephone number.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Address {
+pub(super) struct Address {
     pub id: String,
     pub tenant_id: String,
     pub user_pool_id: String,
@@ -155,7 +155,7 @@ pub struct Address {
 /// A password, as its hash.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Credential {
+pub(super) struct Credential {
     pub id: String,
     pub tenant_id: String,
     pub user_pool_id: String,
@@ -173,7 +173,7 @@ pub struct Credential {
 
 impl Objects {
     /// The next version.
-    pub fn version(&mut self) -> u64 {
+    pub(super) fn version(&mut self) -> u64 {
         self.versions += 1;
         self.versions
     }
@@ -182,7 +182,7 @@ impl Objects {
     ///
     /// # Errors
     /// There is none with this id.
-    pub fn pool(&self, id: &str) -> Result<&Pool, ApiError> {
+    pub(super) fn pool(&self, id: &str) -> Result<&Pool, ApiError> {
         self.pools.get(id).ok_or_else(|| ApiError::not_found("the pool"))
     }
 
@@ -190,7 +190,7 @@ impl Objects {
     ///
     /// # Errors
     /// There is none with this id.
-    pub fn pool_mut(&mut self, id: &str) -> Result<&mut Pool, ApiError> {
+    pub(super) fn pool_mut(&mut self, id: &str) -> Result<&mut Pool, ApiError> {
         self.pools.get_mut(id).ok_or_else(|| ApiError::not_found("the pool"))
     }
 
@@ -198,7 +198,7 @@ impl Objects {
     ///
     /// # Errors
     /// There is none with this id.
-    pub fn member(&self, pool: &str, user: &str) -> Result<&Member, ApiError> {
+    pub(super) fn member(&self, pool: &str, user: &str) -> Result<&Member, ApiError> {
         self.pool(pool)?.users.get(user).ok_or_else(|| ApiError::not_found("the user"))
     }
 
@@ -206,12 +206,12 @@ impl Objects {
     ///
     /// # Errors
     /// There is none with this id.
-    pub fn member_mut(&mut self, pool: &str, user: &str) -> Result<&mut Member, ApiError> {
+    pub(super) fn member_mut(&mut self, pool: &str, user: &str) -> Result<&mut Member, ApiError> {
         self.pool_mut(pool)?.users.get_mut(user).ok_or_else(|| ApiError::not_found("the user"))
     }
 
     /// Ids by kind; and, as `fields`, what organizations, connections, clients and claims hold but for `updated_at`.
-    pub fn snapshot(&self) -> Value {
+    pub(super) fn snapshot(&self) -> Value {
         fn keys<V>(map: &BTreeMap<String, V>) -> Vec<&String> {
             map.keys().collect()
         }
@@ -251,17 +251,17 @@ impl Objects {
 
 impl Pool {
     /// Without users.
-    pub fn new(resource: Resource) -> Self {
+    pub(super) fn new(resource: Resource) -> Self {
         Self { resource, users: BTreeMap::new(), identifiers: HashMap::new() }
     }
 
     /// The user to whom an identifier belongs, without regard to case.
-    pub fn find_by_identifier(&self, identifier: &str) -> Option<&Member> {
+    pub(super) fn find_by_identifier(&self, identifier: &str) -> Option<&Member> {
         self.users.get(self.identifiers.get(&identifier.to_lowercase())?)
     }
 
     /// Puts a user in, in place of the one with this id; the identifiers belong to it from now on.
-    pub fn insert(&mut self, member: Member) {
+    pub(super) fn insert(&mut self, member: Member) {
         for entry in &member.identifiers {
             self.identifiers.insert(entry.identifier_lc.clone(), member.user.id.clone());
         }
@@ -269,7 +269,7 @@ impl Pool {
     }
 
     /// Gives a user's identifiers free.
-    pub fn release_identifiers(&mut self, user: &str) {
+    pub(super) fn release_identifiers(&mut self, user: &str) {
         if let Some(member) = self.users.get(user) {
             for entry in &member.identifiers {
                 if self.identifiers.get(&entry.identifier_lc).is_some_and(|owner| owner == user) {
@@ -282,12 +282,12 @@ impl Pool {
 
 impl Member {
     /// The password.
-    pub fn password(&self) -> Option<&Credential> {
+    pub(super) fn password(&self) -> Option<&Credential> {
         self.credentials.iter().find(|credential| credential.kind == "password")
     }
 
     /// Whether an address is this user's, verified or not.
-    pub fn has_address(&self, address: &str, verified: bool) -> bool {
+    pub(super) fn has_address(&self, address: &str, verified: bool) -> bool {
         let address = address.to_lowercase();
         self.addresses.iter().any(|entry| entry.address_lc == address && (entry.verified || !verified))
     }
@@ -295,13 +295,13 @@ impl Member {
 
 impl Credential {
     /// The hash as text: a PHC string or a bcrypt string.
-    pub fn hash(&self) -> Option<&str> {
+    pub(super) fn hash(&self) -> Option<&str> {
         self.payload.get("hashed_password")?.get("value")?.as_str()
     }
 }
 
 /// The payload that holds a hash of ours.
-pub fn password_payload(value: &str) -> Value {
+pub(super) fn password_payload(value: &str) -> Value {
     json!({ "hashed_password": { "value": value, "config": { "method": "argon2" } } })
 }
 
@@ -309,18 +309,18 @@ pub fn password_payload(value: &str) -> Value {
 ///
 /// # Errors
 /// It names others.
-pub fn check_if_match(if_match: Option<&str>, version: u64) -> Result<(), ApiError> {
+pub(super) fn check_if_match(if_match: Option<&str>, version: u64) -> Result<(), ApiError> {
     let current = etag(version);
     let fits = |tags: &str| tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == current);
     if if_match.is_none_or(fits) { Ok(()) } else { Err(ApiError::precondition_failed()) }
 }
 
 /// An id that nobody has.
-pub fn new_id(random: &Random) -> String {
+pub(super) fn new_id(random: &Random) -> String {
     uuid::Builder::from_random_bytes(random.bytes()).into_uuid().to_string()
 }
 
 /// A text field that is there and not empty.
-pub fn str_field<'a>(value: &'a Json, name: &str) -> Option<&'a str> {
+pub(super) fn str_field<'a>(value: &'a Json, name: &str) -> Option<&'a str> {
     value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }

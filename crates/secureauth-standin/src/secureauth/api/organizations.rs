@@ -10,14 +10,14 @@ use super::tokens::Workspace;
 use crate::secureauth::{Organization, SecureAuthStandIn};
 
 /// An organization that is there from the start.
-pub fn seed(objects: &mut Objects, organization: &Organization) {
+pub(super) fn seed(objects: &mut Objects, organization: &Organization) {
     let value = as_object(json!({ "id": organization.id, "name": organization.name }));
     let version = objects.version();
     objects.organizations.insert(organization.id.clone(), Resource { value, version });
 }
 
 /// `GET` and `POST …/organizations`
-pub fn collection(call: &Call<'_>) -> ApiResult {
+pub(super) fn collection(call: &Call<'_>) -> ApiResult {
     call.require_scope(&["manage_configuration"])?;
     match *call.method {
         Method::GET => list(call),
@@ -27,7 +27,7 @@ pub fn collection(call: &Call<'_>) -> ApiResult {
 }
 
 /// `GET`, `PUT`, `DELETE …/organizations/{id}`
-pub fn item(call: &Call<'_>, id: &str) -> ApiResult {
+pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
     call.require_scope(&["manage_configuration"])?;
     let mut objects = call.standin.0.api.objects();
     let version = objects.organizations.get(id).ok_or_else(|| ApiError::not_found("the organization"))?.version;
@@ -142,7 +142,7 @@ fn render(standin: &SecureAuthStandIn, id: &str, value: &Json) -> Value {
 }
 
 /// An object literal as the object it is.
-pub fn as_object(value: Value) -> Json {
+pub(super) fn as_object(value: Value) -> Json {
     match value {
         Value::Object(object) => object,
         _ => Json::new(),

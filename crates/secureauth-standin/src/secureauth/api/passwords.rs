@@ -51,7 +51,7 @@ pub struct Mail {
 
 /// Whose new password a page asks for.
 #[derive(Clone)]
-pub struct Ticket {
+pub(crate) struct Ticket {
     /// The pool's id.
     pub pool: String,
     /// The user's id.
@@ -60,26 +60,26 @@ pub struct Ticket {
 
 impl Api {
     /// A ticket for a page that asks for a new password.
-    pub fn ticket(&self, random: &Random, ticket: Ticket) -> String {
+    pub(crate) fn ticket(&self, random: &Random, ticket: Ticket) -> String {
         let id = random.token::<32>();
         self.tickets.insert(id.clone(), ticket);
         id
     }
 
     /// Takes a ticket back: it is good once.
-    pub fn redeem(&self, id: &str) -> Option<Ticket> {
+    pub(crate) fn redeem(&self, id: &str) -> Option<Ticket> {
         self.tickets.take(id)
     }
 
     /// Why a password is not good enough for its pool.
-    pub fn policy_error(&self, pool: &str, password: &str) -> Option<String> {
+    pub(crate) fn policy_error(&self, pool: &str, password: &str) -> Option<String> {
         let objects = self.objects();
         let pool = objects.pool(pool).ok()?;
         check_policy(&pool.resource.value, password).err().map(|problem| problem.details)
     }
 
     /// Sets a password that was hashed; nothing happens when the user has gone.
-    pub fn set_hash(&self, pool: &str, user: &str, hash: &str, now: Timestamp, random: &Random) {
+    pub(crate) fn set_hash(&self, pool: &str, user: &str, hash: &str, now: Timestamp, random: &Random) {
         // A user who has gone in the meantime has no password.
         let _ = store_hash(&mut self.objects(), pool, user, hash, now, random);
     }
@@ -87,13 +87,13 @@ impl Api {
 
 /// Argon2id with a fresh salt, counted on a thread where waiting is allowed.
 #[expect(clippy::expect_used, reason = "the task neither panics nor is cancelled")]
-pub async fn hash_password_async(standin: &SecureAuthStandIn, password: &str) -> String {
+pub(super) async fn hash_password_async(standin: &SecureAuthStandIn, password: &str) -> String {
     let (password, random) = (password.to_owned(), standin.0.deps.random.clone());
     tokio::task::spawn_blocking(move || hash_password(&password, &random)).await.expect("a password is hashed")
 }
 
 /// Whether a password is good enough for a pool.
-pub fn check_policy(pool: &Json, password: &str) -> Result<(), ApiError> {
+pub(super) fn check_policy(pool: &Json, password: &str) -> Result<(), ApiError> {
     let policy = pool.get("password_policy").and_then(Value::as_object);
     let at_least = |name: &str| policy.and_then(|policy| policy.get(name)).and_then(Value::as_u64).unwrap_or(0);
     let count = |fits: fn(&char) -> bool| u64::try_from(password.chars().filter(fits).count()).unwrap_or(u64::MAX);
@@ -116,7 +116,7 @@ pub fn check_policy(pool: &Json, password: &str) -> Result<(), ApiError> {
 }
 
 /// Sets a password that was hashed.
-pub fn store_hash(
+pub(super) fn store_hash(
     objects: &mut Objects,
     pool: &str,
     user: &str,
@@ -134,7 +134,7 @@ pub fn store_hash(
 }
 
 /// `PUT …/users/{user}/password/state`
-pub fn set_state(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) fn set_state(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::PUT {
         return Err(ApiError::method_not_allowed());
     }
@@ -156,7 +156,7 @@ pub fn set_state(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
 }
 
 /// `POST …/users/{user}/change-password`
-pub async fn change(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) async fn change(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -179,7 +179,7 @@ pub async fn change(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
 }
 
 /// `POST …/user/password/reset/request`: 204, whether somebody has the address or not.
-pub fn request_reset(call: &Call<'_>, pool: &str) -> ApiResult {
+pub(super) fn request_reset(call: &Call<'_>, pool: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -205,7 +205,7 @@ pub fn request_reset(call: &Call<'_>, pool: &str) -> ApiResult {
 }
 
 /// `POST …/admin/pools/{pool}/users/{user}/password/reset/request`
-pub fn request_user_reset(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) fn request_user_reset(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -219,7 +219,7 @@ pub fn request_user_reset(call: &Call<'_>, pool: &str, user: &str) -> ApiResult 
 }
 
 /// A new code takes the place of the user's earlier ones.
-pub fn send_code(call: &Call<'_>, (pool, user): (&str, &str), address: &str, kind: MailKind) {
+pub(super) fn send_code(call: &Call<'_>, (pool, user): (&str, &str), address: &str, kind: MailKind) {
     let (random, now) = (&call.standin.0.deps.random, call.standin.now());
     let (code, extended_code) = (random.token::<8>(), random.token::<32>());
     let mut objects = call.standin.0.api.objects();
@@ -242,7 +242,7 @@ pub fn send_code(call: &Call<'_>, (pool, user): (&str, &str), address: &str, kin
 }
 
 /// `POST …/user/password/reset/complete`: 401 for everything that is wrong; a code is good once.
-pub async fn complete_reset(call: &Call<'_>, pool: &str) -> ApiResult {
+pub(super) async fn complete_reset(call: &Call<'_>, pool: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }

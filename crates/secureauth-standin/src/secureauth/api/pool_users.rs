@@ -16,7 +16,7 @@ const NO_DATE: &str = "1900-01-01";
 
 /// How a user's password is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PasswordState {
+pub(crate) enum PasswordState {
     /// Good.
     Valid,
     /// Good once more; then a new one is needed.
@@ -28,7 +28,7 @@ pub enum PasswordState {
 }
 
 /// A user who may sign in at an organization.
-pub struct PoolUser {
+pub(crate) struct PoolUser {
     /// The pool's id.
     pub pool: String,
     /// Who it is.
@@ -43,14 +43,20 @@ pub struct PoolUser {
 
 impl Api {
     /// The active user with this identifier, in a pool that is connected to the organization.
-    pub fn find_pool_user(&self, organization: &str, typed: &str, now: Timestamp) -> Option<PoolUser> {
+    pub(crate) fn find_pool_user(&self, organization: &str, typed: &str, now: Timestamp) -> Option<PoolUser> {
         let objects = self.objects();
         let mut pools = connected_pools(&objects, organization);
         pools.find_map(|pool| pool_user(pool, objects.pools.get(pool)?.find_by_identifier(typed)?, now))
     }
 
     /// The same by ids.
-    pub fn find_pool_user_by_id(&self, organization: &str, pool: &str, user: &str, now: Timestamp) -> Option<PoolUser> {
+    pub(crate) fn find_pool_user_by_id(
+        &self,
+        organization: &str,
+        pool: &str,
+        user: &str,
+        now: Timestamp,
+    ) -> Option<PoolUser> {
         let objects = self.objects();
         connected_pools(&objects, organization).find(|id| *id == pool)?;
         pool_user(pool, objects.member(pool, user).ok()?, now)
@@ -58,7 +64,7 @@ impl Api {
 }
 
 /// Sets a new password.
-pub async fn set_password(standin: &SecureAuthStandIn, pool: &str, user: &str, password: &str) {
+pub(crate) async fn set_password(standin: &SecureAuthStandIn, pool: &str, user: &str, password: &str) {
     let hash = hash_password_async(standin, password).await;
     standin.0.api.set_hash(pool, user, &hash, standin.now(), &standin.0.deps.random);
 }
@@ -140,7 +146,7 @@ fn account(pool: &str, member: &Member) -> Account {
 
 impl PoolUser {
     /// Whether a page has to ask for a new password before the sign-in goes on.
-    pub fn needs_new_password(&self, password_right: bool) -> bool {
+    pub(crate) fn needs_new_password(&self, password_right: bool) -> bool {
         match self.password {
             PasswordState::MustBeReset => true,
             PasswordState::MustBeChanged => password_right,

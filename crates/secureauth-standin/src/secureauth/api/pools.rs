@@ -9,7 +9,7 @@ use super::response::{ApiError, ApiResponse, ApiResult};
 use super::routes::Call;
 
 /// `GET` and `POST …/pools`
-pub fn collection(call: &Call<'_>) -> ApiResult {
+pub(super) fn collection(call: &Call<'_>) -> ApiResult {
     match *call.method {
         Method::GET => list(call, None),
         Method::POST => create(call, None),
@@ -18,7 +18,7 @@ pub fn collection(call: &Call<'_>) -> ApiResult {
 }
 
 /// `GET`, and for administrators `POST`, `…/workspace/{organization}/pools`
-pub fn organization_collection(call: &Call<'_>, server: &str) -> ApiResult {
+pub(super) fn organization_collection(call: &Call<'_>, server: &str) -> ApiResult {
     let known = call.standin.0.api.objects().organizations.contains_key(server);
     match *call.method {
         _ if !known => Err(ApiError::not_found("the workspace")),
@@ -29,7 +29,7 @@ pub fn organization_collection(call: &Call<'_>, server: &str) -> ApiResult {
 }
 
 /// `GET`, `PUT`, `DELETE …/workspace/{organization}/pools/{id}`
-pub fn organization_item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
+pub(super) fn organization_item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
     if str_field(&call.standin.0.api.objects().pool(id)?.resource.value, "workspace_id") != Some(server) {
         return Err(ApiError::not_found("the pool"));
     }
@@ -37,7 +37,7 @@ pub fn organization_item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
 }
 
 /// `GET`, `PUT`, `DELETE …/pools/{id}`
-pub fn item(call: &Call<'_>, id: &str) -> ApiResult {
+pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
     let mut objects = call.standin.0.api.objects();
     check_if_match(call.if_match, objects.pool(id)?.resource.version)?;
     match *call.method {
@@ -112,7 +112,7 @@ fn create(call: &Call<'_>, server: Option<&str>) -> ApiResult {
 }
 
 /// A pool as a caller may give it.
-pub fn validate(call: &Call<'_>, mut value: Json) -> Result<Json, ApiError> {
+pub(super) fn validate(call: &Call<'_>, mut value: Json) -> Result<Json, ApiError> {
     if str_field(&value, "name").is_none() {
         return Err(ApiError::validation_error("name is missing"));
     }

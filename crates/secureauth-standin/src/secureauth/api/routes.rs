@@ -29,10 +29,10 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 const REPLAY_WINDOW: Duration = Duration::from_mins(1);
 
 /// Answers by path and idempotency key.
-pub type Replays = Mutex<HashMap<String, (Timestamp, ApiResponse)>>;
+pub(super) type Replays = Mutex<HashMap<String, (Timestamp, ApiResponse)>>;
 
 /// A call whose token is good.
-pub struct Call<'a> {
+pub(super) struct Call<'a> {
     /// The stand-in.
     pub standin: &'a SecureAuthStandIn,
     /// Whose token it is.
@@ -52,7 +52,7 @@ impl Call<'_> {
     ///
     /// # Errors
     /// 400.
-    pub fn json(&self) -> Result<Json, ApiError> {
+    pub(super) fn json(&self) -> Result<Json, ApiError> {
         match serde_json::from_slice(self.body) {
             Ok(Value::Object(object)) => Ok(object),
             Ok(_) => Err(ApiError::bad_request("the body is not an object")),
@@ -61,7 +61,7 @@ impl Call<'_> {
     }
 
     /// The body as it came.
-    pub fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         self.body
     }
 
@@ -69,7 +69,7 @@ impl Call<'_> {
     ///
     /// # Errors
     /// 403.
-    pub fn require_scope(&self, scopes: &[&str]) -> Result<(), ApiError> {
+    pub(super) fn require_scope(&self, scopes: &[&str]) -> Result<(), ApiError> {
         let has = self.scopes.split_whitespace().any(|one| scopes.contains(&one));
         if has || self.workspace == Workspace::Admin {
             Ok(())
@@ -82,7 +82,7 @@ impl Call<'_> {
     ///
     /// # Errors
     /// 422.
-    pub fn limit(&self) -> Result<usize, ApiError> {
+    pub(super) fn limit(&self) -> Result<usize, ApiError> {
         match self.query.get("limit") {
             None => Ok(20),
             Some(text) => match text.parse() {
@@ -93,18 +93,18 @@ impl Call<'_> {
     }
 
     /// The tenant's id.
-    pub fn tenant(&self) -> &str {
+    pub(super) fn tenant(&self) -> &str {
         &self.standin.0.tenant
     }
 
     /// The present moment, as the vendor writes it.
-    pub fn now(&self) -> String {
+    pub(super) fn now(&self) -> String {
         self.standin.now().to_string()
     }
 }
 
 /// Whether a path belongs to the API.
-pub fn is_api(tenant: &str, path: &str) -> bool {
+pub(crate) fn is_api(tenant: &str, path: &str) -> bool {
     path.starts_with("/api/") || token_workspace(tenant, path).is_some()
 }
 
@@ -115,7 +115,7 @@ fn token_workspace(tenant: &str, path: &str) -> Option<Workspace> {
 }
 
 /// Answers a call, unless a rule says otherwise.
-pub async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
+pub(crate) async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
     let api = &standin.0.api;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();

@@ -32,7 +32,7 @@ pub struct ServiceClient {
 
 /// The two workspaces of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Workspace {
+pub(super) enum Workspace {
     /// For systems.
     System,
     /// For administrators.
@@ -40,7 +40,7 @@ pub enum Workspace {
 }
 
 /// What a token of the API opens.
-pub struct ApiToken {
+pub(super) struct ApiToken {
     workspace: Workspace,
     scope: String,
     expires: Timestamp,
@@ -59,7 +59,7 @@ const SCOPES: [&str; 7] = [
 ];
 
 /// The workspace named by a path segment.
-pub fn workspace(segment: &str) -> Option<Workspace> {
+pub(super) fn workspace(segment: &str) -> Option<Workspace> {
     match segment {
         "system" => Some(Workspace::System),
         "admin" => Some(Workspace::Admin),
@@ -68,7 +68,12 @@ pub fn workspace(segment: &str) -> Option<Workspace> {
 }
 
 /// Gives a token for client credentials; no scope asked for gives every one.
-pub fn exchange(standin: &SecureAuthStandIn, workspace: Workspace, headers: &HeaderMap, form: &[u8]) -> Response {
+pub(super) fn exchange(
+    standin: &SecureAuthStandIn,
+    workspace: Workspace,
+    headers: &HeaderMap,
+    form: &[u8],
+) -> Response {
     let api = &standin.0.api;
     let client = api.service_clients.as_ref().and_then(|clients| match workspace {
         Workspace::System => clients.system.as_ref(),
@@ -123,7 +128,11 @@ fn error_response(status: StatusCode, error: &str, description: &str) -> Respons
 ///
 /// # Errors
 /// There is no such token in the request.
-pub fn check(standin: &SecureAuthStandIn, workspace: Workspace, headers: &HeaderMap) -> Result<String, ApiError> {
+pub(super) fn check(
+    standin: &SecureAuthStandIn,
+    workspace: Workspace,
+    headers: &HeaderMap,
+) -> Result<String, ApiError> {
     let api = &standin.0.api;
     let sent = headers
         .get(header::AUTHORIZATION)

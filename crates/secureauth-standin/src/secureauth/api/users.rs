@@ -24,7 +24,7 @@ const MUTABLE_FIELDS: [&str; 8] = [
 ];
 
 /// `GET` and `POST …/users`
-pub async fn collection(call: &Call<'_>, pool: &str) -> ApiResult {
+pub(super) async fn collection(call: &Call<'_>, pool: &str) -> ApiResult {
     match *call.method {
         Method::GET => list(call, pool),
         Method::POST => create(call, pool).await,
@@ -33,7 +33,7 @@ pub async fn collection(call: &Call<'_>, pool: &str) -> ApiResult {
 }
 
 /// `POST …/users/by_key`, by an identifier or a verified address.
-pub fn by_key(call: &Call<'_>, pool: &str) -> ApiResult {
+pub(super) fn by_key(call: &Call<'_>, pool: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -50,7 +50,7 @@ pub fn by_key(call: &Call<'_>, pool: &str) -> ApiResult {
 }
 
 /// `GET`, `PUT`, `PATCH`, `DELETE …/users/{user}`
-pub fn item(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) fn item(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     let mut objects = call.standin.0.api.objects();
     check_if_match(call.if_match, objects.member(pool, user)?.version)?;
     match *call.method {
@@ -240,7 +240,7 @@ async fn create(call: &Call<'_>, pool: &str) -> ApiResult {
 }
 
 /// `POST …/users/{user}/identifiers/add`
-pub fn add_identifier(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) fn add_identifier(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -273,7 +273,7 @@ pub fn add_identifier(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
 }
 
 /// `POST …/users/{user}/identifiers/remove`
-pub fn remove_identifier(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+pub(super) fn remove_identifier(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
     if *call.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
@@ -294,7 +294,7 @@ pub fn remove_identifier(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
 }
 
 /// A password as a credential.
-pub fn password_credential(hash: &str, now: &str) -> Credential {
+pub(super) fn password_credential(hash: &str, now: &str) -> Credential {
     Credential {
         kind: "password".to_owned(),
         payload: super::objects::password_payload(hash),
@@ -306,7 +306,7 @@ pub fn password_credential(hash: &str, now: &str) -> Credential {
 }
 
 /// One of the four.
-pub fn check_status(status: &str) -> Result<(), ApiError> {
+pub(super) fn check_status(status: &str) -> Result<(), ApiError> {
     match status {
         "new" | "active" | "inactive" | "deleted" => Ok(()),
         _ => Err(ApiError::validation_error("status is not one of new, active, inactive, deleted")),
@@ -314,7 +314,7 @@ pub fn check_status(status: &str) -> Result<(), ApiError> {
 }
 
 /// Whether an identifier has the form of its type.
-pub fn check_identifier(kind: &str, identifier: &str) -> Result<(), ApiError> {
+pub(super) fn check_identifier(kind: &str, identifier: &str) -> Result<(), ApiError> {
     let fits = match kind {
         "email" => identifier.contains('@') && !identifier.contains(' '),
         "mobile" => {
@@ -328,7 +328,7 @@ pub fn check_identifier(kind: &str, identifier: &str) -> Result<(), ApiError> {
 }
 
 /// Whether an address has the form of its type.
-pub fn check_address(address: &Address) -> Result<(), ApiError> {
+pub(super) fn check_address(address: &Address) -> Result<(), ApiError> {
     let status_fits = matches!(address.status.as_str(), "active" | "inactive");
     match address.kind.as_str() {
         "email" | "mobile" if status_fits => check_identifier(&address.kind, &address.address),
@@ -337,7 +337,7 @@ pub fn check_address(address: &Address) -> Result<(), ApiError> {
 }
 
 /// A user with all that belongs to it; of passwords only that they are there.
-pub fn render(tenant: &str, pool: &str, member: &Member) -> Value {
+pub(super) fn render(tenant: &str, pool: &str, member: &Member) -> Value {
     let id = &member.user.id;
     let of = |value: Value| with_user_ids(value, tenant, pool, id);
     let mut value = with_pool_ids(to_json(&member.user), tenant, pool);
@@ -363,13 +363,13 @@ fn render_list_entry(tenant: &str, pool: &str, member: &Member) -> Value {
 }
 
 /// With the ids that are not kept in each.
-pub fn with_user_ids(mut value: Value, tenant: &str, pool: &str, user: &str) -> Value {
+pub(super) fn with_user_ids(mut value: Value, tenant: &str, pool: &str, user: &str) -> Value {
     value["user_id"] = json!(user);
     with_pool_ids(value, tenant, pool)
 }
 
 /// With the ids that are not kept in each.
-pub fn with_pool_ids(mut value: Value, tenant: &str, pool: &str) -> Value {
+pub(super) fn with_pool_ids(mut value: Value, tenant: &str, pool: &str) -> Value {
     value["tenant_id"] = json!(tenant);
     value["user_pool_id"] = json!(pool);
     value
@@ -383,6 +383,6 @@ fn take_array<T: DeserializeOwned>(body: &mut Json, name: &str) -> Result<Vec<T>
 }
 
 /// A value of the vendor's form.
-pub fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
+pub(super) fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
     serde_json::from_value(value).map_err(|error| ApiError::bad_request(format!("a field has another type: {error}")))
 }
