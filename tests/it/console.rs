@@ -758,8 +758,8 @@ async fn audit_trail_is_filtered_and_exports_safe_csv() {
         let found: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].get(8), Some("'=cmd()|x"), "{:?}", found[0]);
-        let exported = auditor.get("/audit?action=trail.exported").await;
-        assert!(exported.body.contains("trail.exported</td>"), "that is kept as well");
+        let exported = auditor.get("/audit?action=audit.exported").await;
+        assert!(exported.body.contains("audit.exported</td>"), "that is kept as well");
     }
 }
 

@@ -571,7 +571,7 @@ async fn reused_idempotency_key_is_rejected() {
             let headers = [("idempotency-key", bad)];
             let answer = all.send_text(&operation.method, &path, Some(body.to_string()), &headers).await;
             let found = (answer.status, reason(&answer));
-            assert_eq!(found, (StatusCode::BAD_REQUEST, "idempotency_key".to_owned()), "{what}: {bad}");
+            assert_eq!(found, (StatusCode::BAD_REQUEST, "invalid_idempotency_key".to_owned()), "{what}: {bad}");
         }
     }
 }

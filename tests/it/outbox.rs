@@ -380,7 +380,7 @@ async fn passwords_are_forwarded_and_never_stored() {
     assert_eq!(post(&writer, reset.clone(), json!({})).await.0, StatusCode::NO_CONTENT);
     let mail = world.issuers.mails().pop().unwrap();
     assert_eq!((mail.to.as_str(), mail.user.as_str()), ("ann@mail.example", ann.as_str()));
-    assert_eq!(post(&writer, reset, json!({ "address": "not-hers@mail.example" })).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(post(&writer, reset, json!({ "email": "not-hers@mail.example" })).await.0, StatusCode::NO_CONTENT);
     assert_eq!(world.issuers.mails().len(), 1, "nobody learns whether it was hers");
     let legacy = world.state.directory.biller_by_slug(&slug("oakdale-city")).await.unwrap().unwrap();
     let name = Username::parse("one-legacy").unwrap();

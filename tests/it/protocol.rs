@@ -168,7 +168,7 @@ async fn form_post_responses_keep_cookies_and_hide_the_code() {
     let callback = world.authenticate(&start.location(), "one-moved").await;
     let again = submit_form_post(&mut browser, &callback).await;
     let code = parse_form(callback.split_once('?').unwrap().1)["code"].clone();
-    assert!(again.starts_with("/callback/riverside-water?answer=") && !again.contains(&code));
+    assert!(again.starts_with("/callback/riverside-water?response=") && !again.contains(&code));
     let elsewhere = again.replace("riverside-water", "maple-electric");
     assert_eq!(browser.clone().get(&elsewhere).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(browser.clone().get(&format!("{again}x")).await.status, StatusCode::BAD_REQUEST);
