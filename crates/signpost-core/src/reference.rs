@@ -64,7 +64,7 @@ impl ReferenceCode {
         Self::from_bits(hash.as_ref()[..10].iter().fold(0, |bits, b| (bits << 8) | u128::from(*b)))
     }
 
-    /// Reads a code as people write it: any case, with or without hyphens and spaces, look-alikes forgiven.
+    /// Reads a code as people write it: any case, with or without hyphens and spaces, similar letters are accepted.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bits: u128 = 0;
         let mut count = 0;
