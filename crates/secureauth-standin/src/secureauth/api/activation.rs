@@ -1,21 +1,21 @@
-//! Activation of users who are `new`: a mail, and the code in it.
+//! Activation of users in state `new`, by a code sent in a mail.
 
 use axum::http::Method;
 
-use super::objects::str_field;
-use super::passwords::{MailKind, check_policy, hash_password_async, send_code, store_hash};
-use super::response::{ApiError, ApiResponse, ApiResult};
-use super::routes::Call;
-use super::users::render;
+use super::call::Call;
+use super::passwords::{check_policy, hash_password_async, store_hash};
+use super::resets::send_code;
+use super::user_json::render;
+use crate::secureauth::response::{ApiError, ApiResponse, ApiResult};
+use crate::secureauth::state::mail::MailKind;
+use crate::secureauth::state::objects::str_field;
 
-/// `POST …/users/{user}/activation/send`: 204, whether a mail is sent or not.
-pub(super) fn send(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
-    if *call.method != Method::POST {
-        return Err(ApiError::method_not_allowed());
-    }
+/// `POST …/users/{user}/activation/send`: 204, also when no mail is sent.
+pub(crate) fn send(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+    call.require_method(&Method::POST)?;
     let body = call.json()?;
     let address = {
-        let objects = call.standin.0.api.objects();
+        let objects = call.objects();
         let member = objects.member(pool, user).ok().filter(|member| member.user.status == "new");
         member.and_then(|member| match (str_field(&body, "address"), &member.addresses[..]) {
             (Some(address), _) if member.has_address(address, false) => Some(address.to_owned()),
@@ -30,14 +30,12 @@ pub(super) fn send(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
 }
 
 /// `POST …/users/{user}/activate`
-pub(super) async fn activate(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
-    if *call.method != Method::POST {
-        return Err(ApiError::method_not_allowed());
-    }
+pub(crate) async fn activate(call: &Call<'_>, pool: &str, user: &str) -> ApiResult {
+    call.require_method(&Method::POST)?;
     let body = call.json()?;
     let code = str_field(&body, "code").ok_or_else(|| ApiError::bad_request("code is missing"))?;
     {
-        let mut objects = call.standin.0.api.objects();
+        let mut objects = call.objects();
         if let (Ok(pool), Some(password)) = (objects.pool(pool), str_field(&body, "password")) {
             check_policy(&pool.resource.value, password)?;
         }
@@ -50,10 +48,10 @@ pub(super) async fn activate(call: &Call<'_>, pool: &str, user: &str) -> ApiResu
     }
     if let Some(password) = str_field(&body, "password") {
         let hash = hash_password_async(call.standin, password).await;
-        let (now, random) = (call.standin.now(), &call.standin.0.deps.random);
-        store_hash(&mut call.standin.0.api.objects(), pool, user, &hash, now, random)?;
+        let (now, random) = (call.standin.now(), call.random());
+        store_hash(&mut call.objects(), pool, user, &hash, now, random)?;
     }
-    let mut objects = call.standin.0.api.objects();
+    let mut objects = call.objects();
     let version = objects.version();
     let member = objects.member_mut(pool, user)?;
     if member.user.status != "new" {

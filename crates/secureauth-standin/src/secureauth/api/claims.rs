@@ -1,47 +1,44 @@
-//! `…/claims[/{id}]`: what an organization adds to ID tokens.
+//! `…/claims[/{id}]`: claims that an organization adds to ID tokens.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::Api;
-use super::objects::{Json, Objects, Resource, check_if_match, new_id, str_field};
-use super::response::{ApiError, ApiResponse, ApiResult};
-use super::routes::Call;
+use super::call::Call;
+use crate::secureauth::response::{ApiError, ApiResponse, ApiResult};
+use crate::secureauth::state::api::Api;
+use crate::secureauth::state::objects::{Objects, check_if_match, new_id, str_field};
+use crate::secureauth::state::records::{Json, Resource};
 
-impl Api {
-    /// Claims that an organization adds to the ID token, out of the authentication context.
-    ///
-    /// `context` is flat; a path such as `user.id` is looked up whole, then by what follows its last dot.
-    pub(crate) fn id_token_claims(&self, organization: &str, scope: &str, context: &Json) -> Json {
-        let objects = self.objects();
-        let asked = |name: &Value| name.as_str().is_some_and(|name| scope.split(' ').any(|one| one == name));
-        let fits = |claim: &&Resource| {
-            let scopes = claim.value.get("scopes").and_then(Value::as_array);
-            str_field(&claim.value, "authorization_server_id") == Some(organization)
-                && str_field(&claim.value, "type") == Some("id_token")
-                && claim.value.get("opaque") != Some(&json!(true))
-                && scopes.is_none_or(|scopes| scopes.is_empty() || scopes.iter().any(asked))
-        };
-        objects
-            .claims
-            .values()
-            .filter(fits)
-            .filter_map(|claim| {
-                let path = str_field(&claim.value, "source_path").or_else(|| str_field(&claim.value, "mapping"))?;
-                let last = path.rsplit('.').next().unwrap_or(path);
-                let value = context.get(path).or_else(|| context.get(last))?;
-                Some((str_field(&claim.value, "name")?.to_owned(), value.clone()))
-            })
-            .collect()
-    }
+/// The claims that an organization adds to the ID token from the authentication context.
+///
+/// `context` is flat. A path such as `user.id` is looked up whole, then by the part after its last dot.
+pub(crate) fn configured_claims(api: &Api, organization: &str, scope: &str, context: &Json) -> Json {
+    let objects = api.objects();
+    let asked = |name: &Value| name.as_str().is_some_and(|name| scope.split(' ').any(|one| one == name));
+    let fits = |claim: &&Resource| {
+        let scopes = claim.value.get("scopes").and_then(Value::as_array);
+        str_field(&claim.value, "authorization_server_id") == Some(organization)
+            && str_field(&claim.value, "type") == Some("id_token")
+            && claim.value.get("opaque") != Some(&json!(true))
+            && scopes.is_none_or(|scopes| scopes.is_empty() || scopes.iter().any(asked))
+    };
+    objects
+        .claims
+        .values()
+        .filter(fits)
+        .filter_map(|claim| {
+            let path = str_field(&claim.value, "source_path").or_else(|| str_field(&claim.value, "mapping"))?;
+            let last = path.rsplit('.').next().unwrap_or(path);
+            let value = context.get(path).or_else(|| context.get(last))?;
+            Some((str_field(&claim.value, "name")?.to_owned(), value.clone()))
+        })
+        .collect()
 }
 
 /// `GET …/servers/{organization}/claims`
-pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
-    if *call.method != Method::GET {
-        return Err(ApiError::method_not_allowed());
-    }
-    let objects = call.standin.0.api.objects();
+pub(crate) fn list(call: &Call<'_>, server: &str) -> ApiResult {
+    call.require_method(&Method::GET)?;
+    let objects = call.objects();
     let of_server =
         objects.claims.values().filter(|claim| str_field(&claim.value, "authorization_server_id") == Some(server));
     let found: Vec<Value> = of_server.map(|claim| Value::Object(claim.value.clone())).collect();
@@ -49,13 +46,11 @@ pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
 }
 
 /// `POST …/claims`
-pub(super) fn collection(call: &Call<'_>) -> ApiResult {
-    if *call.method != Method::POST {
-        return Err(ApiError::method_not_allowed());
-    }
+pub(crate) fn collection(call: &Call<'_>) -> ApiResult {
+    call.require_method(&Method::POST)?;
     let mut value = call.json()?;
-    let id = str_field(&value, "id").map_or_else(|| new_id(&call.standin.0.deps.random), str::to_owned);
-    let mut objects = call.standin.0.api.objects();
+    let id = str_field(&value, "id").map_or_else(|| new_id(call.random()), str::to_owned);
+    let mut objects = call.objects();
     complete(&mut value, call, &objects, &id)?;
     if objects.claims.contains_key(&id) {
         return Err(ApiError::conflict("a claim with this id exists"));
@@ -72,8 +67,8 @@ pub(super) fn collection(call: &Call<'_>) -> ApiResult {
 }
 
 /// `PUT` and `DELETE …/claims/{id}`; single claims cannot be got.
-pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
-    let mut objects = call.standin.0.api.objects();
+pub(crate) fn item(call: &Call<'_>, id: &str) -> ApiResult {
+    let mut objects = call.objects();
     check_if_match(call.if_match, objects.claims.get(id).ok_or_else(|| ApiError::not_found("the claim"))?.version)?;
     match *call.method {
         Method::PUT => {

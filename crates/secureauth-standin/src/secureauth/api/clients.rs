@@ -1,84 +1,55 @@
-//! `…/clients[/{id}]`: who may ask an organization to sign people in.
+//! `…/clients[/{id}]`: OIDC clients of organizations.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::Api;
-use super::objects::{Json, Objects, Resource, check_if_match, new_id, str_field};
-use super::organizations::as_object;
-use super::response::{ApiError, ApiResponse, ApiResult};
-use super::routes::Call;
-use crate::secureauth::Organization;
+use super::call::Call;
+use crate::secureauth::response::{ApiError, ApiResponse, ApiResult};
+use crate::secureauth::state::api::Api;
+use crate::secureauth::state::objects::{Objects, check_if_match, new_id, seeded_client_key, str_field};
+use crate::secureauth::state::records::{Json, Resource};
 
-/// The fewest characters a secret may have.
 const MIN_SECRET_LENGTH: usize = 32;
 
-/// A client as the OIDC side needs it.
+/// A client for the OIDC endpoints.
 pub(crate) struct OidcClient {
-    /// Client id.
     pub id: String,
-    /// Client secret.
     pub secret: String,
-    /// Where codes may be sent: compared exactly.
+    /// Compared exactly.
     pub redirect_uris: Vec<String>,
-    /// Where browsers may be sent after signing out: compared exactly.
+    /// Compared exactly.
     pub post_logout_redirect_uris: Vec<String>,
-    /// How it authenticates; none: as it likes.
+    /// None allows every method.
     pub auth_method: Option<String>,
 }
 
-impl Api {
-    /// A client of an organization.
-    pub(crate) fn oidc_client(&self, organization: &str, id: &str) -> Option<OidcClient> {
-        let objects = self.objects();
-        let fits = |client: &&Resource| {
-            str_field(&client.value, "authorization_server_id") == Some(organization)
-                && str_field(&client.value, "client_status") != Some("inactive")
-        };
-        let own = || objects.clients.get(&seeded_client_key(organization, id));
-        let value = &objects.clients.get(id).filter(fits).or_else(|| own().filter(fits))?.value;
-        let list = |name: &str| -> Vec<String> {
-            let texts = value.get(name).and_then(Value::as_array);
-            texts.into_iter().flatten().filter_map(|uri| uri.as_str().map(str::to_owned)).collect()
-        };
-        Some(OidcClient {
-            id: id.to_owned(),
-            secret: str_field(value, "client_secret")?.to_owned(),
-            redirect_uris: list("redirect_uris"),
-            post_logout_redirect_uris: list("post_logout_redirect_uris"),
-            auth_method: str_field(value, "token_endpoint_auth_method").map(str::to_owned),
-        })
-    }
-}
-
-/// The client of an organization that is there from the start.
-pub(super) fn seed(objects: &mut Objects, tenant: &str, organization: &Organization) {
-    let id = &organization.client_id;
-    let value = as_object(json!({
-        "client_id": id,
-        "client_secret": organization.client_secret,
-        "tenant_id": tenant,
-        "authorization_server_id": organization.id,
-        "redirect_uris": organization.redirect_uris,
-        "post_logout_redirect_uris": organization.post_logout_redirect_uris,
-    }));
-    let version = objects.version();
-    let key = if objects.clients.contains_key(id) { seeded_client_key(&organization.id, id) } else { id.clone() };
-    objects.clients.insert(key, Resource { value, version });
-}
-
-/// The constructor may give the same id to clients of several organizations; the API does not.
-fn seeded_client_key(organization: &str, id: &str) -> String {
-    format!("{organization}/{id}")
+/// An active client of an organization.
+pub(crate) fn oidc_client(api: &Api, organization: &str, id: &str) -> Option<OidcClient> {
+    let objects = api.objects();
+    let fits = |client: &&Resource| {
+        str_field(&client.value, "authorization_server_id") == Some(organization)
+            && str_field(&client.value, "client_status") != Some("inactive")
+    };
+    let own = || objects.clients.get(&seeded_client_key(organization, id));
+    let value = &objects.clients.get(id).filter(fits).or_else(|| own().filter(fits))?.value;
+    let list = |name: &str| -> Vec<String> {
+        let texts = value.get(name).and_then(Value::as_array);
+        texts.into_iter().flatten().filter_map(|uri| uri.as_str().map(str::to_owned)).collect()
+    };
+    Some(OidcClient {
+        id: id.to_owned(),
+        secret: str_field(value, "client_secret")?.to_owned(),
+        redirect_uris: list("redirect_uris"),
+        post_logout_redirect_uris: list("post_logout_redirect_uris"),
+        auth_method: str_field(value, "token_endpoint_auth_method").map(str::to_owned),
+    })
 }
 
 /// `GET …/servers/{organization}/clients`
-pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
-    if *call.method != Method::GET {
-        return Err(ApiError::method_not_allowed());
-    }
+pub(crate) fn list(call: &Call<'_>, server: &str) -> ApiResult {
+    call.require_method(&Method::GET)?;
     let limit = call.limit()?;
-    let objects = call.standin.0.api.objects();
+    let objects = call.objects();
     let after = call.query.get("after_client_id");
     let found: Vec<Value> = objects
         .clients
@@ -96,14 +67,12 @@ pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
 }
 
 /// `POST …/clients`
-pub(super) fn collection(call: &Call<'_>) -> ApiResult {
-    if *call.method != Method::POST {
-        return Err(ApiError::method_not_allowed());
-    }
+pub(crate) fn collection(call: &Call<'_>) -> ApiResult {
+    call.require_method(&Method::POST)?;
     let mut value = call.json()?;
-    let random = &call.standin.0.deps.random;
+    let random = call.random();
     let id = str_field(&value, "client_id").map_or_else(|| new_id(random).replace('-', ""), str::to_owned);
-    let mut objects = call.standin.0.api.objects();
+    let mut objects = call.objects();
     if objects.clients.contains_key(&id) {
         return Err(ApiError::conflict("a client with this id exists"));
     }
@@ -116,15 +85,15 @@ pub(super) fn collection(call: &Call<'_>) -> ApiResult {
 }
 
 /// `GET`, `PUT`, `DELETE …/clients/{id}`
-pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
-    let mut objects = call.standin.0.api.objects();
+pub(crate) fn item(call: &Call<'_>, id: &str) -> ApiResult {
+    let mut objects = call.objects();
     let before = objects.clients.get(id).ok_or_else(|| ApiError::not_found("the client"))?;
     check_if_match(call.if_match, before.version)?;
     match *call.method {
         Method::GET => {}
         Method::PUT => {
             let mut value = call.json()?;
-            // The workspace and the secret stay if nothing is said.
+            // The workspace and the secret stay if the body omits them.
             for name in ["authorization_server_id", "client_id_issued_at", "created_at"] {
                 if let Some(kept) = before.value.get(name) {
                     value.entry(name).or_insert(kept.clone());
@@ -170,7 +139,7 @@ fn complete(
         }
         (Some(given), _) => given.to_owned(),
         (None, Some(before)) => before,
-        (None, None) => call.standin.0.deps.random.token::<32>(),
+        (None, None) => call.random().token::<32>(),
     };
     value.insert("client_secret".to_owned(), json!(secret));
     value.insert("client_id".to_owned(), json!(id));

@@ -3,25 +3,23 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::objects::{Json, Objects, Resource, check_if_match, new_id, str_field};
-use super::organizations::as_object;
-use super::response::{ApiError, ApiResponse, ApiResult};
-use super::routes::Call;
+use super::call::Call;
+use crate::secureauth::response::{ApiError, ApiResponse, ApiResult};
+use crate::secureauth::state::objects::{Objects, check_if_match, new_id, str_field, to_object};
+use crate::secureauth::state::records::{Json, Resource};
 
 /// Connects a pool, as `with_idp` does.
-pub(super) fn connect(objects: &mut Objects, tenant: &str, server: &str, pool: &str, name: &str, id: String) {
-    let mut value = as_object(json!({ "identity_pool_id": pool, "name": name }));
+pub(crate) fn connect(objects: &mut Objects, tenant: &str, server: &str, pool: &str, name: &str, id: String) {
+    let mut value = to_object(json!({ "identity_pool_id": pool, "name": name }));
     complete(&mut value, tenant, server, &id);
     let version = objects.version();
     objects.idps.insert(id, Resource { value, version });
 }
 
 /// `GET …/idps`
-pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
-    if *call.method != Method::GET {
-        return Err(ApiError::method_not_allowed());
-    }
-    let objects = call.standin.0.api.objects();
+pub(crate) fn list(call: &Call<'_>, server: &str) -> ApiResult {
+    call.require_method(&Method::GET)?;
+    let objects = call.objects();
     let of_server =
         objects.idps.values().filter(|idp| str_field(&idp.value, "authorization_server_id") == Some(server));
     let found: Vec<Value> = of_server.map(|idp| Value::Object(idp.value.clone())).collect();
@@ -29,14 +27,12 @@ pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
 }
 
 /// `POST …/idps/identity_pool`
-pub(super) fn collection(call: &Call<'_>, server: &str) -> ApiResult {
-    if *call.method != Method::POST {
-        return Err(ApiError::method_not_allowed());
-    }
+pub(crate) fn collection(call: &Call<'_>, server: &str) -> ApiResult {
+    call.require_method(&Method::POST)?;
     let mut value = call.json()?;
-    let mut objects = call.standin.0.api.objects();
+    let mut objects = call.objects();
     check(&objects, server, &value)?;
-    let id = str_field(&value, "id").map_or_else(|| new_id(&call.standin.0.deps.random), str::to_owned);
+    let id = str_field(&value, "id").map_or_else(|| new_id(call.random()), str::to_owned);
     if objects.idps.contains_key(&id) {
         return Err(ApiError::conflict("a connection with this id exists"));
     }
@@ -47,8 +43,8 @@ pub(super) fn collection(call: &Call<'_>, server: &str) -> ApiResult {
 }
 
 /// `GET`, `PUT`, `DELETE …/idps/identity_pool/{id}`; `DELETE …/idps/{id}` is the documented one.
-pub(super) fn item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
-    let mut objects = call.standin.0.api.objects();
+pub(crate) fn item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
+    let mut objects = call.objects();
     let found = objects.idps.get(id).filter(|idp| str_field(&idp.value, "authorization_server_id") == Some(server));
     check_if_match(call.if_match, found.ok_or_else(|| ApiError::not_found("the connection"))?.version)?;
     match *call.method {

@@ -1,4 +1,4 @@
-//! `…/configuration`: many users at once, and all of them out again.
+//! `…/configuration`: bulk import and export.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,16 @@ use axum::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::objects::{Address, Credential, Identifier, Json, Member, Objects, Pool, Resource, User, str_field};
-use super::response::{ApiError, ApiResponse, ApiResult, to_json};
-use super::routes::Call;
-use super::{pools, users};
+use super::call::Call;
+use super::{identifiers, pools, user_json, users};
+use crate::secureauth::response::{ApiError, ApiResponse, ApiResult, to_json};
+use crate::secureauth::state::objects::{Objects, Pool, str_field};
+use crate::secureauth::state::records::{Address, Credential, Identifier, Json, Member, Resource, User};
 
-/// The most users in a request; more are refused with 422, which is our choice.
+/// Larger requests get 422, which is our choice.
 const MAX_USERS_PER_REQUEST: usize = 100;
 
-/// What is sent: `TenantDump`. Schemas, groups and codes are read over.
+/// The vendor's `TenantDump`. Schemas, groups and codes are ignored.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct TenantDump {
@@ -25,7 +26,7 @@ struct TenantDump {
     user_credentials: Vec<Credential>,
 }
 
-/// What is sent about one user.
+/// The part of a request that concerns one user.
 #[derive(Default)]
 struct Bundle {
     user: Option<User>,
@@ -38,7 +39,7 @@ struct Bundle {
 type Bundles = HashMap<(String, String), Bundle>;
 
 /// `PUT` imports, `GET` exports.
-pub(super) fn configuration(call: &Call<'_>) -> ApiResult {
+pub(crate) fn configuration(call: &Call<'_>) -> ApiResult {
     match *call.method {
         Method::PUT => {
             call.require_scope(&["manage_configuration"])?;
@@ -52,9 +53,9 @@ pub(super) fn configuration(call: &Call<'_>) -> ApiResult {
     }
 }
 
-/// All or nothing, which the vendor leaves open.
+/// Imports all or nothing, which the vendor leaves open.
 fn put(call: &Call<'_>) -> ApiResult {
-    let dump: TenantDump = serde_json::from_slice(call.bytes())
+    let dump: TenantDump = serde_json::from_slice(call.body)
         .map_err(|error| ApiError::bad_request(format!("the body is not a TenantDump: {error}")))?;
     if dump.users.len() > MAX_USERS_PER_REQUEST {
         return Err(ApiError::validation_error(format!("more than {MAX_USERS_PER_REQUEST} users in a request")));
@@ -72,7 +73,7 @@ fn put(call: &Call<'_>) -> ApiResult {
         dump.user_verifiable_addresses,
         dump.user_credentials,
     )?;
-    let mut objects = call.standin.0.api.objects();
+    let mut objects = call.objects();
     check_owners(&objects, &new_pools, &bundles)?;
     for (id, value) in new_pools {
         let version = objects.version();
@@ -84,7 +85,7 @@ fn put(call: &Call<'_>) -> ApiResult {
             }
         }
     }
-    // First every identifier is given free, so that two users may swap theirs.
+    // Frees all identifiers first, so that two users can swap theirs.
     for ((pool, user), bundle) in &bundles {
         if bundle.user.is_some() {
             objects.pool_mut(pool)?.release_identifiers(user);
@@ -96,7 +97,7 @@ fn put(call: &Call<'_>) -> ApiResult {
     ApiResponse::no_content()
 }
 
-/// A user comes whole and replaces all that belonged to it; parts without their user are added or replaced by id.
+/// A user replaces the stored one with all its parts. Parts without their user are added, or replaced by id.
 fn apply(call: &Call<'_>, objects: &mut Objects, pool: &str, user: &str, bundle: Bundle) -> Result<(), ApiError> {
     let version = objects.version();
     let pool = objects.pool_mut(pool)?;
@@ -140,7 +141,7 @@ fn apply(call: &Call<'_>, objects: &mut Objects, pool: &str, user: &str, bundle:
     Ok(())
 }
 
-/// Whether everybody exists whom something belongs to, and no identifier belongs to somebody else.
+/// Checks that every part has a user and that no identifier belongs to another user.
 fn check_owners(objects: &Objects, new_pools: &[(String, Json)], bundles: &Bundles) -> Result<(), ApiError> {
     let mut claimed: HashMap<(&str, &str), &str> = HashMap::new();
     for ((pool_id, user), bundle) in bundles {
@@ -192,7 +193,7 @@ fn bundle_by_user(
         let moments = [&entry.created_at, &entry.updated_at];
         check_required("identifier", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
         check_required("identifier", tenant, &moments, &entry.tenant_id)?;
-        users::check_identifier(&entry.kind, &entry.identifier)?;
+        identifiers::check_identifier(&entry.kind, &entry.identifier)?;
         if entry.identifier_lc != entry.identifier.to_lowercase() {
             return Err(ApiError::validation_error("identifier_lc is not the lower-case identifier"));
         }
@@ -204,7 +205,7 @@ fn bundle_by_user(
         let moments = [&entry.created_at, &entry.updated_at];
         check_required("address", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
         check_required("address", tenant, &moments, &entry.tenant_id)?;
-        users::check_address(&entry)?;
+        identifiers::check_address(&entry)?;
         if entry.address_lc != entry.address.to_lowercase() {
             return Err(ApiError::validation_error("address_lc is not the lower-case address"));
         }
@@ -234,7 +235,7 @@ fn check_required(what: &str, tenant: &str, fields: &[&String], tenant_id: &str)
     Ok(())
 }
 
-/// A password has a hash with a method, unless it has to be reset anyway.
+/// A password needs a hash with a method, unless it must be reset.
 fn check_credential(credential: &Credential) -> Result<(), ApiError> {
     let state = credential.state.as_deref().unwrap_or("valid");
     if !matches!(state, "valid" | "must_be_reset" | "must_be_changed") {
@@ -258,9 +259,9 @@ fn check_credential(credential: &Credential) -> Result<(), ApiError> {
     }
 }
 
-/// All pools and users, hashes too.
+/// All pools and users, including hashes.
 fn get(call: &Call<'_>) -> ApiResult {
-    let objects = call.standin.0.api.objects();
+    let objects = call.objects();
     let tenant = call.tenant();
     let mut dump: HashMap<&str, Vec<Value>> = HashMap::new();
     let names = ["pools", "users", "user_identifiers", "user_verifiable_addresses", "user_credentials"];
@@ -271,8 +272,8 @@ fn get(call: &Call<'_>) -> ApiResult {
     for (pool_id, pool) in &objects.pools {
         add("pools", Value::Object(pool.resource.value.clone()));
         for (user, member) in &pool.users {
-            let of = |value: Value| users::with_user_ids(value, tenant, pool_id, user);
-            add("users", users::with_pool_ids(to_json(&member.user), tenant, pool_id));
+            let of = |value: Value| user_json::with_user_ids(value, tenant, pool_id, user);
+            add("users", user_json::with_pool_ids(to_json(&member.user), tenant, pool_id));
             member.identifiers.iter().for_each(|entry| add("user_identifiers", of(to_json(entry))));
             member.addresses.iter().for_each(|entry| add("user_verifiable_addresses", of(to_json(entry))));
             member.credentials.iter().for_each(|entry| add("user_credentials", of(to_json(entry))));

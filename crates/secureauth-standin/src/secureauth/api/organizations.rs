@@ -1,23 +1,17 @@
-//! `…/organizations[/{id}]`: each is an issuer at once.
+//! `…/organizations[/{id}]`. A new organization is an issuer at once.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::objects::{Json, Objects, Resource, check_if_match, new_id, str_field};
-use super::response::{ApiError, ApiResponse, ApiResult};
-use super::routes::Call;
-use super::tokens::Workspace;
-use crate::secureauth::{Organization, SecureAuthStandIn};
-
-/// An organization that is there from the start.
-pub(super) fn seed(objects: &mut Objects, organization: &Organization) {
-    let value = as_object(json!({ "id": organization.id, "name": organization.name }));
-    let version = objects.version();
-    objects.organizations.insert(organization.id.clone(), Resource { value, version });
-}
+use super::call::Call;
+use crate::secureauth::response::{ApiError, ApiResponse, ApiResult};
+use crate::secureauth::state::api::Workspace;
+use crate::secureauth::state::objects::{check_if_match, new_id, str_field};
+use crate::secureauth::state::records::{Json, Resource};
+use crate::secureauth::state::standin::SecureAuthStandIn;
 
 /// `GET` and `POST …/organizations`
-pub(super) fn collection(call: &Call<'_>) -> ApiResult {
+pub(crate) fn collection(call: &Call<'_>) -> ApiResult {
     call.require_scope(&["manage_configuration"])?;
     match *call.method {
         Method::GET => list(call),
@@ -27,14 +21,14 @@ pub(super) fn collection(call: &Call<'_>) -> ApiResult {
 }
 
 /// `GET`, `PUT`, `DELETE …/organizations/{id}`
-pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
+pub(crate) fn item(call: &Call<'_>, id: &str) -> ApiResult {
     call.require_scope(&["manage_configuration"])?;
-    let mut objects = call.standin.0.api.objects();
+    let mut objects = call.objects();
     let version = objects.organizations.get(id).ok_or_else(|| ApiError::not_found("the organization"))?.version;
     check_if_match(call.if_match, version)?;
     match *call.method {
         Method::GET => {}
-        // The whole object is replaced, which the vendor leaves open.
+        // Replaces the whole object, which the vendor leaves open.
         Method::PUT => {
             let mut value = validate(call.json()?)?;
             value.insert("id".to_owned(), json!(id));
@@ -43,7 +37,7 @@ pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
             apply(call.standin, id, &value);
             objects.organizations.insert(id.to_owned(), Resource { value, version });
         }
-        // Its clients, connections and claims go with it; pools and users stay. The vendor says nothing of it.
+        // Also deletes its clients, connections and claims, but no pools and users. The vendor leaves this open.
         Method::DELETE => {
             objects.organizations.remove(id);
             let stays =
@@ -62,7 +56,7 @@ pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
 
 fn list(call: &Call<'_>) -> ApiResult {
     let limit = call.limit()?;
-    let objects = call.standin.0.api.objects();
+    let objects = call.objects();
     let phrase = call.query.get("search_phrase").map(str::to_lowercase);
     let parent = call.query.get("parent_id").filter(|_| call.workspace == Workspace::Admin);
     let template = call.query.get("template").map(|text| text == "true");
@@ -88,13 +82,13 @@ fn list(call: &Call<'_>) -> ApiResult {
 
 fn create(call: &Call<'_>) -> ApiResult {
     let mut value = validate(call.json()?)?;
-    let id = str_field(&value, "id").map_or_else(|| new_id(&call.standin.0.deps.random), str::to_owned);
-    // Path segments of their own, or of the API.
+    let id = str_field(&value, "id").map_or_else(|| new_id(call.random()), str::to_owned);
+    // An id is a path segment, and must not clash with one of the API.
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !id.chars().all(fits) || ["system", "admin"].contains(&id.as_str()) {
         return Err(ApiError::validation_error("the id cannot be part of an address"));
     }
-    let mut objects = call.standin.0.api.objects();
+    let mut objects = call.objects();
     if objects.organizations.contains_key(&id) {
         return Err(ApiError::conflict("an organization with this id exists"));
     }
@@ -109,7 +103,6 @@ fn create(call: &Call<'_>) -> ApiResult {
     ApiResponse::created(answer, version)
 }
 
-/// What a caller may not say, or not so.
 fn validate(mut value: Json) -> Result<Json, ApiError> {
     if value.get("deactivated").is_some_and(|flag| !flag.is_boolean() && !flag.is_null()) {
         return Err(ApiError::bad_request("deactivated is true or false"));
@@ -120,7 +113,7 @@ fn validate(mut value: Json) -> Result<Json, ApiError> {
     Ok(value)
 }
 
-/// Lets the issuer know; whether it is deactivated is remembered there alone.
+/// Updates the issuer, which alone stores whether it is deactivated.
 fn apply(standin: &SecureAuthStandIn, id: &str, value: &Json) {
     if let Some(issuer) = standin.organization(id) {
         issuer.set_deactivated(value.get("deactivated") == Some(&json!(true)));
@@ -139,12 +132,4 @@ fn render(standin: &SecureAuthStandIn, id: &str, value: &Json) -> Value {
         value.entry(name).or_insert(default);
     }
     Value::Object(value)
-}
-
-/// An object literal as the object it is.
-pub(super) fn as_object(value: Value) -> Json {
-    match value {
-        Value::Object(object) => object,
-        _ => Json::new(),
-    }
 }

@@ -1,29 +1,28 @@
-//! Users of pools at the hosted page of an organization.
+//! Users of pools at the hosted sign-in page.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Api;
-use super::objects::{Credential, Member, Objects, str_field};
-use super::organizations::as_object;
-use super::passwords::hash_password_async;
-use crate::secureauth::{Account, IdpUser, SecureAuthStandIn};
+use super::passwords::{check_policy, hash_password_async, store_hash};
+use crate::secureauth::config::IdpUser;
+use crate::secureauth::state::account::Account;
+use crate::secureauth::state::api::Api;
+use crate::secureauth::state::objects::{Objects, str_field, to_object};
+use crate::secureauth::state::records::{Credential, Member};
+use crate::secureauth::state::standin::SecureAuthStandIn;
 use signpost_core::Timestamp;
 
-/// What the vendor writes for no date at all.
+/// The vendor writes it for a missing date.
 const NO_DATE: &str = "1900-01-01";
 
-/// How a user's password is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PasswordState {
-    /// Good.
     Valid,
-    /// Good once more; then a new one is needed.
+    /// Accepted once more, then the user has to set a new one.
     MustBeChanged,
-    /// Not to be used: a new one is needed.
+    /// Not accepted: the user has to set a new one.
     MustBeReset,
-    /// There is none.
     None,
 }
 
@@ -31,42 +30,44 @@ pub(crate) enum PasswordState {
 pub(crate) struct PoolUser {
     /// The pool's id.
     pub pool: String,
-    /// Who it is.
     pub account: Account,
     /// The user's id.
     pub user: String,
-    /// Of the password.
     pub hash: Option<Arc<str>>,
-    /// How the password is.
     pub password: PasswordState,
 }
 
-impl Api {
-    /// The active user with this identifier, in a pool that is connected to the organization.
-    pub(crate) fn find_pool_user(&self, organization: &str, typed: &str, now: Timestamp) -> Option<PoolUser> {
-        let objects = self.objects();
-        let mut pools = connected_pools(&objects, organization);
-        pools.find_map(|pool| pool_user(pool, objects.pools.get(pool)?.find_by_identifier(typed)?, now))
-    }
-
-    /// The same by ids.
-    pub(crate) fn find_pool_user_by_id(
-        &self,
-        organization: &str,
-        pool: &str,
-        user: &str,
-        now: Timestamp,
-    ) -> Option<PoolUser> {
-        let objects = self.objects();
-        connected_pools(&objects, organization).find(|id| *id == pool)?;
-        pool_user(pool, objects.member(pool, user).ok()?, now)
-    }
+/// The active user with this identifier in a pool that is connected to the organization.
+pub(crate) fn find_pool_user(api: &Api, organization: &str, typed: &str, now: Timestamp) -> Option<PoolUser> {
+    let objects = api.objects();
+    let mut pools = connected_pools(&objects, organization);
+    pools.find_map(|pool| pool_user(pool, objects.pools.get(pool)?.find_by_identifier(typed)?, now))
 }
 
-/// Sets a new password.
+/// Like [`find_pool_user`], by ids.
+pub(crate) fn find_pool_user_by_id(
+    api: &Api,
+    organization: &str,
+    pool: &str,
+    user: &str,
+    now: Timestamp,
+) -> Option<PoolUser> {
+    let objects = api.objects();
+    connected_pools(&objects, organization).find(|id| *id == pool)?;
+    pool_user(pool, objects.member(pool, user).ok()?, now)
+}
+
+/// Sets a new password. Does nothing if the user was deleted meanwhile.
 pub(crate) async fn set_password(standin: &SecureAuthStandIn, pool: &str, user: &str, password: &str) {
     let hash = hash_password_async(standin, password).await;
-    standin.0.api.set_hash(pool, user, &hash, standin.now(), &standin.0.deps.random);
+    let _ = store_hash(&mut standin.api().objects(), pool, user, &hash, standin.now(), standin.random());
+}
+
+/// The reason why the pool's policy rejects a password.
+pub(crate) fn policy_error(api: &Api, pool: &str, password: &str) -> Option<String> {
+    let objects = api.objects();
+    let pool = objects.pool(pool).ok()?;
+    check_policy(&pool.resource.value, password).err().map(|problem| problem.details)
 }
 
 /// Pools with a connection that is not disabled.
@@ -121,7 +122,7 @@ fn account(pool: &str, member: &Member) -> Account {
     let email = by_address.map(|entry| &entry.address).or_else(by_identifier).cloned().unwrap_or_default();
     let id = &member.user.id;
     let mut context = payload.clone();
-    context.extend(as_object(json!({
+    context.extend(to_object(json!({
         "id": id,
         "user_id": id,
         "identity_pool_user_id": id,
@@ -145,7 +146,7 @@ fn account(pool: &str, member: &Member) -> Account {
 }
 
 impl PoolUser {
-    /// Whether a page has to ask for a new password before the sign-in goes on.
+    /// Whether the user has to set a new password before the sign-in completes.
     pub(crate) fn needs_new_password(&self, password_right: bool) -> bool {
         match self.password {
             PasswordState::MustBeReset => true,

@@ -3,13 +3,15 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::idps;
-use super::objects::{Json, Pool, Resource, check_if_match, new_id, str_field};
-use super::response::{ApiError, ApiResponse, ApiResult};
-use super::routes::Call;
+use crate::secureauth::response::{ApiError, ApiResponse, ApiResult};
+use crate::secureauth::state::api::Workspace;
+use crate::secureauth::state::objects::{Pool, check_if_match, new_id, str_field};
+use crate::secureauth::state::records::{Json, Resource};
 
 /// `GET` and `POST …/pools`
-pub(super) fn collection(call: &Call<'_>) -> ApiResult {
+pub(crate) fn collection(call: &Call<'_>) -> ApiResult {
     match *call.method {
         Method::GET => list(call, None),
         Method::POST => create(call, None),
@@ -18,27 +20,27 @@ pub(super) fn collection(call: &Call<'_>) -> ApiResult {
 }
 
 /// `GET`, and for administrators `POST`, `…/workspace/{organization}/pools`
-pub(super) fn organization_collection(call: &Call<'_>, server: &str) -> ApiResult {
-    let known = call.standin.0.api.objects().organizations.contains_key(server);
+pub(crate) fn organization_collection(call: &Call<'_>, server: &str) -> ApiResult {
+    let known = call.objects().organizations.contains_key(server);
     match *call.method {
         _ if !known => Err(ApiError::not_found("the workspace")),
         Method::GET => list(call, Some(server)),
-        Method::POST if call.workspace == super::tokens::Workspace::Admin => create(call, Some(server)),
+        Method::POST if call.workspace == Workspace::Admin => create(call, Some(server)),
         _ => Err(ApiError::method_not_allowed()),
     }
 }
 
 /// `GET`, `PUT`, `DELETE …/workspace/{organization}/pools/{id}`
-pub(super) fn organization_item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
-    if str_field(&call.standin.0.api.objects().pool(id)?.resource.value, "workspace_id") != Some(server) {
+pub(crate) fn organization_item(call: &Call<'_>, server: &str, id: &str) -> ApiResult {
+    if str_field(&call.objects().pool(id)?.resource.value, "workspace_id") != Some(server) {
         return Err(ApiError::not_found("the pool"));
     }
     item(call, id)
 }
 
 /// `GET`, `PUT`, `DELETE …/pools/{id}`
-pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
-    let mut objects = call.standin.0.api.objects();
+pub(crate) fn item(call: &Call<'_>, id: &str) -> ApiResult {
+    let mut objects = call.objects();
     check_if_match(call.if_match, objects.pool(id)?.resource.version)?;
     match *call.method {
         Method::GET => {}
@@ -64,7 +66,7 @@ pub(super) fn item(call: &Call<'_>, id: &str) -> ApiResult {
 
 fn list(call: &Call<'_>, server: Option<&str>) -> ApiResult {
     let limit = call.limit()?;
-    let objects = call.standin.0.api.objects();
+    let objects = call.objects();
     let phrase = call.query.get("search_phrase").map(str::to_lowercase);
     let (after, before) = (call.query.get("after_pool_id"), call.query.get("before_pool_id"));
     let found: Vec<Value> = objects
@@ -85,13 +87,13 @@ fn list(call: &Call<'_>, server: Option<&str>) -> ApiResult {
 
 fn create(call: &Call<'_>, server: Option<&str>) -> ApiResult {
     let mut value = validate(call, call.json()?)?;
-    let random = &call.standin.0.deps.random;
+    let random = call.random();
     let id = str_field(&value, "id").map_or_else(|| new_id(random), str::to_owned);
     value.insert("id".to_owned(), json!(id));
     if let Some(server) = server {
         value.insert("workspace_id".to_owned(), json!(server));
     }
-    let mut objects = call.standin.0.api.objects();
+    let mut objects = call.objects();
     if objects.pools.contains_key(&id) {
         return Err(ApiError::conflict("a pool with this id exists"));
     }
@@ -112,7 +114,7 @@ fn create(call: &Call<'_>, server: Option<&str>) -> ApiResult {
 }
 
 /// A pool as a caller may give it.
-pub(super) fn validate(call: &Call<'_>, mut value: Json) -> Result<Json, ApiError> {
+pub(crate) fn validate(call: &Call<'_>, mut value: Json) -> Result<Json, ApiError> {
     if str_field(&value, "name").is_none() {
         return Err(ApiError::validation_error("name is missing"));
     }

@@ -1,53 +1,17 @@
-//! `POST /{tenant}/{system or admin}/oauth2/token`, and what its tokens open.
+//! `POST /{tenant}/{system or admin}/oauth2/token`: access tokens of the API.
 
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::response::ApiError;
-use crate::secureauth::tokens::{TOKEN_LIFETIME, basic_credentials, constant_time_eq};
-use crate::secureauth::{SecureAuthStandIn, discovery};
+use crate::secureauth::oauth::{TOKEN_LIFETIME, basic_credentials, constant_time_eq};
+use crate::secureauth::response::{ApiError, not_found};
+use crate::secureauth::state::api::{ApiToken, Workspace};
+use crate::secureauth::state::standin::SecureAuthStandIn;
 use crate::store::lock;
 use crate::web::{Fields, no_store};
-use signpost_core::Timestamp;
 
-/// Service clients by workspace; a workspace without one is not enabled, as at first at the vendor's.
-#[derive(Clone, Debug, Default)]
-pub struct ApiClients {
-    /// For `/api/system` and `/api/identity/{tenant}/system`.
-    pub system: Option<ServiceClient>,
-    /// For `/api/admin` and `/api/identity/{tenant}/admin`.
-    pub admin: Option<ServiceClient>,
-}
-
-/// A client that signs in as itself.
-#[derive(Clone, Debug)]
-pub struct ServiceClient {
-    /// Client id.
-    pub id: String,
-    /// Client secret.
-    pub secret: String,
-}
-
-/// The two workspaces of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Workspace {
-    /// For systems.
-    System,
-    /// For administrators.
-    Admin,
-}
-
-/// What a token of the API opens.
-pub(super) struct ApiToken {
-    workspace: Workspace,
-    scope: String,
-    expires: Timestamp,
-    generation: u64,
-}
-
-/// Every scope a service client may have.
 const SCOPES: [&str; 7] = [
     "identity",
     "identity_self_registration",
@@ -58,8 +22,7 @@ const SCOPES: [&str; 7] = [
     "view_audit_events",
 ];
 
-/// The workspace named by a path segment.
-pub(super) fn workspace(segment: &str) -> Option<Workspace> {
+pub(crate) fn workspace(segment: &str) -> Option<Workspace> {
     match segment {
         "system" => Some(Workspace::System),
         "admin" => Some(Workspace::Admin),
@@ -67,20 +30,20 @@ pub(super) fn workspace(segment: &str) -> Option<Workspace> {
     }
 }
 
-/// Gives a token for client credentials; no scope asked for gives every one.
-pub(super) fn exchange(
+/// The client credentials grant. A request without a scope gets every scope.
+pub(crate) fn exchange(
     standin: &SecureAuthStandIn,
     workspace: Workspace,
     headers: &HeaderMap,
     form: &[u8],
 ) -> Response {
-    let api = &standin.0.api;
+    let api = standin.api();
     let client = api.service_clients.as_ref().and_then(|clients| match workspace {
         Workspace::System => clients.system.as_ref(),
         Workspace::Admin => clients.admin.as_ref(),
     });
     let Some(client) = client else {
-        return discovery::not_found("no such workspace");
+        return not_found("no such workspace");
     };
     let fields = Fields::parse(form);
     let sent = match headers.get(header::AUTHORIZATION) {
@@ -101,7 +64,7 @@ pub(super) fn exchange(
     if scope.split_whitespace().any(|one| !SCOPES.contains(&one)) {
         return error_response(StatusCode::BAD_REQUEST, "invalid_scope", "a scope is not known");
     }
-    let token = standin.0.deps.random.token::<32>();
+    let token = standin.random().token::<32>();
     let expires = standin.now().plus(TOKEN_LIFETIME);
     let entry = ApiToken { workspace, scope: scope.clone(), expires, generation: api.faults.generation() };
     lock(&api.tokens).insert(token.clone(), entry);
@@ -124,16 +87,13 @@ fn error_response(status: StatusCode, error: &str, description: &str) -> Respons
     no_store((status, Json(body)).into_response())
 }
 
-/// The scopes of a live token of this workspace.
-///
-/// # Errors
-/// There is no such token in the request.
-pub(super) fn check(
+/// The scopes of the request's bearer token, if it is valid in this workspace.
+pub(crate) fn check(
     standin: &SecureAuthStandIn,
     workspace: Workspace,
     headers: &HeaderMap,
 ) -> Result<String, ApiError> {
-    let api = &standin.0.api;
+    let api = standin.api();
     let sent = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

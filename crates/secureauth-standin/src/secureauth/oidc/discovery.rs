@@ -1,16 +1,15 @@
-//! What an issuer publishes about itself, and the generic error.
+//! What an issuer publishes about itself.
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
-use super::Issuer;
+use crate::secureauth::state::issuer::Issuer;
 
 /// `GET {issuer}/.well-known/openid-configuration`
-pub(super) async fn configuration(Extension(issuer): Extension<Arc<Issuer>>) -> Response {
+pub(crate) async fn configuration(Extension(issuer): Extension<Arc<Issuer>>) -> Response {
     let url = &issuer.url;
     Json(json!({
         "issuer": url,
@@ -40,18 +39,6 @@ pub(super) async fn configuration(Extension(issuer): Extension<Arc<Issuer>>) -> 
 }
 
 /// `GET {issuer}/.well-known/jwks.json`
-pub(super) async fn jwks(Extension(issuer): Extension<Arc<Issuer>>) -> Response {
+pub(crate) async fn jwks(Extension(issuer): Extension<Arc<Issuer>>) -> Response {
     Json(json!({ "keys": [issuer.key().await.jwk()] })).into_response()
-}
-
-/// The vendor's generic error, for what does not exist.
-pub(super) fn not_found(hint: &str) -> Response {
-    let body = json!({
-        "status_code": 404,
-        "error": "not_found",
-        "error_code": "not_found",
-        "error_hint": hint,
-        "error_description": "The requested resource was not found.",
-    });
-    (StatusCode::NOT_FOUND, Json(body)).into_response()
 }

@@ -1,4 +1,4 @@
-//! What was asked of the API, for tests.
+//! The calls of the API, for tests.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::store::lock;
 
-/// A call of the API, as it arrived, and what became of it.
+/// A call of the API and its response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiCall {
     /// `GET`, `PUT`, …
     pub method: String,
     /// Without the query.
     pub path: String,
-    /// As sent, without the question mark.
+    /// Without the question mark.
     pub query: String,
     /// `X-Correlation-Id`.
     pub correlation: Option<String>,
@@ -25,17 +25,17 @@ pub struct ApiCall {
     pub idempotency_key: Option<String>,
     /// `If-Match`.
     pub if_match: Option<String>,
-    /// JSON body; null when there is none, or bodies are not recorded.
+    /// JSON body. Null if there is none or bodies are not recorded.
     pub body: Value,
-    /// None: it is not answered yet, or was dropped without an answer.
+    /// None before the response, and for dropped connections.
     pub status: Option<u16>,
-    /// Whether the answer carried an `ETag`.
+    /// Whether the response has an `ETag`.
     pub etag: bool,
-    /// JSON body of the answer; null when there is none, or bodies are not recorded.
+    /// JSON body of the response. Null if there is none or bodies are not recorded.
     pub response: Value,
 }
 
-/// Calls in the order they arrived.
+/// Calls in order of arrival.
 #[derive(Default)]
 pub(crate) struct Journal {
     calls: Mutex<Vec<ApiCall>>,
@@ -44,14 +44,13 @@ pub(crate) struct Journal {
     with_bodies: AtomicBool,
 }
 
-/// A call under way; it ends with this value, also when its client has gone.
+/// A call in flight, until this value drops. It drops also when the client disconnects.
 pub(crate) struct InFlightCall<'a> {
     journal: &'a Journal,
     index: usize,
 }
 
 impl Journal {
-    /// Notes a call.
     pub(crate) fn begin(&self, parts: &Parts) -> InFlightCall<'_> {
         let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(now, Ordering::SeqCst);
@@ -69,29 +68,27 @@ impl Journal {
         InFlightCall { journal: self, index: calls.len() - 1 }
     }
 
-    /// All of them, the oldest first.
     pub(crate) fn calls(&self) -> Vec<ApiCall> {
         lock(&self.calls).clone()
     }
 
-    /// Whether bodies are recorded as well: what a test looks at afterwards may be much.
+    /// Bodies take much memory in long runs, so they are recorded on demand.
     pub(crate) fn record_bodies(&self, with_bodies: bool) {
         self.with_bodies.store(with_bodies, Ordering::SeqCst);
     }
 
-    /// The most calls that were under way at once.
+    /// The highest number of calls in flight at once.
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Ordering::SeqCst)
     }
 }
 
 impl InFlightCall<'_> {
-    /// Whether bodies are recorded.
     pub(crate) fn with_bodies(&self) -> bool {
         self.journal.with_bodies.load(Ordering::SeqCst)
     }
 
-    /// Notes the bodies, as far as they are JSON.
+    /// Records the bodies that are JSON.
     pub(crate) fn set_bodies(&self, sent: &[u8], answered: &[u8]) {
         if let Some(call) = lock(&self.journal.calls).get_mut(self.index) {
             call.body = serde_json::from_slice(sent).unwrap_or_default();
@@ -99,7 +96,6 @@ impl InFlightCall<'_> {
         }
     }
 
-    /// Notes what was answered.
     pub(crate) fn record_response(&self, response: &Response) {
         if let Some(call) = lock(&self.journal.calls).get_mut(self.index) {
             call.status = Some(response.status().as_u16());

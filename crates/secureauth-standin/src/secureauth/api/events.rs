@@ -1,24 +1,16 @@
-//! `…/servers/{server}/audit-events`: what happened, the newest first unless another order is asked for.
-
-use std::sync::Mutex;
+//! `…/servers/{server}/audit-events`: the newest first, unless the query names another order.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::objects::{new_id, str_field};
-use super::response::{ApiError, ApiResponse, ApiResult};
-use super::routes::Call;
-use crate::secureauth::SecureAuthStandIn;
+use super::call::Call;
+use crate::secureauth::response::{ApiResponse, ApiResult};
+use crate::secureauth::state::objects::{new_id, str_field};
+use crate::secureauth::state::standin::SecureAuthStandIn;
 use crate::store::lock;
 
-/// Events are kept up to this number.
 const MAX_EVENTS: usize = 10_000;
 
-/// Events, the oldest first.
-#[derive(Default)]
-pub(super) struct Events(Mutex<Vec<Value>>);
-
-/// What an event is about.
 pub(crate) struct AuditEvent<'e> {
     /// The organization, or `system`.
     pub server: &'e str,
@@ -34,7 +26,6 @@ pub(crate) struct AuditEvent<'e> {
     pub correlation: Option<&'e str>,
 }
 
-/// Notes an event.
 pub(crate) fn record_event(standin: &SecureAuthStandIn, event: &AuditEvent<'_>) {
     let is_login = event.subject == "login";
     let (user, pool) =
@@ -50,19 +41,19 @@ pub(crate) fn record_event(standin: &SecureAuthStandIn, event: &AuditEvent<'_>) 
     if let Some(correlation) = event.correlation {
         metadata["request_correlation_id"] = json!(correlation);
     }
-    let mut events = lock(&standin.0.api.events.0);
+    let mut events = lock(&standin.api().events);
     if events.len() >= MAX_EVENTS {
         events.remove(0);
     }
     events.push(json!({
-        "event_id": new_id(&standin.0.deps.random), "timestamp": standin.now().to_string(),
+        "event_id": new_id(standin.random()), "timestamp": standin.now().to_string(),
         "event_subject": event.subject, "action": event.action, "server_id": event.server,
-        "tenant_id": standin.0.tenant, "metadata": metadata, "payload": {}, "context": {},
+        "tenant_id": standin.tenant(), "metadata": metadata, "payload": {}, "context": {},
     }));
 }
 
-/// Notes what an API call did to a user, as far as its path tells.
-pub(super) fn record_call(
+/// Records a successful API call that changed a user, as far as its path shows it.
+pub(crate) fn record_api_call(
     standin: &SecureAuthStandIn,
     method: &Method,
     rest: &[&str],
@@ -72,9 +63,9 @@ pub(super) fn record_call(
     if !answer.status.is_success() {
         return;
     }
-    let made = || answer.body.as_ref().and_then(|body| body["id"].as_str()).unwrap_or_default();
+    let created = || answer.body.as_ref().and_then(|body| body["id"].as_str()).unwrap_or_default();
     let (subject, action, pool, user) = match (method.as_str(), rest) {
-        ("POST", ["pools", pool, "users"]) => ("user", "created", *pool, made()),
+        ("POST", ["pools", pool, "users"]) => ("user", "created", *pool, created()),
         ("PUT" | "PATCH", ["pools", pool, "users", user]) => ("user", "updated", *pool, *user),
         ("DELETE", ["pools", pool, "users", user]) => ("user", "deleted", *pool, *user),
         ("POST", ["pools", pool, "users", user, "change-password"]) => ("password", "updated", *pool, *user),
@@ -84,13 +75,11 @@ pub(super) fn record_call(
 }
 
 /// `GET`: filtered by `user_pool_id`, `user_id`, `affected_user_id`, `event_subject`, `event_action` and `result`.
-pub(super) fn list(call: &Call<'_>, server: &str) -> ApiResult {
+pub(crate) fn list(call: &Call<'_>, server: &str) -> ApiResult {
     call.require_scope(&["view_audit_events"])?;
-    if *call.method != Method::GET {
-        return Err(ApiError::method_not_allowed());
-    }
+    call.require_method(&Method::GET)?;
     let limit = call.limit()?;
-    let events = lock(&call.standin.0.api.events.0);
+    let events = lock(&call.standin.api().events);
     let fits = |event: &&Value| {
         let named = ["user_pool_id", "user_id", "affected_user_id", "affected_user_pool_id", "result"];
         let several = [("event_subject", "event_subject"), ("event_action", "action")];

@@ -8,16 +8,15 @@ use serde_json::{Value, json};
 
 use signpost_core::text::sha256;
 
-/// A key pair and its id.
-pub(super) struct SigningKey {
+pub(crate) struct SigningKey {
     pair: KeyPair,
     kid: String,
 }
 
 impl SigningKey {
-    /// A new key; takes some tenths of a second.
+    /// Takes some tenths of a second.
     #[expect(clippy::expect_used, reason = "generating a 2048-bit key fails only without memory")]
-    pub(super) fn generate() -> Self {
+    pub(crate) fn generate() -> Self {
         let pair = KeyPair::generate(KeySize::Rsa2048).expect("an RSA key is generated");
         let mut kid = sha256(pair.public_key().as_ref());
         kid.truncate(16);
@@ -25,7 +24,7 @@ impl SigningKey {
     }
 
     /// The public half as a JSON Web Key (RFC 7517).
-    pub(super) fn jwk(&self) -> Value {
+    pub(crate) fn jwk(&self) -> Value {
         let public = self.pair.public_key();
         let n = URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero());
         let e = URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero());
@@ -35,7 +34,7 @@ impl SigningKey {
     /// The claims as a signed JSON Web Token (RFC 7519).
     #[expect(clippy::expect_used, reason = "an RSA key signs")]
     #[expect(clippy::disallowed_methods, reason = "an argument that RSASSA-PKCS1-v1_5 does not use")]
-    pub(super) fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.kid });
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", encode(&header), encode(claims));
@@ -46,12 +45,28 @@ impl SigningKey {
     }
 
     /// The claims of a token that this key signed, however old it is.
-    pub(super) fn verify(&self, token: &str) -> Option<Value> {
+    pub(crate) fn verify(&self, token: &str) -> Option<Value> {
         let (message, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref());
         public.verify(message.as_bytes(), &signature).ok()?;
         let (_, claims) = message.split_once('.')?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_verifies_only_its_own_signatures() {
+        let key = SigningKey::generate();
+        let token = key.sign(&json!({ "aud": "client" }));
+        assert_eq!(key.verify(&token), Some(json!({ "aud": "client" })));
+        assert_eq!(key.verify(&format!("x{token}")), None);
+        let jwk = key.jwk();
+        assert_eq!(jwk["e"], "AQAB");
+        assert_eq!(jwk["n"].as_str().map(str::len), Some(342), "2048 bits as base64url");
     }
 }

@@ -8,16 +8,18 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
-use super::api::OidcClient;
-use super::tokens::{TOKEN_LIFETIME, basic_credentials, constant_time_eq, id_token_claims, user_claims};
-use super::{AccessToken, Issuer, SecureAuthStandIn};
+use super::claims::{id_token_claims, user_claims};
+use crate::secureauth::api::{OidcClient, configured_claims, oidc_client};
+use crate::secureauth::oauth::{TOKEN_LIFETIME, basic_credentials, constant_time_eq};
+use crate::secureauth::state::issuer::{AccessToken, Issuer};
+use crate::secureauth::state::standin::SecureAuthStandIn;
 use crate::web::{Fields, no_store};
 
-/// An error of RFC 6749, section 5.2: code and description.
+/// Error code and description (RFC 6749, section 5.2).
 type OAuthError = (&'static str, &'static str);
 
 /// `POST {issuer}/oauth2/token`
-pub(super) async fn exchange(
+pub(crate) async fn exchange(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     headers: HeaderMap,
@@ -53,10 +55,10 @@ async fn try_exchange(
         .codes
         .redeem(code, &client.id, redirect_uri, verifier, now)
         .map_err(|description| ("invalid_grant", description))?;
-    let access_token = standin.0.deps.random.token::<32>();
+    let access_token = standin.random().token::<32>();
     let access = AccessToken { account: grant.account.clone(), expires: now.plus(TOKEN_LIFETIME) };
     issuer.access_tokens.insert(access_token.clone(), access);
-    let mut added = standin.0.api.id_token_claims(&issuer.id, &grant.scope, &grant.account.context);
+    let mut added = configured_claims(standin.api(), &issuer.id, &grant.scope, &grant.account.context);
     added.extend(standin.extra_claims(&issuer.id, &grant.account.user.username));
     let claims = id_token_claims(&issuer.url, &issuer.id, &grant, &access_token, added, now);
     let answer = json!({
@@ -69,7 +71,7 @@ async fn try_exchange(
     Ok(no_store(Json(answer).into_response()))
 }
 
-/// Checks the client by `client_secret_basic` or `client_secret_post`: one of them, not both.
+/// Authenticates the client by `client_secret_basic` or `client_secret_post`, but not by both.
 fn authenticate(
     standin: &SecureAuthStandIn,
     issuer: &Issuer,
@@ -89,7 +91,7 @@ fn authenticate(
     if fields.get("client_id").is_some_and(|named| named != id) {
         return Err(INVALID);
     }
-    let client = standin.0.api.oidc_client(&issuer.id, &id).ok_or(INVALID)?;
+    let client = oidc_client(standin.api(), &issuer.id, &id).ok_or(INVALID)?;
     let used = if headers.contains_key(header::AUTHORIZATION) { "client_secret_basic" } else { "client_secret_post" };
     let method_fits = client.auth_method.as_deref().is_none_or(|method| method == used);
     if method_fits && constant_time_eq(&secret, &client.secret) { Ok(client) } else { Err(INVALID) }
@@ -104,8 +106,8 @@ fn error_response(issuer: &Issuer, (error, description): OAuthError) -> Response
     no_store((StatusCode::BAD_REQUEST, body).into_response())
 }
 
-/// `GET` and `POST {issuer}/userinfo`, with the access token as bearer (RFC 6750).
-pub(super) async fn userinfo(
+/// `GET` and `POST {issuer}/userinfo` with a bearer token (RFC 6750).
+pub(crate) async fn userinfo(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     headers: HeaderMap,

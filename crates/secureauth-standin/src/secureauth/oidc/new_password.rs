@@ -1,15 +1,19 @@
-//! The page "You need to set a new password": an imitation of the vendor's reset, without the mail in between.
+//! The page "You need to set a new password". It imitates the vendor's reset, without the mail.
 
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::api::{PoolUser, Ticket, set_password};
-use super::authorize::{AuthorizeRequest, complete_sign_in};
-use super::{Issuer, SecureAuthStandIn, pages};
+use super::authorize_request::AuthorizeRequest;
+use super::pages;
+use super::sign_in::complete_sign_in;
+use crate::secureauth::api::pool_users::{PoolUser, find_pool_user_by_id, policy_error, set_password};
+use crate::secureauth::state::issuer::Issuer;
+use crate::secureauth::state::mail::Ticket;
+use crate::secureauth::state::standin::SecureAuthStandIn;
 use crate::web::Fields;
 
-/// Shows the page; its form is good once.
-pub(super) fn render(
+/// The page. Its form can be sent once.
+pub(crate) fn render(
     standin: &SecureAuthStandIn,
     issuer: &Issuer,
     request: &AuthorizeRequest,
@@ -17,22 +21,22 @@ pub(super) fn render(
     problem: Option<&str>,
 ) -> Response {
     let ticket = Ticket { pool: found.pool.clone(), user: found.user.clone() };
-    let ticket = standin.0.api.ticket(&standin.0.deps.random, ticket);
+    let ticket = standin.api().issue_ticket(standin.random(), ticket);
     pages::new_password(issuer, request, &ticket, problem)
 }
 
-/// The page's form: sets the password, and the sign-in goes on.
-pub(super) async fn submit(
+/// The form of the page. It sets the password and completes the sign-in.
+pub(crate) async fn submit(
     standin: &SecureAuthStandIn,
     issuer: &Issuer,
     headers: &HeaderMap,
     request: AuthorizeRequest,
     fields: &Fields,
 ) -> Response {
-    let api = &standin.0.api;
-    let ticket = fields.get("ticket").and_then(|ticket| api.redeem(ticket));
+    let api = standin.api();
+    let ticket = fields.get("ticket").and_then(|ticket| api.redeem_ticket(ticket));
     let found =
-        ticket.and_then(|ticket| api.find_pool_user_by_id(&issuer.id, &ticket.pool, &ticket.user, standin.now()));
+        ticket.and_then(|ticket| find_pool_user_by_id(api, &issuer.id, &ticket.pool, &ticket.user, standin.now()));
     let Some(found) = found else {
         return pages::sign_in(issuer, &request, "", Some("This page was used already. Sign in again."));
     };
@@ -40,7 +44,7 @@ pub(super) async fn submit(
     if fields.get("new_password_again") != Some(password) {
         return render(standin, issuer, &request, &found, Some("The two passwords are not the same."));
     }
-    if let Some(policy_error) = api.policy_error(&found.pool, password) {
+    if let Some(policy_error) = policy_error(api, &found.pool, password) {
         return render(standin, issuer, &request, &found, Some(&policy_error));
     }
     set_password(standin, &found.pool, &found.user, password).await;

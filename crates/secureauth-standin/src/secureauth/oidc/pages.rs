@@ -7,13 +7,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use super::authorize::AuthorizeRequest;
-use super::{Issuer, SecureAuthStandIn};
+use super::authorize_request::AuthorizeRequest;
 use crate::html::{SECUREAUTH, credential_fields, escape, hidden_fields, notice, page};
+use crate::secureauth::state::issuer::Issuer;
+use crate::secureauth::state::standin::SecureAuthStandIn;
 use crate::web::cookie;
 
-/// The sign-in page; it carries the request in its form.
-pub(super) fn sign_in(issuer: &Issuer, request: &AuthorizeRequest, username: &str, problem: Option<&str>) -> Response {
+/// The sign-in page. Its form carries the request.
+pub(crate) fn sign_in(issuer: &Issuer, request: &AuthorizeRequest, username: &str, problem: Option<&str>) -> Response {
     let body = format!(
         "{problem}<form method=\"post\" action=\"{path}/oauth2/authorize\">\n{request_fields}{fields}\
          <button>Sign in</button>\n\
@@ -27,7 +28,7 @@ pub(super) fn sign_in(issuer: &Issuer, request: &AuthorizeRequest, username: &st
 }
 
 /// The page that asks for a new password, twice.
-pub(super) fn new_password(
+pub(crate) fn new_password(
     issuer: &Issuer,
     request: &AuthorizeRequest,
     ticket: &str,
@@ -53,19 +54,14 @@ pub(super) fn new_password(
     page(&SECUREAUTH, StatusCode::OK, "You need to set a new password", &body)
 }
 
-/// A request that must not be answered by a redirect.
-pub(super) fn error_page(status: StatusCode, title: &str, text: &str) -> Response {
-    page(&SECUREAUTH, status, title, &notice(text))
-}
-
-/// After signing out, when there is nowhere to go.
-pub(super) fn signed_out(issuer: &Issuer) -> Response {
+/// The page after a logout without a redirect.
+pub(crate) fn signed_out(issuer: &Issuer) -> Response {
     let body = format!("<p>You have left {}. You can close this page.</p>\n", escape(&issuer.name()));
     page(&SECUREAUTH, StatusCode::OK, "You are signed out", &body)
 }
 
-/// `GET {issuer}/`: who is signed in here, in this browser.
-pub(super) async fn account(
+/// `GET {issuer}/`: the user who is signed in, in this browser.
+pub(crate) async fn account(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     headers: HeaderMap,

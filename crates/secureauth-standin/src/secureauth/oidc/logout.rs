@@ -8,11 +8,14 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use url::Url;
 
-use super::{Issuer, SecureAuthStandIn, pages};
+use super::pages;
+use crate::secureauth::api::oidc_client;
+use crate::secureauth::state::issuer::Issuer;
+use crate::secureauth::state::standin::SecureAuthStandIn;
 use crate::web::{Fields, cookie, see_other, without_cookie};
 
-/// `GET` and `POST`: ends this browser's session, then goes where the client registered.
-pub(super) async fn end_session(
+/// `GET` and `POST`: ends the browser's session, then redirects to an address that the client registered.
+pub(crate) async fn end_session(
     State(standin): State<SecureAuthStandIn>,
     Extension(issuer): Extension<Arc<Issuer>>,
     headers: HeaderMap,
@@ -30,20 +33,20 @@ pub(super) async fn end_session(
     without_cookie(response, &cookie_name, &issuer.path)
 }
 
-/// Where to go: only with a known client, and only to one of its registered addresses.
+/// None unless the client is known and registered the address.
 async fn destination(standin: &SecureAuthStandIn, issuer: &Arc<Issuer>, fields: &Fields) -> Option<Url> {
     let hinted = match fields.get("id_token_hint") {
         Some(hint) => issuer.key().await.verify(hint).and_then(|claims| claims["aud"].as_str().map(str::to_owned)),
         None => None,
     };
     let named = [hinted.as_deref(), fields.get("client_id")];
-    // Whoever is named must be the one client; a hint that cannot be verified names nobody.
+    // The hint and `client_id` must name the same client. An invalid hint names none.
     let named: Vec<&str> = named.into_iter().flatten().collect();
     let first = *named.first()?;
     if named.iter().any(|other| *other != first) {
         return None;
     }
-    let client = standin.0.api.oidc_client(&issuer.id, first)?;
+    let client = oidc_client(standin.api(), &issuer.id, first)?;
     let uri = fields.get("post_logout_redirect_uri")?;
     if !client.post_logout_redirect_uris.iter().any(|registered| registered == uri) {
         return None;
