@@ -1,7 +1,7 @@
-//! Stand-ins of the outside world, over real HTTP on ports of their own: SecureAuth, the legacy portal, a
-//! biller portal, a mail server. For the demo and the tests; a release image is built without them.
+//! Stand-ins for SecureAuth, the legacy portal, a biller portal and a mail server, over real HTTP, and the demo world.
 //!
-//! They import nothing of Signpost but `signpost-core`: what they know of the gateway is its address and an API key, as in life.
+//! The demo and the tests use them; release images do not contain them. Like the real systems, they know only the gateway's
+//! address and an API key.
 
 mod handoff;
 mod html;
@@ -14,6 +14,8 @@ mod secureauth;
 mod store;
 mod web;
 
+pub mod world;
+
 pub use legacy::{LegacyPortal, legacy_app};
 pub use mailbox::{FaultMode, Mailbox, ReceivedMail, serve_mail};
 pub use passwords::hash_password;
@@ -25,22 +27,17 @@ pub use secureauth::{
 
 use signpost_core::{Clock, Random};
 
-/// What every stand-in is handed: time, randomness, and the HTTP client it calls the gateway with.
+/// Time, randomness and the HTTP client that a stand-in uses.
 #[derive(Clone, Debug)]
 pub struct Deps {
-    /// Where the time comes from.
     pub clock: Clock,
-    /// Where randomness comes from.
     pub random: Random,
-    /// For the calls to the gateway's hand-off API.
+    /// For the gateway's handoff API.
     pub http: reqwest::Client,
 }
 
 impl Deps {
-    /// With an HTTP client that follows no redirects and asks no proxy.
-    ///
-    /// # Errors
-    /// The TLS library could not be set up.
+    /// The HTTP client follows no redirects and uses no proxy.
     #[expect(clippy::disallowed_methods, reason = "the outside world has a client of its own")]
     pub fn new(clock: Clock, random: Random) -> reqwest::Result<Self> {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
@@ -48,10 +45,7 @@ impl Deps {
     }
 }
 
-/// Serves one stand-in until `stop` completes, then lets the requests under way finish.
-///
-/// # Errors
-/// None in practice: `axum::serve` goes on after a failed accept.
+/// Serves a stand-in until `stop` completes, then waits for the requests in flight.
 pub async fn serve(
     listener: tokio::net::TcpListener,
     app: axum::Router,
