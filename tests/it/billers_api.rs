@@ -91,7 +91,7 @@ async fn biller_is_created_read_and_updated() {
         let (_, all) = crm.get(BILLERS).await;
         assert_eq!(all["billers"].as_array().unwrap().len(), 8);
         let moved = all["billers"].as_array().unwrap().iter().find(|b| b["slug"] == "riverside-water").unwrap();
-        assert_eq!(moved["oidc"]["client_id"], "client-riverside-water");
+        assert_eq!(moved["oidc"]["client_id"], "signpost-riverside-water");
         assert!(!all.to_string().contains("client_secret\":"), "no secret, sealed or not: {all}");
     })
     .await;

@@ -340,7 +340,7 @@ async fn simulation_shows_verdict_trace_and_customer_page() {
         assert!(!link.to_lowercase().contains("one-moved"), "no username in an address: {link}");
         assert_eq!(answer.status, StatusCode::OK);
         let text = &answer.body;
-        assert!(text.contains("Goes to: Name of riverside-water – SecureAuth, via the bookmark notice"), "{text}");
+        assert!(text.contains("Goes to: Riverside Water – SecureAuth, via the bookmark notice"), "{text}");
         assert!(text.contains("if riverside-water were suspended"), "what would change it: {text}");
         assert!(text.contains("single_migrated") && text.contains("not evaluated"));
         assert!(text.contains("srcdoc=") && text.contains("http://pay.riverside.example"), "the notice page");
@@ -353,7 +353,7 @@ async fn simulation_shows_verdict_trace_and_customer_page() {
         assert!(text.contains("value=\"One-Moved\""), "shown to whoever typed it");
         let mut colleague = harness.sign_in("operator").await;
         let shared = colleague.get(&link).await;
-        assert!(shared.body.contains("Goes to: Name of riverside-water"));
+        assert!(shared.body.contains("Goes to: Riverside Water"));
         assert!(shared.body.contains("Empty: O***d, as in the link"), "{}", shared.body);
         let form = shared.body.split("srcdoc").next().unwrap();
         assert!(!form.contains("value=\"One-Moved\""), "and to nobody else");
@@ -361,7 +361,7 @@ async fn simulation_shows_verdict_trace_and_customer_page() {
         let fields =
             [("username", ""), ("sealed_request", &*kept), ("biller-1", "riverside-water"), ("state-1", "suspended")];
         let (_, otherwise) = ask(&mut colleague, &fields).await;
-        assert!(otherwise.body.contains("Goes to: Name of riverside-water – the legacy login"), "{}", otherwise.body);
+        assert!(otherwise.body.contains("Goes to: Riverside Water – the legacy login"), "{}", otherwise.body);
         assert!(otherwise.body.contains("No page of ours"));
     }
 }
@@ -503,7 +503,7 @@ async fn reference_code_finds_the_decision_and_the_lookup_is_audited() {
         assert_eq!(answer.status, StatusCode::OK);
         let text = &answer.body;
         for expected in [
-            "Goes to: Name of riverside-water – SecureAuth, via the bookmark notice",
+            "Goes to: Riverside Water – SecureAuth, via the bookmark notice",
             "bookmark notice",
             "o***d",
             "the username belongs to it",
@@ -706,7 +706,7 @@ async fn users_are_masked_unless_role_and_reason_allow() {
         let fields = [("username", "Two-Moved"), ("reason", "ticket 17"), ("unmask", "on")];
         let answer = support.post("/users", &fields).await;
         let shown = answer.body.split("class=\"stack\"").nth(1).unwrap();
-        assert!(shown.contains("t***d@m***e") && shown.contains("Name of maple-electric"), "{shown}");
+        assert!(shown.contains("t***d@m***e") && shown.contains("Maple Electric"), "{shown}");
         assert!(!shown.contains("two-moved"), "support sees masks only: {shown}");
         let answer = auditor.post("/users", &fields[..2]).await;
         assert!(!answer.body.split("class=\"stack\"").nth(1).unwrap().contains("two-moved"), "masked by default");
@@ -773,8 +773,8 @@ async fn health_page_shows_billers_and_integrity_alarm() {
         assert!(health.body.contains("1 username(s) have two legacy billers or more: t***y"), "{}", health.body);
         assert!(health.body.contains("1 of 1 came back"), "{}", health.body);
         assert!(health.body.contains("1 sign-ins in 30 days") && health.body.contains("<rect class=\"all\""));
-        for biller in ["riverside-water", "oakdale-city", "cedar-county"] {
-            assert!(health.body.contains(&format!("Name of {biller}")));
+        for name in ["Riverside Water", "Oakdale City", "Cedar County"] {
+            assert!(health.body.contains(name), "{name}");
         }
     }
 }

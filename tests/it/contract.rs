@@ -139,7 +139,7 @@ async fn traffic_matches_the_contract() {
             }
         }
         let is_api = call.path.starts_with("/api/");
-        if is_api && call.path != "/api/identity/test/configuration" && call.correlation.is_none() {
+        if is_api && call.path != "/api/identity/demo/configuration" && call.correlation.is_none() {
             violations.push(format!("{at}: no correlation id"));
         }
         if call.idempotency_key.as_ref().is_some_and(|key| !(32..=255).contains(&key.len())) {

@@ -291,7 +291,7 @@ async fn login_url_is_emailed_to_the_contact() {
     world.run_queued_tasks().await;
     let [mail] = &world.mailbox.mails()[..] else { panic!("one mail") };
     assert_eq!(mail.to, ["moves@riverside.example"]);
-    assert_eq!(mail.subject(), "Name of riverside-water tiene su propia página de inicio de sesión");
+    assert_eq!(mail.subject(), "Riverside Water tiene su propia página de inicio de sesión");
     assert!(
         mail.text().contains("http://pay.riverside.example") && mail.html().contains("http://pay.riverside.example")
     );

@@ -6,7 +6,7 @@ use signpost::web::device::{Device, FULL_NOTICE_COUNT, MAX_REMEMBERED_BILLERS};
 use crate::harness::{Browser, TestResponse, World};
 
 const BILLERS: &str = "__Host-b";
-const RIVERSIDE: &str = "Name of riverside-water";
+const RIVERSIDE: &str = "Riverside Water";
 
 /// Types a name, asks to be remembered, and goes on from the notice.
 async fn remember(browser: &mut Browser, name: &str) -> TestResponse {
@@ -50,7 +50,7 @@ async fn several_remembered_billers_are_suggested() {
     remember(&mut browser, "Maple.User").await;
     let login = browser.get("/login").await;
     let list = login.body.split("<ul class=\"biller-links\"").nth(1).unwrap();
-    let maple = list.find("Name of maple-electric").unwrap();
+    let maple = list.find("Maple Electric").unwrap();
     assert!(maple < list.find(RIVERSIDE).unwrap(), "the last used first");
     let recovery = browser.post("/login", &[("username", "two-moved")]).await;
     let start = browser.get(&recovery.link(RIVERSIDE)).await;

@@ -19,7 +19,7 @@ async fn routing_rows_lead_to_their_outcomes() {
         assert!(answer.location().starts_with(&legacy), "{name}: {}", answer.location());
     }
     let notice = submit_username(&mut browser, " One-Moved ").await;
-    assert_eq!((notice.status, notice.title()), (StatusCode::OK, "Name of riverside-water has a new sign-in page"));
+    assert_eq!((notice.status, notice.title()), (StatusCode::OK, "Riverside Water has a new sign-in page"));
     assert!(notice.body.contains("http://pay.riverside.example<"), "the stable address as text: {}", notice.body);
     assert!(!notice.body.contains(&world.issuer_base), "no one-time address of the identity provider");
     let recovery = submit_username(&mut browser, "two-moved").await;
@@ -38,7 +38,7 @@ async fn three_issuer_failures_open_the_circuit() {
     for _ in 0..3 {
         let answer = browser.get("/b/cedar-county").await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(answer.body.contains("Name of cedar-county"), "the outage page says whose: {}", answer.title());
+        assert!(answer.body.contains("Cedar County"), "the outage page says whose: {}", answer.title());
         world.advance(std::time::Duration::from_secs(5)).await;
     }
     let answer = submit_username(&mut browser, "issuer-down").await;
@@ -189,7 +189,7 @@ async fn legacy_deep_links_redirect() {
     let world = World::start().await;
     let mut browser = world.browser();
     let notice = browser.get("/old/login.aspx?biller=1").await;
-    assert_eq!((notice.status, notice.title()), (StatusCode::OK, "Name of riverside-water has a new sign-in page"));
+    assert_eq!((notice.status, notice.title()), (StatusCode::OK, "Riverside Water has a new sign-in page"));
     assert!(browser.get("/old/login.aspx?Biller=2&x=y").await.location().starts_with(LEGACY));
     assert_eq!(browser.get("/old/login.aspx").await.location(), "/login");
     assert_eq!(browser.get("/old/login.aspx?biller=3").await.location(), "/login");

@@ -66,7 +66,7 @@ async fn user_is_created_read_updated_and_deleted() {
         let expected = json!({
             "id": id, "username": "Ann@Mail.example", "email": "Ann@Mail.example", "name": "Ann van Dyk",
             "status": "active", "attributes": {}, "pending": false,
-            "teams": { "links": {}, "teams": [{ "id": oakdale, "name": "Name of oakdale-city" }] },
+            "teams": { "links": {}, "teams": [{ "id": oakdale, "name": "Oakdale City" }] },
             "created_at": "2026-11-22T08:00:00Z", "updated_at": "2026-11-22T08:00:00Z",
         });
         assert_eq!((&user, &hr.get(&place).await.1), (&expected, &expected), "made and read are the same");
@@ -233,7 +233,7 @@ async fn members_are_added_removed_and_replaced() {
         let user = json!({ "id": ann, "email": "ann@mail.example" });
         assert_eq!(page, json!({ "users": [user], "links": {}, "totals": { "items": 1, "pages": 1 } }));
         let (_, teams) = hr.get(&format!("{USERS}/{ann}/teams")).await;
-        assert_eq!(teams, json!({ "teams": [{ "id": oakdale, "name": "Name of oakdale-city" }], "links": {} }));
+        assert_eq!(teams, json!({ "teams": [{ "id": oakdale, "name": "Oakdale City" }], "links": {} }));
         hr.send("DELETE", &format!("{USERS}/{bob}"), &Value::Null).await;
         assert_eq!(reason(&call("add", &[&bob]).await.1), "user_deleted");
     })
@@ -509,7 +509,7 @@ async fn out_of_scope_ids_look_unknown() {
     // Somebody of both billers: seen, without the other biller, and not changed.
     let shared = create_named_user(&all, "shared", &[&own, &foreign]).await;
     let (_, seen) = limited.get(&format!("{USERS}/{shared}")).await;
-    assert_eq!(seen["teams"]["teams"], json!([{ "id": own, "name": "Name of oakdale-city" }]));
+    assert_eq!(seen["teams"]["teams"], json!([{ "id": own, "name": "Oakdale City" }]));
     for (method, body) in [("PATCH", json!({ "name": "X" })), ("DELETE", Value::Null)] {
         let (status, refused) = limited.send(method, &format!("{USERS}/{shared}"), &body).await;
         assert_eq!((status, reason(&refused)), (StatusCode::FORBIDDEN, "biller_not_in_scope"));

@@ -110,7 +110,7 @@ async fn changing_the_language_keeps_the_page_state() {
 
     let help = browser.get("/help?biller=riverside-water").await;
     let spanish = in_spanish(&mut browser, "/help?biller=riverside-water", &help).await;
-    assert_eq!(spanish.title(), "Ayuda para iniciar sesión en Name of riverside-water");
+    assert_eq!(spanish.title(), "Ayuda para iniciar sesión en Riverside Water");
     browser.cookies.clear();
 
     // An address that a browser would take for another site's host.
@@ -123,7 +123,7 @@ async fn changing_the_language_keeps_submitted_form_values() {
     let world = World::start().await;
     world.state.directory.billers().await.unwrap();
     for (name, title, keeps) in [
-        ("one-moved", "Name of riverside-water tiene una nueva página de inicio de sesión", "/b/riverside-water?h="),
+        ("one-moved", "Riverside Water tiene una nueva página de inicio de sesión", "/b/riverside-water?h="),
         ("two-moved", "¿En qué facturador quiere iniciar sesión?", "value=\"two-moved\""),
         ("", "Iniciar sesión", "Escriba su nombre de usuario"),
         ("a\nb", "Iniciar sesión", "caracteres invisibles"),
@@ -135,7 +135,7 @@ async fn changing_the_language_keeps_submitted_form_values() {
         assert_eq!((language(&spanish), spanish.title(), spanish.status), ("es", title, page.status));
         assert!(spanish.body.contains(keeps), "{}", spanish.body);
         if name == "one-moved" {
-            let go = browser.get(&spanish.link("Continuar al inicio de sesión de Name of riverside-water")).await;
+            let go = browser.get(&spanish.link("Continuar al inicio de sesión de Riverside Water")).await;
             let address = url::Url::parse(&go.location()).unwrap();
             let sent: std::collections::HashMap<_, _> = address.query_pairs().collect();
             assert_eq!((&*sent["ui_locales"], &*sent["login_hint"]), ("es", "one-moved"));

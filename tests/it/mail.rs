@@ -35,12 +35,12 @@ async fn sign_in_links_are_emailed() {
         let [mail] = &request_and_collect(&world, "One-Moved@mail.example").await[..] else { panic!("one mail") };
         assert_eq!(
             (mail.from.as_str(), &mail.to[..]),
-            ("no-reply@pay.example", &["one-moved@mail.example".to_owned()][..])
+            ("no-reply@example-pay.example", &["one-moved@mail.example".to_owned()][..])
         );
         assert_eq!(mail.subject(), "Your sign-in pages at Example Pay");
         for part in [mail.text(), mail.html()] {
             assert!(part.contains("http://pay.riverside.example"), "{part}");
-            assert!(part.contains("Name of riverside-water") && part.contains("one-moved"), "{part}");
+            assert!(part.contains("Riverside Water") && part.contains("one-moved"), "{part}");
             assert!(!part.contains("token=") && !part.contains('?'), "plain addresses: {part}");
         }
         let raw = String::from_utf8(mail.raw.clone()).unwrap();
@@ -87,7 +87,7 @@ async fn emails_use_the_locale_of_the_request() {
     for (to, subject, text) in [
         ("one-moved", "Sus páginas de inicio de sesión en Example Pay", "Nombre de usuario: one-moved"),
         ("nobody", "No hay ninguna cuenta en Example Pay con este correo electrónico", "Su facturador puede decirle"),
-        ("patient", "Su contraseña de Name of clinic", "Example Pay no guarda esa contraseña"),
+        ("patient", "Su contraseña de The clinic", "Example Pay no guarda esa contraseña"),
     ] {
         let mail = told(to);
         assert_eq!(mail.subject(), subject);

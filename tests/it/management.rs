@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
+use secureauth_standin::world::{TENANT, service_secret};
 use secureauth_standin::{Fault, FaultRule, MailKind, RetryAfter};
 use serde_json::{Value, json};
 use signpost::config::{ImportPath, PathMode};
@@ -21,15 +22,15 @@ use url::Url;
 use crate::harness::{PASSWORD, World, now};
 
 fn management_config(base: &str, paths: PathMode) -> ManagementConfig {
-    let client = |id: &str| ServiceClient { client_id: id.to_owned(), client_secret: format!("secret of {id}").into() };
+    let client = |id: &str| ServiceClient { client_id: id.to_owned(), client_secret: service_secret(id).into() };
     ManagementConfig {
         base_url: Url::parse(base).unwrap(),
         admin_base_url: None,
-        tenant: "test".to_owned(),
+        tenant: TENANT.to_owned(),
         path_mode: paths,
         import_path: ImportPath::Tenant,
-        system: client("system"),
-        admin: client("admin"),
+        system: client("signpost-system"),
+        admin: client("signpost-admin"),
         timeout: Duration::from_secs(30),
     }
 }
@@ -94,11 +95,11 @@ async fn urls_follow_the_path_mode() {
             PathMode::Default,
             ImportPath::Tenant,
             [
-                "/x/test/system/oauth2/token",
-                "/x/api/system/test/organizations/acme",
-                "/x/test/admin/oauth2/token",
-                "/x/api/admin/test/servers/acme/claims",
-                "/x/api/identity/test/configuration",
+                "/x/demo/system/oauth2/token",
+                "/x/api/system/demo/organizations/acme",
+                "/x/demo/admin/oauth2/token",
+                "/x/api/admin/demo/servers/acme/claims",
+                "/x/api/identity/demo/configuration",
             ],
         ),
         (
@@ -120,7 +121,7 @@ async fn urls_follow_the_path_mode() {
                 "/x/api/system/organizations/acme",
                 "/x/admin-host/oauth2/token",
                 "/x/admin-host/api/admin/servers/acme/claims",
-                "/x/api/identity/system/test/configuration",
+                "/x/api/identity/system/demo/configuration",
             ],
         ),
     ] {

@@ -39,12 +39,12 @@ async fn chosen_biller_continues_with_the_typed_username() {
 
     let found = browser.get(&format!("/recover?q=name+of+mapel+electirc&t={token}")).await;
     assert_eq!((found.status, found.title()), (StatusCode::OK, "Is it one of these billers?"));
-    assert_eq!(biller_links(&found)[0], "Name of maple-electric");
+    assert_eq!(biller_links(&found)[0], "Maple Electric");
     assert_eq!(
         (field(&found, "q").as_str(), field(&found, "username").as_str()),
         ("name of mapel electirc", "two-moved")
     );
-    let start = browser.get(&found.link("Name of maple-electric")).await;
+    let start = browser.get(&found.link("Maple Electric")).await;
     assert!(start.location().contains("login_hint=two-moved"), "{}", start.location());
     let callback = world.authenticate(&start.location(), "two-moved").await;
     let portal = browser.get(&callback).await.location();
@@ -61,7 +61,7 @@ async fn legacy_biller_is_found_and_leads_to_the_legacy_login() {
     let page = browser.get(told["recover_url"].as_str().unwrap()).await;
     assert_eq!(page.title(), "We couldn’t sign you in");
     let found = browser.get(&format!("/recover?q=oakdale&t={}", field(&page, "t"))).await;
-    let next = browser.get(&found.link("Name of oakdale-city")).await;
+    let next = browser.get(&found.link("Oakdale City")).await;
     let told = redeem_handoff(&world, &next.location()).await;
     assert_eq!((told["username"].as_str(), told["biller"].as_str()), (Some("one-legacy"), Some("oakdale-city")));
 }

@@ -43,7 +43,7 @@ async fn portal_redirect_loop_ends_at_an_error_page() {
         let mut browser = world.browser();
         let (page, rounds) = run_loop(&world, &mut browser, "/b/riverside-water?state=x&return_to=pay", again).await;
         assert_eq!((page.status, rounds), (StatusCode::BAD_REQUEST, 2), "{again}");
-        assert_eq!(page.title(), "Name of riverside-water sent you back to us");
+        assert_eq!(page.title(), "Riverside Water sent you back to us");
         assert!(page.body.contains("+1 555 010 0101"), "whom to ask: {}", page.body);
         match world.decision(&page.reference()).await {
             signpost::audit::LookupResult::Recorded(entry) => {
@@ -56,7 +56,7 @@ async fn portal_redirect_loop_ends_at_an_error_page() {
         let url = PageRequest::get(again).url().clone();
         let spanish = steps(&url, part(&page, "header"), "").pop().unwrap();
         let Outcome::Page(_, spanish) = follow(&mut browser, &spanish).await else { panic!("a page") };
-        assert_eq!(spanish.title(), "Volvió aquí desde el sitio de Name of riverside-water");
+        assert_eq!(spanish.title(), "Volvió aquí desde el sitio de Riverside Water");
         assert_eq!(spanish.reference(), page.reference());
     }
 }
@@ -89,7 +89,7 @@ async fn legacy_redirect_loop_ends_at_an_error_page() {
         let mut browser = world.browser();
         let (page, rounds) = run_loop(&world, &mut browser, again, again).await;
         assert_eq!((page.status, rounds), (StatusCode::BAD_REQUEST, 2), "{again}");
-        assert_eq!(page.title(), "The sign-in page of Name of oakdale-city sent you back to us");
+        assert_eq!(page.title(), "The sign-in page of Oakdale City sent you back to us");
         let ways = steps(PageRequest::get(again).url(), part(&page, "main"), "");
         let Outcome::Outside(legacy) = follow(&mut browser, &ways[0]).await else { panic!("on to the sign-in") };
         let handed = play_handoff(&world, &legacy, "").await;

@@ -105,12 +105,12 @@ async fn passwords_kept_elsewhere_are_not_reset() {
         let before = world.issuers.api_calls().len();
         reset(&world, "/b/pinehill-gas/reset", "two-legacy").await;
         let [mail] = &world.mailbox.mails()[..] else { panic!("one mail") };
-        assert_eq!(mail.subject(), "Your password for Name of pinehill-gas");
+        assert_eq!(mail.subject(), "Your password for Pinehill Gas");
         assert!(mail.text().contains(&format!("{GATEWAY}/b/pinehill-gas")));
         assert_eq!(world.issuers.api_calls().len(), before, "a reset must not make a password");
         world.import_billers("[[billers]]\nslug = \"clinic\"\nsecureauth = { sso = true }\n").await;
         let page = world.browser().get("/b/clinic/reset").await;
-        assert_eq!(page.title(), "Your password for Name of clinic");
+        assert_eq!(page.title(), "Your password for The clinic");
         assert!(!page.body.contains("<form"), "there is nothing to reset here");
     })
     .await;
@@ -284,7 +284,7 @@ async fn the_change_password_url_works_on_every_host() {
         page.body.contains("action=\"/b/riverside-water/reset\"") && page.body.contains("href=\"/b/riverside-water\"")
     );
     let done = browser.post("/b/riverside-water/reset", &[("username", "one-moved")]).await;
-    assert_eq!(done.link("Back to Name of riverside-water"), "/b/riverside-water", "back to that biller's sign-in");
+    assert_eq!(done.link("Back to Riverside Water"), "/b/riverside-water", "back to that biller's sign-in");
     assert_eq!(browser.get("/b/Riverside-Water/reset").await.location(), "/b/riverside-water/reset");
     for (path, status) in [("/b/nobody-here/reset", 404), ("/b/no_slug/reset", 404)] {
         assert_eq!(browser.get(path).await.status.as_u16(), status, "{path}");

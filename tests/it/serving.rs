@@ -22,7 +22,7 @@ async fn start() -> Running {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("test.db").display());
-    let mut config = config(&database, "");
+    let mut config = config(&database);
     config.server.drain_seconds = 1;
     let app = App::build(config, Schema::Migrate, Clock::System, Random::system()).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

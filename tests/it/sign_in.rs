@@ -344,7 +344,7 @@ async fn logout_ends_one_biller_session_and_the_idp_session() {
         let mut browser = world.browser();
         world.sign_in(&mut browser, "riverside-water", "two-moved").await;
         world.sign_in(&mut browser, "maple-electric", "two-moved").await;
-        assert!(browser.get("/logout").await.body.contains("Name of maple-electric"));
+        assert!(browser.get("/logout").await.body.contains("Maple Electric"));
         let old = browser.clone();
         let out = browser.post("/logout", &[("biller", "riverside-water")]).await;
         let sent = query(&out.location());
@@ -354,10 +354,7 @@ async fn logout_ends_one_biller_session_and_the_idp_session() {
                 && sent["post_logout_redirect_uri"] == "http://localhost:8080/signed-out"
         );
         let page = browser.get(&format!("/signed-out?state={}", sent["state"])).await;
-        assert!(
-            page.body.contains("Name of riverside-water") && page.body.contains("Name of maple-electric"),
-            "still signed in there"
-        );
+        assert!(page.body.contains("Riverside Water") && page.body.contains("Maple Electric"), "still signed in there");
         assert_eq!(browser.get("/").await.location(), "/go/maple-electric");
         browser.post("/logout", &[]).await;
         for mut browser in [browser, old] {
@@ -443,7 +440,7 @@ async fn logout_works_while_sign_in_is_paused() {
         world.sign_in(&mut browser, "riverside-water", "one-moved").await;
         let text = |state: &str| {
             format!(
-                "[[billers]]\nslug = \"riverside-water\"\nname = \"R\"\nstate = \"{state}\"\n[billers.oidc]\nissuer = \"{}\"\nclient_id = \"client-riverside-water\"\nclient_secret = \"secret of riverside-water\"\n",
+                "[[billers]]\nslug = \"riverside-water\"\nname = \"R\"\nstate = \"{state}\"\n[billers.oidc]\nissuer = \"{}\"\nclient_id = \"signpost-riverside-water\"\nclient_secret = \"demo-client-secret-of-riverside-water\"\n",
                 world.issuer("riverside-water")
             )
         };

@@ -14,7 +14,7 @@ impl World {
             "secrets": { "keys": [key] },
             "legacy": { "login_url": format!("{}/login", at.legacy), "reset_url": format!("{}/reset", at.legacy) },
             "portal": { "handoff_url": format!("{}/handoff", at.portal) },
-            "return_to": { "paths": ["/bills"], "ids": { "bills": "/bills", "pay": "/bills/pay" } },
+            "return_to": { "paths": ["/bills"], "ids": { "pay": "/bills/pay" } },
             "limits": { "exempt_loopback": true },
             "oidc": { "allow_loopback_issuers": true },
             "secureauth": {
@@ -48,6 +48,7 @@ impl World {
             { "path": "/customer/login.aspx" },
             { "path": "/paybill", "return_to": "pay" },
         ]);
+        settings["return_to"]["ids"]["bills"] = json!("/bills");
         settings["mail"]["per_address_per_hour"] = json!(60);
         settings["help"] = json!({
             "company": "Example Pay",

@@ -1,0 +1,83 @@
+//! SQLite and PostgreSQL as test databases.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use signpost::db::Db;
+use signpost_core::Random;
+
+use super::World;
+
+/// Runs a test on SQLite and, if `SIGNPOST_TEST_POSTGRES` names a server, on PostgreSQL.
+pub(crate) async fn each_database<F, Fut>(test: F)
+where
+    F: Fn(World) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let world = World::start().await;
+    // The folder with the database must outlive whatever part of the world the test keeps.
+    let folder = Arc::clone(&world.folder);
+    test(world).await;
+    drop(folder);
+    if let Some(world) = World::on_postgres("").await {
+        test(world).await;
+    }
+}
+
+/// Creates an empty PostgreSQL database and returns its URL. None without a server.
+pub(super) async fn create_postgres_database() -> Option<String> {
+    let server = postgres_server()?;
+    let name = format!("signpost_test_{}", Random::system().token::<9>().to_lowercase().replace('-', "_"));
+    let admin = sqlx::PgPool::connect(&server).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{name}\""));
+    sqlx::query(create).execute(&admin).await.unwrap();
+    let mut url = url::Url::parse(&server).unwrap();
+    url.set_path(&name);
+    Some(url.into())
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests take their server from the environment")]
+fn postgres_server() -> Option<String> {
+    let server = std::env::var("SIGNPOST_TEST_POSTGRES").ok();
+    assert!(server.is_some() || std::env::var("CI").is_err(), "CI must set SIGNPOST_TEST_POSTGRES");
+    server
+}
+
+impl World {
+    /// Every row of every table, as text.
+    pub(crate) async fn dump_tables(&self) -> BTreeMap<String, Vec<String>> {
+        let db = &self.state.db;
+        let statement = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+        let texts = async |sql: &'static str| -> Vec<String> {
+            db.all(sql, Vec::new()).await.unwrap().iter().map(|row| row.text(0).unwrap()).collect()
+        };
+        let is_sqlite = matches!(db, Db::Sqlite { .. });
+        let tables = if is_sqlite {
+            texts("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'").await
+        } else {
+            texts("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").await
+        };
+        let mut rows = BTreeMap::new();
+        for table in tables {
+            let all = if is_sqlite {
+                let columns = texts(statement(format!("SELECT name FROM pragma_table_info('{table}')"))).await;
+                let quoted: Vec<String> = columns.iter().map(|column| format!("quote({column})")).collect();
+                format!("SELECT {} FROM {table} ORDER BY 1", quoted.join(" || ',' || "))
+            } else {
+                format!("SELECT t::text FROM {table} t ORDER BY 1")
+            };
+            let all = texts(statement(all)).await;
+            rows.insert(table, all);
+        }
+        rows
+    }
+
+    /// Blocks reads of users until the transaction drops. PostgreSQL only: readers of SQLite never wait.
+    pub(crate) async fn lock_users(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        let Db::Postgres(pool) = &self.state.db else { panic!("on PostgreSQL only") };
+        let own = sqlx::PgPool::connect_with((*pool.connect_options()).clone()).await.unwrap();
+        let mut held = own.begin().await.unwrap();
+        sqlx::query("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+        held
+    }
+}
