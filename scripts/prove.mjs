@@ -1,6 +1,6 @@
-// Long runs against the demo of a release build, and a report of what they found. Called by scripts/prove.
+// Long measurements on the demo of a release build, and a report of their results. scripts/prove runs it.
 //
-// Nothing here is a browser: node's own HTTP client, keep-alive, no redirects followed.
+// The client is node's own HTTP client with keep-alive; it does not follow redirects.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -15,13 +15,13 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BINARY = process.env.SIGNPOST_BIN ?? join(ROOT, "target/release/signpost");
 const REPORT = process.env.REPORT ?? join(ROOT, "docs/prove-report.md");
-/** Figures of each part, with the day it was measured on. */
+/** Results of each part with the date of the measurement. */
 const FIGURES = REPORT.replace(/\.md$/, ".json");
 const PORT = 30_000 + 8 * Math.floor(Math.random() * 500);
 const PASSWORD = "demo-password";
 const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
 
-/** One request; the answer with its headers as they came. */
+/** Sends a request; returns the response with raw headers. */
 function send(url, { method = "GET", form, json, headers = {} } = {}) {
   const body = form ? new URLSearchParams(form).toString() : json && JSON.stringify(json);
   const type = form ? "application/x-www-form-urlencoded" : "application/json";
@@ -41,8 +41,8 @@ function send(url, { method = "GET", form, json, headers = {} } = {}) {
   });
 }
 
-/** Runs a job `count` times, `width` at once; seconds it took. */
-async function times(count, width, job) {
+/** Runs a job `count` times, `width` at once. Returns the seconds it took. */
+async function repeat(count, width, job) {
   let next = 0;
   const start = performance.now();
   const worker = async () => {
@@ -96,13 +96,13 @@ class Demo {
   }
 }
 
-/** What a database answers, beside whoever else has it open. */
-function query(database, question) {
-  const args = ["-readonly", "-cmd", ".timeout 5000", database, question];
+/** Queries a database that other processes have open. */
+function query(database, sql) {
+  const args = ["-readonly", "-cmd", ".timeout 5000", database, sql];
   return execFileSync("sqlite3", args, { encoding: "utf8", maxBuffer: 2 ** 28 }).trim();
 }
 
-/** Settings by which the command line works on a database, and what was imported there. */
+/** A settings file for the command line and its database. */
 class Installation {
   constructor(folder, database, key) {
     Object.assign(this, { folder, database, settings: join(folder, "signpost.toml") });
@@ -137,7 +137,7 @@ class Installation {
     return execFileSync(BINARY, [...args, "--config", this.settings], { encoding: "utf8" });
   }
 
-  /** Starts an import; `ended` tells how it went: what it said, seconds, and the most memory it had at once, in MiB. */
+  /** Starts an import. `ended` resolves to its output, the seconds it took and its peak memory in MiB. */
   importUsers(file, biller) {
     const start = performance.now();
     const args = ["import", "users", file, "--biller", biller, "--config", this.settings];
@@ -154,13 +154,13 @@ class Installation {
     return done;
   }
 
-  /** Rows the journal says are written; none before there is a journal. */
+  /** Rows written according to the import journal; -1 before it exists. */
   written() {
     return Number(query(this.database, "SELECT coalesce(max(rows_done), -1) FROM import_run WHERE ended_at IS NULL"));
   }
 }
 
-/** The most resident memory a process ever had, in MiB; 0 when it is gone. */
+/** Peak resident memory of a process in MiB; 0 after it ended. */
 function peakMemory(pid) {
   try {
     return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
@@ -171,7 +171,7 @@ function peakMemory(pid) {
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Users, in an order that is none; 1,000,003 is prime, so nobody comes twice. */
+/** A user file in shuffled order. 1,000,003 is prime, so no username repeats. */
 function usersFile(folder, count) {
   const rows = Array.from({ length: count }, (_, at) => {
     const number = String((at * 7919) % 1_000_003).padStart(7, "0");
@@ -182,8 +182,8 @@ function usersFile(folder, count) {
   return { path, rows, count };
 }
 
-/** (a) People who begin and never come back must cost nothing that stays. */
-async function abandonedStarts(demo) {
+/** Abandoned sign-ins must leave no rows and no memory behind. */
+async function abandonedSignIns(demo) {
   const COUNT = 10_000;
   const WARM_UP = 2000;
   const begin = async () => {
@@ -191,11 +191,11 @@ async function abandonedStarts(demo) {
     assert.equal(answer.status, 303);
     assert.ok(answer.headers.location.startsWith(demo.secureauth));
   };
-  await times(WARM_UP, 8, begin);
+  await repeat(WARM_UP, 8, begin);
   const memory = [demo.memory()];
   let seconds = 0;
   for (let part = 0; part < 5; part += 1) {
-    seconds += await times(COUNT / 5, 8, begin);
+    seconds += await repeat(COUNT / 5, 8, begin);
     memory.push(demo.memory());
   }
   const rows = Object.fromEntries(["session", "biller_session", "consumed_token"].map((table) => [table, demo.rows(table)]));
@@ -209,8 +209,8 @@ async function abandonedStarts(demo) {
   return { count: COUNT, perSecond: COUNT / seconds, memory, rows, begun: COUNT + WARM_UP, logged };
 }
 
-/** (b) Rows 1, 3, 4 and 6 must not be told apart by what comes back. */
-async function sameAnswers(demo) {
+/** Responses to rows 1, 3, 4 and 6 must be indistinguishable. */
+async function indistinguishableResponses(demo) {
   const COUNT = 1000;
   const letters = "abcdefghijklmnopqrstuvwxyz";
   const random = (most) => Math.floor(Math.random() * most);
@@ -243,7 +243,7 @@ async function sameAnswers(demo) {
   return { count: COUNT, medians };
 }
 
-/** Everything of an answer but the token's bytes, the date and the request's id. */
+/** A response without the bytes of the token, the date and the request id. */
 function shapeOf({ status, statusMessage, rawHeaders, body }) {
   const headers = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -255,7 +255,7 @@ function shapeOf({ status, statusMessage, rawHeaders, body }) {
   return `${status} ${statusMessage}\n${headers.join("\n")}\n${body.toString("base64")}`;
 }
 
-/** One whole sign-in; milliseconds of each part. */
+/** One complete sign-in. Returns the milliseconds of each step. */
 async function signIn(demo) {
   const spent = {};
   const timed = async (name, work) => {
@@ -289,20 +289,20 @@ async function signIn(demo) {
   return spent;
 }
 
-/** (c) Whole sign-ins in a second, beside the plainest page as a yardstick. */
+/** Complete sign-ins per second, compared with the login page. */
 async function throughput(demo) {
   const PAGES = 20_000;
   const SIGN_INS = 400;
   const page = async () => assert.equal((await send(`${demo.gateway}/login`)).status, 200);
-  await times(2000, 8, page);
-  const pagesPerSecond = PAGES / (await times(PAGES, 8, page));
-  await times(20, 4, () => signIn(demo));
-  const signInsPerSecond = SIGN_INS / (await times(SIGN_INS, 4, () => signIn(demo)));
+  await repeat(2000, 8, page);
+  const pagesPerSecond = PAGES / (await repeat(PAGES, 8, page));
+  await repeat(20, 4, () => signIn(demo));
+  const signInsPerSecond = SIGN_INS / (await repeat(SIGN_INS, 4, () => signIn(demo)));
   const alone = [];
-  await times(200, 1, async () => alone.push(await signIn(demo)));
+  await repeat(200, 1, async () => alone.push(await signIn(demo)));
   const parts = Object.keys(alone[0]).map((name) => [name, median(alone.map((one) => one[name]))]);
   const pageAlone = [];
-  await times(1000, 1, async () => {
+  await repeat(1000, 1, async () => {
     const start = performance.now();
     await page();
     pageAlone.push(performance.now() - start);
@@ -310,10 +310,10 @@ async function throughput(demo) {
   return { pagesPerSecond, signInsPerSecond, parts, pageAlone: median(pageAlone) };
 }
 
-/** (d) Users come in quickly, and ten times as many take no more memory. */
+/** Imports are fast, and ten times the users need no more memory. */
 async function imports() {
   const runs = [];
-  // Machines are shared: the million is tried again, at most twice, while it is below the bar. Every try is in the report.
+  // The machine is shared, so a slow import of a million is repeated at most twice. The report lists every run.
   const counts = [100_000, 1_000_000];
   while (counts.length > 0) {
     const count = counts.shift();
@@ -322,7 +322,7 @@ async function imports() {
       const here = Installation.fresh(folder);
       const { code, said, seconds, peak } = await here.importUsers(usersFile(folder, count).path, "river").ended;
       assert.equal(code, 0, said);
-      assert.match(said, new RegExp(`^${count} row\\(s\\): ${count} user\\(s\\) made, 0 changed$`, "m"));
+      assert.match(said, new RegExp(`^${count} row\\(s\\): ${count} user\\(s\\) created, 0 updated$`, "m"));
       assert.equal(Number(query(here.database, "SELECT count(*) FROM users")), count);
       runs.push({ count, perSecond: count / seconds, peak });
       if (counts.length === 0 && count / seconds < MIN_IMPORT_RATE && runs.length < 4) counts.push(count);
@@ -333,7 +333,7 @@ async function imports() {
   return runs;
 }
 
-/** (e) An import that is killed goes on where it stopped, and everybody is there once. */
+/** A killed import continues where it stopped, and every user exists once. */
 async function interruptedImports() {
   const COUNT = 300_000;
   const KILLS = 5;
@@ -345,21 +345,21 @@ async function interruptedImports() {
     const stopped = [];
     for (let kill = 0; kill < KILLS; kill += 1) {
       const running = here.importUsers(file.path, "river");
-      // All over the file, at any moment of a batch.
+      // Spreads the kills over the file, at random moments of a batch.
       const from = (COUNT * (kill + 0.5)) / KILLS;
       while (running.code === null && here.written() < from) await pause(10);
       await pause(Math.random() * 150);
       running.child.kill("SIGKILL");
       const { signal, said } = await running.ended;
-      assert.equal(signal, "SIGKILL", `it ended before it was killed: ${said}`);
+      assert.equal(signal, "SIGKILL", `the import ended before it was killed: ${said}`);
       stopped.push(here.written());
       assert.ok(stopped.at(-1) < COUNT, "killed too late");
       assert.deepEqual([count("*) FROM users"), count("*) FROM membership")], [stopped.at(-1), stopped.at(-1)]);
     }
     const { code, said } = await here.importUsers(file.path, "river").ended;
     assert.equal(code, 0, said);
-    assert.match(said, new RegExp(`^${COUNT} row\\(s\\): ${COUNT} user\\(s\\) made, 0 changed$`, "m"));
-    assert.match(said, new RegExp(`^went on after row ${stopped.at(-1)}, where an earlier run had stopped$`, "m"));
+    assert.match(said, new RegExp(`^${COUNT} row\\(s\\): ${COUNT} user\\(s\\) created, 0 updated$`, "m"));
+    assert.match(said, new RegExp(`^continued after row ${stopped.at(-1)}, where an earlier run stopped$`, "m"));
     const found = { users: count("*) FROM users"), members: count("*) FROM membership") };
     const names = count("DISTINCT username_key) FROM users");
     const persons = count("DISTINCT user_id) FROM membership");
@@ -367,7 +367,7 @@ async function interruptedImports() {
     const columns = "u.username || ',' || u.email || ',' || u.first_name || ',' || u.last_name || ',' || u.status";
     const both = "users u JOIN membership m ON m.user_id = u.id AND m.username_key = u.username_key";
     const kept = query(here.database, `SELECT ${columns} FROM ${both} ORDER BY u.username`);
-    assert.ok(kept === file.rows.toSorted().join("\n"), "the database does not hold what the file says");
+    assert.ok(kept === file.rows.toSorted().join("\n"), "database and file differ");
     assert.equal(query(here.database, "PRAGMA integrity_check"), "ok");
     return { count: COUNT, stopped, ...found };
   } finally {
@@ -375,7 +375,7 @@ async function interruptedImports() {
   }
 }
 
-/** Impact previews over the whole directory: 1,000,000 memberships, of which 200,000 share a name with another. */
+/** Impact previews of the whole directory: 1,000,000 memberships; 200,000 usernames exist at two billers. */
 async function impacts() {
   const runs = [];
   const folder = mkdtempSync(join(tmpdir(), "signpost-prove-"));
@@ -388,7 +388,7 @@ async function impacts() {
       assert.equal(code, 0, said);
     }
     assert.equal(Number(query(here.database, "SELECT count(*) FROM membership")), 1_000_000);
-    // 200,000 names are at both: row 6 to row 4; the others of River go from row 3 to row 2.
+    // The 200,000 shared usernames go from row 6 to row 4, the others of River from row 3 to row 2.
     for (const [change, changed] of [[["enable", "river"], 800_000], [["enable", "lake"], 200_000]]) {
       const start = performance.now();
       const args = ["impact", ...change, "--format", "json", "--config", here.settings];
@@ -412,15 +412,15 @@ async function impacts() {
   }
 }
 
-/** (f) Whoever signs in while users are imported gets in. */
+/** Sign-ins succeed during an import. */
 async function signInsDuringImport(demo) {
   const COUNT = 500_000;
   const ALONE = 8000;
   const folder = mkdtempSync(join(tmpdir(), "signpost-prove-"));
-  const measure = async (goesOn) => {
+  const measure = async (isRunning) => {
     const done = [];
     const failures = [];
-    while (goesOn()) {
+    while (isRunning()) {
       await signIn(demo).then((spent) => done.push(spent), (error) => failures.push(error.message));
     }
     const parts = ["start", "callback", "redeem"].map((name) => [name, done.map((one) => one[name])]);
@@ -452,22 +452,22 @@ async function signInsDuringImport(demo) {
   }
 }
 
-/** MiB that the load of (a) may add. */
+/** Memory that abandoned sign-ins may add. */
 const MAX_GROWTH_MIB = 32;
-/** MiB that 1,000,000 users may take more than 100,000. */
+/** Memory that an import of 1,000,000 users may need beyond one of 100,000. */
 const MAX_EXTRA_MIB = 64;
-/** Seconds an impact preview over 1,000,000 memberships may take, and the memory it may need, in MiB. */
+/** Bounds of an impact preview of 1,000,000 memberships. */
 const MAX_IMPACT_SECONDS = 10;
 const MAX_IMPACT_MIB = 200;
-/** Rows a second an import should reach. */
+/** Rows per second. */
 const MIN_IMPORT_RATE = 50_000;
-/** Milliseconds that the gateway's parts of a sign-in may take in the median while users are imported. */
+/** Median of the gateway's steps of a sign-in during an import. */
 const MAX_SIGN_IN_MS = 100;
-/** Users a second that are moved, without latency. */
+/** Users per second, without latency at SecureAuth. */
 const MIN_ENABLEMENT_RATE = 20_000;
-/** What the vendor publishes as its most. */
+/** The ceiling that the vendor publishes, in users per second. */
 const VENDOR_MAX_RATE = 833;
-/** MiB that ten times the users to be moved may take more. */
+/** Memory that ten times the users may add to an enablement. */
 const MAX_EXTRA_MIB_ENABLEMENT = 16;
 
 function checkImpacts(runs) {
@@ -477,13 +477,13 @@ function checkImpacts(runs) {
   }
 }
 
-/** Whether symbols are still in the binary: they make it several times as large. */
+/** Debug information makes the binary several times as large. */
 function debugInfoText() {
   const sections = execFileSync("readelf", ["--wide", "--sections", BINARY], { encoding: "utf8" });
   return sections.includes(".debug_info") ? " with debug information" : "";
 }
 
-/** Billers are moved at a speed, by the benchmark. */
+/** Speed of enablement, from the benchmark. */
 function enablements() {
   const said = cargo("bench", "--locked", "--bench", "provisioning");
   const runs = said.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
@@ -497,17 +497,17 @@ function enablements() {
   return { runs, reached };
 }
 
-/** Processes that move billers are killed at any moment. */
+/** Enablement workers are killed at random moments. */
 function killedEnablements() {
   return longTest("jobs_survive_kills_at_random_moments", /^kills \d+, seed \d+: .*$/m);
 }
 
-/** Two lists set at once for one team. */
-function setRaces() {
-  return longTest("of_two_lists_set_at_once_a_thousand_times_one_is_the_result", /^sets \d+ times .*$/m);
+/** Two concurrent calls set the members of one team. */
+function concurrentMemberLists() {
+  return longTest("concurrent_member_sets_are_atomic_a_thousand_times", /^\d+ pairs of concurrent calls .*$/m);
 }
 
-/** Runs a test that takes too long for every day; answers the line it ends with. */
+/** Runs an ignored test and returns its last line. */
 function longTest(name, line) {
   const said = cargo("nextest", "run", "--locked", "--run-ignored", "only", "--no-capture", name);
   return said.match(line)[0];
@@ -532,42 +532,42 @@ function write(figures) {
     const figures = [without, during].flatMap(({ figures: of }) => [of[name].median, of[name].worst]);
     return `| ${name} | ${figures.map((ms) => ms.toFixed(2)).join(" | ")} | ${ratio(name)} |`;
   });
-  const text = `# Report of the long runs
+  const text = `# Report of the long measurements
 
 Written by \`scripts/prove\`: ${availableParallelism()} cores (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB,
-Linux, release build of ${(statSync(BINARY).size / 2 ** 20).toFixed(1)} MiB${debugInfoText()}. Gateway, stand-ins, SQLite and the client that measures share
-these cores, so figures in a second are for comparing one run with another, not for planning. Measured on: ${days.join("; ")}.
+Linux, release build of ${(statSync(BINARY).size / 2 ** 20).toFixed(1)} MiB${debugInfoText()}. Gateway, stand-ins, SQLite and the measuring client share
+these cores. Compare rates between runs; do not use them for capacity planning. Dates of the measurements: ${days.join("; ")}.
 
-## Sign-ins that are begun and never finished
+## Abandoned sign-ins
 
-${whole(starts.count)} times \`GET /b/riverside-water\` without cookies, 8 at once, after 2,000 to warm up: ${whole(starts.perSecond)} a second.
+${whole(starts.count)} times \`GET /b/riverside-water\` without cookies, 8 at once, after a warm-up of 2,000: ${whole(starts.perSecond)} per second.
 
 - Rows left behind: ${Object.entries(starts.rows).map(([table, count]) => `\`${table}\` ${count}`).join(", ")}. (The decision log holds ${whole(starts.logged)} of ${whole(starts.begun)}.)
-- Resident memory after each 2,000, in MiB: ${starts.memory.map((mib) => mib.toFixed(1)).join(", ")}. That is ${growth.toFixed(1)} more at the end;
-  at most ${MAX_GROWTH_MIB} are allowed, for entries of the decision log that wait to be written (10,000 at most).
+- Resident memory after each 2,000, in MiB: ${starts.memory.map((mib) => mib.toFixed(1)).join(", ")}. It grew by ${growth.toFixed(1)};
+  the limit is ${MAX_GROWTH_MIB}, for up to 10,000 queued entries of the decision log.
 
-## Rows 1, 3, 4 and 6 look alike
+## Rows 1, 3, 4 and 6 are indistinguishable
 
-${whole(answers.count)} times \`POST /login\`, names of the four rows shuffled: one shape of answer. Status, header names and their order,
-header values, length of \`Location\` and body are the same to the byte; only the token's bytes, \`date\` and \`x-request-id\` differ.
+${whole(answers.count)} times \`POST /login\`, usernames of the four rows shuffled: all responses are alike. Status, header names and order,
+header values, length of \`Location\` and body are identical; only the bytes of the token, \`date\` and \`x-request-id\` differ.
 
 | row | median, ms |
 | --- | --- |
 ${answers.medians.map(([row, ms]) => `| ${row} | ${ms.toFixed(2)} |`).join("\n")}
 
-## Equal times
+## Response times do not reveal the row
 
-Answers to an unknown name and to one of rows 3, 4 and 6, in ${whole(PAIRS_PER_RUN)} shuffled pairs a row, one request at a time; the best of at
-most ${MAX_TIMED_RUNS} runs. The 95 % bootstrap interval of the median difference has to lie inside ±${MAX_TIME_DIFFERENCE_MS} ms.
+An unknown username against one of rows 3, 4 and 6, in ${whole(PAIRS_PER_RUN)} shuffled pairs per row, one request at a time; the best of at
+most ${MAX_TIMED_RUNS} runs. The 95 % bootstrap interval of the median difference must lie within ±${MAX_TIME_DIFFERENCE_MS} ms.
 
 | endpoint | row | run | median, ms | interval, ms |
 | --- | --- | --- | --- | --- |
 ${equal.map(({ endpoint, row, run, median: middle, interval }) => `| \`${endpoint}\` | ${row} | ${run} | ${middle.toFixed(4)} | ${interval.map((ms) => ms.toFixed(4)).join(" to ")} |`).join("\n")}
 
-## Whole sign-ins
+## Complete sign-ins
 
-Start, authorize at the stand-in, callback (with the code's exchange), redeeming the hand-off: ${rate.signInsPerSecond.toFixed(1)} a second, 4 at once.
-\`GET /login\` in the same run: ${whole(rate.pagesPerSecond)} a second, 8 at once. Ratio: 1 sign-in to ${whole(rate.pagesPerSecond / rate.signInsPerSecond)} pages.
+Start, authorize at the stand-in, callback with the code exchange, handoff redemption: ${rate.signInsPerSecond.toFixed(1)} per second, 4 at once.
+\`GET /login\` in the same run: ${whole(rate.pagesPerSecond)} per second, 8 at once. Ratio: 1 sign-in to ${whole(rate.pagesPerSecond / rate.signInsPerSecond)} pages.
 
 One at a time, median, ms (\`GET /login\`: ${rate.pageAlone.toFixed(2)}):
 
@@ -575,73 +575,73 @@ One at a time, median, ms (\`GET /login\`: ${rate.pageAlone.toFixed(2)}):
 | --- | --- |
 ${rate.parts.map(([name, ms]) => `| ${name} | ${ms.toFixed(2)} |`).join("\n")}
 
-\`authorize\` is the stand-in's alone, nearly all of it its password hash (Argon2). The gateway's own three parts take ${ours.toFixed(2)} ms,
-of which \`callback\` holds the stand-in's signing of the ID token: ${whole(ours / rate.pageAlone)} times \`GET /login\`.
+The stand-in alone runs \`authorize\`, mostly its password hash (Argon2). The gateway's three steps take ${ours.toFixed(2)} ms,
+including the stand-in's signature of the ID token in \`callback\`: ${whole(ours / rate.pageAlone)} times \`GET /login\`.
 
-## Billers moved
+## Enablement
 
-\`cargo bench --bench provisioning\`: \`signpost enable\` against the stand-in, a process of its own, every user with a password hash.
-Sending is from the first batch of users to the answer of the last.
+\`cargo bench --bench provisioning\`: \`signpost enable\` in its own process against the stand-in; every user has a password hash.
+The import lasts from the first batch of users to the response of the last.
 
-| users | a request takes, ms | at once | sending, s | users a second | the whole job, s | most resident memory, MiB |
+| users | added latency, ms | concurrency | import, s | users per second | whole job, s | peak memory, MiB |
 | --- | --- | --- | --- | --- | --- | --- |
-${enabled.runs.map((run) => `| ${whole(run.users)} | ${run.latency_ms} more | ${run.peak_concurrency} | ${run.import_seconds.toFixed(1)} | ${whole(run.users_per_second)} | ${run.total_seconds.toFixed(1)} | ${run.memory_mib.toFixed(1)} |`).join("\n")}
+${enabled.runs.map((run) => `| ${whole(run.users)} | ${run.latency_ms} | ${run.peak_concurrency} | ${run.import_seconds.toFixed(1)} | ${whole(run.users_per_second)} | ${run.total_seconds.toFixed(1)} | ${run.memory_mib.toFixed(1)} |`).join("\n")}
 
-- At least ${whole(MIN_ENABLEMENT_RATE)} users a second without latency: ${reachedText(enabled.reached[0])}. At least 95 % of the vendor's published ceiling of ${VENDOR_MAX_RATE} users
-  a second (8 requests of 100 users at once, 0.96 s each): ${reachedText(enabled.reached[1])}, ${((100 * enabled.runs[2].users_per_second) / VENDOR_MAX_RATE).toFixed(1)} %.
-- Ten times the users take at most ${MAX_EXTRA_MIB_ENABLEMENT} MiB more: ${reachedText(enabled.reached[2])}.
+- At least ${whole(MIN_ENABLEMENT_RATE)} users per second without latency: ${reachedText(enabled.reached[0])}. At least 95 % of the vendor's published ceiling of ${VENDOR_MAX_RATE} users
+  per second (8 requests of 100 users at once, 0.96 s each): ${reachedText(enabled.reached[1])}, ${((100 * enabled.runs[2].users_per_second) / VENDOR_MAX_RATE).toFixed(1)} %.
+- Ten times the users need at most ${MAX_EXTRA_MIB_ENABLEMENT} MiB more: ${reachedText(enabled.reached[2])}.
 
-Processes that move a biller, or undo that, killed by SIGKILL at any moment and followed by another: ${kills}.
-After each job SecureAuth had what the ledger says, nobody was there twice, what was there before was as before, and a reader
-had seen the routing switch once or never.
+Workers killed by SIGKILL at random moments of an enablement or rollback, each followed by another worker: ${kills}.
+After each job SecureAuth had the resources of the ledger, no duplicate users and unchanged older objects, and the routing had
+changed at most once.
 
-## Users imported
+## User imports
 
-\`signpost import users\` into a new SQLite database, usernames in no order; the whole command, its check included:
+\`signpost import users\` into a new SQLite database, usernames in shuffled order; the whole command, including validation:
 
-| users | rows a second | most resident memory, MiB |
+| users | rows per second | peak memory, MiB |
 | --- | --- | --- |
 ${runs.map(({ count, perSecond, peak }) => `| ${whole(count)} | ${whole(perSecond)} | ${peak.toFixed(1)} |`).join("\n")}
 
-- The bar of ${whole(MIN_IMPORT_RATE)} rows a second: ${runs.map(({ count, perSecond }) => `${perSecond < MIN_IMPORT_RATE ? "not reached" : "reached"} with ${whole(count)}`).join(", ")}.
-- Ten times the users take ${more.toFixed(1)} MiB more; at most ${MAX_EXTRA_MIB} are allowed.
+- The target of ${whole(MIN_IMPORT_RATE)} rows per second: ${runs.map(({ count, perSecond }) => `${perSecond < MIN_IMPORT_RATE ? "not reached" : "reached"} with ${whole(count)}`).join(", ")}.
+- Ten times the users need ${more.toFixed(1)} MiB more; the limit is ${MAX_EXTRA_MIB}.
 
-Killed and run again: an import of ${whole(killed.count)} users was ended by SIGKILL ${killed.stopped.length} times, with these rows written:
-${killed.stopped.map(whole).join("; ")}. Each time there were as many users and memberships as the journal said.
-The last run said that it went on after row ${whole(killed.stopped.at(-1))}; then there were ${whole(killed.users)} users and ${whole(killed.members)} memberships,
-nobody twice, each as the file has it, and SQLite found its file whole.
+Interrupted: SIGKILL ended an import of ${whole(killed.count)} users ${killed.stopped.length} times, after these rows:
+${killed.stopped.map(whole).join("; ")}. Each time users and memberships matched the journal.
+The last run continued after row ${whole(killed.stopped.at(-1))} and left ${whole(killed.users)} users and ${whole(killed.members)} memberships without
+duplicates. They match the file, and SQLite's integrity check passed.
 
-Sign-ins meanwhile, whole ones, one at a time: ${whole(without.count)} in ${meanwhile.alone} s without an import, then ${whole(during.count)} in the ${meanwhile.lasted.toFixed(1)} s in which
-another process wrote ${whole(meanwhile.users)} users of Pinehill Gas into the same database, at ${whole(meanwhile.perSecond)} rows a second.
-Sign-ins that failed: ${without.failures.length} without, ${during.failures.length} during. Milliseconds:
+Complete sign-ins, one at a time: ${whole(without.count)} in ${meanwhile.alone} s without an import, then ${whole(during.count)} in the ${meanwhile.lasted.toFixed(1)} s during which
+another process imported ${whole(meanwhile.users)} users of Pinehill Gas into the same database, at ${whole(meanwhile.perSecond)} rows per second.
+Failed sign-ins: ${without.failures.length} without, ${during.failures.length} during the import. Milliseconds:
 
-| part | without: median | worst | during: median | worst | ratio of medians |
+| step | without: median | worst | during: median | worst | ratio of medians |
 | --- | --- | --- | --- | --- | --- |
 ${compared.join("\n")}
 
-\`authorize\`, the stand-in's, is left out. The gateway's three parts take ${ratio("all three")} times as long during an import; at most
-${MAX_SIGN_IN_MS} ms are allowed (docs/adr/0009).
+Without \`authorize\`, which only the stand-in runs. The gateway's three steps take ${ratio("all three")} times as long during an import; the
+limit is ${MAX_SIGN_IN_MS} ms (docs/adr/0009).
 
 ## Impact previews
 
-1,000,000 memberships: 800,000 usernames at one biller, 200,000 of them at another as well. The whole command; at most ${MAX_IMPACT_SECONDS} seconds
-and ${MAX_IMPACT_MIB} MiB are allowed.
+1,000,000 memberships: 800,000 usernames at one biller, 200,000 of them also at another. The whole command; the limits are ${MAX_IMPACT_SECONDS} seconds
+and ${MAX_IMPACT_MIB} MiB.
 
-| preview | usernames that would be taken elsewhere | seconds | most resident memory, MiB |
+| preview | usernames with another destination | seconds | peak memory, MiB |
 | --- | --- | --- | --- |
 ${previews.map(({ change, changed, seconds, peak }) => `| \`signpost impact ${change}\` | ${whole(changed)} | ${seconds.toFixed(1)} | ${peak.toFixed(1)} |`).join("\n")}
 
-## Lists of a team's users set at once
+## Concurrent member lists
 
-Two calls of \`POST /identity/v1/teams/{id}/members/set\` at the same moment, with different lists: ${sets}.
-Each time the team had one list or the other, whole.
+Two concurrent calls of \`POST /identity/v1/teams/{id}/members/set\` with different lists: ${sets}.
+Each time the team had one of the two lists, complete.
 `;
   writeFileSync(REPORT, text);
   console.log(text);
   if (growth > MAX_GROWTH_MIB) throw new Error(`memory grew by ${growth.toFixed(1)} MiB`);
   if (starts.logged < starts.begun) throw new Error(`${starts.begun - starts.logged} decisions were not recorded`);
   if (more > MAX_EXTRA_MIB) throw new Error(`1,000,000 users took ${more.toFixed(1)} MiB more than 100,000`);
-  if (!enabled.reached[2]) throw new Error("ten times the users to be moved took more memory");
+  if (!enabled.reached[2]) throw new Error("an enablement of ten times the users took too much memory");
   checkTimes(equal);
   const slowed = during.figures["all three"].median;
   if (slowed > MAX_SIGN_IN_MS) throw new Error(`sign-ins took ${slowed.toFixed(1)} ms while users were imported`);
@@ -649,8 +649,8 @@ Each time the team had one list or the other, whole.
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
 
-/** (f) A name must not be told by how long its answer takes. One request at a time, on one connection. */
-async function equalTimes(demo) {
+/** Response times must not reveal the row of a username. One request at a time, on one connection. */
+async function responseTimes(demo) {
   const post = (path) => (username) => send(demo.gateway + path, { method: "POST", form: { username } });
   const recovery = await recoveryPages(demo);
   const endpoints = {
@@ -661,7 +661,7 @@ async function equalTimes(demo) {
   };
   const found = [];
   for (const [endpoint, ask] of Object.entries(endpoints)) {
-    for (const name of [UNKNOWN, ...Object.values(TIMED)]) await times(200, 1, () => ask(name));
+    for (const name of [UNKNOWN, ...Object.values(TIMED)]) await repeat(200, 1, () => ask(name));
     let best = {};
     for (let run = 1; run <= MAX_TIMED_RUNS; run += 1) {
       const differences = await pairs(ask);
@@ -678,17 +678,16 @@ async function equalTimes(demo) {
   return found;
 }
 
-/** Pairs for each run and row. */
+/** Pairs per run and row. */
 const PAIRS_PER_RUN = 5000;
 const MAX_TIMED_RUNS = 3;
-/** Milliseconds that the interval may reach to either side. */
 const MAX_TIME_DIFFERENCE_MS = 0.1;
 const RESAMPLES = 2000;
 const UNKNOWN = "nobody-has-this";
-/** Names whose answers are compared with that of an unknown one, by row. */
+/** Usernames that are compared with the unknown one, by row. */
 const TIMED = { 3: "one-legacy", 4: "moved-and-legacy", 6: "two-legacy" };
 
-/** The address of the recovery page that each name's legacy hand-off leads to. */
+/** The recovery page in the legacy handoff of each username. */
 async function recoveryPages(demo) {
   const found = {};
   for (const username of [UNKNOWN, ...Object.values(TIMED)]) {
@@ -704,7 +703,7 @@ async function recoveryPages(demo) {
   return found;
 }
 
-/** Milliseconds by which the answer to a known name took longer than that to an unknown one, by row, pairs shuffled. */
+/** Time of a known username minus time of the unknown one in milliseconds, by row, in shuffled pairs. */
 async function pairs(ask) {
   const random = (most) => Math.floor(Math.random() * most);
   const rows = Object.keys(TIMED).flatMap((row) => Array(PAIRS_PER_RUN).fill(row));
@@ -757,31 +756,31 @@ function checkTimes(found) {
   if (outside.length > 0) throw new Error(`answers take different times:\n${outside.map(timingText).join("\n")}`);
 }
 
-/** What is measured: `node scripts/prove.mjs [PART …]`, all parts without one; `report` writes the report alone. Parts of a demo share it. */
+/** Usage: `node scripts/prove.mjs [PART …]`. Without a part it measures all; `report` only writes the report. */
 const PARTS = {
-  starts: { title: "sign-ins that are never finished", ofDemo: true, measure: abandonedStarts },
-  answers: { title: "answers that must look alike", ofDemo: true, measure: sameAnswers },
-  rate: { title: "whole sign-ins", ofDemo: true, measure: throughput },
-  meanwhile: { title: "sign-ins while users are imported", ofDemo: true, measure: signInsDuringImport },
-  equal: { title: "times that must be alike", ofDemo: true, measure: equalTimes },
-  enabled: { title: "billers moved", measure: enablements },
-  kills: { title: "processes killed that move billers", measure: killedEnablements },
-  runs: { title: "users imported", measure: imports },
+  starts: { title: "abandoned sign-ins", needsDemo: true, measure: abandonedSignIns },
+  answers: { title: "indistinguishable responses", needsDemo: true, measure: indistinguishableResponses },
+  rate: { title: "complete sign-ins", needsDemo: true, measure: throughput },
+  meanwhile: { title: "sign-ins during an import", needsDemo: true, measure: signInsDuringImport },
+  equal: { title: "response times", needsDemo: true, measure: responseTimes },
+  enabled: { title: "enablement", measure: enablements },
+  kills: { title: "killed enablement workers", measure: killedEnablements },
+  runs: { title: "user imports", measure: imports },
   impacts: { title: "impact previews", measure: impacts },
-  sets: { title: "lists set at once", measure: setRaces },
-  killed: { title: "imports that are killed", measure: interruptedImports },
+  sets: { title: "concurrent member lists", measure: concurrentMemberLists },
+  killed: { title: "interrupted imports", measure: interruptedImports },
 };
 
-const asked = process.argv.slice(2);
-const unknown = asked.find((part) => !PARTS[part] && part !== "report");
-if (unknown) throw new Error(`there is no part ${unknown}: there are ${Object.keys(PARTS).join(", ")}`);
-const parts = Object.entries(PARTS).filter(([part]) => asked.length === 0 || asked.includes(part));
-// Parts that are not measured now keep their figures and their day.
+const selected = process.argv.slice(2);
+const unknown = selected.find((part) => !PARTS[part] && part !== "report");
+if (unknown) throw new Error(`unknown part ${unknown}; expected one of ${Object.keys(PARTS).join(", ")}`);
+const parts = Object.entries(PARTS).filter(([part]) => selected.length === 0 || selected.includes(part));
+// Other parts keep their earlier results.
 const figures = existsSync(FIGURES) ? JSON.parse(readFileSync(FIGURES, "utf8")) : {};
-const demo = parts.some(([, { ofDemo }]) => ofDemo) ? await Demo.start() : undefined;
+const demo = parts.some(([, { needsDemo }]) => needsDemo) ? await Demo.start() : undefined;
 try {
-  for (const [part, { title, ofDemo, measure }] of parts) {
-    if (!ofDemo && demo?.isRunning) await demo.stop();
+  for (const [part, { title, needsDemo, measure }] of parts) {
+    if (!needsDemo && demo?.isRunning) await demo.stop();
     console.log(title);
     figures[part] = { on: new Date().toISOString().slice(0, 10), found: await measure(demo) };
     writeFileSync(FIGURES, `${JSON.stringify(figures, null, 1)}\n`);

@@ -1,4 +1,4 @@
-//! `signpost audit`: who did what.
+//! `signpost audit`
 
 use std::path::Path;
 
@@ -9,30 +9,29 @@ use super::CliResult;
 use crate::audit::{Action, EventFilter, StoredEvent, list_events};
 use signpost_core::{Slug, Timestamp};
 
-/// Acts that are read at once.
 const PAGE_SIZE: usize = 500;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Only by this actor: the account, the key's id or name, the subject of a member of staff; or `staff`, `key`, `cli`, `system`.
+    /// Only this actor: an operating system account, an API key's id or name, a staff member's subject; or a kind of actor: `staff`, `key`, `cli`, `system`
     #[arg(long)]
     actor: Option<String>,
-    /// Only this action, such as `biller.updated`.
+    /// Only this action, such as `biller.updated`
     #[arg(long)]
     action: Option<String>,
-    /// Only at this biller.
+    /// Only events of this biller
     #[arg(long)]
     biller: Option<Slug>,
-    /// From this time on, such as 2026-11-22T08:00:00Z.
+    /// Only events since this time, such as 2026-11-22T08:00:00Z
     #[arg(long, value_parser = super::simulate::time)]
     since: Option<Timestamp>,
-    /// Before this time.
+    /// Only events before this time
     #[arg(long, value_parser = super::simulate::time)]
     until: Option<Timestamp>,
-    /// At most so many, the newest first [default: 50 as text, else all].
+    /// Maximum number of events, the newest first [default: 50 as text, else all]
     #[arg(long)]
     limit: Option<usize>,
-    /// For people, as one JSON object a line, or as a table.
+    /// Readable text, one JSON object per line, or CSV
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -57,7 +56,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     };
     let state = super::open(config).await?.state;
     let Arguments { actor, biller, since, until, .. } = arguments;
-    let wanted = EventFilter { actor, action, biller, biller_scope: None, since, until };
+    let filter = EventFilter { actor, action, biller, biller_scope: None, since, until };
     let format = arguments.format;
     let mut left = arguments.limit.unwrap_or(if format == Format::Text { 50 } else { usize::MAX });
     if format == Format::Csv {
@@ -65,7 +64,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     }
     let mut before: Option<String> = None;
     while left > 0 {
-        let found = list_events(&state.db, &wanted, before.as_deref(), left.min(PAGE_SIZE)).await?;
+        let found = list_events(&state.db, &filter, before.as_deref(), left.min(PAGE_SIZE)).await?;
         let Some(last) = found.last() else { break };
         before = Some(last.id.clone());
         left -= found.len();

@@ -1,5 +1,4 @@
-//! `signpost billers pending|approve|reject|send-login-url|settings`: changes that wait for a second person; the contact of a
-//! biller, and its settings at SecureAuth.
+//! `signpost billers pending|approve|reject|send-login-url|settings`
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -13,32 +12,32 @@ use signpost_core::{Locale, Slug};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
-    /// List changes that wait for a second person.
+    /// List pending approvals
     Pending,
-    /// Make a change that somebody else asked for.
+    /// Approve a change that another person requested
     Approve {
-        /// Its id.
+        /// Id of the change
         id: String,
     },
-    /// Mail a moved biller's contact the address at which its people sign in.
+    /// Mail a biller's contact the login address of the biller
     SendLoginUrl {
-        /// The biller.
+        /// Slug of the biller
         slug: Slug,
-        /// The mail's language: en or es.
+        /// Language of the mail: en or es
         #[arg(long, default_value = "en", value_parser = language)]
         locale: Locale,
     },
-    /// Show a moved biller's settings at SecureAuth beside ours.
+    /// Compare a biller's settings with SecureAuth
     Settings {
-        /// The biller.
+        /// Slug of the biller
         slug: Slug,
-        /// Bring SecureAuth's in line with ours.
+        /// Apply our settings at SecureAuth
         #[arg(long)]
         sync: bool,
     },
-    /// Decline a change, or take back one's own.
+    /// Reject a change, or withdraw your own
     Reject {
-        /// Its id.
+        /// Id of the change
         id: String,
     },
 }
@@ -50,12 +49,12 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
             let billers = state.directory.billers().await?;
             let changes = state.directory.pending_changes().await?;
             if changes.is_empty() {
-                eprintln!("no change waits for a second person");
+                eprintln!("no pending approvals");
             }
             for change in changes {
                 let biller = billers.by_id(&change.biller_id).map_or("", |biller| biller.slug.as_str());
                 outln!(
-                    "{}  {biller}  {}  asked by {} at {}",
+                    "{}  {biller}  {}  requested by {} at {}",
                     change.id,
                     change.summary,
                     change.requested_by,
@@ -77,12 +76,12 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
             let Some(biller) = state.directory.biller_by_slug(&slug).await? else { bail!("there is no biller {slug}") };
             let kept = state.provisioning.remote_settings(&biller).await?;
             for line in &kept {
-                let ours = line.expected.as_deref().unwrap_or("left to SecureAuth");
+                let ours = line.expected.as_deref().unwrap_or("not set");
                 let mark = if line.is_in_sync() { "same " } else { "DRIFT" };
-                outln!("{mark}  {}: here {ours}, there {}", line.name, line.actual);
+                outln!("{mark}  {}: Signpost {ours}, SecureAuth {}", line.name, line.actual);
             }
             if kept.iter().any(|line| !line.is_in_sync()) {
-                bail!("SecureAuth has other settings: `signpost billers settings {slug} --sync` applies ours");
+                bail!("settings differ at SecureAuth; apply ours with `signpost billers settings {slug} --sync`");
             }
             return Ok(());
         }
@@ -91,11 +90,11 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     };
     match state.directory.decide_change(&id, approve, &super::actor_context(&state)?).await? {
         ApprovalOutcome::Done => {
-            outln!("{}", if approve { "approved: the next request follows it" } else { "rejected" })
+            outln!("{}", if approve { "approved" } else { "rejected" })
         }
-        ApprovalOutcome::NotFound => bail!("no change with the id {id} waits"),
-        ApprovalOutcome::RequesterCannotApprove => bail!("you asked for it yourself: somebody else has to approve it"),
-        ApprovalOutcome::HostTaken => bail!("one of its hosts is another biller's by now; nothing was changed"),
+        ApprovalOutcome::NotFound => bail!("no pending change has the id {id}"),
+        ApprovalOutcome::RequesterCannotApprove => bail!("you requested this change; another person must approve it"),
+        ApprovalOutcome::HostTaken => bail!("one of its hosts now belongs to another biller; nothing was changed"),
     }
     Ok(())
 }
@@ -104,9 +103,9 @@ fn language(text: &str) -> Result<Locale, String> {
     Locale::from_tag(text).ok_or_else(|| "expected en or es".to_owned())
 }
 
-/// Whose command it is: the owner of this process, or who became root by sudo. Not what an option says.
+/// The operating system account: the owner of this process, or the account that called sudo. No option overrides it.
 pub(super) fn os_account() -> Result<String, anyhow::Error> {
-    let uid = std::fs::metadata("/proc/self").context("/proc cannot be read")?.uid();
+    let uid = std::fs::metadata("/proc/self").context("cannot read /proc")?.uid();
     let sudo = std::env::vars().find(|(name, _)| name == "SUDO_UID" && uid == 0).map(|(_, value)| value);
     let uid = sudo.unwrap_or_else(|| uid.to_string());
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `signpost check`: says what is wrong and what to do.
+//! `signpost check`
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use signpost_core::decision::{CiamState, KillSwitchState};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Only this biller: whether it is ready to sign its people in.
+    /// Run the readiness checks of this biller
     #[arg(long, value_name = "SLUG")]
     biller: Option<Slug>,
-    /// As JSON.
+    /// Print JSON
     #[arg(long, requires = "biller")]
     json: bool,
 }
@@ -52,31 +52,31 @@ async fn check_installation(config: &Path) -> CliResult {
     let mut failures = 0;
     if settings.oidc.allow_loopback_issuers {
         outln!(
-            "warn  oidc.allow_loopback_issuers is on: issuers over http and on this machine are accepted. Turn it off outside of trials."
+            "warn  oidc.allow_loopback_issuers is on: Signpost accepts issuers over http and on this machine. Turn it off in production."
         );
     }
     if settings.server.public_url.scheme() != "https" {
-        outln!("warn  server.public_url is not https: browsers keep our cookies on localhost only.");
+        outln!("warn  server.public_url is not https: browsers keep the session cookie on localhost only.");
     }
     if settings.legacy.reset_url.is_none() {
-        outln!("warn  legacy.reset_url is missing: forgotten legacy passwords lead to the recovery page.");
+        outln!("warn  legacy.reset_url is missing: users who forgot a legacy password get the recovery page.");
     }
     let app = super::open(config).await?;
     outln!("ok    database: reachable, schema up to date");
     let state = app.state;
     match state.mail.check_connection().await {
-        Some(true) => outln!("ok    mail: the server answers"),
+        Some(true) => outln!("ok    mail: the server responds"),
         Some(false) => {
             failures += 1;
-            outln!("fail  mail: the server does not answer, or refuses mail.username and mail.password.");
+            outln!("fail  mail: the server does not respond, or rejects mail.username and mail.password.");
         }
-        None => outln!("warn  mail.server is missing: nobody is offered sign-in links by mail."),
+        None => outln!("warn  mail.server is missing: Signpost cannot mail sign-in links."),
     }
     let billers = state.directory.billers().await?;
     for mapped in state.config.legacy_paths.iter().filter_map(|mapped| mapped.biller.as_ref()) {
         if billers.by_slug(mapped).is_none() {
             failures += 1;
-            outln!("fail  legacy_paths: there is no biller {mapped}. Import it, or take the mapping out.");
+            outln!("fail  legacy_paths: there is no biller {mapped}. Import it or remove the mapping.");
         }
     }
     if let KillSwitchState::BillerLegacy(slug) = &state.config.routing.kill_switch
@@ -88,21 +88,21 @@ async fn check_installation(config: &Path) -> CliResult {
     for biller in billers.iter().filter(|biller| biller.state == CiamState::Active) {
         if biller.settings.oidc.as_ref().is_some_and(|oidc| oidc.bind_claim == "preferred_username") {
             outln!(
-                "warn  {}: users are bound by preferred_username. A claim with our user id is safer, where the provider can send one (oidc.bind_claim, oidc.bind_to).",
+                "warn  {}: Signpost identifies users by the claim preferred_username. A claim with our user id is safer, if the provider can send one (oidc.bind_claim, oidc.bind_to).",
                 biller.slug
             );
         }
         match registrations::probe(&state, biller).await {
-            Ok(()) => outln!("ok    {}: issuer and keys answer", biller.slug),
+            Ok(()) => outln!("ok    {}: issuer and keys respond", biller.slug),
             Err(error) => {
                 let reason = error.as_ref().map_or("no_registration", ProviderError::reason);
                 failures += 1;
-                outln!("fail  {}: its issuer cannot be used ({reason}). {}", biller.slug, advice(reason));
+                outln!("fail  {}: the issuer does not work ({reason}). {}", biller.slug, advice(reason));
             }
         }
     }
     if failures > 0 {
-        bail!("{failures} thing(s) to mend");
+        bail!("{failures} check(s) failed");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `signpost kill-switch|pause|unpause|rollout|end-sessions`: orders that the next request follows.
+//! `signpost kill-switch|pause|unpause|rollout|end-sessions`. The next request follows each change.
 
 use std::path::{Path, PathBuf};
 
@@ -15,30 +15,30 @@ use signpost_core::{Slug, Timestamp, Username};
 
 #[derive(Debug, Args)]
 pub(super) struct KillSwitch {
-    /// `off`, `all-legacy`, `hold` or `SLUG=legacy`; nothing: show it.
+    /// `off`, `all-legacy`, `hold` or `SLUG=legacy`; shows the kill switch if omitted
     setting: Option<KillSwitchState>,
-    /// Write this machine's file (routing.kill_switch_file) instead of the database: works while the database is gone.
+    /// Set it in this machine's file (routing.kill_switch_file), which works without the database
     #[arg(long, requires = "setting")]
     file: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Rollout {
-    /// The biller.
+    /// Slug of the biller
     slug: Slug,
-    /// `active` counts from this time on, such as 2026-12-01T06:00:00Z, or `now`.
+    /// Activation date: `now`, or a time such as 2026-12-01T06:00:00Z
     #[arg(long, value_name = "TIME", value_parser = from)]
     from: Option<From>,
-    /// Let in so many percent of usernames, always the same ones.
+    /// Percentage of usernames to route to SecureAuth; a username stays in or out
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: Option<u8>,
-    /// Let in this username; may be given several times. Takes the place of the list so far.
+    /// Add a username to the allow list, which replaces the previous list; repeatable
     #[arg(long, value_name = "USERNAME")]
     allow: Vec<String>,
-    /// Let in the usernames of a file, one a line.
+    /// Read the allow list from a file with one username per line
     #[arg(long, value_name = "FILE")]
     allow_file: Option<PathBuf>,
-    /// Let everybody in: no list, no percentage.
+    /// Route all users to SecureAuth: remove allow list and percentage
     #[arg(long, conflicts_with_all = ["percent", "allow", "allow_file"])]
     everybody: bool,
 }
@@ -51,12 +51,12 @@ enum From {
 
 #[derive(Debug, Args)]
 pub(super) struct EndSessions {
-    /// The biller.
+    /// Slug of the biller
     slug: Slug,
-    /// Only this user's.
+    /// Only the sessions of this user
     #[arg(long, conflicts_with = "sid")]
     username: Option<String>,
-    /// Only those of this session at the issuer (`sid`).
+    /// Only the sessions of this session at the issuer (`sid`)
     #[arg(long)]
     sid: Option<String>,
 }
@@ -90,8 +90,8 @@ pub(super) async fn kill_switch(config: &Path, arguments: KillSwitch) -> CliResu
     let billers = state.directory.billers().await?;
     let set = billers.kill_switch().map_or_else(|| "never set".to_owned(), ToString::to_string);
     let in_force = state.routing.kill_switch.current(&billers);
-    outln!("for every instance: {set}");
-    outln!("in force on this machine: {in_force}");
+    outln!("all instances: {set}");
+    outln!("effective on this machine: {in_force}");
     Ok(())
 }
 
@@ -99,17 +99,14 @@ pub(super) async fn set_paused(config: &Path, slug: &Slug, is_paused: bool) -> C
     let state = super::open(config).await?.state;
     let action = if is_paused { Action::BillerPaused } else { Action::BillerUnpaused };
     change_biller(&state, slug, action, |biller| biller.settings.paused = is_paused).await?;
-    outln!(
-        "{slug} is {}",
-        if is_paused { "paused: its customers get the maintenance page" } else { "no longer paused" }
-    );
+    outln!("{slug} is {}", if is_paused { "paused: its users see the maintenance page" } else { "no longer paused" });
     Ok(())
 }
 
 pub(super) async fn rollout(config: &Path, arguments: Rollout) -> CliResult {
     let mut allow = arguments.allow;
     if let Some(file) = &arguments.allow_file {
-        let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         allow.extend(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
     }
     let names = allow.iter().map(|name| Username::parse(name).with_context(|| format!("{name:?}")));

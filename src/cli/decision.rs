@@ -13,12 +13,12 @@ use signpost_core::reference::CodeKind;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The code, as the person reads it out.
+    /// The reference code; spaces, dashes and case do not matter
     code: String,
-    /// Why, for the audit trail.
+    /// Reason for the lookup, for the audit trail
     #[arg(long)]
     reason: Option<String>,
-    /// One JSON object instead of text.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -26,7 +26,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let Arguments { reason, json, .. } = arguments;
     let Some(code) = ReferenceCode::parse(&arguments.code) else {
-        bail!("{:?} is not a reference code: one has 16 letters and digits", arguments.code);
+        bail!("{:?} is not a reference code; reference codes have 16 letters and digits", arguments.code);
     };
     let state = super::open(config).await?.state;
     let actor = super::actor_context(&state)?;
@@ -44,13 +44,13 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
                 Err(_) => outln!("{}", serde_json::to_string_pretty(&entry.details)?),
             }
         }
-        LookupResult::NotRecorded(CodeKind::Page, at) => outln!("{code}: a page without a decision, shown at {at}"),
-        LookupResult::NotRecorded(CodeKind::Row(row), at) => outln!("{code}: row {row}, at {at}; details not recorded"),
+        LookupResult::NotRecorded(CodeKind::Page, at) => outln!("{code}: a page without a decision, at {at}"),
+        LookupResult::NotRecorded(CodeKind::Row(row), at) => outln!("{code}: row {row}, at {at}; no details recorded"),
         LookupResult::NotRecorded(CodeKind::Error, at) => {
-            outln!("{code}: an error page, at {at}; details not recorded")
+            outln!("{code}: an error page, at {at}; no details recorded")
         }
         LookupResult::UnknownCode => {
-            bail!("{code} is not a code of this installation; please check it letter by letter")
+            bail!("unknown reference code {code}; check it for typing errors")
         }
     }
     Ok(())

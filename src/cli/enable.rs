@@ -16,18 +16,18 @@ use signpost_core::Slug;
 
 #[derive(Debug, Args)]
 pub(super) struct Enable {
-    /// The biller.
+    /// Slug of the biller
     slug: Slug,
-    /// How its users will sign in.
+    /// How its users will sign in
     #[arg(long, value_enum, default_value = "password")]
     mode: Mode,
-    /// Whether passwords come along.
+    /// Import passwords, or require every user to set a new one
     #[arg(long, value_enum, default_value = "imported")]
     passwords: Passwords,
-    /// Stay until it is done, and show how far it is.
+    /// Wait for the job and show its progress
     #[arg(long)]
     watch: bool,
-    /// Stop the job that is at it, and undo what it has made.
+    /// Cancel the running job and roll back what it created
     #[arg(long, conflicts_with_all = ["mode", "passwords"])]
     cancel: bool,
 }
@@ -51,7 +51,7 @@ pub(super) async fn run(config: &Path, arguments: Enable) -> CliResult {
     let job = if arguments.cancel {
         match provisioning.cancel(&arguments.slug, &actor).await? {
             Some(job) => job,
-            None => bail!("nothing is being done about {}", arguments.slug),
+            None => bail!("{} has no running job", arguments.slug),
         }
     } else {
         let order = EnablementOptions {
@@ -73,7 +73,7 @@ pub(super) async fn run(config: &Path, arguments: Enable) -> CliResult {
     if arguments.watch { watch_job(provisioning, &job.id, &arguments.slug).await } else { Ok(()) }
 }
 
-/// Shows how far a job is. Works on it as well, unless an instance does.
+/// Shows the progress of a job. Runs a worker as well, for installations without a running instance.
 async fn watch_job(provisioning: &Provisioning, id: &str, slug: &Slug) -> CliResult {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} users  {elapsed}  {msg}") {
@@ -114,13 +114,13 @@ pub(super) async fn jobs(config: &Path) -> CliResult {
     let billers = state.directory.billers().await?;
     let jobs = state.provisioning.jobs().await.map_err(ProvisioningError::from)?;
     if jobs.is_empty() {
-        eprintln!("no biller was moved yet: `signpost enable SLUG` begins");
+        eprintln!("no jobs yet; start one with `signpost enable SLUG`");
     }
     for job in jobs {
         let biller = billers.by_id(&job.biller_id).map_or("", |biller| biller.slug.as_str());
         outln!("{}  {}", job.created_at, job_line(&job, biller));
         if !job.problem.is_empty() {
-            outln!("    why: {}", job.problem);
+            outln!("    problem: {}", job.problem);
         }
         for step in state.provisioning.steps(&job).await.map_err(ProvisioningError::from)? {
             outln!("    {:<12} {:<11} {}", step.kind, step.state.as_str(), step.object_id);
@@ -132,7 +132,7 @@ pub(super) async fn jobs(config: &Path) -> CliResult {
 pub(super) async fn suspend(config: &Path, slug: &Slug) -> CliResult {
     let state = super::open(config).await?.state;
     state.provisioning.suspend(slug, &super::actor_context(&state)?).await?;
-    outln!("{slug} is suspended: its people go where they went before; nothing was deleted");
+    outln!("{slug} is suspended: its users go to the legacy login; nothing was deleted");
     Ok(())
 }
 

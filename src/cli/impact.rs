@@ -1,4 +1,4 @@
-//! `signpost impact`: what would a change do to everybody?
+//! `signpost impact`
 
 use std::path::{Path, PathBuf};
 
@@ -18,37 +18,37 @@ use signpost_core::decision::CiamState;
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: ImpactCommand,
-    /// Text for people, or one JSON object.
+    /// Readable text or JSON
     #[arg(long, value_enum, default_value = "text", global = true)]
     format: Format,
 }
 
 #[derive(Debug, Subcommand)]
 enum ImpactCommand {
-    /// If a biller were enabled, for whom its rollout lets in.
+    /// Enable a biller, with its rollout
     Enable {
-        /// The biller.
+        /// Slug of the biller
         slug: Slug,
     },
-    /// If a biller were switched off.
+    /// Suspend a biller
     Suspend {
-        /// The biller.
+        /// Slug of the biller
         slug: Slug,
     },
-    /// If a biller were switched on again.
+    /// Resume a biller
     Resume {
-        /// The biller.
+        /// Slug of the biller
         slug: Slug,
     },
-    /// If a biller counted for others.
+    /// Change the rollout of a biller
     Rollout {
-        /// The biller, and `everybody` or a percentage.
+        /// Slug of the biller, and `everybody` or a percentage
         #[arg(value_name = "SLUG=PERCENT", value_parser = simulate::rollout)]
         rollout: (Slug, RolloutSpec),
     },
-    /// If a file of billers were imported.
+    /// Import a biller file
     Billers {
-        /// The file.
+        /// A .json or .toml file
         file: PathBuf,
     },
 }
@@ -108,11 +108,11 @@ async fn changed_biller(
 
 fn print(impact: &Impact) {
     let Impact { usernames, changed, ambiguous, no_destination, transitions } = impact;
-    outln!("{changed} of {usernames} usernames would be taken elsewhere");
-    outln!("{ambiguous} would become ambiguous, {no_destination} would have nowhere to go");
+    outln!("{changed} of {usernames} usernames would get another destination");
+    outln!("{ambiguous} would become ambiguous, {no_destination} would have no destination");
     for one in transitions {
         outln!(
-            "{:>8}  {} → {}  such as {}",
+            "{:>8}  {} → {}  for example {}",
             one.usernames,
             describe_outcome(one.from),
             describe_outcome(one.to),

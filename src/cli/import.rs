@@ -14,35 +14,35 @@ use signpost_core::decision::CiamState;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
-    /// Billers from JSON or TOML. A known slug is changed, a new one is made.
+    /// Import billers from JSON or TOML; updates known slugs and creates new ones
     Billers {
-        /// The file.
+        /// A .json or .toml file
         file: PathBuf,
-        /// Check only.
+        /// Check the file without importing it
         #[arg(long)]
         dry_run: bool,
     },
-    /// Users of one biller from a file with commas or tabs.
+    /// Import the users of a biller from a CSV or TSV file
     ///
-    /// Columns: username (or identifiers.Uid), email; and, if there are any, first_name (payload.first_name), last_name
+    /// Columns: username (or identifiers.Uid) and email; optional: first_name (payload.first_name), last_name
     /// (payload.last_name), status, metadata.roles, and password_hash (PHC string or bcrypt) or credentials.password.
     Users(Users),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Users {
-    /// The file.
+    /// A CSV or TSV file with a header line
     file: PathBuf,
-    /// The biller they belong to.
+    /// Slug of the biller
     #[arg(long)]
     biller: String,
-    /// Check only.
+    /// Check the file without importing it
     #[arg(long)]
     dry_run: bool,
-    /// Whether they have accounts in the legacy system [default: yes, unless the biller is active].
+    /// Whether the users exist in the legacy system [default: true, unless the biller is active]
     #[arg(long)]
     legacy_accounts: Option<bool>,
-    /// Passwords in clear (credentials.password): hash them at once by argon2id, or refuse the file.
+    /// Plain-text passwords (credentials.password): hash them by Argon2id, or reject the file
     #[arg(long, value_enum, default_value = "hash")]
     plain_passwords: PlainPasswords,
 }
@@ -61,18 +61,16 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     }
 }
 
-/// The billers of a file.
 pub(super) fn read_billers(file: &Path) -> Result<Vec<import_billers::BillerInput>, anyhow::Error> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let is_json = match file.extension().and_then(std::ffi::OsStr::to_str) {
         Some("json") => true,
         Some("toml") => false,
-        _ => bail!("{}: a file named *.json or *.toml is expected", file.display()),
+        _ => bail!("{}: expected a .json or .toml file", file.display()),
     };
     import_billers::parse(&text, is_json).context("nothing was written")
 }
 
-/// What an import of billers needs.
 pub(super) fn import_context(state: &AppState) -> Result<import_billers::ImportContext, anyhow::Error> {
     Ok(import_billers::ImportContext {
         keys: state.keys.clone(),
@@ -86,10 +84,10 @@ async fn billers(state: &AppState, file: &Path, dry_run: bool) -> CliResult {
     let (rows, context) = (read_billers(file)?, import_context(state)?);
     let done = state.directory.import_billers(rows, &context, dry_run).await.context("nothing was written")?;
     let verb = if dry_run { "would be" } else { "were" };
-    outln!("{} biller(s) {verb} made, {} changed", done.created, done.updated);
+    outln!("{} biller(s) {verb} created, {} updated", done.created, done.updated);
     if done.pending > 0 {
-        let how = "`signpost billers pending` lists them; somebody else has to approve them";
-        outln!("{} change(s) of where people sign in {verb} kept waiting: {how}", done.pending);
+        let how = "see `signpost billers pending`; another person must approve them";
+        outln!("{} change(s) of sign-in settings {verb} queued for approval: {how}", done.pending);
     }
     Ok(())
 }
@@ -119,11 +117,11 @@ async fn import(state: &AppState, users: Users) -> CliResult {
     bar.finish_and_clear();
     let done = done?;
     if users.dry_run {
-        outln!("{} row(s) checked, nothing wrong, nothing written", done.rows);
+        outln!("{} row(s) checked, no errors; nothing was imported", done.rows);
     } else {
-        outln!("{} row(s): {} user(s) made, {} changed", done.rows, done.created, done.updated);
+        outln!("{} row(s): {} user(s) created, {} updated", done.rows, done.created, done.updated);
         if done.resumed_after > 0 {
-            outln!("went on after row {}, where an earlier run had stopped", done.resumed_after);
+            outln!("continued after row {}, where an earlier run stopped", done.resumed_after);
         }
     }
     Ok(())

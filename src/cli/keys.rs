@@ -12,32 +12,32 @@ use signpost_core::Slug;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
-    /// Make a key. It is shown once.
+    /// Create a key and print it once
     Create(Create),
-    /// List keys, without their secrets.
+    /// List keys without their secrets
     List,
-    /// End a key.
+    /// Revoke a key
     Revoke {
-        /// The key's id (the 12 characters after `sp_`), or the key.
+        /// The key, or its id: the 12 characters after `sp_`
         id: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// What the key is for.
+    /// Purpose of the key
     #[arg(long, value_parser = name)]
     name: String,
-    /// What it allows; may be given several times.
+    /// Scope; repeatable
     #[arg(long = "scope", required = true, value_parser = scope)]
     scopes: Vec<Scope>,
-    /// Only hand-offs for this system: `legacy` or `portal`.
+    /// Only handoffs for this system: `legacy` or `portal`
     #[arg(long, value_parser = audience)]
     audience: Option<Audience>,
-    /// Only these billers; may be given several times.
+    /// Only this biller; repeatable
     #[arg(long = "biller", value_parser = slug)]
     billers: Vec<Slug>,
-    /// Ends after so many days.
+    /// Days until the key expires
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3650))]
     expires_days: Option<u64>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Create {
 fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     let fit = (1..=100).contains(&name.len()) && !name.chars().any(char::is_control);
-    if fit { Ok(name.to_owned()) } else { Err("1 to 100 printable characters are expected".to_owned()) }
+    if fit { Ok(name.to_owned()) } else { Err("expected 1 to 100 printable characters".to_owned()) }
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
@@ -80,7 +80,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
                 expires_at: create.expires_days.map(|days| now.plus(Duration::from_secs(days * 24 * 3600))),
             };
             outln!("{}", state.api_keys.create(&new, &super::actor_context(&state)?).await?);
-            eprintln!("Keep it safe: it is not shown again.");
+            eprintln!("Store it in a safe place. It is not shown again.");
         }
         Arguments::List => {
             for key in state.api_keys.list().await? {
@@ -100,7 +100,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
             }
         }
         Arguments::Revoke { id } => {
-            // Somebody may have the whole key at hand.
+            // The argument may be the whole key.
             let id = id.strip_prefix("sp_").unwrap_or(&id);
             let id = id.split('_').next().unwrap_or(id);
             if !state.api_keys.revoke(id, &super::actor_context(&state)?).await? {

@@ -1,4 +1,4 @@
-//! `signpost maintenance`: announces that a biller's identity provider will be away.
+//! `signpost maintenance`
 
 use std::path::Path;
 
@@ -14,15 +14,15 @@ use signpost_core::{Slug, Timestamp};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The biller.
+    /// Slug of the biller
     slug: Slug,
-    /// From when on, such as 2026-11-28T06:00:00-05:00; people are told the times in this offset from UTC.
+    /// Start, such as 2026-11-28T06:00:00-05:00; pages show the times in this UTC offset
     #[arg(long, value_name = "TIME", value_parser = moment, requires = "until")]
     from: Option<(Timestamp, i16)>,
-    /// Until when.
+    /// End
     #[arg(long, value_name = "TIME", value_parser = moment, requires = "from")]
     until: Option<(Timestamp, i16)>,
-    /// Take the announcement back.
+    /// Cancel the maintenance window
     #[arg(long, conflicts_with = "from")]
     cancel: bool,
 }
@@ -42,7 +42,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
             bail!("--until must be later than --from");
         }
         if until <= state.clock.now() {
-            bail!("--until has passed already");
+            bail!("--until is in the past");
         }
         let window = Maintenance { from, until, utc_offset_minutes };
         super::controls::change_biller(&state, slug, Action::MaintenanceUpdated, |biller| {
@@ -57,8 +57,8 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     }
     let biller = state.directory.biller_by_slug(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
     match biller.settings.maintenance {
-        Some(window) => outln!("{slug}: away from {} until {}", window.from, window.until),
-        None => outln!("{slug}: no maintenance is announced"),
+        Some(window) => outln!("{slug}: maintenance from {} until {}", window.from, window.until),
+        None => outln!("{slug}: no maintenance window"),
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! The command line. One file a command.
+//! The command line: one file per command.
 #![expect(clippy::print_stderr, reason = "a command line prints")]
 
-/// Prints a line. When nobody reads any more (`signpost … | head`), the program ends quietly.
+/// Prints a line. Exits quietly when the pipe is closed (`signpost … | head`).
 macro_rules! outln {
     ($($text:tt)*) => { $crate::cli::out(format_args!("{}\n", format_args!($($text)*))) };
 }
@@ -36,11 +36,11 @@ use crate::db::Schema;
 use crate::state::AppState;
 use signpost_core::{Clock, Random, Slug};
 
-/// Takes everyone who knocks to the right biller's sign-in page, and explains why.
+/// Authentication gateway and login router for billers
 #[derive(Debug, Parser)]
 #[command(name = "signpost", version, max_term_width = 100)]
 struct Cli {
-    /// The settings file; see signpost.example.toml.
+    /// Settings file; see signpost.example.toml
     #[arg(long, global = true, env = "SIGNPOST_CONFIG", default_value = "signpost.toml", value_name = "FILE")]
     config: PathBuf,
     #[command(subcommand)]
@@ -49,84 +49,92 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve customers and machines until stopped.
+    /// Run the gateway
     Serve,
-    /// Try everything out on this machine: gateway, identity provider and portals in one process, no set-up.
+    /// Run the gateway with a sample identity provider and sample portals, without any setup
     #[cfg(feature = "standin")]
     Demo(demo::Arguments),
-    /// Say what is wrong with settings, database and identity providers, or with one biller, and what to do about it.
+    /// Check settings, database and identity providers, or the readiness of one biller
     Check(check::Check),
-    /// Make the database, or bring its schema up to date (`serve` does it as well).
+    /// Create the database or update its schema; `serve` does this too
     Migrate,
-    /// Ask where somebody would be taken, and why. Nothing is sent, written or counted.
+    /// Show the routing decision for a username or an address, without side effects
+    ///
+    /// Example: signpost simulate --username alice --issuer riverside-water=down
     Simulate(simulate::Arguments),
-    /// Ask what a change would do to everybody: who would be taken elsewhere, become ambiguous, or have nowhere to go.
+    /// Preview the effect of a change on the routing of all users
+    ///
+    /// Example: signpost impact enable pinehill-gas
     Impact(impact::Arguments),
-    /// Bring billers or users in from a file.
+    /// Import billers or users from a file
     #[command(subcommand)]
     Import(import::Arguments),
-    /// Changes of where a moved biller's people sign in, which wait for a second person; mail to a biller's contact.
+    /// Decide pending approvals, mail a biller's login address, compare a biller's settings with SecureAuth
     #[command(subcommand)]
     Billers(billers::Arguments),
-    /// Make, list and revoke API keys.
+    /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Arguments),
-    /// Show the kill switch, or set it: everybody to the legacy login, one biller's people there, or nobody in.
+    /// Show or set the kill switch
+    ///
+    /// Examples: signpost kill-switch all-legacy, signpost kill-switch riverside-water=legacy, signpost kill-switch off
     KillSwitch(controls::KillSwitch),
-    /// Pause a biller: its customers get the maintenance page.
+    /// Pause a biller: its users see the maintenance page
     Pause {
-        /// The biller.
+        /// Slug of the biller
         slug: Slug,
     },
-    /// Unpause a biller.
+    /// Unpause a biller
     Unpause {
-        /// The biller.
+        /// Slug of the biller
         slug: Slug,
     },
-    /// Show or announce when a biller's identity provider will be away: its people are told day and time meanwhile.
+    /// Show, announce or cancel a maintenance window of a biller's identity provider
     Maintenance(maintenance::Arguments),
-    /// Say from when on, and for whom, an active biller counts as moved.
+    /// Set a biller's activation date and rollout
+    ///
+    /// Example: signpost rollout riverside-water --from now --percent 10
     Rollout(controls::Rollout),
-    /// End sessions of a biller: all, one user's, or one session's at the issuer.
+    /// End sessions of a biller: all of them, those of a user, or those of one session at the issuer
     EndSessions(controls::EndSessions),
-    /// Move a biller to SecureAuth: its organization, pool, login client and users, and then its routing.
+    /// Enable SecureAuth for a biller: create its organization, pool and client, import its users, activate it
+    ///
+    /// Example: signpost enable pinehill-gas --watch
     Enable(enable::Enable),
-    /// Switch a moved biller off without deleting anything.
+    /// Suspend an active biller; its users go to the legacy login, nothing is deleted
     Suspend {
-        /// The biller.
+        /// Slug of the biller
         slug: Slug,
     },
-    /// Switch a suspended biller on again.
+    /// Resume a suspended biller
     Resume {
-        /// The biller.
+        /// Slug of the biller
         slug: Slug,
     },
-    /// List the jobs that move billers, with what each has made.
+    /// List enablement jobs with the resources that they created
     Jobs,
-    /// Compare a moved biller's users with SecureAuth's, and bring those who differ to the present state.
+    /// Compare a biller's users with SecureAuth and repair differences
     Sync(sync::Sync),
-    /// Write what SecureAuth has of a moved biller's users, as JSON.
+    /// Export a biller's users from SecureAuth as JSON
     Export(sync::Export),
-    /// Show how many changes of users are on their way to SecureAuth, and what those met with that did not arrive.
+    /// Show the user changes that wait to reach SecureAuth, and why they fail
     Outbox,
-    /// Change the keys that seal and sign.
+    /// Rotate the secret keys
     #[command(subcommand)]
     Secrets(secrets::Arguments),
-    /// Show who did what, or write it out.
+    /// Show or export audit events
     Audit(audit::Arguments),
-    /// Show the decision behind a reference code.
+    /// Show the decision record of a reference code
     Decision(decision::Arguments),
-    /// Write the documents that are made from the code.
+    /// Generate the rule table and the OpenAPI document
     Generate(generate::Arguments),
 }
 
-/// What a command answers: a sentence for people when it failed.
 type CliResult = Result<(), anyhow::Error>;
 
-/// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Errors only if another provider was installed before, and nothing else does that.
+    // Fails only if a provider is installed already, which nothing else does.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -176,7 +184,7 @@ async fn run(cli: Cli) -> CliResult {
     }
 }
 
-/// An error with its causes, those left out that only repeat what was said.
+/// An error with its causes, without causes that repeat it.
 fn error_message(error: &anyhow::Error) -> String {
     let mut out = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -195,7 +203,7 @@ fn out(text: std::fmt::Arguments<'_>) {
     }
 }
 
-/// Writes a file anew, whole or not at all; who may read it stays as it was, and nobody but its owner at first.
+/// Replaces a file atomically. Keeps owner and permissions; a new file is readable by its owner only.
 fn replace_file(path: &std::path::Path, text: &str) -> CliResult {
     use anyhow::Context;
     use std::io::Write;
@@ -212,7 +220,7 @@ fn replace_file(path: &std::path::Path, text: &str) -> CliResult {
         file.persist(path)?;
         Ok(())
     };
-    written().with_context(|| format!("{} cannot be written", path.display()))
+    written().with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn load(path: &std::path::Path) -> Result<Config, anyhow::Error> {
@@ -225,18 +233,17 @@ async fn migrate(path: &std::path::Path) -> CliResult {
     Ok(())
 }
 
-/// The application on the settings' database, for commands that do not serve. They change no schema, least of all under
-/// instances that run.
+/// Opens the database of the settings. Commands other than `serve` never change the schema, because instances may run on it.
 async fn open(path: &std::path::Path) -> Result<App, anyhow::Error> {
     Ok(App::build(load(path)?, Schema::RequireCurrent, Clock::System, Random::system()).await?)
 }
 
-/// Whoever gives the command, for the audit trail.
+/// The user of this process, for the audit trail.
 fn actor_context(state: &AppState) -> Result<ActorContext, anyhow::Error> {
     Ok(state.actor_context(Actor::Cli { user: billers::os_account()? }))
 }
 
-/// Writes down what was done to a file of this machine, which works without the database.
+/// Records a change of a file on this machine. The change itself does not need the database.
 async fn record_if_possible(config: &std::path::Path, event: AuditEvent) {
     let recorded = async {
         let state = open(config).await?.state;
@@ -244,6 +251,6 @@ async fn record_if_possible(config: &std::path::Path, event: AuditEvent) {
         Ok::<_, anyhow::Error>(())
     };
     if let Err(error) = recorded.await {
-        eprintln!("done, but not in the audit trail: {}", error_message(&error));
+        eprintln!("the change is done, but recording the audit event failed: {}", error_message(&error));
     }
 }

@@ -1,4 +1,4 @@
-//! `signpost secrets`: the key ring's file.
+//! `signpost secrets`: the key ring file.
 
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,13 @@ use signpost_core::{Clock, Random};
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(super) enum Arguments {
-    /// Put a new key in front, or the one that was prepared: it seals and signs from now on, all others still open.
+    /// Seal and sign with a new key, or with the prepared one; the other keys still open what they sealed
+    ///
     /// Running instances follow within a second.
     Rotate,
-    /// Add a key that opens only, and whose public half is published, until the next `rotate`: for several instances with
-    /// copies of the file, and for providers that fetch our public keys now and then.
+    /// Add a key for the next `rotate`, and publish its public half
+    ///
+    /// Use it for several instances with copies of the file, and for providers that cache our public keys.
     Prepare,
 }
 
@@ -26,7 +28,7 @@ const PREPARED: &str = "prepared";
 
 pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let file = ring_file(config)?;
-    let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let is_key = |line: &String| !line.split('#').next().unwrap_or_default().trim().is_empty();
     let first = lines.iter().position(is_key).unwrap_or(0);
@@ -34,7 +36,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     let now = Clock::System.now();
     let fresh = STANDARD.encode(Random::system().bytes::<32>());
     match (arguments, prepared) {
-        (Arguments::Prepare, Some(_)) => bail!("a key is prepared already; `signpost secrets rotate` puts it to use"),
+        (Arguments::Prepare, Some(_)) => bail!("a key is prepared already; activate it with `signpost secrets rotate`"),
         (Arguments::Prepare, None) => lines.insert(first + 1, format!("{fresh}  # {PREPARED} {now}")),
         (Arguments::Rotate, Some(at)) => {
             let key = lines.remove(at).split('#').next().unwrap_or_default().trim().to_owned();
@@ -53,11 +55,11 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     Ok(())
 }
 
-/// The one file with keys that the settings name.
+/// The key file, if the settings name exactly one.
 fn ring_file(config: &Path) -> Result<PathBuf, anyhow::Error> {
     let settings = super::load(config)?;
     match &settings.secrets.keys[..] {
         [Secret::File { file }] => Ok(PathBuf::from(file)),
-        _ => bail!("secrets.keys does not name one file: put a new key in front of the others by hand"),
+        _ => bail!("secrets.keys is not a single file; add the new key before the others by hand"),
     }
 }

@@ -17,7 +17,7 @@ pub(super) async fn run(config: &Path) -> CliResult {
     let config = super::load(config)?;
     telemetry::init(&config.log);
     if config.oidc.allow_loopback_issuers {
-        tracing::warn!("oidc.allow_loopback_issuers is on: for trying out only");
+        tracing::warn!("oidc.allow_loopback_issuers is on; turn it off in production");
     }
     let listen = config.server.listen;
     let app = App::build(config, Schema::Migrate, Clock::System, Random::system()).await?;

@@ -1,4 +1,4 @@
-//! `signpost simulate`: where would somebody be taken, and why?
+//! `signpost simulate`
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -14,41 +14,42 @@ use signpost_core::{Slug, Timestamp};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Ask the demo's world instead of the database of the settings.
+    /// Use the demo world instead of the database
     #[arg(long)]
     demo: bool,
-    /// The username typed; needed at the shared address.
+    /// Username; required on the shared sign-in page
     #[arg(long)]
     username: Option<String>,
-    /// The address the browser knocks at [default: the shared sign-in page].
+    /// Entry point [default: the shared sign-in page]
     #[arg(long, value_name = "URL")]
     entry: Option<String>,
-    /// Text for people, or one JSON object.
+    /// Readable text or JSON
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Many questions from a file (`-`: standard input), each a line of JSON as for POST /api/v1/simulations; answers come in
-    /// the same order, one JSON object a line.
+    /// Read simulations from a file (`-`: standard input), one JSON object per line as for POST /api/v1/simulations
+    ///
+    /// The results have the same order, one JSON object per line.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["username", "entry", "format", "issuer", "biller", "rollout", "directory", "kill", "at", "remembered"])]
     batch: Option<PathBuf>,
-    /// As if the issuer of a biller were `up` or `down`.
+    /// Override the health of a biller's issuer: `up` or `down`; repeatable
     #[arg(long, value_name = "SLUG=HEALTH", value_parser = issuer)]
     issuer: Vec<(Slug, IssuerHealth)>,
-    /// As if a biller were `legacy`, `enabling`, `active` or `suspended`.
+    /// Override the state of a biller: `legacy`, `enabling`, `active` or `suspended`; repeatable
     #[arg(long, value_name = "SLUG=STATE", value_parser = biller)]
     biller: Vec<(Slug, CiamState)>,
-    /// As if an active biller counted for `everybody`, or for so many percent of usernames.
+    /// Override the rollout of a biller: `everybody` or a percentage; repeatable
     #[arg(long, value_name = "SLUG=PERCENT", value_parser = rollout)]
     rollout: Vec<(Slug, RolloutSpec)>,
-    /// As if the directory were `up` or `down`.
+    /// Override the directory: `up` or `down`
     #[arg(long, value_enum)]
     directory: Option<Health>,
-    /// As if the kill switch were `off`, `all-legacy`, `hold`, or `SLUG=legacy`.
+    /// Override the kill switch: `off`, `all-legacy`, `hold` or `SLUG=legacy`
     #[arg(long)]
     kill: Option<KillSwitchState>,
-    /// As of this time, such as 2026-11-22T08:00:00Z.
+    /// Override the time, such as 2026-11-22T08:00:00Z
     #[arg(long, value_parser = time)]
     at: Option<Timestamp>,
-    /// As if the device remembered these billers.
+    /// Override the billers that the device remembers
     #[arg(long, value_name = "SLUG,…", value_delimiter = ',', value_parser = slug)]
     remembered: Vec<Slug>,
 }
@@ -120,7 +121,7 @@ async fn run_on_demo(arguments: Arguments) -> CliResult {
 
 #[cfg(not(feature = "standin"))]
 async fn run_on_demo(_: Arguments) -> CliResult {
-    bail!("this program was built without the demo (cargo feature `standin`)")
+    bail!("this build has no demo (cargo feature `standin`)")
 }
 
 async fn simulate(state: &AppState, arguments: Arguments) -> CliResult {
@@ -128,7 +129,7 @@ async fn simulate(state: &AppState, arguments: Arguments) -> CliResult {
         return batch(state, file).await;
     }
     let format = arguments.format;
-    let answer = state.routing.simulate(&arguments.question(), None).await.map_err(|error| with_option_name(&error))?;
+    let answer = state.routing.simulate(&arguments.request(), None).await.map_err(|error| with_option_name(&error))?;
     match format {
         Format::Json => outln!("{}", serde_json::to_string(&answer.routing_result.verdict)?),
         Format::Text => print_text(&answer),
@@ -136,21 +137,21 @@ async fn simulate(state: &AppState, arguments: Arguments) -> CliResult {
     Ok(())
 }
 
-/// One answer a line; what cannot be asked is told in its place, and at the end.
+/// Prints one result or error per line. Fails at the end if a line was invalid.
 async fn batch(state: &AppState, file: &Path) -> CliResult {
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
-        Box::new(std::fs::File::open(file).with_context(|| format!("{} cannot be read", file.display()))?)
+        Box::new(std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?)
     };
     let mut failures = 0;
     for line in BufReader::new(source).lines() {
-        let line = line.with_context(|| format!("{} cannot be read", file.display()))?;
+        let line = line.with_context(|| format!("cannot read {}", file.display()))?;
         if line.trim().is_empty() {
             continue;
         }
         let answer = match serde_json::from_str::<SimulationRequest>(&line) {
-            Ok(question) => state.routing.simulate(&question, None).await.map_err(|error| match error.field() {
+            Ok(request) => state.routing.simulate(&request, None).await.map_err(|error| match error.field() {
                 Some(field) => format!("{field}: {error}"),
                 None => error.to_string(),
             }),
@@ -165,13 +166,13 @@ async fn batch(state: &AppState, file: &Path) -> CliResult {
         }
     }
     if failures > 0 {
-        bail!("{failures} question(s) could not be answered");
+        bail!("{failures} simulation(s) failed");
     }
     Ok(())
 }
 
 impl Arguments {
-    fn question(self) -> SimulationRequest {
+    fn request(self) -> SimulationRequest {
         SimulationRequest {
             username: self.username,
             entry: self.entry,
@@ -190,7 +191,7 @@ impl Arguments {
     }
 }
 
-/// What is wrong with a question, by the option that says it.
+/// Names the option that caused an error.
 fn with_option_name(error: &SimulationError) -> anyhow::Error {
     let option = match error.field() {
         Some("billers") => "--biller: ",
@@ -216,13 +217,13 @@ fn print_text(answer: &SimulationResult) {
     }
 }
 
-/// A verdict for people: where to, why, and every rule.
+/// A verdict as readable text: destination, reason and every rule.
 pub(super) fn text(verdict: &Verdict, biller: Option<&str>) -> String {
     use std::fmt::Write;
-    let place = verdict.decision.label();
+    let destination = verdict.decision.label();
     let mut out = match biller {
-        Some(biller) => format!("Goes to:  {place} ({biller})\n"),
-        None => format!("Goes to:  {place}\n"),
+        Some(biller) => format!("Goes to:  {destination} ({biller})\n"),
+        None => format!("Goes to:  {destination}\n"),
     };
     let because = verdict.trace.iter().find(|step| step.rule == verdict.rule).map_or("", |step| &step.because);
     let _ = writeln!(out, "Because:  {because}");

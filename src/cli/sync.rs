@@ -10,23 +10,22 @@ use super::CliResult;
 use crate::provisioning::Drift;
 use signpost_core::Slug;
 
-/// Users shown of each kind.
 const MAX_LISTED: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Sync {
-    /// The biller.
+    /// Slug of the biller
     slug: Slug,
-    /// Only show what differs.
+    /// Show differences without repairing them
     #[arg(long)]
     dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// The biller.
+    /// Slug of the biller
     slug: Slug,
-    /// The file to write; without it, standard output.
+    /// Output file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -38,29 +37,33 @@ pub(super) async fn run(config: &Path, arguments: Sync) -> CliResult {
     print_drift(&drift);
     let count = drift.to_repair().count();
     if count == 0 {
-        outln!("nothing to mend");
+        outln!("no differences");
         return Ok(());
     }
     if arguments.dry_run {
-        outln!("{count} to mend; nothing was changed");
+        outln!("{count} user(s) differ; nothing was changed");
         return Ok(());
     }
     let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
     let failed = provisioning.repair(slug, &drift, &super::actor_context(&state)?, || bar.inc(1)).await?;
     bar.finish_and_clear();
-    outln!("{} mended", count - failed.len());
+    outln!("{} user(s) repaired", count - failed.len());
     for (user, error) in failed.iter().take(MAX_LISTED) {
         outln!("  {user}: {error}");
     }
-    if failed.is_empty() { Ok(()) } else { bail!("{} could not be mended; run it again", failed.len()) }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        bail!("{} user(s) could not be repaired; run the command again", failed.len())
+    }
 }
 
 fn print_drift(drift: &Drift) {
     outln!("{} users here, {} at SecureAuth", drift.directory_users, drift.pool_users);
     print_group("missing at SecureAuth", &drift.missing, ToString::to_string);
     print_group("different", &drift.different, |(user, fields)| format!("{user}  {}", fields.join(", ")));
-    print_group("at SecureAuth, but deleted here or no longer the biller's", &drift.extra, ToString::to_string);
-    print_group("at SecureAuth, and unknown here: left alone", &drift.unknown, |(id, name)| format!("{id}  {name}"));
+    print_group("at SecureAuth, but deleted here or no longer users of the biller", &drift.extra, ToString::to_string);
+    print_group("at SecureAuth, but unknown here; not changed", &drift.unknown, |(id, name)| format!("{id}  {name}"));
 }
 
 fn print_group<T>(what: &str, users: &[T], text: impl Fn(&T) -> String) {
@@ -79,8 +82,8 @@ fn print_group<T>(what: &str, users: &[T], text: impl Fn(&T) -> String) {
 pub(super) async fn export(config: &Path, arguments: Export) -> CliResult {
     let state = super::open(config).await?.state;
     eprintln!(
-        "SecureAuth's export is not meant for production with many users: use it for tests, and expect it to be slow.\n\
-         What it writes holds personal data and password hashes."
+        "SecureAuth recommends its export for tests only; it is slow for many users.\n\
+         The file contains personal data and password hashes."
     );
     let actor = super::actor_context(&state)?;
     let Some(path) = &arguments.output else {
@@ -88,9 +91,9 @@ pub(super) async fn export(config: &Path, arguments: Export) -> CliResult {
         eprintln!("{users} users");
         return Ok(());
     };
-    // Whole or not at all, and for its owner's eyes only.
+    // Written atomically, and readable by its owner only.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let unwritable = || format!("{} cannot be written", path.display());
+    let unwritable = || format!("cannot write {}", path.display());
     let file = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
     let users = state.provisioning.export(&arguments.slug, &actor, file.reopen().with_context(unwritable)?).await?;
     file.as_file().sync_all().with_context(unwritable)?;
@@ -107,12 +110,12 @@ pub(super) async fn outbox(config: &Path) -> CliResult {
         let slug = billers.by_id(biller).map_or("", |biller| biller.slug.as_str());
         let failing = match pending.failing {
             0 => String::new(),
-            failing => format!(", {failing} tried in vain, such as: {}", pending.problem),
+            failing => format!(", {failing} failing, for example: {}", pending.problem),
         };
         outln!("{slug}: {} pending since {}{failing}", pending.count, pending.oldest);
     }
     if pending.is_empty() {
-        outln!("every change has arrived");
+        outln!("no pending changes");
     }
     Ok(())
 }

@@ -18,110 +18,148 @@ async fn trail(world: &World) -> Vec<StoredEvent> {
     list_events(&world.state.db, &EventFilter::default(), None, 1000).await.unwrap()
 }
 
-/// What was done since, in order, by this actor.
+/// The audit events that are not in `before`, in order.
 async fn since(world: &World, before: &[StoredEvent]) -> Vec<StoredEvent> {
     let mut new = trail(world).await;
     new.retain(|event| !before.contains(event));
     new
 }
 
+/// Checks that each step records one audit event.
+struct NewEvents<'w> {
+    world: &'w World,
+    before: Vec<StoredEvent>,
+}
+
+impl<'w> NewEvents<'w> {
+    async fn watch(world: &'w World) -> Self {
+        Self { world, before: trail(world).await }
+    }
+
+    /// The one event since the last call.
+    async fn one(&mut self, action: &str, biller: Option<&str>) -> StoredEvent {
+        let new = since(self.world, &self.before).await;
+        let [event] = &new[..] else { panic!("{action}: {new:?}") };
+        assert_eq!((event.action.as_str(), event.biller.as_deref()), (action, biller));
+        self.before.push(event.clone());
+        event.clone()
+    }
+
+    async fn none(&self, because: &str) {
+        assert_eq!(since(self.world, &self.before).await, [], "{because}");
+    }
+}
+
+async fn assert_trail_lacks(world: &World, secrets: &[&str]) {
+    let all = serde_json::to_string(&trail(world).await).unwrap();
+    for secret in secrets {
+        assert!(!all.contains(secret), "{secret}");
+    }
+}
+
 #[tokio::test]
-async fn every_change_records_an_audit_event() {
+async fn biller_changes_and_approvals_record_audit_events_without_secrets() {
     each_database(|world| async move {
-        let state = &world.state;
-        let scopes =
-            [Scope::BillersRead, Scope::BillersWrite, Scope::CiamWrite, Scope::IdentityWrite, Scope::IdentityRead];
-        let crm = ApiClient::new(&world, &scopes, None).await;
-        let one = async |action: &str, biller: Option<&str>, before: &[StoredEvent]| {
-            let new = since(&world, before).await;
-            let [event] = &new[..] else { panic!("{action}: {new:?}") };
-            assert_eq!((event.action.as_str(), event.biller.as_deref()), (action, biller));
-            event.clone()
-        };
-        let mut before = trail(&world).await;
+        let crm = ApiClient::new(&world, &[Scope::BillersRead, Scope::BillersWrite], None).await;
+        let mut events = NewEvents::watch(&world).await;
         let billers = "/api/v1/billers";
-        let made = crm.send("POST", billers, &json!({ "slug": "lakeside-power", "name": "Lakeside" })).await;
-        assert_eq!(made.0, StatusCode::CREATED);
-        let event = one("biller.created", Some("lakeside-power"), &before).await;
+        let created = crm.send("POST", billers, &json!({ "slug": "lakeside-power", "name": "Lakeside" })).await;
+        assert_eq!(created.0, StatusCode::CREATED);
+        let event = events.one("biller.created", Some("lakeside-power")).await;
         assert_eq!((event.actor.kind.as_str(), event.actor.name.as_str()), ("key", "crm"));
 
-        before = trail(&world).await;
         let change = json!({ "name": "Lakeside Power", "rollout": { "allow": ["first-user"] }, "private": true });
         assert_eq!(crm.send("PATCH", &format!("{billers}/lakeside-power"), &change).await.0, StatusCode::OK);
-        let event = one("biller.updated", Some("lakeside-power"), &before).await;
+        let event = events.one("biller.updated", Some("lakeside-power")).await;
         assert_eq!(
             event.details["changes"],
             json!({ "name": ["Lakeside", "Lakeside Power"], "private": [false, true], "rollout_allow": "changed" })
         );
 
-        before = trail(&world).await;
-        let moved =
+        let oidc =
             json!({ "oidc": { "issuer": "https://elsewhere.example", "client_id": "c", "client_secret": "s3cret" } });
-        assert_eq!(crm.send("PATCH", &format!("{billers}/riverside-water"), &moved).await.0, StatusCode::OK);
-        let event = one("change.requested", Some("riverside-water"), &before).await;
-        before = trail(&world).await;
-        state.directory.decide_change(&event.subject.unwrap(), true, &world.actor()).await.unwrap();
-        let event = one("change.approved", Some("riverside-water"), &before).await;
+        assert_eq!(crm.send("PATCH", &format!("{billers}/riverside-water"), &oidc).await.0, StatusCode::OK);
+        let event = events.one("change.requested", Some("riverside-water")).await;
+        world.state.directory.decide_change(&event.subject.unwrap(), true, &world.actor()).await.unwrap();
+        let event = events.one("change.approved", Some("riverside-water")).await;
         assert_eq!((event.actor.kind.as_str(), event.actor.id.as_str()), ("cli", "tester"));
         assert_eq!(event.details["changes"], json!({ "oidc": "changed" }));
+        assert_trail_lacks(&world, &["s3cret", "first-user", "client_secret"]).await;
+    })
+    .await;
+}
 
-        before = trail(&world).await;
-        state.directory.set_kill_switch(&KillSwitchState::Hold, &world.actor()).await.unwrap();
-        assert_eq!(one("kill_switch.set", None, &before).await.details, json!({ "value": "hold" }));
-        state.directory.set_kill_switch(&KillSwitchState::Off, &world.actor()).await.unwrap();
+#[tokio::test]
+async fn kill_switch_records_an_audit_event() {
+    each_database(|world| async move {
+        let mut events = NewEvents::watch(&world).await;
+        world.state.directory.set_kill_switch(&KillSwitchState::Hold, &world.actor()).await.unwrap();
+        assert_eq!(events.one("kill_switch.set", None).await.details, json!({ "value": "hold" }));
+    })
+    .await;
+}
 
-        before = trail(&world).await;
-        state.provisioning.start(&slug("oakdale-city"), EnablementOptions::default(), &world.actor()).await.unwrap();
-        one("ciam.enablement_started", Some("oakdale-city"), &before).await;
-        before = trail(&world).await;
-        state.provisioning.start(&slug("oakdale-city"), EnablementOptions::default(), &world.actor()).await.unwrap();
-        assert_eq!(since(&world, &before).await, [], "joined");
-        state.provisioning.cancel(&slug("oakdale-city"), &world.actor()).await.unwrap();
-        one("ciam.enablement_cancelled", Some("oakdale-city"), &before).await;
-        before = trail(&world).await;
-        while state.provisioning.run_next_job().await.unwrap() {}
-        assert_eq!(one("ciam.rolled_back", Some("oakdale-city"), &before).await.actor.kind, "system");
+#[tokio::test]
+async fn enablement_records_audit_events_and_joining_a_job_records_none() {
+    each_database(|world| async move {
+        let (provisioning, oakdale) = (&world.state.provisioning, slug("oakdale-city"));
+        let mut events = NewEvents::watch(&world).await;
+        provisioning.start(&oakdale, EnablementOptions::default(), &world.actor()).await.unwrap();
+        events.one("ciam.enablement_started", Some("oakdale-city")).await;
+        provisioning.start(&oakdale, EnablementOptions::default(), &world.actor()).await.unwrap();
+        events.none("the job is running already").await;
+        provisioning.cancel(&oakdale, &world.actor()).await.unwrap();
+        events.one("ciam.enablement_cancelled", Some("oakdale-city")).await;
+        while provisioning.run_next_job().await.unwrap() {}
+        assert_eq!(events.one("ciam.rolled_back", Some("oakdale-city")).await.actor.kind, "system");
+    })
+    .await;
+}
 
-        before = trail(&world).await;
-        state.provisioning.suspend(&slug("maple-electric"), &world.actor()).await.unwrap();
-        let event = one("ciam.suspended", Some("maple-electric"), &before).await;
+#[tokio::test]
+async fn suspension_and_resumption_record_one_audit_event_each() {
+    each_database(|world| async move {
+        let (provisioning, maple) = (&world.state.provisioning, slug("maple-electric"));
+        let mut events = NewEvents::watch(&world).await;
+        provisioning.suspend(&maple, &world.actor()).await.unwrap();
+        let event = events.one("ciam.suspended", Some("maple-electric")).await;
         assert_eq!(event.details["changes"], json!({ "state": ["active", "suspended"] }));
-        before = trail(&world).await;
-        state.provisioning.suspend(&slug("maple-electric"), &world.actor()).await.unwrap();
-        assert_eq!(since(&world, &before).await, [], "it was already");
-        state.provisioning.resume(&slug("maple-electric"), &world.actor()).await.unwrap();
-        one("ciam.resumed", Some("maple-electric"), &before).await;
+        provisioning.suspend(&maple, &world.actor()).await.unwrap();
+        events.none("the biller is suspended already").await;
+        provisioning.resume(&maple, &world.actor()).await.unwrap();
+        events.one("ciam.resumed", Some("maple-electric")).await;
+    })
+    .await;
+}
 
-        before = trail(&world).await;
+#[tokio::test]
+async fn user_changes_record_audit_events_without_personal_data() {
+    each_database(|world| async move {
+        let state = &world.state;
+        let crm = ApiClient::new(&world, &[Scope::IdentityWrite, Scope::IdentityRead], None).await;
+        let mut events = NewEvents::watch(&world).await;
         let teams = state.directory.billers().await.unwrap();
         let team = teams.by_slug(&slug("pinehill-gas")).unwrap();
         let user = json!({ "email": "new@mail.example", "teams": [{ "id": team.id }] });
         let (_, user) = crm.send("POST", "/identity/v1/users", &user).await;
         let user = user["id"].as_str().unwrap().to_owned();
-        assert_eq!(one("user.created", Some("pinehill-gas"), &before).await.subject.as_deref(), Some(user.as_str()));
-        before = trail(&world).await;
+        assert_eq!(events.one("user.created", Some("pinehill-gas")).await.subject.as_deref(), Some(user.as_str()));
         let path = format!("/identity/v1/users/{user}");
         assert_eq!(crm.send("PATCH", &path, &json!({ "status_action": "suspend" })).await.0, StatusCode::OK);
-        let event = one("user.updated", Some("pinehill-gas"), &before).await;
+        let event = events.one("user.updated", Some("pinehill-gas")).await;
         assert_eq!(event.details, json!({ "fields": ["status"], "status": "suspended" }));
-        before = trail(&world).await;
         let list = json!({ "user_ids": [user] });
         crm.send("POST", &format!("/identity/v1/teams/{}/members/set", team.id), &list).await;
-        let event = one("members.updated", Some("pinehill-gas"), &before).await;
+        let event = events.one("members.updated", Some("pinehill-gas")).await;
         assert_eq!(event.details, json!({ "change": "set", "added": 0, "removed": 1 }));
 
-        before = trail(&world).await;
         let riverside = teams.by_slug(&slug("riverside-water")).unwrap();
         let user = UserId::from_stored(user);
         BillerSessions::new(state).end_audited(riverside, SessionFilter::User(&user), &world.actor()).await.unwrap();
-        one("sessions.revoked", Some("riverside-water"), &before).await;
-        before = trail(&world).await;
+        events.one("sessions.revoked", Some("riverside-water")).await;
         world.import_users("pinehill-gas", &["ann"]).await;
-        assert_eq!(one("users.imported", Some("pinehill-gas"), &before).await.details["rows"], 1);
-        let all = serde_json::to_string(&trail(&world).await).unwrap();
-        for secret in ["s3cret", "first-user", "new@mail.example", "client_secret"] {
-            assert!(!all.contains(secret), "{secret}");
-        }
+        assert_eq!(events.one("users.imported", Some("pinehill-gas")).await.details["rows"], 1);
+        assert_trail_lacks(&world, &["new@mail.example"]).await;
     })
     .await;
 }

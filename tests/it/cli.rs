@@ -109,14 +109,14 @@ fn a_new_installation_is_set_up_from_files() {
     let early = run(&["simulate", "--username", "ann"]);
     assert!(!early.0 && !std::path::Path::new(&path("s.db")).exists(), "looking makes no database: {}", early.2);
     assert!(run(&["migrate"]).1.contains("up to date"));
-    assert!(run(&["import", "billers", &path("billers.json"), "--dry-run"]).1.contains("1 biller(s) would be made"));
-    assert!(run(&["import", "billers", &path("billers.json")]).1.contains("1 biller(s) were made"));
+    assert!(run(&["import", "billers", &path("billers.json"), "--dry-run"]).1.contains("1 biller(s) would be created"));
+    assert!(run(&["import", "billers", &path("billers.json")]).1.contains("1 biller(s) were created"));
     assert!(
         run(&["import", "users", &path("users.csv"), "--biller", "oakdale-city", "--dry-run"])
             .1
             .contains("1 row(s) checked")
     );
-    assert!(run(&["import", "users", &path("users.csv"), "--biller", "oakdale-city"]).1.contains("1 user(s) made"));
+    assert!(run(&["import", "users", &path("users.csv"), "--biller", "oakdale-city"]).1.contains("1 user(s) created"));
     let bad = run(&["import", "users", &path("bad.csv"), "--biller", "oakdale-city"]);
     assert!(!bad.0 && bad.2.contains("line 2: email"), "{}", bad.2);
     assert!(run(&["simulate", "--username", "ANN"]).1.contains("the legacy login (Oakdale)"));

@@ -163,10 +163,10 @@ impl Installation {
 fn cli_controls_appear_in_the_next_decision_trace() {
     let here = Installation::new();
     assert_eq!(here.simulate("ann").0, 2);
-    assert!(here.run_ok(&["kill-switch", "all-legacy"]).contains("in force on this machine: all-legacy"));
+    assert!(here.run_ok(&["kill-switch", "all-legacy"]).contains("effective on this machine: all-legacy"));
     assert_eq!(here.simulate("ann"), (0, vec!["kill_switch".to_owned()]));
     here.run_ok(&["kill-switch", "hold", "--file"]);
-    assert!(here.run_ok(&["kill-switch"]).contains("for every instance: all-legacy\nin force on this machine: hold"));
+    assert!(here.run_ok(&["kill-switch"]).contains("all instances: all-legacy\neffective on this machine: hold"));
     std::fs::remove_file(here.path("kill")).unwrap();
     here.run_ok(&["kill-switch", "off"]);
     here.run_ok(&["pause", "river"]);
@@ -187,10 +187,10 @@ fn cli_controls_appear_in_the_next_decision_trace() {
     assert_eq!(here.simulate("ann").0, 2);
     let announce =
         ["maintenance", "river", "--from", "2020-01-01T00:00:00+02:00", "--until", "2100-01-01T00:00:00+02:00"];
-    assert_eq!(here.run_ok(&announce), "river: away from 2019-12-31T22:00:00Z until 2099-12-31T22:00:00Z\n");
+    assert_eq!(here.run_ok(&announce), "river: maintenance from 2019-12-31T22:00:00Z until 2099-12-31T22:00:00Z\n");
     let (row, hits) = here.simulate("ann");
     assert_eq!((row, hits.last().map(String::as_str)), (8, Some("planned_maintenance")));
-    assert_eq!(here.run_ok(&["maintenance", "river", "--cancel"]), "river: no maintenance is announced\n");
+    assert_eq!(here.run_ok(&["maintenance", "river", "--cancel"]), "river: no maintenance window\n");
     assert_eq!(here.simulate("ann").0, 2);
     for wrong in [
         &["pause", "nobody-here"][..],

@@ -1,7 +1,9 @@
-//! Processes that are killed or stopped while they move a biller: another one goes on from there. The stand-in lives on, so
-//! that what is there in the end can be held against the ledger; somebody who asks for the routing meanwhile sees one switch.
+//! Workers that are killed or stopped during an enablement job: another worker finishes the job.
+//!
+//! The stand-in outlives the workers, so that each test can compare its objects with the ledger. A task watches the routing,
+//! which must change once.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,15 +15,14 @@ use serde_json::{Value, json};
 use signpost::provisioning::{EnablementOptions, Job, JobState};
 use signpost_core::decision::CiamState;
 
-use crate::harness::{World, slug};
+use crate::harness::{World, slug, wait_for};
 
 const BILLER: &str = "pinehill-gas";
-/// More than are sent between two notes.
+/// More users than one checkpoint covers.
 const USERS: usize = 900;
-/// Each job ends within this time after a kill.
 const JOB_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where a process ends on the way forward.
+/// Failpoints of provisioning, in order.
 const PROVISIONING_FAILPOINTS: [&str; 25] = [
     "organization.checked",
     "organization.intended",
@@ -50,7 +51,7 @@ const PROVISIONING_FAILPOINTS: [&str; 25] = [
     "none",
 ];
 
-/// Where a process ends on the way back.
+/// Failpoints of the rollback, in order.
 const ROLLBACK_FAILPOINTS: [&str; 19] = [
     "rollback.decided",
     "rollback.started",
@@ -82,7 +83,7 @@ struct CrashScenario {
 }
 
 impl CrashScenario {
-    /// A job that nobody is at, and somebody who asks for the routing all the time.
+    /// A job without a worker, and a task that watches the routing.
     async fn start(fails: bool) -> Self {
         let world = World::with_system_clock().await;
         let hash = secureauth_standin::hash_password(crate::harness::PASSWORD, &world.state.random);
@@ -102,7 +103,7 @@ impl CrashScenario {
         Self { world, before, job, seen, is_over }
     }
 
-    /// A process that works on the job, which ends at a point.
+    /// A worker process that kills itself at a failpoint.
     fn spawn_worker(&self, failpoint: &str) -> Child {
         Command::new(env!("CARGO_BIN_EXE_signpost"))
             .args(["enable", BILLER, "--watch", "--config"])
@@ -119,27 +120,22 @@ impl CrashScenario {
     }
 
     async fn wait_until_final(&self) -> Job {
-        let waited = tokio::time::timeout(JOB_TIMEOUT, async {
-            loop {
-                let job = self.job().await;
-                if job.state.is_final() {
-                    return job;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        });
-        waited.await.unwrap_or_else(|_| panic!("the job does not end"))
+        wait_for(JOB_TIMEOUT, "the end of the job", async || {
+            let job = self.job().await;
+            job.state.is_final().then_some(job)
+        })
+        .await
     }
 
-    /// The stand-in has what the ledger says, people are there once, what was there before is as it was, and the routing
-    /// was switched once or never.
+    /// The stand-in has the resources of the ledger, every user exists once, older objects are unchanged, and the routing
+    /// changed once or never.
     async fn assert_consistent(self, point: &str) -> JobState {
         let job = self.job().await;
         self.is_over.store(true, Ordering::Relaxed);
         let seen = self.seen.await.unwrap();
         let there = self.world.issuers.snapshot();
         if job.state == JobState::RolledBack {
-            assert_eq!(there, self.before, "{point}: something is left");
+            assert_eq!(there, self.before, "{point}: resources are left");
             assert_eq!(seen, [CiamState::Enabling, CiamState::Legacy], "{point}");
             return job.state;
         }
@@ -166,12 +162,12 @@ impl CrashScenario {
         let pool = &steps.iter().find(|step| step.kind == "pool").unwrap().object_id;
         let members = there["users"][pool].as_array().unwrap();
         assert_eq!((members.len(), job.done), (USERS + 1, i64::try_from(USERS + 1).unwrap()), "{point}");
-        assert_eq!(there["user_credentials"].as_array().unwrap().len(), USERS, "{point}: nobody is doubled");
+        assert_eq!(there["user_credentials"].as_array().unwrap().len(), USERS, "{point}: no duplicate users");
         job.state
     }
 }
 
-/// The states of the biller, each time it changes, as every request would see them.
+/// The states of the biller as requests see them, without repetitions.
 async fn watch(directory: signpost::directory::Directory, is_over: Arc<AtomicBool>) -> Vec<CiamState> {
     let mut seen = Vec::new();
     loop {
@@ -187,33 +183,28 @@ async fn watch(directory: signpost::directory::Directory, is_over: Arc<AtomicBoo
     }
 }
 
-async fn wait_for(child: &mut Child) -> std::process::ExitStatus {
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+async fn exit_status(mut child: Child) -> ExitStatus {
+    tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap()
 }
 
-/// A process is killed at a point; the next one goes on.
+/// Kills a worker at a failpoint and lets the next one finish the job.
 async fn kill_at_failpoint(point: &'static str, fails: bool) {
     use std::os::unix::process::ExitStatusExt;
     let scenario = CrashScenario::start(fails).await;
-    let status = wait_for(&mut scenario.spawn_worker(point)).await;
+    let status = exit_status(scenario.spawn_worker(point)).await;
     if point != "none" {
-        assert_eq!(status.signal(), Some(9), "{point} is passed");
+        assert_eq!(status.signal(), Some(9), "{point}: killed at the failpoint");
         if !scenario.job().await.state.is_final() {
-            let mut next = scenario.spawn_worker("none");
+            let next = scenario.spawn_worker("none");
             scenario.wait_until_final().await;
-            wait_for(&mut next).await;
+            exit_status(next).await;
         }
     }
     let expected = if fails { JobState::RolledBack } else { JobState::Active };
     assert_eq!(scenario.assert_consistent(point).await, expected, "{point}");
 }
 
-/// Several at once: most of the time is spent in waiting for leases to end.
+/// Runs several at once: they mostly wait for leases to expire.
 async fn kill_at_each(points: impl IntoIterator<Item = &'static str>, fails: bool) {
     let mut killed = futures_util::stream::iter(points)
         .map(|point| tokio::spawn(kill_at_failpoint(point, fails)))
@@ -240,25 +231,23 @@ async fn a_worker_suspended_past_its_lease_has_no_effect() {
         let faults = scenario.world.issuers.faults();
         let method = if path == "/configuration" { "PUT" } else { "POST" };
         faults.add(FaultRule::new(method, path, Fault::Delay(Duration::from_millis(500))).times(1));
-        let mut first = scenario.spawn_worker("none");
-        while faults.fired() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let first = scenario.spawn_worker("none");
+        wait_for(JOB_TIMEOUT, "the fault", async || (faults.fired() > 0).then_some(())).await;
         let pid = Pid::from_child(&first);
         kill_process(pid, Signal::STOP).unwrap();
-        let mut second = scenario.spawn_worker("none");
+        let second = scenario.spawn_worker("none");
         scenario.wait_until_final().await;
-        wait_for(&mut second).await;
+        exit_status(second).await;
         let (there, calls) = (scenario.world.issuers.snapshot(), scenario.world.issuers.api_calls().len());
         kill_process(pid, Signal::CONT).unwrap();
-        assert!(wait_for(&mut first).await.success(), "it sees that the job has ended well");
+        assert!(exit_status(first).await.success(), "it finds the job done");
         assert_eq!(scenario.world.issuers.snapshot(), there, "{path}");
-        assert_eq!(scenario.world.issuers.api_calls().len(), calls, "{path}: it makes no call any more");
+        assert_eq!(scenario.world.issuers.api_calls().len(), calls, "{path}: it makes no more calls");
         scenario.assert_consistent(path).await;
     }
 }
 
-/// Many kills at any moment, by a seed: `SIGNPOST_KILLS` says how many.
+/// Kills workers at random moments. `SIGNPOST_KILLS` sets the number, `SIGNPOST_SEED` the moments.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: scripts/prove runs it"]
 #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a long run with settings and a report of its own")]
@@ -271,7 +260,7 @@ async fn jobs_survive_kills_at_random_moments() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % below
     };
-    let (mut kills, mut jobs, mut active, mut undone) = (0, 0, 0, 0);
+    let (mut kills, mut jobs, mut active, mut rolled_back) = (0, 0, 0, 0);
     while kills < target {
         let fails = next(2) == 0;
         let scenario = CrashScenario::start(fails).await;
@@ -283,8 +272,8 @@ async fn jobs_survive_kills_at_random_moments() {
                 child.kill().unwrap();
                 kills += 1;
             }
-            wait_for(&mut child).await;
-            // Half of them only after the lease has ended: the others meet one that is still held.
+            exit_status(child).await;
+            // Half of the workers start after the lease has expired, the others while it is held.
             if next(2) == 0 {
                 tokio::time::sleep(Duration::from_millis(2100)).await;
             }
@@ -292,8 +281,8 @@ async fn jobs_survive_kills_at_random_moments() {
         jobs += 1;
         match scenario.assert_consistent(&format!("seed {seed}, job {jobs}")).await {
             JobState::Active => active += 1,
-            _ => undone += 1,
+            _ => rolled_back += 1,
         }
     }
-    println!("kills {kills}, seed {seed}: {jobs} jobs, {active} ended active, {undone} undone");
+    println!("kills {kills}, seed {seed}: {jobs} jobs, {active} ended active, {rolled_back} rolled back");
 }

@@ -251,7 +251,7 @@ async fn concurrent_member_sets_are_atomic() {
 async fn concurrent_member_sets_are_atomic_a_thousand_times() {
     const ROUNDS: usize = 1000;
     set_concurrently(ROUNDS).await;
-    println!("sets {ROUNDS} times two at once, on each database");
+    println!("{ROUNDS} pairs of concurrent calls on each database");
 }
 
 async fn set_concurrently(rounds: usize) {

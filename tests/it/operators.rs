@@ -39,7 +39,7 @@ async fn check_reports_readiness_by_exit_code() {
 async fn biller_is_enabled_suspended_and_resumed() {
     let world = World::start().await;
     let (code, out, told) = world.command(&["jobs"]).await;
-    assert!(code == 0 && out.is_empty() && told.contains("no biller was moved yet"), "{told}");
+    assert!(code == 0 && out.is_empty() && told.contains("no jobs yet"), "{told}");
     let (code, out, told) = world.command(&["enable", BILLER, "--mode", "mfa", "--watch"]).await;
     assert_eq!(code, 0, "{told}");
     assert!(told.contains(CONFIRM), "{told}");
@@ -84,7 +84,7 @@ async fn failed_enablement_reports_its_reference_code() {
 async fn change_requested_by_api_key_needs_approval() {
     let world = World::start().await;
     let (code, out, told) = world.command(&["billers", "pending"]).await;
-    assert!(code == 0 && out.is_empty() && told.contains("no change waits"), "{told}");
+    assert!(code == 0 && out.is_empty() && told.contains("no pending approvals"), "{told}");
     let crm = ApiClient::new(&world, &[Scope::BillersWrite], None).await;
     let oidc = |client: &str| json!({ "oidc": { "issuer": world.issuer("clinic"), "client_id": client, "client_secret": "x" } });
     let ask = async |client: &str| {

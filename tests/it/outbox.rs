@@ -404,13 +404,13 @@ async fn cli_reports_drift_repairs_and_exports() {
     assert!(shown.contains("4 users here, 4 at SecureAuth\n1 different\n"), "{shown}");
     assert!(shown.contains(&format!("{ann}  name")) && shown.contains("nothing was changed"), "{shown}");
     assert_eq!(pool_state(&world, &ann).await["name"], "ann");
-    assert!(run(&["sync", BILLER]).await.0.contains("1 mended"));
+    assert!(run(&["sync", BILLER]).await.0.contains("1 user(s) repaired"));
     assert_eq!(pool_state(&world, &ann).await["name"], "Anna");
-    assert!(run(&["sync", BILLER]).await.0.contains("nothing to mend"));
+    assert!(run(&["sync", BILLER]).await.0.contains("no differences"));
     let (_, warned) = run(&["export", BILLER, "--output", &path("users.json")]).await;
     assert!(warned.contains("not meant for production") && warned.contains("4 users"), "{warned}");
     let dump: Value = serde_json::from_str(&std::fs::read_to_string(path("users.json")).unwrap()).unwrap();
     assert_eq!(dump["users"].as_array().unwrap().len(), 4);
     deliver(&world).await;
-    assert!(run(&["outbox"]).await.0.contains("every change has arrived"));
+    assert!(run(&["outbox"]).await.0.contains("no pending changes"));
 }

@@ -20,7 +20,7 @@ use signpost_core::Slug;
 use signpost_core::decision::{CiamState, KillSwitchState, OutagePolicy, SuspensionPolicy};
 
 use crate::billers_api::ApiClient;
-use crate::harness::{World, now, slug};
+use crate::harness::{World, now, slug, wait_for};
 
 const BILLERS: [&str; 7] =
     ["cedar-county", "clinic", "maple-electric", "oakdale-city", "pinehill-gas", "riverside-water", "summit-telecom"];
@@ -282,7 +282,10 @@ async fn the_binary_agrees_in_fifty_scenarios() {
     }
 }
 
-/// `signpost serve` on this world's database, by a port of its own.
+/// How long a process may take to answer.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `signpost serve` on the database of a world.
 struct ServerProcess {
     child: std::process::Child,
     address: String,
@@ -304,13 +307,8 @@ impl ServerProcess {
         let child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let server = Self { child, address: format!("http://127.0.0.1:{port}"), client };
-        for _ in 0..200 {
-            if server.get("/login").send().await.is_ok() {
-                return server;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the program did not begin to serve");
+        wait_for(SERVER_TIMEOUT, "the server", async || server.get("/login").send().await.ok()).await;
+        server
     }
 
     fn get(&self, path: &str) -> reqwest::RequestBuilder {
@@ -347,16 +345,10 @@ impl ServerProcess {
         assert!(!status.is_client_error(), "{status} {scenario:?}");
     }
 
-    /// The newest entry of the log, once it is written.
+    /// The newest decision record. The log is written in the background.
     async fn last_decision(&self, world: &World) -> Value {
-        for _ in 0..200 {
-            let found = logged_decisions(world).await;
-            if let Some(last) = found.into_iter().next_back() {
-                return last;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("the decision was not written down");
+        wait_for(SERVER_TIMEOUT, "the decision record", async || logged_decisions(world).await.into_iter().next_back())
+            .await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The management API of the SecureAuth stand-in, over real HTTP: what a client of ours may count on in its own tests.
+//! The management API of the SecureAuth stand-in over real HTTP. The tests of our client rely on this behaviour.
 
 use std::time::Duration;
 
@@ -381,21 +381,34 @@ async fn users_who_must_reset_set_a_new_password_and_sign_in() {
     assert_eq!(api.submit(&[("username", "user1"), ("password", "old secret")]).await.status(), 200);
 }
 
-#[tokio::test]
-async fn users_are_created_updated_and_deleted() {
-    let api = Api::start().await;
-    api.organization().await;
-    let users = format!("{SYSTEM_POOLS}/acme-pool/users");
-    let new = json!({
+const ACME_USERS: &str = "/api/identity/t/system/pools/acme-pool/users";
+const ANN: &str = "/api/identity/t/system/pools/acme-pool/users/ann";
+
+fn ann() -> Value {
+    json!({
         "id": "ann", "status": "active", "payload": { "given_name": "Ann", "family_name": "Example" },
         "identifiers": [{ "identifier": "Ann", "type": "uid" }],
         "verifiable_addresses": [
             { "address": "ann@mail.example", "type": "email", "status": "active", "verified": true },
         ],
         "credentials": [{ "type": "password", "password": "plain secret" }],
-    });
+    })
+}
+
+/// An API with the organization and one user, `ann`.
+async fn api_with_ann() -> Api {
+    let api = Api::start().await;
+    api.organization().await;
+    assert_eq!(api.call("POST", ACME_USERS, ann()).await.0, 201);
+    api
+}
+
+#[tokio::test]
+async fn user_creation_is_idempotent_for_a_minute_and_rejects_duplicates() {
+    let api = Api::start().await;
+    api.organization().await;
     let key = "0123456789abcdef0123456789abcdef";
-    let create = || api.request("POST", &users).header("x-idempotency-key", key).json(&new);
+    let create = || api.request("POST", ACME_USERS).header("x-idempotency-key", key).json(&ann());
     assert_eq!(create().send().await.unwrap().status(), 201);
     let replayed = create().send().await.unwrap();
     assert_eq!(
@@ -405,45 +418,55 @@ async fn users_are_created_updated_and_deleted() {
     api.clock.advance(Duration::from_secs(61));
     assert_eq!(create().send().await.unwrap().status(), 409, "the id exists");
     let same_name = json!({ "status": "active", "identifiers": [{ "identifier": "ANN", "type": "uid" }] });
-    assert_eq!(api.call("POST", &users, same_name).await.0, 409);
+    assert_eq!(api.call("POST", ACME_USERS, same_name).await.0, 409);
     assert_eq!(api.submit(&[("username", "ann"), ("password", "plain secret")]).await.status(), 303);
+}
 
-    let (status, found) = api.call("POST", &format!("{users}/by_key"), json!({ "address": "ann@mail.example" })).await;
+#[tokio::test]
+async fn users_are_found_patched_replaced_and_deleted() {
+    let api = api_with_ann().await;
+    let by_key = json!({ "address": "ann@mail.example" });
+    let (status, found) = api.call("POST", &format!("{ACME_USERS}/by_key"), by_key).await;
     assert_eq!((status, &found["id"], &found["credentials"][0]["payload"]), (200, &json!("ann"), &json!({})));
-    let one = format!("{users}/ann");
     let patch = json!({ "payload": { "given_name": "Anna" } });
-    let (_, patched) = api.call("PATCH", &one, patch).await;
+    let (_, patched) = api.call("PATCH", ANN, patch).await;
     assert_eq!(patched["payload"], json!({ "given_name": "Anna", "family_name": "Example" }));
-    let (_, put) = api.call("PUT", &one, json!({ "payload": { "name": "A" } })).await;
+    let (_, put) = api.call("PUT", ANN, json!({ "payload": { "name": "A" } })).await;
     assert_eq!((&put["payload"], &put["status"]), (&json!({ "name": "A" }), &json!("active")));
+    assert_eq!(api.call("DELETE", ANN, Value::Null).await.0, 204);
+    assert_eq!(api.get(ANN).await.0, 404);
+}
 
+#[tokio::test]
+async fn added_identifier_can_sign_in() {
+    let api = api_with_ann().await;
     let identifier = json!({ "identifier": "ann@mail.example", "type": "email" });
-    assert_eq!(api.call("POST", &format!("{one}/identifiers/add"), identifier.clone()).await.0, 200);
+    assert_eq!(api.call("POST", &format!("{ANN}/identifiers/add"), identifier.clone()).await.0, 200);
     assert_eq!(api.submit(&[("username", "Ann@Mail.example"), ("password", "plain secret")]).await.status(), 303);
-    assert_eq!(api.call("POST", &format!("{one}/identifiers/remove"), identifier).await.0, 204);
+    assert_eq!(api.call("POST", &format!("{ANN}/identifiers/remove"), identifier).await.0, 204);
+}
 
+#[tokio::test]
+async fn passwords_are_changed_reset_by_mail_and_forced_to_reset() {
+    let api = api_with_ann().await;
     let change = |old: &str| json!({ "old_password": old, "new_password": "third" });
-    assert_eq!(api.call("POST", &format!("{one}/change-password"), change("wrong")).await.0, 401);
-    assert_eq!(api.call("POST", &format!("{one}/change-password"), change("plain secret")).await.0, 204);
+    assert_eq!(api.call("POST", &format!("{ANN}/change-password"), change("wrong")).await.0, 401);
+    assert_eq!(api.call("POST", &format!("{ANN}/change-password"), change("plain secret")).await.0, 204);
     let reset = format!("{SYSTEM_POOLS}/acme-pool/user/password/reset");
     for address in ["nobody@mail.example", "ann@mail.example"] {
-        assert_eq!(
-            api.call("POST", &format!("{reset}/request?server_id=acme"), json!({ "address": address })).await.0,
-            204
-        );
+        let request = format!("{reset}/request?server_id=acme");
+        assert_eq!(api.call("POST", &request, json!({ "address": address })).await.0, 204);
     }
     let mails = api.standin.mails();
     assert_eq!((mails.len(), mails[0].to.as_str()), (1, "ann@mail.example"));
     let complete = json!({ "code": mails[0].code, "new_password": "fourth", "identifier": "ann" });
     assert_eq!(api.call("POST", &format!("{reset}/complete"), complete.clone()).await.0, 204);
-    assert_eq!(api.call("POST", &format!("{reset}/complete"), complete).await.0, 401, "once");
+    assert_eq!(api.call("POST", &format!("{reset}/complete"), complete).await.0, 401, "single-use");
     assert_eq!(api.submit(&[("username", "ann"), ("password", "fourth")]).await.status(), 303);
 
     let state = json!({ "state": "must_be_reset" });
-    assert_eq!(api.call("PUT", &format!("{one}/password/state"), state).await.0, 204);
+    assert_eq!(api.call("PUT", &format!("{ANN}/password/state"), state).await.0, 204);
     assert_eq!(api.submit(&[("username", "ann"), ("password", "fourth")]).await.status(), 200);
-    assert_eq!(api.call("DELETE", &one, Value::Null).await.0, 204);
-    assert_eq!(api.get(&one).await.0, 404);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The stand-ins' pages: one frame, three looks, no script.
+//! Pages of the stand-ins: one layout, three themes, no scripts.
 
 use std::fmt::Write;
 
@@ -7,36 +7,34 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::web::no_store;
 
-/// How the pages of one stand-in look.
 pub(crate) struct Theme {
-    /// Whose page it is, at the top of each.
+    /// Shown at the top of each page.
     pub site: &'static str,
-    /// The colours, after [`BASE_CSS`].
+    /// Custom properties and overrides for [`BASE_CSS`].
     pub css: &'static str,
 }
 
-/// SecureAuth's hosted pages: blue on white.
+/// SecureAuth's hosted pages.
 pub(crate) const SECUREAUTH: Theme = Theme {
     site: "SecureAuth (stand-in)",
     css: ":root{--back:#eef4fb;--card:#fff;--ink:#14253d;--accent:#0b4f9e;--on-accent:#fff;--round:10px}\
         body{font-family:system-ui,sans-serif}",
 };
 
-/// The legacy portal: grey and beige, as in its year.
+/// The legacy portal.
 pub(crate) const LEGACY: Theme = Theme {
     site: "Example Pay \u{2013} classic sign-in",
     css: ":root{--back:#d8d4c7;--card:#f5f2e7;--ink:#222;--accent:#4a4a42;--on-accent:#fff;--round:0}\
         body{font-family:Verdana,Tahoma,sans-serif;font-size:.9375rem}a{color:#00309c}",
 };
 
-/// The biller portal: green.
+/// The biller portal.
 pub(crate) const PORTAL: Theme = Theme {
     site: "Example Pay billing portal",
     css: ":root{--back:#f0f7f2;--card:#fff;--ink:#17281f;--accent:#14633b;--on-accent:#fff;--round:4px}\
         body{font-family:Georgia,serif;font-size:1.0625rem}",
 };
 
-/// What the three looks share.
 const BASE_CSS: &str = "*{box-sizing:border-box}\
     body{margin:0;line-height:1.5;background:var(--back);color:var(--ink);overflow-wrap:anywhere}\
     header{background:var(--accent);color:var(--on-accent);padding:.75rem 1rem;font-weight:bold}\
@@ -56,10 +54,9 @@ const BASE_CSS: &str = "*{box-sizing:border-box}\
     .small{font-size:.875rem}\
     dt{font-weight:bold}dd{margin:0 0 .5rem}";
 
-/// Where each stand-in serves its stylesheet.
 pub(crate) const STYLE_PATH: &str = "/style.css";
 
-/// A text made harmless inside HTML, also in quoted attributes.
+/// Escapes a text for HTML, including quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -75,9 +72,9 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// A whole page. The title is text, the body HTML.
+/// A page. `title` is text, `body` is HTML.
 ///
-/// The content policy names no `form-action`: sign-in forms answer 303 to the gateway.
+/// The content security policy has no `form-action`, because sign-in forms redirect to the gateway.
 pub(crate) fn page(theme: &Theme, status: StatusCode, title: &str, body: &str) -> Response {
     let (title, site) = (escape(title), escape(theme.site));
     let text = format!(
@@ -99,13 +96,11 @@ pub(crate) fn page(theme: &Theme, status: StatusCode, title: &str, body: &str) -
     response
 }
 
-/// The stylesheet of a look.
 pub(crate) fn stylesheet(theme: &Theme) -> Response {
     let text = format!("{}\n{}\n", theme.css, BASE_CSS);
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], text).into_response()
 }
 
-/// Hidden form fields.
 pub(crate) fn hidden_fields(fields: &[(&str, &str)]) -> String {
     let mut out = String::new();
     for (name, value) in fields {
@@ -115,7 +110,7 @@ pub(crate) fn hidden_fields(fields: &[(&str, &str)]) -> String {
     out
 }
 
-/// The two fields of a sign-in form, labelled.
+/// The fields of a sign-in form.
 pub(crate) fn credential_fields(username: &str) -> String {
     format!(
         "{}<label for=\"password\">Password</label>\n\
@@ -124,7 +119,6 @@ pub(crate) fn credential_fields(username: &str) -> String {
     )
 }
 
-/// A labelled username field.
 pub(crate) fn username_field(username: &str) -> String {
     format!(
         "<label for=\"username\">Username</label>\n<input id=\"username\" name=\"username\" value=\"{}\" \
@@ -133,7 +127,7 @@ pub(crate) fn username_field(username: &str) -> String {
     )
 }
 
-/// A sentence that something went wrong, announced by screen readers.
+/// An error message that screen readers announce.
 pub(crate) fn notice(text: &str) -> String {
     format!("<p class=\"notice\" role=\"alert\">{}</p>\n", escape(text))
 }

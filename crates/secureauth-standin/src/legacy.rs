@@ -1,6 +1,6 @@
 //! Stand-in of the legacy portal: the shared old sign-in page and its password reset.
 //!
-//! A hand-off token is good once, a page is reloaded often: what a token told is kept for the browser that brought it.
+//! A handoff token is single-use, but users reload pages: the stand-in stores the payload for the browser that redeemed it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,22 +22,21 @@ use super::web::{Fields, cookie, see_other, with_cookie};
 use super::{mail_pages, passwords};
 use signpost_core::text::sha256;
 
-/// Names the browser, so that its visits are found again.
+/// Identifies the browser, to find its handoffs.
 const BROWSER_COOKIE: &str = "legacy_browser";
 const INVALID_CREDENTIALS: &str = "The username or password is not right. Try again, or reset your password.";
 
-/// What the legacy portal is built from.
 #[derive(Clone)]
 pub struct LegacyPortal {
     /// Base address of the gateway, such as `http://localhost:8080`.
     pub gateway: String,
     /// Key with the scope `handoff:redeem`.
     pub api_key: String,
-    /// Of the one password that everybody has, as a PHC string.
+    /// PHC string of the password that all users share.
     pub password_hash: String,
-    /// Who has an account; compared without regard to case.
+    /// Matched without regard to case.
     pub usernames: Vec<String>,
-    /// The mails to show at `/mail`.
+    /// Mails to show at `/mail`.
     pub mailbox: Mailbox,
 }
 
@@ -50,25 +49,21 @@ struct Legacy {
     deps: Deps,
 }
 
-/// What a hand-off told.
 #[derive(Clone)]
 struct StoredHandoff {
     handoff: HandoffPayload,
-    /// Hash of the token: names the visit in the form.
+    /// Hash of the token: identifies the handoff in forms.
     key: String,
 }
 
-/// How somebody came to a page.
 enum HandoffStatus {
-    /// By the address alone.
+    /// The request has no token.
     Absent,
-    /// With a hand-off.
     Present(Box<StoredHandoff>),
-    /// With a token that did not help; the sentence says why.
+    /// The redemption failed; the text says why.
     Failed(&'static str),
 }
 
-/// Builds the stand-in.
 pub fn legacy_app(portal: LegacyPortal, deps: Deps) -> Router {
     let legacy = Legacy {
         gateway: Gateway::new(&portal.gateway, portal.api_key),
@@ -138,7 +133,7 @@ async fn reset_page(State(legacy): State<Arc<Legacy>>, headers: HeaderMap, RawQu
     with_cookie(page(&LEGACY, StatusCode::OK, "Reset your legacy password", &body), BROWSER_COOKIE, &browser, "/")
 }
 
-/// `POST /reset`: the same for everybody, and no mail leaves a stand-in.
+/// `POST /reset`: the same response for every username. The stand-in sends no mail.
 async fn reset(State(legacy): State<Arc<Legacy>>) -> Response {
     let body = format!(
         "<p role=\"status\">If that account exists, we have sent a mail.</p>\n<p><a href=\"{}\">Back to sign-in</a></p>\n",
@@ -155,7 +150,7 @@ impl Legacy {
             .unwrap_or_else(|| self.deps.random.token::<32>())
     }
 
-    /// Redeems the token in the query, unless this browser's redeeming of it is remembered.
+    /// Redeems the token in the query, unless this browser has redeemed it already.
     async fn resolve_handoff(&self, browser: &str, query: Option<String>, kind: &str) -> HandoffStatus {
         let fields = Fields::parse(query.unwrap_or_default().as_bytes());
         let Some(token) = fields.get("token") else {
@@ -181,7 +176,7 @@ impl Legacy {
         }
     }
 
-    /// The sign-in form; after a failure the way out comes first.
+    /// The sign-in form. After a failure the recovery link comes first.
     fn sign_in_form(&self, stored: Option<&StoredHandoff>, username: &str, problem: Option<&str>) -> Response {
         let handoff = stored.map(|stored| &stored.handoff);
         let recover = handoff.and_then(|h| h.recover_url.clone()).unwrap_or_else(|| self.gateway.url("/recover"));

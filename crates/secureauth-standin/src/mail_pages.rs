@@ -1,4 +1,4 @@
-//! The mails that were taken, to be looked at: `/mail`.
+//! `/mail`: the received mails.
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -10,7 +10,6 @@ use super::html::{LEGACY, escape, notice, page};
 use super::mailbox::{Mailbox, ReceivedMail};
 use super::web::no_store;
 
-/// The pages.
 pub(crate) fn routes(mailbox: Mailbox) -> Router {
     Router::new()
         .route("/mail", get(list))
@@ -41,7 +40,7 @@ async fn detail(State(mailbox): State<Mailbox>, Path(number): Path<usize>) -> Re
     page(&LEGACY, StatusCode::OK, &mail.subject(), &body)
 }
 
-/// As it came, in a sandbox: no script, no form, nothing loaded, an origin of its own.
+/// The HTML part in a sandbox: no scripts, forms or loads, and its own origin.
 async fn html(State(mailbox): State<Mailbox>, Path(number): Path<usize>) -> Response {
     let Some(mail) = mailbox.mail(number) else { return missing() };
     let mut response = no_store(Html(mail.html()).into_response());
@@ -52,10 +51,10 @@ async fn html(State(mailbox): State<Mailbox>, Path(number): Path<usize>) -> Resp
 }
 
 fn missing() -> Response {
-    page(&LEGACY, StatusCode::NOT_FOUND, "No such mail", &notice("It was never here, or others took its place."))
+    page(&LEGACY, StatusCode::NOT_FOUND, "No such mail", &notice("It does not exist, or newer mails have replaced it."))
 }
 
-/// Escaped, with web addresses to click on.
+/// Escapes a text and links its web addresses.
 fn linkify(text: &str) -> String {
     let part = |part: &str| {
         let (word, space) = part.split_at(part.trim_end().len());

@@ -1,4 +1,4 @@
-//! Stand-in of a mail server: takes every mail over SMTP (RFC 5321), keeps it, and delivers it to nobody.
+//! Stand-in of a mail server: receives mails over SMTP (RFC 5321) and stores them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -16,19 +16,17 @@ const MAX_LINE_LENGTH: u64 = 4096;
 const MAX_MAIL_SIZE: usize = 1024 * 1024;
 const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How the server behaves.
+/// Fault injection for the mail server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FaultMode {
-    /// It takes everything.
     #[default]
     None,
-    /// It refuses every recipient with this code.
+    /// Rejects every recipient with this code.
     RejectRecipients(u16),
-    /// It takes a mail, and never says so.
+    /// Accepts a mail but never replies.
     Hang,
 }
 
-/// A mail as it came.
 #[derive(Clone, Debug, Default)]
 pub struct ReceivedMail {
     /// Counted from 1.
@@ -37,7 +35,7 @@ pub struct ReceivedMail {
     pub from: String,
     /// `RCPT TO`.
     pub to: Vec<String>,
-    /// Headers and body, byte by byte.
+    /// Headers and body.
     pub raw: Vec<u8>,
 }
 
@@ -62,7 +60,7 @@ impl ReceivedMail {
     }
 }
 
-/// The mails that came in. Clones share them.
+/// The received mails. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Mailbox(Arc<Inner>);
 
@@ -74,22 +72,21 @@ struct Inner {
 }
 
 impl Mailbox {
-    /// The mails kept, the oldest first.
+    /// The newest mails, the oldest of them first.
     pub fn mails(&self) -> Vec<ReceivedMail> {
         lock(&self.0.mails).iter().cloned().collect()
     }
 
-    /// The mail with this number.
     pub fn mail(&self, number: usize) -> Option<ReceivedMail> {
         lock(&self.0.mails).iter().find(|mail| mail.number == number).cloned()
     }
 
-    /// Changes how the server behaves from the next command on.
+    /// Applies from the next command on.
     pub fn set_fault_mode(&self, fault_mode: FaultMode) {
         *lock(&self.0.fault_mode) = fault_mode;
     }
 
-    /// Waits until so many mails have come in all.
+    /// Waits until the server has received this many mails in all.
     pub async fn wait_for_mails(&self, count: usize) {
         // The sender lives as long as `self`.
         let _ = self.0.count.subscribe().wait_for(|so_far| *so_far >= count).await;
@@ -113,14 +110,11 @@ impl Mailbox {
 }
 
 /// Serves until the listener fails.
-///
-/// # Errors
-/// The listener failed.
 pub async fn serve_mail(listener: TcpListener, mailbox: Mailbox) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let mailbox = mailbox.clone();
-        // A client that breaks off is no concern of the others.
+        // A failed session does not affect others.
         tokio::spawn(tokio::time::timeout(SESSION_TIMEOUT, async move { serve_session(stream, &mailbox).await }));
     }
 }
@@ -144,7 +138,7 @@ async fn serve_session(mut stream: TcpStream, mailbox: &Mailbox) -> std::io::Res
                 mail = ReceivedMail { from: address(&command), ..ReceivedMail::default() };
                 "250 OK".to_owned()
             }
-            ("RCPT", FaultMode::RejectRecipients(code)) => format!("{code} {} is not taken", address(&command)),
+            ("RCPT", FaultMode::RejectRecipients(code)) => format!("{code} {} is rejected", address(&command)),
             ("RCPT", _) => {
                 mail.to.push(address(&command));
                 "250 OK".to_owned()
@@ -176,7 +170,7 @@ async fn read_line(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result
     Ok((count > 0).then_some(line))
 }
 
-/// Up to the line with a dot alone; a dot that was doubled is taken away again.
+/// Reads up to the line with a single dot and undoes dot-stuffing (RFC 5321, section 4.5.2).
 async fn read_data(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Vec<u8>> {
     let mut raw = Vec::new();
     while let Some(line) = read_line(read).await? {
@@ -185,13 +179,12 @@ async fn read_data(read: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result
         }
         raw.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
         if raw.len() > MAX_MAIL_SIZE {
-            return Err(std::io::Error::other("a mail that is too long"));
+            return Err(std::io::Error::other("the mail is too long"));
         }
     }
-    Err(std::io::Error::other("a mail without an end"))
+    Err(std::io::Error::other("the mail has no end"))
 }
 
-/// What stands between the angle brackets.
 fn address(command: &str) -> String {
     let inside = command.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
     inside.map_or_else(String::new, |(inside, _)| inside.to_owned())

@@ -1,4 +1,4 @@
-//! Passwords of the stand-ins' people: argon2id, as PHC strings; bcrypt is verified as well.
+//! Password hashes: Argon2id as PHC strings. Verifies bcrypt as well.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 
 use signpost_core::Random;
 
-/// An argon2id hash with a fresh salt, as a PHC string.
+/// An Argon2id hash with a new salt, as a PHC string.
 #[expect(clippy::expect_used, reason = "argon2 refuses only parameters and lengths that are not ours")]
 pub fn hash_password(password: &str, random: &Random) -> String {
     let salt: [u8; 16] = random.bytes();
@@ -14,7 +14,7 @@ pub fn hash_password(password: &str, random: &Random) -> String {
     hash.to_string()
 }
 
-/// Whether the password is the one that was hashed; counted on a thread where waiting is allowed.
+/// Verifies a password on a thread that may block.
 pub(crate) async fn verify(hash: &Arc<str>, password: &str) -> bool {
     let (hash, password) = (Arc::clone(hash), password.to_owned());
     let check = move || {

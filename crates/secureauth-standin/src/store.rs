@@ -1,19 +1,17 @@
-//! What a stand-in remembers: in memory, by key, the oldest forgotten when there is too much.
+//! A bounded key-value store in memory. It drops the oldest entries.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many entries a store keeps.
 const CAPACITY: usize = 10_000;
 
-/// Values by key, at most [`CAPACITY`] of them.
 pub(crate) struct Store<V> {
     inner: Mutex<Inner<V>>,
 }
 
 struct Inner<V> {
     values: HashMap<String, V>,
-    /// Keys in the order they came, also those taken out since.
+    /// Keys in order of insertion, including keys taken since.
     order: VecDeque<String>,
 }
 
@@ -24,7 +22,7 @@ impl<V> Default for Store<V> {
 }
 
 impl<V> Store<V> {
-    /// Keeps a value under a key that was not used before.
+    /// The key must be new.
     pub(crate) fn insert(&self, key: String, value: V) {
         let mut inner = lock(&self.inner);
         inner.order.push_back(key.clone());
@@ -36,20 +34,19 @@ impl<V> Store<V> {
         }
     }
 
-    /// Takes a value out: the second asker gets nothing.
+    /// Removes and returns a value.
     pub(crate) fn take(&self, key: &str) -> Option<V> {
         lock(&self.inner).values.remove(key)
     }
 }
 
 impl<V: Clone> Store<V> {
-    /// A copy of a value.
     pub(crate) fn get(&self, key: &str) -> Option<V> {
         lock(&self.inner).values.get(key).cloned()
     }
 }
 
-/// The lock, also after a panic elsewhere: the values are whole at every moment.
+/// Ignores poisoning: no critical section leaves the values inconsistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

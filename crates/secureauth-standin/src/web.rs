@@ -1,10 +1,10 @@
-//! Small HTTP things the stand-ins share: form fields, cookies.
+//! Form fields, cookies and redirects.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use cookie::{Cookie, SameSite};
 
-/// The fields of a query or a form, as they came.
+/// The fields of a query or a form, in order.
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
@@ -13,23 +13,21 @@ impl Fields {
         Self(form_urlencoded::parse(bytes).into_owned().collect())
     }
 
-    /// A field; an empty one counts as not sent (RFC 6749, section 3.1).
+    /// A field. An empty value counts as omitted (RFC 6749, section 3.1).
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// Every value of a field, the empty ones left out.
+    /// Every value of a field except empty ones.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// Whether a field was sent more than once.
     pub(crate) fn is_repeated(&self, name: &str) -> bool {
         self.0.iter().filter(|(key, _)| key == name).count() > 1
     }
 }
 
-/// The value of a cookie.
 pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
@@ -41,12 +39,12 @@ pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(|cookie| cookie.value().to_owned())
 }
 
-/// A response that also sets a cookie for the browser session: `HttpOnly`, `SameSite=Lax`.
+/// Sets a session cookie: `HttpOnly`, `SameSite=Lax`.
 pub(crate) fn with_cookie(response: Response, name: &str, value: &str, path: &str) -> Response {
     append(response, Cookie::build((name, value)).path(path))
 }
 
-/// A response that also makes the browser forget a cookie.
+/// Removes a cookie.
 pub(crate) fn without_cookie(response: Response, name: &str, path: &str) -> Response {
     append(response, Cookie::build((name, "")).path(path).removal())
 }
@@ -64,7 +62,6 @@ pub(crate) fn see_other(location: &str) -> Response {
     no_store(Redirect::to(location).into_response())
 }
 
-/// The same response, to be kept by nobody.
 pub(crate) fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -1,4 +1,4 @@
-// Looking at a page at two widths: no accessibility violation, nothing to scroll sideways, and a picture to look at.
+// Checks of a page at several widths: accessibility, overflow, target sizes. Each check takes screenshots.
 
 import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
@@ -10,29 +10,28 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const SCREENSHOTS = join(HERE, "screenshots");
 mkdirSync(SCREENSHOTS, { recursive: true });
-/** The headings of all pages that were looked at; headings.mjs compares them with those that there are. */
+/** The headings of all checked pages; headings.mjs compares them with the headings that exist. */
 export const HEADINGS = join(SCREENSHOTS, "headings.txt");
 
-/** What the demo's company and billers wrote themselves. */
+/** Texts of the demo's company and billers. */
 const TENANT_TEXTS = ["Monday to Friday", "by mail with the slip"];
 
-/** CSS pixels that a picture may be high. */
+/** In CSS pixels. */
 const MAX_SCREENSHOT_HEIGHT = 12_000;
 
-/** Where a picture goes. */
 export function screenshotPath(name) {
   return join(SCREENSHOTS, `${name}.png`);
 }
 
-/** Takes a picture of a page, of the longest ones (the API's) the beginning: nobody can look at the whole. */
+/** Takes a screenshot; of very long pages, such as the API's, only the beginning. */
 async function takeScreenshot(page, name) {
   const { width } = page.viewportSize();
-  const whole = await page.evaluate(() => document.documentElement.scrollHeight);
-  const clip = { x: 0, y: 0, width, height: Math.min(whole, MAX_SCREENSHOT_HEIGHT) };
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  const clip = { x: 0, y: 0, width, height: Math.min(height, MAX_SCREENSHOT_HEIGHT) };
   await page.screenshot({ path: screenshotPath(name), fullPage: true, clip });
 }
 
-/** Looks at a page at both widths, zoomed in and with more space in its text, in the light and in the dark. */
+/** Checks a page at both widths, zoomed in, with more text spacing, and in the light and dark colour schemes. */
 export async function checkPage(page, name) {
   appendFileSync(HEADINGS, `${await page.locator("h1").innerText()}\n`);
   await page.emulateMedia({ colorScheme: "light" });
@@ -45,7 +44,7 @@ export async function checkPage(page, name) {
   }
   await page.setViewportSize(ZOOMED);
   await expectNoOverflow(page, ZOOMED);
-  // Customers' pages; staff have tables.
+  // Customer pages only: the tables of the console are exempt.
   if ((await page.locator("footer .reference").count()) > 0) {
     await withTextSpacing(page, async () => {
       for (const size of [ZOOMED, WIDE]) {
@@ -59,14 +58,14 @@ export async function checkPage(page, name) {
     await page.setViewportSize(size);
     await takeScreenshot(page, `${name}-${size.width}-dark`);
   }
-  assert.deepEqual(await violations(page), [], "in the dark");
+  assert.deepEqual(await violations(page), [], "in the dark colour scheme");
 }
 
-/** Nothing is to be scrolled sideways, and nothing is cut off. */
+/** No horizontal scrolling, no clipped content. */
 async function expectNoOverflow(page, size) {
   const [wide, inner, cut] = await page.evaluate(() => {
     const hides = (element) => ["hidden", "clip"].includes(getComputedStyle(element).overflow);
-    // What is there for screen readers alone is cut off on purpose.
+    // Content for screen readers only is clipped on purpose.
     const clips = (element) => hides(element) && !element.matches(".visually-hidden, .table thead, input");
     const cut = [...document.body.querySelectorAll("*")].filter((element) => {
       return clips(element) && (element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight);
@@ -78,7 +77,7 @@ async function expectNoOverflow(page, size) {
   assert.deepEqual(cut, [], `cut off in ${size.width}`);
 }
 
-/** With the space in its text that readers may want (WCAG 2.2, 1.4.12). */
+/** Applies the text spacing of WCAG 2.2, 1.4.12. */
 async function withTextSpacing(page, body) {
   await page.evaluate(() => {
     const sheet = new CSSStyleSheet();
@@ -92,7 +91,7 @@ async function withTextSpacing(page, body) {
   });
 }
 
-/** The page's own way to Spanish: the same page, and all of it. */
+/** Switches the page to Spanish: no English sentence is left, and typed values stay. */
 export async function switchToSpanish(page) {
   const english = await sentences(page);
   const typed = await page.locator("input[type=text]").evaluateAll((fields) => fields.map((field) => field.value));
@@ -100,18 +99,18 @@ export async function switchToSpanish(page) {
   await page.locator("html[lang=es]").waitFor();
   const left = (await sentences(page)).filter((sentence) => english.includes(sentence));
   assert.deepEqual(left, [], "sentences that are still in English");
-  const kept = await page.locator("input[type=text]").evaluateAll((fields) => fields.map((field) => field.value));
-  assert.deepEqual(kept, typed);
+  const after = await page.locator("input[type=text]").evaluateAll((fields) => fields.map((field) => field.value));
+  assert.deepEqual(after, typed);
 }
 
-/** The texts of a page that are made of words of ours: of more than three words, and not what a biller wrote. */
+/** Texts of more than three words, without texts that a biller wrote. */
 async function sentences(page) {
   const texts = await page.locator("h1, h2, main p:not(.address), dt, dd, label, button, a").allInnerTexts();
   const isSentence = (text) => text.split(/\s+/).filter((word) => /\p{L}/u.test(word)).length > 3;
   return texts.filter((text) => isSentence(text) && !TENANT_TEXTS.some((words) => text.includes(words)));
 }
 
-/** What axe finds, in short. */
+/** Violations that axe reports. */
 async function violations(page) {
   await page.evaluate(AXE);
   const found = await page.evaluate(
@@ -121,7 +120,7 @@ async function violations(page) {
   return found.violations.map((v) => `${v.id}: ${v.nodes.map((node) => node.target.join(" ")).join(", ")}`);
 }
 
-/** Buttons, fields and links that stand alone are large enough for a finger (WCAG 2.5.8). */
+/** Minimum target size of buttons, fields and button links (WCAG 2.5.8). */
 async function expectTargetSizes(page, size) {
   const small = await page.evaluate(() =>
     [...document.querySelectorAll("button, input:not([type=hidden]), a.button")]

@@ -1,5 +1,5 @@
-// The gateway as people install it: the binary with settings of its own, billers and users from files, and a small
-// server that stands for the legacy portal and the billers'. For one file of tests, with a browser.
+// A gateway as operators install it: the binary, a settings file, imported billers and users, and a small server in place of
+// the portals. One gateway and one browser per test file.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -19,11 +19,11 @@ const WAIT_TIMEOUT = 10_000;
 const run = promisify(execFile);
 
 /**
- * Starts a gateway and a browser before the tests of a file, and ends both after them.
+ * Starts a gateway and a browser before the tests of a file and stops both after them.
  *
- * `setUp(world)` says what the gateway is to know: `{ billers, users, server }`. It may start more, and give what ends
- * that to `world.onStop`. `billers` are rows as in a file; `users` are usernames, members of every biller; `server` and
- * `limits` are further settings of those sections. With a `listen` of its own, somebody else is there at the public port.
+ * `setUp(world)` returns `{ billers, users, listen, server, limits }`. `billers` are rows of a biller file; `users` are
+ * usernames that exist at every biller; `server` and `limits` extend those sections of the settings. Set `listen` if a
+ * reverse proxy listens on the public port. Register cleanups with `world.onStop`.
  */
 export function useGateway(setUp, { timeout = 120_000 } = {}) {
   const world = new GatewayWorld(setUp);
@@ -49,7 +49,7 @@ class GatewayWorld extends World {
     assert.ok(existsSync(BINARY), `${BINARY} is missing: run cargo build first`);
     this.folder = mkdtempSync(join(tmpdir(), "signpost-gateway-"));
     this.onStop(() => rmSync(this.folder, { recursive: true, force: true }));
-    // The public port; the three after it are free as well.
+    // The public port; the next three ports are free as well.
     this.port = await freeBase();
     this.gateway = `http://localhost:${this.port}`;
     this.portal = await startPortal(this);
@@ -72,27 +72,27 @@ class GatewayWorld extends World {
     for (const cleanup of this.#cleanups) await cleanup();
   }
 
-  /** Writes a file into the gateway's folder; answers its path. */
+  /** Writes a file into the gateway's folder and returns its path. */
   file(name, text) {
     const path = join(this.folder, name);
     writeFileSync(path, text, { mode: 0o600 });
     return path;
   }
 
-  /** A command of the binary with the gateway's settings; answers what it prints. */
-  async command(...words) {
-    const { stdout } = await run(BINARY, [...words, "--config", join(this.folder, "signpost.toml")]);
+  /** Runs a command with the gateway's settings and returns its output. */
+  async command(...args) {
+    const { stdout } = await run(BINARY, [...args, "--config", join(this.folder, "signpost.toml")]);
     return stdout;
   }
 
-  /** The ids of the keys that the gateway publishes, the one in use first. */
+  /** Ids of the published keys, the active one first. */
   async publishedKeyIds() {
     const answer = await fetch(this.url("/.well-known/jwks.json"));
     const { keys } = await answer.json();
     return keys.map(({ kid }) => kid);
   }
 
-  /** What the gateway says to a reverse proxy that asks about this browser. */
+  /** The forward-auth response that a reverse proxy gets for this browser. */
   async verify(visitor, slug, page = visitor.page) {
     const answer = await page.goto(this.url(`/auth/verify?biller=${slug}`));
     return { status: answer.status(), ...(await answer.allHeaders()) };

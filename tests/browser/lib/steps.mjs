@@ -1,9 +1,9 @@
-// What people do and see, in words that the journeys share.
+// Steps and expectations that the journeys share.
 
 import assert from "node:assert/strict";
 
 export const PASSWORD = "demo-password";
-/** Crockford's letters: none looks like another. */
+/** Crockford's base 32, without lookalikes. */
 export const REFERENCE = /\b[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}\b/;
 
 /** Waits for a page by its heading. */
@@ -11,7 +11,6 @@ export async function expectHeading(page, text) {
   await page.getByRole("heading", { level: 1, name: text, exact: true }).waitFor();
 }
 
-/** Where the browser is, without the query. */
 export function urlWithoutQuery(page) {
   const url = new URL(page.url());
   return url.origin + url.pathname;
@@ -23,7 +22,7 @@ export async function typeUsername(visitor, username, page = visitor.page) {
   await page.getByRole("button", { name: "Continue" }).click();
 }
 
-/** The biller's sign-in page, with this name prefilled. */
+/** The biller's sign-in page with a prefilled username. */
 export async function expectSecureAuthLogin(visitor, slug, name, username = "", page = visitor.page) {
   await expectHeading(page, `Sign in to ${name}`);
   assert.equal(urlWithoutQuery(page), `${visitor.world.secureauth}/demo/${slug}/oauth2/authorize`);
@@ -36,7 +35,7 @@ export async function signIn(page, username, password = PASSWORD) {
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
 }
 
-/** The legacy portal's sign-in page, with this name prefilled. */
+/** The legacy portal's sign-in page with a prefilled username. */
 export async function expectLegacyLogin(visitor, username = "", page = visitor.page) {
   await expectHeading(page, "Sign in");
   await page.getByText("classic sign-in").waitFor();
@@ -44,20 +43,20 @@ export async function expectLegacyLogin(visitor, username = "", page = visitor.p
   assert.equal(await page.getByLabel("Username").inputValue(), username);
 }
 
-/** The portal asks, since this browser did not start the visit there. */
+/** The portal asks for confirmation because this browser did not start the sign-in there. */
 export async function confirmHandoff(page, name, username) {
   await expectHeading(page, `You are about to enter ${name} as ${username}`);
   await page.getByRole("button", { name: "Continue" }).click();
 }
 
-/** The biller's portal, signed in. */
+/** The biller's portal after sign-in. */
 export async function expectPortal(visitor, name, username, page = visitor.page) {
   await expectHeading(page, `Welcome to ${name}`);
   assert.ok(page.url().startsWith(visitor.world.portal), page.url());
   assert.equal(await page.locator("#username").textContent(), username);
 }
 
-/** From the biller's own address to its portal. */
+/** A complete sign-in from the biller's vanity path to its portal. */
 export async function signInAt(visitor, slug, name, username, page = visitor.page) {
   await page.goto(visitor.world.url(`/b/${slug}`));
   await expectSecureAuthLogin(visitor, slug, name, "", page);
@@ -66,9 +65,9 @@ export async function signInAt(visitor, slug, name, username, page = visitor.pag
   await expectPortal(visitor, name, username, page);
 }
 
-/** A page of ours that leaves nobody alone: a code for support, and a way on. */
+/** A page with a reference code and at least one next step. */
 export async function expectHelp(page) {
   assert.match(await page.locator("footer code").innerText(), REFERENCE);
-  assert.ok((await page.locator("main a[href]").count()) > 0, "no way on");
+  assert.ok((await page.locator("main a[href]").count()) > 0, "no next step");
   assert.equal(await page.locator("input[type=password]").count(), 0);
 }

@@ -1,5 +1,5 @@
-// The demo and a browser, for one file of journeys. Every journey gets a browser context of its own, runs once without
-// and once with JavaScript, and is checked at its end: no server error, no blocked content, no careless cookie.
+// The demo and a browser for one file of journeys. Every journey runs in its own browser context, without and with
+// JavaScript. At its end the harness checks for server errors, blocked content and cookie attributes.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -29,10 +29,10 @@ const START_TIMEOUT = 90_000;
 
 export const WIDE = { width: 1280, height: 900 };
 export const NARROW = { width: 320, height: 640 };
-/** What a window of 1280 by 1024 shows at a zoom of 400 % (WCAG 2.2, 1.4.10). */
+/** A window of 1280 by 1024 at a zoom of 400 % (WCAG 2.2, 1.4.10). */
 export const ZOOMED = { width: 320, height: 256 };
 
-/** Starts the demo and a browser before the tests of a file, and ends both after them. */
+/** Starts the demo and a browser before the tests of a file and stops both after them. */
 export function useWorld() {
   const world = new World();
   before(() => world.start(), { timeout: START_TIMEOUT + 30_000 });
@@ -41,7 +41,7 @@ export function useWorld() {
 }
 
 export class World {
-  /** Origins whose pages are not ours to mend: the browser may complain about them. */
+  /** Third-party origins whose console errors are ignored. */
   externalOrigins = [];
 
   async start() {
@@ -64,7 +64,7 @@ export class World {
     return new URL(path, this.gateway).href;
   }
 
-  /** An address of the gateway on a biller's own host. */
+  /** The address of a biller's vanity host. */
   hostOf(slug) {
     return `http://${slug}.localhost:${new URL(this.gateway).port}/`;
   }
@@ -80,7 +80,7 @@ export class World {
     return visitor;
   }
 
-  /** A journey, once without and once with JavaScript. */
+  /** Declares a journey, without and with JavaScript. */
   journey(name, body, { scripts = [false, true], locale } = {}) {
     for (const js of scripts) {
       test(`${name} (${js ? "with" : "without"} JavaScript)`, { timeout: 90_000 }, async () => {
@@ -98,12 +98,12 @@ export class World {
   }
 }
 
-/** Somebody with a browser; keeps an eye on everything it receives. */
+/** A browser context that records its requests, responses and console errors. */
 export class Visitor {
-  /** Statuses that a journey means to see, besides those below 500. */
+  /** Expected statuses from 500 on. */
   expectedStatuses = new Set();
   requests = [];
-  #complaints = [];
+  #consoleErrors = [];
   #responses = [];
 
   constructor(world, context) {
@@ -112,10 +112,10 @@ export class Visitor {
     context.on("request", (request) => this.requests.push(request.url()));
     context.on("response", (response) => this.#responses.push(response));
     context.on("console", (message) => this.#onConsole(message));
-    context.on("weberror", (error) => this.#complaints.push(`script error: ${error.error()}`));
+    context.on("weberror", (error) => this.#consoleErrors.push(`script error: ${error.error()}`));
   }
 
-  /** The same world in another browser. */
+  /** A second browser on the same world. */
   async inAnotherBrowser() {
     this.others ??= [];
     const other = await this.world.newVisitor({ js: true });
@@ -124,7 +124,7 @@ export class Visitor {
     return other;
   }
 
-  /** The address under the gateway that was asked for last and starts so. */
+  /** The last requested gateway URL that starts with this path. */
   lastRequest(path) {
     const found = this.requests.findLast((url) => url.startsWith(this.world.url(path)));
     assert.ok(found, `no request for ${path}`);
@@ -135,14 +135,14 @@ export class Visitor {
     if (message.type() !== "error") return;
     const { url } = message.location();
     if (this.world.externalOrigins.some((origin) => url.startsWith(origin))) return;
-    // Chromium reports every page with an error status; statuses are checked on their own.
+    // Chromium logs every error status. verify() checks statuses.
     const isStatus = message.text().startsWith("Failed to load resource: the server responded with a status");
-    if (!isStatus) this.#complaints.push(`${message.text()} (${url})`);
+    if (!isStatus) this.#consoleErrors.push(`${message.text()} (${url})`);
   }
 
-  /** What must hold after every journey. */
+  /** Checks that apply to every journey. */
   async verify() {
-    assert.deepEqual(this.#complaints, [], "the browser complained");
+    assert.deepEqual(this.#consoleErrors, [], "console errors");
     for (const response of this.#responses) {
       const status = response.status();
       const address = new URL(response.url());
@@ -152,7 +152,7 @@ export class Visitor {
     for (const other of this.others ?? []) await other.verify();
   }
 
-  /** An error with what the person saw. */
+  /** Adds screenshot, page text and console errors to an error. */
   async explain(name, error) {
     const folder = join(HERE, "screenshots", "failed");
     mkdirSync(folder, { recursive: true });
@@ -163,11 +163,11 @@ export class Visitor {
         await page.screenshot({ path: file });
         seen += `\n  page: ${page.url().slice(0, 120)}\n  ${(await page.locator("body").innerText()).slice(0, 400)}`;
       } catch {
-        seen += "\n  (no picture)";
+        seen += "\n  (no screenshot)";
       }
     }
-    const complaints = this.#complaints.join("; ") || "none";
-    error.stack = `${error.stack}\n  seen:${seen}\n  complaints: ${complaints}`;
+    const consoleErrors = this.#consoleErrors.join("; ") || "none";
+    error.stack = `${error.stack}\n  seen:${seen}\n  console errors: ${consoleErrors}`;
     return error;
   }
 
@@ -177,7 +177,7 @@ export class Visitor {
   }
 }
 
-/** Every cookie of the gateway belongs to its host alone and is out of reach of scripts. */
+/** Cookies of the gateway are host-only and unavailable to scripts. */
 async function checkCookies(response) {
   const headers = await response.headersArray();
   for (const { name, value } of headers) {
@@ -185,11 +185,11 @@ async function checkCookies(response) {
     for (const line of value.split("\n")) {
       const [pair, ...rest] = line.split(";").map((part) => part.trim());
       const attributes = new Set(rest.map((part) => part.toLowerCase()));
-      assert.match(pair, /^__Host-/, "a cookie's name");
-      for (const wanted of ["secure", "httponly", "path=/", "samesite=lax"]) {
-        assert.ok(attributes.has(wanted), `${wanted} is missing on ${pair.split("=")[0]}`);
+      assert.match(pair, /^__Host-/, "cookie name");
+      for (const required of ["secure", "httponly", "path=/", "samesite=lax"]) {
+        assert.ok(attributes.has(required), `${required} is missing on ${pair.split("=")[0]}`);
       }
-      assert.ok(![...attributes].some((one) => one.startsWith("domain")), "a cookie names a domain");
+      assert.ok(![...attributes].some((one) => one.startsWith("domain")), "cookie with a domain");
     }
   }
 }
@@ -201,13 +201,13 @@ async function startDemo() {
     try {
       return await tryDemo(log);
     } catch (error) {
-      // Somebody else may have taken a port in between.
+      // Another process may have taken a port meanwhile.
       if (attempt === 3) throw error;
     }
   }
 }
 
-/** Where the programs that a file of tests starts write their logs. */
+/** Log file of the programs that a test file starts. */
 export function logFile(suffix = "") {
   const logs = join(HERE, "logs");
   mkdirSync(logs, { recursive: true });
@@ -242,7 +242,7 @@ async function tryDemo(log) {
   }
 }
 
-/** The first of six ports in a row that nobody listens on. */
+/** The first of six consecutive free ports. */
 export async function freeBase() {
   for (;;) {
     const base = 20_000 + 6 * Math.floor(Math.random() * 2_000);

@@ -54,6 +54,19 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::parse_rfc3339("2026-11-22T08:00:00Z").unwrap()
 }
 
+/// Polls until `check` returns a value.
+pub(crate) async fn wait_for<T>(timeout: Duration, what: &str, check: impl AsyncFn() -> Option<T>) -> T {
+    let polling = async {
+        loop {
+            if let Some(value) = check().await {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(timeout, polling).await.unwrap_or_else(|_| panic!("timeout while waiting for {what}"))
+}
+
 pub(crate) fn slug(text: &str) -> Slug {
     Slug::parse(text).unwrap()
 }

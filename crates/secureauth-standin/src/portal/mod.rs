@@ -1,6 +1,6 @@
-//! Stand-in of the biller portals: receives hand-offs, signs in, shows who came how.
+//! Stand-in of the biller portals: redeems handoffs, starts sessions, shows who is signed in.
 //!
-//! A hand-off is bound to the browser (login CSRF): one that this browser did not ask for has to be confirmed.
+//! Against login CSRF, the user must confirm a handoff that this browser did not request.
 
 mod pages;
 
@@ -20,21 +20,20 @@ use super::store::Store;
 use super::web::{Fields, cookie, see_other, with_cookie, without_cookie};
 use signpost_core::text::sha256;
 
-/// The state of the visit that this browser started.
+/// The state of the sign-in that this browser started.
 const STATE_COOKIE: &str = "portal_state";
-/// The browser whose hand-offs wait for a yes.
+/// Identifies the browser, to find handoffs that need confirmation.
 const PENDING_COOKIE: &str = "portal_pending";
 /// The portal's own session.
 const SESSION_COOKIE: &str = "portal_session";
 
-/// What the biller portal is built from.
 #[derive(Clone)]
 pub struct BillerPortal {
     /// Base address of the gateway, such as `http://localhost:8080`.
     pub gateway: String,
     /// Key with the scope `handoff:redeem`.
     pub api_key: String,
-    /// Slug and name of each biller whose portal this is.
+    /// Slug and name of each biller.
     pub billers: Vec<(String, String)>,
 }
 
@@ -43,15 +42,14 @@ struct Portal {
     billers: Vec<(String, String)>,
     /// Slugs by state.
     login_states: Store<String>,
-    /// Hand-offs that this browser did not ask for, by browser and hash of the token.
+    /// Handoffs that need confirmation, by browser and hash of the token.
     pending: Store<HandoffPayload>,
-    /// Slugs by hash of a token that was redeemed here.
+    /// Slugs by hash of the redeemed token.
     redeemed_tokens: Store<String>,
     sessions: Store<HandoffPayload>,
     deps: Deps,
 }
 
-/// Builds the stand-in.
 pub fn portal_app(portal: BillerPortal, deps: Deps) -> Router {
     let portal = Portal {
         gateway: Gateway::new(&portal.gateway, portal.api_key),
@@ -73,7 +71,7 @@ pub fn portal_app(portal: BillerPortal, deps: Deps) -> Router {
         .with_state(Arc::new(portal))
 }
 
-/// Any path: the portal, or where to sign in.
+/// Any path: the session, or the list of billers.
 async fn home(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {
     match portal.session(&headers) {
         Some(session) => pages::signed_in(portal.biller_name(&session), &session),
@@ -81,7 +79,7 @@ async fn home(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response
     }
 }
 
-/// `GET /start/{slug}`: off to the gateway, with a state that comes back.
+/// `GET /start/{slug}`: redirects to the gateway with a state.
 async fn start(State(portal): State<Arc<Portal>>, Path(slug): Path<String>) -> Response {
     if !portal.billers.iter().any(|(known, _)| *known == slug) {
         return see_other("/");
@@ -128,7 +126,7 @@ async fn receive(State(portal): State<Arc<Portal>>, headers: HeaderMap, RawQuery
     }
 }
 
-/// `POST /confirm`: yes, enter.
+/// `POST /confirm`
 async fn confirm(State(portal): State<Arc<Portal>>, headers: HeaderMap, body: Bytes) -> Response {
     let fields = Fields::parse(&body);
     let key = fields.get("handoff").unwrap_or_default();
@@ -155,17 +153,17 @@ impl Portal {
         self.sessions.get(&cookie(headers, SESSION_COOKIE)?)
     }
 
-    /// Whether this browser started the visit that the hand-off ends, at the same biller.
+    /// Whether this browser requested the handoff, at the same biller.
     fn is_solicited(&self, headers: &HeaderMap, handoff: &HandoffPayload) -> bool {
         let state = handoff.state.as_deref().filter(|state| !state.is_empty());
         let ours = cookie(headers, STATE_COOKIE);
-        // Taken out: a state is good for one return.
+        // A state is single-use.
         state.is_some()
             && ours.as_deref() == state
             && ours.and_then(|state| self.login_states.take(&state)) == handoff.biller
     }
 
-    /// A new session, in place of the one before, and on to where the visit was bound for.
+    /// Starts a new session and redirects to the return target.
     fn sign_in(&self, headers: &HeaderMap, handoff: HandoffPayload) -> Response {
         if let Some(before) = cookie(headers, SESSION_COOKIE) {
             self.sessions.take(&before);
@@ -176,14 +174,13 @@ impl Portal {
         with_cookie(see_other(&target), SESSION_COOKIE, &id, "/")
     }
 
-    /// The name of the biller a hand-off is for; its slug when the name is not known here.
+    /// The biller's name, or its slug if the name is unknown.
     fn biller_name<'a>(&'a self, handoff: &'a HandoffPayload) -> &'a str {
         let slug = handoff.biller.as_deref().unwrap_or("your biller");
         self.billers.iter().find(|(known, _)| known == slug).map_or(slug, |(_, name)| name)
     }
 
-    /// The gateway's address to start anew at: of the biller that the token was for or that this browser started a visit
-    /// to, if known.
+    /// Where to start again: at the biller of the token or of the browser's last sign-in, if known.
     fn restart_url(&self, headers: &HeaderMap, key: &str) -> String {
         let started = || cookie(headers, STATE_COOKIE).and_then(|state| self.login_states.get(&state));
         match self.redeemed_tokens.get(key).or_else(started) {

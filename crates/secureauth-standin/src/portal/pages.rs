@@ -8,7 +8,6 @@ use crate::handoff::HandoffPayload;
 use crate::html::{PORTAL, escape, notice, page};
 use signpost_core::Timestamp;
 
-/// Nobody is signed in: where to.
 pub(super) fn billers(billers: &[(String, String)]) -> Response {
     let link = |(slug, name): &(String, String)| {
         format!("<li><a href=\"/start/{}\">Sign in to {}</a></li>\n", escape(slug), escape(name))
@@ -18,7 +17,6 @@ pub(super) fn billers(billers: &[(String, String)]) -> Response {
     page(&PORTAL, StatusCode::OK, "Pay your bills", &body)
 }
 
-/// Somebody is signed in: who, where, and how they came.
 pub(super) fn signed_in(biller_name: &str, session: &HandoffPayload) -> Response {
     let facts = [
         ("Biller", "biller", session.biller.clone()),
@@ -41,7 +39,7 @@ pub(super) fn signed_in(biller_name: &str, session: &HandoffPayload) -> Response
     page(&PORTAL, StatusCode::OK, &format!("Welcome to {biller_name}"), &body)
 }
 
-/// A visit that this browser did not start: names who and where before anything happens.
+/// The confirmation of a handoff that this browser did not request.
 pub(super) fn confirm(biller_name: &str, handoff: &HandoffPayload, key: &str) -> Response {
     let title = format!("You are about to enter {biller_name} as {}", username(handoff));
     let body = format!(
@@ -54,7 +52,6 @@ pub(super) fn confirm(biller_name: &str, handoff: &HandoffPayload, key: &str) ->
     page(&PORTAL, StatusCode::OK, &title, &body)
 }
 
-/// A token that is good no more.
 pub(super) fn invalid_token(restart_url: &str) -> Response {
     let body = format!(
         "<p>Nothing is wrong with your account.</p>\n<p><a class=\"big\" href=\"{}\">Sign in again</a></p>\n",
@@ -63,7 +60,6 @@ pub(super) fn invalid_token(restart_url: &str) -> Response {
     page(&PORTAL, StatusCode::OK, "This sign-in link was already used or is too old", &body)
 }
 
-/// The gateway did not answer.
 pub(super) fn unreachable(restart_url: &str) -> Response {
     let body = format!(
         "{}<p><a class=\"big\" href=\"{}\">Sign in again</a></p>\n",
@@ -77,7 +73,7 @@ fn username(handoff: &HandoffPayload) -> &str {
     handoff.username.as_deref().unwrap_or_default()
 }
 
-/// A time as it was sent: seconds since the epoch, or text.
+/// The gateway sends seconds since the epoch or text.
 fn format_time(value: &Value) -> String {
     match value {
         Value::Number(seconds) => match seconds.as_i64().and_then(|seconds| seconds.checked_mul(1000)) {
