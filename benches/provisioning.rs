@@ -1,20 +1,21 @@
-//! How fast a biller is moved: `cargo bench --bench provisioning`.
+//! Speed of enablement: `cargo bench --bench provisioning`.
 //!
-//! The stand-in of SecureAuth runs here, the program in a process of its own, so that its memory can be told apart; both
-//! share the machine. One line of JSON for each run goes to standard output; `scripts/prove` puts them into its report.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark: it fails loudly, and prints")]
+//! The SecureAuth stand-in runs in this process and `signpost` in its own, so that the benchmark can measure its memory. Each
+//! run prints one line of JSON, which `scripts/prove` adds to its report.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark panics on errors and prints results")]
 
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use secureauth_standin::{ApiClients, Deps, SecureAuth, SecureAuthStandIn, ServiceClient};
+use secureauth_standin::world::{Addresses, PASSWORD, Ports, World, to_toml};
+use secureauth_standin::{Deps, SecureAuthStandIn};
 use serde_json::json;
 use signpost_core::{Clock, Random};
 
 const BILLER: &str = "pinehill-gas";
-/// Of the vendor's published ceiling: 8 requests of 100 users at once, 0.96 s each.
+/// The latency in the vendor's published ceiling: 8 concurrent requests of 100 users, 0.96 s each.
 const VENDOR_LATENCY: Duration = Duration::from_millis(960);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -25,16 +26,19 @@ async fn main() {
     }
 }
 
-/// Moves a biller of so many users, every request taking so much longer at SecureAuth.
+/// Enables a biller with this number of users. `latency` delays every request at SecureAuth.
 async fn enable_biller(users: usize, latency: Duration) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let issuers = stand_in(&base);
+    let (world, random) = (world(&base), Random::system());
+    let hash = secureauth_standin::hash_password(PASSWORD, &random);
+    let deps = Deps::new(Clock::System, random).unwrap();
+    let issuers = secureauth_standin::secureauth_app(world.secureauth(&hash), base, deps);
     tokio::spawn(secureauth_standin::serve(listener, issuers.router(), std::future::pending()));
-    write_files(folder.path(), &base, users);
+    write_files(folder.path(), &world, users);
     run(folder.path(), &["migrate"]);
-    run(folder.path(), &["import", "billers", "billers.toml"]);
+    run(folder.path(), &["import", "billers", "billers.json"]);
     run(folder.path(), &["import", "users", "users.csv", "--biller", BILLER]);
 
     issuers.faults().set_latency(latency);
@@ -50,8 +54,8 @@ async fn enable_biller(users: usize, latency: Duration) -> serde_json::Value {
         tokio::time::sleep(SAMPLE_INTERVAL).await;
     };
     let total = started.elapsed().as_secs_f64();
-    // It has compared the numbers itself.
-    assert!(status.success(), "the biller was not moved");
+    // The job itself has compared the numbers of users.
+    assert!(status.success(), "the enablement failed");
     let seconds = timing.seconds();
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let rate = |seconds: f64| (users as f64 / seconds).round();
@@ -62,7 +66,7 @@ async fn enable_biller(users: usize, latency: Duration) -> serde_json::Value {
     })
 }
 
-/// When the first batch of users was asked for, and when the last was answered.
+/// When the first batch of users arrived and when the last was answered.
 #[derive(Default)]
 struct ImportTiming {
     first: Option<Instant>,
@@ -73,7 +77,7 @@ impl ImportTiming {
     fn sample(&mut self, issuers: &SecureAuthStandIn) {
         let calls = issuers.api_calls();
         let batches = || calls.iter().filter(|call| call.method == "PUT" && call.path.ends_with("/configuration"));
-        // One user goes first, alone.
+        // The first request imports a single user.
         if self.first.is_none() && batches().count() > 1 {
             self.first = Some(Instant::now());
         }
@@ -88,47 +92,20 @@ impl ImportTiming {
     }
 }
 
-fn stand_in(base: &str) -> SecureAuthStandIn {
-    let random = Random::system();
-    let client = |id: &str| Some(ServiceClient { id: id.to_owned(), secret: format!("secret of {id}") });
-    let world = SecureAuth {
-        tenant: "test".to_owned(),
-        password_hash: secureauth_standin::hash_password("correct-horse", &random),
-        organizations: Vec::new(),
-        api: Some(ApiClients { system: client("system"), admin: client("admin") }),
-    };
-    secureauth_standin::secureauth_app(world, base.to_owned(), Deps::new(Clock::System, random).unwrap())
+/// The demo world with one biller and without users.
+fn world(secureauth: &str) -> World {
+    let mut world = World::new(Addresses { secureauth: secureauth.to_owned(), ..Ports { base: 8080 }.addresses() });
+    world.billers.retain(|biller| biller.slug == BILLER);
+    world.users.clear();
+    world
 }
 
-fn write_files(folder: &Path, base: &str, users: usize) {
-    let settings = format!(
-        r#"
-        [server]
-        public_url = "http://localhost:8080"
-        [database]
-        url = "sqlite:signpost.db"
-        [secrets]
-        keys = ["q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="]
-        [legacy]
-        login_url = "http://127.0.0.1:9992/login"
-        reset_url = "http://127.0.0.1:9992/reset"
-        [portal]
-        handoff_url = "http://127.0.0.1:9993/handoff"
-        [oidc]
-        allow_loopback_issuers = true
-        [secureauth]
-        base_url = "{base}"
-        tenant = "test"
-        system_client_id = "system"
-        system_client_secret = "secret of system"
-        admin_client_id = "admin"
-        admin_client_secret = "secret of admin"
-        "#
-    );
-    std::fs::write(folder.join("signpost.toml"), settings).unwrap();
-    let biller = format!("[[billers]]\nslug = \"{BILLER}\"\nname = \"Pinehill Gas\"\nstate = \"legacy\"\n");
-    std::fs::write(folder.join("billers.toml"), biller).unwrap();
-    let hash = secureauth_standin::hash_password("correct-horse", &Random::system());
+fn write_files(folder: &Path, world: &World, users: usize) {
+    let mut settings = world.settings("sqlite:signpost.db", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=");
+    settings.as_object_mut().unwrap().remove("mail");
+    std::fs::write(folder.join("signpost.toml"), to_toml(&settings)).unwrap();
+    std::fs::write(folder.join("billers.json"), world.billers_file()).unwrap();
+    let hash = secureauth_standin::hash_password(PASSWORD, &Random::system());
     let mut rows = String::from("username,email,first_name,last_name,password_hash\n");
     for n in 0..users {
         writeln!(rows, "user{n:07},user{n}@mail.example,Robin,Number {n},\"{hash}\"").unwrap();

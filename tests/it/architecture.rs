@@ -1,8 +1,8 @@
-//! The floors: imports go down only, and libraries stay in their module. The list is ARCHITECTURE.md's.
+//! Layers: imports point to lower layers only, and libraries stay in their modules. ARCHITECTURE.md explains the list.
 
 use std::path::{Path, PathBuf};
 
-/// Rooms and their floors.
+/// Top-level modules and their layers.
 const LAYERS: [(&str, u8); 19] = [
     ("config", 2),
     ("telemetry", 3),
@@ -25,7 +25,7 @@ const LAYERS: [(&str, u8); 19] = [
     ("main", 18),
 ];
 
-/// Libraries, and the modules that may use them.
+/// Libraries and the modules that may use them.
 const LIBRARIES: [(&str, &[&str]); 10] = [
     ("axum", &["state", "web", "login", "api", "console", "app"]),
     ("sqlx", &["db"]),
@@ -77,7 +77,7 @@ fn sources() -> Vec<(String, PathBuf, String)> {
             }
         }
     }
-    assert!(found.len() > 50, "the sources were found");
+    assert!(found.len() > 50, "found the sources");
     found
 }
 
@@ -85,7 +85,7 @@ fn layer(module: &str) -> Option<u8> {
     LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
 }
 
-/// Rooms named after `crate::`, also inside `use crate::{a, b}`.
+/// Top-level modules that follow `crate::`, including those in `use crate::{a, b}`.
 fn imports(text: &str) -> Vec<String> {
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut modules = Vec::new();
@@ -103,29 +103,26 @@ fn imports(text: &str) -> Vec<String> {
 
 #[test]
 fn imports_point_to_lower_layers() {
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     for (module, path, text) in sources() {
         if module == "lib" {
             continue;
         }
-        let own =
-            layer(&module).unwrap_or_else(|| panic!("the module `{module}` has no layer: see ARCHITECTURE.md, floors"));
+        let own = layer(&module).unwrap_or_else(|| panic!("the module `{module}` has no layer: see ARCHITECTURE.md"));
         for other in imports(&text) {
             let Some(theirs) = layer(&other) else { continue };
             if other != module && theirs >= own {
-                wrong.push(format!(
-                    "{}: `{module}` may not import `{other}`: see ARCHITECTURE.md, floors",
-                    path.display()
-                ));
+                violations
+                    .push(format!("{}: `{module}` may not import `{other}`: see ARCHITECTURE.md", path.display()));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 #[test]
 fn libraries_are_used_only_where_allowed() {
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     for (module, path, text) in sources() {
         let code: Vec<&str> = text.lines().take_while(|line| !line.contains("#[cfg(test)]")).collect();
         for (library, modules) in LIBRARIES {
@@ -135,24 +132,21 @@ fn libraries_are_used_only_where_allowed() {
                     && (line.contains(&format!("{library}::")) || line.starts_with(&format!("use {library};")))
             });
             if used && !modules.contains(&module.as_str()) {
-                wrong.push(format!(
-                    "{}: `{module}` may not use {library}: see ARCHITECTURE.md, libraries",
-                    path.display()
-                ));
+                violations.push(format!("{}: `{module}` may not use {library}: see ARCHITECTURE.md", path.display()));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 #[test]
 fn every_file_has_a_module_comment() {
     for (_, path, text) in sources() {
-        assert!(text.starts_with("//!"), "{} does not open with //!", path.display());
+        assert!(text.starts_with("//!"), "{} does not start with //!", path.display());
     }
 }
 
-/// The core decides and seals; it cannot reach a network, a database or a runtime, because none is among its dependencies.
+/// The core crate has no dependency on a network library, a database or a runtime.
 #[test]
 fn the_core_depends_on_no_io() {
     let manifest = include_str!("../../crates/signpost-core/Cargo.toml");

@@ -1,4 +1,4 @@
-//! The command line, as a program.
+//! The binary as a process.
 
 use std::process::{Command, Output};
 
@@ -64,7 +64,7 @@ fn simulate_matches_the_demo_table() {
 
 #[test]
 fn invalid_simulations_explain_the_error() {
-    for (arguments, says) in [
+    for (arguments, message) in [
         (&["simulate", "--demo"][..], "--username is needed"),
         (
             &["simulate", "--demo", "--username", "x", "--entry", "http://evil.example/"],
@@ -81,7 +81,7 @@ fn invalid_simulations_explain_the_error() {
     ] {
         let output = signpost(arguments);
         assert!(!output.status.success(), "{arguments:?}");
-        assert!(text(&output.stderr).contains(says), "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(message), "{arguments:?}: {}", text(&output.stderr));
     }
 }
 
@@ -106,8 +106,12 @@ fn a_new_installation_is_set_up_from_files() {
         let output = signpost(&all);
         (output.status.success(), text(&output.stdout), text(&output.stderr))
     };
-    let early = run(&["simulate", "--username", "ann"]);
-    assert!(!early.0 && !std::path::Path::new(&path("s.db")).exists(), "looking makes no database: {}", early.2);
+    let unmigrated = run(&["simulate", "--username", "ann"]);
+    assert!(
+        !unmigrated.0 && !std::path::Path::new(&path("s.db")).exists(),
+        "a simulation creates no database: {}",
+        unmigrated.2
+    );
     assert!(run(&["migrate"]).1.contains("up to date"));
     assert!(run(&["import", "billers", &path("billers.json"), "--dry-run"]).1.contains("1 biller(s) would be created"));
     assert!(run(&["import", "billers", &path("billers.json")]).1.contains("1 biller(s) were created"));
@@ -122,9 +126,9 @@ fn a_new_installation_is_set_up_from_files() {
     assert!(run(&["simulate", "--username", "ANN"]).1.contains("the legacy login (Oakdale)"));
     let check = run(&["check"]);
     assert!(check.0 && check.1.contains("ok    database"), "{check:?}");
-    let made = run(&["keys", "create", "--name", "legacy", "--scope", "handoff:redeem", "--audience", "legacy"]);
-    let key = made.1.trim();
-    assert!(made.0 && key.starts_with("sp_"), "{made:?}");
+    let created = run(&["keys", "create", "--name", "legacy", "--scope", "handoff:redeem", "--audience", "legacy"]);
+    let key = created.1.trim();
+    assert!(created.0 && key.starts_with("sp_"), "{created:?}");
     let id = key.split('_').nth(1).unwrap();
     let listed = run(&["keys", "list"]).1;
     assert!(listed.contains(id) && listed.contains("[handoff:redeem]") && !listed.contains(key));
@@ -134,9 +138,9 @@ fn a_new_installation_is_set_up_from_files() {
 
 #[test]
 fn unknown_overrides_are_rejected_and_the_last_one_wins() {
-    let refused = signpost(&["simulate", "--demo", "--username", "one-moved", "--kill", "nope=legacy"]);
-    assert!(!refused.status.success());
-    assert!(text(&refused.stderr).contains("there is no biller nope"), "{}", text(&refused.stderr));
+    let rejected = signpost(&["simulate", "--demo", "--username", "one-moved", "--kill", "nope=legacy"]);
+    assert!(!rejected.status.success());
+    assert!(text(&rejected.stderr).contains("there is no biller nope"), "{}", text(&rejected.stderr));
     let both = ["--username", "one-moved", "--issuer", "riverside-water=down", "--issuer", "riverside-water=up"];
     assert_eq!(simulate(&both)["decision"], "bookmark_notice");
     assert_eq!(simulate(&["--entry", "riverside-water.localhost:8080"])["row"], 7, "a host alone");

@@ -120,7 +120,7 @@ impl CrashScenario {
     }
 
     async fn wait_until_final(&self) -> Job {
-        wait_for(JOB_TIMEOUT, "the end of the job", async || {
+        wait_for(JOB_TIMEOUT, "the end of the job", || async {
             let job = self.job().await;
             job.state.is_final().then_some(job)
         })
@@ -232,7 +232,7 @@ async fn a_worker_suspended_past_its_lease_has_no_effect() {
         let method = if path == "/configuration" { "PUT" } else { "POST" };
         faults.add(FaultRule::new(method, path, Fault::Delay(Duration::from_millis(500))).times(1));
         let first = scenario.spawn_worker("none");
-        wait_for(JOB_TIMEOUT, "the fault", async || (faults.fired() > 0).then_some(())).await;
+        wait_for(JOB_TIMEOUT, "the fault", || async { (faults.fired() > 0).then_some(()) }).await;
         let pid = Pid::from_child(&first);
         kill_process(pid, Signal::STOP).unwrap();
         let second = scenario.spawn_worker("none");

@@ -307,7 +307,7 @@ impl ServerProcess {
         let child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let server = Self { child, address: format!("http://127.0.0.1:{port}"), client };
-        wait_for(SERVER_TIMEOUT, "the server", async || server.get("/login").send().await.ok()).await;
+        wait_for(SERVER_TIMEOUT, "the server", || async { server.get("/login").send().await.ok() }).await;
         server
     }
 
@@ -347,8 +347,10 @@ impl ServerProcess {
 
     /// The newest decision record. The log is written in the background.
     async fn last_decision(&self, world: &World) -> Value {
-        wait_for(SERVER_TIMEOUT, "the decision record", async || logged_decisions(world).await.into_iter().next_back())
-            .await
+        wait_for(SERVER_TIMEOUT, "the decision record", || async {
+            logged_decisions(world).await.into_iter().next_back()
+        })
+        .await
     }
 }
 

@@ -55,7 +55,10 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Polls until `check` returns a value.
-pub(crate) async fn wait_for<T>(timeout: Duration, what: &str, check: impl AsyncFn() -> Option<T>) -> T {
+pub(crate) async fn wait_for<T, F>(timeout: Duration, what: &str, check: impl Fn() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
     let polling = async {
         loop {
             if let Some(value) = check().await {
