@@ -40,7 +40,7 @@ pub(super) struct Rollout {
     allow_file: Option<PathBuf>,
     /// Route all users to SecureAuth: remove allow list and percentage
     #[arg(long, conflicts_with_all = ["percent", "allow", "allow_file"])]
-    everybody: bool,
+    all_users: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +119,7 @@ pub(super) async fn rollout(config: &Path, arguments: Rollout) -> CliResult {
             Some(From::At(at)) => biller.active_from = Some(at),
             None => {}
         }
-        if arguments.everybody {
+        if arguments.all_users {
             biller.settings.rollout_allow = None;
             biller.settings.rollout_percent = None;
         }
@@ -134,7 +134,7 @@ pub(super) async fn rollout(config: &Path, arguments: Rollout) -> CliResult {
     let biller = known(&state, &arguments.slug).await?;
     let settings = &biller.settings;
     let whom = match (&settings.rollout_allow, settings.rollout_percent) {
-        (None, None) => "everybody".to_owned(),
+        (None, None) => "all users".to_owned(),
         (Some(list), None) => format!("{} listed username(s)", list.len()),
         (None, Some(percent)) => format!("{percent} % of usernames"),
         (Some(list), Some(percent)) => format!("{} listed username(s) and {percent} % of usernames", list.len()),

@@ -42,7 +42,7 @@ enum ImpactCommand {
     },
     /// Change the rollout of a biller
     Rollout {
-        /// Slug of the biller, and `everybody` or a percentage
+        /// Slug of the biller, and `all` or a percentage
         #[arg(value_name = "SLUG=PERCENT", value_parser = simulate::rollout)]
         rollout: (Slug, RolloutSpec),
     },

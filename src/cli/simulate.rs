@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     /// Override the state of a biller: `legacy`, `enabling`, `active` or `suspended`; repeatable
     #[arg(long, value_name = "SLUG=STATE", value_parser = biller)]
     biller: Vec<(Slug, CiamState)>,
-    /// Override the rollout of a biller: `everybody` or a percentage; repeatable
+    /// Override the rollout of a biller: `all` or a percentage; repeatable
     #[arg(long, value_name = "SLUG=PERCENT", value_parser = rollout)]
     rollout: Vec<(Slug, RolloutSpec)>,
     /// Override the directory: `up` or `down`
@@ -92,11 +92,11 @@ fn biller(text: &str) -> Result<(Slug, CiamState), String> {
 
 pub(super) fn rollout(text: &str) -> Result<(Slug, RolloutSpec), String> {
     let (slug, value) = pair(text)?;
-    if value == "everybody" {
+    if value == "all" {
         return Ok((slug, RolloutSpec::default()));
     }
     let percent = value.parse().ok().filter(|percent| *percent <= 100);
-    let percent = percent.ok_or("expected everybody, or a number from 0 to 100")?;
+    let percent = percent.ok_or("expected all, or a number from 0 to 100")?;
     Ok((slug, RolloutSpec { allow: None, percent: Some(percent) }))
 }
 
