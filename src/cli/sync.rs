@@ -82,7 +82,7 @@ fn print_group<T>(what: &str, users: &[T], text: impl Fn(&T) -> String) {
 pub(super) async fn export(config: &Path, arguments: Export) -> CliResult {
     let state = super::open(config).await?.state;
     eprintln!(
-        "SecureAuth recommends its export for tests only; it is slow for many users.\n\
+        "SecureAuth's export is not meant for production with many users. Use it for tests; it is slow.\n\
          The file contains personal data and password hashes."
     );
     let actor = super::actor_context(&state)?;

@@ -98,7 +98,7 @@ async fn change_requested_by_api_key_needs_approval() {
     let id = ask("second").await;
     assert!(world.command(&["billers", "approve", &id]).await.1.contains("approved"));
     let (code, _, why) = world.command(&["billers", "approve", &id]).await;
-    assert!(code == 1 && why.contains("waits"), "{why}");
+    assert!(code == 1 && why.contains("no pending change"), "{why}");
     let maple = world.state.directory.biller_by_slug(&crate::harness::slug("maple-electric")).await.unwrap().unwrap();
     assert_eq!(maple.settings.oidc.as_ref().unwrap().client_id, "second");
 }
