@@ -157,7 +157,7 @@ async fn impact_is_available_in_the_api_and_the_cli() {
     assert_eq!(status, 0, "{error}");
     assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap(), impact);
     let (_, out, _) = world.command(&["impact", "enable", "oakdale-city"]).await;
-    assert!(out.contains("3 of 3 usernames would be taken elsewhere"), "{out}");
+    assert!(out.contains("3 of 3 usernames would get another destination"), "{out}");
     let (_, out, _) = world.command(&["impact", "rollout", "riverside-water=0"]).await;
     assert!(out.contains("row 2, SecureAuth, via the bookmark notice → row 3, the legacy login"), "{out}");
 }
