@@ -9,7 +9,6 @@ pub mod device;
 pub mod error;
 pub mod extract;
 pub mod fields;
-pub mod handoffs;
 pub mod headers;
 pub mod language;
 pub mod layers;

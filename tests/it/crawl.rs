@@ -125,7 +125,7 @@ fn content(world: &World, ask: &PageRequest, token: &str) -> String {
     for part in ["", "/flow"] {
         if let Some(fields) = value.pointer_mut(part).and_then(Value::as_object_mut) {
             fields.retain(|name, _| {
-                !matches!(name.as_str(), "id" | "at" | "code" | "authorization_request_id" | "links")
+                !matches!(name.as_str(), "id" | "at" | "reference" | "authorization_request_id" | "links")
             });
         }
     }
