@@ -95,3 +95,58 @@ impl FlowContext {
         keys.open(Purpose::Recovery, "", token).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use signpost_core::Random;
+
+    fn keys() -> KeyRing {
+        KeyRing::from_base64(["q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="], Random::system()).unwrap()
+    }
+
+    fn full_flow() -> FlowContext {
+        FlowContext {
+            locale: Some(Locale::English),
+            name: Some("ana".to_owned()),
+            return_to: Some("/bills".to_owned()),
+            biller: Slug::parse("riverside-water").ok(),
+            reference: "7KQM-2XWD-94TR-HN3P".to_owned(),
+            portal_state: Some("xyz".to_owned()),
+            restarts: 1,
+            remember: true,
+            failed: true,
+        }
+    }
+
+    #[test]
+    fn a_token_of_one_purpose_does_not_open_as_another() {
+        let (keys, slug) = (keys(), Slug::parse("riverside-water").unwrap());
+        let (hint, recovery) = (full_flow().seal_hint(&keys, &slug), full_flow().seal_recovery(&keys));
+        assert_eq!(FlowContext::open_recovery(&keys, &hint), None);
+        assert_eq!(FlowContext::open_hint(&keys, &slug, &recovery), None);
+        assert_eq!(FlowContext::open_hint(&keys, &Slug::parse("maple-electric").unwrap(), &hint), None);
+    }
+
+    #[test]
+    fn each_purpose_carries_only_its_fields() {
+        let (keys, slug) = (keys(), Slug::parse("riverside-water").unwrap());
+        let hint = FlowContext { biller: None, failed: false, ..full_flow() };
+        assert_eq!(FlowContext::open_hint(&keys, &slug, &full_flow().seal_hint(&keys, &slug)), Some(hint));
+        let recovery =
+            FlowContext { reference: String::new(), portal_state: None, restarts: 0, remember: false, ..full_flow() };
+        assert_eq!(FlowContext::open_recovery(&keys, &full_flow().seal_recovery(&keys)), Some(recovery.clone()));
+        let handoff = FlowContext { reference: full_flow().reference, failed: false, ..recovery };
+        assert_eq!(full_flow().for_handoff(), handoff);
+    }
+
+    #[test]
+    fn padded_tokens_have_one_length_for_every_username() {
+        let keys = keys();
+        let length = |name: &str| {
+            let flow = FlowContext { name: Some(name.to_owned()), ..full_flow() };
+            flow.seal_recovery_padded(&keys).len()
+        };
+        assert_eq!(length("a"), length(&"x".repeat(254)));
+    }
+}

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::config::Config;
 
-/// The peer of the connection, set by the accept loop.
+/// The peer of the connection. The accept loop sets it.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 

@@ -1,4 +1,4 @@
-//! Extractors: what handlers get is parsed, or the request never reaches them.
+//! Extractors. A handler gets parsed values; a request that cannot be parsed does not reach it.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
