@@ -137,7 +137,7 @@ help-username-how = It may be your email address. Your biller can tell you, too.
 help-new-address = My biller has a new sign-in page
 help-new-address-how = Its address is on your bill and on your biller’s website.
 help-authenticity = Is this page real?
-help-authenticity-how = We never ask for your password here, and nobody should ask you for it by phone or email. If you’re not sure, type the address from your bill.
+help-authenticity-how = We never ask for your password here, and no one should ask you for it by phone or email. If you’re not sure, type the address from your bill.
 help-contact = Talk to someone
 help-contact-how = If you have a question about your bill or account, contact your biller. If you have a question about signing in, contact us. If a page showed an error, have the reference code at the bottom of it ready. It tells us what happened.
 help-contact-biller = Questions about your bill or account?
@@ -249,7 +249,7 @@ error-unknown-biller = We don’t know this address
 error-invalid-link = This link is not valid
     .text = The link was changed or cut off on its way to you. You can continue to the sign-in page without it.
 
-## What went wrong on the way back from a biller's sign-in page
+## What went wrong after a biller's sign-in page
 
 error-not-completed = We could not complete your sign-in
     .text = Please sign in again.

@@ -252,7 +252,7 @@ error-unknown-biller = No conocemos esta dirección
 error-invalid-link = Este enlace no es válido
     .text = El enlace se modificó o se cortó en el camino. Puede continuar a la página de inicio de sesión sin él.
 
-## What went wrong on the way back from a biller's sign-in page
+## What went wrong after a biller's sign-in page
 
 error-not-completed = No pudimos completar su inicio de sesión
     .text = Inicie sesión otra vez.

@@ -12,7 +12,7 @@ use crate::web::biller_sessions::{BillerSession, BillerSessions};
 /// Billers with this browser's session at each.
 pub(super) type SignedIn = Vec<(Arc<Biller>, BillerSession)>;
 
-/// Sessions at billers that sign in users now. There are none while the database is down.
+/// Sessions at billers where sign-in is enabled now. There are none while the database is down.
 pub(super) async fn signed_in(state: &AppState, session: &Session) -> SignedIn {
     let now = state.clock.now();
     match sessions(state, session).await {
@@ -27,7 +27,7 @@ pub(super) async fn signed_in(state: &AppState, session: &Session) -> SignedIn {
     }
 }
 
-/// All sessions, including those at billers that sign in nobody now.
+/// All sessions, including those at billers where sign-in is disabled now.
 pub(super) async fn sessions(state: &AppState, session: &Session) -> Result<SignedIn, HttpError> {
     let rows = BillerSessions::new(state).live(session).await?;
     if rows.is_empty() {

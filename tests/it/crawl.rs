@@ -280,7 +280,7 @@ pub(crate) async fn play_handoff(world: &World, url: &Url, name: &str) -> Handof
         let token = parameter("token").unwrap();
         let purpose = if origin == LEGACY { Purpose::LegacyHandoff } else { Purpose::PortalHandoff };
         let held = open(world, purpose, "", &token).unwrap();
-        let biller = text(&held, if origin == LEGACY { "biller" } else { "slug" });
+        let biller = text(&held, "biller");
         let redeemed = redeem(world, &token).await;
         let recover = redeemed.and_then(|redeemed| text(&redeemed, "recover_url"));
         let anew = match (&biller, origin == PORTAL) {
