@@ -28,21 +28,21 @@ pub(super) fn links(pages: &PageContext, flow: &FlowContext) -> Option<String> {
 
 /// Starts the flow at a biller, after a click of the customer.
 pub(super) fn sign_in(keys: &KeyRing, slug: &Slug, flow: &FlowContext) -> String {
-    hint(keys, &paths::biller(slug), slug, FlowContext { restarts: 0, ..flow.clone() })
+    hint(keys, &paths::biller(slug), slug, &FlowContext { restarts: 0, ..flow.clone() })
 }
 
 /// Starts the flow again without a click. Restarts are counted, so that they end.
 pub(super) fn restart(keys: &KeyRing, slug: &Slug, flow: &FlowContext) -> String {
     let restarts = flow.restarts.saturating_add(1);
-    hint(keys, &paths::biller(slug), slug, FlowContext { restarts, ..flow.clone() })
+    hint(keys, &paths::biller(slug), slug, &FlowContext { restarts, ..flow.clone() })
 }
 
 /// Continues to the portal of a biller where the customer is signed in.
 pub(super) fn portal(keys: &KeyRing, slug: &Slug, flow: &FlowContext) -> String {
-    hint(keys, &paths::go(slug), slug, FlowContext { restarts: 0, ..flow.clone() })
+    hint(keys, &paths::go(slug), slug, &FlowContext { restarts: 0, ..flow.clone() })
 }
 
-fn hint(keys: &KeyRing, path: &str, slug: &Slug, flow: FlowContext) -> String {
+fn hint(keys: &KeyRing, path: &str, slug: &Slug, flow: &FlowContext) -> String {
     paths::with_query(path, "h", &flow.seal_hint(keys, slug))
 }
 

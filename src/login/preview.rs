@@ -20,10 +20,10 @@ use signpost_core::decision::Decision;
 const REFERENCE: &str = "0000-0000-0000-0000";
 
 /// See [`crate::web::preview::Preview`].
-pub fn preview(state: AppState, answer: SimulationResult) -> Page {
+pub fn preview(state: &AppState, answer: SimulationResult) -> Page {
     // Pages show times: those of the simulated moment.
     let clock = Clock::manual(answer.routing_result.facts.now);
-    let pages = PageContext { clock, ..PageContext::from_ref(&state) };
+    let pages = PageContext { clock, ..PageContext::from_ref(state) };
     Box::pin(async move {
         let SimulationResult { routing_request, routing_result, return_to, locale, .. } = answer;
         let (decision, biller) = (routing_result.verdict.decision, chosen_biller(&routing_result));

@@ -11,4 +11,4 @@ pub type Page = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
 /// Makes the page that a simulated decision would show a customer; none if the browser would be redirected. It records,
 /// sends and counts nothing.
-pub type Preview = fn(AppState, SimulationResult) -> Page;
+pub type Preview = fn(&AppState, SimulationResult) -> Page;
