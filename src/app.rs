@@ -300,12 +300,11 @@ async fn sweep(state: AppState) {
 }
 
 async fn sweep_once(state: &AppState) -> Result<(), DbError> {
-    const TOKENS: &str = "DELETE FROM consumed_token WHERE expires_at < $1";
     const BILLER_SESSIONS: &str = "DELETE FROM biller_session WHERE created_at < $1 AND NOT EXISTS \
          (SELECT 1 FROM session s WHERE s.browser_session_id = biller_session.browser_session_id AND s.ended_at IS NULL AND s.last_seen >= $1)";
     const SESSIONS: &str = "DELETE FROM session WHERE last_seen < $1";
     let now = state.clock.now();
-    state.db.run(TOKENS, values![now]).await?;
+    state.consumed_tokens().sweep().await?;
     state.db.run(BILLER_SESSIONS, values![now.minus(SESSION_RETENTION)]).await?;
     state.db.run(SESSIONS, values![now.minus(SESSION_RETENTION)]).await?;
     let retention = &state.config.audit;

@@ -18,6 +18,8 @@ pub mod routing;
 
 pub mod access;
 
+pub mod handoffs;
+
 pub mod provisioning;
 
 pub mod mail;

@@ -4,6 +4,7 @@ mod health;
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{ApiKeys, RateLimits};
@@ -11,6 +12,7 @@ use crate::audit::{Actor, ActorContext, DecisionLog};
 use crate::config::Config;
 use crate::db::Db;
 use crate::directory::Directory;
+use crate::handoffs::{ConsumedTokens, Handoffs};
 use crate::mail::Mail;
 use crate::provisioning::Provisioning;
 use crate::routing::Routing;
@@ -65,5 +67,47 @@ impl AppState {
     /// Somebody who does something now.
     pub fn actor_context(&self, actor: Actor) -> ActorContext {
         ActorContext::new(actor, &self.clock, &self.random)
+    }
+
+    pub fn consumed_tokens(&self) -> ConsumedTokens {
+        ConsumedTokens::new(self.db.clone(), self.clock.clone())
+    }
+
+    pub fn handoffs(&self) -> Handoffs {
+        Handoffs {
+            config: Arc::clone(&self.config),
+            keys: self.keys.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            consumed: self.consumed_tokens(),
+            directory: self.directory.clone(),
+            routing: self.routing.clone(),
+        }
+    }
+}
+
+/// Services that handlers take alone.
+macro_rules! from_ref {
+    ($($service:ty: $field:ident),* $(,)?) => {
+        $(impl FromRef<AppState> for $service {
+            fn from_ref(state: &AppState) -> Self {
+                state.$field.clone()
+            }
+        })*
+    };
+}
+
+from_ref! {
+    Arc<Config>: config,
+    KeyRing: keys,
+    Clock: clock,
+    Directory: directory,
+    Mail: mail,
+    Arc<RateLimits>: limits,
+}
+
+impl FromRef<AppState> for Handoffs {
+    fn from_ref(state: &AppState) -> Self {
+        state.handoffs()
     }
 }

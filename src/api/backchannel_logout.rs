@@ -6,10 +6,11 @@ use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode, header};
 
 use super::problem::problem;
+use crate::handoffs::TokenKind;
 use crate::state::AppState;
 use crate::web::biller_sessions::{BillerSessions, SessionFilter};
 use crate::web::fields::Fields;
-use crate::web::{HttpError, handoffs, registrations};
+use crate::web::{HttpError, registrations};
 use signpost_core::Slug;
 use signpost_core::text::sha256;
 
@@ -43,12 +44,13 @@ pub(super) async fn receive(
         (None, None) => return Err(reject("subject_missing")),
     };
     let id = sha256(format!("{}\n{}", biller.id, read.id).as_bytes());
-    if handoffs::is_token_consumed(&state, "logout", &id).await? {
+    let consumed = state.consumed_tokens();
+    if consumed.contains(TokenKind::Logout, &id).await? {
         return Err(reject("already_used"));
     }
     // Marked after it was done: whoever dies in between is told again, and ending twice ends nothing more.
     let ended = BillerSessions::new(&state).end(&biller.id, filter).await?;
-    handoffs::consume_token(&state, "logout", &id).await?;
+    consumed.consume(TokenKind::Logout, &id).await?;
     tracing::info!(biller = %biller.slug, ended, "sessions were ended by the issuer");
     Ok(StatusCode::OK)
 }

@@ -11,8 +11,9 @@ use super::auth::require;
 use super::json::read_json;
 use super::problem::problem;
 use crate::access::Scope;
+use crate::handoffs::RedeemedHandoff;
 use crate::state::AppState;
-use crate::web::handoffs::{self, RedeemedHandoff};
+use crate::web::biller_sessions::BillerSessions;
 use crate::web::{HttpError, paths};
 
 /// What a browser brought along.
@@ -43,7 +44,9 @@ pub(super) async fn redeem(
 ) -> Result<Json<RedeemedHandoff>, HttpError> {
     let key = require(&state, &headers, Scope::HandoffRedeem).await?;
     let request: HandoffToken = read_json(&headers, &body)?;
-    match handoffs::redeem(&state, &key, &request.token).await? {
+    let sessions = BillerSessions::new(&state);
+    let find_session = |id: String| async move { Ok(sessions.portal_session(&id).await?) };
+    match state.handoffs().redeem(&key, &request.token, find_session).await? {
         Some(redeemed) => Ok(Json(redeemed)),
         None => {
             let detail = "No such hand-off: it was used, is too old, or is not for this key.";

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::pages::{ContinuePage, ErrorPage, NoRolePage, SignedOutPage};
 use super::staff::{Role, Staff};
 use super::{Console, respond};
+use crate::handoffs::TokenKind;
 use crate::secureauth::{self, ProviderError};
 use crate::web::fields::Fields;
-use crate::web::{HttpError, cookies, handoffs, paths};
+use crate::web::{HttpError, cookies, paths};
 use signpost_core::{Locale, Purpose, Timestamp};
 
 /// Where signing in begins.
@@ -144,7 +145,7 @@ async fn complete_sign_in(console: &Console, headers: &HeaderMap, query: &str) -
         return Ok(SignInOutcome::Rejected("provider_denied"));
     }
     let Some(code) = fields.get("code") else { return Ok(SignInOutcome::Rejected("code_missing")) };
-    if !handoffs::consume_token(state, "staff_authorization_request", &request.id).await? {
+    if !state.consumed_tokens().consume(TokenKind::StaffAuthorizationRequest, &request.id).await? {
         return Ok(SignInOutcome::Rejected("already_used"));
     }
     let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.verifier };

@@ -108,7 +108,7 @@ async fn view(
         }
         _ => "No page of ours: the browser goes on to the biller's SecureAuth sign-in at once.",
     };
-    let page = (console.preview)(console.app.clone(), answer).await;
+    let page = (console.preview)(&console.app, answer).await;
     AnswerView { verdict, would_change, instead, page, text, link }
 }
 

@@ -178,7 +178,18 @@ pub struct Support {
     pub alternative_payment: Option<LocalizedText>,
 }
 
+impl Maintenance {
+    pub fn window(&self) -> decision::MaintenanceWindow {
+        decision::MaintenanceWindow { from: self.from, until: self.until }
+    }
+}
+
 impl Biller {
+    /// The maintenance during which the biller's identity provider is away at this moment.
+    pub fn maintenance_at(&self, moment: Timestamp) -> Option<Maintenance> {
+        self.settings.maintenance.filter(|maintenance| maintenance.window().contains(moment))
+    }
+
     /// What the routing decision needs to know.
     pub fn facts(&self) -> decision::Biller {
         let settings = &self.settings;
@@ -195,7 +206,7 @@ impl Biller {
                 percent: settings.rollout_percent,
             },
             issuer: if self.health.is_down { IssuerHealth::Down } else { IssuerHealth::Up },
-            maintenance: settings.maintenance.map(|m| decision::MaintenanceWindow { from: m.from, until: m.until }),
+            maintenance: settings.maintenance.map(|maintenance| maintenance.window()),
             outage_policy: settings.outage_policy,
         }
     }

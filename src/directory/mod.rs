@@ -83,6 +83,11 @@ impl Directory {
         self.billers.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
+    /// All billers as they are now or, while the database is down, as last read.
+    pub async fn billers_or_last_known(&self) -> Arc<Billers> {
+        self.billers().await.unwrap_or_else(|_| self.last_known_billers())
+    }
+
     async fn billers_at(&self, revision: i64) -> Result<Arc<Billers>, DirectoryError> {
         let known = self.last_known_billers();
         if known.revision() == revision {

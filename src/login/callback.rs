@@ -1,107 +1,123 @@
-//! The browser comes back from the identity provider: `/callback/{slug}` (OpenID Connect Core, section 3.1.2.5).
+//! The redirect URI: `/callback/{slug}` (OpenID Connect Core, section 3.1.2.5).
 //!
-//! The order matters: everything that can be checked without a call is checked first; the attempt is marked as used and
-//! that is committed; only then is the code sent, once. A crash in between costs the person one more click, never more.
+//! The order matters. First come all checks that need no call. Then the authorization request is consumed, and that is
+//! committed. Only then is the code sent, once. A crash in between costs the customer one more click.
 
 use std::time::Instant;
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
 
+use super::authorization_request::{self, AuthorizationRequest, FLOW_TIMEOUT, OAuthState};
 use super::callback_error::{CallbackError, error_class, provider_failed};
-use super::flow::{AuthorizationRequest, FLOW_TIMEOUT, LoginFlow, OAuthState};
-use super::{lookup, redirect_loop, start};
+use super::fetch_metadata::is_prefetch;
+use super::redirect_loop::{self, Destination};
+use super::{addresses, signed_in};
 use crate::audit::{self, Metric};
 use crate::directory::{Biller, BindTo, IssuerEndpoint, OidcSettings, SubjectMatch, User, UserStatus};
+use crate::handoffs::{Envelope, FlowContext, TokenKind};
 use crate::secureauth::{self, ProviderError, Registration, SignIn};
 use crate::state::AppState;
 use crate::web::biller_sessions::{BillerSessions, NewBillerSession, SessionDetails, SessionFilter};
+use crate::web::extract::{BillerPath, is_form};
 use crate::web::fields::Fields;
-use crate::web::handoffs::{self, HandoffPayload};
 use crate::web::language::Language;
 use crate::web::{HttpError, cookies, paths, registrations};
-use signpost_core::{Locale, Purpose, Slug, Timestamp, UserId, Username};
+use signpost_core::{Locale, Purpose, Slug, UserId, Username};
 
 const MAX_CODE_LENGTH: usize = 4096;
-/// No answer is longer: a code, our state, and an issuer.
+/// Fits a code, our `state` and an issuer.
 const MAX_RESPONSE_LENGTH: usize = 8 * 1024;
-/// The query parameter with a sealed answer.
+/// The query parameter with a sealed form.
 const RESPONSE_PARAMETER: &str = "response";
+
+/// A response that came by form post.
+#[derive(Serialize, Deserialize)]
+struct FormPostResponse {
+    form: String,
+}
 
 /// `GET /callback/{slug}`
 pub(super) async fn finish(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     session: Session,
-    Path(slug): Path<String>,
+    BillerPath(slug): BillerPath,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    if start::is_prefetch(&headers) {
+    if is_prefetch(&headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let slug = Slug::parse(&slug).map_err(|_| HttpError::from_status(StatusCode::NOT_FOUND))?;
-    let query = open_sealed_response(&state, &slug, query.unwrap_or_default())
-        .map_err(|error| error.into_http_error(&state, &slug, None))?;
-    let fields = parse_response(&query).map_err(|error| error.into_http_error(&state, &slug, None))?;
-    let sealed = fields.get("state").unwrap_or_default();
-    let Ok(OAuthState { slug: issued_for, flow }) = state.keys.open(Purpose::OAuthState, "", sealed) else {
-        return Err(CallbackError::InvalidState.into_http_error(&state, &slug, None));
-    };
+    let fail = |error: CallbackError| error.into_http_error(&state.keys, &slug, None);
+    let query = open_form_post(&state, &slug, query.unwrap_or_default()).map_err(fail)?;
+    let fields = parse_response(&query).map_err(fail)?;
+    let oauth_state = OAuthState::open(&state.keys, fields.get("state").unwrap_or_default());
+    let OAuthState { slug: issued_for, authorization_request_id: request_id, flow } =
+        oauth_state.ok_or_else(|| fail(CallbackError::InvalidState))?;
     let mut response = if issued_for == slug {
         let locale = language.or(flow.locale).locale;
-        let callback =
-            Callback { state: &state, locale, headers: &headers, session: &session, slug: &slug, fields: &fields };
-        let finished = callback.finish(&flow).await;
-        finished.map_err(|error| error.or_link("action-sign-in", || flow.link(&state, &slug))).into_response()
+        let callback = Callback {
+            state: &state,
+            locale,
+            headers: &headers,
+            session: &session,
+            slug: &slug,
+            fields: &fields,
+            request_id: &request_id,
+            flow: &flow,
+        };
+        let finished = callback.finish().await;
+        let sign_in = || addresses::sign_in(&state.keys, &slug, &flow);
+        finished.map_err(|error| error.or_link("action-sign-in", sign_in)).into_response()
     } else {
-        // The attempt is burnt, so that its code cannot be tried elsewhere; but only by the browser whose it is.
-        if AuthorizationRequest::find(&state, &headers, &flow.authorization_request_id).is_some() {
-            handoffs::consume_token(&state, "authorization_request", &flow.authorization_request_id).await?;
+        // The request is consumed, so that its code works nowhere else; but only for the browser that sent it.
+        if authorization_request::find(&state.keys, &headers, &request_id).is_some() {
+            state.consumed_tokens().consume(TokenKind::AuthorizationRequest, &request_id).await?;
         }
-        CallbackError::MixUp.into_http_error(&state, &issued_for, Some(&flow)).into_response()
+        CallbackError::MixUp.into_http_error(&state.keys, &issued_for, Some(&flow)).into_response()
     };
-    if let Ok(removal) = HeaderValue::from_str(&AuthorizationRequest::removal_cookie(&flow.authorization_request_id)) {
-        response.headers_mut().append(header::SET_COOKIE, removal);
-    }
+    cookies::add(response.headers_mut(), [authorization_request::removal_cookie(&request_id)]);
     Ok(response)
 }
 
-/// `POST /callback/{slug}`: the answer as a form (OAuth 2.0 Form Post Response Mode). Our `Lax` cookies do not travel with a
-/// POST from another site, but they do with the GET that a 303 makes of it: so the answer is sealed, and the browser brings
-/// it back by itself, without a script and without the code in the address.
+/// `POST /callback/{slug}`: the response as a form (OAuth 2.0 Form Post Response Mode). A POST from another site does not
+/// carry our `Lax` cookies, but the GET that a 303 makes of it does. So the form is sealed, and the browser brings it back
+/// without a script and without the code in the address.
 pub(super) async fn form_post(
     State(state): State<AppState>,
-    Path(slug): Path<String>,
+    BillerPath(slug): BillerPath,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, HttpError> {
-    let slug = Slug::parse(&slug).map_err(|_| HttpError::from_status(StatusCode::NOT_FOUND))?;
-    let fail = |reason| CallbackError::InvalidResponse(reason).into_http_error(&state, &slug, None);
-    match lookup::read_form(&headers, &body) {
-        Err(error) if error.status == StatusCode::BAD_REQUEST => return Err(fail("malformed_response")),
-        other => other?,
-    };
-    let form = std::str::from_utf8(&body).map_err(|_| fail("malformed_response"))?;
+    let fail = |reason| CallbackError::InvalidResponse(reason).into_http_error(&state.keys, &slug, None);
+    if !is_form(&headers) {
+        return Err(HttpError::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    Fields::parse(&body).map_err(|_| fail("malformed_response"))?;
+    let form = std::str::from_utf8(&body).map_err(|_| fail("malformed_response"))?.to_owned();
     if form.len() > MAX_RESPONSE_LENGTH {
         return Err(fail("response_too_large"));
     }
-    let sealed = state.keys.seal(Purpose::FormPostResponse, slug.as_str(), &(state.clock.now(), form));
-    Ok(Redirect::to(&paths::with_query(&format!("/callback/{slug}"), RESPONSE_PARAMETER, &sealed)).into_response())
+    let token = Envelope::new(&state.clock, &state.random, FormPostResponse { form });
+    let sealed = state.keys.seal(Purpose::FormPostResponse, slug.as_str(), &token);
+    let callback = paths::CALLBACK.replace("{slug}", slug.as_str());
+    Ok(Redirect::to(&paths::with_query(&callback, RESPONSE_PARAMETER, &sealed)).into_response())
 }
 
-/// The answer that [`form_post`] sealed a moment ago, or the query as it is.
-fn open_sealed_response(state: &AppState, slug: &Slug, query: String) -> Result<String, CallbackError> {
+/// The form that [`form_post`] sealed, or the query as it is.
+fn open_form_post(state: &AppState, slug: &Slug, query: String) -> Result<String, CallbackError> {
     let fields = Fields::parse(query.as_bytes()).unwrap_or_default();
     let Some(sealed) = fields.get(RESPONSE_PARAMETER) else { return Ok(query) };
-    let opened = state.keys.open::<(Timestamp, String)>(Purpose::FormPostResponse, slug.as_str(), sealed);
-    let fresh = opened.ok().filter(|(at, _)| at.plus(FLOW_TIMEOUT) > state.clock.now());
-    fresh.map(|(_, form)| form).ok_or(CallbackError::InvalidResponse("invalid_sealed_response"))
+    let token = state.keys.open::<Envelope<FormPostResponse>>(Purpose::FormPostResponse, slug.as_str(), sealed);
+    let token = token.ok().filter(|token| !token.is_expired(FLOW_TIMEOUT, state.clock.now()));
+    token.map(|token| token.content.form).ok_or(CallbackError::InvalidResponse("invalid_sealed_response"))
 }
 
 fn parse_response(query: &str) -> Result<Fields, CallbackError> {
@@ -122,63 +138,68 @@ struct Callback<'a> {
     session: &'a Session,
     slug: &'a Slug,
     fields: &'a Fields,
+    request_id: &'a str,
+    flow: &'a FlowContext,
 }
 
 impl Callback<'_> {
-    async fn finish(&self, flow: &LoginFlow) -> Result<Response, HttpError> {
+    async fn finish(&self) -> Result<Response, HttpError> {
         let state = self.state;
-        let fail = |error: CallbackError| error.into_http_error(state, self.slug, Some(flow));
-        let Some(request) = AuthorizationRequest::find(state, self.headers, &flow.authorization_request_id) else {
-            return self.without_request(flow).await;
+        let Some(request) = authorization_request::find(&state.keys, self.headers, self.request_id) else {
+            return self.without_request().await;
         };
         state.returns.record_returned(self.slug);
-        let biller = self.active_biller().await?.ok_or_else(|| fail(CallbackError::BillerNotActive))?;
+        let biller = self.active_biller().await?.ok_or_else(|| self.fail(CallbackError::BillerNotActive))?;
         let Some((registration, oidc)) = registrations::for_biller(state, &biller) else {
-            return Err(fail(CallbackError::BillerNotActive));
+            return Err(self.fail(CallbackError::BillerNotActive));
         };
-        if request.has_expired(state.clock.now()) || request.issuer != registration.issuer {
-            return self.without_request(flow).await;
+        if request.is_expired(FLOW_TIMEOUT, state.clock.now()) || request.content.issuer != registration.issuer {
+            return self.without_request().await;
         }
-        if !handoffs::consume_token(state, "authorization_request", &request.id).await? {
-            return self.already_used(flow).await;
+        if !state.consumed_tokens().consume(TokenKind::AuthorizationRequest, &request.id).await? {
+            return self.already_used().await;
         }
-        let code = self.check(&request).map_err(fail)?;
-        let sign_in = self.redeem(&biller, &registration, &request, code, flow).await?;
-        let user = self.resolve_user(&biller, oidc, &registration, &sign_in).await?.map_err(fail)?;
-        self.complete(&biller, &registration, &user, sign_in, flow).await
+        let code = self.check(&request.content).map_err(|error| self.fail(error))?;
+        let sign_in = self.redeem(&biller, &registration, &request.content, code).await?;
+        let user = self.resolve_user(&biller, oidc, &registration, &sign_in).await?;
+        let user = user.map_err(|error| self.fail(error))?;
+        self.complete(&biller, &registration, &user, sign_in).await
     }
 
-    /// Everything about the answer that can be checked without a call; the code, if all is well.
+    fn fail(&self, error: CallbackError) -> HttpError {
+        error.into_http_error(&self.state.keys, self.slug, Some(self.flow))
+    }
+
+    /// All checks of the response that need no call. Returns the code.
     fn check(&self, request: &AuthorizationRequest) -> Result<&str, CallbackError> {
         let iss = self.fields.get("iss");
-        let wrong = iss.is_some_and(|iss| iss != request.issuer) || (request.needs_iss && iss.is_none());
-        if wrong || request.slug != *self.slug {
+        let is_wrong = iss.is_some_and(|iss| iss != request.issuer) || (request.needs_iss && iss.is_none());
+        if is_wrong || request.slug != *self.slug {
             return Err(CallbackError::IssuerMismatch);
         }
         if let Some(error) = self.fields.get("error") {
             return Err(CallbackError::AuthorizationError(error_class(error)));
         }
-        let plain = |code: &&str| {
+        let is_valid = |code: &&str| {
             (1..=MAX_CODE_LENGTH).contains(&code.len()) && code.bytes().all(|b| (0x20..0x7f).contains(&b))
         };
-        self.fields.get("code").filter(plain).ok_or(CallbackError::InvalidResponse("code_missing"))
+        self.fields.get("code").filter(is_valid).ok_or(CallbackError::InvalidResponse("code_missing"))
     }
 
-    /// Sends the code, and writes down how the issuer did.
+    /// Redeems the code, and records whether the issuer answered.
     async fn redeem(
         &self,
         biller: &Biller,
         registration: &Registration,
         request: &AuthorizationRequest,
         code: &str,
-        flow: &LoginFlow,
     ) -> Result<SignIn, HttpError> {
         let state = self.state;
-        let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.verifier };
-        let began = Instant::now();
+        let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.pkce_verifier };
+        let started = Instant::now();
         let redeemed = state.providers.redeem(registration, secrets, code.to_owned()).await;
-        let is_good = !redeemed.as_ref().is_err_and(ProviderError::is_issuer_failure);
-        state.calls.record(self.slug, began.elapsed(), is_good);
+        let is_success = !redeemed.as_ref().is_err_and(ProviderError::is_issuer_failure);
+        state.calls.record(self.slug, started.elapsed(), is_success);
         match redeemed {
             Ok(sign_in) => {
                 registrations::record_issuer_success(state, biller, IssuerEndpoint::Token).await;
@@ -186,47 +207,48 @@ impl Callback<'_> {
             }
             Err(error) => {
                 registrations::record_issuer_failure(state, biller, IssuerEndpoint::Token, &error).await;
-                Err(provider_failed(state, self.slug, flow, &error))
+                Err(provider_failed(&state.keys, self.slug, self.flow, &error))
             }
         }
     }
 
-    /// The biller, if it signs people in itself at this moment.
+    /// The biller, if it signs in users itself now.
     async fn active_biller(&self) -> Result<Option<std::sync::Arc<Biller>>, HttpError> {
         let now = self.state.clock.now();
         let found = self.state.directory.biller_by_slug(self.slug).await?;
         Ok(found.filter(|biller| self.state.routing.is_sign_in_enabled(biller, now)))
     }
 
-    /// No attempt of this browser, or too old a one: somebody signed in meanwhile goes on, others start again once.
-    async fn without_request(&self, flow: &LoginFlow) -> Result<Response, HttpError> {
+    /// This browser has no such request, or it has expired. A customer who is signed in by now continues; others start again
+    /// once.
+    async fn without_request(&self) -> Result<Response, HttpError> {
         if self.is_signed_in().await {
-            return Ok(Redirect::to(&flow.go(self.state, self.slug)).into_response());
+            return Ok(Redirect::to(&addresses::portal(&self.state.keys, self.slug, self.flow)).into_response());
         }
-        // Whoever has used it before gets the same page in this browser and in any other. It is not used up here: the
-        // browser whose attempt it is may be on its way.
-        if handoffs::is_token_consumed(self.state, "authorization_request", &flow.authorization_request_id).await? {
-            return Err(CallbackError::AlreadyUsed.into_http_error(self.state, self.slug, Some(flow)));
+        // A used request leads to the same page in every browser. It is not consumed here: the browser that sent it may be on
+        // its way.
+        if self.state.consumed_tokens().contains(TokenKind::AuthorizationRequest, self.request_id).await? {
+            return Err(self.fail(CallbackError::AlreadyUsed));
         }
-        if flow.restarts > 0 {
-            return Err(CallbackError::RequestNotFound.into_http_error(self.state, self.slug, Some(flow)));
+        if self.flow.restarts > 0 {
+            return Err(self.fail(CallbackError::RequestNotFound));
         }
-        Ok(Redirect::to(&flow.restart(self.state, self.slug)).into_response())
+        Ok(Redirect::to(&addresses::restart(&self.state.keys, self.slug, self.flow)).into_response())
     }
 
-    /// The attempt was used before: a reload, or Back.
-    async fn already_used(&self, flow: &LoginFlow) -> Result<Response, HttpError> {
+    /// The request was used before: a reload, or Back.
+    async fn already_used(&self) -> Result<Response, HttpError> {
         if self.is_signed_in().await {
-            return Ok(Redirect::to(&flow.go(self.state, self.slug)).into_response());
+            return Ok(Redirect::to(&addresses::portal(&self.state.keys, self.slug, self.flow)).into_response());
         }
-        Err(CallbackError::AlreadyUsed.into_http_error(self.state, self.slug, Some(flow)))
+        Err(self.fail(CallbackError::AlreadyUsed))
     }
 
     async fn is_signed_in(&self) -> bool {
-        lookup::signed_in(self.state, self.session).await.iter().any(|(biller, _)| biller.slug == *self.slug)
+        signed_in::signed_in(self.state, self.session).await.iter().any(|(biller, _)| biller.slug == *self.slug)
     }
 
-    /// Which member of this biller it is, by the claim the registration names, and by the subject pinned earlier.
+    /// Finds the member of this biller by the claim that the registration names, and by the subject pinned earlier.
     async fn resolve_user(
         &self,
         biller: &Biller,
@@ -265,14 +287,13 @@ impl Callback<'_> {
         })
     }
 
-    /// Signs the user in and hands over to the portal.
+    /// Signs the user in and redirects to the portal.
     async fn complete(
         &self,
         biller: &Biller,
         registration: &Registration,
         user: &User,
         sign_in: SignIn,
-        flow: &LoginFlow,
     ) -> Result<Response, HttpError> {
         let state = self.state;
         let details = SessionDetails {
@@ -294,21 +315,12 @@ impl Callback<'_> {
         if self.fields.has("iss") {
             state.directory.pin_iss(biller, &registration.issuer).await?;
         }
-        let payload = HandoffPayload {
-            locale: self.locale,
-            name: None,
-            biller: Some(self.slug.clone()),
-            return_to: flow.return_to.clone(),
-            code: flow.code.clone(),
-        };
-        let own_portal = biller.settings.portal_url.as_deref();
-        let portal_state = flow.portal_state.clone();
-        let address = handoffs::portal_url(state, &row, self.slug, own_portal, &payload, portal_state);
+        let flow = FlowContext { locale: Some(self.locale), biller: Some(self.slug.clone()), ..self.flow.clone() };
+        let address = state.handoffs().portal_url(&row.id, biller.settings.portal_url.as_deref(), &flow);
         let mut response = Redirect::to(&address).into_response();
-        cookies::add(
-            response.headers_mut(),
-            [redirect_loop::record(state, self.headers, self.slug, redirect_loop::Destination::Portal)],
-        );
+        let now = state.clock.now();
+        let line = redirect_loop::record(&state.keys, now, self.headers, self.slug, Destination::Portal);
+        cookies::add(response.headers_mut(), [line]);
         Ok(response)
     }
 }

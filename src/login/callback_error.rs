@@ -1,36 +1,34 @@
-//! What the callback refuses, and the message for it.
+//! Errors of the callback, and their pages.
 
 use http::StatusCode;
 
-use super::flow::LoginFlow;
-use super::flow_token;
+use super::addresses;
+use crate::handoffs::FlowContext;
 use crate::secureauth::ProviderError;
-use crate::state::AppState;
 use crate::web::{HttpError, paths};
-use signpost_core::Slug;
+use signpost_core::{KeyRing, Slug};
 
-/// What can be refused here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallbackError {
-    /// The query cannot be read, a parameter is there twice, or tokens came where a code should be.
+    /// The response cannot be read, repeats a parameter, or carries tokens instead of a code.
     InvalidResponse(&'static str),
-    /// `state` is missing or not ours.
+    /// `state` is missing, or we did not issue it.
     InvalidState,
-    /// The answer belongs to another biller's sign-in (RFC 9700, section 4.4).
+    /// The response belongs to another biller's sign-in (RFC 9700, section 4.4).
     MixUp,
-    /// `iss` is not the issuer that was asked, or is missing (RFC 9207, section 2.4).
+    /// `iss` is missing, or not the issuer that the request went to (RFC 9207, section 2.4).
     IssuerMismatch,
-    /// This sign-in was finished before.
+    /// This sign-in was completed before.
     AlreadyUsed,
-    /// No sign-in of this browser, and starting again did not help.
+    /// This browser has no such request, and a restart did not help.
     RequestNotFound,
-    /// The biller does not sign people in itself (any more).
+    /// The biller is not active, or no longer.
     BillerNotActive,
-    /// The provider says no.
+    /// The identity provider returned an error.
     AuthorizationError(&'static str),
-    /// Nobody of this biller, or not the one that the subject belonged to before.
+    /// The user is not a member of this biller, or the subject belongs to another member.
     NotAMember(&'static str),
-    /// A user who may not sign in now.
+    /// The user is suspended.
     UserNotActive,
 }
 
@@ -47,31 +45,30 @@ pub(super) fn error_class(error: &str) -> &'static str {
     }
 }
 
-/// The provider lied, refused or did not answer when the code was redeemed. A code is never sent again.
-pub(super) fn provider_failed(state: &AppState, slug: &Slug, flow: &LoginFlow, error: &ProviderError) -> HttpError {
-    tracing::warn!(biller = %slug, reason = error.reason(), "a sign-in was not accepted");
+/// The token endpoint failed, or its response is invalid. A code is never sent twice.
+pub(super) fn provider_failed(keys: &KeyRing, slug: &Slug, flow: &FlowContext, error: &ProviderError) -> HttpError {
+    tracing::warn!(biller = %slug, reason = error.reason(), "the token response was rejected");
     let status = match error {
         ProviderError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_GATEWAY,
     };
     HttpError::new(status, error.reason(), "error-provider-failed")
         .for_biller(slug.as_str())
-        .with_link("action-try-again", flow.link(state, slug))
+        .with_link("action-try-again", addresses::sign_in(keys, slug, flow))
         .recorded()
 }
 
 impl CallbackError {
-    /// As a page with a way on.
-    pub(super) fn into_http_error(self, state: &AppState, slug: &Slug, flow: Option<&LoginFlow>) -> HttpError {
+    pub(super) fn into_http_error(self, keys: &KeyRing, slug: &Slug, flow: Option<&FlowContext>) -> HttpError {
         let (status, reason, message) = self.parts();
-        let restart = flow.map_or_else(|| paths::biller(slug), |flow| flow.link(state, slug));
+        let restart = flow.map_or_else(|| paths::biller(slug), |flow| addresses::sign_in(keys, slug, flow));
         let error = HttpError::new(status, reason, message).for_biller(slug.as_str());
-        // Without a flow of ours anyone could make it up by the thousand.
+        // Without a flow of ours anyone could cause this error by the thousand.
         let error = if flow.is_some() { error.recorded() } else { error };
         match self {
             Self::NotAMember(_) | Self::UserNotActive => {
-                let flow_token = flow.map(LoginFlow::flow_token).unwrap_or_default();
-                let find = flow_token::address(state, paths::RECOVER, &flow_token);
+                let find = flow.map(|flow| addresses::page(keys, paths::RECOVER, flow));
+                let find = find.unwrap_or_else(|| paths::RECOVER.to_owned());
                 error.with_link("action-find-biller", find).with_link("action-try-again", restart)
             }
             _ => error.with_link("action-sign-in", restart),

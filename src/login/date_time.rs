@@ -1,4 +1,4 @@
-//! A moment as people say it, in the offset from UTC that they were told.
+//! A date and time in the customer's language, at a fixed offset from UTC.
 
 use time::{OffsetDateTime, UtcOffset};
 

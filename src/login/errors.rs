@@ -1,38 +1,42 @@
-//! Refusals as pages: what happened, a way on, and a reference code.
+//! Error pages: what happened, how to continue, and a reference code.
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::page_context::PageContext;
 use super::pages::{ErrorPage, Link};
-use super::show;
+use super::{addresses, show};
 use crate::audit::{LogEntry, Metric};
+use crate::directory::Directory;
+use crate::handoffs::FlowContext;
 use crate::i18n::Translator;
 use crate::state::AppState;
-use crate::web::fields::Fields;
+use crate::web::extract::Query;
 use crate::web::language::Language;
 use crate::web::{HttpError, paths};
 use signpost_core::reference::CodeKind;
-use signpost_core::{Locale, Purpose, Slug};
+use signpost_core::{KeyRing, Locale, Purpose, Slug};
 
-/// An error page, as far as it depends on what happened.
+/// The part of an error page that depends on what happened. The flow names the biller and the reference code.
 #[derive(Serialize, Deserialize)]
-struct LocalizedError {
+struct ErrorDetails {
     message: String,
-    biller: Option<String>,
+    /// Message key of the label, and address.
     links: Vec<(String, String)>,
-    code: String,
+    #[serde(flatten)]
+    flow: FlowContext,
 }
 
 /// Makes a page of every error and of every bare error status.
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let is_head = request.method() == http::Method::HEAD;
-    // To ask again would do it again, or would not: a sign-in works once.
+    // Such a request does something, or works once: the language switch must not send it again.
     let is_one_time = !request.method().is_safe() || request.uri().path().starts_with("/callback/");
     let language = request.extensions().get::<Language>().cloned();
     let mut response = next.run(request).await;
@@ -46,36 +50,45 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     let Some(language) = language else { return response };
     let error = error.unwrap_or_else(|| HttpError::from_status(status));
     let language = language.or(error.locale);
-    let details = describe(&state, &language, &error);
-    let language = if is_one_time || error.is_one_time { language.at(error_url(&state, &details)) } else { language };
-    keep_headers((error.status, page(&state, &language, details)).into_response(), &response, is_head)
+    let pages = PageContext::from_ref(&state);
+    let details = describe(&pages, &language, &error);
+    let language = if is_one_time || error.is_one_time { language.at(error_url(&pages, &details)) } else { language };
+    let page = page(&pages, &state.directory, &language, details);
+    keep_headers((error.status, page).into_response(), &response, is_head)
 }
 
-/// `GET /error`: an error page again, in another language. Nothing is done, and its code stays.
+/// `GET /error`: an error page again, in another language. It keeps its reference code.
 pub(super) async fn show(
-    State(state): State<AppState>,
+    State(pages): State<PageContext>,
+    State(directory): State<Directory>,
     Extension(language): Extension<Language>,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let details =
-        fields.get("t").and_then(|sealed| state.keys.open::<LocalizedError>(Purpose::ErrorPage, "", sealed).ok());
-    let details = details.ok_or_else(|| HttpError::from_status(StatusCode::NOT_FOUND))?;
-    Ok(page(&state, &language, details))
+    let token = fields.get("t").unwrap_or_default();
+    let details = pages.keys.open(Purpose::ErrorPage, "", token);
+    let details = details.map_err(|_| HttpError::from_status(StatusCode::NOT_FOUND))?;
+    Ok(page(&pages, &directory, &language, details))
 }
 
-/// HEAD where only GET has a meaning.
+/// The error of an address that names no biller.
+pub(super) fn unknown_biller(keys: &KeyRing, flow: &FlowContext) -> HttpError {
+    HttpError::new(StatusCode::NOT_FOUND, "unknown_biller", "error-unknown-biller")
+        .with_link("action-find-biller", addresses::page(keys, paths::RECOVER, flow))
+        .with_link("action-sign-in-page", addresses::page(keys, paths::LOGIN, flow))
+}
+
+/// The response to HEAD where a GET has an effect.
 pub(super) async fn method_not_allowed() -> StatusCode {
     StatusCode::METHOD_NOT_ALLOWED
 }
 
-fn error_url(state: &AppState, details: &LocalizedError) -> String {
-    // In full: the page may stand on a host that is not ours to serve.
-    let address = paths::absolute(&state.config, paths::ERROR);
-    paths::with_query(address.as_str(), "t", &state.keys.seal(Purpose::ErrorPage, "", details))
+fn error_url(pages: &PageContext, details: &ErrorDetails) -> String {
+    // An absolute address, because the request may have come to a host that we do not serve.
+    let address = paths::absolute(&pages.config, paths::ERROR);
+    paths::with_query(address.as_str(), "t", &pages.keys.seal(Purpose::ErrorPage, "", details))
 }
 
-fn describe(state: &AppState, language: &Language, error: &HttpError) -> LocalizedError {
+fn describe(pages: &PageContext, language: &Language, error: &HttpError) -> ErrorDetails {
     let code = if error.is_recorded {
         let details = json!({
             "reason": error.reason,
@@ -86,30 +99,31 @@ fn describe(state: &AppState, language: &Language, error: &HttpError) -> Localiz
         let biller = error.biller.as_deref().map(str::to_owned);
         let entry =
             LogEntry { biller, name: None, response: "error page", metric: Some(Metric::SignInFailed), details };
-        state.decisions.record(CodeKind::Error, entry)
+        pages.decisions.record(CodeKind::Error, entry)
     } else {
-        state.decisions.page_code()
+        pages.decisions.page_code()
     };
     let mut links: Vec<(String, String)> =
         error.links.iter().map(|(label, url)| ((*label).to_owned(), url.clone())).collect();
     if links.is_empty() {
-        links.push(("action-sign-in-page".to_owned(), paths::absolute(&state.config, paths::LOGIN).to_string()));
+        links.push(("action-sign-in-page".to_owned(), paths::absolute(&pages.config, paths::LOGIN).to_string()));
     }
-    LocalizedError {
-        message: error.message.to_owned(),
-        biller: error.biller.as_deref().map(str::to_owned),
-        links,
-        code: code.to_string(),
-    }
+    let flow = FlowContext {
+        biller: error.biller.as_deref().and_then(|slug| Slug::parse(slug).ok()),
+        reference: code.to_string(),
+        ..FlowContext::default()
+    };
+    ErrorDetails { message: error.message.to_owned(), links, flow }
 }
 
-fn page(state: &AppState, language: &Language, details: LocalizedError) -> Response {
-    let billers = state.directory.last_known_billers();
-    let slug = details.biller.as_deref().and_then(|slug| Slug::parse(slug).ok());
-    let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
-    let chrome = show::chrome(state, language, &details.code, biller.as_deref());
+fn page(pages: &PageContext, directory: &Directory, language: &Language, details: ErrorDetails) -> Response {
+    let billers = directory.last_known_billers();
+    let slug = details.flow.biller.as_ref();
+    let biller = slug.and_then(|slug| billers.by_slug(slug).cloned());
+    let reference = &details.flow.reference;
+    let chrome = show::chrome(pages, language, reference, biller.as_deref());
     let i18n = chrome.i18n;
-    let name = biller.as_ref().map(|biller| biller.name.as_str()).or(details.biller.as_deref());
+    let name = biller.as_ref().map(|biller| biller.name.as_str()).or(slug.map(Slug::as_str));
     let title = title(i18n, &details.message, name);
     let page = ErrorPage {
         chrome,
@@ -121,7 +135,7 @@ fn page(state: &AppState, language: &Language, details: LocalizedError) -> Respo
         Ok(html) => Html(html).into_response(),
         Err(error) => {
             tracing::error!(error = %error, "the error page cannot be rendered");
-            format!("{}. {} {}", page.title, i18n.t("reference"), details.code).into_response()
+            format!("{}. {} {}", page.title, i18n.t("reference"), reference).into_response()
         }
     }
 }
@@ -131,7 +145,7 @@ fn title(i18n: Translator, message: &str, biller: Option<&str>) -> String {
     i18n.t_with(message, "biller", biller.unwrap_or_default())
 }
 
-/// Cookies and `Allow` of the first answer stay; a limit says when to come again.
+/// Keeps the cookies and `Allow` of the first response, and adds `Retry-After`.
 fn keep_headers(mut page: Response, first: &Response, is_head: bool) -> Response {
     for name in [header::SET_COOKIE, header::ALLOW] {
         for value in first.headers().get_all(&name) {

@@ -1,21 +1,24 @@
-//! Old addresses of the legacy site, as `[[legacy_paths]]` maps them; everything else does not exist.
+//! Deep links of the legacy site, as `[[legacy_paths]]` maps them. Every other address is unknown.
 
 use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{Method, StatusCode};
 
-use super::flow::LoginFlow;
-use super::follow::{RequestContext, decide_and_follow};
-use super::redirect_loop;
-use crate::routing::{RoutingRequest, public_host, resolve_entry_point};
+use super::follow::decide_and_follow;
+use super::login_request::LoginRequest;
+use super::page_context::PageContext;
+use super::{addresses, redirect_loop};
+use crate::handoffs::FlowContext;
+use crate::routing::{public_host, resolve_entry_point};
 use crate::state::AppState;
+use crate::web::device::Device;
 use crate::web::language::Language;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 use signpost_core::decision::EntryPoint;
 
-/// Any address that no route has.
+/// The fallback of the router.
 pub(super) async fn legacy_path(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
@@ -39,24 +42,20 @@ pub(super) async fn legacy_path(
                 return_to.map_or_else(|| paths::LOGIN.to_owned(), |r| paths::with_query(paths::LOGIN, "return_to", r));
             Ok(Redirect::to(&target).into_response())
         }
-        entry @ EntryPoint::Named { .. } => {
-            let return_to = return_to.and_then(|asked| state.config.return_to.resolve(asked));
-            let context = RequestContext { return_to, ..RequestContext::new(language) };
-            if let EntryPoint::Named { slug, .. } = &entry {
-                let again = LoginFlow {
-                    locale: Some(context.language.locale),
-                    return_to: context.return_to.clone(),
-                    ..LoginFlow::default()
-                };
-                redirect_loop::check(&state, request.headers(), slug, &again.link(&state, slug))?;
-            }
-            let routing_request = RoutingRequest { entry, name: None, remembered: Vec::new() };
-            decide_and_follow(&state, request.headers(), routing_request, context).await
+        EntryPoint::Named { slug, via } => {
+            let return_to = PageContext::from_ref(&state).resolve_return_to(return_to);
+            let flow = FlowContext { locale: Some(language.locale), return_to, ..FlowContext::default() };
+            let headers = request.headers();
+            let again = addresses::sign_in(&state.keys, &slug, &flow);
+            redirect_loop::check(&state.keys, state.clock.now(), headers, &slug, &again)?;
+            let device = Device::from_headers(&state.keys, headers);
+            let login_request = LoginRequest::new(EntryPoint::Named { slug, via }, language, flow, device);
+            decide_and_follow(&state, headers, login_request).await
         }
     }
 }
 
-/// The path of ours that was typed with a slash at its end, or with a biller's name in capitals.
+/// Our path, if it was typed with a slash at the end or with a slug in capitals.
 fn canonical_path(path: &str) -> Option<String> {
     let plain = path.trim_end_matches('/');
     if let Some(rest) = plain.strip_prefix("/b/") {

@@ -1,34 +1,32 @@
-//! Signing out: here first, then at the identity provider (OpenID Connect RP-Initiated Logout 1.0).
+//! Sign-out: first here, then at the identity provider (OpenID Connect RP-Initiated Logout 1.0).
 
 use axum::Extension;
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use tower_sessions::Session;
 
-use super::lookup::{read_form, sessions, signed_in};
+use super::page_context::PageContext;
 use super::pages::{LogoutPage, SignedInBiller, SignedOutPage};
+use super::signed_in::{sessions, signed_in};
 use super::{redirect_loop, show};
 use crate::directory::Biller;
 use crate::state::AppState;
 use crate::web::biller_sessions::{BillerSession, BillerSessions};
-use crate::web::fields::Fields;
+use crate::web::extract::{Form, Query};
 use crate::web::language::Language;
 use crate::web::{HttpError, cookies, paths, registrations};
-use signpost_core::{Purpose, Slug};
+use signpost_core::{KeyRing, Purpose, Slug};
 
-/// `GET /logout`: asks; a link alone signs nobody out. `?biller=` asks about one biller only.
+/// `GET /logout`: asks first, because a link must not sign anybody out. `?biller=` asks about one biller only.
 pub(super) async fn confirm(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     session: Session,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let mut rows = sessions(&state, &session).await?;
-    // Whoever is signed in elsewhere only is told where.
+    // A customer who is signed in only at other billers sees those.
     let is_requested = |biller: &Biller| fields.get("biller").is_none_or(|slug| biller.slug.as_str() == slug);
     if rows.iter().any(|(biller, _)| is_requested(biller)) {
         rows.retain(|(biller, _)| is_requested(biller));
@@ -41,18 +39,18 @@ pub(super) async fn confirm(
         .iter()
         .map(|(biller, _)| SignedInBiller { name: biller.name.clone(), slug: biller.slug.to_string() })
         .collect();
-    let chrome = show::chrome(&state, &language, state.decisions.page_code().as_str(), None);
+    let pages = PageContext::from_ref(&state);
+    let chrome = show::chrome(&pages, &language, pages.new_code().as_str(), None);
     show::form_page(StatusCode::OK, &LogoutPage { chrome, billers }, targets)
 }
 
-/// `POST /logout`: ends the session at one biller (the only one, when none is named), then goes to its issuer.
+/// `POST /logout`: ends the session at one biller, then goes to its issuer. The form may leave out the biller if there is only
+/// one.
 pub(super) async fn submit(
     State(state): State<AppState>,
     session: Session,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = read_form(&headers, &body)?;
     let rows = sessions(&state, &session).await?;
     let requested = fields.get("biller");
     let found = match (requested, rows.as_slice()) {
@@ -67,26 +65,26 @@ pub(super) async fn submit(
         Some(row) => end_session_address(&state, biller, Some(row)).await,
         None => None,
     };
-    let target = target.map_or_else(|| signed_out_address(&state, &biller.slug), String::from);
+    let target = target.map_or_else(|| signed_out_address(&state.keys, &biller.slug), String::from);
     let mut response = Redirect::to(&target).into_response();
     cookies::add(response.headers_mut(), [redirect_loop::forget()]);
     Ok(response)
 }
 
-/// `GET /signed-out`: says so. The `state` tells of which biller; without one that is ours it is just the page.
+/// `GET /signed-out`: confirms the sign-out. The sealed `state` names the biller.
 pub(super) async fn signed_out(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     session: Session,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let slug = fields.get("state").and_then(|sealed| state.keys.open::<Slug>(Purpose::Logout, "", sealed).ok());
-    let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
+    let billers = state.directory.billers_or_last_known().await;
     let biller = slug.as_ref().and_then(|slug| billers.by_slug(slug));
     let remaining = signed_in(&state, &session).await;
+    let pages = PageContext::from_ref(&state);
     let page = SignedOutPage {
-        chrome: show::chrome(&state, &language, state.decisions.page_code().as_str(), biller.map(|biller| &**biller)),
+        chrome: show::chrome(&pages, &language, pages.new_code().as_str(), biller.map(|biller| &**biller)),
         biller: biller.map(|biller| biller.name.clone()),
         sign_in_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| paths::biller(&biller.slug)),
         remaining: remaining.iter().map(|(biller, _)| biller.name.clone()).collect(),
@@ -94,7 +92,7 @@ pub(super) async fn signed_out(
     show::page(StatusCode::OK, &page)
 }
 
-/// Where the issuer signs people out, if it does; with what it needs to know, if a session was ended.
+/// The issuer's end-session endpoint, if it has one. For a session that has ended, with the parameters of the request.
 async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&BillerSession>) -> Option<url::Url> {
     let (registration, _) = registrations::for_biller(state, biller)?;
     let (provider, _) = state.providers.get(&registration).await.ok()?;
@@ -108,15 +106,15 @@ async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&B
         query
             .append_pair("client_id", &registration.client_id)
             .append_pair("post_logout_redirect_uri", back.as_str())
-            .append_pair("state", &sealed_slug(state, &biller.slug));
+            .append_pair("state", &sealed_slug(&state.keys, &biller.slug));
     }
     Some(address)
 }
 
-fn signed_out_address(state: &AppState, slug: &Slug) -> String {
-    paths::with_query(paths::SIGNED_OUT, "state", &sealed_slug(state, slug))
+fn signed_out_address(keys: &KeyRing, slug: &Slug) -> String {
+    paths::with_query(paths::SIGNED_OUT, "state", &sealed_slug(keys, slug))
 }
 
-fn sealed_slug(state: &AppState, slug: &Slug) -> String {
-    state.keys.seal(Purpose::Logout, "", slug)
+fn sealed_slug(keys: &KeyRing, slug: &Slug) -> String {
+    keys.seal(Purpose::Logout, "", slug)
 }

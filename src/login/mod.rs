@@ -1,23 +1,35 @@
-//! Pages for customers. One file per flow; `follow` makes HTTP of a decision, `show` makes pages.
+//! Pages for customers. A file per page or flow; `follow` turns a decision into a response, `decision_pages` has its pages, and
+//! `show` renders.
 
+mod addresses;
+mod authorization_request;
+mod begin;
 mod callback;
 mod callback_error;
 mod date_time;
+mod decision_pages;
+mod decision_record;
+mod entry;
 pub mod errors;
-mod flow;
-mod flow_token;
+mod fetch_metadata;
+mod flow_query;
 mod follow;
+mod help;
 mod legacy_links;
 mod links;
+mod login_request;
 mod logout;
 mod lookup;
+mod page_context;
 pub mod pages;
+mod portal;
 mod preview;
 mod recover;
 mod redirect_loop;
 mod reset;
 mod show;
-mod start;
+mod signed_in;
+mod username_form;
 mod verify;
 
 pub use preview::preview;
@@ -28,20 +40,20 @@ use axum::routing::{MethodFilter, get, on};
 use crate::state::AppState;
 use crate::web::{assets, brand, paths};
 
-/// Answers of identity providers that come by form post: a browser brings them from another site, without our cookies.
+/// Form posts of identity providers. They come from another site, without our cookies.
 pub fn cross_site_router() -> Router<AppState> {
     Router::new().route(paths::CALLBACK, axum::routing::post(callback::form_post))
 }
 
-/// Everything that customers can ask for.
+/// Every other route of customers.
 pub fn router() -> Router<AppState> {
     Router::new()
         .route(paths::ROOT, get(lookup::form))
         .route(paths::LOGIN, get(lookup::form).post(lookup::submit))
         .route(paths::FORGET, axum::routing::post(lookup::forget))
-        .route(paths::BILLER, get(start::biller_entry))
-        .route(paths::GO, get(lookup::go))
-        // `get` would answer HEAD as well, and a HEAD must not use a code up.
+        .route(paths::BILLER, get(entry::biller_entry))
+        .route(paths::GO, get(portal::go))
+        // `get` would also answer HEAD, and a HEAD must not consume a code.
         .route(paths::CALLBACK, on(MethodFilter::GET, callback::finish).head(errors::method_not_allowed))
         .route(paths::LOGOUT, get(logout::confirm).post(logout::submit))
         .route(paths::SIGNED_OUT, get(logout::signed_out))
@@ -53,7 +65,7 @@ pub fn router() -> Router<AppState> {
         .route(paths::RESET_SENT, get(reset::sent))
         .route(paths::WELL_KNOWN_CHANGE_PASSWORD, get(reset::change_password))
         .route(paths::ERROR, get(errors::show))
-        .route(paths::HELP, get(recover::help))
+        .route(paths::HELP, get(help::help))
         .route(paths::BRAND, get(brand::get))
         .route(paths::STATIC, get(assets::get))
         .route(paths::VERIFY, get(verify::verify))

@@ -1,128 +1,75 @@
-//! The ways back in: recovery and help, the same for everybody, known or not.
+//! The recovery page. It is the same whether or not the username exists.
 
 use axum::Extension;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::flow::LoginFlow;
-use super::lookup::sanitize;
-use super::pages::{Chrome, HelpPage, Link, RecoverPage, RecoveryReason, Search};
-use super::{flow_token, links, reset, show};
-use crate::directory::Biller;
+use super::flow_query::FlowQuery;
+use super::page_context::PageContext;
+use super::pages::{RecoverPage, RecoveryReason, Search};
+use super::username_form::sanitize;
+use super::{addresses, show};
+use crate::directory::{Billers, Directory};
+use crate::handoffs::FlowContext;
 use crate::i18n::Translator;
-use crate::state::AppState;
 use crate::web::device::Device;
-use crate::web::fields::Fields;
-use crate::web::handoffs::FlowToken;
 use crate::web::language::Language;
 use crate::web::{HttpError, paths};
-use signpost_core::{Purpose, ReferenceCode, Slug};
 
-/// `GET /recover`, with `?t=` from whoever could not let the person in, and `?q=` to search for a biller by its name.
+/// `GET /recover`. `?q=` searches for a biller by its name.
 pub(super) async fn recover(
-    State(state): State<AppState>,
+    State(pages): State<PageContext>,
+    State(directory): State<Directory>,
     Extension(language): Extension<Language>,
-    RawQuery(query): RawQuery,
+    FlowQuery { fields, flow }: FlowQuery,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let fields = Fields::parse(query.as_deref().unwrap_or_default().as_bytes()).unwrap_or_default();
-    let token = flow_token::open(&state, query.as_deref()).unwrap_or_default();
-    let language = language.or(token.locale);
-    let reason = if token.failed { RecoveryReason::LegacyFailed } else { RecoveryReason::Requested };
-    let code = state.decisions.page_code();
-    let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
-    let remember = fields.has("remember");
-    let flow = LoginFlow { remember, ..login_flow(&language, &code, &token) };
-    let remembered = Device::from_headers(&state, &headers).billers(&billers);
-    let mut page = page(&state, &language, &code, token, reason);
-    page.suggestions = remembered.iter().map(|biller| biller_link(&state, &flow, biller)).collect();
-    page.search.remember = remember;
-    match fields.get("q").map(|text| sanitize(text.trim())) {
-        None => {}
-        Some(text) if text.is_empty() => {
-            page.search.error = Some(Translator::new(language.locale).t("recover-search-empty"));
-        }
-        Some(text) => {
-            page.search.results =
-                billers.search(&text).iter().map(|biller| biller_link(&state, &flow, biller)).collect();
-            page.reason = if page.search.results.is_empty() {
-                RecoveryReason::NoSearchResults
-            } else {
-                RecoveryReason::SearchResults
-            };
-            page.search.text = text;
-        }
+    let language = language.or(flow.locale);
+    let reason = if flow.failed { RecoveryReason::LegacyFailed } else { RecoveryReason::Requested };
+    let flow = FlowContext { reference: pages.new_code().to_string(), ..flow };
+    let billers = directory.billers_or_last_known().await;
+    let links =
+        FlowContext { locale: Some(language.locale), biller: None, remember: fields.has("remember"), ..flow.clone() };
+    let remembered = Device::from_headers(&pages.keys, &headers).billers(&billers);
+    let mut page = page(&pages, &language, &flow, reason);
+    page.suggestions = remembered.iter().map(|biller| addresses::biller_link(&pages.keys, &links, biller)).collect();
+    page.search.remember = links.remember;
+    if let Some(text) = fields.get("q") {
+        search(&pages, &mut page, &links, &billers, sanitize(text.trim()));
     }
-    show::lookup_page(&state, StatusCode::OK, &page)
+    show::lookup_page(&pages, StatusCode::OK, &page)
 }
 
-/// The page, for whoever is known as far as the token says.
+fn search(pages: &PageContext, page: &mut RecoverPage, links: &FlowContext, billers: &Billers, text: String) {
+    if text.is_empty() {
+        page.search.error = Some(Translator::new(links.locale.unwrap_or_default()).t("recover-search-empty"));
+        return;
+    }
+    let found = billers.search(&text);
+    page.search.results = found.iter().map(|biller| addresses::biller_link(&pages.keys, links, biller)).collect();
+    page.reason =
+        if page.search.results.is_empty() { RecoveryReason::NoSearchResults } else { RecoveryReason::SearchResults };
+    page.search.text = text;
+}
+
+/// The page without suggestions and search results. The flow brings the reference code.
 pub(super) fn page(
-    state: &AppState,
+    pages: &PageContext,
     language: &Language,
-    code: &ReferenceCode,
-    token: FlowToken,
+    flow: &FlowContext,
     reason: RecoveryReason,
 ) -> RecoverPage {
-    let flow_token = FlowToken { locale: Some(language.locale), ..token.clone() };
+    let links = FlowContext { locale: Some(language.locale), ..flow.clone() };
     RecoverPage {
-        chrome: show::chrome(state, language, code.as_str(), None),
+        chrome: show::chrome(pages, language, &flow.reference, None),
         reason,
         suggestions: Vec::new(),
-        reset_url: flow_token::address(state, paths::RESET, &flow_token),
-        links_url: links::address(state, &flow_token),
-        search: Search { token: state.keys.seal(Purpose::Recovery, "", &token), ..Search::default() },
-        username: token.name,
-        return_to: token.return_to,
+        reset_url: addresses::page(&pages.keys, paths::RESET, &links),
+        links_url: addresses::links(pages, &links),
+        search: Search { token: flow.seal_recovery(&pages.keys), ..Search::default() },
+        username: flow.name.clone(),
+        return_to: flow.return_to.clone(),
     }
-}
-
-/// What goes on with somebody who chooses a biller.
-pub(super) fn login_flow(language: &Language, code: &ReferenceCode, token: &FlowToken) -> LoginFlow {
-    LoginFlow {
-        locale: Some(language.locale),
-        name: token.name.clone(),
-        return_to: token.return_to.clone(),
-        code: code.to_string(),
-        ..LoginFlow::default()
-    }
-}
-
-/// The way on to a biller's sign-in.
-pub(super) fn biller_link(state: &AppState, flow: &LoginFlow, biller: &Biller) -> Link {
-    Link { label: biller.name.clone(), url: flow.link(state, &biller.slug) }
-}
-
-/// `GET /help`, for a biller with `?biller=`.
-pub(super) async fn help(
-    State(state): State<AppState>,
-    Extension(language): Extension<Language>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, HttpError> {
-    let flow_token = flow_token::open(&state, query.as_deref()).unwrap_or_default();
-    let language = language.or(flow_token.locale);
-    let flow_token = FlowToken { locale: Some(language.locale), ..flow_token };
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let billers = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
-    let slug = fields.get("biller").and_then(|slug| Slug::parse(slug).ok());
-    let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
-    let chrome = show::chrome(&state, &language, state.decisions.page_code().as_str(), biller.as_deref());
-    let page = HelpPage {
-        // There is no more help than this.
-        chrome: Chrome { help_url: String::new(), ..chrome },
-        company: show::company(&state, language.locale),
-        links_url: links::address(&state, &flow_token),
-        recover_url: flow_token::address(&state, paths::RECOVER, &flow_token),
-        reset_url: match &biller {
-            Some(biller) => flow_token::address(&state, &paths::biller_reset(&biller.slug), &flow_token),
-            None => flow_token::address(&state, paths::RESET, &flow_token),
-        },
-        back_url: match &biller {
-            Some(biller) => reset::sign_in_url(biller, flow_token.return_to.as_deref()),
-            None => flow_token::address(&state, paths::LOGIN, &flow_token),
-        },
-    };
-    show::page(StatusCode::OK, &page)
 }

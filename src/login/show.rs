@@ -1,22 +1,22 @@
-//! Pages as answers: what stands around each, and the headers it needs.
+//! Pages as responses: the parts that all pages share, and the headers.
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 
+use super::page_context::PageContext;
 use super::pages::{Chrome, Contact, OperatorText, OtherLanguage};
 use crate::directory::Biller;
+use crate::handoffs;
 use crate::i18n::Translator;
-use crate::state::AppState;
 use crate::web::brand::Brand;
-use crate::web::handoffs;
 use crate::web::headers::PagePolicy;
 use crate::web::language::{Language, PARAMETER, SamePage};
 use crate::web::{HttpError, assets, paths};
 use signpost_core::Locale;
 
-/// What stands around a page; about a biller, its own people are the ones to ask.
-pub(super) fn chrome(state: &AppState, language: &Language, code: &str, biller: Option<&Biller>) -> Chrome {
+/// The shared parts. On a page about a biller the contact is the biller's own.
+pub(super) fn chrome(pages: &PageContext, language: &Language, code: &str, biller: Option<&Biller>) -> Chrome {
     let help_url = match biller {
         Some(biller) => paths::with_query(paths::HELP, "biller", biller.slug.as_str()),
         None => paths::HELP.to_owned(),
@@ -24,27 +24,25 @@ pub(super) fn chrome(state: &AppState, language: &Language, code: &str, biller: 
     Chrome {
         i18n: Translator::new(language.locale),
         other_languages: other_languages(language),
-        company: state.config.help.company.clone(),
+        company: pages.config.help.company.clone(),
         stylesheet: assets::STYLESHEET.path.clone(),
         logo: assets::LOGO.path.clone(),
         reference: code.to_owned(),
         contact: biller
-            .map_or_else(|| company(state, language.locale), |biller| biller_contact(state, biller, language.locale)),
+            .map_or_else(|| company(pages, language.locale), |biller| biller_contact(pages, biller, language.locale)),
         biller: biller.map(|biller| biller.name.clone()),
         brand: biller.map(Brand::for_biller).unwrap_or_default(),
         help_url,
     }
 }
 
-/// The same page in the other languages.
 fn other_languages(language: &Language) -> Vec<OtherLanguage> {
     let other_languages = Locale::ALL.into_iter().filter(|locale| *locale != language.locale);
     other_languages
         .map(|locale| {
             let with = |address: &str| paths::with_query(address, PARAMETER, locale.tag());
             let (address, form) = match language.same_page() {
-                // Without a path it is the page's own address, whatever that is: a path made of a request's might lead
-                // elsewhere.
+                // An address without a path is that of the page itself. A path taken from the request might lead elsewhere.
                 SamePage::Query(query) if query.is_empty() => (with("?"), None),
                 SamePage::Query(query) => (with(&format!("?{query}")), None),
                 SamePage::Form { action, fields } => (with(action), Some(fields.clone())),
@@ -55,9 +53,9 @@ fn other_languages(language: &Language) -> Vec<OtherLanguage> {
         .collect()
 }
 
-/// The company's own people.
-pub(super) fn company(state: &AppState, locale: Locale) -> Contact {
-    let help = &state.config.help;
+/// The company's support.
+pub(super) fn company(pages: &PageContext, locale: Locale) -> Contact {
+    let help = &pages.config.help;
     Contact {
         name: help.company.clone(),
         phone: help.phone.clone(),
@@ -67,11 +65,11 @@ pub(super) fn company(state: &AppState, locale: Locale) -> Contact {
     }
 }
 
-fn biller_contact(state: &AppState, biller: &Biller, locale: Locale) -> Contact {
+fn biller_contact(pages: &PageContext, biller: &Biller, locale: Locale) -> Contact {
     let support = &biller.settings.support;
     let alternative_payment = OperatorText::in_locale(support.alternative_payment.as_ref(), locale);
     if support.phone.is_none() && support.email.is_none() {
-        return Contact { alternative_payment, ..company(state, locale) };
+        return Contact { alternative_payment, ..company(pages, locale) };
     }
     Contact {
         name: biller.name.clone(),
@@ -88,7 +86,7 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<Respo
     Ok((status, Html(html)).into_response())
 }
 
-/// A page whose forms post to ourselves, and whose answer may lead to these origins.
+/// A page whose forms post to us and may be redirected to these origins.
 pub(super) fn form_page(
     status: StatusCode,
     template: &impl Template,
@@ -99,24 +97,24 @@ pub(super) fn form_page(
     Ok(response)
 }
 
-/// A page with the form of the look-up, which may lead to the legacy login.
+/// A page with the username form, which may be redirected to the legacy login.
 pub(super) fn lookup_page(
-    state: &AppState,
+    pages: &PageContext,
     status: StatusCode,
     template: &impl Template,
 ) -> Result<Response, HttpError> {
-    form_page(status, template, handoffs::legacy_origin(state).into_iter().collect())
+    form_page(status, template, handoffs::legacy_origin(&pages.config).into_iter().collect())
 }
 
-/// A page without forms; as the answer to the look-up it has one nevertheless, which asks for it in another language.
+/// A page without forms. As the response to the username form it still has one, which asks for the page in another language.
 pub(super) fn answer_page(
-    state: &AppState,
+    pages: &PageContext,
     language: &Language,
     status: StatusCode,
     template: &impl Template,
 ) -> Result<Response, HttpError> {
     match language.same_page() {
-        SamePage::Form { .. } => lookup_page(state, status, template),
+        SamePage::Form { .. } => lookup_page(pages, status, template),
         SamePage::Query(_) | SamePage::At(_) => page(status, template),
     }
 }

@@ -1,15 +1,16 @@
-//! `GET /auth/verify?biller=SLUG`: a reverse proxy asks whether a request may pass (nginx `auth_request`, Traefik
-//! `forwardAuth`), for portals that it serves under the public host.
+//! `GET /auth/verify?biller=SLUG`: tells a reverse proxy whether a request may pass (nginx `auth_request`, Traefik
+//! `forwardAuth`). It is for portals that the proxy serves under the public host.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tower_sessions::Session;
 
-use super::lookup::signed_in;
+use super::signed_in::signed_in;
 use crate::state::AppState;
+use crate::web::extract::Query;
 use crate::web::fields::Fields;
 use crate::web::paths;
 use signpost_core::Slug;
@@ -19,20 +20,19 @@ const BILLER: HeaderName = HeaderName::from_static("x-signpost-biller");
 const SUBJECT: HeaderName = HeaderName::from_static("x-signpost-subject");
 const AUTH_TIME: HeaderName = HeaderName::from_static("x-signpost-auth-time");
 
-/// Header values are ASCII: everything else, and the escape itself, is percent-encoded.
+/// Header values are ASCII. Other characters, and the percent sign, are percent-encoded.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// 200 with who it is, for somebody signed in at that biller; else 401, or with `redirect=1` the way to the sign-in.
+/// 200 with the user's headers if the user is signed in at that biller, else 401. With `redirect=1` it redirects to the
+/// sign-in instead of 401.
 ///
-/// All four headers are set on every 200 and on nothing else, so that a proxy that copies them replaces what a client
-/// may have sent under these names.
+/// Every 200 sets all four headers, so that a proxy that copies them replaces any headers of these names that a client sent.
 pub(super) async fn verify(
     State(state): State<AppState>,
     session: Session,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
     headers: HeaderMap,
 ) -> Response {
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let Some(slug) = fields.get("biller").and_then(|slug| Slug::parse(slug).ok()) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
@@ -54,9 +54,9 @@ fn deny(state: &AppState, slug: &Slug, fields: &Fields, headers: &HeaderMap) -> 
     if !known || fields.get("redirect") != Some("1") {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    // What was asked for, as the proxy says; followed only where it is an allowed return target.
-    let asked = headers.get("x-forwarded-uri").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let path = asked.split(['?', '#']).next().unwrap_or_default();
+    // The proxy reports the requested path. It counts only if it is an allowed return target.
+    let requested = headers.get("x-forwarded-uri").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let path = requested.split(['?', '#']).next().unwrap_or_default();
     let mut target = paths::absolute(&state.config, &paths::biller(slug)).to_string();
     if let Some(path) = state.config.return_to.resolve(path) {
         target = paths::with_query(&target, "return_to", &path);

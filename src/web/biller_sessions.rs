@@ -9,6 +9,7 @@ use super::session_store::BROWSER_SESSION_ID;
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::{DbError, Row, Value};
 use crate::directory::{Biller, User};
+use crate::handoffs::PortalSession;
 use crate::state::AppState;
 use crate::values;
 use signpost_core::{BillerId, Timestamp, UserId, ids};
@@ -176,6 +177,18 @@ impl BillerSessions {
         let now = self.state.clock.now();
         let values = values![id, now.minus(self.absolute), now.minus(self.idle)];
         self.state.db.one(LIVE_BY_ID, values).await?.as_ref().map(read).transpose()
+    }
+
+    /// The live row with this id, for the redemption of a handoff.
+    pub async fn portal_session(&self, id: &str) -> Result<Option<PortalSession>, DbError> {
+        let session = self.live_by_id(id).await?;
+        Ok(session.map(|session| PortalSession {
+            username: session.details.username,
+            subject: session.subject,
+            issuer: session.issuer,
+            auth_time: session.auth_time,
+            amr: session.details.amr,
+        }))
     }
 
     /// Ends the browser's row for a biller, and the browser's session with the last of them. Answers what was ended.

@@ -1,4 +1,5 @@
-//! What billers' pages look like: a small stylesheet and a logo for each, from our own origin, under names that change with them.
+//! The branding of billers' pages: a small stylesheet and a logo for each biller, served from our own origin. Their addresses
+//! change with their content.
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -10,31 +11,27 @@ use crate::state::AppState;
 use signpost_core::Slug;
 use signpost_core::text::sha256;
 
-/// What a page needs of a biller's look.
+/// The branding of a page.
 #[derive(Clone, Debug, Default)]
 pub struct Brand {
-    /// Address of its stylesheet.
+    /// Address of the biller's stylesheet.
     pub stylesheet: Option<String>,
-    /// Its logo.
     pub logo: Option<LogoImage>,
 }
 
-/// A picture on a page.
 #[derive(Clone, Debug)]
 pub struct LogoImage {
-    /// Where it is.
     pub url: String,
-    /// Width in CSS pixels.
+    /// In CSS pixels.
     pub width: u32,
-    /// Height in CSS pixels.
+    /// In CSS pixels.
     pub height: u32,
 }
 
-/// No logo is shown higher or wider, in CSS pixels.
+/// Height and width, in CSS pixels.
 const MAX_LOGO_SIZE: (u32, u32) = (40, 160);
 
 impl Brand {
-    /// Of a biller.
     pub fn for_biller(biller: &Biller) -> Self {
         let branding = &biller.settings.branding;
         let logo = branding.logo.as_ref().map(|logo| {
@@ -46,7 +43,7 @@ impl Brand {
     }
 }
 
-/// The size at which a picture is shown: in the room that there is, its sides in proportion, and not enlarged.
+/// Scales a logo down to fit. Its proportions stay, and a small logo is not enlarged.
 fn scaled_size(width: u32, height: u32) -> (u32, u32) {
     let (width, height) = (width.max(1), height.max(1));
     let by_height = (width * MAX_LOGO_SIZE.0 / height, MAX_LOGO_SIZE.0);
@@ -55,13 +52,13 @@ fn scaled_size(width: u32, height: u32) -> (u32, u32) {
     if w >= width { (width, height) } else { (w.max(1), h.max(1)) }
 }
 
-/// Changes with the colours, and with how a stylesheet is made of them.
+/// Changes with the colours and with the code that makes a stylesheet of them.
 fn version(colours: Colours) -> String {
     sha256(colours.stylesheet().as_bytes())[..12].to_owned()
 }
 
-/// `GET /b/{slug}/brand/{file}`: the stylesheet or the logo. Under its present name it may be kept for ever; under an older one the
-/// present one is answered, so that a page that was kept does not come apart.
+/// `GET /b/{slug}/brand/{file}`: the stylesheet or the logo. Under its current name caches may keep it for ever. Under an older
+/// name it returns the current file, so that cached pages still work.
 pub async fn get(
     State(state): State<AppState>,
     Path((slug, file)): Path<(String, String)>,

@@ -1,4 +1,4 @@
-//! Cookies as we set and read them: this host alone, over TLS alone, out of reach of scripts.
+//! Our cookies: for this host only, over TLS only, hidden from scripts.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use axum::http::HeaderMap;
 use cookie::{Cookie, SameSite};
 use http::{HeaderValue, header};
 
-/// All cookies of a request.
 pub fn all(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
     headers
         .get_all(header::COOKIE)
@@ -15,18 +14,18 @@ pub fn all(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
         .flat_map(|line| Cookie::split_parse(line).filter_map(Result::ok))
 }
 
-/// The cookie of this name; one that is there twice is none.
+/// The cookie of this name. A cookie that is there twice counts as absent.
 pub fn get<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cookie<'h>> {
     let mut found = all(headers).filter(|cookie| cookie.name() == name);
     found.next().filter(|_| found.next().is_none())
 }
 
-/// A `Set-Cookie` line. The name begins with `__Host-`.
+/// A `Set-Cookie` line. The name must begin with `__Host-`.
 pub fn set(name: impl Into<String>, value: impl Into<String>, max_age: Duration) -> String {
     line(name, value, max_age, SameSite::Lax)
 }
 
-/// The same for a cookie that no other site's link brings along.
+/// Like [`set`], for a cookie that browsers do not send with links from other sites.
 pub fn set_strict(name: impl Into<String>, value: impl Into<String>, max_age: Duration) -> String {
     line(name, value, max_age, SameSite::Strict)
 }
@@ -41,12 +40,11 @@ fn line(name: impl Into<String>, value: impl Into<String>, max_age: Duration, sa
     cookie.to_string()
 }
 
-/// The line that removes a cookie.
+/// The `Set-Cookie` line that removes a cookie.
 pub fn remove(name: impl Into<String>) -> String {
     set(name, "", Duration::ZERO)
 }
 
-/// Adds `Set-Cookie` lines to an answer.
 pub fn add(headers: &mut HeaderMap, lines: impl IntoIterator<Item = String>) {
     for value in lines.into_iter().filter_map(|line| HeaderValue::from_str(&line).ok()) {
         headers.append(header::SET_COOKIE, value);

@@ -1,4 +1,4 @@
-//! Extractors: what handlers get is parsed, or the request never reaches them.
+//! Extractors. A handler gets parsed values; a request that cannot be parsed does not reach it.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -19,13 +19,35 @@ impl<S: Send + Sync> FromRequestParts<S> for BillerPath {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        match TypedBillerPath::from_request_parts(parts, state).await {
+            Ok(TypedBillerPath::Slug(slug)) => Ok(Self(slug)),
+            _ => Err(HttpError::from_status(StatusCode::NOT_FOUND)),
+        }
+    }
+}
+
+/// The `{slug}` of an address that customers type themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypedBillerPath {
+    Slug(Slug),
+    /// Typed with capitals: the slug that it stands for.
+    Capitals(Slug),
+    Invalid,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TypedBillerPath {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         #[derive(serde::Deserialize)]
         struct Segments {
             slug: String,
         }
-        let not_found = || HttpError::from_status(StatusCode::NOT_FOUND);
-        let Path(Segments { slug }) = Path::from_request_parts(parts, state).await.map_err(|_| not_found())?;
-        Slug::parse(&slug).map(Self).map_err(|_| not_found())
+        let Ok(Path(Segments { slug })) = Path::from_request_parts(parts, state).await else {
+            return Ok(Self::Invalid);
+        };
+        let lower = |_| Slug::parse(&slug.to_ascii_lowercase()).map_or(Self::Invalid, Self::Capitals);
+        Ok(Slug::parse(&slug).map_or_else(lower, Self::Slug))
     }
 }
 
@@ -72,7 +94,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }

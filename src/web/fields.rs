@@ -1,13 +1,12 @@
-//! Strict reading of forms and query strings (`application/x-www-form-urlencoded`): bytes that are not UTF-8, broken
-//! percent encoding and fields given twice are refused instead of being mended.
+//! A strict parser for forms and query strings (`application/x-www-form-urlencoded`). It rejects bytes that are not UTF-8 and
+//! broken percent encoding, and ignores fields that are given twice.
 
 use percent_encoding::percent_decode;
 
-/// Fields in the order they came.
+/// Fields in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(String, String)>);
 
-/// Why fields could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldsError {
     /// Not UTF-8, or a broken percent encoding.
@@ -16,10 +15,7 @@ pub enum FieldsError {
 }
 
 impl Fields {
-    /// Reads a form's body or a query string.
-    ///
-    /// # Errors
-    /// Something that cannot be read exactly.
+    /// Parses the body of a form or a query string.
     pub fn parse(text: &[u8]) -> Result<Self, FieldsError> {
         text.split(|byte| *byte == b'&')
             .filter(|pair| !pair.is_empty())
@@ -32,23 +28,22 @@ impl Fields {
             .map(Self)
     }
 
-    /// The field, when it was given exactly once.
+    /// The field, if it is given exactly once.
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut found = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
         found.next().filter(|_| found.next().is_none())
     }
 
-    /// Whether any of these fields was given more than once (RFC 6749, section 3.1: must not be).
+    /// Whether any of these fields is given more than once, which RFC 6749, section 3.1 forbids.
     pub fn has_duplicates(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.0.iter().filter(|(n, _)| n == name).count() > 1)
     }
 
-    /// All fields, in the order they came.
+    /// All fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether the field was given at all.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(n, _)| n == name)
     }

@@ -1,5 +1,5 @@
-//! The language of an answer: `?lang=` if it names one, else the cookie that remembers the last such choice, else what was
-//! sealed into a link, else `Accept-Language`, else English. And how to have the same page in another one.
+//! The language of a page, and how to get the same page in another language. `?lang=` comes first, then the cookie with the last
+//! choice, the flow context of a link, and `Accept-Language`. The default is English.
 
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use super::cookies;
 use super::fields::Fields;
 use signpost_core::Locale;
 
-/// The query parameter.
 pub const PARAMETER: &str = "lang";
 const COOKIE: &str = "__Host-l";
 const COOKIE_MAX_AGE: Duration = Duration::from_secs(180 * 24 * 3600);
@@ -20,26 +19,20 @@ const COOKIE_MAX_AGE: Duration = Duration::from_secs(180 * 24 * 3600);
 /// The language of a request.
 #[derive(Clone, Debug)]
 pub struct Language {
-    /// It.
     pub locale: Locale,
-    /// The person chose it, here or on an earlier page.
+    /// The customer chose it, on this or an earlier page.
     is_explicit: bool,
     same_page: SamePage,
 }
 
-/// How the page that answers this request is asked for again.
+/// How to request the same page again, in another language.
 #[derive(Clone, Debug)]
 pub enum SamePage {
-    /// By its address: the query without the language, encoded as it came.
+    /// By its address. This is the query without the language, still encoded.
     Query(String),
-    /// By sending the same form again.
-    Form {
-        /// Where to.
-        action: String,
-        /// Its fields.
-        fields: Vec<(String, String)>,
-    },
-    /// At another address, which shows the page again without doing anything.
+    /// By sending the form again.
+    Form { action: String, fields: Vec<(String, String)> },
+    /// By another address, which shows the page again and has no effect.
     At(String),
 }
 
@@ -55,12 +48,12 @@ impl Language {
         }
     }
 
-    /// This one, whatever a request says: for pages that nobody asked for.
+    /// A fixed language, for previews.
     pub fn fixed(locale: Locale) -> Self {
         Self { locale, is_explicit: true, same_page: SamePage::Query(String::new()) }
     }
 
-    /// With the language of a link that was made earlier, unless the person chose one.
+    /// The language of an earlier page, unless the customer has chosen one.
     #[must_use]
     pub fn or(mut self, earlier: Option<Locale>) -> Self {
         if let Some(locale) = earlier.filter(|_| !self.is_explicit) {
@@ -69,7 +62,7 @@ impl Language {
         self
     }
 
-    /// For the answer to a form: in the form's own language, and nothing of what was sent may be lost.
+    /// For the response to a form: the form's language. The language switch sends these fields again.
     #[must_use]
     pub fn for_form(self, action: &str, fields: &Fields, names: &[&str]) -> Self {
         let sent = names.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(name)?.to_owned()))).collect();
@@ -77,20 +70,19 @@ impl Language {
         Self { same_page, ..self.or(fields.get(PARAMETER).and_then(Locale::from_tag)) }
     }
 
-    /// For a page that another address shows as well.
+    /// For a page that another address shows again.
     #[must_use]
     pub fn at(self, address: String) -> Self {
         Self { same_page: SamePage::At(address), ..self }
     }
 
-    /// How the same page is asked for again.
     pub fn same_page(&self) -> &SamePage {
         &self.same_page
     }
 }
 
-/// Finds the language out; caches that heed such things learn what the answer depends on. Not for the answer to a form:
-/// only Back asks for that one again, and would not get it any more once a cookie has changed (docs/adr/0005).
+/// Detects the language, and adds `Vary`. The response to a form has no `Vary`: only Back requests it again, and would miss it
+/// once a cookie has changed (docs/adr/0005).
 pub async fn detect(mut request: Request, next: Next) -> Response {
     let is_post = request.method() == Method::POST;
     let language = Language::from_request(&request);
@@ -104,7 +96,7 @@ pub async fn detect(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Keeps a choice made by `?lang=` for this browser.
+/// Remembers a choice by `?lang=` in a cookie.
 pub async fn remember(request: Request, next: Next) -> Response {
     let locale = from_query(&request);
     let mut response = next.run(request).await;

@@ -1,4 +1,4 @@
-//! HTTP things that the audiences share: paths, layers, headers, languages, refusals, sessions, forms, assets, the accept loop.
+//! HTTP code that the pages of customers, the API and the console share.
 
 pub mod assets;
 pub mod biller_sessions;
@@ -9,7 +9,6 @@ pub mod device;
 pub mod error;
 pub mod extract;
 pub mod fields;
-pub mod handoffs;
 pub mod headers;
 pub mod language;
 pub mod layers;

@@ -6,6 +6,8 @@ use url::Url;
 use crate::config::Config;
 use signpost_core::Slug;
 
+pub use signpost_core::paths::{HELP, RECOVER, with_query};
+
 /// The first page.
 pub const ROOT: &str = "/";
 /// The look-up.
@@ -20,8 +22,6 @@ pub const GO: &str = "/go/{slug}";
 pub const LOGOUT: &str = "/logout";
 /// After signing out.
 pub const SIGNED_OUT: &str = "/signed-out";
-/// "I still can't sign in".
-pub const RECOVER: &str = "/recover";
 /// Forgotten password.
 pub const RESET: &str = "/reset";
 /// What [`RESET`] answers, again.
@@ -38,8 +38,6 @@ pub const LINKS_SENT: &str = "/recover/links/sent";
 pub const BILLER_RESET: &str = "/b/{slug}/reset";
 /// Where browsers and password managers look for [`RESET`], on every host.
 pub const WELL_KNOWN_CHANGE_PASSWORD: &str = "/.well-known/change-password";
-/// Help.
-pub const HELP: &str = "/help";
 /// What the API can be asked for, as a page.
 pub const API_DOCS: &str = "/api/docs";
 /// The same for programs (OpenAPI 3.1).
@@ -144,15 +142,4 @@ pub fn with_raw_query(address: String, query: Option<&str>) -> String {
         Some(query) if !query.is_empty() && query.bytes().all(|b| b.is_ascii_graphic()) => format!("{address}?{query}"),
         _ => address,
     }
-}
-
-/// A path or address with one more query parameter.
-pub fn with_query(address: &str, name: &str, value: &str) -> String {
-    let encoded: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    let joint = match address.split_once('?') {
-        None => "?",
-        Some((_, "")) => "",
-        Some(_) => "&",
-    };
-    format!("{address}{joint}{name}={encoded}")
 }

@@ -1,4 +1,4 @@
-//! A biller's registration at its issuer, made from its record.
+//! Billers' client registrations, and probes of their issuers.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use crate::directory::{Biller, IssuerEndpoint, OidcSettings};
 use crate::secureauth::{ProviderError, Registration};
 use crate::state::AppState;
 
-/// A biller's registration with what binds its users; none when the biller has none, or its secret was sealed under a key
-/// that is gone.
+/// A biller's client registration and OIDC settings; none if the biller is not registered, or if its secret was sealed under a
+/// key that is gone.
 pub fn for_biller<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registration, &'b OidcSettings)> {
     let registration = biller.registration(&state.keys, paths::redirect_uri(&state.config, &biller.slug))?;
     Some((registration, biller.settings.oidc.as_ref()?))
 }
 
-/// Asks a biller's issuer for its documents.
+/// Fetches the metadata and keys of a biller's issuer.
 ///
 /// # Errors
-/// What went wrong; no registration is `None`.
+/// The error of the provider, or `None` if the biller is not registered.
 pub async fn probe(state: &AppState, biller: &Biller) -> Result<(), Option<ProviderError>> {
     let Some((registration, _)) = for_biller(state, biller) else { return Err(None) };
     state.providers.probe(&registration).await.map_err(Some)
 }
 
-/// Asks the issuers of all active billers, a few at a time; one that does not answer is asked until it counts as down.
+/// Probes the issuers of all active billers, a few at a time. One that does not answer is probed until its circuit opens.
 pub async fn probe_all(state: &AppState) {
     let Ok(billers) = state.directory.billers().await else { return };
     let now = state.clock.now();
-    // Those that are down already are looked after by `probe_failing`.
+    // `probe_failing` covers those that are down already.
     let active = billers.iter().filter(|biller| biller.is_active(now) && !biller.health.is_down).cloned();
     futures_util::stream::iter(active)
         .for_each_concurrent(8, |biller| async move {
@@ -38,12 +38,12 @@ pub async fn probe_all(state: &AppState) {
                     return;
                 }
             }
-            tracing::warn!(biller = %biller.slug, "issuer does not answer");
+            tracing::warn!(biller = %biller.slug, "the issuer did not respond");
         })
         .await;
 }
 
-/// Asks those issuers of active billers that failed lately, each by one instance at a time.
+/// Probes the issuers of active billers that failed last time. One instance at a time probes an issuer.
 pub async fn probe_failing(state: &AppState) {
     let Ok(billers) = state.directory.billers().await else { return };
     let now = state.clock.now();
@@ -60,7 +60,7 @@ pub async fn probe_failing(state: &AppState) {
         .await;
 }
 
-/// Asks a biller's issuer and writes down how that went; answers whether it is well.
+/// Probes a biller's issuer and records the outcome. Returns whether it succeeded.
 pub async fn probe_and_record(state: &AppState, biller: &Biller) -> bool {
     match probe(state, biller).await {
         Ok(()) => record_issuer_success(state, biller, IssuerEndpoint::Metadata).await,
@@ -73,8 +73,7 @@ pub async fn probe_and_record(state: &AppState, biller: &Biller) -> bool {
     true
 }
 
-/// Writes down that a call of ours to a biller's issuer failed, if that counts against it. Trouble in writing is logged and
-/// changes nothing else.
+/// Records a failed call to a biller's issuer, if the issuer is to blame. A database error is logged only.
 pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint, error: &ProviderError) {
     if error.is_issuer_failure() {
         let now = state.clock.now();
@@ -82,7 +81,7 @@ pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: 
     }
 }
 
-/// Writes down that a biller's issuer answered, if there was anything against it.
+/// Records a successful call to a biller's issuer, if it had failed before.
 pub async fn record_issuer_success(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint) {
     if biller.health.failures > 0 || biller.health.is_down {
         log_write_error(state.directory.record_issuer_success(biller, endpoint, state.clock.now()).await);
@@ -91,6 +90,6 @@ pub async fn record_issuer_success(state: &AppState, biller: &Biller, endpoint: 
 
 fn log_write_error(written: Result<(), crate::directory::DirectoryError>) {
     if let Err(error) = written {
-        tracing::warn!(error = %error, "issuer health could not be written");
+        tracing::warn!(error = %error, "issuer health could not be recorded");
     }
 }

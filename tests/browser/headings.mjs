@@ -17,8 +17,8 @@ for (const file of readdirSync(TEMPLATES)) {
     for (const [, key] of line.matchAll(/i18n\.(?:t|t_with)\("([a-z-]+)"/g)) keys.add(key);
   }
 }
-const program = readFileSync(join(ROOT, "src/login/pages.rs"), "utf8");
-for (const [, key] of program.matchAll(/RecoverWhy::\w+ => "([a-z-]+)"/g)) keys.add(key);
+const program = readFileSync(join(ROOT, "src/login/pages/recovery.rs"), "utf8");
+for (const [, key] of program.matchAll(/RecoveryReason::\w+ => "([a-z-]+)"/g)) keys.add(key);
 assert.ok(keys.size >= 20, `${keys.size} headings were found`);
 
 const seen = readFileSync(HEADINGS, "utf8").split("\n");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Top-level modules and their layers.
-const LAYERS: [(&str, u8); 19] = [
+const LAYERS: [(&str, u8); 20] = [
     ("config", 2),
     ("telemetry", 3),
     ("i18n", 3),
@@ -13,6 +13,7 @@ const LAYERS: [(&str, u8); 19] = [
     ("directory", 7),
     ("routing", 8),
     ("access", 9),
+    ("handoffs", 10),
     ("provisioning", 10),
     ("mail", 11),
     ("state", 12),
@@ -34,7 +35,21 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
     ("askama", &["login", "mail", "console", "api"]),
     ("fluent_bundle", &["i18n"]),
     ("lettre", &["mail"]),
-    ("utoipa", &["api", "audit", "directory", "provisioning", "routing", "secureauth", "state", "telemetry", "web"]),
+    (
+        "utoipa",
+        &[
+            "api",
+            "audit",
+            "directory",
+            "handoffs",
+            "provisioning",
+            "routing",
+            "secureauth",
+            "state",
+            "telemetry",
+            "web",
+        ],
+    ),
     ("utoipa_axum", &["api"]),
     (
         "tokio",

@@ -106,7 +106,7 @@ fn plural_forms_match_the_count() {
     let formatted = CATALOGUES.map(|(locale, _)| {
         [1_usize, 2, 11, 1000].map(|count| Translator::new(locale).t_count("logout-session-count", count))
     });
-    assert_eq!(formatted[0][0], "You are signed in at one biller in this browser.");
+    assert_eq!(formatted[0][0], "You are signed in to one biller in this browser.");
     assert_eq!(formatted[1][2], "Tiene la sesión iniciada en 11 facturadores en este navegador.");
     assert!(
         formatted.iter().all(|formatted| formatted[3].contains("1000") && formatted[1].contains('2')),

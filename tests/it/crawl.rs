@@ -125,7 +125,7 @@ fn content(world: &World, ask: &PageRequest, token: &str) -> String {
     for part in ["", "/flow"] {
         if let Some(fields) = value.pointer_mut(part).and_then(Value::as_object_mut) {
             fields.retain(|name, _| {
-                !matches!(name.as_str(), "id" | "at" | "code" | "authorization_request_id" | "links")
+                !matches!(name.as_str(), "id" | "at" | "reference" | "authorization_request_id" | "links")
             });
         }
     }
@@ -280,7 +280,7 @@ pub(crate) async fn play_handoff(world: &World, url: &Url, name: &str) -> Handof
         let token = parameter("token").unwrap();
         let purpose = if origin == LEGACY { Purpose::LegacyHandoff } else { Purpose::PortalHandoff };
         let held = open(world, purpose, "", &token).unwrap();
-        let biller = text(&held, if origin == LEGACY { "biller" } else { "slug" });
+        let biller = text(&held, "biller");
         let redeemed = redeem(world, &token).await;
         let recover = redeemed.and_then(|redeemed| text(&redeemed, "recover_url"));
         let anew = match (&biller, origin == PORTAL) {

@@ -96,11 +96,11 @@ async fn remembered_billers_are_capped() {
     let all = world.state.directory.billers().await.unwrap();
     let mut headers = HeaderMap::new();
     for biller in all.iter() {
-        let line = Device::from_headers(&world.state, &headers).remember(&world.state, biller);
+        let line = Device::from_headers(&world.state.keys, &headers).remember(&world.state.keys, biller);
         assert!(line.len() < 1024, "{line}");
         headers.insert(header::COOKIE, line.split(';').next().unwrap().parse().unwrap());
     }
-    let kept: Vec<String> = Device::from_headers(&world.state, &headers)
+    let kept: Vec<String> = Device::from_headers(&world.state.keys, &headers)
         .billers(&all)
         .iter()
         .map(|biller| biller.slug.to_string())

@@ -56,7 +56,7 @@ async fn portal_redirect_loop_ends_at_an_error_page() {
         let url = PageRequest::get(again).url().clone();
         let spanish = steps(&url, part(&page, "header"), "").pop().unwrap();
         let Outcome::Page(_, spanish) = follow(&mut browser, &spanish).await else { panic!("a page") };
-        assert_eq!(spanish.title(), "Volvió aquí desde el sitio de Riverside Water");
+        assert_eq!(spanish.title(), "Riverside Water le envió de vuelta aquí");
         assert_eq!(spanish.reference(), page.reference());
     }
 }

@@ -7,8 +7,8 @@ use http::{Request, StatusCode};
 use secureauth_standin::{Fault, FaultRule};
 use serde_json::json;
 use signpost::config::Config;
+use signpost::handoffs::FlowContext;
 use signpost::provisioning::{CiamMode, EnablementOptions, JobState};
-use signpost::web::handoffs::FlowToken;
 use signpost_core::decision::KillSwitchState;
 
 use crate::harness::{GATEWAY, LEGACY, TestResponse, World, each_database, slug};
@@ -160,10 +160,10 @@ async fn reset_pages_do_not_reveal_accounts() {
         }
         let mut shapes = BTreeSet::new();
         for name in names() {
-            let token = FlowToken { name: Some(name.clone()), failed: true, ..FlowToken::default() };
+            let token = FlowContext { name: Some(name.clone()), failed: true, ..FlowContext::default() };
             let mut browser = world.browser();
             browser.accept_language = languages;
-            let mut answer = browser.get(&signpost::web::handoffs::recover_url(&world.state, &token)).await;
+            let mut answer = browser.get(&world.state.handoffs().recover_url(&token)).await;
             answer.body = answer.body.replace(&format!("value=\"{name}\""), "value=\"\"");
             let (status, mut headers, body) = normalised_response(&answer);
             // Names of different lengths.

@@ -151,7 +151,7 @@ async fn sign_in_as_browser(world: &World, scenario: &Scenario) {
     let mut browser = world.browser();
     if let Some(remembered) = scenario.question.remembered.first() {
         let biller = world.state.directory.biller_by_slug(remembered).await.unwrap().unwrap();
-        let line = Device::default().remember(&world.state, &biller);
+        let line = Device::default().remember(&world.state.keys, &biller);
         let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
         browser.cookies.insert(name.to_owned(), value.to_owned());
     }
@@ -337,7 +337,7 @@ impl ServerProcess {
             None => request,
             Some(remembered) => {
                 let biller = world.state.directory.biller_by_slug(remembered).await.unwrap().unwrap();
-                let line = Device::default().remember(&world.state, &biller);
+                let line = Device::default().remember(&world.state.keys, &biller);
                 request.header("cookie", line.split(';').next().unwrap())
             }
         };

@@ -305,7 +305,10 @@ async fn suspending_a_biller_stops_sign_ins_in_progress() {
         .import_billers("[[billers]]\nslug = \"riverside-water\"\nname = \"Riverside\"\nstate = \"suspended\"\n")
         .await;
     let answer = browser.get(&callback).await;
-    assert_eq!((answer.status, answer.title()), (StatusCode::BAD_REQUEST, "This sign-in page is not in use just now"));
+    assert_eq!(
+        (answer.status, answer.title()),
+        (StatusCode::BAD_REQUEST, "This sign-in page is not in use at the moment")
+    );
     assert_eq!(signed_in.get("/").await.title(), "Sign in", "and sessions there count no more");
 }
 
@@ -387,7 +390,10 @@ async fn tampered_links_still_lead_to_the_biller() {
     let link = notice.link("Continue to");
     let cut = &link[..link.len() - 3];
     let page = browser.get(cut).await;
-    assert_eq!((page.status, page.link("Go on to sign in").as_str()), (StatusCode::BAD_REQUEST, "/b/riverside-water"));
+    assert_eq!(
+        (page.status, page.link("Continue to sign in").as_str()),
+        (StatusCode::BAD_REQUEST, "/b/riverside-water")
+    );
     let moved = link.replace("riverside-water", "maple-electric");
     assert_eq!(browser.get(&moved).await.status, StatusCode::BAD_REQUEST, "a hint is good for its biller only");
 }

@@ -6,6 +6,7 @@ pub mod decision;
 pub mod ids;
 pub mod locale;
 pub mod localized_text;
+pub mod paths;
 pub mod random;
 pub mod reference;
 mod schema;

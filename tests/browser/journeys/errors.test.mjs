@@ -43,7 +43,7 @@ const MISSING = [
   ["/b/no-such-biller", "We don’t know that sign-in address"],
   ["/b/Not%20a%20slug", "We don’t know this address"],
   ["/nope", "This page does not exist"],
-  ["/b/riverside-water?h=tampered", "This link is not complete"],
+  ["/b/riverside-water?h=tampered", "This link is not valid"],
   ["/callback/riverside-water?code=x&state=y", "We could not complete your sign-in"],
   ["/callback/riverside-water", "We could not complete your sign-in"],
   ["/callback/no-such-biller?code=x&state=y", "We could not complete your sign-in"],

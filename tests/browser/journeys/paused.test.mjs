@@ -1,4 +1,4 @@
-// Pages of a gateway that lets nobody in just now: a biller held, everybody held, and too many tries.
+// Pages of a gateway that signs in nobody: a biller paused, all billers paused, and too many attempts.
 
 import { test } from "node:test";
 import { useGateway } from "../lib/gateway.mjs";
@@ -34,7 +34,7 @@ const PAGES = {
   "error-rate-limited": async (visitor) => {
     await world.command("kill-switch", "off");
     for (let times = 0; times < 4; times += 1) await step.typeUsername(visitor, "somebody-else");
-    await step.expectHeading(visitor.page, "Too many tries");
+    await step.expectHeading(visitor.page, "Too many attempts");
   },
 };
 

@@ -95,7 +95,7 @@ world.journey("signed in at two billers: a choice, and signing out of one keeps 
   await page.goto(world.url("/logout"));
   await page.getByRole("button", { name: "Sign out of Maple Electric" }).click();
   await step.expectHeading(page, "You are signed out of Maple Electric");
-  await page.getByText("You are still signed in at").waitFor();
+  await page.getByText("You are still signed in to").waitFor();
   await page.goto(world.url("/"));
   await step.confirmHandoff(page, "Riverside Water", "two-moved");
   await step.expectPortal(visitor, "Riverside Water", "two-moved");
@@ -104,6 +104,6 @@ world.journey("signed in at two billers: a choice, and signing out of one keeps 
 world.journey("signing out where nobody is signed in", async (visitor) => {
   await visitor.page.goto(world.url("/logout"));
   await step.expectHeading(visitor.page, "Sign out");
-  await visitor.page.getByText("You are not signed in at any biller").waitFor();
+  await visitor.page.getByText("You are not signed in to any biller").waitFor();
   await step.expectHelp(visitor.page);
 });

@@ -365,7 +365,7 @@ for (const first of ["a sign-in that begins", "a sign-in under way", "a session"
         assert.equal(await isSignedIn(visitor, "plain"), false);
       } else if (first === "a sign-in under way") {
         await step.signIn(page, "one-moved", PASSWORD);
-        await step.expectHeading(page, "This sign-in page is not in use just now");
+        await step.expectHeading(page, "This sign-in page is not in use at the moment");
         await step.expectHelp(page);
         await page.locator("main a.button").click();
         await step.expectHeading(page, "Legacy portal");

@@ -1,0 +1,68 @@
+//! Tokens that work once. Each is consumed by one insert, so that two instances cannot both accept it.
+
+use std::time::Duration;
+
+use crate::db::{Db, DbError};
+use crate::values;
+use signpost_core::Clock;
+
+const FIND: &str = "SELECT 1 FROM consumed_token WHERE kind = $1 AND id = $2";
+const INSERT: &str = "INSERT INTO consumed_token (kind, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const SWEEP: &str = "DELETE FROM consumed_token WHERE expires_at < $1";
+
+/// Longer than any token lives: the settings allow an hour.
+const RETENTION: Duration = Duration::from_secs(24 * 3600);
+
+/// Ids are unique within a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A customer's sign-in at an identity provider.
+    AuthorizationRequest,
+    /// A sign-in of staff at their identity provider.
+    StaffAuthorizationRequest,
+    Handoff,
+    /// A logout token of an issuer (OpenID Connect Back-Channel Logout 1.0, section 2.4).
+    Logout,
+}
+
+impl TokenKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationRequest => "authorization_request",
+            Self::StaffAuthorizationRequest => "staff_authorization_request",
+            Self::Handoff => "handoff",
+            Self::Logout => "logout",
+        }
+    }
+}
+
+/// The ids of consumed tokens.
+#[derive(Clone, Debug)]
+pub struct ConsumedTokens {
+    db: Db,
+    clock: Clock,
+}
+
+impl ConsumedTokens {
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+
+    /// Consumes a token. The answer is true for the first caller only.
+    ///
+    /// # Errors
+    /// The database failed. The caller must treat the token as consumed.
+    pub async fn consume(&self, kind: TokenKind, id: &str) -> Result<bool, DbError> {
+        let expires_at = self.clock.now().plus(RETENTION);
+        Ok(self.db.run(INSERT, values![kind.as_str(), id, expires_at]).await? > 0)
+    }
+
+    pub async fn contains(&self, kind: TokenKind, id: &str) -> Result<bool, DbError> {
+        Ok(self.db.one(FIND, values![kind.as_str(), id]).await?.is_some())
+    }
+
+    /// Deletes the ids of tokens that have expired.
+    pub async fn sweep(&self) -> Result<(), DbError> {
+        self.db.run(SWEEP, values![self.clock.now()]).await.map(|_| ())
+    }
+}

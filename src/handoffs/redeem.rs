@@ -1,0 +1,170 @@
+//! Redeeming handoffs.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::consumed::TokenKind;
+use super::envelope::Envelope;
+use super::flow::FlowContext;
+use super::issue::{Handoffs, LegacyHandoff, PortalHandoff};
+use crate::access::{ApiKey, Audience};
+use crate::directory::DirectoryError;
+use signpost_core::{Locale, Purpose, Slug, Timestamp};
+
+const DEFAULT_LEGACY_SECONDS: u64 = 120;
+const DEFAULT_PORTAL_SECONDS: u64 = 60;
+
+/// A redeemed handoff: who is coming, and why.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RedeemedHandoff {
+    /// `legacy`, `legacy_reset` or `portal`.
+    pub kind: &'static str,
+    /// The username: for `portal` as the directory has it, else as the customer typed it.
+    pub username: Option<String>,
+    /// The biller, if it is known.
+    pub biller: Option<Slug>,
+    /// The customer's language.
+    pub locale: Locale,
+    /// The path in the portal to return to.
+    pub return_to: Option<String>,
+    /// The decision's reference code.
+    pub reference: String,
+    /// Where to send a customer who cannot sign in.
+    pub recover_url: String,
+    /// Who authenticated the user. Only for `portal`.
+    #[serde(flatten)]
+    #[schema(value_type = Identity)]
+    pub identity: Option<Identity>,
+}
+
+/// How the user was authenticated. Legacy handoffs have none of these fields.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Identity {
+    /// The user's subject identifier at the issuer.
+    #[schema(required = false)]
+    pub sub: String,
+    /// The issuer.
+    #[schema(required = false)]
+    pub iss: String,
+    /// When the user authenticated, in seconds since the Unix epoch.
+    #[schema(required = false)]
+    pub auth_time: i64,
+    /// How the user authenticated (RFC 8176).
+    #[schema(required = false)]
+    pub amr: Vec<String>,
+    /// The `state` that the portal passed when it started the flow. Null if the portal did not start it.
+    #[schema(required = false)]
+    pub state: Option<String>,
+}
+
+/// The live session behind a handoff to a portal.
+#[derive(Clone, Debug)]
+pub struct PortalSession {
+    pub username: String,
+    pub subject: String,
+    pub issuer: String,
+    pub auth_time: Timestamp,
+    pub amr: Vec<String>,
+}
+
+impl Handoffs {
+    /// Redeems a token for the holder of an API key. `find_session` finds a live biller session by its id.
+    ///
+    /// The answer is the same for an unknown, consumed or expired token and for one that is not for this key: none.
+    ///
+    /// # Errors
+    /// The database failed. The token can be redeemed again.
+    pub async fn redeem<F>(
+        &self,
+        key: &ApiKey,
+        token: &str,
+        find_session: impl FnOnce(String) -> F,
+    ) -> Result<Option<RedeemedHandoff>, DirectoryError>
+    where
+        F: Future<Output = Result<Option<PortalSession>, DirectoryError>>,
+    {
+        if let Ok(legacy) = self.keys.open::<Envelope<LegacyHandoff>>(Purpose::LegacyHandoff, "", token) {
+            return self.redeem_legacy(key, legacy).await;
+        }
+        let Ok(portal) = self.keys.open::<Envelope<PortalHandoff>>(Purpose::PortalHandoff, "", token) else {
+            return Ok(None);
+        };
+        let lifetime = Duration::from_secs(self.config.portal.handoff_seconds.unwrap_or(DEFAULT_PORTAL_SECONDS));
+        let biller = portal.content.flow.biller.as_ref();
+        let is_foreign =
+            key.audience == Some(Audience::Legacy) || !biller.is_some_and(|biller| key.permits_biller(biller));
+        if is_foreign || portal.is_expired(lifetime, self.clock.now()) {
+            return Ok(None);
+        }
+        match find_session(portal.content.session.clone()).await? {
+            Some(session) => self.redeem_portal(portal, session).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn redeem_legacy(
+        &self,
+        key: &ApiKey,
+        token: Envelope<LegacyHandoff>,
+    ) -> Result<Option<RedeemedHandoff>, DirectoryError> {
+        let lifetime = Duration::from_secs(self.config.legacy.handoff_seconds.unwrap_or(DEFAULT_LEGACY_SECONDS));
+        let biller = token.content.flow.biller.as_ref();
+        let is_foreign = key.audience == Some(Audience::Portal)
+            || key.billers.is_some() && !biller.is_some_and(|biller| key.permits_biller(biller));
+        if is_foreign
+            || token.is_expired(lifetime, self.clock.now())
+            || !self.consumed.consume(TokenKind::Handoff, &token.id).await?
+        {
+            return Ok(None);
+        }
+        let LegacyHandoff { reset, flow } = token.content;
+        let recovery = FlowContext { biller: None, failed: true, ..flow.for_recovery() };
+        Ok(Some(RedeemedHandoff {
+            kind: if reset { "legacy_reset" } else { "legacy" },
+            recover_url: self.recover_url(&recovery),
+            username: flow.name,
+            biller: flow.biller,
+            locale: flow.locale.unwrap_or_default(),
+            return_to: flow.return_to,
+            reference: flow.reference,
+            identity: None,
+        }))
+    }
+
+    async fn redeem_portal(
+        &self,
+        token: Envelope<PortalHandoff>,
+        session: PortalSession,
+    ) -> Result<Option<RedeemedHandoff>, DirectoryError> {
+        let flow = token.content.flow;
+        let biller = match &flow.biller {
+            Some(slug) => self.directory.biller_by_slug(slug).await?,
+            None => None,
+        };
+        if !biller.is_some_and(|biller| self.routing.is_sign_in_enabled(&biller, self.clock.now()))
+            || !self.consumed.consume(TokenKind::Handoff, &token.id).await?
+        {
+            return Ok(None);
+        }
+        let name = Some(session.username);
+        let recovery = FlowContext { name: name.clone(), biller: None, ..flow.for_recovery() };
+        Ok(Some(RedeemedHandoff {
+            kind: "portal",
+            recover_url: self.recover_url(&recovery),
+            username: name,
+            biller: flow.biller,
+            locale: flow.locale.unwrap_or_default(),
+            return_to: flow.return_to,
+            reference: flow.reference,
+            identity: Some(Identity {
+                sub: session.subject,
+                iss: session.issuer,
+                auth_time: session.auth_time.seconds(),
+                amr: session.amr,
+                state: flow.portal_state,
+            }),
+        }))
+    }
+}

@@ -1,0 +1,107 @@
+//! Starting a sign-in at a biller's identity provider.
+
+use std::time::Instant;
+
+use axum::extract::FromRef;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::authorization_request::{self, AuthorizationRequest, OAuthState};
+use super::decision_pages;
+use super::decision_record::record;
+use super::login_request::LoginRequest;
+use super::page_context::PageContext;
+use crate::directory::{Biller, IssuerEndpoint};
+use crate::handoffs::{Envelope, FlowContext};
+use crate::routing::Overrides;
+use crate::secureauth::{AuthorizationSecrets, IssuerContact, ProviderError, RequestParams};
+use crate::state::AppState;
+use crate::web::{HttpError, cookies, registrations};
+use signpost_core::decision::{Decision, IssuerHealth};
+
+/// Redirects the browser to the biller's identity provider.
+pub(super) async fn begin(
+    state: &AppState,
+    headers: &HeaderMap,
+    request: LoginRequest,
+    biller: &Biller,
+) -> Result<Response, HttpError> {
+    let Some((registration, _)) = registrations::for_biller(state, biller) else {
+        return decision_pages::outage(&PageContext::from_ref(state), &request, biller);
+    };
+    let authorization = AuthorizationRequest::new(&state.random, &biller.slug, &registration.issuer);
+    let mut authorization = Envelope::new(&state.clock, &state.random, authorization);
+    let oauth_state = OAuthState {
+        slug: biller.slug.clone(),
+        authorization_request_id: authorization.id.clone(),
+        flow: request.flow.clone(),
+    };
+    let oauth_state = oauth_state.seal(&state.keys);
+    let secrets = AuthorizationSecrets {
+        nonce: &authorization.content.nonce,
+        pkce_verifier: &authorization.content.pkce_verifier,
+    };
+    let parameters = RequestParams {
+        state: &oauth_state,
+        login_hint: request.flow.name.as_deref(),
+        locale: request.language.locale,
+    };
+    let started = Instant::now();
+    let outcome = state.providers.authorization_url(&registration, secrets, parameters).await;
+    if let Some(is_success) = issuer_call_succeeded(&outcome) {
+        state.calls.record(&biller.slug, started.elapsed(), is_success);
+    }
+    record_contact(state, biller, &outcome).await;
+    let (address, provider, _) = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => return issuer_unavailable(state, request, biller, &error).await,
+    };
+    state.returns.record_started(&biller.slug);
+    authorization.content.needs_iss = provider.sends_iss() || biller.pinned_iss.as_ref() == Some(&registration.issuer);
+    let mut response = Redirect::to(address.as_str()).into_response();
+    let lines = authorization_request::cookies(&state.keys, &authorization, headers);
+    cookies::add(response.headers_mut(), lines);
+    Ok(response)
+}
+
+type Outcome<T> = Result<(url::Url, T, IssuerContact), ProviderError>;
+
+/// None if the issuer was not contacted.
+fn issuer_call_succeeded<T>(outcome: &Outcome<T>) -> Option<bool> {
+    match outcome {
+        Ok((_, _, IssuerContact::NotContacted)) => None,
+        Ok((_, _, IssuerContact::Succeeded)) => Some(true),
+        Ok((_, _, IssuerContact::Failed(error))) | Err(error) => Some(!error.is_issuer_failure()),
+    }
+}
+
+async fn record_contact<T>(state: &AppState, biller: &Biller, outcome: &Outcome<T>) {
+    match outcome {
+        Ok((_, _, IssuerContact::NotContacted)) => {}
+        Ok((_, _, IssuerContact::Succeeded)) => {
+            registrations::record_issuer_success(state, biller, IssuerEndpoint::Metadata).await;
+        }
+        Ok((_, _, IssuerContact::Failed(error))) | Err(error) => {
+            registrations::record_issuer_failure(state, biller, IssuerEndpoint::Metadata, error).await;
+        }
+    }
+}
+
+/// The issuer has just failed: decides again, by the biller's outage policy.
+async fn issuer_unavailable(
+    state: &AppState,
+    request: LoginRequest,
+    biller: &Biller,
+    error: &ProviderError,
+) -> Result<Response, HttpError> {
+    tracing::warn!(biller = %biller.slug, reason = error.reason(), "a sign-in could not start");
+    let down = Overrides { issuers: vec![(biller.slug.clone(), IssuerHealth::Down)], ..Overrides::default() };
+    let result = state.routing.route_with_overrides(&request.routing, &down).await;
+    let code = record(&state.decisions, &request.routing, &result);
+    let request = request.with_reference(&code);
+    if result.verdict.decision == Decision::LegacyLogin {
+        let flow = FlowContext { biller: result.verdict.biller, ..request.flow };
+        return Ok(Redirect::to(&state.handoffs().legacy_login_url(&flow)).into_response());
+    }
+    decision_pages::outage(&PageContext::from_ref(state), &request, biller)
+}

@@ -1,0 +1,39 @@
+//! Where this browser is signed in.
+
+use std::sync::Arc;
+
+use tower_sessions::Session;
+
+use crate::directory::Biller;
+use crate::state::AppState;
+use crate::web::HttpError;
+use crate::web::biller_sessions::{BillerSession, BillerSessions};
+
+/// Billers with this browser's session at each.
+pub(super) type SignedIn = Vec<(Arc<Biller>, BillerSession)>;
+
+/// Sessions at billers where sign-in is enabled now. There are none while the database is down.
+pub(super) async fn signed_in(state: &AppState, session: &Session) -> SignedIn {
+    let now = state.clock.now();
+    match sessions(state, session).await {
+        Ok(mut rows) => {
+            rows.retain(|(biller, _)| state.routing.is_sign_in_enabled(biller, now));
+            rows
+        }
+        Err(error) => {
+            tracing::warn!(reason = error.reason, "sessions cannot be read");
+            Vec::new()
+        }
+    }
+}
+
+/// All sessions, including those at billers where sign-in is disabled now.
+pub(super) async fn sessions(state: &AppState, session: &Session) -> Result<SignedIn, HttpError> {
+    let rows = BillerSessions::new(state).live(session).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let billers = state.directory.billers().await?;
+    let known = rows.into_iter().filter_map(|row| billers.by_id(&row.biller_id).map(|biller| (biller.clone(), row)));
+    Ok(known.collect())
+}
