@@ -4,23 +4,15 @@ pub mod billers;
 mod branding;
 mod branding_input;
 mod changes;
-mod contacts;
 mod health;
 pub mod import_billers;
-pub mod import_users;
-mod integrity;
-mod listing;
 mod lookup;
-mod member_pages;
-mod members;
 mod outbox;
 mod pending;
 mod search;
 mod snapshot;
 mod store;
-mod subjects;
-mod user_writes;
-pub mod users;
+mod users;
 
 use std::sync::{Arc, RwLock};
 
@@ -28,20 +20,18 @@ pub use billers::{
     Biller, BillerSettings, BindTo, Maintenance, OidcSettings, PasswordCarryOver, Support, TokenAuth, UserPoolRef,
 };
 pub use branding::{Branding, Colours, Logo};
-pub use contacts::UserContact;
 pub use health::{FAILURES_TO_OPEN, Health, IssuerEndpoint};
-pub use import_users::is_mail_address;
-pub use listing::{UserFilter, UserRecord};
 pub use lookup::UsernameLookup;
-pub use member_pages::{MemberRange, UsernameMemberships, UsernamePage};
-pub use members::{BillerScope, IdentityError, MembershipChange, Tally};
 pub use outbox::{Backlog, LeasedUserChange};
 pub use pending::{ApprovalOutcome, PendingChange};
 pub use search::MAX_SEARCH_RESULTS;
 pub use snapshot::Billers;
-pub use subjects::SubjectMatch;
-pub use user_writes::{NewUser, UserUpdate, UserWriteError, WriteContext};
-pub use users::{User, UserStatus};
+pub use users::import::is_mail_address;
+pub use users::{
+    BillerScope, IdentityError, MemberRange, MembershipChange, NewUser, SubjectMatch, Tally, User, UserContact,
+    UserFilter, UserRecord, UserStatus, UserUpdate, UserWriteError, UsernameMemberships, UsernamePage, WriteContext,
+    import as import_users,
+};
 
 use crate::db::{Db, DbError};
 
