@@ -10,8 +10,6 @@ mod migrations;
 mod query;
 mod row;
 mod statement;
-#[cfg(test)]
-mod statements_test;
 mod writer_queue;
 
 pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
@@ -19,5 +17,3 @@ pub use error::DbError;
 pub use handle::{Db, Schema, Tx};
 pub use row::{Row, Value};
 pub use statement::Sql;
-#[cfg(test)]
-pub(crate) use statement::{STATEMENTS, Statement};

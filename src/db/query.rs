@@ -181,8 +181,3 @@ impl Tx {
         Ok(())
     }
 }
-
-#[cfg(test)]
-pub(super) fn completed(sql: Sql, postgres: bool) -> String {
-    with_list(sql, if postgres { POSTGRES_LIST } else { SQLITE_LIST }).0
-}

@@ -18,10 +18,11 @@ use secureauth_standin::{
 use signpost::app::{App, router};
 use signpost::audit::{Actor, ActorContext, LookupResult};
 use signpost::config::Config;
-use signpost::db::{Db, Schema};
+use signpost::db::{Db, Schema, Sql};
 use signpost::directory::{import_billers, import_users};
 use signpost::secureauth::Http;
 use signpost::secureauth::management::{self, Management, ManagementConfig};
+use signpost::sql;
 use signpost::state::AppState;
 use signpost_core::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use tempfile::TempDir;
@@ -248,24 +249,25 @@ impl World {
     /// Every row of every table, as text.
     pub(crate) async fn dump_tables(&self) -> BTreeMap<String, Vec<String>> {
         let db = &self.state.db;
-        let statement = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
-        let texts = async |sql: &'static str| -> Vec<String> {
-            db.all(sql, Vec::new()).await.unwrap().iter().map(|row| row.text(0).unwrap()).collect()
+        let statement = |text: String| Sql::new_unchecked(Box::leak(text.into_boxed_str()));
+        let texts = async |sql: Sql| -> Vec<String> {
+            db.all(sql, Vec::new()).await.unwrap().iter().map(|row| row.text("value").unwrap()).collect()
         };
         let is_sqlite = matches!(db, Db::Sqlite { .. });
         let tables = if is_sqlite {
-            texts("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'").await
+            texts(sql!("SELECT name AS value FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"))
+                .await
         } else {
-            texts("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").await
+            texts(sql!("SELECT tablename::text AS value FROM pg_tables WHERE schemaname = 'public'")).await
         };
         let mut rows = BTreeMap::new();
         for table in tables {
             let all = if is_sqlite {
-                let columns = texts(statement(format!("SELECT name FROM pragma_table_info('{table}')"))).await;
+                let columns = texts(statement(format!("SELECT name AS value FROM pragma_table_info('{table}')"))).await;
                 let quoted: Vec<String> = columns.iter().map(|column| format!("quote({column})")).collect();
-                format!("SELECT {} FROM {table} ORDER BY 1", quoted.join(" || ',' || "))
+                format!("SELECT {} AS value FROM {table} ORDER BY 1", quoted.join(" || ',' || "))
             } else {
-                format!("SELECT t::text FROM {table} t ORDER BY 1")
+                format!("SELECT t::text AS value FROM {table} t ORDER BY 1")
             };
             let all = texts(statement(all)).await;
             rows.insert(table, all);
@@ -565,6 +567,12 @@ where
     if let Some(world) = World::on_postgres("").await {
         test(world).await;
     }
+}
+
+#[test]
+#[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set: tests on each database use SQLite only")]
+fn tests_on_each_database_use_postgresql() {
+    assert!(postgres().is_some());
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests take their server from the environment")]
