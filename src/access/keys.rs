@@ -47,16 +47,16 @@ macro_rules! scopes {
 }
 
 scopes! {
-    Simulate "simulate" "Ask what routing would do.";
-    DecisionsRead "decisions:read" "Look decisions up by reference code.";
+    Simulate "simulate" "Run simulations.";
+    DecisionsRead "decisions:read" "Look up decisions by reference code.";
     BillersRead "billers:read" "Read billers.";
-    BillersWrite "billers:write" "Make and change billers.";
+    BillersWrite "billers:write" "Create and update billers.";
     CiamWrite "ciam:write" "Enable, suspend and resume billers.";
-    HandoffRedeem "handoff:redeem" "Redeem hand-offs.";
+    HandoffRedeem "handoff:redeem" "Redeem handoffs.";
     IdentityRead "identity:read" "Read users and memberships.";
-    IdentityWrite "identity:write" "Change users and memberships.";
-    AuditRead "audit:read" "Read the audit trail.";
-    KeysWrite "keys:write" "Make and revoke keys.";
+    IdentityWrite "identity:write" "Create and update users and memberships.";
+    AuditRead "audit:read" "Read audit events.";
+    KeysWrite "keys:write" "Create and revoke API keys.";
 }
 
 impl Scope {

@@ -1,4 +1,4 @@
-//! Billers, users, memberships, and the one look-up that routing stands on.
+//! Billers, users and memberships, and the look-up of usernames.
 
 pub mod billers;
 mod branding;
@@ -35,40 +35,33 @@ pub use users::{
 
 use crate::db::{Db, DbError};
 
-/// The directory: the truth is in the database, billers are kept in memory as long as their revision is the database's.
+/// The database is the source of truth. Billers are cached until their revision in the database changes.
 #[derive(Clone, Debug)]
 pub struct Directory {
     db: Db,
     billers: Arc<RwLock<Arc<Billers>>>,
 }
 
-/// What went wrong with the directory.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
-    /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
-    /// A stored record cannot be read.
     #[error("a stored record cannot be read: {0}")]
     Corrupt(String),
 }
 
 impl Directory {
-    /// A directory on a database whose schema is up to date.
     pub fn new(db: Db) -> Self {
         Self { db, billers: Arc::default() }
     }
 
-    /// All billers as they are now.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// The current billers.
     pub async fn billers(&self) -> Result<Arc<Billers>, DirectoryError> {
         let revision = store::revision(&self.db).await?;
         self.billers_at(revision).await
     }
 
-    /// Billers as last read, without asking the database: for pages that must work while it is down.
+    /// The cached billers, without a query: for pages that must work while the database is unavailable.
     pub fn last_known_billers(&self) -> Arc<Billers> {
         self.billers.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }

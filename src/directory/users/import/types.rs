@@ -56,7 +56,7 @@ pub enum ImportError {
     },
     #[error("another import of this file is running; this one stopped")]
     AlreadyRunning,
-    #[error("the file changed during the import ({0}); the rows before were imported")]
+    #[error("the file changed during the import ({0}); some of its rows were written")]
     Changed(String),
     #[error("{0}; run the same import again to resume it")]
     Directory(#[from] DirectoryError),
