@@ -28,7 +28,7 @@ CREATE TABLE biller_logo (
     picture   TEXT NOT NULL
 );
 
--- Changes of an active biller's sign-in settings that need approval by a second person.
+-- Changes of an active biller's sign-in settings that need approval.
 CREATE TABLE pending_change (
     id           TEXT PRIMARY KEY,
     biller_id    TEXT NOT NULL REFERENCES biller (id),
@@ -98,7 +98,7 @@ CREATE TABLE users (
 CREATE INDEX users_email ON users (email_key) WHERE email_key <> '';
 
 -- Which users belong to which billers. A username is unique within a biller, not across billers; the primary key answers the
--- look-up of a username.
+-- lookup of a username.
 CREATE TABLE membership (
     username_key   TEXT NOT NULL,
     biller_id      TEXT NOT NULL REFERENCES biller (id),

@@ -1,4 +1,4 @@
-//! Rate limits of look-ups, emails and simulations. Throttling does not reveal whether a username exists, and all spellings of a
+//! Rate limits of lookups, emails and simulations. Throttling does not reveal whether a username exists, and all spellings of a
 //! username share one limit.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -44,7 +44,7 @@ impl RateLimits {
         }
     }
 
-    /// Counts a look-up of this username by this client. Throttled clients do not count against the username, so that one client
+    /// Counts a lookup of this username by this client. Throttled clients do not count against the username, so that one client
     /// cannot lock a username out.
     pub fn allow_lookup(&self, client: IpAddr, name: &str) -> bool {
         let client = client.to_canonical();
@@ -55,13 +55,13 @@ impl RateLimits {
             && self.by_username.check_key(&hash64(name.as_bytes())).is_ok()
     }
 
-    /// Counts a request for an email or a password reset, whoever the recipient is.
+    /// Counts a request for an email or a password reset to any recipient.
     pub fn allow_mail_request(&self, client: IpAddr) -> bool {
         let client = client.to_canonical();
         (self.exempt_loopback && client.is_loopback()) || self.mail_by_client.check_key(&network(client)).is_ok()
     }
 
-    /// Counts an email to this address, whoever requested it.
+    /// Counts an email to this address, from any client.
     pub fn allow_mail_to(&self, address: &str) -> bool {
         self.mail_by_address.check_key(&hash64(address.to_lowercase().as_bytes())).is_ok()
     }

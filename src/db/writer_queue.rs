@@ -1,7 +1,7 @@
 //! Lets a bulk import give way to other writers.
 //!
 //! SQLite has one writer at a time and does not tell it that others wait. A waiting writer holds a shared lock on a file
-//! beside the database; a process that holds the write lock for long checks whether anybody does.
+//! beside the database; a process that holds the write lock for long checks whether one does.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};

@@ -21,7 +21,7 @@ const UNMATCHABLE_KEY: &str = "\u{1}";
 /// What the directory knows of a username.
 #[derive(Clone, Debug)]
 pub struct UsernameLookup {
-    /// All billers at the time of the look-up.
+    /// All billers at the time of the lookup.
     pub billers: Arc<Billers>,
     /// Sorted by slug. Memberships of deleted users are left out.
     pub memberships: Vec<Membership>,

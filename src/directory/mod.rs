@@ -1,4 +1,4 @@
-//! Billers, users and memberships, and the look-up of usernames.
+//! Billers, users and memberships, and the lookup of usernames.
 
 pub mod billers;
 mod branding;
