@@ -1,4 +1,4 @@
-# A PostgreSQL of our own for the tests: a fresh cluster on a private port of 127.0.0.1, gone at the end.
+# A temporary PostgreSQL cluster for the tests, on a port of 127.0.0.1.
 
 # Prints the folder with initdb and pg_ctl; Debian keeps them out of the search path.
 postgres_programs() {
@@ -28,9 +28,9 @@ start_postgres() {
   cd "$postgres_home"
   as_postgres "$postgres_bin/initdb" --pgdata="$postgres_home/data" --username=postgres --auth=trust \
     --encoding=UTF8 --locale=C --no-sync >/dev/null
-  local port tries
-  for tries in 1 2 3 4 5; do
-    port=$((20000 + RANDOM % 12000))
+  # Prefer one port: another value of SIGNPOST_TEST_POSTGRES compiles the tests again.
+  local port
+  for port in 25432 $((20000 + RANDOM % 12000)) $((20000 + RANDOM % 12000)) $((20000 + RANDOM % 12000)); do
     if as_postgres "$postgres_bin/pg_ctl" start --silent --wait --pgdata="$postgres_home/data" \
       --log="$postgres_home/log" --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' \
         -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300"; then

@@ -1,23 +1,23 @@
-//! Requests that are repeated: the `Idempotency-Key` field (draft-ietf-httpapi-idempotency-key-header).
+//! Idempotent requests: the `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header).
 //!
-//! The claim is written in the transaction of what the request does, so that both last or neither. The answer is written
-//! afterwards; where a process dies in between, the repetition finds a claim without an answer and finishes the rest.
+//! The transaction of the change also claims the key, so both are committed or neither. The response is stored afterwards. If the
+//! process dies in between, a retry finds a claim without a response and completes the request.
 
-use crate::db::{Db, DbError, Tx};
-use crate::values;
+use crate::db::{Db, DbError, Sql, Tx};
+use crate::{sql, values};
 use signpost_core::Timestamp;
 use signpost_core::text::sha256;
 
-const CLAIM: &str = "INSERT INTO idempotency (api_key, name, request, created_at) VALUES ($1, $2, $3, $4)";
-const FIND: &str = "SELECT request, status, body FROM idempotency WHERE api_key = $1 AND name = $2";
-const STORE_RESPONSE: &str =
-    "UPDATE idempotency SET status = $3, body = $4 WHERE api_key = $1 AND name = $2 AND status IS NULL";
-const SWEEP: &str = "DELETE FROM idempotency WHERE created_at < $1";
+const CLAIM: Sql = sql!("INSERT INTO idempotency (api_key, name, request, created_at) VALUES ($1, $2, $3, $4)");
+const FIND: Sql = sql!("SELECT request, status, body FROM idempotency WHERE api_key = $1 AND name = $2");
+const STORE_RESPONSE: Sql =
+    sql!("UPDATE idempotency SET status = $3, body = $4 WHERE api_key = $1 AND name = $2 AND status IS NULL");
+const SWEEP: Sql = sql!("DELETE FROM idempotency WHERE created_at < $1");
 
-/// No key is longer.
+/// In bytes.
 const MAX_KEY_LENGTH: usize = 255;
 
-/// A request that counts once, however often it is sent.
+/// The key of a request, with the hash of the request itself.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
     api_key: String,
@@ -25,22 +25,22 @@ pub struct IdempotencyKey {
     request: String,
 }
 
-/// What is known of an earlier request with the same key.
+/// An earlier request with the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replay {
-    /// There was none, or it came to nothing.
+    /// There was none, or it changed nothing.
     None,
-    /// It was another request.
+    /// It was a different request.
     Mismatch,
-    /// It was this one, and was not answered.
+    /// It was the same request, and has no response yet.
     Incomplete,
-    /// It was this one: status and body of the answer.
+    /// Status and body of its response.
     Completed(i64, String),
 }
 
 impl IdempotencyKey {
-    /// Reads the field's value: a quoted string (RFC 9651, section 3.3.3), or, as many clients send it, the bare text.
-    /// None: not a key. `request` is what a repetition must have in common.
+    /// Reads the header's value: a quoted string (RFC 9651, section 3.3.3) or, as many clients send it, the bare text. `None` if
+    /// the value is no key. `request` is what a retry must have in common with the first request.
     pub fn parse(api_key: &str, field: &str, request: &[u8]) -> Option<Self> {
         let field = field.trim();
         let name = field.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(field);
@@ -49,11 +49,8 @@ impl IdempotencyKey {
         fit.then(|| Self { api_key: api_key.to_owned(), name: name.to_owned(), request: sha256(request) })
     }
 
-    /// Claims the key, first in the transaction of what the request does. False: it was claimed before, and the transaction
-    /// is of no more use.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Claims the key as the first statement of the transaction of the change. Returns false if it is claimed already; the caller
+    /// then drops the transaction.
     pub async fn claim(&self, tx: &mut Tx, now: Timestamp) -> Result<bool, DbError> {
         match tx.run(CLAIM, values![&self.api_key, &self.name, &self.request, now]).await {
             Ok(_) => Ok(true),
@@ -62,41 +59,27 @@ impl IdempotencyKey {
         }
     }
 
-    /// Looks for an earlier request.
-    ///
-    /// # Errors
-    /// The database failed.
     pub async fn find_replay(&self, db: &Db) -> Result<Replay, DbError> {
         let Some(row) = db.one(FIND, values![&self.api_key, &self.name]).await? else { return Ok(Replay::None) };
-        if row.text(0)? != self.request {
+        if row.text("request")? != self.request {
             return Ok(Replay::Mismatch);
         }
-        Ok(match (row.opt_int(1)?, row.opt_text(2)?) {
+        Ok(match (row.opt_int("status")?, row.opt_text("body")?) {
             (Some(status), Some(body)) => Replay::Completed(status, body),
             _ => Replay::Incomplete,
         })
     }
 
-    /// Keeps the answer for repetitions. Of two that finish the same request the first one's counts.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Stores the response for retries. The first stored response wins.
     pub async fn store_response(&self, db: &Db, status: u16, body: &str) -> Result<(), DbError> {
         db.run(STORE_RESPONSE, values![&self.api_key, &self.name, i64::from(status), body]).await.map(|_| ())
     }
 
-    /// The same in the transaction of what the request does, after which no request is unfinished.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Stores the response in the transaction of the change, so that the request is never incomplete.
     pub async fn store_response_in(&self, tx: &mut Tx, status: u16, body: &str) -> Result<(), DbError> {
         tx.run(STORE_RESPONSE, values![&self.api_key, &self.name, i64::from(status), body]).await.map(|_| ())
     }
 
-    /// Forgets what is older than `before`.
-    ///
-    /// # Errors
-    /// The database failed.
     pub async fn sweep(db: &Db, before: Timestamp) -> Result<(), DbError> {
         db.run(SWEEP, values![before]).await.map(|_| ())
     }

@@ -1,40 +1,44 @@
-//! API keys: shown once, kept as a hash, scoped, revocable.
+//! API keys. A key is shown once and stored as a hash.
 //!
-//! A key is `sp_`, an id of 12 hexadecimal digits, `_`, a secret of 64 and a checksum of 8: the checksum refuses a mistyped
-//! key without asking the database, and the prefix lets secret scanners find keys where they should not be.
+//! A key is `sp_`, an id of 12 hexadecimal digits, `_`, a secret of 64 digits and a checksum of 8 digits. The checksum rejects a
+//! mistyped key without a database query. The prefix lets secret scanners find leaked keys.
 
 use subtle::ConstantTimeEq;
 
 use crate::audit::{Action, Actor, ActorContext, AuditEvent};
-use crate::db::{Db, DbError, Row, Tx};
-use crate::values;
+use crate::db::{Db, DbError, Row, Sql, Tx};
+use crate::{sql, values};
 use signpost_core::text::{hash64, sha256};
 use signpost_core::{Clock, Random, Slug, Timestamp};
 
-const INSERT: &str = "INSERT INTO api_key (id, hash, name, scopes, audience, billers, created_at, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-const BY_ID: &str = "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash \
-     FROM api_key WHERE id = $1";
-const ALL: &str = "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash \
-     FROM api_key ORDER BY created_at, id";
-const REVOKE: &str = "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
-const TOUCH: &str =
-    "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)";
+const INSERT: Sql = sql!(
+    "INSERT INTO api_key (id, hash, name, scopes, audience, billers, created_at, expires_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+);
+const BY_ID: Sql = sql!(
+    "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash \
+     FROM api_key WHERE id = $1"
+);
+const ALL: Sql = sql!(
+    "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash \
+     FROM api_key ORDER BY created_at, id"
+);
+const REVOKE: Sql = sql!("UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
+const TOUCH: Sql =
+    sql!("UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)");
 
-/// `last_used_at` is written at most so often.
+/// How often `last_used_at` is written.
 const TOUCH_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
 macro_rules! scopes {
     ($($variant:ident $name:literal $doc:literal;)*) => {
-        /// What a key allows.
+        /// A permission of an API key.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Scope { $(#[doc = $doc] $variant,)* }
 
         impl Scope {
-            /// Every scope there is.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The scope as it is written.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
@@ -43,16 +47,16 @@ macro_rules! scopes {
 }
 
 scopes! {
-    Simulate "simulate" "Ask what routing would do.";
-    DecisionsRead "decisions:read" "Look decisions up by reference code.";
+    Simulate "simulate" "Run simulations.";
+    DecisionsRead "decisions:read" "Look up decisions by reference code.";
     BillersRead "billers:read" "Read billers.";
-    BillersWrite "billers:write" "Make and change billers.";
+    BillersWrite "billers:write" "Create and update billers.";
     CiamWrite "ciam:write" "Enable, suspend and resume billers.";
-    HandoffRedeem "handoff:redeem" "Redeem hand-offs.";
+    HandoffRedeem "handoff:redeem" "Redeem handoffs.";
     IdentityRead "identity:read" "Read users and memberships.";
-    IdentityWrite "identity:write" "Change users and memberships.";
-    AuditRead "audit:read" "Read the audit trail.";
-    KeysWrite "keys:write" "Make and revoke keys.";
+    IdentityWrite "identity:write" "Create and update users and memberships.";
+    AuditRead "audit:read" "Read audit events.";
+    KeysWrite "keys:write" "Create and revoke API keys.";
 }
 
 impl Scope {
@@ -62,17 +66,16 @@ impl Scope {
     }
 }
 
-/// Whose hand-offs a key may redeem.
+/// Whose handoffs a key may redeem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// The legacy portal's.
+    /// Handoffs to the legacy portal.
     Legacy,
-    /// A biller portal's.
+    /// Handoffs to the biller portal.
     Portal,
 }
 
 impl Audience {
-    /// The audience as it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Legacy => "legacy",
@@ -80,67 +83,55 @@ impl Audience {
         }
     }
 
-    /// Reads an audience as it is written.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Legacy, Self::Portal].into_iter().find(|audience| audience.as_str() == text)
     }
 }
 
-/// A key to be made.
 #[derive(Clone, Debug)]
 pub struct NewApiKey {
-    /// What it is called.
     pub name: String,
-    /// What it allows.
     pub scopes: Vec<Scope>,
-    /// Whose hand-offs it may redeem; none: everybody's.
+    /// `None` for handoffs of any audience.
     pub audience: Option<Audience>,
-    /// The billers it is limited to; none: all.
+    /// `None` for all billers.
     pub billers: Option<Vec<Slug>>,
-    /// When it ends.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A key as it is kept.
+/// A stored key.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
-    /// The part of the key that is no secret.
+    /// The public part of the key.
     pub id: String,
-    /// What it is called.
     pub name: String,
-    /// What it allows.
     pub scopes: Vec<Scope>,
-    /// Whose hand-offs it may redeem.
+    /// `None` for handoffs of any audience.
     pub audience: Option<Audience>,
-    /// The billers it is limited to.
+    /// `None` for all billers.
     pub billers: Option<Vec<Slug>>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it ends.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// When it was last used, to the minute.
+    /// Accurate to a minute.
     pub last_used_at: Option<Timestamp>,
 }
 
-/// A key a moment after it was made.
 #[derive(Clone)]
 pub struct CreatedApiKey {
-    /// The key itself: the only time it can be seen.
+    /// The key itself. It is not stored and cannot be shown again.
     pub key: String,
-    /// As it is kept.
     pub record: ApiKey,
 }
 
 impl ApiKey {
-    /// Whether its holder may make this key: it allows no more than this one, and ends no later.
+    /// Whether the holder may create `new`: it allows no more than this key and expires no later.
     pub fn may_create(&self, new: &NewApiKey) -> bool {
         let ends = self.expires_at.is_none_or(|own| new.expires_at.is_some_and(|end| end <= own));
         ends && self.allows_all(&new.scopes, new.audience, new.billers.as_deref())
     }
 
-    /// Whether this key allows whatever the other one does.
+    /// Whether this key allows everything that the other one allows.
     pub fn covers(&self, other: &Self) -> bool {
         self.allows_all(&other.scopes, other.audience, other.billers.as_deref())
     }
@@ -152,34 +143,28 @@ impl ApiKey {
             && self.billers.as_ref().is_none_or(in_scope)
     }
 
-    /// Whether the key allows this.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
     }
 
-    /// Whoever holds it, in the audit trail.
     pub fn actor(&self) -> Actor {
         Actor::Key { id: self.id.clone(), name: self.name.clone() }
     }
 
-    /// Whether the key reaches this biller.
     pub fn permits_biller(&self, biller: &Slug) -> bool {
         self.billers.as_ref().is_none_or(|billers| billers.contains(biller))
     }
 }
 
-/// Why a key is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Not a key, unknown, expired or revoked.
-    #[error("the key is not valid")]
+    /// Malformed, unknown, expired or revoked.
+    #[error("the API key is invalid")]
     Invalid,
-    /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
-/// The keys of this installation.
 #[derive(Clone, Debug)]
 pub struct ApiKeys {
     db: Db,
@@ -188,15 +173,11 @@ pub struct ApiKeys {
 }
 
 impl ApiKeys {
-    /// On a database.
     pub fn new(db: Db, clock: Clock, random: Random) -> Self {
         Self { db, clock, random }
     }
 
-    /// Makes a key and answers it: the only time it can be seen.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Returns the new key. It is not stored and cannot be shown again.
     pub async fn create(&self, new: &NewApiKey, actor: &ActorContext) -> Result<String, DbError> {
         let mut tx = self.db.begin().await?;
         let created = self.create_in(&mut tx, new, actor).await?;
@@ -204,10 +185,6 @@ impl ApiKeys {
         Ok(created.key)
     }
 
-    /// The same within a transaction.
-    ///
-    /// # Errors
-    /// The database failed.
     pub async fn create_in(
         &self,
         tx: &mut Tx,
@@ -237,18 +214,12 @@ impl ApiKeys {
         Ok(CreatedApiKey { key, record })
     }
 
-    /// All keys, oldest first.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Oldest first.
     pub async fn list(&self) -> Result<Vec<ApiKey>, DbError> {
         self.db.all(ALL, values![]).await?.iter().map(read).collect()
     }
 
-    /// Ends a key; answers whether there was one to end.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Returns false if the key is unknown or revoked already.
     pub async fn revoke(&self, id: &str, actor: &ActorContext) -> Result<bool, DbError> {
         let mut tx = self.db.begin().await?;
         if tx.run(REVOKE, values![id, self.clock.now()]).await? == 0 {
@@ -259,15 +230,11 @@ impl ApiKeys {
         Ok(true)
     }
 
-    /// Finds the key that a client presents.
-    ///
-    /// # Errors
-    /// The key is not valid, or the database failed.
     pub async fn authenticate(&self, presented: &str) -> Result<ApiKey, KeyError> {
         let id = parse_key_id(presented).ok_or(KeyError::Invalid)?;
         let row = self.db.one(BY_ID, values![id]).await?.ok_or(KeyError::Invalid)?;
         let hash = sha256(presented.as_bytes());
-        if !bool::from(hash.as_bytes().ct_eq(row.text(9)?.as_bytes())) {
+        if !bool::from(hash.as_bytes().ct_eq(row.text("hash")?.as_bytes())) {
             return Err(KeyError::Invalid);
         }
         let key = read(&row)?;
@@ -282,7 +249,7 @@ impl ApiKeys {
     }
 }
 
-/// The id of a text that has a key's shape and checksum.
+/// Checks the shape and the checksum.
 fn parse_key_id(presented: &str) -> Option<&str> {
     let rest = presented.strip_prefix("sp_")?;
     let plain = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
@@ -303,20 +270,22 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn read(row: &Row) -> Result<ApiKey, DbError> {
-    let audience = row.opt_text(3)?;
+    let audience = row.opt_text("audience")?;
     let known = audience.as_deref().and_then(Audience::parse);
-    // An audience that this program does not know is a restriction all the same: such a key allows nothing.
-    let scopes = if known.is_none() && audience.is_some() { String::new() } else { row.text(2)? };
+    // An unknown audience is still a restriction: such a key allows nothing.
+    let scopes = if known.is_none() && audience.is_some() { String::new() } else { row.text("scopes")? };
     Ok(ApiKey {
-        id: row.text(0)?,
-        name: row.text(1)?,
+        id: row.text("id")?,
+        name: row.text("name")?,
         scopes: scopes.split(' ').filter_map(Scope::parse).collect(),
         audience: known,
-        billers: row.opt_text(4)?.map(|list| list.split(' ').filter_map(|slug| Slug::parse(slug).ok()).collect()),
-        created_at: row.time(5)?,
-        expires_at: row.opt_time(6)?,
-        revoked_at: row.opt_time(7)?,
-        last_used_at: row.opt_time(8)?,
+        billers: row
+            .opt_text("billers")?
+            .map(|list| list.split(' ').filter_map(|slug| Slug::parse(slug).ok()).collect()),
+        created_at: row.time("created_at")?,
+        expires_at: row.opt_time("expires_at")?,
+        revoked_at: row.opt_time("revoked_at")?,
+        last_used_at: row.opt_time("last_used_at")?,
     })
 }
 

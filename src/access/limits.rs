@@ -1,5 +1,5 @@
-//! How often names may be looked up, and mails asked for. A refusal looks the same for known and unknown names, and every spelling of a name
-//! counts as one.
+//! Rate limits of lookups, emails and simulations. Throttling does not reveal whether a username exists, and all spellings of a
+//! username share one limit.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -12,7 +12,6 @@ use signpost_core::text::hash64;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The limits of the look-up and of mails.
 pub struct RateLimits {
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_username: DefaultKeyedRateLimiter<u64>,
@@ -31,7 +30,6 @@ impl std::fmt::Debug for RateLimits {
 }
 
 impl RateLimits {
-    /// By the settings.
     pub fn new(config: &config::Limits, mail: &config::Mail) -> Self {
         let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         Self {
@@ -46,8 +44,8 @@ impl RateLimits {
         }
     }
 
-    /// Whether this client may look this name up now. A name is counted only for clients that are let through, so that one
-    /// machine cannot lock names out at the speed of its requests.
+    /// Counts a lookup of this username by this client. Throttled clients do not count against the username, so that one client
+    /// cannot lock a username out.
     pub fn allow_lookup(&self, client: IpAddr, name: &str) -> bool {
         let client = client.to_canonical();
         if self.exempt_loopback && client.is_loopback() {
@@ -57,29 +55,28 @@ impl RateLimits {
             && self.by_username.check_key(&hash64(name.as_bytes())).is_ok()
     }
 
-    /// Whether this client may ask for another mail or password reset now, whoever it is for.
+    /// Counts a request for an email or a password reset to any recipient.
     pub fn allow_mail_request(&self, client: IpAddr) -> bool {
         let client = client.to_canonical();
         (self.exempt_loopback && client.is_loopback()) || self.mail_by_client.check_key(&network(client)).is_ok()
     }
 
-    /// Whether another mail may go to this address now, whoever asked for it.
+    /// Counts an email to this address, from any client.
     pub fn allow_mail_to(&self, address: &str) -> bool {
         self.mail_by_address.check_key(&hash64(address.to_lowercase().as_bytes())).is_ok()
     }
 
-    /// Whether this key may ask another question now. Whoever may ask knows which names there are, by and by.
+    /// Counts a simulation. The limit matters because simulations reveal which usernames exist.
     pub fn allow_simulation(&self, who: &str) -> bool {
         let who = hash64(who.as_bytes());
         self.simulations.check_key(&who).is_ok() && self.simulations_by_day.check_key(&who).is_ok()
     }
 
-    /// Whether this key may look another reference code up now.
     pub fn allow_decision_lookup(&self, who: &str) -> bool {
         self.decision_lookups.check_key(&hash64(who.as_bytes())).is_ok()
     }
 
-    /// Forgets clients and names that have been quiet; without it the counters would grow for ever.
+    /// Drops the counters of idle clients and usernames, so that memory stays bounded.
     pub fn evict_idle(&self) {
         self.by_address.retain_recent();
         self.by_username.retain_recent();
@@ -91,12 +88,12 @@ impl RateLimits {
     }
 }
 
-/// So many at once, and as many again within each day.
+/// `count` at once, refilled within a day.
 pub(super) fn per_day(count: NonZeroU32) -> Quota {
     Quota::with_period(DAY / count.get()).unwrap_or(Quota::per_hour(count)).allow_burst(count)
 }
 
-/// An IPv6 client has a /64 at least, so that is what counts.
+/// An IPv6 client owns at least a /64, so the limit applies to the /64.
 fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
@@ -130,7 +127,7 @@ mod tests {
         assert!(!limits.allow_lookup(elsewhere(3), "same"), "one name from many networks");
         let refused = client(9);
         assert!((0..20).all(|_| !limits.allow_lookup(refused, "victim")));
-        assert!(limits.allow_lookup(elsewhere(50), "victim"), "whoever is refused cannot lock a name out");
+        assert!(limits.allow_lookup(elsewhere(50), "victim"), "a throttled client cannot lock a username out");
         assert!((0..20).all(|_| limits.allow_lookup(IpAddr::from([127, 0, 0, 1]), "same")), "this machine is exempt");
     }
 

@@ -1,4 +1,4 @@
-//! Who may ask what: keys of machine clients, requests that are repeated, and limits for everybody.
+//! API keys, idempotent requests and rate limits.
 
 mod idempotency;
 mod keys;

@@ -1,4 +1,4 @@
-//! How much each of the staff may look up: enough for a telephone call, too little to list who is customer where.
+//! Rate limits of staff: enough for support calls, too little to list the customers of billers.
 
 use std::num::NonZeroU32;
 
@@ -8,10 +8,9 @@ use super::limits::per_day;
 use crate::config;
 use signpost_core::text::hash64;
 
-/// Lists of questions an hour.
 const BATCHES_PER_HOUR: NonZeroU32 = NonZeroU32::new(12).unwrap();
 
-/// The limits of staff, for each person on this instance.
+/// The limits apply to each person, on this instance.
 pub struct StaffLimits {
     by_minute: DefaultKeyedRateLimiter<u64>,
     by_day: DefaultKeyedRateLimiter<u64>,
@@ -25,7 +24,6 @@ impl std::fmt::Debug for StaffLimits {
 }
 
 impl StaffLimits {
-    /// By the settings.
     pub fn new(config: &config::Console) -> Self {
         let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         Self {
@@ -35,13 +33,12 @@ impl StaffLimits {
         }
     }
 
-    /// Whether this person may look one more thing up.
     pub fn allow_lookup(&self, staff_id: &str) -> bool {
         let staff_id = hash64(staff_id.as_bytes());
         self.by_minute.check_key(&staff_id).is_ok() && self.by_day.check_key(&staff_id).is_ok()
     }
 
-    /// Whether this person may ask one more list of questions.
+    /// Counts a batch of simulations.
     pub fn allow_batch(&self, staff_id: &str) -> bool {
         self.batches.check_key(&hash64(staff_id.as_bytes())).is_ok()
     }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::db::{Db, DbError, Tx};
-use crate::values;
+use crate::db::{Db, DbError, Sql, Tx};
+use crate::{sql, values};
 use signpost_core::{Slug, Timestamp};
 
-const ADD: &str = "INSERT INTO daily_stats (biller, metric, day, count) VALUES ($1, $2, $3, $4) \
-     ON CONFLICT (biller, metric, day) DO UPDATE SET count = daily_stats.count + excluded.count";
-const SINCE: &str = "SELECT biller, metric, day, count FROM daily_stats WHERE day >= $1";
+const ADD: Sql = sql!(
+    "INSERT INTO daily_stats (biller, metric, day, count) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (biller, metric, day) DO UPDATE SET count = daily_stats.count + excluded.count"
+);
+const SINCE: Sql = sql!("SELECT biller, metric, day, count FROM daily_stats WHERE day >= $1");
 
 const DAY: i64 = 24 * 3600;
 
@@ -87,9 +89,9 @@ pub type DailyCounts = BTreeMap<(Metric, i64), i64>;
 pub async fn daily_stats_since(db: &Db, day: i64) -> Result<BTreeMap<String, DailyCounts>, DbError> {
     let mut stats: BTreeMap<String, DailyCounts> = BTreeMap::new();
     for row in db.all(SINCE, values![day]).await? {
-        let metric = row.text(1)?;
+        let metric = row.text("metric")?;
         let Some(metric) = Metric::ALL.into_iter().find(|known| known.as_str() == metric) else { continue };
-        stats.entry(row.text(0)?).or_default().insert((metric, row.int(2)?), row.int(3)?);
+        stats.entry(row.text("biller")?).or_default().insert((metric, row.int("day")?), row.int("count")?);
     }
     Ok(stats)
 }

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::csv_export;
 use super::trail::Action;
-use crate::db::{Db, DbError, Row, Value};
-use crate::values;
+use crate::db::{Db, DbError, Row, Sql, Value};
+use crate::{sql, values};
 use signpost_core::{Slug, Timestamp};
 
 macro_rules! query {
@@ -36,18 +36,18 @@ macro_rules! select_events {
 
 macro_rules! count_events {
     ($main:literal) => {
-        query!("count(*)", $main, "")
+        query!("count(*) AS count", $main, "")
     };
 }
 
-const ALL: &str = select_events!("1 = 1");
+const ALL: Sql = sql!(select_events!("1 = 1"));
 /// By an index: without it a rare one would be looked for among all.
-const OF_BILLER: &str = select_events!("biller = $4");
-const OF_ACTION: &str = select_events!("action = $3");
-const COUNT_ALL: &str = count_events!("1 = 1");
-const COUNT_OF_BILLER: &str = count_events!("biller = $4");
-const COUNT_OF_ACTION: &str = count_events!("action = $3");
-const SWEEP: &str = "DELETE FROM audit_event WHERE at < $1";
+const OF_BILLER: Sql = sql!(select_events!("biller = $4"));
+const OF_ACTION: Sql = sql!(select_events!("action = $3"));
+const COUNT_ALL: Sql = sql!(count_events!("1 = 1"));
+const COUNT_OF_BILLER: Sql = sql!(count_events!("biller = $4"));
+const COUNT_OF_ACTION: Sql = sql!(count_events!("action = $3"));
+const SWEEP: Sql = sql!("DELETE FROM audit_event WHERE at < $1");
 
 /// Comes after every id.
 const MAX_ID: &str = "z";
@@ -142,7 +142,7 @@ pub async fn count_events(db: &Db, filter: &EventFilter) -> Result<usize, DbErro
         (None, Some(_)) => COUNT_OF_ACTION,
         (None, None) => COUNT_ALL,
     };
-    let count = db.one(statement, filter.values(MAX_ID)).await?.map_or(Ok(0), |row| row.int(0))?;
+    let count = db.one(statement, filter.values(MAX_ID)).await?.map_or(Ok(0), |row| row.int("count"))?;
     Ok(usize::try_from(count).unwrap_or_default())
 }
 
@@ -175,14 +175,19 @@ pub async fn sweep_events(db: &Db, before: Timestamp) -> Result<u64, DbError> {
 
 fn parse_row(row: &Row) -> Result<StoredEvent, DbError> {
     Ok(StoredEvent {
-        id: row.text(0)?,
-        at: row.time(1)?,
-        actor: StoredActor { kind: row.text(2)?, id: row.text(3)?, name: row.text(4)?, role: row.opt_text(5)? },
-        action: row.text(6)?,
-        biller: row.opt_text(7)?,
-        subject: row.opt_text(8)?,
-        reason: row.opt_text(9)?,
-        details: serde_json::from_str(&row.text(10)?).unwrap_or_default(),
+        id: row.text("id")?,
+        at: row.time("at")?,
+        actor: StoredActor {
+            kind: row.text("actor_kind")?,
+            id: row.text("actor_id")?,
+            name: row.text("actor_name")?,
+            role: row.opt_text("role")?,
+        },
+        action: row.text("action")?,
+        biller: row.opt_text("biller")?,
+        subject: row.opt_text("subject")?,
+        reason: row.opt_text("reason")?,
+        details: serde_json::from_str(&row.text("details")?).unwrap_or_default(),
     })
 }
 

@@ -6,15 +6,18 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::daily_stats::{self, Metric};
-use crate::db::{Db, DbError};
-use crate::values;
+use crate::db::{Db, DbError, Sql};
+use crate::{sql, values};
 use signpost_core::reference::CodeKind;
 use signpost_core::{ReferenceCode, Timestamp};
 
-const INSERT: &str = "INSERT INTO decision_log (code, at, kind, biller, username_hash, username_mask, response, details) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
-const BY_CODE: &str = "SELECT at, kind, biller, username_mask, response, details FROM decision_log WHERE code = $1";
-const SWEEP: &str = "DELETE FROM decision_log WHERE at < $1";
+const INSERT: Sql = sql!(
+    "INSERT INTO decision_log (code, at, kind, biller, username_hash, username_mask, response, details) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"
+);
+const BY_CODE: Sql =
+    sql!("SELECT at, kind, biller, username_mask, response, details FROM decision_log WHERE code = $1");
+const SWEEP: Sql = sql!("DELETE FROM decision_log WHERE at < $1");
 
 /// An entry that waits to be written.
 #[derive(Debug)]
@@ -80,12 +83,12 @@ pub(super) async fn find(db: &Db, code: &ReferenceCode, key: &[u8; 32]) -> Resul
     if let Some(row) = db.one(BY_CODE, values![code.as_str()]).await? {
         return Ok(LookupResult::Recorded(Box::new(StoredEntry {
             code: code.to_string(),
-            at: row.time(0)?,
-            kind: row.text(1)?,
-            biller: row.opt_text(2)?,
-            username_mask: row.opt_text(3)?,
-            response: row.text(4)?,
-            details: serde_json::from_str(&row.text(5)?).unwrap_or_default(),
+            at: row.time("at")?,
+            kind: row.text("kind")?,
+            biller: row.opt_text("biller")?,
+            username_mask: row.opt_text("username_mask")?,
+            response: row.text("response")?,
+            details: serde_json::from_str(&row.text("details")?).unwrap_or_default(),
         })));
     }
     Ok(code.decode(key).map_or(LookupResult::UnknownCode, |(kind, at)| LookupResult::NotRecorded(kind, at)))

@@ -3,12 +3,14 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::db::{Db, DbError, Tx};
-use crate::values;
+use crate::db::{Db, DbError, Sql, Tx};
+use crate::{sql, values};
 use signpost_core::{Clock, Random, Slug, Timestamp, ids};
 
-const INSERT: &str = "INSERT INTO audit_event (id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, \
-     details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const INSERT: Sql = sql!(
+    "INSERT INTO audit_event (id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, \
+     details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+);
 
 /// Who does something.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Reading and checking settings; problems are gathered, not thrown at the first.
+//! Reads and checks settings, and collects all problems.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,17 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
 
+use super::problems::{Problems, toml_problem};
+use super::secret::Secret;
 use super::sections::{
     Config, Console, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path,
 };
-use super::{Problems, Secret};
 use signpost_core::Random;
 
 const PREFIX: &str = "SIGNPOST__";
 
 pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Problems> {
-    let mut table: Table = text.parse().map_err(|error| Problems(vec![super::toml_problem(text, &error)]))?;
+    let mut table: Table = text.parse().map_err(|error| Problems(vec![toml_problem(text, &error)]))?;
     let mut problems = Vec::new();
     let mut environment = overrides(environment, &mut problems);
     let config = Config {
@@ -37,12 +38,12 @@ pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, St
         console: section(&mut table, &mut environment, "console", &mut problems),
         log: section(&mut table, &mut environment, "log", &mut problems),
     };
-    problems.extend(table.keys().chain(environment.keys()).map(|key| format!("{key}: no such section")));
+    problems.extend(table.keys().chain(environment.keys()).map(|key| format!("{key}: unknown section")));
     check(&config, &mut problems);
     if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
 }
 
-/// Values from the environment: by section, then by key, with the variable's name.
+/// Overrides by section: key, value and the name of the variable.
 type Environment = BTreeMap<String, Vec<(String, String, String)>>;
 
 /// `SIGNPOST__SECTION__KEY=value` replaces `key` of `[section]`.
@@ -60,7 +61,7 @@ fn overrides(environment: impl IntoIterator<Item = (String, String)>, problems: 
     found
 }
 
-/// Reads one section, setting by setting, so that one that is wrong does not hide the others; it keeps its default then.
+/// Reads one section key by key, so that one invalid value does not hide other problems. An invalid key keeps its default.
 fn section<T: DeserializeOwned + Default>(
     table: &mut Table,
     environment: &mut Environment,
@@ -72,7 +73,7 @@ fn section<T: DeserializeOwned + Default>(
         Some(Value::Table(settings)) => settings,
         Some(value) if overrides.is_empty() => return read(value, name, problems).unwrap_or_default(),
         Some(_) => {
-            problems.push(format!("{name}: only keys of a section can be set from the environment"));
+            problems.push(format!("{name}: the environment can override keys of a section only"));
             return T::default();
         }
         None => Table::new(),
@@ -83,7 +84,7 @@ fn section<T: DeserializeOwned + Default>(
         let is_valid = |value: &Value| read::<T>(single_entry(&key, value.clone()), name, &mut Vec::new()).is_some();
         match interpretations(&value).into_iter().find(is_valid) {
             Some(value) => drop(valid.insert(key, value)),
-            None => problems.push(format!("{variable}: not a value that {name}.{key} takes, or no such setting")),
+            None => problems.push(format!("{variable}: invalid value for {name}.{key}, or unknown setting")),
         }
     }
     for (key, value) in settings {
@@ -98,27 +99,27 @@ fn single_entry(key: &str, value: Value) -> Value {
     Value::Table(Table::from_iter([(key.to_owned(), value)]))
 }
 
-/// What a variable's value can mean, likeliest first: TOML, a text, or a list with commas.
+/// How to read the value of a variable, in this order: as TOML, as a text, or as a list separated by commas.
 fn interpretations(value: &str) -> Vec<Value> {
     let toml = format!("v = {value}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("v"));
     let list = value.split(',').map(|part| Value::String(part.trim().to_owned())).collect();
     toml.into_iter().chain([Value::String(value.to_owned()), Value::Array(list)]).collect()
 }
 
-/// Reads a value; unknown keys and what cannot be read become problems.
+/// Unknown keys and invalid values become problems.
 fn read<T: DeserializeOwned>(value: Value, name: &str, problems: &mut Vec<String>) -> Option<T> {
     let before = problems.len();
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
-    let mut unknown = |path: serde_ignored::Path<'_>| problems.push(format!("{name}.{path}: no such setting"));
+    let mut unknown = |path: serde_ignored::Path<'_>| problems.push(format!("{name}.{path}: unknown setting"));
     match T::deserialize(serde_ignored::Deserializer::new(tracked, &mut unknown)) {
         Ok(read) => (problems.len() == before).then_some(read),
         Err(error) => {
             let text = error.to_string();
-            // The sentence may repeat the value, and these may be secrets.
+            // The error may quote the value, which may be a secret in these sections.
             let sentence = match name {
-                "secrets" => "a list is expected of texts, { file = … } or { env = … }",
-                "database" => "not what this setting takes",
+                "secrets" => "expected a list of texts, { file = … } or { env = … }",
+                "database" => "invalid value",
                 _ => text.lines().next().unwrap_or_default(),
             };
             problems.push(format!("{name}.{}: {sentence}", track.path()));
@@ -134,15 +135,15 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     check_console(&config.console, problems);
     check_keys(&config.secrets.keys, problems);
     match (&config.legacy.login_url, &config.legacy.login_template) {
-        (None, None) => problems.push("legacy.login_url: missing; it is where people of legacy billers sign in".into()),
-        (Some(_), Some(_)) => problems.push("legacy.login_template: only without legacy.login_url".into()),
+        (None, None) => problems.push("legacy.login_url: missing; users of legacy billers sign in there".into()),
+        (Some(_), Some(_)) => problems.push("legacy.login_template: cannot be combined with legacy.login_url".into()),
         (None, Some(template)) if !Url::parse(&template.replace(['{', '}'], "")).is_ok_and(|url| is_web(&url)) => {
-            problems.push("legacy.login_template: an http or https address without a fragment is expected".into());
+            problems.push("legacy.login_template: expected an http or https URL without a fragment".into());
         }
         _ => {}
     }
     if config.portal.handoff_url.is_none() {
-        problems.push("portal.handoff_url: missing; it is where signed-in people are taken".into());
+        problems.push("portal.handoff_url: missing; signed-in users are sent there".into());
     }
     let urls = [
         ("legacy.login_url", &config.legacy.login_url),
@@ -151,7 +152,7 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     ];
     for (name, url) in urls {
         if url.as_ref().is_some_and(|url| !is_web(url)) {
-            problems.push(format!("{name}: an http or https address without a fragment is expected"));
+            problems.push(format!("{name}: expected an http or https URL without a fragment"));
         }
     }
     check_return_to(&config.return_to, problems);
@@ -163,7 +164,7 @@ fn check(config: &Config, problems: &mut Vec<String>) {
         ("portal.handoff_seconds", config.portal.handoff_seconds),
     ] {
         if seconds.is_some_and(|seconds| !(1..=3600).contains(&seconds)) {
-            problems.push(format!("{name}: 1 to 3600"));
+            problems.push(format!("{name}: must be 1 to 3600"));
         }
     }
     for (name, value) in [
@@ -191,13 +192,14 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     }
 }
 
-/// Where SecureAuth's management API is named, everything that belongs to it has to be.
+/// With a base URL, the management API needs all its other settings.
 fn check_secureauth(secureauth: &SecureAuth, problems: &mut Vec<String>) {
     if secureauth.base_url.is_none() {
         return;
     }
     if secureauth.paths == PathMode::Server && secureauth.admin_base_url.is_none() {
-        problems.push("secureauth.admin_base_url: missing; with paths = \"server\" each workspace has its host".into());
+        problems
+            .push("secureauth.admin_base_url: missing; with paths = \"server\" each workspace has its own host".into());
     }
     let secrets = [
         ("system_client_secret", &secureauth.system_client_secret),
@@ -216,18 +218,18 @@ fn check_secureauth(secureauth: &SecureAuth, problems: &mut Vec<String>) {
         ("admin_client_id", &secureauth.admin_client_id),
     ] {
         if value.is_empty() || value.contains('/') {
-            problems.push(format!("secureauth.{name}: missing, or not an id"));
+            problems.push(format!("secureauth.{name}: missing or not an id"));
         }
     }
     if !(1..=600).contains(&secureauth.timeout_seconds) {
-        problems.push("secureauth.timeout_seconds: 1 to 600".into());
+        problems.push("secureauth.timeout_seconds: must be 1 to 600".into());
     }
     if !(2..=3600).contains(&secureauth.lease_seconds) {
-        problems.push("secureauth.lease_seconds: 2 to 3600".into());
+        problems.push("secureauth.lease_seconds: must be 2 to 3600".into());
     }
 }
 
-/// Where a mail server is named, mails need a sender; and a password travels protected only.
+/// With a server, mail needs a sender, and a password needs encryption.
 fn check_mail(mail: &Mail, problems: &mut Vec<String>) {
     if mail.server.is_none() {
         return;
@@ -241,7 +243,7 @@ fn check_mail(mail: &Mail, problems: &mut Vec<String>) {
         (None, Some(_)) => problems.push("mail.username: missing".into()),
         (Some(_), Some(Err(problem))) => problems.push(format!("mail.password: {problem}")),
         (Some(_), Some(Ok(_))) if mail.tls == MailTls::None => {
-            problems.push("mail.tls: a password is sent over \"tls\" or \"starttls\" only".into());
+            problems.push("mail.tls: a password requires \"tls\" or \"starttls\"".into());
         }
         (Some(_), Some(Ok(_))) => {}
     }
@@ -259,18 +261,18 @@ fn check_public_url(name: &str, url: &Url, problems: &mut Vec<String>) {
     match url.scheme() {
         "https" => {}
         "http" if local => {}
-        _ => problems.push(format!("{name}: https is needed everywhere but on localhost")),
+        _ => problems.push(format!("{name}: https is needed except on localhost")),
     }
 }
 
-/// Where the console listens, it needs a provider where staff sign in.
+/// With a listener, the console needs an identity provider for staff.
 fn check_console(console: &Console, problems: &mut Vec<String>) {
     if console.listen.is_none() {
         return;
     }
     match &console.public_url {
         Some(url) => check_public_url("console.public_url", url, problems),
-        None => problems.push("console.public_url: missing; it is the address staff know".into()),
+        None => problems.push("console.public_url: missing".into()),
     }
     for (name, value) in [
         ("issuer", &console.issuer),
@@ -299,7 +301,7 @@ fn check_console(console: &Console, problems: &mut Vec<String>) {
 
 fn check_keys(keys: &[Secret], problems: &mut Vec<String>) {
     if keys.is_empty() {
-        problems.push("secrets.keys: at least one key is needed, such as `openssl rand -base64 32` prints".into());
+        problems.push("secrets.keys: at least one key is needed; `openssl rand -base64 32` makes one".into());
     }
     for (at, key) in keys.iter().enumerate() {
         if let Err(problem) = (Secrets { keys: vec![key.clone()] }).key_ring(&Random::system()) {
@@ -316,7 +318,7 @@ fn check_return_to(return_to: &ReturnTo, problems: &mut Vec<String>) {
     }
     for id in return_to.ids.keys() {
         if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            problems.push(format!("return_to.ids: {id:?} may hold letters, digits, - and _ only"));
+            problems.push(format!("return_to.ids: {id:?} may contain letters, digits, - and _ only"));
         }
     }
 }
@@ -325,7 +327,7 @@ fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "https" | "http") && url.fragment().is_none()
 }
 
-/// Addresses that are Signpost's own, and what lies below them.
+/// Paths that Signpost serves, with all paths below them.
 const RESERVED_PATHS: [&str; 14] = [
     "/login",
     "/b",
@@ -347,15 +349,15 @@ fn check_legacy_path(mapped: &LegacyPath, return_to: &ReturnTo, problems: &mut V
     let path = &mapped.path;
     let below = |own: &&str| path == *own || path.strip_prefix(*own).is_some_and(|rest| rest.starts_with('/'));
     if path == "/" || RESERVED_PATHS.iter().any(below) {
-        problems.push(format!("legacy_paths: {path:?} is an address of Signpost's own"));
+        problems.push(format!("legacy_paths: {path:?} is one of Signpost's own paths"));
     }
     if mapped.return_to.as_ref().is_some_and(|requested| return_to.resolve(requested).is_none()) {
         problems.push(format!("legacy_paths: the return_to of {path:?} is neither an id nor an allowed path"));
     }
     if !path.starts_with('/') || path.contains(['?', '#']) {
-        problems.push(format!("legacy_paths: {path:?} is not a path; a query parameter goes into `query`"));
+        problems.push(format!("legacy_paths: {path:?} is not a path; use `query` for a query parameter"));
     }
     if mapped.query.as_ref().is_some_and(|query| !query.contains('=')) {
-        problems.push(format!("legacy_paths: the query of {path:?} is written as \"name=value\""));
+        problems.push(format!("legacy_paths: the query of {path:?} must be \"name=value\""));
     }
 }

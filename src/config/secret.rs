@@ -1,4 +1,4 @@
-//! Secrets: inline, from a file, or from an environment variable. Never shown.
+//! Secrets: inline, from a file or from an environment variable. `Debug` does not show them.
 
 use std::fmt;
 
@@ -9,16 +9,13 @@ use serde::Deserialize;
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Secret {
-    /// Written in the settings themselves.
     Inline(SecretString),
-    /// The content of a file, without white space at its end.
+    /// The content of a file, without trailing white space.
     File {
-        /// Where it is.
         file: String,
     },
     /// The value of an environment variable.
     Env {
-        /// Its name.
         env: String,
     },
 }
@@ -34,10 +31,7 @@ impl fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// The secret itself.
-    ///
-    /// # Errors
-    /// A sentence that says what is missing.
+    /// Reads the secret. The error is a sentence for the operator.
     #[expect(clippy::disallowed_methods, reason = "settings come from here")]
     pub fn reveal(&self) -> Result<SecretString, String> {
         let text = match self {

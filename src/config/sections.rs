@@ -1,4 +1,4 @@
-//! The sections of the settings. Every field is described in `signpost.example.toml`.
+//! The sections of the settings. `signpost.example.toml` describes every field.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,46 +9,28 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::Url;
 
-use super::Secret;
+use super::secret::Secret;
 use signpost_core::decision::{DirectoryPolicy, KillSwitchState};
 use signpost_core::{KeyRing, LocalizedText, Random, Slug};
 
-/// All settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where Signpost listens and what it is called.
     pub server: Server,
-    /// Where its data is.
     pub database: Database,
-    /// The key ring.
     pub secrets: Secrets,
-    /// The legacy portal.
     pub legacy: Legacy,
-    /// The billers' portal.
     pub portal: Portal,
-    /// Routing for bad days.
     pub routing: Routing,
-    /// Where people may return to.
     pub return_to: ReturnTo,
-    /// Old addresses and what they stand for.
     pub legacy_paths: Vec<LegacyPath>,
-    /// How long people stay signed in.
     pub sessions: Sessions,
-    /// Limits of the look-up.
     pub limits: Limits,
-    /// How long what happened is kept.
     pub audit: Audit,
-    /// Calls to identity providers.
     pub oidc: Oidc,
-    /// SecureAuth's management API.
     pub secureauth: SecureAuth,
-    /// Mails to customers.
     pub mail: Mail,
-    /// Whom customers can ask.
     pub help: Help,
-    /// Pages for staff.
     pub console: Console,
-    /// Logs.
     pub log: Log,
 }
 
@@ -56,15 +38,12 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Server {
-    /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// The address customers know: scheme, host and port only.
+    /// Scheme, host and port only.
     pub public_url: Url,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Their `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// At most so many connections at once.
     pub max_connections: usize,
-    /// Seconds given to running requests at a stop.
     pub drain_seconds: u64,
 }
 
@@ -85,9 +64,8 @@ impl Default for Server {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Database {
-    /// `sqlite:PATH` or `postgres://…`; a secret, since it may hold a password.
+    /// `sqlite:PATH` or `postgres://…`; a secret, because it may contain a password.
     pub url: Secret,
-    /// Connections for reading.
     pub connections: u32,
 }
 
@@ -101,15 +79,12 @@ impl Default for Database {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Secrets {
-    /// The key ring: the first key seals, all open. Each text holds a key a line; what follows a `#` is a note.
+    /// The first key seals, all keys open. Each text has one key per line; a comment begins with `#`.
     pub keys: Vec<Secret>,
 }
 
 impl Secrets {
-    /// The ring as it is now.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong, without the key.
+    /// Reads the keys anew: their files may have changed.
     pub fn key_ring(&self, random: &Random) -> Result<KeyRing, String> {
         let texts = self.keys.iter().map(Secret::reveal).collect::<Result<Vec<_>, _>>()?;
         let lines = texts.iter().flat_map(|text| text.expose_secret().lines());
@@ -122,13 +97,10 @@ impl Secrets {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Legacy {
-    /// The legacy login; the hand-off comes as `token`.
     pub login_url: Option<Url>,
-    /// For a legacy portal that cannot redeem hand-offs: an address with `{username}`, `{locale}`, `{return_to}`.
+    /// For a legacy portal that cannot redeem handoffs: a URL with `{username}`, `{locale}` and `{return_to}`.
     pub login_template: Option<String>,
-    /// The legacy password reset; the hand-off comes as `token`.
     pub reset_url: Option<Url>,
-    /// How long a hand-off may be under way, in seconds.
     pub handoff_seconds: Option<u64>,
 }
 
@@ -136,9 +108,7 @@ pub struct Legacy {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Portal {
-    /// Where signed-in people are taken; the hand-off comes as `token`. A biller may have its own.
     pub handoff_url: Option<Url>,
-    /// How long a hand-off may be under way, in seconds.
     pub handoff_seconds: Option<u64>,
 }
 
@@ -146,11 +116,9 @@ pub struct Portal {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Routing {
-    /// What to do while the directory cannot be read.
     pub directory_down: DirectoryPolicy,
-    /// A file on this machine with the kill switch; while it is there, it counts before everything else.
+    /// While this file exists, it overrides every other kill switch.
     pub kill_switch_file: Option<PathBuf>,
-    /// The kill switch, unless it is set by the file or for every instance.
     #[serde(deserialize_with = "deserialize_kill_switch")]
     pub kill_switch: KillSwitchState,
 }
@@ -163,14 +131,12 @@ fn deserialize_kill_switch<'de, D: serde::Deserializer<'de>>(deserializer: D) ->
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ReturnTo {
-    /// Names that stand for a path of the portal.
     pub ids: BTreeMap<String, String>,
-    /// Paths (and what lies below them) that may be asked for as they are.
     pub paths: Vec<String>,
 }
 
 impl ReturnTo {
-    /// The portal path that an id or an allowed path stands for. Anything else (free addresses above all) is none.
+    /// The portal path of an id or an allowed path. `None` for anything else, such as a full URL.
     pub fn resolve(&self, requested: &str) -> Option<String> {
         if let Some(path) = self.ids.get(requested) {
             return Some(path.clone());
@@ -182,7 +148,7 @@ impl ReturnTo {
     }
 }
 
-/// A path of letters, digits and `/-_.~`, from the root, without empty or dot segments.
+/// Whether a path is absolute, has letters, digits and `/-_.~` only, and has no empty or dot segments.
 pub(super) fn is_plain_path(path: &str) -> bool {
     path.starts_with('/')
         && path.len() <= 200
@@ -191,18 +157,18 @@ pub(super) fn is_plain_path(path: &str) -> bool {
         && !path.contains("//")
 }
 
-/// One `[[legacy_paths]]`
+/// `[[legacy_paths]]`
 #[derive(Clone, Debug, Deserialize)]
 pub struct LegacyPath {
-    /// The old path, exactly.
+    /// Matched exactly.
     pub path: String,
-    /// A query parameter and its value, as `name=value`; without it the path alone decides.
+    /// A query parameter as `name=value`.
     #[serde(default)]
     pub query: Option<String>,
-    /// The biller it stands for; without one it is the shared entry.
+    /// `None` leads to the shared login page.
     #[serde(default)]
     pub biller: Option<Slug>,
-    /// A return target, by id or path.
+    /// An id or a path.
     #[serde(default)]
     pub return_to: Option<String>,
 }
@@ -211,9 +177,7 @@ pub struct LegacyPath {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Sessions {
-    /// A session ends after so many minutes without a request.
     pub idle_minutes: u64,
-    /// A session ends after so many hours whatever happens.
     pub absolute_hours: u64,
 }
 
@@ -227,17 +191,12 @@ impl Default for Sessions {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// Look-ups a minute for each client address (for IPv6 each /64).
+    /// For IPv6, the limit applies to each /64.
     pub lookups_per_address_per_minute: u32,
-    /// Look-ups an hour for each username.
     pub lookups_per_username_per_hour: u32,
-    /// Simulations a minute for each API key.
     pub simulations_per_minute: u32,
-    /// Simulations a day for each API key.
     pub simulations_per_day: u32,
-    /// Look-ups of reference codes a minute for each API key.
     pub decision_lookups_per_minute: u32,
-    /// No limits for clients on this machine.
     pub exempt_loopback: bool,
 }
 
@@ -258,9 +217,7 @@ impl Default for Limits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Audit {
-    /// Days that decisions can be looked up by reference code.
     pub decision_retention_days: u64,
-    /// Days that the audit trail is kept.
     pub event_retention_days: u64,
 }
 
@@ -274,11 +231,8 @@ impl Default for Audit {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Oidc {
-    /// Issuers over http or on this machine; for trying out only.
     pub allow_loopback_issuers: bool,
-    /// Seconds a call to an identity provider may take.
     pub timeout_seconds: u64,
-    /// Seconds between checks of issuers that are down.
     pub probe_seconds: u64,
 }
 
@@ -292,27 +246,16 @@ impl Default for Oidc {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct SecureAuth {
-    /// Where its management API is; without it no biller can be enabled.
     pub base_url: Option<Url>,
-    /// Where the Admin workspace is, if it has a host of its own.
     pub admin_base_url: Option<Url>,
-    /// Tenant id.
     pub tenant: String,
-    /// How its addresses are made.
     pub paths: PathMode,
-    /// Where users are imported.
     pub import_path: ImportPath,
-    /// Id of the client of the System workspace.
     pub system_client_id: String,
-    /// Its secret.
     pub system_client_secret: Option<Secret>,
-    /// Id of the client of the Admin workspace.
     pub admin_client_id: String,
-    /// Its secret.
     pub admin_client_secret: Option<Secret>,
-    /// Seconds until another instance takes over the job of one that has gone.
     pub lease_seconds: u64,
-    /// Seconds that a call of a job waits for its answer. The vendor's figure for a hundred users is one.
     pub timeout_seconds: u64,
 }
 
@@ -334,28 +277,28 @@ impl Default for SecureAuth {
     }
 }
 
-/// How the addresses of SecureAuth's management API are made.
+/// Which form the URLs of SecureAuth's management API have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathMode {
-    /// The tenant stands in every path.
+    /// Every path contains the tenant.
     #[default]
     Default,
-    /// The host stands for the tenant.
+    /// The host implies the tenant.
     Tenant,
-    /// A host stands for the tenant and a workspace: the System workspace has `base_url`, the Admin workspace
-    /// `admin_base_url`.
+    /// The host implies the tenant and the workspace: `base_url` for the System workspace,
+    /// `admin_base_url` for the Admin workspace.
     Server,
 }
 
-/// Where users are imported: the vendor's documents disagree.
+/// Where users are imported. The vendor's documents disagree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportPath {
-    /// `/api/identity/{tenant}/configuration`, as in its OpenAPI files.
+    /// `/api/identity/{tenant}/configuration`, as in the vendor's OpenAPI files.
     #[default]
     Tenant,
-    /// `/api/identity/system/{tenant}/configuration`, as in its guides.
+    /// `/api/identity/system/{tenant}/configuration`, as in the vendor's guides.
     System,
 }
 
@@ -363,23 +306,14 @@ pub enum ImportPath {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Mail {
-    /// Host of the SMTP server; without it no mail is sent, and no page offers any.
     pub server: Option<String>,
-    /// Its port, unless it is the usual one of `tls`.
     pub port: Option<u16>,
-    /// How the connection is protected.
     pub tls: MailTls,
-    /// Username there; none: without authentication.
     pub username: Option<String>,
-    /// Password there.
     pub password: Option<Secret>,
-    /// Who the mails are from, such as `Example Pay <no-reply@example-pay.example>`.
     pub from: String,
-    /// Mails an hour to each address.
     pub per_address_per_hour: u32,
-    /// Requests an hour, for mails and resets, by each client address (for IPv6 each /64).
     pub per_client_per_hour: u32,
-    /// Hours until a mail that cannot be sent is given up.
     pub max_retry_hours: u64,
 }
 
@@ -399,16 +333,16 @@ impl Default for Mail {
     }
 }
 
-/// How the connection to the SMTP server is protected (RFC 8314, RFC 3207).
+/// How the connection to the SMTP server is encrypted (RFC 8314, RFC 3207).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailTls {
-    /// TLS from the first byte, usually at port 465.
+    /// Implicit TLS, usually on port 465.
     Tls,
-    /// TLS by STARTTLS, or no mail; usually at port 587.
+    /// STARTTLS is required; usually on port 587.
     #[default]
     Starttls,
-    /// None; usually at port 25, for a server on this machine.
+    /// Plaintext, usually on port 25, for a server on the same machine.
     None,
 }
 
@@ -416,13 +350,9 @@ pub enum MailTls {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Help {
-    /// The company's name on pages.
     pub company: String,
-    /// Telephone number of support.
     pub phone: Option<String>,
-    /// Mail address of support.
     pub email: Option<String>,
-    /// When support answers, in words.
     pub hours: Option<LocalizedText>,
 }
 
@@ -436,31 +366,19 @@ impl Default for Help {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Console {
-    /// Address and port of its own to listen on; without it there is no console.
     pub listen: Option<SocketAddr>,
-    /// The address staff know: scheme, host and port only.
     pub public_url: Option<Url>,
-    /// The issuer where staff sign in.
     pub issuer: String,
-    /// Client id there.
     pub client_id: String,
-    /// Client secret there.
     pub client_secret: Option<Secret>,
-    /// Scopes asked for besides `openid`.
     pub scopes: Vec<String>,
-    /// The claim that names a person for people.
     pub name_claim: String,
-    /// The claim that holds what `roles` maps: a text, or a list of texts.
+    /// The claim has a text or a list of texts, which `roles` maps.
     pub role_claim: String,
-    /// Which values of that claim give which role.
     pub roles: StaffRoles,
-    /// A session ends after so many minutes without a request.
     pub idle_minutes: u64,
-    /// A session ends after so many hours whatever happens.
     pub absolute_hours: u64,
-    /// Simulations and look-ups a minute for each person.
     pub lookups_per_minute: u32,
-    /// Simulations and look-ups a day for each person.
     pub lookups_per_day: u32,
 }
 
@@ -468,11 +386,8 @@ pub struct Console {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StaffRoles {
-    /// Simulates and looks decisions up.
     pub support: Vec<String>,
-    /// Changes billers.
     pub operator: Vec<String>,
-    /// Reads everything, the audit trail included.
     pub auditor: Vec<String>,
 }
 
@@ -507,9 +422,7 @@ impl Default for Console {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Log {
-    /// Lines for people or for machines.
     pub format: LogFormat,
-    /// What is logged, in the syntax of `tracing` filters.
     pub filter: String,
 }
 
@@ -519,12 +432,9 @@ impl Default for Log {
     }
 }
 
-/// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// For people.
     Text,
-    /// One JSON object a line.
     Json,
 }

@@ -1,18 +1,22 @@
-//! Many rows by one statement, made ready while the database is busy with another.
+//! Inserts of many rows, prepared while the database is busy with another statement.
 
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 
-use super::{Db, DbError, Tx, Value, arguments, classify};
+use super::error::{DbError, classify};
+use super::handle::{Db, Tx};
+use super::query::arguments;
+use super::row::Value;
+use super::statement::Sql;
 
-/// Rows a statement: more would make its text and its parameters the larger part of the work.
+/// More rows in one statement cost more for its text and parameters than they save.
 pub const ROWS_PER_STATEMENT: usize = 100;
 
-/// A statement that writes rows, with its values.
+/// A statement that inserts rows, with their values.
 #[derive(Debug)]
 pub struct BulkInsert {
-    sql: String,
+    text: String,
     values: Values,
 }
 
@@ -23,52 +27,46 @@ enum Values {
 }
 
 impl Db {
-    /// A statement that writes these rows, at most [`ROWS_PER_STATEMENT`]; none without rows. `head` ends with `VALUES`, `tail` says
-    /// what happens to rows that exist.
-    ///
-    /// # Errors
-    /// A value that the database cannot take.
-    pub fn bulk_insert(&self, head: &str, rows: Vec<Vec<Value>>, tail: &str) -> Result<Option<BulkInsert>, DbError> {
+    /// Prepares an insert of at most [`ROWS_PER_STATEMENT`] rows; `None` without rows. The statement has `{rows}` for the
+    /// rows, after `VALUES`.
+    pub fn bulk_insert(&self, sql: Sql, rows: Vec<Vec<Value>>) -> Result<Option<BulkInsert>, DbError> {
         let Some(width) = rows.first().map(Vec::len) else { return Ok(None) };
-        let mut sql = String::with_capacity(head.len() + tail.len() + rows.len() * (width * 7 + 4));
-        sql.push_str(head);
+        let (head, tail) = sql.text().split_once("{rows}").unwrap_or((sql.text(), ""));
+        let mut text = String::with_capacity(head.len() + tail.len() + rows.len() * (width * 7 + 4));
+        text.push_str(head);
         for row in 0..rows.len() {
-            sql.push_str(if row == 0 { " (" } else { ", (" });
+            text.push_str(if row == 0 { "(" } else { ", (" });
             for at in row * width + 1..=(row + 1) * width {
-                // SQLite looks a numbered parameter up among all others; PostgreSQL has no others.
+                // SQLite compares a numbered parameter with all others, so `?` is faster; PostgreSQL knows only `$1`.
                 match self {
-                    Self::Sqlite { .. } => sql.push('?'),
-                    Self::Postgres(_) => sql.push_str(&format!("${at}")),
+                    Self::Sqlite { .. } => text.push('?'),
+                    Self::Postgres(_) => text.push_str(&format!("${at}")),
                 }
-                sql.push_str(if at == (row + 1) * width { ")" } else { ", " });
+                text.push_str(if at == (row + 1) * width { ")" } else { ", " });
             }
         }
-        sql.push(' ');
-        sql.push_str(tail);
+        text.push_str(tail);
         let values = rows.into_iter().flatten();
         let values = match self {
             Self::Sqlite { .. } => Values::Sqlite(arguments::<Sqlite, _>(values)?),
             Self::Postgres(_) => Values::Postgres(arguments::<Postgres, _>(values)?),
         };
-        Ok(Some(BulkInsert { sql, values }))
+        Ok(Some(BulkInsert { text, values }))
     }
 }
 
 impl Tx {
-    /// Writes rows; answers how many were touched.
-    ///
-    /// # Errors
-    /// The database failed, or a key exists already and the statement does not say what then.
-    pub async fn run_bulk_insert(&mut self, rows: BulkInsert) -> Result<u64, DbError> {
-        let sql = AssertSqlSafe(rows.sql);
-        let done = match (self, rows.values) {
+    /// Returns how many rows the statement affected.
+    pub async fn run_bulk_insert(&mut self, insert: BulkInsert) -> Result<u64, DbError> {
+        let text = AssertSqlSafe(insert.text);
+        let done = match (self, insert.values) {
             (Self::Sqlite(tx), Values::Sqlite(values)) => {
-                sqlx::query_with(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected())
+                sqlx::query_with(text, values).execute(&mut **tx).await.map(|done| done.rows_affected())
             }
             (Self::Postgres(tx), Values::Postgres(values)) => {
-                sqlx::query_with(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected())
+                sqlx::query_with(text, values).execute(&mut **tx).await.map(|done| done.rows_affected())
             }
-            _ => Err(sqlx::Error::Configuration("rows made ready for another database".into())),
+            _ => Err(sqlx::Error::Configuration("the insert was prepared for another database".into())),
         };
         done.map_err(classify)
     }

@@ -1,22 +1,18 @@
-//! Values in and rows out: text and 64-bit integers, which both databases have.
+//! Parameters and rows: text and 64-bit integers only, which both databases have.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{ColumnIndex, Row as _};
 
-use super::DbError;
+use super::error::DbError;
 use signpost_core::Timestamp;
 
 /// A parameter of a statement.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// Text.
     Text(String),
-    /// A number.
     Int(i64),
-    /// Text or null.
     OptText(Option<String>),
-    /// A number or null.
     OptInt(Option<i64>),
 }
 
@@ -46,12 +42,11 @@ macro_rules! values {
     ($($value:expr),* $(,)?) => { vec![$($crate::db::Value::from($value)),*] };
 }
 
-/// A row of an answer; columns are counted from 0.
+/// A row, read by column name. A column that is absent or has another type is an error, and so is a null column that is not
+/// read as optional.
 #[derive(Debug)]
 pub enum Row {
-    /// From SQLite.
     Sqlite(SqliteRow),
-    /// From PostgreSQL.
     Postgres(PgRow),
 }
 
@@ -67,62 +62,51 @@ impl From<PgRow> for Row {
     }
 }
 
-macro_rules! column {
-    ($row:expr, $at:expr) => {
+/// The name of a column, or its position until every store reads by name.
+#[doc(hidden)]
+pub trait Column: ColumnIndex<SqliteRow> + ColumnIndex<PgRow> {}
+
+impl Column for &str {}
+impl Column for usize {}
+
+macro_rules! get {
+    ($row:expr, $column:expr) => {
         match $row {
-            Row::Sqlite(row) => row.try_get($at),
-            Row::Postgres(row) => row.try_get($at),
+            Row::Sqlite(row) => row.try_get($column),
+            Row::Postgres(row) => row.try_get($column),
         }
         .map_err(DbError::Failed)
     };
 }
 
 impl Row {
-    /// A text column.
-    ///
-    /// # Errors
-    /// The column is absent, null or of another type.
-    pub fn text(&self, at: usize) -> Result<String, DbError> {
-        column!(self, at)
+    pub fn text(&self, column: impl Column) -> Result<String, DbError> {
+        get!(self, column)
     }
 
-    /// A text column that may be null.
-    ///
-    /// # Errors
-    /// The column is absent or of another type.
-    pub fn opt_text(&self, at: usize) -> Result<Option<String>, DbError> {
-        column!(self, at)
+    pub fn opt_text(&self, column: impl Column) -> Result<Option<String>, DbError> {
+        get!(self, column)
     }
 
-    /// A number column.
-    ///
-    /// # Errors
-    /// The column is absent, null or of another type.
-    pub fn int(&self, at: usize) -> Result<i64, DbError> {
-        column!(self, at)
+    pub fn int(&self, column: impl Column) -> Result<i64, DbError> {
+        get!(self, column)
     }
 
-    /// A number column that may be null.
-    ///
-    /// # Errors
-    /// The column is absent or of another type.
-    pub fn opt_int(&self, at: usize) -> Result<Option<i64>, DbError> {
-        column!(self, at)
+    pub fn opt_int(&self, column: impl Column) -> Result<Option<i64>, DbError> {
+        get!(self, column)
     }
 
-    /// A column with a moment in time.
-    ///
-    /// # Errors
-    /// The column is absent, null or of another type.
-    pub fn time(&self, at: usize) -> Result<Timestamp, DbError> {
-        self.int(at).map(Timestamp::from_millis)
+    /// A number that is 0 for false.
+    pub fn flag(&self, column: impl Column) -> Result<bool, DbError> {
+        self.int(column).map(|number| number != 0)
     }
 
-    /// A column with a moment in time that may be null.
-    ///
-    /// # Errors
-    /// The column is absent or of another type.
-    pub fn opt_time(&self, at: usize) -> Result<Option<Timestamp>, DbError> {
-        Ok(self.opt_int(at)?.map(Timestamp::from_millis))
+    /// A number of milliseconds since 1970.
+    pub fn time(&self, column: impl Column) -> Result<Timestamp, DbError> {
+        self.int(column).map(Timestamp::from_millis)
+    }
+
+    pub fn opt_time(&self, column: impl Column) -> Result<Option<Timestamp>, DbError> {
+        Ok(self.opt_int(column)?.map(Timestamp::from_millis))
     }
 }

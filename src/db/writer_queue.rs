@@ -1,14 +1,15 @@
-//! Who writes much gives way. SQLite has one writer at a time and does not tell it that others wait: whoever waits shows it
-//! by a shared lock on a file beside the database, and who holds the database long looks whether anybody does.
+//! Lets a bulk import give way to other writers.
+//!
+//! SQLite has one writer at a time and does not tell it that others wait. A waiting writer holds a shared lock on a file
+//! beside the database; a process that holds the write lock for long checks whether one does.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Whoever waits looks for the database each millisecond; this is enough for many of them.
+/// Waiting writers retry every millisecond: this lets dozens of them through.
 const MAX_YIELD: Duration = Duration::from_millis(50);
 
-/// The file that shows who waits.
 #[derive(Clone, Debug)]
 pub struct WriterQueue {
     path: PathBuf,
@@ -25,7 +26,8 @@ impl WriterQueue {
         File::options().create(true).append(true).open(&self.path).ok()
     }
 
-    /// Shows until the file is dropped that somebody waits. Where it cannot be shown the wait is as long as it happens to be.
+    /// Joins the queue until the returned file is dropped. Returns `None` if the file cannot be locked; the caller then waits
+    /// without being noticed.
     pub(super) fn enqueue(&self) -> Option<File> {
         let file = self.open()?;
         file.try_lock_shared().ok()?;
@@ -36,7 +38,7 @@ impl WriterQueue {
         self.open().is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Waits until nobody else does.
+    /// Waits until the queue is empty, at most [`MAX_YIELD`].
     pub(super) async fn yield_to_waiters(&self) {
         let deadline = Instant::now() + MAX_YIELD;
         while self.has_waiting_writers() && Instant::now() < deadline {

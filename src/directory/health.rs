@@ -71,7 +71,7 @@ impl Directory {
         let reason = reason.as_str();
         let mut tx = self.db.begin().await?;
         let recorded = tx.one(RECORD_FAILURE, values![biller.id.as_str(), reason, now]).await?;
-        let is_first = recorded.map(|row| row.int(0)).transpose()? == Some(1);
+        let is_first = recorded.map(|row| row.int("failures")).transpose()? == Some(1);
         let opened = tx.run(OPEN, values![biller.id.as_str(), now, FAILURES_TO_OPEN]).await? > 0;
         if opened {
             tracing::warn!(biller = %biller.slug, reason, "issuer counts as down");

@@ -1,39 +1,39 @@
-//! The look-up: what the directory knows of an arrival. One indexed statement, whatever the outcome.
+//! Looks up a username across billers, with one indexed statement whatever the outcome.
 
 use std::sync::Arc;
 
 use super::{Biller, Billers, Directory, DirectoryError, store};
-use crate::db::Row;
-use crate::values;
+use crate::db::{Row, Sql};
+use crate::{sql, values};
 use signpost_core::decision::{Membership, rollout_bucket};
 use signpost_core::{BillerId, Slug, Username};
 
-/// The left join gives one row at least, so that a name nobody has costs the same statement and the same parsing.
-const LOOKUP: &str = "SELECT r.value, m.biller_id, m.legacy_account, u.status FROM revision r \
+/// The left join returns at least one row, so that an unknown username costs the same statement and the same parsing.
+const LOOKUP: Sql = sql!(
+    "SELECT r.value AS revision, m.biller_id, m.legacy_account, u.status FROM revision r \
      LEFT JOIN membership m ON m.username_key = $1 LEFT JOIN users u ON u.id = m.user_id \
-     WHERE r.name = 'billers'";
+     WHERE r.name = 'billers'"
+);
 
-/// No username can be this: what RFC 8265 refuses is looked up by it, for equal work.
+/// A key that no username has. It is looked up for input that RFC 8265 rejects, for equal work.
 const UNMATCHABLE_KEY: &str = "\u{1}";
 
 /// What the directory knows of a username.
 #[derive(Clone, Debug)]
 pub struct UsernameLookup {
-    /// All billers, as of this look-up.
+    /// All billers at the time of the lookup.
     pub billers: Arc<Billers>,
-    /// The username's memberships, deleted users left out, by slug.
+    /// Sorted by slug. Memberships of deleted users are left out.
     pub memberships: Vec<Membership>,
 }
 
 impl Directory {
-    /// Looks a username up across billers; none is a name that nobody can have.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// `None` stands for input that cannot be a username.
     pub async fn look_up(&self, username: Option<&Username>) -> Result<UsernameLookup, DirectoryError> {
         let key = username.map_or(UNMATCHABLE_KEY, Username::as_str);
         let rows = self.db.all(LOOKUP, values![key]).await?;
-        let revision = rows.first().map_or_else(|| Err(store::corrupt("no revision")), |row| Ok(row.int(0)?))?;
+        let revision =
+            rows.first().map_or_else(|| Err(store::corrupt("no revision")), |row| Ok(row.int("revision")?))?;
         let billers = self.billers_at(revision).await?;
         let mut memberships = Vec::new();
         for row in &rows {
@@ -45,22 +45,18 @@ impl Directory {
         Ok(UsernameLookup { billers, memberships })
     }
 
-    /// The biller that an address names, with all billers as of now.
-    ///
-    /// # Errors
-    /// The database failed.
     pub async fn biller_by_slug(&self, slug: &Slug) -> Result<Option<Arc<Biller>>, DirectoryError> {
         Ok(self.billers().await?.by_slug(slug).cloned())
     }
 }
 
 fn read<'b>(row: &Row, billers: &'b Billers) -> Result<Option<(&'b Biller, bool)>, DirectoryError> {
-    let Some(biller_id) = row.opt_text(1)? else { return Ok(None) };
-    if row.opt_text(3)?.as_deref() == Some("deleted") {
+    let Some(biller_id) = row.opt_text("biller_id")? else { return Ok(None) };
+    if row.opt_text("status")?.as_deref() == Some("deleted") {
         return Ok(None);
     }
-    let legacy_account = row.opt_int(2)?.unwrap_or(0) != 0;
-    // A biller younger than our copy: the revision would have told; skipping it is the answer of a moment ago.
+    let legacy_account = row.opt_int("legacy_account")?.unwrap_or(0) != 0;
+    // A biller that our copy lacks was created after the revision was read: skip it, as a moment ago.
     Ok(billers.by_id(&BillerId::from_stored(biller_id)).map(|biller| (&**biller, legacy_account)))
 }
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{Directory, DirectoryError};
-use crate::db::{Db, DbError, ROWS_PER_STATEMENT, Row, Tx, Value};
-use crate::values;
+use crate::db::{Db, DbError, ROWS_PER_STATEMENT, Row, Sql, Tx, Value};
+use crate::{sql, values};
 use signpost_core::{BillerId, Random, Timestamp, UserId, ids};
 
 macro_rules! insert_change {
@@ -29,6 +29,7 @@ const ENQUEUE_MEMBER: &str = concat!(
     "SELECT b.id, $2, $3, $4, $4, 0, '', 0, '' FROM biller b WHERE b.id = $1 AND b.state <> 'legacy'",
     on_conflict!()
 );
+const ENQUEUE_WRITTEN: Sql = sql!(concat!(insert_change!(), "VALUES {rows}", on_conflict!()));
 const ANY_MIGRATED: &str = "SELECT 1 FROM biller WHERE state <> 'legacy' LIMIT 1";
 const IS_MIGRATED: &str = "SELECT 1 FROM biller WHERE id = $1 AND state <> 'legacy'";
 const WRITTEN_USERS: &str = "SELECT m.biller_id, m.user_id FROM membership m JOIN users u ON u.id = m.user_id \
@@ -115,7 +116,7 @@ pub(super) async fn enqueue_written(
     for part in written.chunks(ROWS_PER_STATEMENT) {
         let row = |row: &Row| Ok(values![row.text(0)?, row.text(1)?, &version, now, now, 0_i64, "", 0_i64, ""]);
         let rows = part.iter().map(row).collect::<Result<Vec<_>, DbError>>()?;
-        if let Some(rows) = db.bulk_insert(concat!(insert_change!(), "VALUES"), rows, on_conflict!())? {
+        if let Some(rows) = db.bulk_insert(ENQUEUE_WRITTEN, rows)? {
             tx.run_bulk_insert(rows).await?;
         }
     }

@@ -154,6 +154,15 @@ fn libraries_are_used_only_where_allowed() {
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
+/// The statements of a table stand in one store, below the pages and the API.
+#[test]
+fn statements_stand_in_stores() {
+    for (module, path, text) in sources() {
+        let is_store = !["api", "app", "cli", "console", "login", "routing", "state"].contains(&module.as_str());
+        assert!(is_store || !text.contains("sql!("), "{}: `{module}` may not have SQL", path.display());
+    }
+}
+
 #[test]
 fn every_file_has_a_module_comment() {
     for (_, path, text) in sources() {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use signpost::access::{NewApiKey, Scope};
 use signpost::audit::{Action, Actor, EventFilter, StoredEvent, list_events};
 use signpost::provisioning::EnablementOptions;
+use signpost::sql;
 use signpost::web::biller_sessions::{BillerSessions, SessionFilter};
 use signpost_core::UserId;
 use signpost_core::decision::KillSwitchState;
@@ -314,7 +315,7 @@ async fn a_reference_code_leads_to_its_decision_record() {
         assert_eq!(without_id(look(&narrow, &foreign).await), without_id(unknown));
 
         let lost = signpost_core::ReferenceCode::parse(&code).unwrap();
-        world.state.db.run("DELETE FROM decision_log", vec![]).await.unwrap();
+        world.state.db.run(sql!("DELETE FROM decision_log"), vec![]).await.unwrap();
         let (status, found) = look(&support, lost.as_str()).await;
         assert_eq!((status, &found["kind"], &found["recorded"]), (StatusCode::OK, &json!("row 2"), &json!(false)));
         assert_eq!(look(&narrow, &code).await.0, StatusCode::NOT_FOUND);

@@ -3,6 +3,7 @@
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewApiKey, Scope};
+use signpost::sql;
 use signpost_core::Slug;
 
 use crate::harness::{Browser, TestResponse, World, each_database, slug};
@@ -175,8 +176,8 @@ async fn retry_completes_an_interrupted_request() {
         let new = json!({ "slug": "lakeside-power", "name": "Lakeside Power", "ciam": true });
         let first = crm.send_with("POST", BILLERS, &new, Some("one")).await;
         // As if the process had died after it wrote the job, and before it wrote the answer.
-        const FORGET: &str = "UPDATE idempotency SET status = NULL, body = NULL WHERE name = $1";
-        world.state.db.run(FORGET, vec!["one".into()]).await.unwrap();
+        let forget = sql!("UPDATE idempotency SET status = NULL, body = NULL WHERE name = $1");
+        world.state.db.run(forget, vec!["one".into()]).await.unwrap();
         let second = crm.send_with("POST", BILLERS, &new, Some("one")).await;
         assert_eq!((first.status, first.body), (second.status, second.body));
         assert_eq!(world.state.provisioning.jobs().await.unwrap().len(), 1);

@@ -79,7 +79,7 @@ fn all_problems_are_reported_at_once() {
 fn legacy_paths_must_not_shadow_reserved_paths_and_must_resolve() {
     for path in ["/", "/login", "/b/x", "/help", "/api/v1"] {
         let found = problems(&format!("{GOOD}\n[[legacy_paths]]\npath = \"{path}\""), &[]);
-        assert!(found.iter().any(|problem| problem.contains("Signpost's own")), "{path}: {found:?}");
+        assert!(found.iter().any(|problem| problem.contains("Signpost's own paths")), "{path}: {found:?}");
     }
     let found = problems(&format!("{GOOD}\n[[legacy_paths]]\npath = \"/old\"\nreturn_to = \"nonsense\""), &[]);
     assert!(found[0].contains("return_to"), "{found:?}");

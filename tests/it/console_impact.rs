@@ -7,6 +7,7 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use signpost::audit::{Action, EventFilter, list_events};
+use signpost::sql;
 
 use crate::console::ConsoleHarness;
 use crate::harness::{Browser, TestResponse, World};
@@ -46,8 +47,9 @@ impl Events {
 }
 
 #[tokio::test]
+#[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set")]
 async fn page_does_not_block_on_a_long_preview() {
-    let Some(harness) = ConsoleHarness::on_postgres().await else { return };
+    let harness = ConsoleHarness::on_postgres().await.unwrap();
     let mut browser = harness.sign_in("operator").await;
     let held = harness.world.lock_users().await;
     let page = browser.get(CIAM).await;
@@ -79,8 +81,9 @@ async fn page_does_not_block_on_a_long_preview() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set")]
 async fn controls_work_during_a_preview_and_restart_it() {
-    let Some(harness) = ConsoleHarness::on_postgres().await else { return };
+    let harness = ConsoleHarness::on_postgres().await.unwrap();
     let mut browser = harness.sign_in("operator").await;
     let held = harness.world.lock_users().await;
     let page = browser.get(ROLLOUT).await;
@@ -130,12 +133,12 @@ async fn failed_previews_are_reported_and_can_be_retried() {
     for harness in ConsoleHarness::on_each_database().await {
         let mut browser = harness.sign_in("operator").await;
         let db = &harness.world.state.db;
-        db.run("ALTER TABLE membership RENAME TO away", vec![]).await.unwrap();
+        db.run(sql!("ALTER TABLE membership RENAME TO away"), vec![]).await.unwrap();
         let failed = browser.get(CIAM).await;
         assert_eq!(failed.status, StatusCode::OK);
         assert!(failed.body.contains("Not counted: the database failed."), "{}", failed.body);
         assert!(failed.body.contains("<button>Enable CIAM</button>") && failed.link("Look again") == CIAM);
-        db.run("ALTER TABLE away RENAME TO membership", vec![]).await.unwrap();
+        db.run(sql!("ALTER TABLE away RENAME TO membership"), vec![]).await.unwrap();
         harness.world.advance(Duration::from_secs(5)).await;
         assert!(browser.get(CIAM).await.body.contains(RESULT));
         assert_eq!(preview_count(&harness.world).await, 2, "each attempt");

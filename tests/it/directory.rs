@@ -4,6 +4,7 @@ use signpost::audit::Actor;
 use signpost::directory::import_billers::{self, ImportError as BillersError};
 use signpost::directory::import_users::ImportError;
 use signpost::directory::{Directory, IssuerEndpoint, UserStatus};
+use signpost::sql;
 use signpost_core::{Slug, Username};
 
 use crate::harness::{World, each_database, slug};
@@ -120,8 +121,8 @@ fn biller_files_are_toml_or_json_and_reject_unknown_fields() {
 #[tokio::test]
 async fn client_secrets_are_encrypted_at_rest() {
     let world = World::start().await;
-    let rows = world.state.db.all("SELECT settings FROM biller", Vec::new()).await.unwrap();
-    assert!(rows.iter().all(|row| !row.text(0).unwrap().contains("secret of")));
+    let rows = world.state.db.all(sql!("SELECT settings FROM biller"), Vec::new()).await.unwrap();
+    assert!(rows.iter().all(|row| !row.text("settings").unwrap().contains("secret of")));
 }
 
 #[tokio::test]
@@ -182,14 +183,16 @@ async fn user_import_accepts_known_column_names() {
         }
         let hashed = format!("username,email,password_hash\nhashed,,{BCRYPT}\n");
         world.import_csv("oakdale-city", &hashed).await.unwrap();
-        let sql = "SELECT u.username, u.attributes, p.sealed, u.id FROM users u \
-             JOIN user_password p ON p.user_id = u.id ORDER BY u.username";
+        let sql = sql!(
+            "SELECT u.username, u.attributes, p.sealed, u.id FROM users u \
+             JOIN user_password p ON p.user_id = u.id ORDER BY u.username"
+        );
         let rows = world.state.db.all(sql, Vec::new()).await.unwrap();
-        let names: Vec<String> = rows.iter().map(|row| row.text(0).unwrap()).collect();
+        let names: Vec<String> = rows.iter().map(|row| row.text("username").unwrap()).collect();
         assert_eq!(names, ["by-comma", "by-tab", "hashed"]);
-        assert_eq!(rows[0].text(1).unwrap(), r#"{"roles":["payer","admin"]}"#);
+        assert_eq!(rows[0].text("attributes").unwrap(), r#"{"roles":["payer","admin"]}"#);
         let open = |at: usize| {
-            let (sealed, id) = (rows[at].text(2).unwrap(), rows[at].text(3).unwrap());
+            let (sealed, id) = (rows[at].text("sealed").unwrap(), rows[at].text("id").unwrap());
             world.state.keys.open::<String>(signpost_core::Purpose::Storage, &id, &sealed).unwrap()
         };
         assert!(open(0).starts_with("$argon2id$") && open(0) != open(1), "each with a salt of its own");
@@ -255,8 +258,9 @@ async fn interrupted_import_resumes() {
         let text = format!("username,email\n{rows}");
         world.import_csv("oakdale-city", &text).await.unwrap();
         // As if the process had died after the first batch of a second run.
-        let back =
-            "UPDATE import_run SET ended_at = NULL, rows_done = 1000 WHERE ended_at IS NOT NULL AND rows_done = 3000";
+        let back = sql!(
+            "UPDATE import_run SET ended_at = NULL, rows_done = 1000 WHERE ended_at IS NOT NULL AND rows_done = 3000"
+        );
         assert_eq!(world.state.db.run(back, Vec::new()).await.unwrap(), 1);
         let done = world.import_csv("oakdale-city", &text).await.unwrap();
         assert_eq!((done.resumed_after, done.updated), (1_000, 2_000));
@@ -267,8 +271,10 @@ async fn interrupted_import_resumes() {
 #[tokio::test]
 async fn username_is_unique_within_a_biller() {
     each_database(|world| async move {
-        let insert = "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
-            SELECT username_key, biller_id, user_id, 1, 0 FROM membership WHERE username_key = 'one-legacy'";
+        let insert = sql!(
+            "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
+             SELECT username_key, biller_id, user_id, 1, 0 FROM membership WHERE username_key = 'one-legacy'"
+        );
         let again = world.state.db.run(insert, Vec::new()).await;
         assert!(matches!(again, Err(signpost::db::DbError::Conflict(_))), "{again:?}");
     })
@@ -311,8 +317,8 @@ async fn concurrent_writers_do_not_lose_updates() {
             write.await.unwrap();
         }
         let seen = world.state.directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
-        let rows = world.state.db.all("SELECT failures FROM issuer_health", Vec::new()).await.unwrap();
-        assert_eq!(rows[0].int(0).unwrap(), 50);
+        let rows = world.state.db.all(sql!("SELECT failures FROM issuer_health"), Vec::new()).await.unwrap();
+        assert_eq!(rows[0].int("failures").unwrap(), 50);
         assert!(seen.health.is_down);
     })
     .await;

@@ -7,6 +7,7 @@ use serde_json::json;
 use signpost::access::Scope;
 use signpost::directory::import_billers;
 use signpost::routing::{Impact, ProposedChange, RolloutSpec, SimulationRequest};
+use signpost::sql;
 use signpost_core::decision::{CiamState, Decision};
 
 use crate::billers_api::ApiClient;
@@ -32,7 +33,8 @@ async fn fill(world: &World) -> Vec<String> {
     for (biller, rows) in rows {
         world.import_csv(biller, &format!("username,email,status\n{}\n", rows.join("\n"))).await.unwrap();
     }
-    let fewer = "UPDATE membership SET legacy_account = 0 WHERE username_key LIKE 'person%' AND username_key LIKE '%7'";
+    let fewer =
+        sql!("UPDATE membership SET legacy_account = 0 WHERE username_key LIKE 'person%' AND username_key LIKE '%7'");
     world.state.db.run(fewer, vec![]).await.unwrap();
     names
 }
@@ -163,8 +165,9 @@ async fn impact_is_available_in_the_api_and_the_cli() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set")]
 async fn impact_requests_have_a_longer_timeout() {
-    let Some(world) = World::on_postgres("").await else { return };
+    let world = World::on_postgres("").await.unwrap();
     let machine = ApiClient::new(&world, &[Scope::Simulate, Scope::IdentityRead], None).await;
     let held = world.lock_users().await;
     let change = json!({ "biller": "summit-telecom", "state": "active" });

@@ -8,7 +8,9 @@ use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewApiKey, Scope};
+use signpost::db::Sql;
 use signpost::provisioning::{EnablementOptions, JobState};
+use signpost::sql;
 use signpost_core::reference::CodeKind;
 
 use crate::harness::{TestResponse, World, slug};
@@ -355,18 +357,20 @@ async fn invalid_keys_are_rejected_everywhere() {
 
 /// All that the database holds, but keys and what is written about decisions.
 async fn dump(world: &World) -> Vec<String> {
-    const TABLES: &str =
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('decision', 'api_key') ORDER BY name";
+    let tables = sql!(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('decision_log', 'api_key') ORDER BY name"
+    );
     let mut all = Vec::new();
-    for table in world.state.db.all(TABLES, vec![]).await.unwrap() {
-        let table = table.text(0).unwrap();
-        let statement = format!("SELECT group_concat(name, '|') FROM pragma_table_info('{table}')");
-        let columns = world.state.db.one(leak(statement), vec![]).await.unwrap().unwrap().text(0).unwrap();
+    for table in world.state.db.all(tables, vec![]).await.unwrap() {
+        let table = table.text("name").unwrap();
+        let statement = format!("SELECT group_concat(name, '|') AS columns FROM pragma_table_info('{table}')");
+        let columns = world.state.db.one(leak(statement), vec![]).await.unwrap().unwrap().text("columns").unwrap();
         let columns = columns.split('|');
         let row = columns.map(|name| format!("quote(\"{name}\")")).collect::<Vec<_>>().join(" || ',' || ");
-        for row in world.state.db.all(leak(format!("SELECT {row} FROM \"{table}\" ORDER BY 1")), vec![]).await.unwrap()
+        for row in
+            world.state.db.all(leak(format!("SELECT {row} AS row FROM \"{table}\" ORDER BY 1")), vec![]).await.unwrap()
         {
-            let row = row.text(0).unwrap();
+            let row = row.text("row").unwrap();
             // Keys of the test's own.
             if !row.contains("'key.created'") {
                 all.push(format!("{table}: {row}"));
@@ -377,8 +381,8 @@ async fn dump(world: &World) -> Vec<String> {
     all
 }
 
-fn leak(statement: String) -> &'static str {
-    Box::leak(statement.into_boxed_str())
+fn leak(statement: String) -> Sql {
+    Sql::new_unchecked(Box::leak(statement.into_boxed_str()))
 }
 
 /// The example's body, spoilt in every way.

@@ -1,6 +1,7 @@
 //! The language of pages: which it is, how it is changed, and that changing it loses nothing.
 
 use http::{Request, StatusCode};
+use signpost::sql;
 
 use crate::handoffs::redeem;
 use crate::harness::{Browser, TestResponse, World};
@@ -195,7 +196,8 @@ async fn changing_the_language_repeats_no_side_effects() {
 }
 
 async fn queued_tasks(world: &World) -> i64 {
-    world.state.db.one("SELECT count(*) FROM queued_task", Vec::new()).await.unwrap().unwrap().int(0).unwrap()
+    let count = sql!("SELECT count(*) AS count FROM queued_task");
+    world.state.db.one(count, Vec::new()).await.unwrap().unwrap().int("count").unwrap()
 }
 
 #[tokio::test]

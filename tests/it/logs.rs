@@ -1,5 +1,6 @@
 //! What never stands in a log: codes, tokens, cookies, usernames.
 
+use signpost::sql;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -145,7 +146,7 @@ async fn invented_addresses_are_not_recorded() {
         browser.get(&format!("/nothing/{n}")).await;
     }
     world.state.decisions.flush().await;
-    let rows = world.state.db.all("SELECT kind FROM decision_log", Vec::new()).await.unwrap();
+    let rows = world.state.db.all(sql!("SELECT kind FROM decision_log"), Vec::new()).await.unwrap();
     assert_eq!(rows.len(), 0);
 }
 

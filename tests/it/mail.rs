@@ -7,6 +7,7 @@ use http::StatusCode;
 use secureauth_standin::{FaultMode, ReceivedMail};
 use signpost::app::App;
 use signpost::db::Schema;
+use signpost::sql;
 use signpost_core::Random;
 
 use crate::harness::{GATEWAY, TestResponse, World, each_database};
@@ -25,8 +26,8 @@ async fn request_and_collect(world: &World, typed: &str) -> Vec<ReceivedMail> {
 }
 
 async fn queued_rows(world: &World) -> Vec<String> {
-    let rows = world.state.db.all("SELECT sealed FROM queued_task", Vec::new()).await.unwrap();
-    rows.iter().map(|row| row.text(0).unwrap()).collect()
+    let rows = world.state.db.all(sql!("SELECT sealed FROM queued_task"), Vec::new()).await.unwrap();
+    rows.iter().map(|row| row.text("sealed").unwrap()).collect()
 }
 
 #[tokio::test]
@@ -111,7 +112,9 @@ async fn users_sharing_a_username_each_get_their_own_links() {
             assert_eq!(mail.text().matches("Sign in at").count(), 1, "nothing of the other person");
         }
         let db = &world.state.db;
-        db.run("UPDATE users SET status = 'deleted' WHERE email_key = 'sam.a@mail.example'", vec![]).await.unwrap();
+        db.run(sql!("UPDATE users SET status = 'deleted' WHERE email_key = 'sam.a@mail.example'"), vec![])
+            .await
+            .unwrap();
         let gone = self::request_and_collect(&world, "sam.a@mail.example").await;
         assert!(gone[0].subject().starts_with("No account"), "deleted users have no account");
     })

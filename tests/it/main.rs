@@ -53,4 +53,5 @@ mod sessions;
 mod sign_in;
 mod simulations;
 mod standin_api;
+mod statements;
 mod verify;

@@ -14,6 +14,7 @@ use signpost::access::Scope;
 use signpost::audit::Action;
 use signpost::directory::{Biller, FAILURES_TO_OPEN, IssuerEndpoint, Maintenance};
 use signpost::routing::SimulationRequest;
+use signpost::sql;
 use signpost::web::client::Peer;
 use signpost::web::device::Device;
 use signpost_core::Slug;
@@ -63,7 +64,7 @@ async fn fill(world: &World, dice: &mut Dice) {
         }
         world.import_csv(biller, &rows).await.unwrap();
     }
-    let fewer = "UPDATE membership SET legacy_account = 0 WHERE username_key LIKE '%3' OR username_key LIKE '%8'";
+    let fewer = sql!("UPDATE membership SET legacy_account = 0 WHERE username_key LIKE '%3' OR username_key LIKE '%8'");
     world.state.db.run(fewer, vec![]).await.unwrap();
 }
 
@@ -174,11 +175,13 @@ async fn sign_in_as_browser(world: &World, scenario: &Scenario) {
 /// The verdicts of the decision log, in the order they were made.
 async fn logged_decisions(world: &World) -> Vec<Value> {
     world.state.decisions.flush().await;
-    let rows = world.state.db.all("SELECT details FROM decision_log ORDER BY rowid", vec![]).await.unwrap();
+    let rows = world.state.db.all(sql!("SELECT details FROM decision_log ORDER BY rowid"), vec![]).await.unwrap();
     if !rows.is_empty() {
-        world.state.db.run("DELETE FROM decision_log", vec![]).await.unwrap();
+        world.state.db.run(sql!("DELETE FROM decision_log"), vec![]).await.unwrap();
     }
-    rows.iter().map(|row| serde_json::from_str::<Value>(&row.text(0).unwrap()).unwrap()["verdict"].clone()).collect()
+    rows.iter()
+        .map(|row| serde_json::from_str::<Value>(&row.text("details").unwrap()).unwrap()["verdict"].clone())
+        .collect()
 }
 
 fn parts(answer: &Value) -> Value {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use signpost::sql;
 use signpost::web::session_store::DbSessionStore;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::SessionStore;
@@ -41,8 +42,8 @@ async fn session_ids_are_stored_hashed() {
     let world = World::start().await;
     let mut session = record();
     store(&world).create(&mut session).await.unwrap();
-    let rows = world.state.db.all("SELECT id_hash FROM session", Vec::new()).await.unwrap();
-    let kept = rows[0].text(0).unwrap();
+    let rows = world.state.db.all(sql!("SELECT id_hash FROM session"), Vec::new()).await.unwrap();
+    let kept = rows[0].text("id_hash").unwrap();
     assert_eq!(kept.len(), 43);
     assert!(!kept.contains(&session.id.to_string()));
 }
@@ -108,11 +109,13 @@ async fn starting_a_sign_in_creates_no_session() {
     for _ in 0..50 {
         world.browser().get("/b/riverside-water").await;
     }
-    for table in
-        ["SELECT count(*) FROM session", "SELECT count(*) FROM biller_session", "SELECT count(*) FROM consumed_token"]
-    {
-        let rows = world.state.db.all(table, Vec::new()).await.unwrap();
-        assert_eq!(rows[0].int(0).unwrap(), 0, "{table}");
+    for count in [
+        sql!("SELECT count(*) AS count FROM session"),
+        sql!("SELECT count(*) AS count FROM biller_session"),
+        sql!("SELECT count(*) AS count FROM consumed_token"),
+    ] {
+        let rows = world.state.db.all(count, Vec::new()).await.unwrap();
+        assert_eq!(rows[0].int("count").unwrap(), 0, "{count:?}");
     }
 }
 
@@ -164,8 +167,10 @@ async fn concurrent_sign_ins_leave_one_session_per_biller() {
         });
         let statuses = futures_util::future::join_all(finished).await;
         assert_eq!(statuses, [303; 4], "each tab gets to its portal");
-        let doubled =
-            "SELECT browser_session_id FROM biller_session WHERE ended_at IS NULL GROUP BY browser_session_id, biller_id HAVING count(*) > 1";
+        let doubled = sql!(
+            "SELECT browser_session_id FROM biller_session WHERE ended_at IS NULL \
+             GROUP BY browser_session_id, biller_id HAVING count(*) > 1"
+        );
         assert!(world.state.db.all(doubled, Vec::new()).await.unwrap().is_empty());
     })
     .await;

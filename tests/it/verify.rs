@@ -1,6 +1,7 @@
 //! `/auth/verify`: what a reverse proxy is told.
 
 use http::{Request, StatusCode};
+use signpost::sql;
 
 use crate::harness::{TestResponse, World, each_database, slug};
 
@@ -44,7 +45,7 @@ async fn header_values_are_percent_encoded() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
-    let sql = "UPDATE biller_session SET details = replace(details, 'one-moved', 'Zoë 100%')";
+    let sql = sql!("UPDATE biller_session SET details = replace(details, 'one-moved', 'Zoë 100%')");
     world.state.db.run(sql, Vec::new()).await.unwrap();
     let passed = browser.get("/auth/verify?biller=riverside-water").await;
     assert_eq!(passed.header(HEADERS[0]), "Zo%C3%AB 100%25");

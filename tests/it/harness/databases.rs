@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use signpost::db::Db;
+use signpost::db::{Db, Sql};
+use signpost::sql;
 use signpost_core::Random;
 
 use super::World;
@@ -36,6 +37,12 @@ pub(super) async fn create_postgres_database() -> Option<String> {
     Some(url.into())
 }
 
+#[test]
+#[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set: tests on each database use SQLite only")]
+fn tests_on_each_database_use_postgresql() {
+    assert!(postgres_server().is_some());
+}
+
 #[expect(clippy::disallowed_methods, reason = "tests take their server from the environment")]
 fn postgres_server() -> Option<String> {
     let server = std::env::var("SIGNPOST_TEST_POSTGRES").ok();
@@ -47,24 +54,25 @@ impl World {
     /// Every row of every table, as text.
     pub(crate) async fn dump_tables(&self) -> BTreeMap<String, Vec<String>> {
         let db = &self.state.db;
-        let statement = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
-        let texts = async |sql: &'static str| -> Vec<String> {
-            db.all(sql, Vec::new()).await.unwrap().iter().map(|row| row.text(0).unwrap()).collect()
+        let statement = |text: String| Sql::new_unchecked(Box::leak(text.into_boxed_str()));
+        let texts = async |sql: Sql| -> Vec<String> {
+            db.all(sql, Vec::new()).await.unwrap().iter().map(|row| row.text("value").unwrap()).collect()
         };
         let is_sqlite = matches!(db, Db::Sqlite { .. });
         let tables = if is_sqlite {
-            texts("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'").await
+            texts(sql!("SELECT name AS value FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"))
+                .await
         } else {
-            texts("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").await
+            texts(sql!("SELECT tablename::text AS value FROM pg_tables WHERE schemaname = 'public'")).await
         };
         let mut rows = BTreeMap::new();
         for table in tables {
             let all = if is_sqlite {
-                let columns = texts(statement(format!("SELECT name FROM pragma_table_info('{table}')"))).await;
+                let columns = texts(statement(format!("SELECT name AS value FROM pragma_table_info('{table}')"))).await;
                 let quoted: Vec<String> = columns.iter().map(|column| format!("quote({column})")).collect();
-                format!("SELECT {} FROM {table} ORDER BY 1", quoted.join(" || ',' || "))
+                format!("SELECT {} AS value FROM {table} ORDER BY 1", quoted.join(" || ',' || "))
             } else {
-                format!("SELECT t::text FROM {table} t ORDER BY 1")
+                format!("SELECT t::text AS value FROM {table} t ORDER BY 1")
             };
             let all = texts(statement(all)).await;
             rows.insert(table, all);
@@ -72,9 +80,9 @@ impl World {
         rows
     }
 
-    /// Blocks reads of users until the transaction drops. PostgreSQL only: readers of SQLite never wait.
+    /// As long as this is held, the names of users cannot be read. On PostgreSQL only: SQLite's readers wait for nobody.
     pub(crate) async fn lock_users(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
-        let Db::Postgres(pool) = &self.state.db else { panic!("on PostgreSQL only") };
+        let signpost::db::Db::Postgres(pool) = &self.state.db else { panic!("on PostgreSQL only") };
         let own = sqlx::PgPool::connect_with((*pool.connect_options()).clone()).await.unwrap();
         let mut held = own.begin().await.unwrap();
         sqlx::query("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();

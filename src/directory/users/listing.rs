@@ -1,14 +1,14 @@
-//! Users with the billers they belong to, one or a page. Pages go by id after the last one seen: rows that are added
-//! meanwhile neither hide an old row nor show it twice.
+//! Reads users with their billers, one or a page. A page starts after the last id of the page before, so users added
+//! meanwhile neither hide nor repeat a row.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::users::UserStatus;
-use super::{Directory, DirectoryError, store};
-use crate::db::Row;
-use crate::values;
+use super::user::UserStatus;
+use crate::db::{Row, Sql};
+use crate::directory::{Directory, DirectoryError, store};
+use crate::{sql, values};
 use signpost_core::{BillerId, Timestamp, UserId, Username};
 
 macro_rules! columns {
@@ -21,77 +21,76 @@ macro_rules! columns {
     };
 }
 
-const ONE: &str = columns!("FROM users u WHERE u.id = $1");
-const ALL: &str = columns!("FROM users u WHERE u.id > $1 AND $2 LIKE '%,' || u.status || ',%' ORDER BY u.id LIMIT $3");
-/// The index has no empty addresses, and is used where the statement says so.
-const BY_EMAIL: &str = columns!(
+const ONE: Sql = sql!(columns!("FROM users u WHERE u.id = $1"));
+const ALL: Sql =
+    sql!(columns!("FROM users u WHERE u.id > $1 AND $2 LIKE '%,' || u.status || ',%' ORDER BY u.id LIMIT $3"));
+/// The condition on empty addresses lets SQLite use its partial index.
+const BY_EMAIL: Sql = sql!(columns!(
     "FROM users u WHERE u.id > $1 AND $2 LIKE '%,' || u.status || ',%' AND u.email_key = $4 AND u.email_key <> '' ORDER BY u.id LIMIT $3"
-);
-const OF_BILLER: &str = columns!(
+));
+const OF_BILLER: Sql = sql!(columns!(
     "FROM membership m JOIN users u ON u.id = m.user_id WHERE m.biller_id = $4 AND m.user_id > $1 \
      AND $2 LIKE '%,' || u.status || ',%' ORDER BY m.user_id LIMIT $3"
-);
-const OF_BILLER_BY_EMAIL: &str = columns!(
+));
+const OF_BILLER_BY_EMAIL: Sql = sql!(columns!(
     "FROM users u JOIN membership m ON m.user_id = u.id AND m.biller_id = $4 WHERE u.id > $1 \
      AND $2 LIKE '%,' || u.status || ',%' AND u.email_key = $5 AND u.email_key <> '' ORDER BY u.id LIMIT $3"
-);
-/// Biller by biller, by the index on both; those as well that SecureAuth has not been told of yet that the user left.
-const BILLERS: &str = "SELECT u.id, b.id, c.version, m.user_id FROM users u JOIN biller b ON u.status <> $1 \
+));
+/// Joined from the billers, because the index begins with the biller. Includes billers that the user left while SecureAuth does
+/// not know it yet: they have no `member`.
+const BILLERS: Sql = sql!(
+    "SELECT u.id AS user_id, b.id AS biller_id, c.version, m.user_id AS member FROM users u JOIN biller b ON u.status <> $1 \
      LEFT JOIN membership m ON m.biller_id = b.id AND m.user_id = u.id \
      LEFT JOIN user_change c ON c.biller_id = b.id AND c.user_id = u.id \
-     WHERE (m.user_id IS NOT NULL OR c.user_id IS NOT NULL) AND u.id IN";
-const BY_USERNAME: &str = columns!(
-    "FROM users u WHERE u.id IN (SELECT m.user_id FROM membership m WHERE m.username_key = $1) ORDER BY u.id LIMIT 50"
+     WHERE (m.user_id IS NOT NULL OR c.user_id IS NOT NULL) AND u.id IN {keys}"
 );
-const COUNT_ALL: &str = "SELECT count(*) FROM users u WHERE $1 LIKE '%,' || u.status || ',%'";
-/// Once each, at however many of them.
-const COUNT_OF_BILLERS: &str = "SELECT count(DISTINCT u.id) FROM membership m JOIN users u ON u.id = m.user_id \
-     WHERE $1 LIKE '%,' || u.status || ',%' AND m.biller_id IN";
-const COUNT_MEMBERS: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
-     WHERE m.biller_id = $1 AND u.status <> 'deleted'";
+const BY_USERNAME: Sql = sql!(columns!(
+    "FROM users u WHERE u.id IN (SELECT m.user_id FROM membership m WHERE m.username_key = $1) ORDER BY u.id LIMIT 50"
+));
+const COUNT_ALL: Sql = sql!("SELECT count(*) AS count FROM users u WHERE $1 LIKE '%,' || u.status || ',%'");
+/// A user of several billers counts once.
+const COUNT_OF_BILLERS: Sql = sql!(
+    "SELECT count(DISTINCT u.id) AS count FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE $1 LIKE '%,' || u.status || ',%' AND m.biller_id IN {keys}"
+);
+const COUNT_MEMBERS: Sql = sql!(
+    "SELECT count(*) AS count FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE m.biller_id = $1 AND u.status <> 'deleted'"
+);
 
-/// A user's whole record.
 #[derive(Clone, Debug)]
 pub struct UserRecord {
-    /// Permanent id.
     pub id: UserId,
-    /// Username as it was given.
     pub username: String,
-    /// Mail address; may be empty.
+    /// May be empty, as both names.
     pub email: String,
-    /// First name; may be empty.
     pub first_name: String,
-    /// Last name; may be empty.
     pub last_name: String,
-    /// Status.
     pub status: UserStatus,
-    /// More about the user, an object.
+    /// A JSON object.
     pub attributes: Value,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last changed.
     pub updated_at: Timestamp,
-    /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
-    /// The billers, and whether a change is on its way to SecureAuth there.
+    /// The user's billers, and whether a change of the user is still queued for SecureAuth there.
     pub billers: Vec<(BillerId, bool)>,
-    /// Billers that the user left, while SecureAuth has not been told.
+    /// Billers that the user has left while SecureAuth does not know it yet.
     pub left: Vec<BillerId>,
 }
 
-/// Which users are wanted.
+/// Which users to list or count.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
-    /// With this mail address, in any case of letters.
+    /// Compared without case.
     pub email: Option<String>,
-    /// With one of these; none: any.
+    /// Empty for any status.
     pub statuses: Vec<UserStatus>,
-    /// Who belong to one of these billers; none: all.
+    /// Users of at least one of these billers; `None` for all users.
     pub billers: Option<Vec<BillerId>>,
 }
 
 impl UserFilter {
-    /// The statuses as the statements look for them.
+    /// As the statements search them: `,active,,suspended,`.
     fn statuses(&self) -> String {
         let all = [UserStatus::Created, UserStatus::Active, UserStatus::Suspended, UserStatus::Deleted];
         let statuses: &[UserStatus] = if self.statuses.is_empty() { &all[..] } else { &self.statuses };
@@ -100,10 +99,7 @@ impl UserFilter {
 }
 
 impl Directory {
-    /// The users wanted whose ids come after `after`, by id; at most `limit`.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Users with ids after `after`, in the order of ids, at most `limit`.
     pub async fn list_users(
         &self,
         filter: &UserFilter,
@@ -133,13 +129,9 @@ impl Directory {
         self.with_billers(found.into_values().take(limit).collect()).await
     }
 
-    /// How many users are wanted.
-    ///
-    /// # Errors
-    /// The database failed.
     pub async fn count_users(&self, filter: &UserFilter) -> Result<usize, DirectoryError> {
         if filter.email.is_some() {
-            // One address has few.
+            // Few users share an address.
             return Ok(self.list_users(filter, "", usize::MAX).await?.len());
         }
         let statuses = filter.statuses();
@@ -150,35 +142,26 @@ impl Directory {
                 self.db.all_in(COUNT_OF_BILLERS, statuses.into(), &ids).await?
             }
         };
-        let count = rows.first().map_or(Ok(0), |row| row.int(0))?;
+        let count = rows.first().map_or(Ok(0), |row| row.int("count"))?;
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
-    /// One user, deleted or not.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Finds deleted users as well.
     pub async fn user_record(&self, user: &UserId) -> Result<Option<UserRecord>, DirectoryError> {
         let Some(row) = self.db.one(ONE, values![user.as_str()]).await? else { return Ok(None) };
         Ok(self.with_billers(vec![read(&row)?]).await?.pop())
     }
 
-    /// Everybody with a username, at whatever biller: one name may be several people.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Users of any biller with this username: several people may share it.
     pub async fn users_by_username(&self, username: &Username) -> Result<Vec<UserRecord>, DirectoryError> {
         let rows = self.db.all(BY_USERNAME, values![username.as_str()]).await?;
         self.with_billers(rows.iter().map(read).collect::<Result<_, _>>()?).await
     }
 
-    /// How many users belong to a biller.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Counts the members of a biller, without deleted users.
     pub async fn count_members(&self, biller: &BillerId) -> Result<i64, DirectoryError> {
         let row = self.db.one(COUNT_MEMBERS, values![biller.as_str()]).await?;
-        Ok(row.map_or(Ok(0), |row| row.int(0))?)
+        Ok(row.map_or(Ok(0), |row| row.int("count"))?)
     }
 
     async fn with_billers(&self, mut users: Vec<UserRecord>) -> Result<Vec<UserRecord>, DirectoryError> {
@@ -187,9 +170,10 @@ impl Directory {
         let positions: BTreeMap<String, usize> =
             users.iter().enumerate().map(|(position, user)| (user.id.to_string(), position)).collect();
         for row in rows {
-            let Some(position) = positions.get(&row.text(0)?) else { continue };
-            let (biller, is_pending) = (BillerId::from_stored(row.text(1)?), row.opt_text(2)?.is_some());
-            match row.opt_text(3)? {
+            let Some(position) = positions.get(&row.text("user_id")?) else { continue };
+            let (biller, is_pending) =
+                (BillerId::from_stored(row.text("biller_id")?), row.opt_text("version")?.is_some());
+            match row.opt_text("member")? {
                 Some(_) => users[*position].billers.push((biller, is_pending)),
                 None => users[*position].left.push(biller),
             }
@@ -199,18 +183,18 @@ impl Directory {
 }
 
 fn read(row: &Row) -> Result<UserRecord, DirectoryError> {
-    let status = row.text(5)?;
     Ok(UserRecord {
-        id: UserId::from_stored(row.text(0)?),
-        username: row.text(1)?,
-        email: row.text(2)?,
-        first_name: row.text(3)?,
-        last_name: row.text(4)?,
-        status: UserStatus::parse(&status).ok_or_else(|| store::corrupt(&format!("user status {status}")))?,
-        attributes: serde_json::from_str(&row.text(6)?).map_err(|error| store::corrupt(&error.to_string()))?,
-        created_at: row.time(7)?,
-        updated_at: row.time(8)?,
-        deleted_at: row.opt_int(9)?.map(Timestamp::from_millis),
+        id: UserId::from_stored(row.text("id")?),
+        username: row.text("username")?,
+        email: row.text("email")?,
+        first_name: row.text("first_name")?,
+        last_name: row.text("last_name")?,
+        status: UserStatus::read(row)?,
+        attributes: serde_json::from_str(&row.text("attributes")?)
+            .map_err(|error| store::corrupt(&error.to_string()))?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+        deleted_at: row.opt_time("deleted_at")?,
         billers: Vec::new(),
         left: Vec::new(),
     })

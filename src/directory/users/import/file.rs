@@ -1,4 +1,4 @@
-//! Reading a file of users: comma or tab, and the names that columns have in the wild.
+//! Reads a user file: columns separated by commas or tabs, under several names.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -10,9 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use csv::StringRecord;
 use secrecy::SecretString;
 
-use super::ImportError;
+use super::types::ImportError;
 
-/// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Column {
     Username,
@@ -25,7 +24,7 @@ enum Column {
     PasswordHash,
 }
 
-/// Names of columns, in lower case: ours, and those of the user files that exist.
+/// Column names in lower case: our own, and those of SecureAuth's user files.
 const COLUMNS: [(&str, Column); 12] = [
     ("username", Column::Username),
     ("identifiers.uid", Column::Username),
@@ -41,9 +40,9 @@ const COLUMNS: [(&str, Column); 12] = [
     ("password_hash", Column::PasswordHash),
 ];
 
-/// A row of the file, as it stands there, without white space around the values.
-#[derive(Clone, Debug, Default)]
-pub(super) struct UserRow {
+/// The values of a row, trimmed except the password, and not checked.
+#[derive(Default)]
+pub(super) struct RawRow {
     pub username: String,
     pub email: String,
     pub first_name: String,
@@ -54,7 +53,6 @@ pub(super) struct UserRow {
     pub password_hash: String,
 }
 
-/// Reads rows one by one.
 pub(super) struct Reader {
     csv: csv::Reader<BufReader<File>>,
     columns: Vec<Column>,
@@ -74,7 +72,7 @@ impl Reader {
             let name = header.trim_start_matches('\u{feff}').trim();
             match COLUMNS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
                 Some((_, column)) if columns.contains(column) => {
-                    return Err(refuse(format!("the column {name} is there twice, perhaps under two names")));
+                    return Err(refuse(format!("the column {name} appears twice, perhaps under two names")));
                 }
                 Some((_, column)) => columns.push(*column),
                 None => unknown.push(format!("{name:?}")),
@@ -82,12 +80,12 @@ impl Reader {
         }
         let known = || COLUMNS.map(|(name, _)| name).join(", ");
         if headers.is_empty() {
-            return Err(refuse(format!("the names of the columns are missing; known are {}", known())));
+            return Err(refuse(format!("the column names are missing; known columns are {}", known())));
         }
         if !unknown.is_empty() {
             let what = unknown.join(", ");
             return Err(refuse(format!(
-                "not a column: {what}. Columns are separated by commas or tabs; known are {}",
+                "unknown column: {what}. Columns are separated by commas or tabs; known columns are {}",
                 known()
             )));
         }
@@ -99,14 +97,12 @@ impl Reader {
         Ok(Self { csv, columns, record: StringRecord::new() })
     }
 
-    /// Whether passwords stand in the file in clear.
     pub(super) fn has_plain_passwords(&self) -> bool {
         self.columns.contains(&Column::Password)
     }
 
-    /// The next row with its line; none at the end. A row that cannot be read is an error of its own: the next one may be
-    /// good again.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, UserRow)>, RowError> {
+    /// The next row with its line. After an error that is not fatal, the next row can be read.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, RawRow)>, RowError> {
         let before = self.csv.position().line();
         let more = self.csv.read_record(&mut self.record).map_err(|error| RowError::new(before, &error))?;
         if !more {
@@ -115,9 +111,9 @@ impl Reader {
         let line = self.record.position().map_or(before, csv::Position::line);
         if self.record.len() != self.columns.len() {
             let (found, expected) = (self.record.len(), self.columns.len());
-            return Err(RowError { line, what: format!("{found} values, but {expected} columns"), fatal: false });
+            return Err(RowError { line, problem: format!("{found} values for {expected} columns"), is_fatal: false });
         }
-        let mut row = UserRow::default();
+        let mut row = RawRow::default();
         for (column, value) in self.columns.iter().zip(&self.record) {
             let text = value.trim().to_owned();
             match column {
@@ -127,7 +123,7 @@ impl Reader {
                 Column::LastName => row.last_name = text,
                 Column::Status => row.status = text,
                 Column::Roles => row.roles = text,
-                // As it is: white space belongs to a password.
+                // Not trimmed: spaces belong to a password.
                 Column::Password => row.password = (!value.is_empty()).then(|| SecretString::from(value.to_owned())),
                 Column::PasswordHash => row.password_hash = text,
             }
@@ -135,7 +131,6 @@ impl Reader {
         Ok(Some((line, row)))
     }
 
-    /// Passes over rows that were written before.
     pub(super) fn skip(&mut self, rows: usize) -> Result<(), ImportError> {
         for _ in 0..rows {
             self.next()?;
@@ -143,39 +138,38 @@ impl Reader {
         Ok(())
     }
 
-    /// How far the file has been read, in bytes.
+    /// In bytes.
     pub(super) fn position(&self) -> u64 {
         self.csv.position().byte()
     }
 }
 
-/// A row that cannot be read.
 #[derive(Debug)]
 pub(super) struct RowError {
     pub line: u64,
-    pub what: String,
-    /// Nothing more can be read.
-    pub fatal: bool,
+    pub problem: String,
+    /// No further row can be read.
+    pub is_fatal: bool,
 }
 
 impl RowError {
     fn new(line: u64, error: &csv::Error) -> Self {
-        let what = match error.kind() {
+        let problem = match error.kind() {
             csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
             _ => error.to_string(),
         };
-        Self { line, what, fatal: error.is_io_error() }
+        Self { line, problem, is_fatal: error.is_io_error() }
     }
 }
 
 impl From<RowError> for ImportError {
-    /// After the check: the file was changed meanwhile.
+    /// The check has read this row before.
     fn from(error: RowError) -> Self {
-        Self::File(std::io::Error::other(format!("line {}: {}", error.line, error.what)))
+        Self::Changed(format!("line {}: {}", error.line, error.problem))
     }
 }
 
-/// A tab, where the first line has one; else a comma.
+/// A tab if the first line has one, otherwise a comma.
 fn delimiter(path: &Path) -> Result<u8, ImportError> {
     let mut start = [0; 4096];
     let count = File::open(path)?.read(&mut start)?;
@@ -183,7 +177,7 @@ fn delimiter(path: &Path) -> Result<u8, ImportError> {
     Ok(if line.contains(&b'\t') { b'\t' } else { b',' })
 }
 
-/// SHA-256 of the file: the same file goes on where it stopped.
+/// SHA-256 of the file, by which an interrupted import is resumed.
 pub(super) fn hash(path: &Path) -> Result<String, ImportError> {
     let mut file = File::open(path)?;
     let mut context = digest::Context::new(&digest::SHA256);

@@ -1,39 +1,48 @@
-//! Writing rows, a batch a transaction, a few statements a batch.
+//! Writes batches of rows with a few statements each.
 
 use std::collections::HashMap;
 
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::check::{read_status, roles};
-use super::file::UserRow;
-use super::{BATCHES_PER_TRANSACTION, ImportContext, ImportError, Options, Summary, passwords};
-use crate::db::{BulkInsert, Db, DbError, ROWS_PER_STATEMENT, Tx, Value};
-use crate::directory::{UserStatus, outbox};
-use crate::values;
-use signpost_core::{Purpose, Timestamp, UserId, Username};
+use super::passwords;
+use super::row::UserRow;
+use super::types::{BATCHES_PER_TRANSACTION, ImportContext, ImportError, Options, Summary};
+use crate::db::{BulkInsert, Db, DbError, ROWS_PER_STATEMENT, Sql, Tx, Value};
+use crate::directory::outbox;
+use crate::directory::users::user::UserStatus;
+use crate::{sql, values};
+use signpost_core::{Purpose, Timestamp, UserId};
 
-const ADVANCE: &str = "UPDATE import_run SET rows_done = $4 WHERE biller_id = $1 AND file_hash = $2 AND rows_done = $3";
-const SAVE_COUNTS: &str = "UPDATE import_run SET created = $3, updated = $4 WHERE biller_id = $1 AND file_hash = $2";
-const FIND_BY_USERNAME: &str = "SELECT m.username_key, u.email_key, u.id, m.biller_id, u.status FROM membership m \
-     JOIN users u ON u.id = m.user_id WHERE (m.biller_id = $1 OR u.email_key <> '') AND m.username_key IN";
-const INSERT_USERS: &str = "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
-     attributes, created_at, updated_at, deleted_at) VALUES";
-const ON_USER_CONFLICT: &str = "ON CONFLICT (id) DO UPDATE SET username = excluded.username, email = excluded.email, \
+const ADVANCE: Sql =
+    sql!("UPDATE import_run SET rows_done = $4 WHERE biller_id = $1 AND file_hash = $2 AND rows_done = $3");
+const SAVE_COUNTS: Sql =
+    sql!("UPDATE import_run SET created = $3, updated = $4 WHERE biller_id = $1 AND file_hash = $2");
+const FIND_BY_USERNAME: Sql = sql!(
+    "SELECT m.username_key, u.email_key, u.id, m.biller_id, u.status FROM membership m \
+     JOIN users u ON u.id = m.user_id WHERE (m.biller_id = $1 OR u.email_key <> '') AND m.username_key IN {keys}"
+);
+const UPSERT_USERS: Sql = sql!(
+    "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
+     attributes, created_at, updated_at, deleted_at) VALUES {rows} ON CONFLICT (id) DO UPDATE SET username = excluded.username, email = excluded.email, \
      email_key = excluded.email_key, first_name = excluded.first_name, last_name = excluded.last_name, \
      status = excluded.status, attributes = excluded.attributes, updated_at = excluded.updated_at, \
-     deleted_at = excluded.deleted_at";
-const INSERT_MEMBERSHIPS: &str =
-    "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) VALUES";
-const INSERT_PASSWORDS: &str = "INSERT INTO user_password (user_id, sealed, set_at) VALUES";
-const ON_PASSWORD_CONFLICT: &str =
-    "ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at";
-const OTHER_MEMBERSHIP: &str = "SELECT m.biller_id FROM membership m JOIN biller b ON b.id = m.biller_id \
-     WHERE m.user_id = $1 AND m.biller_id <> $2 LIMIT 1";
-const DELETE_MEMBERSHIP: &str = "DELETE FROM membership WHERE user_id = $1 AND biller_id = $2";
-const END_SESSIONS: &str = "UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
-const END_BILLER_SESSIONS: &str =
-    "UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL";
+     deleted_at = excluded.deleted_at"
+);
+const INSERT_MEMBERSHIPS: Sql =
+    sql!("INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) VALUES {rows}");
+const UPSERT_PASSWORDS: Sql = sql!(
+    "INSERT INTO user_password (user_id, sealed, set_at) VALUES {rows} \
+     ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at"
+);
+const OTHER_MEMBERSHIP: Sql = sql!(
+    "SELECT m.biller_id FROM membership m JOIN biller b ON b.id = m.biller_id \
+     WHERE m.user_id = $1 AND m.biller_id <> $2 LIMIT 1"
+);
+const DELETE_MEMBERSHIP: Sql = sql!("DELETE FROM membership WHERE user_id = $1 AND biller_id = $2");
+const END_SESSIONS: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL");
+const END_BILLER_SESSIONS: Sql =
+    sql!("UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL");
 
 pub(super) struct Writer<'w> {
     pub db: &'w Db,
@@ -41,47 +50,33 @@ pub(super) struct Writer<'w> {
     pub options: Options,
     pub context: ImportContext<'w>,
     pub file_hash: &'w str,
-    /// Rows written.
+    /// Rows written so far.
     pub done: i64,
     pub now: Timestamp,
-    /// The transaction under way, and how many batches are in it.
+    /// The open transaction, and how many batches it has.
     pub open: Option<(Tx, usize)>,
 }
 
-/// A row made ready to be written.
+/// A row with what the database stores of it besides.
 pub(super) struct Record {
-    /// What the row is found by.
-    pub key: Username,
+    pub row: UserRow,
     email_key: String,
-    status: UserStatus,
     attributes: String,
-    /// Nothing is left to be written.
+    /// The user's record needs no further write.
     is_written: bool,
-    row: UserRow,
 }
 
 impl Record {
-    /// Of a row that was checked.
-    pub(super) fn new(row: UserRow) -> Result<Self, std::io::Error> {
-        let attributes = match roles(&row.roles) {
-            Some(roles) if !roles.is_empty() => json!({ "roles": roles }).to_string(),
-            _ => "{}".to_owned(),
-        };
-        Ok(Self {
-            key: Username::parse(&row.username).map_err(std::io::Error::other)?,
-            email_key: row.email.to_lowercase(),
-            status: read_status(&row.status).unwrap_or(UserStatus::Active),
-            attributes,
-            is_written: false,
-            row,
-        })
+    pub(super) fn new(row: UserRow) -> Self {
+        let attributes = if row.roles.is_empty() { "{}".to_owned() } else { json!({ "roles": row.roles }).to_string() };
+        Self { email_key: row.email.to_lowercase(), attributes, is_written: false, row }
     }
 }
 
-/// User ids by username and mail address.
+/// User ids by username and email address.
 type KnownUsers = HashMap<(String, String), String>;
 
-/// What three statements write.
+/// The values of three statements.
 #[derive(Default)]
 struct Batch {
     users: Vec<Vec<Value>>,
@@ -90,10 +85,10 @@ struct Batch {
 }
 
 impl Writer<'_> {
-    /// Writes the records and moves the journal on, in the transaction that is under way or a new one.
+    /// Writes the records and advances the progress, in the open transaction or a new one.
     pub(super) async fn write(&mut self, mut records: Vec<Record>, summary: &mut Summary) -> Result<(), ImportError> {
         if records.iter().any(|record| record.row.password.is_some()) {
-            // Hashing takes its time: nobody must wait for the database meanwhile.
+            // Hashing takes long: do not hold the write lock meanwhile.
             self.commit().await?;
         }
         let hashes = self.hashes(&mut records).await?;
@@ -107,19 +102,21 @@ impl Writer<'_> {
             return Err(ImportError::AlreadyRunning);
         }
         let (members, known) = {
-            let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
+            let keys: Vec<&str> = records.iter().map(|record| record.row.key.as_str()).collect();
             self.find_by_username(&mut tx, &keys).await?
         };
         self.end_sessions_and_memberships(&mut tx, &mut records, &members).await?;
-        // New users of a legacy biller concern nobody else.
+        // New users of a legacy biller need no sync.
         let is_migrated = outbox::is_migrated(&mut tx, self.biller_id).await?;
-        let concerns =
-            records.iter().map(|record| record.key.as_str()).filter(|key| is_migrated || members.contains_key(*key));
+        let concerns = records
+            .iter()
+            .map(|record| record.row.key.as_str())
+            .filter(|key| is_migrated || members.contains_key(*key));
         let names: Vec<String> = concerns.map(str::to_owned).collect();
         let mut left = records.into_iter().zip(hashes).peekable();
         let mut ready = Vec::new();
         while left.peek().is_some() || !ready.is_empty() {
-            // The next rows are made ready while the database takes these.
+            // Prepare the next rows while the database writes these.
             let part = left.by_ref().take(ROWS_PER_STATEMENT);
             let next = async { self.prepare(part, (&members, &known), summary) };
             let (taken, next) = tokio::join!(execute(&mut tx, ready), next);
@@ -136,7 +133,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Makes what was written last, and lets others write who wait for it.
+    /// Commits the open transaction and lets waiting writers go first.
     pub(super) async fn commit(&mut self) -> Result<(), ImportError> {
         if let Some((tx, _)) = self.open.take() {
             tx.commit().await?;
@@ -145,11 +142,10 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The password hash of each row, if it has one.
+    /// The password hash of each row. Plaintext passwords are hashed on all cores.
     async fn hashes(&self, records: &mut [Record]) -> Result<Vec<Option<String>>, ImportError> {
-        let given = |record: &mut Record| std::mem::take(&mut record.row.password_hash);
         let mut hashes: Vec<Option<String>> =
-            records.iter_mut().map(given).map(|hash| (!hash.is_empty()).then_some(hash)).collect();
+            records.iter_mut().map(|record| record.row.password_hash.take()).collect();
         let plain = records.iter_mut().enumerate();
         let plain = plain.filter_map(|(at, record)| record.row.password.take().map(|password| (at, password)));
         let plain: Vec<(usize, SecretString)> = plain.collect();
@@ -173,8 +169,7 @@ impl Writer<'_> {
         Ok(hashes)
     }
 
-    /// Who belongs to the biller already, by name; and who of any biller has these names, by name and mail address, the oldest
-    /// record first.
+    /// The biller's members by username, and users of any biller by username and email address (the oldest record of each).
     async fn find_by_username(
         &self,
         tx: &mut Tx,
@@ -182,11 +177,11 @@ impl Writer<'_> {
     ) -> Result<(HashMap<String, String>, KnownUsers), DbError> {
         let (mut members, mut known) = (HashMap::new(), KnownUsers::new());
         for row in tx.all_in(FIND_BY_USERNAME, self.biller_id.into(), keys).await? {
-            let (name, mail, id) = (row.text(0)?, row.text(1)?, row.text(2)?);
-            if row.text(3)? == self.biller_id {
+            let (name, mail, id) = (row.text("username_key")?, row.text("email_key")?, row.text("id")?);
+            if row.text("biller_id")? == self.biller_id {
                 members.insert(name.clone(), id.clone());
             }
-            if mail.is_empty() || row.text(4)? == UserStatus::Deleted.as_str() {
+            if mail.is_empty() || row.text("status")? == UserStatus::Deleted.as_str() {
                 continue;
             }
             let oldest = known.entry((name, mail)).or_insert_with(|| id.clone());
@@ -197,8 +192,8 @@ impl Writer<'_> {
         Ok((members, known))
     }
 
-    /// Ends the sessions of members who are no longer active. A person who is deleted here but belongs elsewhere as well only
-    /// stops belonging here.
+    /// Ends the sessions of members who are no longer active. A deleted user with a membership elsewhere only loses this
+    /// membership.
     async fn end_sessions_and_memberships(
         &self,
         tx: &mut Tx,
@@ -206,9 +201,9 @@ impl Writer<'_> {
         members: &HashMap<String, String>,
     ) -> Result<(), ImportError> {
         let now = self.now;
-        for record in records.iter_mut().filter(|record| record.status != UserStatus::Active) {
-            let Some(id) = members.get(record.key.as_str()) else { continue };
-            let is_deleted = record.status == UserStatus::Deleted;
+        for record in records.iter_mut().filter(|record| record.row.status != UserStatus::Active) {
+            let Some(id) = members.get(record.row.key.as_str()) else { continue };
+            let is_deleted = record.row.status == UserStatus::Deleted;
             if is_deleted && tx.one(OTHER_MEMBERSHIP, values![id, self.biller_id]).await?.is_some() {
                 tx.run(END_BILLER_SESSIONS, values![id, self.biller_id, now]).await?;
                 tx.run(DELETE_MEMBERSHIP, values![id, self.biller_id]).await?;
@@ -221,8 +216,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Makes rows of records. The same username and mail address at another biller is taken for the same person, whose record
-    /// this biller's file does not change.
+    /// A user of another biller with the same username and email address is the same person: only a membership is added, and the
+    /// user's record stays as it is.
     fn prepare(
         &self,
         records: impl Iterator<Item = (Record, Option<String>)>,
@@ -231,23 +226,23 @@ impl Writer<'_> {
     ) -> Result<Vec<BulkInsert>, DbError> {
         let mut batch = Batch::default();
         for (record, hash) in records {
-            if let Some(id) = members.get(record.key.as_str()) {
+            if let Some(id) = members.get(record.row.key.as_str()) {
                 summary.updated += 1;
                 if !record.is_written {
                     self.add_record(&mut batch, record, hash, id);
                 }
                 continue;
             }
-            let name = (record.key.as_str().to_owned(), record.email_key.clone());
+            let name = (record.row.key.as_str().to_owned(), record.email_key.clone());
             let found = if known.is_empty() { None } else { known.get(&name) };
             let id = match found {
-                Some(_) if record.status == UserStatus::Deleted => {
+                Some(_) if record.row.status == UserStatus::Deleted => {
                     summary.updated += 1;
                     continue;
                 }
                 Some(known) => known.clone(),
                 None => {
-                    // By the present moment: ids that grow land side by side in their indexes.
+                    // The present time, not the import's: growing ids are neighbours in their index.
                     let id = UserId::new(self.context.actor.now(), self.context.actor.random()).to_string();
                     self.add_record(&mut batch, record, hash, &id);
                     id
@@ -257,26 +252,26 @@ impl Writer<'_> {
             batch.members.push(values![name.0, self.biller_id, id, self.options.legacy_accounts, self.now]);
         }
         let statements = [
-            self.db.bulk_insert(INSERT_USERS, batch.users, ON_USER_CONFLICT)?,
-            self.db.bulk_insert(INSERT_MEMBERSHIPS, batch.members, "")?,
-            self.db.bulk_insert(INSERT_PASSWORDS, batch.passwords, ON_PASSWORD_CONFLICT)?,
+            self.db.bulk_insert(UPSERT_USERS, batch.users)?,
+            self.db.bulk_insert(INSERT_MEMBERSHIPS, batch.members)?,
+            self.db.bulk_insert(UPSERT_PASSWORDS, batch.passwords)?,
         ];
         Ok(statements.into_iter().flatten().collect())
     }
 
     fn add_record(&self, batch: &mut Batch, record: Record, hash: Option<String>, id: &str) {
         let now = self.now;
-        let Record { key, email_key, status, attributes, row, .. } = record;
-        let deleted_at = (status == UserStatus::Deleted).then_some(now);
+        let Record { row, email_key, attributes, .. } = record;
+        let deleted_at = (row.status == UserStatus::Deleted).then_some(now);
         batch.users.push(values![
             id,
             row.username,
-            key.as_str(),
+            row.key.as_str(),
             row.email,
             email_key,
             row.first_name,
             row.last_name,
-            status.as_str(),
+            row.status.as_str(),
             attributes,
             now,
             now,

@@ -1,82 +1,77 @@
-//! Changing users and memberships, one transaction each: what is changed is marked for SecureAuth in the same transaction, and
-//! sessions of those who may no longer come in end with it.
+//! Changes users and memberships. The same transaction queues the change for SecureAuth and ends the sessions of users who may no
+//! longer sign in. After an error the caller drops the transaction.
 
 use serde_json::Value;
 
-use super::{Directory, UserStatus, outbox};
+use super::user::UserStatus;
 use crate::audit::ActorContext;
-use crate::db::{DbError, Tx};
-use crate::values;
+use crate::db::{DbError, Sql, Tx};
+use crate::directory::{Directory, outbox};
+use crate::{sql, values};
 use signpost_core::{BillerId, Random, Timestamp, UserId, Username};
 
-const CREATE: &str = "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
-     attributes, created_at, updated_at, deleted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)";
-/// First in every change of a user: it makes writers of one user wait for each other.
-const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE id = $1";
-const SET_USERNAME: &str = "UPDATE users SET username = $2, username_key = $3 WHERE id = $1";
-const SET_MEMBERSHIP_USERNAME: &str =
-    "UPDATE membership SET username_key = $2 WHERE user_id = $1 AND biller_id IN (SELECT id FROM biller)";
-const SET_EMAIL: &str = "UPDATE users SET email = $2, email_key = $3 WHERE id = $1";
-const SET_FIRST_NAME: &str = "UPDATE users SET first_name = $2 WHERE id = $1";
-const SET_LAST_NAME: &str = "UPDATE users SET last_name = $2 WHERE id = $1";
-const SET_STATUS: &str = "UPDATE users SET status = $2, deleted_at = $3 WHERE id = $1";
-const END_SESSIONS: &str = "UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL";
-const END_BILLER_SESSIONS: &str =
-    "UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL";
-const INSERT_MEMBERSHIP: &str = "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
+const CREATE: Sql = sql!(
+    "INSERT INTO users (id, username, username_key, email, email_key, first_name, last_name, status, \
+     attributes, created_at, updated_at, deleted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)"
+);
+/// The first statement of every change of a user: it serialises the writers of that user.
+const TOUCH: Sql = sql!("UPDATE users SET updated_at = $2 WHERE id = $1");
+const SET_USERNAME: Sql = sql!("UPDATE users SET username = $2, username_key = $3 WHERE id = $1");
+const SET_MEMBERSHIP_USERNAME: Sql =
+    sql!("UPDATE membership SET username_key = $2 WHERE user_id = $1 AND biller_id IN (SELECT id FROM biller)");
+const SET_EMAIL: Sql = sql!("UPDATE users SET email = $2, email_key = $3 WHERE id = $1");
+const SET_FIRST_NAME: Sql = sql!("UPDATE users SET first_name = $2 WHERE id = $1");
+const SET_LAST_NAME: Sql = sql!("UPDATE users SET last_name = $2 WHERE id = $1");
+const SET_STATUS: Sql = sql!("UPDATE users SET status = $2, deleted_at = $3 WHERE id = $1");
+const END_SESSIONS: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL");
+const END_BILLER_SESSIONS: Sql =
+    sql!("UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL");
+const INSERT_MEMBERSHIP: Sql = sql!(
+    "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
      SELECT username_key, $2, id, $4, $3 FROM users WHERE id = $1 \
-     ON CONFLICT (biller_id, user_id) DO NOTHING";
-/// Who is deleted keeps no name from others.
-const RELEASE_USERNAME: &str = "DELETE FROM membership WHERE biller_id = $2 AND user_id <> $1 \
+     ON CONFLICT (biller_id, user_id) DO NOTHING"
+);
+/// A deleted user does not block the username.
+const RELEASE_USERNAME: Sql = sql!(
+    "DELETE FROM membership WHERE biller_id = $2 AND user_id <> $1 \
      AND username_key = (SELECT username_key FROM users WHERE id = $1) \
-     AND EXISTS (SELECT 1 FROM users u WHERE u.id = membership.user_id AND u.status = 'deleted')";
-const DELETE_MEMBERSHIP: &str = "DELETE FROM membership WHERE user_id = $1 AND biller_id = $2";
+     AND EXISTS (SELECT 1 FROM users u WHERE u.id = membership.user_id AND u.status = 'deleted')"
+);
+const DELETE_MEMBERSHIP: Sql = sql!("DELETE FROM membership WHERE user_id = $1 AND biller_id = $2");
 
-/// A user to be made.
 #[derive(Clone, Debug)]
 pub struct NewUser {
-    /// Username, as it is to be shown.
     pub username: String,
-    /// Mail address; may be empty.
+    /// May be empty, as both names.
     pub email: String,
-    /// First name; may be empty.
     pub first_name: String,
-    /// Last name; may be empty.
     pub last_name: String,
-    /// Status.
     pub status: UserStatus,
-    /// More about the user, as an object.
+    /// A JSON object.
     pub attributes: Value,
 }
 
-/// What is to be changed about a user; what is none stays.
+/// Fields to change; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct UserUpdate {
-    /// Username.
     pub username: Option<String>,
-    /// Mail address.
     pub email: Option<String>,
-    /// First name.
     pub first_name: Option<String>,
-    /// Last name.
     pub last_name: Option<String>,
-    /// Status: `suspended` and `deleted` end the user's sessions.
+    /// Any status but `active` ends the user's sessions.
     pub status: Option<UserStatus>,
 }
 
-/// Why a user was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UserWriteError {
-    /// There is nobody with this id.
     #[error("there is no such user")]
     UserNotFound,
-    /// It cannot be a username.
-    #[error("this cannot be a username: {0}")]
+    /// With the reason.
+    #[error("invalid username: {0}")]
     InvalidUsername(String),
-    /// Somebody else of one of the billers has it.
+    /// Another member of one of the user's billers has it.
     #[error("the username is taken")]
     UsernameTaken,
-    /// The database failed.
     #[error(transparent)]
     Db(DbError),
 }
@@ -90,24 +85,21 @@ impl From<DbError> for UserWriteError {
     }
 }
 
-/// Dates and marks what is done in a transaction.
+/// What a write needs besides the transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteContext<'s> {
-    /// The present moment.
     pub now: Timestamp,
-    /// Makes ids.
     pub random: &'s Random,
 }
 
 impl<'s> WriteContext<'s> {
-    /// By whom it is done.
     pub fn of(actor: &'s ActorContext) -> Self {
         Self { now: actor.now(), random: actor.random() }
     }
 }
 
 impl UserUpdate {
-    /// The fields that it touches.
+    /// Names of the changed fields, for the audit event.
     pub(super) fn fields(&self) -> Vec<&'static str> {
         let touched = [
             ("username", self.username.is_some()),
@@ -120,10 +112,7 @@ impl UserUpdate {
 }
 
 impl Directory {
-    /// Makes a user without memberships. After an error the transaction is to be dropped, as after those below.
-    ///
-    /// # Errors
-    /// The username cannot be one, or the database failed.
+    /// Creates a user without memberships.
     pub async fn insert_user_in(
         &self,
         tx: &mut Tx,
@@ -149,10 +138,6 @@ impl Directory {
         Ok(id)
     }
 
-    /// Changes a user.
-    ///
-    /// # Errors
-    /// There is no such user, the username is taken or cannot be one, or the database failed.
     pub async fn write_user_update_in(
         &self,
         tx: &mut Tx,
@@ -187,10 +172,7 @@ impl Directory {
         Ok(outbox::enqueue_user(tx, user, now, context.random).await?)
     }
 
-    /// Makes a user a member of a biller; answers whether that is new.
-    ///
-    /// # Errors
-    /// Somebody else there has the username, or the database failed.
+    /// Returns whether the membership is new.
     pub async fn add_member_in(
         &self,
         tx: &mut Tx,
@@ -207,10 +189,7 @@ impl Directory {
         Ok(added)
     }
 
-    /// Ends a membership, and the user's sessions at the biller; answers whether there was one.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Also ends the user's sessions at the biller. Returns whether there was a membership.
     pub async fn remove_member_in(
         &self,
         tx: &mut Tx,

@@ -1,43 +1,49 @@
-//! What the identity API changes. Everybody who does takes turns, so that what is checked still holds when it is written.
+//! Changes of users and memberships by the identity API. Its writers run one after another, so that a check still holds when the
+//! change is written. After an error the caller drops the transaction.
 
 use std::collections::{HashMap, HashSet};
 
-use super::user_writes::{NewUser, UserUpdate, UserWriteError, WriteContext};
-use super::users::UserStatus;
-use super::{Biller, Directory};
+use super::user::UserStatus;
+use super::writes::{NewUser, UserUpdate, UserWriteError, WriteContext};
 use crate::audit::{Action, ActorContext, AuditEvent};
-use crate::db::{DbError, Tx};
-use crate::values;
+use crate::db::{DbError, Row, Sql, Tx};
+use crate::directory::{Biller, Directory};
+use crate::{sql, values};
 use signpost_core::decision::CiamState;
 use signpost_core::{BillerId, UserId};
 
-const LOCK_IDENTITY: &str = "UPDATE revision SET value = value + 1 WHERE name = 'identity'";
-/// Somebody else with this user's mail address, at one of this user's billers. Both are found by the index on both.
-const EMAIL_TAKEN: &str = "SELECT 1 FROM users me JOIN users u ON u.email_key = me.email_key AND u.email_key <> '' AND u.id <> me.id \
+const LOCK_IDENTITY: Sql = sql!("UPDATE revision SET value = value + 1 WHERE name = 'identity'");
+/// Whether another user of one of this user's billers has the same email address. Joined from the billers, because the index
+/// begins with the biller.
+const EMAIL_TAKEN: Sql = sql!(
+    "SELECT 1 AS taken FROM users me JOIN users u ON u.email_key = me.email_key AND u.email_key <> '' AND u.id <> me.id \
      JOIN biller b ON u.status <> 'deleted' JOIN membership mine ON mine.biller_id = b.id AND mine.user_id = me.id \
-     JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1";
-/// The same at one biller.
-const EMAIL_TAKEN_AT: &str = "SELECT 1 FROM users me JOIN users u ON u.email_key = me.email_key AND u.email_key <> '' AND u.id <> me.id \
+     JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1"
+);
+/// The same for one biller.
+const EMAIL_TAKEN_AT: Sql = sql!(
+    "SELECT 1 AS taken FROM users me JOIN users u ON u.email_key = me.email_key AND u.email_key <> '' AND u.id <> me.id \
      JOIN biller b ON u.status <> 'deleted' AND b.id = $2 \
-     JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1";
-const STATUS: &str = "SELECT status, email_key FROM users WHERE id = $1";
-const BILLERS_OF: &str = "SELECT b.id FROM biller b JOIN membership m ON m.biller_id = b.id AND m.user_id = $1";
-const EXISTING_USERS: &str = "SELECT id, status FROM users WHERE status <> $1 AND id IN";
-const MEMBERS_AMONG: &str = "SELECT user_id FROM membership WHERE biller_id = $1 AND user_id IN";
-const MEMBERS: &str = "SELECT m.user_id FROM membership m JOIN users u ON u.id = m.user_id \
-     WHERE m.biller_id = $1 AND u.status <> 'deleted'";
+     JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1"
+);
+const STATUS: Sql = sql!("SELECT status, email_key FROM users WHERE id = $1");
+const BILLERS_OF: Sql = sql!("SELECT b.id FROM biller b JOIN membership m ON m.biller_id = b.id AND m.user_id = $1");
+const EXISTING_USERS: Sql = sql!("SELECT id, status FROM users WHERE status <> $1 AND id IN {keys}");
+const MEMBERS_AMONG: Sql = sql!("SELECT user_id FROM membership WHERE biller_id = $1 AND user_id IN {keys}");
+const MEMBERS: Sql = sql!(
+    "SELECT m.user_id FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE m.biller_id = $1 AND u.status <> 'deleted'"
+);
 
-/// Whose users may be seen and changed; none: everybody's.
+/// The billers whose users the caller may read and change; `None` for all.
 pub type BillerScope<'r> = Option<&'r [BillerId]>;
 
-/// What is to be done with a list of users.
+/// How a list of users changes the members of a biller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MembershipChange {
-    /// They are the members, and nobody else.
+    /// The list replaces the members.
     Set,
-    /// They are members.
     Add,
-    /// They are none.
     Remove,
 }
 
@@ -51,37 +57,30 @@ impl MembershipChange {
     }
 }
 
-/// What came of it.
+/// How many members a change added and removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Members who were none before.
     pub added: u64,
-    /// Who were members before.
     pub removed: u64,
 }
 
-/// Why nothing was changed.
+/// Why nothing was changed. A number is the position of the user in the list, or 0 for a single user.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// The user, or the first of the list (its index), is not there or not to be seen.
+    /// Unknown, or outside the scope.
     #[error("there is no such user")]
     UserNotFound(usize),
-    /// The user belongs to billers out of scope as well.
-    #[error("the user belongs to billers out of scope")]
+    /// The user also belongs to a biller outside the scope.
+    #[error("the user also belongs to a biller outside the scope")]
     OutOfScope,
-    /// The user, or this one of the list, is deleted.
     #[error("the user is deleted")]
     Deleted(usize),
-    /// The username of the user, or of this one of the list, is taken at a biller.
     #[error("the username is taken")]
     UsernameTaken(usize),
-    /// The mail address of the user, or of this one of the list, is taken at a biller.
-    #[error("the mail address is taken")]
+    #[error("the email address is taken")]
     EmailTaken(usize),
-    /// It cannot be a username.
-    #[error("this cannot be a username: {0}")]
+    #[error("invalid username: {0}")]
     InvalidUsername(String),
-    /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -98,10 +97,7 @@ impl IdentityError {
 }
 
 impl Directory {
-    /// Makes a user of these billers. After an error the transaction is to be dropped, as after those below.
-    ///
-    /// # Errors
-    /// A name or mail address is taken or unfit, or the database failed.
+    /// Creates a user with memberships of these billers.
     pub async fn create_user_in(
         &self,
         tx: &mut Tx,
@@ -130,10 +126,7 @@ impl Directory {
         Ok(id)
     }
 
-    /// Changes a user; `Deleted` for somebody deleted is nothing to do.
-    ///
-    /// # Errors
-    /// The user is not there, deleted, or not to be changed, a mail address is taken, or the database failed.
+    /// Deleting a deleted user does nothing.
     pub async fn update_user_in(
         &self,
         tx: &mut Tx,
@@ -146,7 +139,7 @@ impl Directory {
         tx.run(LOCK_IDENTITY, values![]).await?;
         let row = tx.one(STATUS, values![user.as_str()]).await?.ok_or(IdentityError::UserNotFound(0))?;
         let rows = tx.all(BILLERS_OF, values![user.as_str()]).await?;
-        let theirs = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, DbError>>()?;
+        let theirs = rows.iter().map(|row| row.text("id")).collect::<Result<Vec<_>, DbError>>()?;
         if let Some(scope) = scope {
             let own = theirs.iter().filter(|id| scope.iter().any(|own| own.as_str() == id.as_str())).count();
             match own {
@@ -155,7 +148,7 @@ impl Directory {
                 _ => {}
             }
         }
-        let status = UserStatus::parse(&row.text(0)?);
+        let status = UserStatus::parse(&row.text("status")?);
         if status == Some(UserStatus::Deleted) {
             let again = change.status == Some(UserStatus::Deleted);
             return if again { Ok(()) } else { Err(IdentityError::Deleted(0)) };
@@ -163,8 +156,8 @@ impl Directory {
         let mut change = change.clone();
         change.status = change.status.filter(|requested| Some(*requested) != status);
         self.write_user_update_in(tx, user, &change, context).await.map_err(|error| IdentityError::of(error, 0))?;
-        // What is as it was is nobody's to be refused.
-        let before = row.text(1)?;
+        // An unchanged address may be a duplicate from an import: keep it.
+        let before = row.text("email_key")?;
         if change.email.as_ref().is_some_and(|email| email.to_lowercase() != before) {
             check_email(tx, user).await?;
         }
@@ -178,10 +171,6 @@ impl Directory {
         Ok(actor.record(tx, tag_single_biller(event, &known)).await?)
     }
 
-    /// Changes who belongs to a biller.
-    ///
-    /// # Errors
-    /// Somebody of the list is not there or cannot be a member, or the database failed.
     pub async fn update_members_in(
         &self,
         tx: &mut Tx,
@@ -216,7 +205,7 @@ impl Directory {
         let mut members = HashSet::new();
         if change == MembershipChange::Set {
             let requested: HashSet<&str> = list.iter().map(UserId::as_str).collect();
-            members = ids(&tx.all(MEMBERS, values![biller.id.as_str()]).await?)?;
+            members = user_ids(&tx.all(MEMBERS, values![biller.id.as_str()]).await?)?;
             for member in members.iter().filter(|member| !requested.contains(member.as_str())) {
                 let member = UserId::from_stored(member.clone());
                 tally.removed += u64::from(self.remove(tx, biller, &member, context).await?);
@@ -244,7 +233,7 @@ impl Directory {
     }
 }
 
-/// An event about a user of one biller is found there.
+/// Files an event about a user of a single biller under that biller.
 fn tag_single_biller(event: AuditEvent, billers: &[&Biller]) -> AuditEvent {
     match billers {
         [only] => event.at(&only.slug),
@@ -252,7 +241,7 @@ fn tag_single_biller(event: AuditEvent, billers: &[&Biller]) -> AuditEvent {
     }
 }
 
-/// Users born after a biller's move have no account at the legacy portal.
+/// Users created after a biller's migration have no account at the legacy portal.
 fn has_legacy_account(biller: &Biller) -> bool {
     biller.state != CiamState::Active
 }
@@ -262,7 +251,7 @@ async fn check_email(tx: &mut Tx, user: &UserId) -> Result<(), IdentityError> {
     if taken { Err(IdentityError::EmailTaken(0)) } else { Ok(()) }
 }
 
-/// Everybody of the list is there, and within scope; and nobody who is to be a member is deleted.
+/// Every user of the list must exist and be in scope, and must not be deleted unless the change removes members.
 async fn check_list(
     tx: &mut Tx,
     change: MembershipChange,
@@ -271,10 +260,13 @@ async fn check_list(
 ) -> Result<(), IdentityError> {
     let requested: Vec<&str> = list.iter().map(UserId::as_str).collect();
     let rows = tx.all_in(EXISTING_USERS, "".into(), &requested).await?;
-    let known = rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect::<Result<HashMap<_, _>, DbError>>()?;
+    let known = rows
+        .iter()
+        .map(|row| Ok((row.text("id")?, row.text("status")?)))
+        .collect::<Result<HashMap<_, _>, DbError>>()?;
     let mut seen = HashSet::new();
     for biller in scope.unwrap_or_default() {
-        seen.extend(ids(&tx.all_in(MEMBERS_AMONG, biller.as_str().into(), &requested).await?)?);
+        seen.extend(user_ids(&tx.all_in(MEMBERS_AMONG, biller.as_str().into(), &requested).await?)?);
     }
     for (index, user) in requested.iter().enumerate() {
         match known.get(*user) {
@@ -289,6 +281,6 @@ async fn check_list(
     Ok(())
 }
 
-fn ids(rows: &[crate::db::Row]) -> Result<HashSet<String>, DbError> {
-    rows.iter().map(|row| row.text(0)).collect()
+fn user_ids(rows: &[Row]) -> Result<HashSet<String>, DbError> {
+    rows.iter().map(|row| row.text("user_id")).collect()
 }

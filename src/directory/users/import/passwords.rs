@@ -1,4 +1,4 @@
-//! Passwords in a user file: hashes as they are, passwords in clear hashed at once.
+//! Passwords of a user file. Hashes are kept as they are; plaintext passwords are hashed at once.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher};
@@ -6,10 +6,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use signpost_core::Random;
 
-/// No password is longer, in bytes (bcrypt looks at 72 only, but other hashes do not stop there).
+/// bcrypt reads 72 bytes only, but other hashes read more.
 pub(super) const MAX_PASSWORD_BYTES: usize = 1024;
 
-/// Whether a text is a password hash that can be handed over: a PHC string, or bcrypt.
+/// Whether SecureAuth can import this hash: a PHC string or bcrypt.
 pub(super) fn is_hash(text: &str) -> bool {
     let is_bcrypt = || {
         let mut parts = text.split('$').skip(1);
@@ -25,10 +25,7 @@ pub(super) fn is_hash(text: &str) -> bool {
     text.len() <= 512 && (is_bcrypt() || is_phc())
 }
 
-/// An argon2id hash with a salt of its own, as a PHC string.
-///
-/// # Errors
-/// The password is longer than the function takes.
+/// Hashes a password by argon2id with a random salt, as a PHC string.
 pub(super) fn hash(password: &SecretString, random: &Random) -> Result<String, std::io::Error> {
     let hashed = Argon2::default().hash_password_with_salt(password.expose_secret().as_bytes(), &random.bytes::<16>());
     hashed.map(|hash| hash.to_string()).map_err(|_| std::io::Error::other("a password could not be hashed"))

@@ -1,0 +1,183 @@
+//! Runs statements, inside and outside transactions.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, Type};
+
+use super::error::{DbError, classify, is_busy};
+use super::handle::{Db, Tx};
+use super::row::{Row, Value};
+use super::statement::Sql;
+
+/// How long a writer waits for another process that writes to the same SQLite file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Short, because a bulk import leaves short gaps.
+async fn wait_before_retry() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Collects all values at once: `Query::bind` moves the whole query for each value.
+pub(super) fn arguments<'v, D: Database, V: IntoIterator<Item = Value>>(values: V) -> Result<D::Arguments, DbError>
+where
+    String: Encode<'v, D> + Type<D>,
+    i64: Encode<'v, D> + Type<D>,
+    Option<String>: Encode<'v, D> + Type<D>,
+    Option<i64>: Encode<'v, D> + Type<D>,
+{
+    let values = values.into_iter();
+    let mut arguments = D::Arguments::default();
+    arguments.reserve(values.size_hint().0, 0);
+    for value in values {
+        let added = match value {
+            Value::Text(text) => arguments.add(text),
+            Value::Int(number) => arguments.add(number),
+            Value::OptText(text) => arguments.add(text),
+            Value::OptInt(number) => arguments.add(number),
+        };
+        added.map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+macro_rules! all {
+    ($kind:ident, $sql:expr, $values:expr, $on:expr) => {
+        sqlx::query_with($sql, arguments::<$kind, _>($values)?)
+            .fetch_all($on)
+            .await
+            .map(|rows| rows.into_iter().map(Row::from).collect())
+            .map_err(classify)
+    };
+}
+
+macro_rules! run {
+    ($kind:ident, $sql:expr, $values:expr, $on:expr) => {
+        sqlx::query_with($sql, arguments::<$kind, _>($values)?)
+            .execute($on)
+            .await
+            .map(|done| done.rows_affected())
+            .map_err(classify)
+    };
+}
+
+/// The keys of `all_in` as rows; they are the second parameter, a JSON list.
+const SQLITE_LIST: &str = "(SELECT value FROM json_each($2))";
+const POSTGRES_LIST: &str = "(SELECT value FROM json_array_elements_text($2::json))";
+
+fn with_list(sql: Sql, list: &str) -> AssertSqlSafe<String> {
+    let text = sql.text();
+    // Until every statement says where the list goes.
+    AssertSqlSafe(if text.contains("{keys}") { text.replace("{keys}", list) } else { format!("{text} {list}") })
+}
+
+fn list_values(value: Value, keys: &[&str]) -> Vec<Value> {
+    vec![value, Value::Text(serde_json::Value::from(keys).to_string())]
+}
+
+impl Db {
+    pub async fn all(&self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let text = sql.into().text();
+        match self {
+            Self::Sqlite { read, .. } => all!(Sqlite, text, values, read),
+            Self::Postgres(pool) => all!(Postgres, text, values, pool),
+        }
+    }
+
+    /// The first row.
+    pub async fn one(&self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<Option<Row>, DbError> {
+        Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// Reads rows by a list of keys of any length. The statement has `$1` for `value` and `{keys}` for the list.
+    pub async fn all_in(&self, sql: impl Into<Sql>, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let (sql, values) = (sql.into(), list_values(value, keys));
+        match self {
+            Self::Sqlite { read, .. } => all!(Sqlite, with_list(sql, SQLITE_LIST), values, read),
+            Self::Postgres(pool) => all!(Postgres, with_list(sql, POSTGRES_LIST), values, pool),
+        }
+    }
+
+    /// Runs one statement that writes, without a transaction of its own. Returns how many rows it affected.
+    pub async fn run(&self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<u64, DbError> {
+        let text = sql.into().text();
+        match self {
+            Self::Sqlite { write, writer_queue, .. } => {
+                let deadline = Instant::now() + BUSY_TIMEOUT;
+                let mut ticket = None;
+                loop {
+                    let done: Result<u64, DbError> = run!(Sqlite, text, values.clone(), write);
+                    match done {
+                        Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                            ticket = ticket.or_else(|| writer_queue.enqueue());
+                            wait_before_retry().await;
+                        }
+                        other => return other,
+                    }
+                }
+            }
+            Self::Postgres(pool) => run!(Postgres, text, values, pool),
+        }
+    }
+
+    /// Begins a transaction. Its first statement must write, or every write in it must be a compare-and-set.
+    pub async fn begin(&self) -> Result<Tx, DbError> {
+        let (write, writer_queue) = match self {
+            Self::Sqlite { write, writer_queue, .. } => (write, writer_queue),
+            Self::Postgres(pool) => return Ok(Tx::Postgres(pool.begin().await?)),
+        };
+        let deadline = Instant::now() + BUSY_TIMEOUT;
+        let mut ticket = None;
+        loop {
+            match write.begin_with("BEGIN IMMEDIATE").await.map_err(classify) {
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                    ticket = ticket.or_else(|| writer_queue.enqueue());
+                    wait_before_retry().await;
+                }
+                begun => return Ok(Tx::Sqlite(begun?)),
+            }
+        }
+    }
+}
+
+impl Tx {
+    pub async fn all(&mut self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let text = sql.into().text();
+        match self {
+            Self::Sqlite(tx) => all!(Sqlite, text, values, &mut **tx),
+            Self::Postgres(tx) => all!(Postgres, text, values, &mut **tx),
+        }
+    }
+
+    /// The first row.
+    pub async fn one(&mut self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<Option<Row>, DbError> {
+        Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// Reads rows by a list of keys, as [`Db::all_in`] does.
+    pub async fn all_in(&mut self, sql: impl Into<Sql>, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let (sql, values) = (sql.into(), list_values(value, keys));
+        match self {
+            Self::Sqlite(tx) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut **tx),
+            Self::Postgres(tx) => all!(Postgres, with_list(sql, POSTGRES_LIST), values, &mut **tx),
+        }
+    }
+
+    /// Returns how many rows the statement affected.
+    pub async fn run(&mut self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<u64, DbError> {
+        let text = sql.into().text();
+        match self {
+            Self::Sqlite(tx) => run!(Sqlite, text, values, &mut **tx),
+            Self::Postgres(tx) => run!(Postgres, text, values, &mut **tx),
+        }
+    }
+
+    /// # Errors
+    /// After an error the caller cannot know whether the transaction was committed.
+    pub async fn commit(self) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}

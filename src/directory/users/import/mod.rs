@@ -1,0 +1,16 @@
+//! Imports users of one biller from a file.
+//!
+//! The whole file is checked before anything is written. Each transaction advances the import's progress by compare-and-set, so an
+//! interrupted import resumes where it stopped and two concurrent imports of one file cannot both write. A transaction ends early
+//! if another process waits for the database.
+
+mod check;
+mod file;
+mod passwords;
+mod row;
+mod run;
+mod types;
+mod write;
+
+pub use row::is_mail_address;
+pub use types::{ImportContext, ImportError, Options, Progress, ProgressSink, Summary};

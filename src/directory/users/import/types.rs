@@ -1,0 +1,85 @@
+//! What goes into an import and comes out of it.
+
+use crate::audit::ActorContext;
+use crate::db::DbError;
+use crate::directory::DirectoryError;
+use signpost_core::KeyRing;
+
+/// Few enough that a waiting writer does not wait long.
+pub(super) const ROWS_PER_BATCH: usize = 500;
+/// If no other writer waits.
+pub(super) const BATCHES_PER_TRANSACTION: usize = 16;
+/// Rows that are sorted together.
+pub(super) const SORT_WINDOW_ROWS: usize = 64_000;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether these users have accounts in the legacy system.
+    pub legacy_accounts: bool,
+    /// Check the file without writing anything.
+    pub dry_run: bool,
+    /// Reject files with plaintext passwords instead of hashing them.
+    pub refuse_plain_passwords: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ImportContext<'a> {
+    pub actor: &'a ActorContext,
+    /// Seals password hashes.
+    pub keys: &'a KeyRing,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows in the file.
+    pub rows: u64,
+    /// New users, and new memberships of users that another biller had.
+    pub created: i64,
+    pub updated: i64,
+    /// Rows that an interrupted import of the same file had written.
+    pub resumed_after: i64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("the file cannot be read: {0}")]
+    File(#[from] std::io::Error),
+    /// The first line does not name the columns.
+    #[error("nothing was written: {0}")]
+    Header(String),
+    #[error("{rows} row(s) are invalid, nothing was written:\n{}{}", .messages.join("\n"), more(*.problems, .messages.len()))]
+    Invalid {
+        rows: usize,
+        problems: usize,
+        /// The first problems, each with its line.
+        messages: Vec<String>,
+    },
+    #[error("another import of this file is running; this one stopped")]
+    AlreadyRunning,
+    #[error("the file changed during the import ({0}); some of its rows were written")]
+    Changed(String),
+    #[error("{0}; run the same import again to resume it")]
+    Directory(#[from] DirectoryError),
+}
+
+fn more(problems: usize, messages: usize) -> String {
+    if problems > messages { format!("\n… and {} more", problems - messages) } else { String::new() }
+}
+
+impl From<DbError> for ImportError {
+    fn from(error: DbError) -> Self {
+        Self::Directory(error.into())
+    }
+}
+
+/// Bytes of the file while checking, rows while writing.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// `checking` or `writing`.
+    pub phase: &'static str,
+    pub done: u64,
+    pub total: u64,
+}
+
+/// Called every few thousand rows.
+pub type ProgressSink<'p> = &'p (dyn Fn(Progress) + Sync);
