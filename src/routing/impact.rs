@@ -193,6 +193,7 @@ impl Routing {
             now: self.clock.now(),
             kill_switch: self.kill_switch.current(billers),
             entry: EntryPoint::Shared,
+            username: None,
             directory: DirectoryFacts::Unavailable,
             directory_policy: self.config.routing.directory_down,
             remembered: Vec::new(),

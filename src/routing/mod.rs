@@ -16,7 +16,7 @@ pub use simulation::{
 use crate::config::{Config, LegacyPath};
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
 use signpost_core::decision::{
-    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Rollout, Verdict, Via,
+    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, RolloutFacts, Verdict, Via,
     decide,
 };
 use signpost_core::{Clock, Slug, Timestamp, Username, UsernameInput};
@@ -33,6 +33,12 @@ pub struct RoutingRequest {
     pub name: Option<UsernameInput>,
     /// Billers this device remembers.
     pub remembered: Vec<Slug>,
+}
+
+impl RoutingRequest {
+    fn username(&self) -> Option<&Username> {
+        self.name.as_ref().and_then(UsernameInput::username)
+    }
 }
 
 /// A decision with what it stands on.
@@ -143,12 +149,12 @@ impl Routing {
             now: overrides.at.unwrap_or_else(|| self.clock.now()),
             kill_switch: overrides.kill_switch.clone().unwrap_or_else(|| self.kill_switch.current(&billers)),
             entry: routing_request.entry.clone(),
+            username: routing_request.username().cloned(),
             directory,
             directory_policy: self.config.routing.directory_down,
             remembered: routing_request.remembered.clone(),
         };
-        overrides
-            .apply(&mut facts, routing_request.name.as_ref().and_then(UsernameInput::username).map(Username::as_str));
+        overrides.apply(&mut facts);
         (facts, billers)
     }
 
@@ -167,13 +173,12 @@ impl Routing {
     ) -> Result<(DirectoryFacts, Arc<Billers>), DirectoryError> {
         match &routing_request.entry {
             EntryPoint::Shared => {
-                let username = routing_request.name.as_ref().and_then(UsernameInput::username);
-                let found = self.directory.look_up(username).await?;
+                let found = self.directory.look_up(routing_request.username()).await?;
                 Ok((DirectoryFacts::Read { named: None, memberships: found.memberships }, found.billers))
             }
             EntryPoint::Named { slug, .. } => {
                 // Somebody on the way from a notice has a name: whether they have a legacy account matters here as well.
-                let (billers, mut memberships) = match routing_request.name.as_ref().and_then(UsernameInput::username) {
+                let (billers, mut memberships) = match routing_request.username() {
                     Some(username) => {
                         let found = self.directory.look_up(Some(username)).await?;
                         (found.billers, found.memberships)
@@ -189,7 +194,7 @@ impl Routing {
 }
 
 impl Overrides {
-    fn apply(&self, facts: &mut Facts, username_key: Option<&str>) {
+    fn apply(&self, facts: &mut Facts) {
         for biller in facts.billers_mut() {
             if let Some((_, health)) = self.issuers.iter().rfind(|(slug, _)| *slug == biller.slug) {
                 biller.issuer = *health;
@@ -200,13 +205,13 @@ impl Overrides {
                 biller.active_from = None;
             }
             if let Some(change) = self.rollout_of(&biller.slug) {
-                biller.rollout = Rollout { allow_list: change.allow.is_some(), percent: change.percent };
+                biller.rollout = RolloutFacts { allow_list: change.allow.is_some(), percent: change.percent };
             }
         }
-        let DirectoryFacts::Read { memberships, .. } = &mut facts.directory else { return };
-        for membership in memberships {
-            if let (Some(change), Some(key)) = (self.rollout_of(&membership.biller.slug), username_key) {
-                membership.allow_listed = change.lists(key);
+        let Some(username) = facts.username.clone() else { return };
+        for membership in facts.memberships_mut() {
+            if let Some(change) = self.rollout_of(&membership.biller.slug) {
+                membership.allow_listed = change.lists(username.as_str());
             }
         }
     }

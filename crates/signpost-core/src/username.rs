@@ -5,12 +5,14 @@
 
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::Profile;
+use serde::Deserialize;
 
 /// The longest username, in bytes of UTF-8, typed or normalised.
 pub const MAX_BYTES: usize = 254;
 
 /// A normalised username: two spellings of one name have the same key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Username(String);
 
 /// Why a text is not a username.
@@ -42,6 +44,14 @@ impl Username {
     /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Username {
+    type Error = UsernameError;
+
+    fn try_from(text: String) -> Result<Self, UsernameError> {
+        Self::parse(&text)
     }
 }
 
