@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     /// Ask the demo's world instead of the database of the settings.
     #[arg(long)]
     demo: bool,
-    /// The username typed; needed at the shared address.
+    /// The username that the customer types. Required at the shared login page.
     #[arg(long)]
     username: Option<String>,
     /// The address the browser knocks at [default: the shared sign-in page].

@@ -6,7 +6,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::branding::Branding;
-use super::health::Health;
+use super::health::IssuerStatus;
 use crate::secureauth::management::PasswordPolicy;
 use crate::secureauth::{AuthorizationParams, ClientAuth, Registration};
 use signpost_core::decision::{self, CiamMode, CiamState, IssuerHealth, OutagePolicy, SuspensionPolicy};
@@ -30,7 +30,7 @@ pub struct Biller {
     /// Hosts of its own, lower case, with the port where it is not the usual one.
     pub hosts: Vec<String>,
     /// Whether its identity provider answers.
-    pub health: Health,
+    pub health: IssuerStatus,
     /// The issuer that was seen to name itself in its answers (RFC 9207), and has to from then on.
     pub pinned_iss: Option<String>,
 }

@@ -13,7 +13,7 @@ use super::billers::{
 use super::branding_input;
 pub use super::branding_input::{BrandingInput, LogoSource};
 use super::changes::changes;
-use super::health::Health;
+use super::health::IssuerStatus;
 use super::pending::{self, ProposedChange};
 use super::{Billers, Directory, DirectoryError, store};
 use crate::audit::{Action, Actor, ActorContext, AuditEvent};
@@ -466,7 +466,7 @@ fn convert(
         active_from: None,
         settings: BillerSettings { legacy_accounts: true, generation: 1, ..BillerSettings::default() },
         hosts: Vec::new(),
-        health: Health::default(),
+        health: IssuerStatus::default(),
         pinned_iss: None,
     });
     if let Some(name) = row.name {

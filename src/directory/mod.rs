@@ -29,7 +29,7 @@ pub use billers::{
 };
 pub use branding::{Branding, Colours, Logo};
 pub use contacts::UserContact;
-pub use health::{FAILURES_TO_OPEN, Health, IssuerEndpoint};
+pub use health::{FAILURES_TO_OPEN, IssuerEndpoint, IssuerStatus};
 pub use import_users::is_mail_address;
 pub use listing::{UserFilter, UserRecord};
 pub use lookup::UsernameLookup;

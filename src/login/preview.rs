@@ -23,7 +23,7 @@ pub fn preview(state: AppState, answer: SimulationResult) -> Page {
             return None;
         }
         // Pages tell times: those of the question's moment.
-        let state = AppState { clock: Clock::manual(answer.routing_result.facts.now), ..state };
+        let state = state.with(|services| services.clock = Clock::manual(answer.routing_result.facts.now));
         let context =
             RequestContext { return_to: answer.return_to, ..RequestContext::new(Language::fixed(answer.locale)) };
         let code = ReferenceCode::parse(CODE)?;

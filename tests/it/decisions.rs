@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde::Deserialize;
 use signpost_core::decision::{
-    Biller, CiamMode, CiamState, Decision, Directory, DirectoryPolicy, EntryPoint, Facts, IssuerHealth, KillSwitchState,
-    MaintenanceWindow, Membership, OutagePolicy, RULES, RolloutFacts, Rule, RuleOutcome, SuspensionPolicy, Verdict, Via,
-    decide, rollout_bucket,
+    Biller, CiamMode, CiamState, Decision, Directory, DirectoryPolicy, EntryPoint, Facts, IssuerHealth,
+    KillSwitchState, MaintenanceWindow, Membership, OutagePolicy, RULES, RolloutFacts, Rule, RuleOutcome,
+    SuspensionPolicy, Verdict, Via, decide, rollout_bucket,
 };
 use signpost_core::{Slug, Timestamp, Username};
 
