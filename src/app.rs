@@ -29,65 +29,52 @@ use crate::provisioning::{self, Provisioning};
 use crate::routing::Routing;
 use crate::secureauth::management::{Management, ManagementConfig, ServiceClient};
 use crate::secureauth::{Http, Providers};
-use crate::state::{AppState, IntegrityCache};
+use crate::state::{AppState, IntegrityCache, Services};
 use crate::web::session_store::{self, DbSessionStore};
 use crate::web::{headers, language, layers, registrations, serve};
 use crate::{api, console, login, values};
 use signpost_core::{Clock, KeyRing, Random};
 
-/// No request of ours is longer.
 const MAX_BODY: usize = 64 * 1024;
-/// Lists of users: about 200,000.
+/// Enough for a list of about 200,000 users.
 const MAX_IDENTITY_BODY: usize = 8 * 1024 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// Requests that go through the whole directory: enough for some millions.
+/// For requests that read the whole directory, which may hold several million users.
 const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 const KEY_RELOAD_INTERVAL: Duration = Duration::from_millis(500);
-/// Longer than most people take to sign in.
+/// Longer than most sign-ins take.
 const RETURN_REPORT_INTERVAL: Duration = Duration::from_secs(10 * 60);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
 const SECONDS_PER_DAY: u64 = 24 * 3600;
-/// Requests with an `Idempotency-Key` can be repeated for so long.
 const IDEMPOTENCY_RETENTION: Duration = Duration::from_secs(24 * 3600);
-/// Ended and idle sessions are kept for so long.
+/// Retention of ended and idle sessions.
 const SESSION_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Why the application could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The database cannot be used.
     #[error("the database {url} cannot be used")]
     Db {
-        /// Where it is, without a password.
+        /// Without its password.
         url: String,
-        /// Why.
         #[source]
         error: DbError,
     },
-    /// A secret is missing or no key.
     #[error("{0}")]
     Secret(String),
-    /// A setting cannot be used.
     #[error("{0}")]
     Setting(String),
-    /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Http(String),
 }
 
-/// The application, ready to serve.
 pub struct App {
-    /// What its handlers hold.
     pub state: AppState,
-    /// Where the console listens, if there is one.
+    /// The console's listener, if the configuration has one.
     pub console: Option<TcpListener>,
 }
 
 impl App {
-    /// Opens the database and puts everything together.
-    ///
-    /// # Errors
-    /// The database or the secrets cannot be used.
+    /// Opens the database and creates the services.
     pub async fn build(config: Config, schema: Schema, clock: Clock, random: Random) -> Result<Self, BuildError> {
         let url = config.database.url.reveal().map_err(BuildError::Secret)?;
         let url = url.expose_secret();
@@ -126,7 +113,7 @@ impl App {
             limits: limits.clone(),
             config: config.clone(),
         };
-        let state = AppState {
+        let services = Services {
             mail: Mail::new(mail_deps).map_err(BuildError::Setting)?,
             provisioning,
             routing,
@@ -146,13 +133,10 @@ impl App {
             shutdown: CancellationToken::new(),
         };
         tokio::spawn(log_writer.run());
-        Ok(Self { state, console: None })
+        Ok(Self { state: services.into(), console: None })
     }
 
-    /// Listens for the console as well, where the settings name one.
-    ///
-    /// # Errors
-    /// Its address cannot be listened on.
+    /// Also binds the console's address, if the configuration has one.
     pub async fn with_console(mut self) -> Result<Self, std::io::Error> {
         if let Some(address) = self.state.config.console.listen {
             self.console = Some(TcpListener::bind(address).await?);
@@ -160,7 +144,7 @@ impl App {
         Ok(self)
     }
 
-    /// Serves until `stop`, then finishes what is under way.
+    /// Serves until `stop`, then shuts down gracefully.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let state = self.state;
         let background = TaskTracker::new();
@@ -187,14 +171,14 @@ impl App {
         background.close();
         serve::serve(listener, router(state.clone()), max_connections, drain, stop).await;
         if tokio::time::timeout(drain, background.wait()).await.is_err() {
-            tracing::warn!("work that was under way goes on after the next start");
+            tracing::warn!("the shutdown timeout has passed; unfinished work resumes after the next start");
         }
         state.decisions.flush().await;
         state.db.close().await;
     }
 }
 
-/// SecureAuth's management API, where the settings name one.
+/// The client of SecureAuth's management API, if the configuration has one.
 fn management(config: &Config, http: &Http, clock: &Clock, random: &Random) -> Result<Option<Management>, BuildError> {
     let settings = &config.secureauth;
     let Some(base) = &settings.base_url else { return Ok(None) };
@@ -221,15 +205,11 @@ fn redact_password(database: &str) -> String {
     redacted.map_or_else(|| database.split('@').next_back().unwrap_or_default().to_owned(), String::from)
 }
 
-/// The key ring of the settings.
-///
-/// # Errors
-/// A secret is missing or no key.
 pub fn key_ring(config: &Config, random: &Random) -> Result<KeyRing, BuildError> {
     config.secrets.key_ring(random).map_err(|problem| BuildError::Secret(format!("secrets.keys: {problem}")))
 }
 
-/// Every route with every layer.
+/// Every route of the public listener, with its layers.
 pub fn router(state: AppState) -> Router {
     let sessions =
         SessionManagerLayer::new(DbSessionStore::new(state.db.clone(), state.clock.clone(), &state.config.sessions))
@@ -261,7 +241,7 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// The console with every layer; none where the settings name no listener for it.
+/// The console with its layers. `None`: the configuration has no console.
 pub fn console_router(state: &AppState) -> Option<Router> {
     let console = console::Console::new(state, login::preview)?;
     let router = console::router(&console)
@@ -270,7 +250,7 @@ pub fn console_router(state: &AppState) -> Option<Router> {
     Some(router)
 }
 
-/// Refusals and bare error statuses, in the words of the audience: problem documents for machines, pages for people.
+/// Renders errors for their audience: problem details for machines, pages for people.
 async fn render_errors(state: State<AppState>, request: Request, next: Next) -> Response {
     let api_prefixes =
         ["/api/", "/backchannel-logout/", "/auth/", "/.well-known/jwks.json", "/identity/", "/poolside/"];
@@ -288,13 +268,13 @@ async fn run_until(stop: CancellationToken, work: impl Future<Output = ()>) {
     }
 }
 
-/// Clears away what has outlived its use, in a rhythm.
+/// Deletes expired rows at regular intervals.
 async fn sweep(state: AppState) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         state.limits.evict_idle();
         if let Err(error) = sweep_once(&state).await {
-            tracing::warn!(error = %error, "old rows could not be cleared away");
+            tracing::warn!(error = %error, "expired rows were not deleted");
         }
     }
 }
@@ -315,7 +295,7 @@ async fn sweep_once(state: &AppState) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Takes over the key ring's files when they change; one that cannot be used leaves the keys as they are.
+/// Reloads the key ring when its files change. An invalid file leaves the keys as they are.
 async fn reload_keys(state: AppState) {
     let mut reported = None;
     loop {
@@ -323,12 +303,12 @@ async fn reload_keys(state: AppState) {
         match state.config.secrets.key_ring(&state.random) {
             Ok(ring) => {
                 if state.keys.replace(&ring) {
-                    tracing::info!("the key ring was taken over from its files");
+                    tracing::info!("the key ring was reloaded from its files");
                 }
                 reported = None;
             }
             Err(problem) if reported.as_ref() != Some(&problem) => {
-                tracing::error!(problem, "the key ring's files cannot be used; going on with the keys as they were");
+                tracing::error!(problem, "the key ring's files are invalid; the previous keys stay in use");
                 reported = Some(problem);
             }
             Err(_) => {}
@@ -336,7 +316,6 @@ async fn reload_keys(state: AppState) {
     }
 }
 
-/// Tells in a rhythm how many came back from their issuers.
 async fn report_returns(state: AppState) {
     loop {
         tokio::time::sleep(RETURN_REPORT_INTERVAL).await;
@@ -344,7 +323,7 @@ async fn report_returns(state: AppState) {
     }
 }
 
-/// Asks every issuer once, and then those that failed lately whether they answer again: one instance at a time.
+/// Probes every identity provider once, then the failing ones at regular intervals. One instance probes at a time.
 async fn probe_issuers(state: AppState) {
     registrations::probe_all(&state).await;
     loop {

@@ -1,7 +1,8 @@
-//! What handlers may hold.
+//! The application state of request handlers.
 
 mod health;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
@@ -21,50 +22,61 @@ use crate::telemetry::{CallbackReturns, IssuerCalls};
 use signpost_core::{Clock, KeyRing, Random};
 
 pub use health::{
-    BillerHealth, CircuitBreaker, DailyStats, Health, Integrity, IntegrityCache, MigrationStats, Queue, ReturnStats,
+    BillerHealth, CircuitBreaker, DailyStats, Integrity, IntegrityCache, MigrationStats, Queue, ReturnStats,
+    ServiceHealth,
 };
 
-/// Everything a handler can reach. Cheap to clone.
+/// The services that a request handler can use. A clone is one reference count.
 #[derive(Clone, Debug)]
-pub struct AppState {
-    /// Settings.
-    pub config: Arc<Config>,
-    /// Time.
-    pub clock: Clock,
-    /// Randomness.
-    pub random: Random,
-    /// Seals and opens tokens.
-    pub keys: KeyRing,
-    /// The database, for what has no room of its own.
-    pub db: Db,
-    /// Billers and users.
-    pub directory: Directory,
-    /// The decision.
-    pub routing: Routing,
-    /// The decision log.
-    pub decisions: DecisionLog,
-    /// Jobs that move billers.
-    pub provisioning: Provisioning,
-    /// Work that is done after an answer.
-    pub mail: Mail,
-    /// Identity providers.
-    pub providers: Providers,
-    /// Keys of machine clients.
-    pub api_keys: ApiKeys,
-    /// Cancelled when this instance stops: what would go on for ever ends then.
-    pub shutdown: CancellationToken,
-    /// How many came back from their issuers.
-    pub returns: Arc<CallbackReturns>,
-    /// How issuers did at our calls for sign-ins.
-    pub calls: Arc<IssuerCalls>,
-    /// What the last look through the directory found.
-    pub integrity_cache: IntegrityCache,
-    /// Limits of the look-up and of mails.
-    pub limits: Arc<RateLimits>,
+pub struct AppState(Arc<Services>);
+
+impl Deref for AppState {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
 }
 
 impl AppState {
-    /// Somebody who does something now.
+    /// A state with changed services, for page previews and tests.
+    pub fn with(&self, change: impl FnOnce(&mut Services)) -> Self {
+        let mut services = (*self.0).clone();
+        change(&mut services);
+        services.into()
+    }
+}
+
+impl From<Services> for AppState {
+    fn from(services: Services) -> Self {
+        Self(Arc::new(services))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Services {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub random: Random,
+    pub keys: KeyRing,
+    /// For transactions that span several stores.
+    pub db: Db,
+    pub directory: Directory,
+    pub routing: Routing,
+    pub decisions: DecisionLog,
+    pub provisioning: Provisioning,
+    pub mail: Mail,
+    pub providers: Providers,
+    pub api_keys: ApiKeys,
+    /// Cancelled on shutdown. Endless responses, such as event streams, end then.
+    pub shutdown: CancellationToken,
+    pub returns: Arc<CallbackReturns>,
+    pub calls: Arc<IssuerCalls>,
+    pub integrity_cache: IntegrityCache,
+    pub limits: Arc<RateLimits>,
+}
+
+impl Services {
     pub fn actor_context(&self, actor: Actor) -> ActorContext {
         ActorContext::new(actor, &self.clock, &self.random)
     }

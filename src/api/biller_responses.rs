@@ -6,12 +6,11 @@ use utoipa::ToSchema;
 use super::jobs::JobResponse;
 use super::pending_changes::PendingChangeResponse;
 use crate::directory::{Biller, BindTo, Branding, OidcSettings, PasswordCarryOver, Support, TokenAuth};
-use crate::provisioning::CiamMode;
 use crate::routing::biller_login_url;
 use crate::secureauth::management::PasswordPolicy;
 use crate::state::AppState;
 use crate::web::paths;
-use signpost_core::decision::{CiamState, OutagePolicy, SuspensionPolicy};
+use signpost_core::decision::{CiamMode, CiamState, OutagePolicy, SuspensionPolicy};
 use signpost_core::{BillerId, Colour, Slug, Timestamp};
 
 /// A biller.
@@ -163,7 +162,7 @@ pub(super) struct CreatedBiller {
 }
 
 impl BillerResponse {
-    pub(super) fn new(state: &AppState, biller: &Biller, mode: Option<CiamMode>) -> Self {
+    pub(super) fn new(state: &AppState, biller: &Biller) -> Self {
         let settings = &biller.settings;
         let moved = matches!(biller.state, CiamState::Active | CiamState::Suspended);
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
@@ -174,7 +173,7 @@ impl BillerResponse {
             ciam: Ciam {
                 active: biller.is_active(state.clock.now()),
                 status: biller.state,
-                mode,
+                mode: settings.ciam_mode,
                 activated_at: time(biller.active_from.filter(|_| moved)),
                 login_url: biller_login_url(&state.config, biller),
             },

@@ -32,9 +32,9 @@ use signpost_core::Slug;
 )]
 pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<BillerList>, HttpError> {
     let key = require(&state, &headers, Scope::BillersRead).await?;
-    let (billers, modes) = (state.directory.billers().await?, state.provisioning.modes().await?);
+    let billers = state.directory.billers().await?;
     let visible = billers.iter().filter(|biller| key.permits_biller(&biller.slug));
-    let visible = visible.map(|biller| BillerResponse::new(&state, biller, modes.get(biller.id.as_str()).copied()));
+    let visible = visible.map(|biller| BillerResponse::new(&state, biller));
     Ok(Json(BillerList { billers: visible.collect() }))
 }
 
@@ -180,9 +180,8 @@ pub(super) async fn update(
 
 async fn details(state: &AppState, slug: &Slug) -> Result<BillerDetails, HttpError> {
     let biller = state.directory.biller_by_slug(slug).await?.ok_or_else(not_found)?;
-    let mode = state.provisioning.modes().await?.get(biller.id.as_str()).copied();
     Ok(BillerDetails {
-        biller: BillerResponse::new(state, &biller, mode),
+        biller: BillerResponse::new(state, &biller),
         pending_user_changes: state.directory.backlog_of(&biller.id).await?,
         pending_changes: None,
     })

@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::auth::require;
 use crate::access::Scope;
-use crate::state::{AppState, Health};
+use crate::state::{AppState, ServiceHealth};
 use crate::web::{HttpError, paths};
 
 /// Read how everything does
@@ -16,9 +16,9 @@ use crate::web::{HttpError, paths};
 #[utoipa::path(
     get, path = paths::HEALTH, operation_id = "getHealth", tag = "Support",
     security(("key" = [Scope::AuditRead.as_str()])),
-    responses((status = 200, description = "As of now.", body = Health)),
+    responses((status = 200, description = "As of now.", body = ServiceHealth)),
 )]
-pub(super) async fn get(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<Health>, HttpError> {
+pub(super) async fn get(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<ServiceHealth>, HttpError> {
     let key = require(&state, &headers, Scope::AuditRead).await?;
     Ok(Json(state.health(key.billers.as_deref()).await?))
 }

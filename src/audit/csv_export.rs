@@ -1,11 +1,11 @@
-//! Tables for spreadsheets (RFC 4180). A cell that a spreadsheet would take for a formula is marked as text.
+//! CSV for spreadsheets (RFC 4180). Cells that a spreadsheet would evaluate as a formula are escaped.
 
 use csv::{Terminator, WriterBuilder};
 
-/// A line of cells, quoted where that is needed, with its line break.
+/// One record with its line break.
 pub fn row<'c>(cells: impl IntoIterator<Item = &'c str>) -> String {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    // Memory takes whatever is written to it.
+    // Writing to memory cannot fail.
     let _ = writer.write_record(cells.into_iter().map(escape_formula));
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! How a biller's move goes, counted by day.
+//! Usage statistics per biller and day (UTC).
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,23 @@ const SINCE: Sql = sql!("SELECT biller, metric, day, count FROM daily_stats WHER
 
 const DAY: i64 = 24 * 3600;
 
-/// What is counted of a biller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
-    /// Somebody was sent to its sign-in, coming from the shared address by the bookmark notice.
+    /// A sign-in from the shared login page, by way of the bookmark notice.
     SharedEntrySignIn,
-    /// Somebody was sent to its sign-in, coming by the biller's own address.
+    /// A sign-in from the biller's own address.
     BillerEntrySignIn,
-    /// Somebody was shown its bookmark notice, coming by an old address that stands for it.
+    /// A bookmark notice shown for a legacy deep link.
     LegacyDeepLink,
-    /// Somebody signed in there for the first time.
+    /// A user's first sign-in.
     FirstSignIn,
-    /// A sign-in there ended on an error page.
+    /// A sign-in that ended on an error page.
     SignInFailed,
-    /// Somebody asked for a new password there.
+    /// A password reset request.
     PasswordReset,
 }
 
 impl Metric {
-    /// All of them.
     pub const ALL: [Self; 6] = [
         Self::SharedEntrySignIn,
         Self::BillerEntrySignIn,
@@ -54,24 +52,22 @@ impl Metric {
     }
 }
 
-/// The day of a moment, counted from 1970.
+/// Days since 1970-01-01.
 pub fn day_of(moment: Timestamp) -> i64 {
     moment.seconds().div_euclid(DAY)
 }
 
-/// The first moment of a day.
 pub fn start_of_day(day: i64) -> Timestamp {
     Timestamp::from_millis(day.saturating_mul(DAY * 1000))
 }
 
-/// Counts one more. A count that cannot be written is logged and missing: nothing fails for a number.
+/// Adds one. If the write fails, it logs a warning: a lost count must not fail a sign-in.
 pub async fn increment(db: &Db, biller: &Slug, metric: Metric, now: Timestamp) {
     if let Err(error) = db.run(ADD, values![biller.as_str(), metric.as_str(), day_of(now), 1_i64]).await {
-        tracing::warn!(%biller, metric = metric.as_str(), error = %error, "a count could not be written");
+        tracing::warn!(%biller, metric = metric.as_str(), error = %error, "a usage counter was not written");
     }
 }
 
-/// Counts several in a transaction.
 pub(super) async fn add(tx: &mut Tx, counts: BTreeMap<(&str, Metric, i64), i64>) -> Result<(), DbError> {
     for ((biller, metric, day), count) in counts {
         tx.run(ADD, values![biller, metric.as_str(), day, count]).await?;
@@ -79,13 +75,10 @@ pub(super) async fn add(tx: &mut Tx, counts: BTreeMap<(&str, Metric, i64), i64>)
     Ok(())
 }
 
-/// Counts of a biller, by metric and day.
+/// The counts of one biller, by metric and day.
 pub type DailyCounts = BTreeMap<(Metric, i64), i64>;
 
-/// The counts of every biller, by slug, from a day on.
-///
-/// # Errors
-/// The database failed.
+/// The counts of every biller since a day, by slug.
 pub async fn daily_stats_since(db: &Db, day: i64) -> Result<BTreeMap<String, DailyCounts>, DbError> {
     let mut stats: BTreeMap<String, DailyCounts> = BTreeMap::new();
     for row in db.all(SINCE, values![day]).await? {

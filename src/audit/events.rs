@@ -1,4 +1,4 @@
-//! Reading the audit trail, the newest first.
+//! Queries of the audit trail, newest events first.
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -42,52 +42,48 @@ macro_rules! count_events {
 
 const ALL: Sql = sql!(select_events!("1 = 1"));
 /// By an index: without it a rare one would be looked for among all.
-const OF_BILLER: Sql = sql!(select_events!("biller = $4"));
+/// Uses an index. Without it, a rare biller or action needs a scan of the whole table.
 const OF_ACTION: Sql = sql!(select_events!("action = $3"));
 const COUNT_ALL: Sql = sql!(count_events!("1 = 1"));
 const COUNT_OF_BILLER: Sql = sql!(count_events!("biller = $4"));
 const COUNT_OF_ACTION: Sql = sql!(count_events!("action = $3"));
 const SWEEP: Sql = sql!("DELETE FROM audit_event WHERE at < $1");
 
-/// Comes after every id.
+/// Sorts after every id.
 const MAX_ID: &str = "z";
 
-/// An event as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = AuditEvent)]
 pub struct StoredEvent {
-    /// Permanent id; later ones are greater.
+    /// Permanent id. Later events have greater ids.
     pub id: String,
-    /// When, RFC 3339 in UTC.
+    /// RFC 3339 in UTC.
     #[serde(serialize_with = "text")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Who.
     pub actor: StoredActor,
-    /// What, by its permanent name.
+    /// Permanent name of the action.
     pub action: String,
-    /// At which biller, by slug.
+    /// The biller's slug.
     pub biller: Option<String>,
-    /// About which user, key, code, change or job, by id.
+    /// Id of the user, key, code, change or job concerned.
     pub subject: Option<String>,
-    /// Why.
+    /// The reason that the actor gave.
     pub reason: Option<String>,
-    /// More about it.
     #[schema(value_type = Object)]
     pub details: Json,
 }
 
-/// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Actor)]
 pub struct StoredActor {
     /// `staff`, `key`, `cli` or `system`.
     pub kind: String,
-    /// What tells one from another of the same kind.
+    /// Id among the actors of this kind.
     pub id: String,
-    /// For people.
+    /// Display name.
     pub name: String,
-    /// What a member of staff might do.
+    /// Role of a member of staff at that time.
     pub role: Option<String>,
 }
 
@@ -95,27 +91,22 @@ fn text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S:
     serializer.collect_str(at)
 }
 
-/// Which events are wanted; what is none is any.
+/// `None` matches every event.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    /// By this actor: id, name, or kind.
+    /// Id, name or kind of the actor.
     pub actor: Option<String>,
-    /// This action.
     pub action: Option<Action>,
-    /// At this biller.
     pub biller: Option<Slug>,
-    /// At one of these billers; none: at all, and at none.
+    /// Only events of these billers. `None`: all events, including those without a biller.
     pub biller_scope: Option<Vec<Slug>>,
-    /// From this moment on.
+    /// Inclusive.
     pub since: Option<Timestamp>,
-    /// Before this moment.
+    /// Exclusive.
     pub until: Option<Timestamp>,
 }
 
-/// The events wanted that come before the one with the id `before` (none: from the newest on); at most `limit`.
-///
-/// # Errors
-/// The database failed.
+/// At most `limit` events that are older than the event with the id `before`.
 pub async fn list_events(
     db: &Db,
     filter: &EventFilter,
@@ -132,10 +123,6 @@ pub async fn list_events(
     db.all(statement, row).await?.iter().map(parse_row).collect()
 }
 
-/// How many events are wanted.
-///
-/// # Errors
-/// The database failed.
 pub async fn count_events(db: &Db, filter: &EventFilter) -> Result<usize, DbError> {
     let statement = match (&filter.biller, filter.action) {
         (Some(_), _) => COUNT_OF_BILLER,
@@ -147,9 +134,8 @@ pub async fn count_events(db: &Db, filter: &EventFilter) -> Result<usize, DbErro
 }
 
 impl EventFilter {
-    /// What the statements are asked with.
     fn values(&self, before: &str) -> Vec<Value> {
-        // An empty list reaches nothing, and no list everything.
+        // An empty list matches no event. No list matches every event.
         let scope =
             self.biller_scope.as_ref().map(|scope| scope.iter().map(|slug| format!(",{slug},")).collect::<String>());
         let scope = scope.map_or_else(String::new, |scope| if scope.is_empty() { ",".to_owned() } else { scope });
@@ -165,10 +151,6 @@ impl EventFilter {
     }
 }
 
-/// Deletes events before a moment.
-///
-/// # Errors
-/// The database failed.
 pub async fn sweep_events(db: &Db, before: Timestamp) -> Result<u64, DbError> {
     db.run(SWEEP, values![before]).await
 }
@@ -192,7 +174,6 @@ fn parse_row(row: &Row) -> Result<StoredEvent, DbError> {
 }
 
 impl StoredEvent {
-    /// The first line of a table of events.
     pub fn csv_header() -> String {
         let actor = ["actor_kind", "actor_id", "actor_name", "role"];
         csv_export::row(
@@ -200,7 +181,6 @@ impl StoredEvent {
         )
     }
 
-    /// The event as a line of that table.
     pub fn to_csv(&self) -> String {
         let (at, details) = (self.at.to_string(), self.details.to_string());
         let actor = &self.actor;

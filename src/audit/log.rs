@@ -1,4 +1,4 @@
-//! Taking entries without waiting for the database, and writing them in batches.
+//! The decision log: callers queue entries without waiting for the database, and a writer stores them in batches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,23 +14,22 @@ use signpost_core::reference::CodeKind;
 use signpost_core::text::{keyed_hash, mask};
 use signpost_core::{Clock, KeyRing, Random, ReferenceCode, UsernameInput};
 
-/// Entries waiting to be written; beyond this they are dropped and counted, so that memory stays bounded.
+/// Entries that wait to be written. Further ones are dropped and counted, so that memory stays bounded.
 const QUEUE_CAPACITY: usize = 10_000;
 const BATCH_SIZE: usize = 500;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// One thing to be remembered.
 #[derive(Clone, Debug, Default)]
 pub struct LogEntry {
-    /// The biller concerned, by slug.
+    /// The biller's slug.
     pub biller: Option<String>,
-    /// The name typed.
+    /// The username as typed.
     pub name: Option<UsernameInput>,
-    /// What the person was shown, in a word.
+    /// The page or redirect that the customer got.
     pub response: &'static str,
-    /// What it counts as on the biller's scoreboard.
+    /// The usage counter to increase.
     pub metric: Option<Metric>,
-    /// Facts and verdict, or the reason of an error.
+    /// Facts and verdict, or the cause of an error.
     pub details: Json,
 }
 
@@ -39,7 +38,6 @@ enum Message {
     Flush(oneshot::Sender<()>),
 }
 
-/// The handle through which decisions are recorded.
 #[derive(Clone)]
 pub struct DecisionLog {
     queue: mpsc::Sender<Message>,
@@ -57,7 +55,6 @@ impl std::fmt::Debug for DecisionLog {
     }
 }
 
-/// The part that writes; runs until every handle is gone.
 pub struct LogWriter {
     queue: mpsc::Receiver<Message>,
     dropped: Arc<AtomicU64>,
@@ -65,7 +62,7 @@ pub struct LogWriter {
 }
 
 impl DecisionLog {
-    /// A log on a database, and the writer that must be run for it.
+    /// The caller must spawn [`LogWriter::run`].
     pub fn new(db: Db, keys: &KeyRing, clock: Clock, random: Random) -> (Self, LogWriter) {
         let (queue, received) = mpsc::channel(QUEUE_CAPACITY);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -81,17 +78,17 @@ impl DecisionLog {
         (log, LogWriter { queue: received, dropped, db })
     }
 
-    /// A code for a page that stands on no decision; nothing is recorded.
+    /// A code for a page without a decision. Nothing is recorded.
     pub fn page_code(&self) -> ReferenceCode {
         ReferenceCode::new(&self.code_key, CodeKind::Page, self.clock.now(), &self.random)
     }
 
-    /// Records an entry and answers its code. Never waits: with a full queue the entry is dropped and counted.
+    /// Queues an entry and returns its code. Never waits: if the queue is full, the entry is dropped and counted.
     pub fn record(&self, kind: CodeKind, entry: LogEntry) -> ReferenceCode {
         let now = self.clock.now();
         let code = ReferenceCode::new(&self.code_key, kind, now, &self.random);
         let key = entry.name.as_ref().map(|name| name.username().map_or(name.raw(), |username| username.as_str()));
-        // As text: a tree of the same takes ten times the memory while it waits.
+        // As text: a JSON tree takes ten times the memory while the entry waits.
         let stored = PendingEntry {
             code: code.to_string(),
             at: now,
@@ -113,7 +110,7 @@ impl DecisionLog {
         code
     }
 
-    /// Waits until everything recorded so far is written.
+    /// Waits until all entries so far are written.
     pub async fn flush(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Message::Flush(done)).await.is_ok() {
@@ -121,19 +118,12 @@ impl DecisionLog {
         }
     }
 
-    /// Deletes entries that are older than `keep`.
-    ///
-    /// # Errors
-    /// The database failed.
     pub async fn sweep(&self, keep: Duration) -> Result<u64, crate::db::DbError> {
         store::sweep(&self.db, self.clock.now().minus(keep)).await
     }
 }
 
-/// Looks a code up. What this process recorded a moment ago is there after [`DecisionLog::flush`].
-///
-/// # Errors
-/// The database failed.
+/// Finds the record of a code. Call [`DecisionLog::flush`] first to include the newest entries of this process.
 pub async fn find(db: &Db, code: &ReferenceCode, keys: &KeyRing) -> Result<store::LookupResult, crate::db::DbError> {
     store::find(db, code, &code_key(keys)).await
 }
@@ -143,7 +133,7 @@ fn code_key(keys: &KeyRing) -> [u8; 32] {
 }
 
 impl LogWriter {
-    /// Writes until every handle is gone, then writes the rest. While the database fails, entries wait in the queue.
+    /// Runs until every [`DecisionLog`] is dropped, then writes the rest. While the database fails, entries stay queued.
     pub async fn run(mut self) {
         let mut pending: Vec<PendingEntry> = Vec::new();
         loop {
@@ -173,7 +163,7 @@ impl LogWriter {
             let excess = pending.len().saturating_sub(QUEUE_CAPACITY);
             pending.drain(..excess);
             self.dropped.fetch_add(excess as u64, Ordering::Relaxed);
-            tracing::warn!(error = %error, pending = pending.len(), "decisions could not be written yet");
+            tracing::warn!(error = %error, pending = pending.len(), "decisions were not written yet; retrying");
             tokio::time::sleep(FLUSH_INTERVAL).await;
         } else {
             pending.clear();

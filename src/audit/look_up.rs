@@ -1,4 +1,4 @@
-//! Looking a reference code up, on the record.
+//! Support looks up a reference code. Every look-up is an audit event.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,17 @@ use crate::db::DbError;
 use signpost_core::decision::{EntryPoint, Facts, KillSwitchState, Verdict};
 use signpost_core::{ReferenceCode, Slug};
 
-/// No code is longer, however it is written.
+/// Longer input is cut off in the audit event.
 const MAX_CODE_LENGTH: usize = 40;
 
 impl DecisionLog {
-    /// Finds what is recorded under a code, as somebody wrote it, and writes down that it was looked up, also when nothing was
-    /// found. What this process recorded a moment ago is found.
+    /// Finds the decision record of a code as typed, and records an audit event even if there is none.
     ///
-    /// `biller_scope` are the billers that the asker may see; none: all. An entry that concerns no biller, or one out of reach, is
-    /// answered as a code that is not ours.
+    /// `biller_scope` are the billers that the actor may see; `None`: all. For a record without a biller, or with a biller out
+    /// of scope, the result is that for an unknown code.
     ///
     /// # Errors
-    /// The database failed: nothing is answered that was not written down.
+    /// If the audit event cannot be written, the record is not returned.
     pub async fn look_up(
         &self,
         input: &str,
@@ -59,7 +58,7 @@ fn is_visible(found: &LookupResult, biller_scope: Option<&[Slug]>) -> bool {
     !concerned.is_empty() && concerned.iter().all(|slug| biller_scope.iter().any(|own| own.as_str() == slug))
 }
 
-/// Every biller that an entry tells of.
+/// Every biller that a record mentions.
 fn concerned_billers(entry: &StoredEntry) -> BTreeSet<String> {
     let mut slugs: BTreeSet<String> = entry.biller.iter().cloned().collect();
     if let Ok(facts) = serde_json::from_value::<Facts>(entry.details["facts"].clone()) {

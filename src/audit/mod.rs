@@ -1,7 +1,7 @@
-//! What happened and why: the decision log, found by reference code, and the audit trail of administrative events.
+//! The decision log, which support searches by reference code, and the audit trail of administrative events.
 //!
-//! Entries are written in batches, at most a second after the decision: a killed process loses that second, and a code
-//! whose entry was lost still tells row and time. Usernames are kept as a keyed hash and a mask, never in clear.
+//! Decisions are written in batches within a second. A killed process loses the last second, but a reference code still
+//! reveals its row and time. The log stores usernames as a keyed hash and a mask, never in clear text.
 
 pub mod csv_export;
 mod daily_stats;

@@ -1,4 +1,4 @@
-//! Statements on the decision log.
+//! SQL statements of the decision log.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,6 @@ const BY_CODE: Sql =
     sql!("SELECT at, kind, biller, username_mask, response, details FROM decision_log WHERE code = $1");
 const SWEEP: Sql = sql!("DELETE FROM decision_log WHERE at < $1");
 
-/// An entry that waits to be written.
 #[derive(Debug)]
 pub(super) struct PendingEntry {
     pub code: String,
@@ -33,33 +32,28 @@ pub(super) struct PendingEntry {
     pub details: String,
 }
 
-/// An entry as it is kept.
 #[derive(Clone, Debug, Serialize)]
 pub struct StoredEntry {
-    /// Reference code.
     pub code: String,
-    /// When.
     pub at: Timestamp,
-    /// `row N`, or `error`.
+    /// `row N`, `page` or `error`.
     pub kind: String,
-    /// The biller concerned.
+    /// The biller's slug.
     pub biller: Option<String>,
     /// The username with its middle hidden.
     pub username_mask: Option<String>,
-    /// What the person was shown.
+    /// The page or redirect that the customer got.
     pub response: String,
-    /// Facts and verdict, or the reason of an error.
+    /// Facts and verdict, or the cause of an error.
     pub details: Json,
 }
 
-/// What a look-up found.
 #[derive(Clone, Debug)]
 pub enum LookupResult {
-    /// The entry.
     Recorded(Box<StoredEntry>),
-    /// The code is ours, but nothing is recorded under it: a page without a decision, or an entry lost in a kill.
+    /// This installation issued the code but has no record: the page had no decision, or the process was killed.
     NotRecorded(CodeKind, Timestamp),
-    /// Not a code of ours: mistyped, or from another installation.
+    /// The code is mistyped or from another installation.
     UnknownCode,
 }
 
@@ -94,7 +88,6 @@ pub(super) async fn find(db: &Db, code: &ReferenceCode, key: &[u8; 32]) -> Resul
     Ok(code.decode(key).map_or(LookupResult::UnknownCode, |(kind, at)| LookupResult::NotRecorded(kind, at)))
 }
 
-/// Deletes entries older than a moment.
 pub(super) async fn sweep(db: &Db, before: Timestamp) -> Result<u64, DbError> {
     db.run(SWEEP, values![before]).await
 }

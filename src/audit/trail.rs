@@ -1,5 +1,5 @@
-//! The audit trail: who did what, when and why. An event is written in the transaction of what it changes, so that there is no
-//! change without it; what changes nothing here (a call out, a look-up) is written before it is done.
+//! The audit trail: who did what, when and why. An event is written in the transaction of its change, so no change lacks its
+//! event. An action without a change in the database, such as a look-up, is recorded before it runs.
 
 use serde_json::{Map, Value as Json};
 
@@ -12,36 +12,25 @@ const INSERT: Sql = sql!(
      details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 );
 
-/// Who does something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A member of staff, at the console.
+    /// A member of staff in the console.
     Staff {
-        /// The subject at the staff's identity provider.
+        /// The `sub` claim of the staff's identity provider.
         sub: String,
-        /// Name, for people.
         name: String,
         /// `support`, `operator` or `auditor`.
         role: String,
     },
-    /// A machine, by its API key.
-    Key {
-        /// The key's id.
-        id: String,
-        /// What the key is called.
-        name: String,
-    },
-    /// Somebody at the command line, by the account of the operating system.
-    Cli {
-        /// The account.
-        user: String,
-    },
-    /// Signpost itself: what a job brings to its end, and what is set up for a demo.
+    /// A machine with an API key.
+    Key { id: String, name: String },
+    /// An operator at the command line, with an account of the operating system.
+    Cli { user: String },
+    /// Signpost itself, such as a job or the demo setup.
     System,
 }
 
 impl Actor {
-    /// `staff`, `key`, `cli` or `system`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Staff { .. } => "staff",
@@ -51,7 +40,7 @@ impl Actor {
         }
     }
 
-    /// What tells one from another of the same kind.
+    /// Id among the actors of this kind.
     pub fn id(&self) -> &str {
         match self {
             Self::Staff { sub, .. } => sub,
@@ -61,7 +50,6 @@ impl Actor {
         }
     }
 
-    /// For people.
     pub fn name(&self) -> &str {
         match self {
             Self::Staff { name, .. } | Self::Key { name, .. } => name,
@@ -70,7 +58,6 @@ impl Actor {
         }
     }
 
-    /// What a member of staff may do.
     pub fn role(&self) -> Option<&str> {
         match self {
             Self::Staff { role, .. } => Some(role),
@@ -78,7 +65,7 @@ impl Actor {
         }
     }
 
-    /// Who it is, as it stands beside what waits for a second person.
+    /// Kind and id. A pending approval compares it, so that requester and approver differ.
     pub fn identity(&self) -> String {
         match self {
             Self::Staff { sub, .. } => format!("staff {sub}"),
@@ -91,20 +78,18 @@ impl Actor {
 
 macro_rules! actions {
     ($($variant:ident $name:literal $doc:literal;)*) => {
-        /// What is done.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Action { $(#[doc = $doc] $variant,)* }
 
         impl Action {
-            /// Every action there is.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The action's permanent name.
+            /// The permanent name.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What it means, for the reference.
+            /// For the reference documentation.
             pub fn description(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)* }
             }
@@ -113,51 +98,49 @@ macro_rules! actions {
 }
 
 actions! {
-    BillerCreated "biller.created" "A biller was made.";
+    BillerCreated "biller.created" "A biller was created.";
     BillerUpdated "biller.updated" "A biller was changed.";
-    BillerPaused "biller.paused" "An operator holds a biller.";
-    BillerUnpaused "biller.unpaused" "A hold has ended.";
-    RolloutUpdated "rollout.updated" "Another rollout, or another activation date.";
-    MaintenanceUpdated "maintenance.updated" "Maintenance was announced, or is no longer.";
+    BillerPaused "biller.paused" "An operator paused a biller.";
+    BillerUnpaused "biller.unpaused" "An operator ended the pause of a biller.";
+    RolloutUpdated "rollout.updated" "The rollout or the activation date of a biller was changed.";
+    MaintenanceUpdated "maintenance.updated" "A maintenance window was set or removed.";
     KillSwitchSet "kill_switch.set" "The kill switch was set.";
-    ChangeRequested "change.requested" "A change waits for a second person.";
-    ChangeApproved "change.approved" "A second person made it.";
-    ChangeRejected "change.rejected" "It was declined, or taken back.";
-    CiamEnablementStarted "ciam.enablement_started" "A biller is being moved.";
-    CiamEnablementCancelled "ciam.enablement_cancelled" "Somebody wants that undone.";
-    CiamActivated "ciam.activated" "The job has moved the biller.";
-    CiamRolledBack "ciam.rolled_back" "The job was undone.";
-    CiamSuspended "ciam.suspended" "A moved biller was switched off.";
-    CiamResumed "ciam.resumed" "It was switched on again.";
-    KeyCreated "key.created" "An API key was made.";
-    KeyRevoked "key.revoked" "An API key was ended.";
-    UserCreated "user.created" "A user was made.";
+    ChangeRequested "change.requested" "A change was requested and needs a second person's approval.";
+    ChangeApproved "change.approved" "A second person approved a change.";
+    ChangeRejected "change.rejected" "A change was rejected or withdrawn.";
+    CiamEnablementStarted "ciam.enablement_started" "A job started to migrate a biller.";
+    CiamEnablementCancelled "ciam.enablement_cancelled" "A running migration was cancelled.";
+    CiamActivated "ciam.activated" "A job completed the migration of a biller.";
+    CiamRolledBack "ciam.rolled_back" "A job was rolled back.";
+    CiamSuspended "ciam.suspended" "A migrated biller was suspended.";
+    CiamResumed "ciam.resumed" "A suspended biller was resumed.";
+    KeyCreated "key.created" "An API key was created.";
+    KeyRevoked "key.revoked" "An API key was revoked.";
+    UserCreated "user.created" "A user was created.";
     UserUpdated "user.updated" "A user was changed, suspended or deleted.";
-    MembersUpdated "members.updated" "Who belongs to a biller was changed.";
-    UsersImported "users.imported" "A file of users is imported.";
-    LoginAddressSent "login_address.sent" "A biller's contact is mailed its login address.";
-    SettingsSynced "settings.synced" "A biller's settings at SecureAuth are brought to ours.";
-    UsersSynced "users.synced" "Users at SecureAuth are brought to the directory's state.";
-    UsersExported "users.exported" "What SecureAuth has of users is written out.";
-    PasswordChanged "password.changed" "A change of a user's password is passed on.";
-    PasswordResetRequested "password.reset_requested" "A password reset is asked for, for a user.";
-    SessionsRevoked "sessions.revoked" "Sessions were ended.";
-    SecretsRotated "secrets.rotated" "The keys that seal and sign were changed.";
+    MembersUpdated "members.updated" "The memberships of a biller were changed.";
+    UsersImported "users.imported" "A user file was imported.";
+    LoginAddressSent "login_address.sent" "The login address was mailed to a biller's contact.";
+    SettingsSynced "settings.synced" "The settings of a biller were written to SecureAuth.";
+    UsersSynced "users.synced" "Users at SecureAuth were updated from the directory.";
+    UsersExported "users.exported" "The users at SecureAuth were exported.";
+    PasswordChanged "password.changed" "A user's password change was sent to SecureAuth.";
+    PasswordResetRequested "password.reset_requested" "A password reset was requested for a user.";
+    SessionsRevoked "sessions.revoked" "Sessions were revoked.";
+    SecretsRotated "secrets.rotated" "The keys that seal and sign were rotated.";
     CodeLookedUp "code.looked_up" "A reference code was looked up.";
-    UserLookedUp "user.looked_up" "Somebody was looked up by username.";
-    SimulationRun "simulation.run" "Somebody asked where a user would be taken.";
-    ImpactPreviewed "impact.previewed" "Somebody asked what a change would do.";
-    AuditExported "audit.exported" "The audit trail was written out.";
+    UserLookedUp "user.looked_up" "A user was looked up by username.";
+    SimulationRun "simulation.run" "A routing simulation was run.";
+    ImpactPreviewed "impact.previewed" "The impact of a change was previewed.";
+    AuditExported "audit.exported" "The audit trail was exported.";
 }
 
 impl Action {
-    /// Reads an action as it is written.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|action| action.as_str() == text)
     }
 }
 
-/// Something that is done.
 #[derive(Clone, Debug)]
 pub struct AuditEvent {
     action: Action,
@@ -167,22 +150,20 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
-    /// An event, without more.
     pub fn new(action: Action) -> Self {
         Self { action, biller: None, subject: None, details: Map::new() }
     }
 
-    /// At this biller.
     pub fn at(self, biller: &Slug) -> Self {
         Self { biller: Some(biller.clone()), ..self }
     }
 
-    /// About this user, key, code, change or job, by its id.
+    /// Sets the id of the user, key, code, change or job concerned.
     pub fn about(self, subject: &str) -> Self {
         Self { subject: Some(subject.to_owned()), ..self }
     }
 
-    /// More about it: no secrets, no names of users.
+    /// Adds a detail. Details must not contain secrets or usernames.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
         self.details.insert(name.to_owned(), value.into());
@@ -190,10 +171,9 @@ impl AuditEvent {
     }
 }
 
-/// By whom something is done, and why: what an event is written with.
+/// Who acts and why. Every change takes it, to record its audit event.
 #[derive(Clone, Debug)]
 pub struct ActorContext {
-    /// Who.
     pub actor: Actor,
     reason: Option<String>,
     clock: Clock,
@@ -201,39 +181,32 @@ pub struct ActorContext {
 }
 
 impl ActorContext {
-    /// Somebody, without a reason.
     pub fn new(actor: Actor, clock: &Clock, random: &Random) -> Self {
         Self { actor, reason: None, clock: clock.clone(), random: random.clone() }
     }
 
-    /// For this reason.
     #[must_use]
     pub fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..self }
     }
 
-    /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Makes ids.
     pub fn random(&self) -> &Random {
         &self.random
     }
 
-    /// Writes an event, in the transaction of what it changes.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Records an event in the transaction of its change.
     pub async fn record(&self, tx: &mut Tx, event: AuditEvent) -> Result<(), DbError> {
         tx.run(INSERT, self.row(event)).await.map(drop)
     }
 
-    /// Writes an event that changes nothing here, before it is done.
+    /// Records an action without a change in the database, before it runs.
     ///
     /// # Errors
-    /// The database failed: it must not be done then.
+    /// The action must not run then.
     pub async fn record_alone(&self, db: &Db, event: AuditEvent) -> Result<(), DbError> {
         db.run(INSERT, self.row(event)).await.map(drop)
     }

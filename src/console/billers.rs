@@ -8,19 +8,19 @@ use super::pages::{Badge, BillerPage, BillerSummary, BillersPage, ImpactView, Re
 use super::staff::Staff;
 use super::{Console, jobs, respond};
 use crate::directory::{Biller, PasswordCarryOver};
-use crate::provisioning::{CheckStatus, CiamMode};
+use crate::provisioning::CheckStatus;
 use crate::routing::biller_login_url;
 use crate::web::HttpError;
 use crate::web::fields::Fields;
 use signpost_core::Slug;
-use signpost_core::decision::{CiamState, KillSwitchState, OutagePolicy, SuspensionPolicy};
+use signpost_core::decision::{CiamMode, CiamState, KillSwitchState, OutagePolicy, SuspensionPolicy};
 
 /// `GET /billers`
 pub(super) async fn list(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
     let state = &console.app;
-    let (billers, modes) = (state.directory.billers().await?, state.provisioning.modes().await?);
+    let billers = state.directory.billers().await?;
     let now = state.clock.now();
-    let row = |biller: &Biller| biller_summary(biller, modes.get(biller.id.as_str()).copied(), biller.is_active(now));
+    let row = |biller: &Biller| biller_summary(biller, biller.is_active(now));
     let lines = billers.iter().map(|biller| row(biller)).collect();
     let kill = state.routing.kill_switch.current(&billers);
     let pending = state.directory.pending_changes().await?.len();
@@ -97,13 +97,12 @@ pub(super) async fn page(
     shown: PageState,
 ) -> Result<Response, HttpError> {
     let state = &console.app;
-    let mode = state.provisioning.modes().await?.get(biller.id.as_str()).copied();
     let job = state.provisioning.latest_job(&biller.id).await?;
     let is_open = job.as_ref().is_some_and(|job| !job.state.is_final());
     let backlog = state.directory.backlog_of(&biller.id).await?;
     let is_active = biller.is_active(state.clock.now());
     let mut ciam = vec![("CIAM status", status_text(biller, is_active))];
-    ciam.extend(mode.map(|mode| ("Mode", mode_text(mode).to_owned())));
+    ciam.extend(biller.settings.ciam_mode.map(|mode| ("Mode", mode_text(mode).to_owned())));
     if matches!(biller.state, CiamState::Active | CiamState::Suspended) {
         ciam.extend(biller.active_from.map(|at| ("Activation date", at.to_string())));
     }
@@ -120,7 +119,7 @@ pub(super) async fn page(
     };
     respond::page(console, Some(staff), status, |chrome| BillerPage {
         chrome,
-        biller: biller_summary(biller, mode, is_active),
+        biller: biller_summary(biller, is_active),
         ciam,
         ciam_action,
         job: job.as_ref().map(jobs::view),
@@ -166,7 +165,7 @@ fn status_badge(level: CheckStatus) -> Badge {
     Badge { word: word.to_owned(), tone }
 }
 
-fn biller_summary(biller: &Biller, mode: Option<CiamMode>, is_active: bool) -> BillerSummary {
+fn biller_summary(biller: &Biller, is_active: bool) -> BillerSummary {
     let tone = match biller.state {
         CiamState::Active if is_active => "good",
         CiamState::Active | CiamState::Enabling => "warn",
@@ -194,7 +193,7 @@ fn biller_summary(biller: &Biller, mode: Option<CiamMode>, is_active: bool) -> B
         slug: biller.slug.to_string(),
         name: biller.name.clone(),
         state: Badge { word: biller.state.as_str().to_owned(), tone },
-        mode: mode.map_or("", CiamMode::as_str),
+        mode: biller.settings.ciam_mode.map_or("", CiamMode::as_str),
         issuer,
         notes: notes.join(", "),
     }

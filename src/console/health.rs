@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::pages::{Badge, Bar, HealthPage, HealthRow};
 use super::staff::Staff;
 use super::{Console, respond};
-use crate::state::{BillerHealth, DailyStats, Health, MigrationStats};
+use crate::state::{BillerHealth, DailyStats, MigrationStats, ServiceHealth};
 use crate::web::HttpError;
 
 /// How everything does.
@@ -31,7 +31,7 @@ fn badge(word: impl Into<String>, tone: &'static str) -> Badge {
     Badge { word: word.into(), tone }
 }
 
-fn lines(health: &Health) -> Vec<(&'static str, Badge, String)> {
+fn lines(health: &ServiceHealth) -> Vec<(&'static str, Badge, String)> {
     let some = health.jobs.iter().filter(|(_, count)| **count > 0);
     let jobs: Vec<String> = some.map(|(state, count)| format!("{count} {}", state.replace('_', " "))).collect();
     let needs_attention = health.jobs.get("needs_attention").copied().unwrap_or(0) > 0;

@@ -33,7 +33,7 @@ pub(super) async fn show(
         Some("synced") => Some("SecureAuth was brought in line."),
         _ => None,
     };
-    let form = current_form(&console, &biller).await?;
+    let form = current_form(&biller);
     page(&console, &staff, StatusCode::OK, &biller, (form, done, Vec::new())).await
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn submit(
         Err(error) => {
             let kept = if is_save { "It is saved here, but not at SecureAuth" } else { "Nothing was brought there" };
             let biller = billers::find(&console, biller.slug.as_str()).await?;
-            let form = current_form(&console, &biller).await?;
+            let form = current_form(&biller);
             let shown = (form, None, vec![("kept".to_owned(), format!("{kept}: {error}"))]);
             let is_theirs = matches!(error, ProvisioningError::Call(_) | ProvisioningError::ResourceMissing { .. });
             let status = if is_theirs { StatusCode::BAD_GATEWAY } else { StatusCode::CONFLICT };
@@ -80,14 +80,14 @@ pub(super) async fn submit(
 }
 
 /// What is wanted, as it stands in the form.
-async fn current_form(console: &Console, biller: &Biller) -> Result<FormValues, HttpError> {
+fn current_form(biller: &Biller) -> FormValues {
     let policy = biller.settings.password_policy;
     let numbers = policy.counts().map(|(field, _, number)| (field, number.map(|n| n.to_string()).unwrap_or_default()));
     let mut form = BTreeMap::from(numbers);
-    let mode = console.app.provisioning.modes().await?.get(biller.id.as_str()).copied().unwrap_or_default();
+    let mode = biller.settings.ciam_mode.unwrap_or_default();
     form.insert("mode", mode.as_str().to_owned());
     form.insert("strength", policy.strength.map_or("", Strength::as_str).to_owned());
-    Ok(FormValues(form))
+    FormValues(form)
 }
 
 fn submitted_form(fields: &Fields) -> FormValues {

@@ -6,10 +6,10 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::branding::Branding;
-use super::health::Health;
+use super::health::IssuerStatus;
 use crate::secureauth::management::PasswordPolicy;
 use crate::secureauth::{AuthorizationParams, ClientAuth, Registration};
-use signpost_core::decision::{self, CiamState, IssuerHealth, OutagePolicy, SuspensionPolicy};
+use signpost_core::decision::{self, CiamMode, CiamState, IssuerHealth, OutagePolicy, SuspensionPolicy};
 use signpost_core::{BillerId, KeyRing, LocalizedText, Purpose, Slug, Timestamp};
 
 /// A biller: a tenant whose customers sign in.
@@ -30,7 +30,7 @@ pub struct Biller {
     /// Hosts of its own, lower case, with the port where it is not the usual one.
     pub hosts: Vec<String>,
     /// Whether its identity provider answers.
-    pub health: Health,
+    pub health: IssuerStatus,
     /// The issuer that was seen to name itself in its answers (RFC 9207), and has to from then on.
     pub pinned_iss: Option<String>,
 }
@@ -49,6 +49,8 @@ pub struct BillerSettings {
     pub when_suspended: SuspensionPolicy,
     /// What to do while its identity provider is down.
     pub outage_policy: OutagePolicy,
+    /// How its users sign in at SecureAuth. A job sets it when it activates the biller; an import sets `sso`.
+    pub ciam_mode: Option<CiamMode>,
     /// Whether passwords came along to SecureAuth.
     pub passwords: PasswordCarryOver,
     /// Normalised usernames let in first; none: no list.
@@ -197,11 +199,12 @@ impl Biller {
             slug: self.slug.clone(),
             state: self.state,
             active_from: self.active_from,
+            ciam_mode: settings.ciam_mode,
             paused: settings.paused,
             private: settings.private,
             legacy_accounts: settings.legacy_accounts,
             when_suspended: settings.when_suspended,
-            rollout: decision::Rollout {
+            rollout: decision::RolloutFacts {
                 allow_list: settings.rollout_allow.is_some(),
                 percent: settings.rollout_percent,
             },

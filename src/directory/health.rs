@@ -41,7 +41,7 @@ pub enum IssuerEndpoint {
 
 /// A biller's identity provider as we last met it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct IssuerStatus {
     /// It counts as down.
     pub is_down: bool,
     /// Failures in a row.

@@ -13,7 +13,7 @@ use super::billers::{
 use super::branding_input;
 pub use super::branding_input::{BrandingInput, LogoSource};
 use super::changes::changes;
-use super::health::Health;
+use super::health::IssuerStatus;
 use super::pending::{self, ProposedChange};
 use super::{Billers, Directory, DirectoryError, store};
 use crate::audit::{Action, Actor, ActorContext, AuditEvent};
@@ -21,7 +21,7 @@ use crate::config::{Secret, toml_problem};
 use crate::db::Tx;
 use crate::secureauth::AuthorizationParams;
 use crate::secureauth::management::PasswordPolicy;
-use signpost_core::decision::{CiamState, OutagePolicy, SuspensionPolicy};
+use signpost_core::decision::{CiamMode, CiamState, OutagePolicy, SuspensionPolicy};
 use signpost_core::{BillerId, KeyRing, Purpose, Slug, Timestamp, Username};
 
 /// A biller as a file describes it. What is left out stays as it is, and has its default at a new biller.
@@ -466,7 +466,7 @@ fn convert(
         active_from: None,
         settings: BillerSettings { legacy_accounts: true, generation: 1, ..BillerSettings::default() },
         hosts: Vec::new(),
-        health: Health::default(),
+        health: IssuerStatus::default(),
         pinned_iss: None,
     });
     if let Some(name) = row.name {
@@ -522,6 +522,8 @@ fn convert(
         if !(user_pool.sso || id(&user_pool.organization) && id(&user_pool.pool)) {
             problem("secureauth", "ids of organization and pool are expected, or sso = true".into());
         }
+        let mode = settings.ciam_mode.filter(|mode| *mode != CiamMode::Sso);
+        settings.ciam_mode = user_pool.sso.then_some(CiamMode::Sso).or(mode);
         settings.user_pool = Some(user_pool);
     }
     if let Some(text) = row.portal_url {

@@ -20,7 +20,7 @@ pub use billers::{
     Biller, BillerSettings, BindTo, Maintenance, OidcSettings, PasswordCarryOver, Support, TokenAuth, UserPoolRef,
 };
 pub use branding::{Branding, Colours, Logo};
-pub use health::{FAILURES_TO_OPEN, Health, IssuerEndpoint};
+pub use health::{FAILURES_TO_OPEN, IssuerEndpoint, IssuerStatus};
 pub use lookup::UsernameLookup;
 pub use outbox::{Backlog, LeasedUserChange};
 pub use pending::{ApprovalOutcome, PendingChange};

@@ -122,7 +122,7 @@ mod tests {
     use proptest::sample::Index;
 
     use super::*;
-    use crate::directory::{BillerSettings, Health};
+    use crate::directory::{BillerSettings, IssuerStatus};
     use signpost_core::decision::CiamState;
     use signpost_core::{BillerId, Slug};
 
@@ -147,7 +147,7 @@ mod tests {
             active_from: None,
             settings: BillerSettings { private: private == Some(name), ..BillerSettings::default() },
             hosts: Vec::new(),
-            health: Health::default(),
+            health: IssuerStatus::default(),
             pinned_iss: None,
         };
         Billers::new(1, names.into_iter().enumerate().map(biller).collect(), None)

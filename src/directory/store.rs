@@ -2,7 +2,7 @@
 
 use super::billers::{Biller, BillerSettings};
 use super::branding::Logo;
-use super::health::Health;
+use super::health::IssuerStatus;
 use super::{Billers, DirectoryError};
 use crate::db::{Db, DbError, Row, Tx};
 use crate::values;
@@ -80,7 +80,7 @@ fn read_biller(row: &Row) -> Result<Option<Biller>, DirectoryError> {
         active_from: row.opt_time(5)?,
         settings,
         hosts: Vec::new(),
-        health: Health {
+        health: IssuerStatus {
             is_down: row.opt_text(7)?.as_deref() == Some("down"),
             failures: row.opt_int(8)?.unwrap_or(0),
             reason: row.opt_text(9)?.unwrap_or_default(),

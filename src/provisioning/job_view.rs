@@ -1,14 +1,10 @@
 //! What is told of jobs: to machines, and to people who name a reference code.
 
-use std::collections::HashMap;
-
-use super::{CONFIRM_MESSAGE, CiamMode, FAILURE_MESSAGE, Job, JobState, Provisioning, ledger};
+use super::{CONFIRM_MESSAGE, FAILURE_MESSAGE, Job, JobState, Provisioning, ledger};
 use crate::db::DbError;
 use crate::values;
 use signpost_core::{BillerId, ReferenceCode};
 
-const MODES: &str =
-    "SELECT biller_id, mode FROM job WHERE state = 'active' OR ended_at IS NULL ORDER BY created_at, id";
 const LATEST_JOB: &str = "SELECT id FROM job WHERE biller_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1";
 
 impl Job {
@@ -40,14 +36,5 @@ impl Provisioning {
     pub async fn latest_job(&self, biller: &BillerId) -> Result<Option<Job>, DbError> {
         let Some(row) = self.db.one(LATEST_JOB, values![biller.as_str()]).await? else { return Ok(None) };
         ledger::job(&self.db, &row.text(0)?).await
-    }
-
-    /// How users sign in, for each biller that was moved by a job, or is being moved: by the biller's id.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn modes(&self) -> Result<HashMap<String, CiamMode>, DbError> {
-        let rows = self.db.all(MODES, values![]).await?;
-        rows.iter().map(|row| Ok((row.text(0)?, CiamMode::parse(&row.text(1)?).unwrap_or_default()))).collect()
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{CiamMode, EnablementOptions, Provisioning, ProvisioningError};
+use super::{EnablementOptions, Provisioning, ProvisioningError};
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::{Db, DbError, Row, Tx};
 use crate::directory::{Biller, PasswordCarryOver, UserPoolRef};
 use crate::secureauth::management::CallWindow;
 use crate::values;
-use signpost_core::decision::CiamState;
+use signpost_core::decision::{CiamMode, CiamState};
 use signpost_core::{BillerId, Timestamp, ids};
 
 macro_rules! columns {

@@ -25,9 +25,6 @@ mod worker;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 pub use ledger::{Job, JobState, Step, StepState};
 pub use push::PushError;
 pub use readiness::{CheckStatus, Readiness, ReadinessCheck, advice};
@@ -40,44 +37,16 @@ use crate::db::{Db, DbError};
 use crate::directory::{Biller, Directory, DirectoryError, PasswordCarryOver};
 use crate::secureauth::Providers;
 use crate::secureauth::management::{CallError, Management};
+pub use signpost_core::decision::CiamMode;
 use signpost_core::decision::CiamState;
 use signpost_core::{Clock, KeyRing, Random, Slug};
 
-/// How a biller's users sign in, once moved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CiamMode {
-    /// Accounts hosted by SecureAuth, password only.
-    #[default]
-    Password,
-    /// Password and a second factor.
-    Mfa,
-    /// At the biller's own identity provider.
-    Sso,
-}
-
-impl CiamMode {
-    /// The mode as it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Password => "password",
-            Self::Mfa => "mfa",
-            Self::Sso => "sso",
-        }
-    }
-
-    /// Reads a mode as it is written.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Password, Self::Mfa, Self::Sso].into_iter().find(|mode| mode.as_str() == text)
-    }
-
-    /// First and second factors of the pool.
-    fn mechanisms(self) -> (&'static [&'static str], &'static [&'static str]) {
-        match self {
-            Self::Password => (&["password"], &[]),
-            Self::Mfa => (&["password"], &["email_otp", "totp"]),
-            Self::Sso => (&[], &[]),
-        }
+/// The first and second factors of a pool.
+fn mechanisms(mode: CiamMode) -> (&'static [&'static str], &'static [&'static str]) {
+    match mode {
+        CiamMode::Password => (&["password"], &[]),
+        CiamMode::Mfa => (&["password"], &["email_otp", "totp"]),
+        CiamMode::Sso => (&[], &[]),
     }
 }
 

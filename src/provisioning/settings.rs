@@ -3,16 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{CiamMode, Provisioning, ProvisioningError};
+use super::{Provisioning, ProvisioningError, mechanisms};
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::directory::Biller;
 use crate::secureauth::management::{Organization, PasswordPolicy, Pool, PoolSettings};
-use crate::values;
 use signpost_core::Slug;
-
-/// Accounts at SecureAuth keep their passwords in either mode; whoever signs in at the biller's own provider has none there.
-const SET_MODE: &str = "UPDATE job SET mode = $2 WHERE mode <> 'sso' AND id = (SELECT id FROM job \
-     WHERE biller_id = $1 AND state = 'active' ORDER BY created_at DESC, id DESC LIMIT 1)";
+use signpost_core::decision::CiamMode;
 
 /// A setting that SecureAuth keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +35,12 @@ impl Provisioning {
     /// The biller was not moved by a job, SecureAuth does not answer, or the database failed.
     pub async fn remote_settings(&self, biller: &Biller) -> Result<Vec<RemoteSetting>, ProvisioningError> {
         let (management, user_pool) = self.require_user_pool(biller).await?;
-        let mode = self.mode_of(biller).await?;
         let management = management.interactive();
         let missing = |kind, id: &str| ProvisioningError::ResourceMissing { kind, id: id.to_owned() };
         let organization = management.organization(&user_pool.organization).await?;
         let organization = organization.ok_or_else(|| missing("organization", &user_pool.organization))?;
         let pool = management.pool(&user_pool.pool).await?.ok_or_else(|| missing("pool", &user_pool.pool))?;
-        Ok(compare(biller, mode, &organization, &pool))
+        Ok(compare(biller, &organization, &pool))
     }
 
     /// Keeps how a moved biller's users are to sign in and which passwords are to be taken: here, in one transaction. It is
@@ -64,11 +59,15 @@ impl Provisioning {
         let mut tx = self.db.begin().await?;
         let event = AuditEvent::new(Action::BillerUpdated);
         let event = if let Some(mode) = mode { event.with("mode", mode.as_str()) } else { event };
-        let change = |biller: &mut Biller| biller.settings.password_policy = policy;
+        let change = |biller: &mut Biller| {
+            let settings = &mut biller.settings;
+            settings.password_policy = policy;
+            // An SSO biller has no passwords at SecureAuth, so it cannot change to another mode.
+            if mode.is_some() && settings.ciam_mode != Some(CiamMode::Sso) {
+                settings.ciam_mode = mode;
+            }
+        };
         self.directory.update_biller_in(&mut tx, slug, (actor, event), change).await?;
-        if let Some(mode) = mode {
-            tx.run(SET_MODE, values![biller.id.as_str(), mode.as_str()]).await?;
-        }
         Ok(tx.commit().await?)
     }
 
@@ -79,26 +78,25 @@ impl Provisioning {
     pub async fn sync_settings(&self, slug: &Slug, actor: &ActorContext) -> Result<(), ProvisioningError> {
         let biller = self.biller(slug).await?;
         let (management, user_pool) = self.require_user_pool(&biller).await?;
-        let mode = self.mode_of(&biller).await?;
         actor.record_alone(&self.db, AuditEvent::new(Action::SettingsSynced).at(slug)).await?;
         let management = management.interactive();
         management.rename_organization(&user_pool.organization, &biller.name).await?;
-        Ok(management.update_pool(&user_pool.pool, &pool_settings(&biller, mode)).await?)
+        Ok(management.update_pool(&user_pool.pool, &pool_settings(&biller, mode_of(&biller))).await?)
     }
+}
 
-    async fn mode_of(&self, biller: &Biller) -> Result<CiamMode, ProvisioningError> {
-        Ok(self.modes().await?.get(biller.id.as_str()).copied().unwrap_or_default())
-    }
+fn mode_of(biller: &Biller) -> CiamMode {
+    biller.settings.ciam_mode.unwrap_or_default()
 }
 
 /// What is ours to say about a biller's pool.
 pub(super) fn pool_settings(biller: &Biller, mode: CiamMode) -> PoolSettings<'_> {
-    let mechanisms = (mode != CiamMode::Sso).then(|| mode.mechanisms());
+    let mechanisms = (mode != CiamMode::Sso).then(|| mechanisms(mode));
     PoolSettings { name: &biller.name, mechanisms, policy: biller.settings.password_policy }
 }
 
-fn compare(biller: &Biller, mode: CiamMode, organization: &Organization, pool: &Pool) -> Vec<RemoteSetting> {
-    let expected = pool_settings(biller, mode);
+fn compare(biller: &Biller, organization: &Organization, pool: &Pool) -> Vec<RemoteSetting> {
+    let expected = pool_settings(biller, mode_of(biller));
     let setting = |name: &str, expected: Option<String>, actual: String| RemoteSetting {
         name: name.to_owned(),
         expected,

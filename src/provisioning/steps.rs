@@ -4,7 +4,7 @@ use super::ledger::{self, Job, JobState, Step, StepState, StopReason};
 use super::resources::{Resource, ResourceIds, ResourceSpec, USER_ID_CLAIM};
 use super::settings::pool_settings;
 use super::worker::{fail_or_retry, retry_later};
-use super::{Provisioning, ProvisioningError, SUCCESS_MESSAGE, failpoints};
+use super::{Provisioning, ProvisioningError, SUCCESS_MESSAGE, failpoints, mechanisms};
 use crate::audit::{Action, AuditEvent};
 use crate::directory::{Biller, BindTo, OidcSettings, TokenAuth};
 use crate::secureauth::AuthorizationParams;
@@ -29,7 +29,7 @@ impl Provisioning {
             management,
             ids: &ids,
             // One whose users sign in elsewhere has no means of its own.
-            pool: PoolSettings { mechanisms: Some(job.mode.mechanisms()), ..pool_settings(biller, job.mode) },
+            pool: PoolSettings { mechanisms: Some(mechanisms(job.mode)), ..pool_settings(biller, job.mode) },
             secret: &opened,
             redirect_uri: url(format!("/callback/{}", biller.slug)),
             post_logout_redirect_uri: url("/signed-out".to_owned()),
@@ -179,6 +179,7 @@ impl Provisioning {
         let changed = self.directory.update_biller_in(&mut tx, &biller.slug, (&actor, event), |biller| {
             biller.state = CiamState::Active;
             biller.active_from = Some(now);
+            biller.settings.ciam_mode = Some(job.mode);
             biller.settings.passwords = job.passwords;
             biller.settings.oidc = Some(oidc);
         });

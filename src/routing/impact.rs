@@ -1,8 +1,9 @@
-//! What a change would do: everybody whom it concerns is decided before and after it, by the same function as sign-ins.
+//! Impact analysis: the effect of a change on all users. Each username is decided before and after the change, by the same
+//! function as sign-ins.
 //!
-//! People are counted by username, as routing knows them. Only names with a membership at a changed biller can be taken
-//! elsewhere, so these are gone through, page by page; what they have at other billers counts as well. Names that are alike in
-//! everything the decision looks at are decided once.
+//! The analysis reads the usernames that have a membership at a changed biller, page by page, with all their memberships. A
+//! change cannot affect another username, as long as rules see only memberships. Usernames whose memberships are alike are
+//! decided once: see [`DecisionKey`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -19,31 +20,30 @@ use signpost_core::decision::{
 };
 use signpost_core::text::mask;
 
-/// Memberships that are read at once.
+/// Memberships per query.
 const PAGE_SIZE: usize = 8_000;
-/// A biller's members are gone through in parts, so that several connections, and processors, are at it.
+/// A biller's members are read in partitions, so that several connections and processors work on them.
 const PARTITIONS: u64 = 16;
 const MAX_CONCURRENT_PARTITIONS: usize = 4;
-/// Kinds of names that are kept in mind; beyond this they are decided anew, so that memory stays bounded.
+/// The cache is cleared at this size, so that memory stays bounded.
 const MAX_CACHED_KEYS: usize = 50_000;
-/// Samples of each move.
+/// Samples per transition.
 const MAX_SAMPLES: usize = 5;
 
-/// A change of one biller. What is none stays as it is.
+/// A change of one biller. `None` changes nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProposedChange {
-    /// Its state: `active` enables or resumes it from now on, `suspended` switches it off.
+    /// `active` enables or resumes the biller at once. `suspended` suspends it.
     pub state: Option<CiamState>,
-    /// For whom it counts as moved.
     pub rollout: Option<RolloutSpec>,
 }
 
 impl ProposedChange {
-    /// The change in words for the audit trail, without usernames.
+    /// The change in words for the audit trail. It contains no usernames.
     pub fn summary(&self) -> String {
         let state = self.state.map(|state| format!("state {}", state.as_str()));
         let rollout = self.rollout.as_ref().map(|rollout| match (&rollout.allow, rollout.percent) {
-            (None, None) => "rollout for everybody".to_owned(),
+            (None, None) => "rollout for everyone".to_owned(),
             (list, percent) => {
                 let listed = list.as_ref().map(|list| format!("{} listed", list.len()));
                 let share = percent.map(|percent| format!("{percent} %"));
@@ -53,10 +53,7 @@ impl ProposedChange {
         state.into_iter().chain(rollout).collect::<Vec<_>>().join(", ")
     }
 
-    /// The biller as it would be.
-    ///
-    /// # Errors
-    /// What is wrong with the rollout, in words.
+    /// The biller after the change. The error says what is wrong with the rollout.
     pub fn apply_to(&self, biller: &Biller) -> Result<Biller, String> {
         let mut after = biller.clone();
         if let Some(state) = self.state {
@@ -72,40 +69,37 @@ impl ProposedChange {
     }
 }
 
-/// What a change would do.
+/// The effect of a change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Impact {
-    /// Usernames that were looked at: all that have a membership at a changed biller.
+    /// Usernames analysed: those with a membership at a changed biller.
     pub usernames: u64,
-    /// Those that would be taken elsewhere.
+    /// Usernames whose outcome would change.
     pub changed: u64,
-    /// Those that would become ambiguous: row 5 or 6, and neither before.
+    /// Usernames that would become ambiguous: row 5 or 6, and neither before.
     pub ambiguous: u64,
-    /// Those that would have nowhere to go: the hold page, or no legacy account that works, and neither before.
+    /// Usernames that would have no destination: the maintenance page or no usable legacy account, and neither before.
     pub no_destination: u64,
-    /// From where to where, the most first.
+    /// The most frequent transition comes first.
     pub transitions: Vec<Transition>,
 }
 
-/// Usernames that would be taken from one place to another.
+/// Usernames whose outcome would change in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Transition {
-    /// Where they are taken now.
+    /// The present outcome.
     pub from: Outcome,
-    /// Where they would be taken.
+    /// The outcome after the change.
     pub to: Outcome,
-    /// How many.
     pub usernames: u64,
-    /// Some of them, masked.
+    /// Some of the usernames, masked.
     pub samples: Vec<String>,
 }
 
-/// A place of the routing table.
+/// A decision with its row of the routing table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 pub struct Outcome {
-    /// The row.
     pub row: u8,
-    /// Where to.
     pub decision: Decision,
 }
 
@@ -114,7 +108,7 @@ impl Outcome {
         matches!(self.row, 5 | 6)
     }
 
-    /// Recovery without being ambiguous, or with several legacy billers, is for those whose legacy accounts do not work.
+    /// Outside row 5, the recovery page is for users without a usable legacy account.
     fn has_no_destination(self) -> bool {
         match self.decision {
             Decision::HoldPage => true,
@@ -124,21 +118,16 @@ impl Outcome {
     }
 }
 
-/// Usernames gone through so far, and about how many there are.
+/// Memberships processed so far and an estimate of the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// So far.
     pub done: u64,
-    /// In all.
     pub total: u64,
 }
 
 impl Routing {
-    /// What would become of everybody if these billers were as they are here; one count at a time, further ones wait. `on_progress` is
-    /// called at the beginning and after each page.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// The effect of replacing billers by `changed`. Only one analysis runs at a time; others wait. Calls `on_progress` at
+    /// the start and after each page.
     pub async fn impact(
         &self,
         changed: &[Biller],
@@ -153,7 +142,7 @@ impl Routing {
         }
         on_progress(Progress { done: 0, total });
         for (index, biller) in changed.iter().enumerate() {
-            // A new one has no members.
+            // A new biller has no members.
             if billers.by_id(&biller.id).is_none() {
                 continue;
             }
@@ -187,12 +176,13 @@ impl Routing {
         Ok(())
     }
 
-    /// What is the same for everybody at the shared address.
+    /// The facts that are the same for every username at the shared login page.
     fn common_facts(&self, billers: &Billers) -> Facts {
         Facts {
             now: self.clock.now(),
             kill_switch: self.kill_switch.current(billers),
             entry: EntryPoint::Shared,
+            username: None,
             directory: DirectoryFacts::Unavailable,
             directory_policy: self.config.routing.directory_down,
             remembered: Vec::new(),
@@ -200,7 +190,7 @@ impl Routing {
     }
 }
 
-/// A biller before or after, made ready to be asked a million times.
+/// A biller before or after the change, prepared for millions of decisions.
 struct BillerSnapshot {
     facts: decision::Biller,
     allowed: HashSet<String>,
@@ -222,8 +212,8 @@ impl BillerSnapshot {
         }
     }
 
-    /// Whether the rollout has reached this name.
-    fn has_reached(&self, key: &str) -> bool {
+    /// Whether the rollout includes this username.
+    fn includes(&self, key: &str) -> bool {
         let rollout = self.facts.rollout;
         (!rollout.allow_list && rollout.percent.is_none())
             || self.allowed.contains(key)
@@ -231,18 +221,19 @@ impl BillerSnapshot {
     }
 }
 
-/// What the decision looks at of a membership: biller, legacy account, and whether the rollouts have reached the name.
+/// What a decision depends on, for each membership: the biller, the legacy account, and whether the rollouts before and
+/// after the change include the username. A rule that reads another fact of the username must add it here.
 type DecisionKey = Vec<(usize, bool, bool, bool)>;
 
 struct Tally {
     common: Facts,
-    /// Every biller before and after, and where each is.
+    /// Every biller before and after the change, and its index by id.
     snapshots: Vec<(BillerSnapshot, BillerSnapshot)>,
     indexes: HashMap<String, usize>,
     outcomes: HashMap<DecisionKey, (Outcome, Outcome)>,
     transitions: BTreeMap<(Outcome, Outcome), (u64, Vec<String>)>,
     impact: Impact,
-    /// Members gone through.
+    /// Memberships processed.
     processed: u64,
 }
 
@@ -258,7 +249,7 @@ impl Tally {
         Self { common, snapshots, indexes, outcomes, transitions, impact: Impact::default(), processed: 0 }
     }
 
-    /// Counts a name of a changed biller, unless it was counted at one of those before.
+    /// Counts a username of a changed biller, unless it was counted at one of the billers `before`.
     fn count(&mut self, name: &UsernameMemberships, biller: &BillerId, before: &[Biller]) {
         self.processed += 1;
         let belongs = |to: &BillerId| name.memberships.iter().any(|(id, _)| id == to);
@@ -283,13 +274,13 @@ impl Tally {
     fn decide(&mut self, name: &UsernameMemberships) -> (Outcome, Outcome) {
         let known = |(id, legacy): &(BillerId, bool)| self.indexes.get(id.as_str()).map(|at| (*at, *legacy));
         let mut memberships: Vec<(usize, bool)> = name.memberships.iter().filter_map(known).collect();
-        // Billers stand by slug.
+        // The billers are sorted by slug, as in the facts of a sign-in.
         memberships.sort_unstable();
         let key: DecisionKey = memberships
             .iter()
             .map(|(at, legacy)| {
                 let (before, after) = &self.snapshots[*at];
-                (*at, *legacy, before.has_reached(&name.key), after.has_reached(&name.key))
+                (*at, *legacy, before.includes(&name.key), after.includes(&name.key))
             })
             .collect();
         if let Some(outcome_pair) = self.outcomes.get(&key) {

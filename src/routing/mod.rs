@@ -1,4 +1,4 @@
-//! Read the facts, decide: the one caller of the decision. Login pages, API, command line and console come through here.
+//! Reads the facts and decides. Only this module calls the decision. Login pages, API, command line and console use it.
 
 mod impact;
 mod kill_switch;
@@ -16,113 +16,104 @@ pub use simulation::{
 use crate::config::{Config, LegacyPath};
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
 use signpost_core::decision::{
-    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Rollout, Verdict, Via,
-    decide,
+    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, RolloutFacts, Verdict,
+    Via, decide,
 };
 use signpost_core::{Clock, Slug, Timestamp, Username, UsernameInput};
 
-/// A directory that takes longer than this counts as one that cannot be read: people are waiting.
+/// A slower directory counts as unavailable, because a customer waits.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Somebody at the door.
 #[derive(Clone, Debug)]
 pub struct RoutingRequest {
-    /// Where the browser came in.
     pub entry: EntryPoint,
-    /// The name typed; not looked at where the address names a biller.
+    /// The username as typed. At a named entry point only its membership there counts.
     pub name: Option<UsernameInput>,
-    /// Billers this device remembers.
     pub remembered: Vec<Slug>,
 }
 
-/// A decision with what it stands on.
+impl RoutingRequest {
+    fn username(&self) -> Option<&Username> {
+        self.name.as_ref().and_then(UsernameInput::username)
+    }
+}
+
+/// A decision with its facts.
 #[derive(Clone, Debug)]
 pub struct RoutingResult {
-    /// The facts.
     pub facts: Facts,
-    /// The decision.
     pub verdict: Verdict,
-    /// All billers, as of the facts; the last known ones when the directory cannot be read.
+    /// All billers at the time of the facts, or the last known ones if the directory is unavailable.
     pub billers: Arc<Billers>,
     settings: Arc<str>,
 }
 
 impl RoutingResult {
-    /// What the decision log keeps: the facts as they were, the verdict, and the revision of the configuration they stand on
-    /// (a number that grows with every change of billers and orders, and a fingerprint of the settings).
+    /// The content of the decision log: facts, verdict and revision. The revision is a number that grows with every change
+    /// of billers and operational controls, and a fingerprint of the configuration.
     pub fn details(&self) -> serde_json::Value {
         let revision = serde_json::json!({ "billers": self.billers.revision(), "settings": *self.settings });
         serde_json::json!({ "verdict": self.verdict, "facts": self.facts, "revision": revision })
     }
 }
 
-/// Facts that a simulation replaces.
+/// Facts that a simulation replaces. `None` and empty lists change nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// Issuers that are up or down.
     pub issuers: Vec<(Slug, IssuerHealth)>,
-    /// Billers in another state.
     pub states: Vec<(Slug, CiamState)>,
-    /// Billers with another rollout.
     pub rollouts: Vec<(Slug, RolloutOverride)>,
-    /// The directory cannot be read.
     pub directory_down: bool,
-    /// The kill switch.
     pub kill_switch: Option<KillSwitchState>,
-    /// Another moment.
     pub at: Option<Timestamp>,
 }
 
-/// A rollout that takes the place of a biller's own; neither list nor percentage: for all.
+/// A rollout that replaces a biller's own. With neither list nor percentage, it includes every username.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RolloutOverride {
-    /// Normalised usernames let in first.
+    /// Normalised usernames on the allow list.
     pub allow: Option<Vec<String>>,
-    /// Percentage of usernames let in, 0 to 100.
+    /// Percentage of usernames in the rollout, 0 to 100.
     pub percent: Option<u8>,
 }
 
-/// Routing by the directory and the settings.
 #[derive(Clone, Debug)]
 pub struct Routing {
     directory: Directory,
-    /// The kill switch.
     pub kill_switch: KillSwitch,
     config: Arc<Config>,
     settings: Arc<str>,
     clock: Clock,
-    /// Held while everybody is counted: that takes several of the database's connections, which sign-ins need as well.
+    /// Held during an impact analysis, which uses several database connections. Sign-ins need some as well.
     impact_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Routing {
-    /// On a directory, by the settings.
     pub fn new(directory: Directory, config: Arc<Config>, clock: Clock) -> Self {
         let settings = config.fingerprint().into();
         let kill_switch = KillSwitch::new(&config.routing);
         Self { directory, kill_switch, config, settings, clock, impact_lock: Arc::default() }
     }
 
-    /// Decides where somebody goes.
     pub async fn route(&self, routing_request: &RoutingRequest) -> RoutingResult {
         let routing_result = self.route_with_overrides(routing_request, &Overrides::default()).await;
         if routing_result.verdict.integrity_alarm {
-            tracing::warn!(alarm = "integrity", "a username has two legacy billers or more");
+            tracing::warn!(alarm = "integrity", "a username has two or more legacy billers");
         }
         routing_result
     }
 
-    /// Whether a biller signs people in itself at this moment; sign-ins under way and sessions stand on the same.
+    /// Whether users can sign in at the biller's SecureAuth login now. Running sign-ins and sessions check it too.
     pub fn is_sign_in_enabled(&self, biller: &Biller, now: Timestamp) -> bool {
-        let is_switched_off = match self.kill_switch.current(&self.directory.last_known_billers()) {
+        let is_overridden = match self.kill_switch.current(&self.directory.last_known_billers()) {
             KillSwitchState::Off => false,
             KillSwitchState::AllLegacy | KillSwitchState::Hold => true,
             KillSwitchState::BillerLegacy(slug) => slug == biller.slug,
         };
-        !is_switched_off && !biller.settings.paused && biller.is_active(now)
+        !is_overridden && !biller.settings.paused && biller.is_active(now)
     }
 
-    /// Decides where somebody would go if the facts were different. Reads only.
+    /// Decides with some facts replaced. Has no side effects.
     pub async fn route_with_overrides(&self, routing_request: &RoutingRequest, overrides: &Overrides) -> RoutingResult {
         let (facts, billers) = self.facts(routing_request, overrides).await;
         self.decide(facts, billers)
@@ -143,20 +134,20 @@ impl Routing {
             now: overrides.at.unwrap_or_else(|| self.clock.now()),
             kill_switch: overrides.kill_switch.clone().unwrap_or_else(|| self.kill_switch.current(&billers)),
             entry: routing_request.entry.clone(),
+            username: routing_request.username().cloned(),
             directory,
             directory_policy: self.config.routing.directory_down,
             remembered: routing_request.remembered.clone(),
         };
-        overrides
-            .apply(&mut facts, routing_request.name.as_ref().and_then(UsernameInput::username).map(Username::as_str));
+        overrides.apply(&mut facts);
         (facts, billers)
     }
 
     async fn read(&self, routing_request: &RoutingRequest) -> (DirectoryFacts, Arc<Billers>) {
         match tokio::time::timeout(DIRECTORY_TIMEOUT, self.read_directory(routing_request)).await {
             Ok(Ok(read)) => return read,
-            Ok(Err(error)) => tracing::error!(error = %error, "the directory cannot be read"),
-            Err(_) => tracing::error!("the directory does not answer"),
+            Ok(Err(error)) => tracing::error!(error = %error, "the directory cannot be read; routing without it"),
+            Err(_) => tracing::error!("the directory did not respond in time; routing without it"),
         }
         (DirectoryFacts::Unavailable, self.directory.last_known_billers())
     }
@@ -167,13 +158,12 @@ impl Routing {
     ) -> Result<(DirectoryFacts, Arc<Billers>), DirectoryError> {
         match &routing_request.entry {
             EntryPoint::Shared => {
-                let username = routing_request.name.as_ref().and_then(UsernameInput::username);
-                let found = self.directory.look_up(username).await?;
+                let found = self.directory.look_up(routing_request.username()).await?;
                 Ok((DirectoryFacts::Read { named: None, memberships: found.memberships }, found.billers))
             }
             EntryPoint::Named { slug, .. } => {
-                // Somebody on the way from a notice has a name: whether they have a legacy account matters here as well.
-                let (billers, mut memberships) = match routing_request.name.as_ref().and_then(UsernameInput::username) {
+                // A customer who comes from a bookmark notice has a username. Then the user's own legacy account counts.
+                let (billers, mut memberships) = match routing_request.username() {
                     Some(username) => {
                         let found = self.directory.look_up(Some(username)).await?;
                         (found.billers, found.memberships)
@@ -189,24 +179,24 @@ impl Routing {
 }
 
 impl Overrides {
-    fn apply(&self, facts: &mut Facts, username_key: Option<&str>) {
+    fn apply(&self, facts: &mut Facts) {
         for biller in facts.billers_mut() {
             if let Some((_, health)) = self.issuers.iter().rfind(|(slug, _)| *slug == biller.slug) {
                 biller.issuer = *health;
             }
             if let Some((_, state)) = self.states.iter().rfind(|(slug, _)| *slug == biller.slug) {
                 biller.state = *state;
-                // "Were it active" means now, not from its activation date on.
+                // "If it were active" means now, whatever its activation date is.
                 biller.active_from = None;
             }
             if let Some(change) = self.rollout_of(&biller.slug) {
-                biller.rollout = Rollout { allow_list: change.allow.is_some(), percent: change.percent };
+                biller.rollout = RolloutFacts { allow_list: change.allow.is_some(), percent: change.percent };
             }
         }
-        let DirectoryFacts::Read { memberships, .. } = &mut facts.directory else { return };
-        for membership in memberships {
-            if let (Some(change), Some(key)) = (self.rollout_of(&membership.biller.slug), username_key) {
-                membership.allow_listed = change.lists(key);
+        let Some(username) = facts.username.clone() else { return };
+        for membership in facts.memberships_mut() {
+            if let Some(change) = self.rollout_of(&membership.biller.slug) {
+                membership.allow_listed = change.lists(username.as_str());
             }
         }
     }
@@ -222,16 +212,14 @@ impl RolloutOverride {
     }
 }
 
-/// What an address means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedEntryPoint {
-    /// The entry it is.
     pub entry: EntryPoint,
-    /// A return target that the address itself stands for.
+    /// The return target that the address implies.
     pub return_to: Option<String>,
 }
 
-/// Reads an address as the gateway would: shared entry, vanity path, vanity host or mapped legacy address.
+/// Resolves an address as the router does: shared login page, vanity path, vanity host or legacy deep link.
 pub fn resolve_entry_point(
     config: &Config,
     billers: &Billers,
@@ -250,7 +238,7 @@ pub fn resolve_entry_point(
         return Some(ResolvedEntryPoint { entry: EntryPoint::Named { slug, via: Via::VanityPath }, return_to: None });
     }
     let mapped = config.legacy_paths.iter().filter(|mapped| mapped.path == path);
-    // The most exact mapping wins: one with a parameter before one without.
+    // A mapping with a query parameter takes precedence over one without.
     let (exact, plain): (Vec<_>, Vec<_>) = mapped.partition(|mapped| mapped.query.is_some());
     let found = exact.into_iter().find(|mapped| has_parameter(mapped, query)).or_else(|| plain.first().copied())?;
     let entry = match &found.biller {
@@ -266,7 +254,7 @@ fn has_parameter(mapped: &LegacyPath, query: Option<&str>) -> bool {
         .any(|(n, v)| n.eq_ignore_ascii_case(name) && v == value)
 }
 
-/// The address of a biller to be kept and handed out: its own host where it has one, else its path with us.
+/// The login address of a biller: its own host if it has one, otherwise its path on the public host.
 pub fn biller_login_url(config: &Config, biller: &Biller) -> String {
     let public = &config.server.public_url;
     match biller.hosts.first() {
@@ -275,7 +263,7 @@ pub fn biller_login_url(config: &Config, biller: &Biller) -> String {
     }
 }
 
-/// The public host as it stands in the `Host` header.
+/// The public host in the form of a `Host` header.
 pub fn public_host(config: &Config) -> String {
     let url = &config.server.public_url;
     let host = url.host_str().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! "Where would somebody be taken, and why?", as support staff, machines and the command line ask it. Reads only: nothing is
-//! executed, sent or counted.
+//! What-if simulations for support staff, machines and the command line: where would a customer go, and why? A simulation has
+//! no side effects.
 
 use std::collections::BTreeMap;
 
@@ -16,84 +16,75 @@ use signpost_core::decision::{
 use signpost_core::username::UsernameError;
 use signpost_core::{Locale, Slug, Timestamp, Username, UsernameInput};
 
-/// A request. What is left out is as it is now.
+/// A simulation request. Missing fields keep their present value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulationRequest {
-    /// The username typed; needed at the shared address.
+    /// The username that the customer types. Required at the shared login page.
     pub username: Option<String>,
-    /// The address the browser knocks at: a path of ours, or a whole address. None: the shared sign-in page.
+    /// The address that the customer opens: a path or a URL. Default: the shared login page.
     pub entry: Option<String>,
-    /// As if billers were in these states, from now on.
+    /// Treat billers as being in these states, effective now.
     pub billers: BTreeMap<Slug, CiamState>,
-    /// As if the identity providers of billers were up or down.
+    /// Treat the identity providers of billers as up or down.
     pub issuers: BTreeMap<Slug, IssuerHealth>,
-    /// As if active billers counted for these.
+    /// Replace the rollouts of active billers.
     pub rollouts: BTreeMap<Slug, RolloutSpec>,
-    /// As if the directory were up or down.
+    /// Treat the directory as up or down.
     pub directory: Option<DirectoryAvailability>,
-    /// As if the kill switch were `off`, `all-legacy`, `hold` or `SLUG=legacy`.
+    /// Replace the kill switch by `off`, `all-legacy`, `hold` or `SLUG=legacy`.
     #[serde(with = "kill_switch_text")]
     #[schema(value_type = Option<String>)]
     pub kill_switch: Option<KillSwitchState>,
-    /// As of this time (RFC 3339).
+    /// Decide at this time (RFC 3339).
     #[serde(with = "time_text")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
-    /// As if the device remembered these billers.
+    /// Treat the device as remembering these billers.
     pub remembered: Vec<Slug>,
-    /// The language of the page that would be shown; no rule looks at it.
+    /// The language of the page. It does not influence the decision.
     pub locale: Option<Locale>,
 }
 
-/// Whether the directory can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DirectoryAvailability {
-    /// It can.
     Up,
-    /// It cannot.
     Down,
 }
 
-/// For whom a biller is to count as moved; neither list nor percentage: for all.
+/// The usernames for which a biller counts as migrated. With neither list nor percentage: all usernames.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RolloutSpec {
-    /// Usernames let in first.
+    /// Usernames on the allow list.
     pub allow: Option<Vec<String>>,
-    /// Percentage of usernames let in, 0 to 100.
+    /// Percentage of usernames in the rollout, 0 to 100.
     #[schema(maximum = 100)]
     pub percent: Option<u8>,
 }
 
-/// Why a request cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
-    /// It names a biller that is not there: the field, and the biller.
+    /// The field, and the unknown biller that it names.
     #[error("there is no biller {1}")]
     NoSuchBiller(&'static str, Slug),
-    /// The entry cannot be read as an address.
     #[error("{0:?} is not an address")]
     NotAnAddress(String),
-    /// The entry is somebody else's address.
     #[error("{0} is not an address that Signpost serves")]
     NotServed(Url),
-    /// The username is none.
     #[error(transparent)]
     Username(#[from] UsernameError),
-    /// At the shared address somebody has to type one.
-    #[error("is needed at the shared address")]
+    #[error("is required at the shared login page")]
     UsernameMissing,
-    /// A rollout cannot be like this.
+    /// The biller, and what is wrong with its rollout.
     #[error("{0}: {1}")]
     Rollout(Slug, String),
-    /// The billers cannot be read.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
 }
 
 impl SimulationError {
-    /// The field of the request that is wrong; none when the request is not to blame.
+    /// The invalid field of the request. `None`: the request is valid, but the directory failed.
     pub fn field(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoSuchBiller(field, _) => field,
@@ -105,22 +96,18 @@ impl SimulationError {
     }
 }
 
-/// An answer.
 #[derive(Clone, Debug)]
 pub struct SimulationResult {
-    /// Who would be at the door.
     pub routing_request: RoutingRequest,
-    /// A return target that the address itself stands for.
+    /// The return target that the address implies.
     pub return_to: Option<String>,
-    /// The language of the page that would be shown.
+    /// The language of the page.
     pub locale: Locale,
-    /// The decision, with the facts it stands on.
     pub routing_result: RoutingResult,
-    /// The facts that, were they otherwise, would lead elsewhere.
     pub would_change: Vec<Counterfactual>,
 }
 
-/// An answer as it is written for machines.
+/// The result of a simulation.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Simulation)]
 pub struct SimulationResponse<'a> {
@@ -130,21 +117,16 @@ pub struct SimulationResponse<'a> {
 }
 
 impl SimulationResult {
-    /// For machines: the verdict's fields, and what would change it.
     pub fn response(&self) -> SimulationResponse<'_> {
         SimulationResponse { verdict: &self.routing_result.verdict, would_change: &self.would_change }
     }
 }
 
 impl Routing {
-    /// Answers a request.
+    /// Runs a simulation.
     ///
-    /// `biller_scope` are the billers that the asker may see; none: all. Billers out of reach are as if they were not there: a
-    /// request that names one is refused as for any that is not there, and a username or an address that concerns one is
-    /// answered as one that nobody has.
-    ///
-    /// # Errors
-    /// The request cannot be asked like this, or the billers cannot be read.
+    /// `biller_scope` are the billers that the caller may see; `None`: all. A biller out of scope behaves like an unknown one:
+    /// a request that names it fails in the same way, and a username or an address of it counts as unknown.
     pub async fn simulate(
         &self,
         request: &SimulationRequest,
@@ -174,7 +156,7 @@ impl Routing {
         in_scope: &dyn Fn(&Slug) -> bool,
     ) -> Result<super::ResolvedEntryPoint, SimulationError> {
         let public = &self.config.server.public_url;
-        // "pay.example.com/bills" is a host and a path, not a path of ours.
+        // "pay.example.com/bills" is a host with a path.
         let with_scheme = format!("{}://{entry}", public.scheme());
         let text = if entry.starts_with('/') || entry.contains("://") { entry } else { &with_scheme };
         let url = public.join(text).map_err(|_| SimulationError::NotAnAddress(entry.to_owned()))?;
@@ -185,7 +167,7 @@ impl Routing {
     }
 }
 
-/// A path can be typed with any slug. Hosts and old addresses would tell whose they are.
+/// Anyone can type a path with any slug. Hosts and legacy addresses would reveal their biller.
 fn is_visible(entry: &EntryPoint, in_scope: &dyn Fn(&Slug) -> bool) -> bool {
     match entry {
         EntryPoint::Shared | EntryPoint::Named { via: Via::VanityPath, .. } => true,
@@ -198,8 +180,8 @@ fn host_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Takes out of the facts what the asker may not see. Facts of which a part is out of reach go as a whole: what is left would
-/// be no decision that anybody ever meets.
+/// Removes the facts that the caller may not see. If one membership is out of scope, all are removed: a decision on the rest
+/// would be one that no customer ever gets.
 fn remove_out_of_scope(facts: &mut Facts, in_scope: &dyn Fn(&Slug) -> bool) {
     if matches!(&facts.kill_switch, KillSwitchState::BillerLegacy(slug) if !in_scope(slug)) {
         facts.kill_switch = KillSwitchState::Off;
@@ -214,7 +196,6 @@ fn remove_out_of_scope(facts: &mut Facts, in_scope: &dyn Fn(&Slug) -> bool) {
 }
 
 impl SimulationRequest {
-    /// Every biller that it names is there.
     fn check_billers(&self, is_there: &dyn Fn(&Slug) -> bool) -> Result<(), SimulationError> {
         let kill_switch_biller = match &self.kill_switch {
             Some(KillSwitchState::BillerLegacy(slug)) => Some(slug),
@@ -252,7 +233,7 @@ impl SimulationRequest {
 }
 
 impl<'de> Deserialize<'de> for RolloutSpec {
-    /// From an object only: what is derived would take a list of the fields without names.
+    /// Only from an object. A derived implementation would also accept an array.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
         #[serde(default, deny_unknown_fields)]
@@ -268,13 +249,10 @@ impl<'de> Deserialize<'de> for RolloutSpec {
 }
 
 impl RolloutSpec {
-    /// The rollout, with normalised usernames.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words.
+    /// Checks the percentage and normalises the usernames. The error says what is wrong.
     pub fn normalize(&self) -> Result<RolloutOverride, String> {
         if self.percent.is_some_and(|percent| percent > 100) {
-            return Err("percent is a number from 0 to 100".to_owned());
+            return Err("percent must be from 0 to 100".to_owned());
         }
         let key = |name: &String| {
             let username = Username::parse(name).map_err(|error| format!("{name:?}: {error}"))?;

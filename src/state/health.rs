@@ -1,4 +1,4 @@
-//! How everything does: issuers, jobs, queues, the directory's integrity, and how each biller's move goes.
+//! The health report: identity providers, jobs, queues, the directory's integrity, and each biller's migration statistics.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::AppState;
+use super::Services;
 use crate::audit::{DailyCounts, Metric, daily_stats_since, day_of, start_of_day};
 use crate::db::DbError;
 use crate::directory::{Biller, DirectoryError};
@@ -16,141 +16,135 @@ use signpost_core::decision::CiamState;
 use signpost_core::text::mask;
 use signpost_core::{Slug, Timestamp};
 
-/// Days on the scoreboard.
+/// Days in the migration statistics.
 const STATS_DAYS: i64 = 30;
-/// The first days after a biller's activation.
 const FIRST_WEEK_DAYS: i64 = 7;
-/// Names with several legacy billers that are counted; beyond this it is "at least".
+/// The integrity check stops counting at this number.
 const MAX_AMBIGUOUS_USERNAMES: usize = 10_000;
 const MAX_SAMPLES: usize = 5;
-/// The whole directory is looked through at most so often.
+/// The integrity check scans the directory, so its result is cached for this long.
 const INTEGRITY_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How everything does.
+/// The health of this installation.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Health {
-    /// As of when, RFC 3339.
+pub struct ServiceHealth {
+    /// Time of the report, RFC 3339.
     #[serde(serialize_with = "text")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Each biller, by slug.
+    /// Sorted by slug.
     pub billers: Vec<BillerHealth>,
-    /// Jobs that move billers, by state.
+    /// Number of migration jobs by state.
     pub jobs: BTreeMap<&'static str, i64>,
-    /// Mails and resets that wait to be done.
+    /// Mails and password resets to be sent.
     pub queued_tasks: Queue,
-    /// Whether names have one legacy biller at most; none: not looked at for whoever asks.
+    /// Result of the integrity check. Null for an API key that is limited to some billers.
     pub integrity: Option<Integrity>,
 }
 
-/// How a biller does.
+/// The health of one biller.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BillerHealth {
-    /// Its permanent short name.
     pub slug: Slug,
-    /// Name as customers know it.
     pub name: String,
-    /// Its CIAM state.
     pub state: CiamState,
-    /// Its issuer, as all instances see it; none: it has none of its own.
+    /// The circuit breaker of its identity provider, shared by all instances. Null: it has no identity provider.
     pub issuer: Option<CircuitBreaker>,
-    /// The latest calls for sign-ins, at the instance that answers.
+    /// This instance's latest calls to its identity provider.
     pub calls: CallStats,
-    /// Who came back from the issuer, of those sent there in the last ten to twenty minutes by the instance that answers.
+    /// Returns from its identity provider at this instance, over the last ten to twenty minutes.
     pub returns: ReturnStats,
-    /// Changes of users on their way to SecureAuth.
+    /// User changes that wait to reach SecureAuth.
     pub user_changes: Queue,
-    /// How its move goes.
     pub migration_stats: MigrationStats,
 }
 
-/// Whether an issuer counts as down.
+/// The circuit breaker of an identity provider.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CircuitBreaker {
-    /// It does.
+    /// The identity provider counts as down.
     pub open: bool,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub failures: i64,
-    /// The last one, in a word.
+    /// The last failure, in one word.
     pub reason: String,
-    /// Since when it is as it is, RFC 3339.
+    /// Time of the last change, RFC 3339.
     #[serde(serialize_with = "optional_text")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
 }
 
-/// How many came back.
+/// Customers who returned from an identity provider.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct ReturnStats {
-    /// Sent to the issuer.
+    /// Customers sent to the identity provider.
     pub started: u64,
-    /// Came back with an answer.
+    /// Customers who came back with a response.
     pub returned: u64,
-    /// So few that somebody should look.
+    /// So few customers returned that an operator should check the identity provider.
     pub alarm: bool,
 }
 
-/// Work that waits.
+/// The length of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Queue {
-    /// How much.
+    /// Waiting entries.
     pub pending: i64,
-    /// What of it was tried in vain.
+    /// Waiting entries that have failed at least once.
     pub failing: i64,
 }
 
-/// How a biller's move goes, over 30 days.
+/// Migration statistics of a biller, over 30 days.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct MigrationStats {
     /// Sign-ins started.
     pub sign_ins: i64,
-    /// Of them, those that came from the shared or an old address.
+    /// Those that came from the shared login page or a legacy deep link.
     pub via_legacy_addresses: i64,
-    /// Their share, 0 to 1; none without sign-ins. It falls as people take to the new address.
+    /// Their share, 0 to 1. It falls as customers use the new address. Null without sign-ins.
     pub legacy_share: Option<f64>,
-    /// People who signed in for the first time.
+    /// Users who signed in for the first time.
     pub first_sign_ins: i64,
     /// Sign-ins that ended on an error page.
     pub failed: i64,
-    /// First sign-ins among these and the failed ones, 0 to 1; none without either.
+    /// First sign-ins divided by first and failed sign-ins, 0 to 1. Null without either.
     pub first_sign_in_success_rate: Option<f64>,
-    /// New passwords asked for in the seven days from the activation on; none: not active.
+    /// Password resets in the seven days after activation. Null: the biller is not active.
     pub password_resets_in_first_week: Option<i64>,
-    /// Day by day, those on which something happened.
+    /// Days with at least one event.
     pub days: Vec<DailyStats>,
 }
 
-/// A day (UTC) of the scoreboard.
+/// The statistics of one day (UTC).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DailyStats {
     /// Such as `2026-11-22`.
     pub day: String,
     /// Sign-ins started.
     pub sign_ins: i64,
-    /// Of them, those that came from the shared or an old address.
+    /// Those that came from the shared login page or a legacy deep link.
     pub via_legacy_addresses: i64,
     /// First sign-ins.
     pub first_sign_ins: i64,
     /// Sign-ins that ended on an error page.
     pub failed: i64,
-    /// New passwords asked for.
+    /// Password reset requests.
     pub password_resets: i64,
 }
 
-/// Usernames with two legacy billers or more, which should not be.
+/// Usernames with two or more legacy billers. There should be none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Integrity {
-    /// How many; at least so many from 10,000 on.
+    /// Counting stops at 10,000.
     pub usernames: usize,
-    /// Some of them, masked.
+    /// Some of the usernames, masked.
     pub samples: Vec<String>,
-    /// As of when, RFC 3339.
+    /// Time of the report, RFC 3339.
     #[serde(serialize_with = "text")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
 
-/// The last look through the directory.
 #[derive(Clone, Debug, Default)]
 pub struct IntegrityCache(Arc<Mutex<Option<Integrity>>>);
 
@@ -165,12 +159,9 @@ fn optional_text<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result
     }
 }
 
-impl AppState {
-    /// How everything does. `scope` are the billers that whoever asks may see; none: all, and what concerns no biller.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn health(&self, scope: Option<&[Slug]>) -> Result<Health, DirectoryError> {
+impl Services {
+    /// The health report. `scope` are the billers that the caller may see; `None`: all billers and the whole installation.
+    pub async fn health(&self, scope: Option<&[Slug]>) -> Result<ServiceHealth, DirectoryError> {
         let now = self.clock.now();
         let billers = self.directory.billers().await?;
         let today = day_of(now);
@@ -194,7 +185,7 @@ impl AppState {
             })
             .collect();
         let is_unrestricted = scope.is_none();
-        Ok(Health {
+        Ok(ServiceHealth {
             at: now,
             billers,
             jobs: if is_unrestricted { self.provisioning.jobs_by_state().await? } else { BTreeMap::new() },
@@ -254,7 +245,7 @@ impl MigrationStats {
                     day.via_legacy_addresses += count;
                 }
                 Metric::BillerEntrySignIn => day.sign_ins += count,
-                // The sign-in after such a notice comes by the biller's own address.
+                // The sign-in after a bookmark notice uses the biller's own address.
                 Metric::LegacyDeepLink => day.via_legacy_addresses += count,
                 Metric::FirstSignIn => day.first_sign_ins += count,
                 Metric::SignInFailed => day.failed += count,
@@ -280,12 +271,11 @@ impl MigrationStats {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share for people")]
+#[expect(clippy::cast_precision_loss, reason = "a ratio for display")]
 fn share(part: i64, whole: i64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// The date of a day.
 fn date(day: i64) -> String {
     start_of_day(day).to_string().split('T').next().unwrap_or_default().to_owned()
 }

@@ -1,4 +1,4 @@
-//! How a biller's issuer did at our own calls for sign-ins, at this instance.
+//! Statistics of this instance's calls to identity providers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,28 +8,26 @@ use serde::Serialize;
 
 use signpost_core::Slug;
 
-/// Calls that are remembered for each biller.
+/// Calls kept per biller.
 const WINDOW_SIZE: usize = 256;
 
-/// What the latest calls met with.
+/// Statistics of the latest calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CallStats {
-    /// How many, at most 256.
+    /// At most 256.
     pub calls: usize,
-    /// Of them, those that failed.
+    /// How many of them failed.
     pub failed: usize,
-    /// Half of them took no longer, in milliseconds.
+    /// Median duration in milliseconds.
     pub median_ms: u64,
-    /// 95 of a hundred took no longer, in milliseconds.
+    /// 95th percentile of the duration in milliseconds.
     pub p95_ms: u64,
 }
 
-/// The latest calls, by biller.
 #[derive(Debug, Default)]
 pub struct IssuerCalls(Mutex<BTreeMap<Slug, VecDeque<(Duration, bool)>>>);
 
 impl IssuerCalls {
-    /// A call to the biller's issuer took so long, and went well or not.
     pub fn record(&self, slug: &Slug, duration: Duration, succeeded: bool) {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let calls = calls.entry(slug.clone()).or_default();
@@ -39,7 +37,6 @@ impl IssuerCalls {
         calls.push_back((duration, succeeded));
     }
 
-    /// What the latest calls of a biller met with.
     pub fn stats(&self, slug: &Slug) -> CallStats {
         let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(calls) = calls.get(slug) else { return CallStats::default() };

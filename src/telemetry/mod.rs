@@ -1,4 +1,4 @@
-//! Logs. A line never holds a query string, a token, a cookie, a username or a mail address.
+//! Logs and counters. A log line never contains a query string, a token, a cookie, a username or an email address.
 
 mod callback_returns;
 mod issuer_calls;
@@ -13,7 +13,7 @@ pub use issuer_calls::{CallStats, IssuerCalls};
 
 use crate::config::{Log, LogFormat};
 
-/// Starts logging to standard error, once for the process; a second call changes nothing.
+/// Starts logging to standard error. Further calls do nothing.
 pub fn init(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()

@@ -375,7 +375,7 @@ async fn every_override_affects_the_decision() {
         (vec![name, ("biller-1", "riverside-water"), ("issuer-1", "down")], "the outage page"),
         (vec![name, ("biller-2", "riverside-water"), ("percent-2", "0")], "the legacy login"),
         (vec![name, ("directory", "down")], "the legacy login"),
-        (vec![name, ("kill_switch", "hold")], "the hold page"),
+        (vec![name, ("kill_switch", "hold")], "the maintenance page"),
         (vec![("entry", "/b/riverside-water")], "SecureAuth"),
         (vec![("username", "two-moved"), ("remembered", "maple-electric")], "the recovery page"),
         (vec![("username", "moved-and-legacy"), ("at", "2030-01-01T00:00")], "the legacy login"),

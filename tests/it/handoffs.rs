@@ -174,8 +174,7 @@ async fn legacy_login_template_is_filled() {
     let mut config = (*world.state.config).clone();
     config.legacy.login_url = None;
     config.legacy.login_template = Some("https://old.example/login?u={username}&n={return_to}".to_owned());
-    let mut state = world.state.clone();
-    state.config = std::sync::Arc::new(config);
+    let state = world.state.with(|services| services.config = std::sync::Arc::new(config));
     let world = World { router: signpost::app::router(state.clone()), state, ..world };
     for name in ["one-legacy", "nobody"] {
         let answer =

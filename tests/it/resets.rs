@@ -224,8 +224,8 @@ fn with_fresh_limits(world: &World) -> World {
 }
 
 fn with_limits(world: &World, config: &Config) -> World {
-    let mut state = world.state.clone();
-    state.limits = std::sync::Arc::new(signpost::access::RateLimits::new(&config.limits, &config.mail));
+    let limits = std::sync::Arc::new(signpost::access::RateLimits::new(&config.limits, &config.mail));
+    let state = world.state.with(|services| services.limits = limits);
     World { router: signpost::app::router(state.clone()), state, ..world.clone() }
 }
 

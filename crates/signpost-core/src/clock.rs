@@ -1,4 +1,4 @@
-//! Time as an argument: a clock that is the system's in production and stands still in tests.
+//! Time as an argument: the system clock in production, a manual clock in tests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,18 +9,16 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A moment, in milliseconds since the Unix epoch, UTC.
+/// A point in time, in milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
     pub const fn millis(self) -> i64 {
         self.0
     }
@@ -30,18 +28,18 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// Reads an RFC 3339 date and time, such as `2026-11-22T08:00:00Z`.
+    /// Parses an RFC 3339 date and time, such as `2026-11-22T08:00:00Z`.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
 
-    /// The moment `duration` later; saturates at the end of time.
+    /// Saturates at the largest timestamp.
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis_of(duration)))
     }
 
-    /// The moment `duration` earlier; saturates at the beginning of time.
+    /// Saturates at the smallest timestamp.
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis_of(duration)))
     }
@@ -60,24 +58,20 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Where the time comes from.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
-    /// The machine's clock.
     #[default]
     System,
-    /// A clock that moves only when told to.
+    /// A clock for tests that only [`Clock::advance`] moves.
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `start` until [`Clock::advance`] is called.
     pub fn manual(start: Timestamp) -> Self {
         Self::Manual(Arc::new(AtomicI64::new(start.millis())))
     }
 
-    /// The present moment.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the system time")]
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => {
@@ -89,7 +83,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock forward; the system's clock cannot be moved and stays as it is.
+    /// Moves a manual clock forward. Does nothing to the system clock.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(millis) = self {
             millis.fetch_add(millis_of(by), Ordering::SeqCst);

@@ -1,32 +1,28 @@
-//! Colours, and whether they can be told apart: contrast as WCAG 2.2 defines it.
+//! Colours and their contrast as WCAG 2.2 defines it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Contrast that text needs (WCAG 2.2, success criterion 1.4.3, level AA).
+/// Minimum contrast of text (WCAG 2.2, success criterion 1.4.3, level AA).
 pub const MIN_TEXT_CONTRAST: f64 = 4.5;
-/// Contrast that the edges of buttons and fields need (WCAG 2.2, success criterion 1.4.11).
+/// Minimum contrast of the edges of buttons and fields (WCAG 2.2, success criterion 1.4.11).
 pub const MIN_CONTROL_CONTRAST: f64 = 3.0;
 
-/// A colour of sRGB, written `#rrggbb`.
+/// An sRGB colour, written `#rrggbb`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Colour([u8; 3]);
 
-/// The text is no colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a colour is written #rrggbb, such as #0b5d57")]
 pub struct InvalidColour;
 
 impl Colour {
-    /// White.
     pub const WHITE: Self = Self([0xff; 3]);
-    /// Black.
     pub const BLACK: Self = Self([0; 3]);
 
-    /// From its red, green and blue.
     pub const fn rgb(red: u8, green: u8, blue: u8) -> Self {
         Self([red, green, blue])
     }
@@ -47,7 +43,7 @@ impl Colour {
         (one.max(two) + 0.05) / (one.min(two) + 0.05)
     }
 
-    /// This colour with so many percent of another.
+    /// This colour mixed with `percent` of another.
     #[must_use]
     pub fn mix(self, other: Self, percent: u8) -> Self {
         let share = u32::from(percent.min(100));
@@ -59,7 +55,7 @@ impl Colour {
         Self([channel(r, r2), channel(g, g2), channel(b, b2)])
     }
 
-    /// The nearest colour towards `end` that suffices.
+    /// The first colour on the way to `end`, in steps of one percent, that is sufficient.
     pub fn nearest_towards(self, end: Self, is_sufficient: impl Fn(Self) -> bool) -> Option<Self> {
         (0..=100).map(|share| self.mix(end, share)).find(|colour| is_sufficient(*colour))
     }

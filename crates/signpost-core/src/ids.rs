@@ -1,4 +1,4 @@
-//! Identifiers of records: UUID version 7 (RFC 9562), kept as text.
+//! Record ids: UUID version 7 (RFC 9562), stored as text.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ macro_rules! id {
         #[serde(from = "String")]
         pub struct $name(String);
 
-        /// As somebody wrote it: letters in either case are the same (RFC 9562, section 4).
+        /// UUIDs are case-insensitive on input (RFC 9562, section 4).
         impl From<String> for $name {
             fn from(text: String) -> Self {
                 Self(text.to_ascii_lowercase())
@@ -21,17 +21,15 @@ macro_rules! id {
         }
 
         impl $name {
-            /// A new id; ids made later sort later.
+            /// Later ids sort after earlier ones.
             pub fn new(now: Timestamp, random: &Random) -> Self {
                 Self(uuid_v7(now, random))
             }
 
-            /// An id as it was stored.
             pub fn from_stored(text: String) -> Self {
                 Self(text)
             }
 
-            /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -46,11 +44,9 @@ macro_rules! id {
 }
 
 id! {
-    /// Permanent id of a biller.
     BillerId
 }
 id! {
-    /// Permanent id of a user: one record of the directory.
     UserId
 }
 

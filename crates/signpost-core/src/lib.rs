@@ -1,4 +1,4 @@
-//! Words of the domain and the small things everything stands on. No I/O; time and randomness are arguments.
+//! Domain types, sealed tokens and the routing decision. No I/O: time and randomness are arguments.
 
 pub mod clock;
 pub mod colour;

@@ -1,24 +1,21 @@
-//! The languages that customers' pages are written in, and which of them somebody wants.
+//! The languages of the customer pages, and language negotiation.
 
 use serde::{Deserialize, Serialize};
 
-/// A language.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Locale {
-    /// What is spoken when nothing better is known.
+    /// The fallback.
     #[default]
     #[serde(rename = "en")]
     English,
-    /// Of all regions alike.
     #[serde(rename = "es")]
     Spanish,
 }
 
 impl Locale {
-    /// Every one.
     pub const ALL: [Self; 2] = [Self::English, Self::Spanish];
 
-    /// The tag (BCP 47). All have one length, as sealed tokens hold them.
+    /// The BCP 47 tag. All tags have the same length, so that the length of a sealed token does not reveal the language.
     pub fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -26,14 +23,14 @@ impl Locale {
         }
     }
 
-    /// The language of a tag, whatever its region: `es-MX` is Spanish.
+    /// The language of a BCP 47 tag. The region is ignored: `es-MX` is Spanish.
     pub fn from_tag(tag: &str) -> Option<Self> {
         let language = tag.split('-').next().unwrap_or_default();
         Self::ALL.into_iter().find(|locale| locale.tag().eq_ignore_ascii_case(language))
     }
 
-    /// What an `Accept-Language` header likes best (RFC 9110, section 12.5.4); none when it likes none of ours. Ranges that
-    /// cannot be read are passed over.
+    /// The supported language that an `Accept-Language` header prefers (RFC 9110, section 12.5.4). Invalid ranges are
+    /// ignored.
     pub fn from_accept_language(header: &str) -> Option<Self> {
         let ranges: Vec<(&str, f32)> = header.split(',').filter_map(parse_range).collect();
         let quality = |locale: Self| {
@@ -41,7 +38,7 @@ impl Locale {
             let any = ranges.iter().filter(|(tag, _)| *tag == "*");
             named.map(|(_, quality)| *quality).reduce(f32::max).or_else(|| any.map(|(_, quality)| *quality).next())
         };
-        // Of two that are liked as well, the one that is named first.
+        // Of two languages with equal quality, the one named first wins.
         let named = ranges.iter().filter_map(|(tag, _)| Self::from_tag(tag));
         let mut best: Option<(Self, f32)> = None;
         for locale in named.chain(Self::ALL) {
@@ -54,7 +51,7 @@ impl Locale {
     }
 }
 
-/// A range and its quality, 1 when it has none (RFC 9110, section 12.4.2).
+/// A language range and its quality, 1 by default (RFC 9110, section 12.4.2).
 fn parse_range(text: &str) -> Option<(&str, f32)> {
     let mut parts = text.split(';').map(str::trim);
     let tag = parts.next().filter(|tag| !tag.is_empty())?;
@@ -90,7 +87,7 @@ mod tests {
             ("*;q=0", None),
             ("fr, de", None),
             ("", None),
-            // What cannot be read is passed over, and nothing else with it.
+            // Invalid ranges are ignored. The others still count.
             ("es;q=2, en;q=0.1", en),
             ("es;q=nan, es;q=inf, es;q=-1, es;q=1e0, es;q, en;q=0.1", en),
             (";;,=,;q=1, es ; q=0.5", es),

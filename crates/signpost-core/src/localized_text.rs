@@ -1,4 +1,4 @@
-//! What operators write for customers in their own words: in one language, or in several.
+//! Texts that operators write for customers, in one or several languages.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Locale;
 
-/// A text in at least one language. A text alone is English.
+/// A text per language. A plain string is English.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Repr", into = "Repr")]
 pub struct LocalizedText(BTreeMap<Locale, String>);
@@ -38,7 +38,7 @@ impl From<LocalizedText> for Repr {
 }
 
 impl LocalizedText {
-    /// The text for somebody who reads this language, and the language that it is in: another, where there is none in this.
+    /// The text in this language, or else in another one. Returns the language of the text with it.
     pub fn resolve(&self, locale: Locale) -> Option<(Locale, &str)> {
         let found = self.0.get_key_value(&locale).or_else(|| self.0.first_key_value());
         found.map(|(language, text)| (*language, text.as_str()))
@@ -58,13 +58,13 @@ mod tests {
         let both = read(r#"{"en": "Weekdays", "es": "Días laborables"}"#);
         assert_eq!(both.resolve(Locale::Spanish), Some((Locale::Spanish, "Días laborables")));
         assert_eq!(read(r#"{"es": "Días laborables"}"#).resolve(Locale::English).unwrap().0, Locale::Spanish);
-        assert_eq!(read("\" \"").resolve(Locale::English), None, "an empty text takes it away");
+        assert_eq!(read("\" \"").resolve(Locale::English), None, "an empty text counts as none");
         for json in ["\"Weekdays\"", r#"{"en":"Weekdays","es":"Días laborables"}"#, r#"{"es":"Días laborables"}"#] {
-            assert_eq!(serde_json::to_string(&read(json)).unwrap(), json, "stored as it was written");
+            assert_eq!(serde_json::to_string(&read(json)).unwrap(), json, "the stored form equals the input");
         }
         assert!(
             serde_json::from_str::<LocalizedText>(r#"{"fr": "Jours ouvrables"}"#).is_err(),
-            "a language that we do not have"
+            "an unsupported language"
         );
     }
 }

@@ -9,17 +9,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub struct Random(());
 
 impl Random {
-    /// The operating system's source.
     pub fn system() -> Self {
         Self(())
     }
 
-    /// `N` random bytes.
-    ///
     /// # Panics
-    /// When the operating system has no randomness to give: nothing safe can be done then.
-    #[expect(clippy::expect_used, reason = "no safe way to go on without randomness")]
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks for randomness")]
+    /// When the operating system provides no randomness. Nothing safe can be done then.
+    #[expect(clippy::expect_used, reason = "nothing safe can be done without randomness")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads system randomness")]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");

@@ -1,7 +1,7 @@
-//! Reference codes: what a customer reads to support over the telephone.
+//! Reference codes, which customers read to support over the telephone.
 //!
-//! Sixteen characters of Crockford's base 32 (no I, L, O, U; those typed are read as what they look like). The code seals
-//! the row and the time, so that a code whose decision was never recorded still tells when, and which row of the table.
+//! A code has sixteen characters of Crockford's base 32, which has no I, L, O or U. It encrypts the time and the row of the
+//! routing table, so support can read both even if the decision was never recorded.
 
 use std::fmt;
 
@@ -10,17 +10,16 @@ use aws_lc_rs::{digest, hmac};
 use super::{Random, Timestamp};
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// 2026-01-01T00:00:00Z: codes count seconds from here.
+/// 2026-01-01T00:00:00Z. Codes count seconds from this time.
 const EPOCH_SECONDS: i64 = 1_767_225_600;
 
-/// What the code stands on: a row of the routing table, or something that was no decision.
+/// What the customer saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeKind {
-    /// A decision of this row (0 to 9).
+    /// The result of a decision of this row, 0 to 9.
     Row(u8),
     /// A page shown without a decision.
     Page,
-    /// An error page.
     Error,
 }
 
@@ -48,7 +47,7 @@ impl CodeKind {
 pub struct ReferenceCode(String);
 
 impl ReferenceCode {
-    /// A new code. Layout: 32 random bits, 36 bits of row and time encrypted under them, 12 bits of check.
+    /// Layout: 32 random bits, 36 encrypted bits of row and time, 12 checksum bits.
     pub fn new(key: &[u8; 32], kind: CodeKind, now: Timestamp, random: &Random) -> Self {
         let salt = u32::from_be_bytes(random.bytes());
         let seconds = u64::try_from(now.seconds() - EPOCH_SECONDS).unwrap_or(0) & 0xffff_ffff;
@@ -58,13 +57,13 @@ impl ReferenceCode {
         Self::from_bits(bits)
     }
 
-    /// The code of something that has an id of its own: the same each time, and no decision's.
+    /// The code of a record with an id. The same id always gives the same code. Such a code does not belong to a decision.
     pub fn from_id(id: &[u8]) -> Self {
         let hash = digest::digest(&digest::SHA256, id);
         Self::from_bits(hash.as_ref()[..10].iter().fold(0, |bits, b| (bits << 8) | u128::from(*b)))
     }
 
-    /// Reads a code as people write it: any case, with or without hyphens and spaces, similar letters are accepted.
+    /// Accepts any case, hyphens and spaces, and reads O as 0 and I or L as 1.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bits: u128 = 0;
         let mut count = 0;
@@ -84,7 +83,7 @@ impl ReferenceCode {
         (count == 16).then(|| Self::from_bits(bits))
     }
 
-    /// What the code says by itself; none when it was not made under this key (mistyped, or from elsewhere).
+    /// The content of the code. `None`: another installation created it, or it is mistyped.
     pub fn decode(&self, key: &[u8; 32]) -> Option<(CodeKind, Timestamp)> {
         let bits = self.bits();
         let salt = u32::try_from(bits >> 48).ok()?;
@@ -97,7 +96,6 @@ impl ReferenceCode {
         Some((CodeKind::from_bits(plain >> 32)?, Timestamp::from_millis(seconds * 1000)))
     }
 
-    /// The code as shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -172,7 +170,7 @@ mod tests {
                 ReferenceCode::parse(&text).and_then(|c| c.decode(&key)).is_some()
             })
             .count();
-        assert!(wrong <= 1, "{wrong} of 16 typing errors went unseen");
+        assert!(wrong <= 1, "{wrong} of 16 typing errors were not detected");
         assert_eq!(ReferenceCode::parse("short"), None);
         assert_eq!(ReferenceCode::parse("????-????-????-????"), None);
     }

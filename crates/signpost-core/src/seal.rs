@@ -1,9 +1,8 @@
-//! Opaque tokens: authenticated encryption under a ring of keys.
+//! Sealed tokens: authenticated encryption with a key ring.
 //!
-//! The first key of the ring seals, all of them open, so that keys can be changed while tokens are under way; the ring of a
-//! running process can be replaced. Each token
-//! is sealed by AES-256-GCM (NIST SP 800-38D) under a key of its own, derived by HKDF (RFC 5869) from the ring's key, the
-//! purpose and a random salt: random nonces then never wear a key out, and a token made for one purpose opens for no other.
+//! The first key of the ring seals and every key opens, so keys can be rotated while tokens are in use. The ring of a running
+//! process can be replaced. Each token has its own AES-256-GCM key (NIST SP 800-38D), which HKDF (RFC 5869) derives from the
+//! ring's key, the purpose and a random salt. So random nonces are safe, and a token opens only for its purpose.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
@@ -22,34 +21,32 @@ const SALT_LEN: usize = 16;
 const KEY_ID_LEN: usize = 4;
 const HEADER_LEN: usize = 1 + KEY_ID_LEN + SALT_LEN + NONCE_LEN;
 
-/// What a token is for. Tokens of one purpose do not open as another's.
+/// What a token is for. A token opens only for its purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The username carried from the notice page to `/b/{slug}`.
+    /// The username on the link from the bookmark notice to `/b/{slug}`.
     LoginHint,
-    /// The long-lived routing part of a sign-in: the OAuth `state`.
+    /// The OAuth `state`: the routing part of a sign-in.
     OAuthState,
-    /// The short-lived security part of a sign-in, in a cookie.
+    /// The security part of a sign-in, in a short-lived cookie.
     AuthorizationRequest,
-    /// Hand-off to the legacy portal.
     LegacyHandoff,
-    /// Hand-off to a biller's portal.
     PortalHandoff,
-    /// Opens the recovery page, nothing else.
+    /// Opens the recovery page and nothing else.
     Recovery,
-    /// What is kept encrypted in the database (client secrets, ID tokens).
+    /// Values encrypted in the database, such as client secrets and ID tokens.
     Storage,
-    /// The `state` of a logout on its way through the identity provider.
+    /// The `state` of a logout at the identity provider.
     Logout,
-    /// An error page, to be shown again in another language.
+    /// An error page, so that it can be shown in another language.
     ErrorPage,
-    /// An answer that came by form post, on its way to a request that carries our cookies.
+    /// A `form_post` response, on its way to a same-site request that has our cookies.
     FormPostResponse,
-    /// What a device keeps for us, in cookies.
+    /// Device cookies, such as the remembered billers.
     Device,
-    /// Where a page of a list ends.
+    /// The cursor of a paginated list.
     Cursor,
-    /// A question of the console's, for a link to it.
+    /// A simulation of the console, for its link.
     Simulation,
 }
 
@@ -81,7 +78,7 @@ struct MasterKey {
     signing: Arc<SigningKey>,
 }
 
-/// The keys that seal and open tokens, and sign as ourselves. Clones share one ring.
+/// The keys that seal and open tokens and sign client assertions. Clones share one ring.
 #[derive(Clone)]
 pub struct KeyRing {
     keys: Arc<RwLock<Arc<[MasterKey]>>>,
@@ -94,21 +91,18 @@ impl std::fmt::Debug for KeyRing {
     }
 }
 
-/// Why a key ring cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyRingError {
-    /// No key at all.
     #[error("at least one key is needed")]
     Empty,
-    /// A key that is not 32 bytes in base64.
     #[error("a key is 32 random bytes in base64, such as `openssl rand -base64 32` prints")]
     InvalidKey,
-    /// A key of equal bytes, as in examples.
+    /// A key of one repeated byte, as in examples.
     #[error("a key of one repeated byte is no secret")]
     Weak,
 }
 
-/// The token is not one of ours, was changed, or was sealed by a key that the ring no longer holds.
+/// The token was not issued here, was changed, or its key is no longer in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a token of ours")]
 pub struct InvalidToken;
@@ -122,10 +116,7 @@ impl KeyType for DerivedLen {
 }
 
 impl KeyRing {
-    /// A ring of base64 keys; the first one seals.
-    ///
-    /// # Errors
-    /// No key, or one that is not 32 bytes.
+    /// The first key seals.
     pub fn from_base64<'k>(keys: impl IntoIterator<Item = &'k str>, random: Random) -> Result<Self, KeyRingError> {
         let keys = keys
             .into_iter()
@@ -157,7 +148,7 @@ impl KeyRing {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes the keys of another ring, here and in every clone; answers whether they were others.
+    /// Replaces the keys in every clone. Returns whether they changed.
     pub fn replace(&self, other: &Self) -> bool {
         let new = other.keys();
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
@@ -166,24 +157,23 @@ impl KeyRing {
         differs
     }
 
-    /// The key that signs now: it belongs to the key that seals.
+    /// The signing key of the key that seals.
     pub fn signing_key(&self) -> Arc<SigningKey> {
         Arc::clone(&self.keys()[0].signing)
     }
 
-    /// The public halves of all signing keys (RFC 7517): those of older keys too, and of one that is prepared.
+    /// The public signing keys as a JWK Set (RFC 7517), for every key of the ring.
     pub fn public_keys(&self) -> serde_json::Value {
         let keys: Vec<_> = self.keys().iter().map(|key| key.signing.jwk().clone()).collect();
         serde_json::json!({ "keys": keys })
     }
 
-    /// Seals a value. `context` binds the token to where it stands (such as a cookie's name) and is needed to open it.
+    /// Seals a value. `context`, such as a cookie's name, binds the token to its place. Opening requires the same context.
     pub fn seal(&self, purpose: Purpose, context: &str, value: &impl Serialize) -> String {
         self.seal_bytes(purpose, context, json(value))
     }
 
-    /// Seals a value so that every token of the same `padded_to` has the same length.
-    /// A value that does not fit is sealed at its own length.
+    /// Pads the value, so that every token with the same `padded_to` has the same length. A longer value keeps its length.
     pub fn seal_padded(&self, purpose: Purpose, context: &str, value: &impl Serialize, padded_to: usize) -> String {
         let mut plain = json(value);
         // JSON allows white space after the value.
@@ -193,10 +183,7 @@ impl KeyRing {
         self.seal_bytes(purpose, context, plain)
     }
 
-    /// Opens a token.
-    ///
-    /// # Errors
-    /// [`InvalidToken`] whatever the cause, so that nobody learns which.
+    /// The error does not tell the cause.
     pub fn open<T: DeserializeOwned>(&self, purpose: Purpose, context: &str, token: &str) -> Result<T, InvalidToken> {
         let mut bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| InvalidToken)?;
         if bytes.len() < HEADER_LEN || bytes[0] != VERSION {
@@ -215,8 +202,8 @@ impl KeyRing {
         serde_json::from_slice(plain).map_err(|_| InvalidToken)
     }
 
-    /// A 32-byte key for another use (keyed hashes, reference codes), the same in every process with this ring's last
-    /// key: the oldest one, so that putting a new key in front does not change it.
+    /// A 32-byte key for another use, such as keyed hashes and reference codes. It is derived from the last (oldest) key of
+    /// the ring, so a new first key does not change it.
     #[expect(clippy::expect_used, reason = "a ring is never empty, and 32 bytes is a length HKDF-SHA-256 can give")]
     pub fn derive_key(&self, label: &str) -> [u8; 32] {
         let mut out = [0; 32];

@@ -1,4 +1,4 @@
-//! Signing as ourselves: JSON Web Tokens under ES256 (RFC 7515, RFC 7518 section 3.4), for client assertions.
+//! Client assertions: JSON Web Tokens signed with ES256 (RFC 7515, RFC 7518 section 3.4).
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -9,16 +9,15 @@ use serde_json::{Value, json};
 use super::Random;
 use super::text::sha256;
 
-/// A key that signs, with its public half as others look it up.
 #[derive(Debug)]
 pub struct SigningKey {
     pair: EcdsaKeyPair,
-    /// Public key (RFC 7517), with its thumbprint (RFC 7638) as `kid`.
+    /// The public key (RFC 7517) with its thumbprint (RFC 7638) as `kid`.
     jwk: Value,
 }
 
 impl SigningKey {
-    /// The key with this private scalar; none when no point of the curve P-256 belongs to it (once in 2^32 tries).
+    /// `None`: the scalar is not a valid P-256 private key (one in 2^32).
     pub(super) fn from_scalar(scalar: &[u8; 32]) -> Option<Self> {
         let public = PrivateKey::from_private_key(&ECDH_P256, scalar).ok()?.compute_public_key().ok()?;
         // SEC 1, section 2.3.3: 4, x, y.
@@ -31,14 +30,12 @@ impl SigningKey {
         Some(Self { pair, jwk })
     }
 
-    /// The public key.
     pub fn jwk(&self) -> &Value {
         &self.jwk
     }
 
-    /// A signed token with these claims.
     #[expect(clippy::expect_used, reason = "signing fails only when the operating system has no randomness to give")]
-    #[expect(clippy::disallowed_methods, reason = "a nonce of the signature, which nobody may choose")]
+    #[expect(clippy::disallowed_methods, reason = "a signature nonce must never be injected")]
     pub fn sign(&self, claims: &Value) -> String {
         let header = json!({ "alg": "ES256", "typ": "JWT", "kid": self.jwk["kid"] });
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -49,7 +46,7 @@ impl SigningKey {
     }
 }
 
-/// Proof that we are the client (OpenID Connect Core, section 9; RFC 7523, section 3), good for a minute and once.
+/// A client assertion (OpenID Connect Core, section 9; RFC 7523, section 3). It is valid for one minute and once.
 pub fn client_assertion(
     key: &SigningKey,
     client_id: &str,

@@ -1,37 +1,30 @@
-//! A biller's permanent short name, as it stands in addresses.
+//! A biller's permanent short name in addresses.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// `[a-z0-9]` and inner single hyphens, 2 to 63 characters, so that it is also one DNS label (RFC 1123, section 2.1).
+/// 2 to 63 characters of `[a-z0-9]` and single inner hyphens. So it is also one DNS label (RFC 1123, section 2.1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Slug(String);
 
-/// Names that mean something else in an address or a host.
+/// Names with another meaning in a path or a host.
 const RESERVED: [&str; 12] =
     ["admin", "api", "auth", "console", "login", "mail", "null", "signpost", "static", "support", "www", "localhost"];
 
-/// Why a text is not a slug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SlugError {
-    /// Too short or too long.
     #[error("a slug has 2 to 63 characters")]
     Length,
-    /// A character outside the alphabet, or hyphens in a wrong place.
     #[error("a slug holds a-z, 0-9 and single hyphens inside, nothing else")]
     Characters,
-    /// A word that is taken by Signpost itself.
     #[error("this word is reserved")]
     Reserved,
 }
 
 impl Slug {
-    /// Checks a text; nothing is changed or mended.
-    ///
-    /// # Errors
-    /// Says which rule the text breaks.
+    /// Accepts the exact form only. Nothing is trimmed or converted.
     pub fn parse(text: &str) -> Result<Self, SlugError> {
         if !(2..=63).contains(&text.len()) {
             return Err(SlugError::Length);
@@ -46,7 +39,6 @@ impl Slug {
         Ok(Self(text.to_owned()))
     }
 
-    /// The slug as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

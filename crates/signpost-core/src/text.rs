@@ -1,4 +1,4 @@
-//! Small text helpers that several rooms need.
+//! Hashes and masks of text.
 
 use aws_lc_rs::{digest, hmac};
 use base64::Engine;
@@ -9,7 +9,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, bytes))
 }
 
-/// The first 64 bits of a SHA-256: for spreading things evenly and stably, not for secrecy.
+/// The first 64 bits of a SHA-256, for a stable and even distribution. Not for secrecy.
 pub fn hash64(bytes: &[u8]) -> u64 {
     let hash = digest::digest(&digest::SHA256, bytes);
     hash.as_ref()[..8].iter().fold(0, |bits, b| (bits << 8) | u64::from(*b))
@@ -21,7 +21,7 @@ pub fn keyed_hash(key: &[u8], bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(hmac::sign(&key, bytes))
 }
 
-/// A name or mail address with its middle hidden: enough to recognise, not enough to learn.
+/// A username or email address with its middle hidden, so that it can be recognised but not learned.
 pub fn mask(text: &str) -> String {
     let (local, domain) = match text.split_once('@') {
         Some((local, domain)) => (local, Some(domain)),

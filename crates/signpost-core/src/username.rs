@@ -1,51 +1,53 @@
-//! Usernames: what a person typed, and the key it is looked up by.
+//! Usernames as typed, and the normalised key of the directory.
 //!
-//! RFC 8265, section 3.5: a username is one or more parts separated by spaces; the `UsernameCaseMapped` profile (section
-//! 3.3) is enforced on each part, and the parts are joined by one space. Look-alike letters of other scripts stay distinct.
+//! A username is one or more parts separated by spaces (RFC 8265, section 3.5). The `UsernameCaseMapped` profile (section 3.3)
+//! is enforced on each part, and one space joins the parts. Look-alike letters of other scripts stay distinct.
 
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::Profile;
+use serde::Deserialize;
 
-/// The longest username, in bytes of UTF-8, typed or normalised.
+/// The maximum length in bytes of UTF-8, typed or normalised.
 pub const MAX_BYTES: usize = 254;
 
-/// A normalised username: two spellings of one name have the same key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A normalised username. Two spellings of one name have the same key. It has no `Serialize`, so that a username cannot
+/// reach a log by accident.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Username(String);
 
-/// Why a text is not a username.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsernameError {
-    /// Nothing but white space.
     #[error("a username is missing")]
     Empty,
-    /// Over [`MAX_BYTES`].
     #[error("a username has at most 254 bytes")]
     TooLong,
-    /// NUL, line breaks and other control characters.
     #[error("a username holds no control characters")]
     Control,
-    /// A character that RFC 8265 does not allow in usernames (invisible characters, symbols, mixed directions).
+    /// RFC 8265 forbids a character, such as an invisible character or a symbol.
     #[error("a character that is not allowed in usernames (RFC 8265)")]
     NotAllowed,
 }
 
 impl Username {
-    /// Normalises a text.
-    ///
-    /// # Errors
-    /// Says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
         UsernameInput::parse(text)?.username.ok_or(UsernameError::NotAllowed)
     }
 
-    /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a person typed, trimmed, with its key when the text can be a username at all.
+impl TryFrom<String> for Username {
+    type Error = UsernameError;
+
+    fn try_from(text: String) -> Result<Self, UsernameError> {
+        Self::parse(&text)
+    }
+}
+
+/// A username as typed, trimmed, with its key. There is no key if RFC 8265 forbids the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsernameInput {
     raw: String,
@@ -53,10 +55,7 @@ pub struct UsernameInput {
 }
 
 impl UsernameInput {
-    /// Trims and normalises. A text that RFC 8265 refuses is still a typed name: one that nobody has.
-    ///
-    /// # Errors
-    /// Empty, over-long, or with control characters.
+    /// Accepts a name that RFC 8265 forbids: it is handled like an unknown username.
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
         if text.len() > MAX_BYTES * 4 {
             return Err(UsernameError::TooLong);
@@ -77,19 +76,18 @@ impl UsernameInput {
         })
     }
 
-    /// As typed, without white space around it.
     pub fn raw(&self) -> &str {
         &self.raw
     }
 
-    /// The look-up key; none when nobody can have this name.
+    /// `None`: RFC 8265 forbids the name, so no user can have it.
     pub fn username(&self) -> Option<&Username> {
         self.username.as_ref()
     }
 }
 
 fn normalise(trimmed: &str) -> Option<String> {
-    // The profile costs two microseconds even on plain ASCII, where it only lower-cases.
+    // On plain ASCII the profile only lower-cases, but takes two microseconds.
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'+' | b'-');
     if trimmed.bytes().all(plain) && trimmed.bytes().any(|b| b.is_ascii_alphabetic()) {
         return Some(trimmed.to_ascii_lowercase());
@@ -97,8 +95,8 @@ fn normalise(trimmed: &str) -> Option<String> {
     normalise_by_profile(trimmed)
 }
 
-/// Applies the profile until nothing changes any more, at most four times; a text that never settles is refused (RFC 8264,
-/// section 7). Some letters of young scripts have lower-case forms that the profile itself does not take.
+/// Applies the profile until the result is stable, at most four times, and refuses text that is not stable then (RFC 8264,
+/// section 7). The lower-case forms of some letters of recent scripts are outside the profile.
 fn normalise_by_profile(trimmed: &str) -> Option<String> {
     let mut key = enforce(trimmed)?;
     for _ in 0..3 {

@@ -1,30 +1,34 @@
-//! What would change a decision: the facts flipped one at a time, each decided anew by the same function.
+//! What would change a decision. Each fact is changed by itself and decided again by the same function, so this file knows
+//! facts, not rules.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::decide;
-use super::facts::{Biller, CiamState, Directory, EntryPoint, Facts, IssuerHealth, KillSwitchState, Rollout};
-use super::verdict::{Decision, Verdict};
+use super::biller::{Biller, CiamMode, CiamState, IssuerHealth, RolloutFacts};
+use super::choice::Decision;
+use super::decide::decide;
+use super::facts::{Directory, Facts, Membership};
+use super::kill_switch::KillSwitchState;
+use super::verdict::Verdict;
 use crate::Slug;
 
-/// A fact that, were it otherwise, would lead elsewhere.
+/// A change of one fact that would lead to another decision.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Counterfactual {
-    /// The fact, as the first half of a sentence: `if riverside-water were suspended`.
+    /// The change, as the first half of a sentence: `if riverside-water were suspended`.
     pub change: String,
-    /// Where the person would go then.
+    /// Where the customer would go.
     pub decision: Decision,
-    /// The row of the routing table then.
+    /// The row of the routing table that would apply.
     pub row: u8,
-    /// The biller concerned then; none where none may be named.
+    /// The biller that the response could name.
     pub biller: Option<Slug>,
     /// The whole sentence.
     pub description: String,
 }
 
-/// Every single fact that would lead to another row, destination or biller: the billers concerned, their issuers and
-/// rollouts, legacy accounts, the kill switch and the directory.
+/// Every change of one fact that would lead to another row, decision or biller. The facts are the kill switch, the
+/// directory, the billers concerned, and the memberships.
 pub fn counterfactuals(facts: &Facts) -> Vec<Counterfactual> {
     let verdict = decide(facts);
     let mut found = Vec::new();
@@ -55,46 +59,44 @@ pub fn counterfactuals(facts: &Facts) -> Vec<Counterfactual> {
     found
 }
 
-/// What concerns this person at this biller: legacy account and rollout.
+/// Changes of the user's membership at a biller: legacy account and rollout.
 fn membership_changes(facts: &Facts, slug: &Slug, evaluate: &mut impl FnMut(String, &Facts)) {
     let Some(member) = facts.memberships().iter().find(|membership| membership.biller.slug == *slug) else { return };
-    let with = |change: &dyn Fn(&mut super::Membership)| {
+    let with = |change: &dyn Fn(&mut Membership)| {
         let mut changed_facts = facts.clone();
-        if let Directory::Read { memberships, .. } = &mut changed_facts.directory {
-            memberships.iter_mut().filter(|membership| membership.biller.slug == *slug).for_each(change);
-        }
+        changed_facts.memberships_mut().iter_mut().filter(|m| m.biller.slug == *slug).for_each(change);
         changed_facts
     };
     let (has, is_in) = (member.legacy_account, member.in_rollout());
-    let account = if has { "if the person had no" } else { "if the person had a" };
+    let account = if has { "if the user had no" } else { "if the user had a" };
     evaluate(format!("{account} legacy account at {slug}"), &with(&|member| member.legacy_account = !has));
     if member.biller.state == CiamState::Active {
-        let reached = if is_in { "had not reached" } else { "had reached" };
+        let includes = if is_in { "excluded" } else { "included" };
         let changed_facts = with(&|member| {
             member.biller.rollout =
-                if is_in { Rollout { allow_list: true, percent: None } } else { Rollout::default() };
+                if is_in { RolloutFacts { allow_list: true, percent: None } } else { RolloutFacts::default() };
             member.allow_listed = false;
         });
-        evaluate(format!("if the rollout of {slug} {reached} this username"), &changed_facts);
+        evaluate(format!("if the rollout of {slug} {includes} this username"), &changed_facts);
     }
 }
 
 fn kill_switch_changes(facts: &Facts) -> Vec<(String, KillSwitchState)> {
     let all = [
         ("were off".to_owned(), KillSwitchState::Off),
-        ("sent everybody to the legacy login".to_owned(), KillSwitchState::AllLegacy),
-        ("held all signing in".to_owned(), KillSwitchState::Hold),
+        ("sent everyone to the legacy login".to_owned(), KillSwitchState::AllLegacy),
+        ("paused all sign-ins".to_owned(), KillSwitchState::Hold),
     ];
     let single = concerned_billers(facts)
         .into_iter()
-        .map(|slug| (format!("sent {slug} to the legacy login"), KillSwitchState::BillerLegacy(slug)));
+        .map(|slug| (format!("sent users of {slug} to the legacy login"), KillSwitchState::BillerLegacy(slug)));
     let others = all.into_iter().chain(single).filter(|(_, kill_switch)| *kill_switch != facts.kill_switch);
     others.map(|(what, kill_switch)| (format!("if the kill switch {what}"), kill_switch)).collect()
 }
 
 type BillerEdit = Box<dyn Fn(&mut Biller)>;
 
-/// Other conditions of a biller than its present one.
+/// Changes of the facts of one biller.
 fn biller_changes(facts: &Facts, slug: &Slug) -> Vec<(String, BillerEdit)> {
     let Some(biller) = facts.billers().find(|biller| biller.slug == *slug) else { return Vec::new() };
     let mut changes: Vec<(String, BillerEdit)> = Vec::new();
@@ -111,25 +113,28 @@ fn biller_changes(facts: &Facts, slug: &Slug) -> Vec<(String, BillerEdit)> {
     }
     let (word, other) = match biller.issuer {
         IssuerHealth::Up => ("were down", IssuerHealth::Down),
-        IssuerHealth::Down => ("answered", IssuerHealth::Up),
+        IssuerHealth::Down => ("were up", IssuerHealth::Up),
     };
     let issuer = format!("if the identity provider of {slug} {word}");
     changes.push((issuer, Box::new(move |biller| biller.issuer = other)));
     if biller.maintenance.is_some_and(|window| window.contains(facts.now)) {
-        let away = format!("if no maintenance of {slug} were announced for now");
+        let away = format!("if {slug} had no planned maintenance now");
         changes.push((away, Box::new(|biller| biller.maintenance = None)));
     }
-    let paused = !biller.paused;
-    let held = if paused { "held" } else { "did not hold" };
-    changes.push((format!("if an operator {held} {slug}"), Box::new(move |biller| biller.paused = paused)));
+    let (paused, word) = if biller.paused { (false, "not paused") } else { (true, "paused") };
+    changes.push((format!("if {slug} were {word}"), Box::new(move |biller| biller.paused = paused)));
+    for mode in CiamMode::ALL.into_iter().filter(|mode| biller.ciam_mode != Some(*mode)) {
+        let text = format!("if the sign-in mode of {slug} were {}", mode.as_str());
+        changes.push((text, Box::new(move |biller| biller.ciam_mode = Some(mode))));
+    }
     changes
 }
 
-/// The billers that the facts tell of, each once.
+/// The billers in the facts, each once.
 fn concerned_billers(facts: &Facts) -> Vec<Slug> {
     let mut slugs: Vec<Slug> = facts.billers().map(|biller| biller.slug.clone()).collect();
-    if let (EntryPoint::Named { slug, .. }, Directory::Unavailable) = (&facts.entry, &facts.directory) {
-        slugs.push(slug.clone());
+    if facts.directory == Directory::Unavailable {
+        slugs.extend(facts.named_slug().cloned());
     }
     slugs.sort();
     slugs.dedup();
@@ -149,18 +154,19 @@ impl Counterfactual {
 mod tests {
     use super::*;
     use crate::Timestamp;
-    use crate::decision::Membership;
+    use crate::decision::EntryPoint;
 
     fn member(slug: &str, state: CiamState) -> Membership {
         let biller = Biller {
             slug: Slug::parse(slug).unwrap(),
             state,
             active_from: None,
+            ciam_mode: None,
             paused: false,
             private: false,
             legacy_accounts: true,
             when_suspended: crate::decision::SuspensionPolicy::Legacy,
-            rollout: Rollout::default(),
+            rollout: RolloutFacts::default(),
             issuer: IssuerHealth::Up,
             maintenance: None,
             outage_policy: crate::decision::OutagePolicy::Hold,
@@ -173,6 +179,7 @@ mod tests {
             now: Timestamp::from_millis(0),
             kill_switch: KillSwitchState::Off,
             entry: EntryPoint::Shared,
+            username: None,
             directory: Directory::Read { named: None, memberships },
             directory_policy: crate::decision::DirectoryPolicy::Legacy,
             remembered: Vec::new(),
@@ -185,15 +192,15 @@ mod tests {
         assert_eq!(
             descriptions(vec![member("riverside-water", CiamState::Active)]),
             [
-                "if the kill switch sent everybody to the legacy login: the legacy login, row 0",
-                "if the kill switch held all signing in: the hold page, row 0",
-                "if the kill switch sent riverside-water to the legacy login: the legacy login (riverside-water), row 0",
+                "if the kill switch sent everyone to the legacy login: the legacy login, row 0",
+                "if the kill switch paused all sign-ins: the maintenance page, row 0",
+                "if the kill switch sent users of riverside-water to the legacy login: the legacy login (riverside-water), row 0",
                 "if the directory could not be read: the legacy login, row 9",
                 "if riverside-water were legacy: the legacy login (riverside-water), row 3",
                 "if riverside-water were suspended: the legacy login (riverside-water), row 3",
                 "if the identity provider of riverside-water were down: the outage page (riverside-water), row 8",
-                "if an operator held riverside-water: the hold page (riverside-water), row 0",
-                "if the rollout of riverside-water had not reached this username: the legacy login (riverside-water), row 3",
+                "if riverside-water were paused: the maintenance page (riverside-water), row 0",
+                "if the rollout of riverside-water excluded this username: the legacy login (riverside-water), row 3",
             ]
         );
     }
@@ -218,7 +225,7 @@ mod tests {
         let mut only = member("summit-telecom", CiamState::Suspended);
         only.legacy_account = false;
         let descriptions = descriptions(vec![only]);
-        let account = "if the person had a legacy account at summit-telecom: the legacy login (summit-telecom), row 3";
+        let account = "if the user had a legacy account at summit-telecom: the legacy login (summit-telecom), row 3";
         assert!(descriptions.contains(&account.to_owned()), "{descriptions:?}");
     }
 }

@@ -1,89 +1,50 @@
-//! What the router answers.
+//! The output of a decision.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::choice::Decision;
 use super::rules::Rule;
-use super::trace::{Trace, TraceStep};
 use crate::Slug;
 
-/// Where the person goes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// The page that tells the biller's new address; its Continue leads to the biller's SecureAuth sign-in.
-    BookmarkNotice,
-    /// The biller's SecureAuth sign-in.
-    SecureauthLogin,
-    /// The legacy login.
-    LegacyLogin,
-    /// The recovery page: find my biller.
-    Recovery,
-    /// The biller's identity provider is down.
-    OutagePage,
-    /// Signing in is on hold.
-    HoldPage,
-}
-
-impl Decision {
-    /// The decision in words for support staff.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::BookmarkNotice => "SecureAuth, via the bookmark notice",
-            Self::SecureauthLogin => "SecureAuth",
-            Self::LegacyLogin => "the legacy login",
-            Self::Recovery => "the recovery page",
-            Self::OutagePage => "the outage page",
-            Self::HoldPage => "the hold page",
-        }
-    }
-}
-
-/// The answer, with its reasons.
+/// A decision with its reasons.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
-    /// Where the person goes.
+    /// Where the customer goes.
     pub decision: Decision,
     /// The row of the routing table, 0 to 9.
     pub row: u8,
-    /// The biller concerned; none where none may be named.
+    /// The biller that the response may name.
     pub biller: Option<Slug>,
-    /// The rule that had the last word.
+    /// The last rule that decided where the customer goes.
     pub rule: Rule,
-    /// Every rule, in order, with what came of it.
+    /// Every rule, in order.
     pub trace: Vec<TraceStep>,
     /// Remembered billers that the recovery page offers first.
     #[serde(skip)]
     pub suggested_billers: Vec<Slug>,
-    /// The username has two legacy billers or more, against the assumption that there is one at most.
+    /// The username has two or more legacy billers. The directory should hold one at most.
     #[serde(skip)]
     pub integrity_alarm: bool,
 }
 
-/// A place chosen by a rule, before the safeguards have looked at it.
-#[derive(Clone, Debug)]
-pub(super) struct Choice {
-    pub decision: Decision,
-    pub row: u8,
-    pub biller: Option<Slug>,
+/// One rule in the trace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TraceStep {
     pub rule: Rule,
-    pub integrity_alarm: bool,
+    pub outcome: RuleOutcome,
+    /// The reason, as a sentence for support staff.
+    pub because: String,
 }
 
-impl Choice {
-    pub(super) fn new(decision: Decision, row: u8, biller: Option<&Slug>, rule: Rule) -> Self {
-        Self { decision, row, biller: biller.cloned(), rule, integrity_alarm: false }
-    }
-
-    pub(super) fn into_verdict(self, trace: Trace, suggested_billers: Vec<Slug>) -> Verdict {
-        Verdict {
-            decision: self.decision,
-            row: self.row,
-            biller: self.biller,
-            rule: self.rule,
-            trace: trace.into_steps(),
-            suggested_billers,
-            integrity_alarm: self.integrity_alarm,
-        }
-    }
+/// What a rule made of the facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleOutcome {
+    /// The rule applied.
+    Hit,
+    /// The rule did not apply.
+    Miss,
+    /// The rule was not evaluated: an earlier rule had decided, or the rule does not concern this choice.
+    NotEvaluated,
 }
