@@ -41,8 +41,8 @@ macro_rules! count_events {
 }
 
 const ALL: Sql = sql!(select_events!("1 = 1"));
-/// By an index: without it a rare one would be looked for among all.
 /// Uses an index. Without it, a rare biller or action needs a scan of the whole table.
+const OF_BILLER: Sql = sql!(select_events!("biller = $4"));
 const OF_ACTION: Sql = sql!(select_events!("action = $3"));
 const COUNT_ALL: Sql = sql!(count_events!("1 = 1"));
 const COUNT_OF_BILLER: Sql = sql!(count_events!("biller = $4"));

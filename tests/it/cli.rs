@@ -65,7 +65,7 @@ fn simulate_matches_the_demo_table() {
 #[test]
 fn invalid_simulations_explain_the_error() {
     for (arguments, message) in [
-        (&["simulate", "--demo"][..], "--username is needed"),
+        (&["simulate", "--demo"][..], "--username is required"),
         (
             &["simulate", "--demo", "--username", "x", "--entry", "http://evil.example/"],
             "not an address that Signpost serves",
