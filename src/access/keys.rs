@@ -9,7 +9,7 @@ use crate::audit::{Action, Actor, ActorContext, AuditEvent};
 use crate::db::{Db, DbError, Row, Tx};
 use crate::values;
 use signpost_core::text::{hash64, sha256};
-use signpost_core::{Clock, Random, Slug, Timestamp};
+use signpost_core::{Clock, Random, Scope, Slug, Timestamp};
 
 const INSERT: &str = "INSERT INTO api_key (id, hash, name, scopes, audience, billers, created_at, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -23,44 +23,6 @@ const TOUCH: &str =
 
 /// `last_used_at` is written at most so often.
 const TOUCH_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
-
-macro_rules! scopes {
-    ($($variant:ident $name:literal $doc:literal;)*) => {
-        /// What a key allows.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Scope { $(#[doc = $doc] $variant,)* }
-
-        impl Scope {
-            /// Every scope there is.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The scope as it is written.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-scopes! {
-    Simulate "simulate" "Ask what routing would do.";
-    DecisionsRead "decisions:read" "Look decisions up by reference code.";
-    BillersRead "billers:read" "Read billers.";
-    BillersWrite "billers:write" "Make and change billers.";
-    CiamWrite "ciam:write" "Enable, suspend and resume billers.";
-    HandoffRedeem "handoff:redeem" "Redeem hand-offs.";
-    IdentityRead "identity:read" "Read users and memberships.";
-    IdentityWrite "identity:write" "Change users and memberships.";
-    AuditRead "audit:read" "Read the audit trail.";
-    KeysWrite "keys:write" "Make and revoke keys.";
-}
-
-impl Scope {
-    /// Reads a scope as it is written.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|scope| scope.as_str() == text)
-    }
-}
 
 /// Whose hand-offs a key may redeem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -92,7 +92,7 @@ pub(super) async fn form_post(
         return Err(fail("response_too_large"));
     }
     let sealed = state.keys.seal(Purpose::FormPostResponse, slug.as_str(), &(state.clock.now(), form));
-    Ok(Redirect::to(&paths::with_query(&format!("/callback/{slug}"), RESPONSE_PARAMETER, &sealed)).into_response())
+    Ok(Redirect::to(&paths::with_query(&paths::callback(&slug), RESPONSE_PARAMETER, &sealed)).into_response())
 }
 
 /// The answer that [`form_post`] sealed a moment ago, or the query as it is.

@@ -18,7 +18,7 @@ use crate::web::fields::Fields;
 use crate::web::language::Language;
 use crate::web::{HttpError, paths};
 use signpost_core::reference::CodeKind;
-use signpost_core::{Locale, Purpose, Slug};
+use signpost_core::{Locale, Purpose, Slug, routes};
 
 /// An error page, as far as it depends on what happened.
 #[derive(Serialize, Deserialize)]
@@ -33,7 +33,7 @@ struct LocalizedError {
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let is_head = request.method() == http::Method::HEAD;
     // To ask again would do it again, or would not: a sign-in works once.
-    let is_one_time = !request.method().is_safe() || request.uri().path().starts_with("/callback/");
+    let is_one_time = !request.method().is_safe() || is_callback(request.uri().path());
     let language = request.extensions().get::<Language>().cloned();
     let mut response = next.run(request).await;
     let status = response.status();
@@ -49,6 +49,10 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     let details = describe(&state, &language, &error);
     let language = if is_one_time || error.is_one_time { language.at(error_url(&state, &details)) } else { language };
     keep_headers((error.status, page(&state, &language, details)).into_response(), &response, is_head)
+}
+
+fn is_callback(path: &str) -> bool {
+    routes::find(path).is_some_and(|route| route.path == paths::CALLBACK)
 }
 
 /// `GET /error`: an error page again, in another language. Nothing is done, and its code stays.

@@ -6,6 +6,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
+use super::paths;
 use signpost_core::text::sha256;
 
 /// A file and the name it is served under.
@@ -19,7 +20,7 @@ pub struct Asset {
 
 impl Asset {
     fn new(name: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
-        let path = format!("/static/{name}.{}.{extension}", &sha256(bytes)[..12]);
+        let path = paths::static_file(&format!("{name}.{}.{extension}", &sha256(bytes)[..12]));
         Self { path, content_type, bytes }
     }
 }
@@ -54,7 +55,7 @@ pub async fn get_for_console(Path(file): Path<String>) -> Response {
 }
 
 fn serve_asset(file: &str, assets: &[&Asset]) -> Response {
-    let path = format!("/static/{file}");
+    let path = paths::static_file(file);
     match assets.iter().find(|asset| asset.path == path) {
         Some(asset) => {
             let cache_control = "public, max-age=31536000, immutable";

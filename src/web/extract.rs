@@ -1,4 +1,4 @@
-//! Extractors: what handlers get is parsed, or the request never reaches them.
+//! Extractors shared by all audiences. A request that cannot be parsed does not reach the handler.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -11,7 +11,7 @@ use super::HttpError;
 use super::fields::Fields;
 use signpost_core::Slug;
 
-/// The `{slug}` of the request's path. A segment that is no slug is answered like an unknown biller: 404.
+/// The `{slug}` of the path. A segment that is not a slug is answered like an unknown biller, with 404.
 #[derive(Clone, Debug)]
 pub struct BillerPath(pub Slug);
 
@@ -23,14 +23,14 @@ impl<S: Send + Sync> FromRequestParts<S> for BillerPath {
         struct Segments {
             slug: String,
         }
-        let not_found = || HttpError::from_status(StatusCode::NOT_FOUND);
-        let Path(Segments { slug }) = Path::from_request_parts(parts, state).await.map_err(|_| not_found())?;
-        Slug::parse(&slug).map(Self).map_err(|_| not_found())
+        let segments = Path::from_request_parts(parts, state).await;
+        let Path(Segments { slug }) = segments.map_err(|rejection| HttpError::from_status(rejection.status()))?;
+        Slug::parse(&slug).map(Self).map_err(|_| HttpError::from_status(StatusCode::NOT_FOUND))
     }
 }
 
-/// The query string, read leniently: one that cannot be read counts as empty, because a link that was cut off in a mail must
-/// still lead to its page.
+/// The query string, parsed leniently: a malformed one counts as empty, because a link that a mail program cut off must still
+/// lead to its page.
 #[derive(Clone, Debug, Default)]
 pub struct Query(pub Fields);
 
@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// The query string, read strictly: one that cannot be read is a bad request.
+/// The query string, parsed strictly: a malformed one is answered with 400.
 #[derive(Clone, Debug)]
 pub struct StrictQuery(pub Fields);
 
@@ -55,7 +55,7 @@ impl<S: Send + Sync> FromRequestParts<S> for StrictQuery {
     }
 }
 
-/// A form as browsers send it (`application/x-www-form-urlencoded`); any other body is refused.
+/// A form as browsers send it (`application/x-www-form-urlencoded`). Other media types are answered with 415.
 #[derive(Clone, Debug)]
 pub struct Form(pub Fields);
 
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_browsers_send_is_a_form() {
+    async fn other_media_types_are_rejected() {
         const FORM: &str = "application/x-www-form-urlencoded";
         assert_eq!(read(FORM, "a=1").await.unwrap().0.get("a"), Some("1"));
         assert_eq!(

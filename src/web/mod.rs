@@ -16,6 +16,7 @@ pub mod layers;
 pub mod paths;
 pub mod preview;
 pub mod registrations;
+pub mod routes;
 pub mod serve;
 pub mod session_store;
 
