@@ -1,4 +1,4 @@
-//! Static files, built into the program, under names that hold their hash.
+//! Static files, compiled into the program. Their names contain a hash of their content, so that browsers may cache them forever.
 
 use std::sync::LazyLock;
 
@@ -9,10 +9,10 @@ use http::{StatusCode, header};
 use super::paths;
 use signpost_core::text::sha256;
 
-/// A file and the name it is served under.
+/// A static file.
 #[derive(Debug)]
 pub struct Asset {
-    /// Path with the hash in it.
+    /// The path, which contains the hash.
     pub path: String,
     content_type: &'static str,
     bytes: &'static [u8],
@@ -25,31 +25,30 @@ impl Asset {
     }
 }
 
-/// The stylesheet.
+/// The stylesheet of all pages.
 pub static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("signpost", "css", "text/css; charset=utf-8", include_bytes!("../../static/signpost.css"))
 });
-/// The console's stylesheet.
+/// The stylesheet of the console.
 pub static CONSOLE_STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "css", "text/css; charset=utf-8", include_bytes!("../../static/console.css"))
 });
-/// The console's script: live progress, copying. Its pages work without.
+/// The script of the console: live progress and copy buttons. Pages work without it.
 pub static CONSOLE_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "js", "text/javascript; charset=utf-8", include_bytes!("../../static/console.js"))
 });
-/// More of the first for the page of the API.
+/// The additional stylesheet of the API documentation.
 pub static DOCS_STYLESHEET: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("docs", "css", "text/css; charset=utf-8", include_bytes!("../../static/docs.css")));
-/// The logo.
 pub static LOGO: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("logo", "svg", "image/svg+xml", include_bytes!("../../static/logo.svg")));
 
-/// Serves a file of customers' pages by its hashed name; it may be kept for ever.
+/// Serves the files of customer pages.
 pub async fn get(Path(file): Path<String>) -> Response {
     serve_asset(&file, &[&STYLESHEET, &DOCS_STYLESHEET, &LOGO])
 }
 
-/// The same for the console, which shows customers' pages as well.
+/// Serves the files of the console, which also previews customer pages.
 pub async fn get_for_console(Path(file): Path<String>) -> Response {
     serve_asset(&file, &[&CONSOLE_STYLESHEET, &CONSOLE_SCRIPT, &STYLESHEET, &LOGO])
 }

@@ -1,4 +1,4 @@
-//! HTTP things that the audiences share: paths, layers, headers, languages, refusals, sessions, forms, assets, the accept loop.
+//! HTTP that all audiences share: extractors, routers, middleware, security headers, errors, languages, sessions and assets.
 
 pub mod assets;
 pub mod biller_sessions;

@@ -244,3 +244,43 @@ fn routers_are_built_from_the_table() {
     let direct: Vec<_> = direct.map(|(file, _)| file.display().to_string()).collect();
     assert!(direct.is_empty(), "use web::routes::Routes: {direct:?}");
 }
+
+/// Addresses of links and forms that templates spell out, with the method that a browser uses for each.
+fn template_links(template: &str) -> Vec<(Method, String)> {
+    let (mut found, mut rest) = (Vec::new(), template);
+    while let Some((before, after)) = rest.split_once("=\"/") {
+        let address = after.split(['"', '?', '#']).next().unwrap();
+        let path = address.split('/').map(|segment| if segment.contains("{{") { "x" } else { segment });
+        let tag = before.rsplit('<').next().unwrap();
+        let method = if tag.contains("method=\"post\"") { Method::Post } else { Method::Get };
+        if before.ends_with("href") || before.ends_with("action") {
+            found.push((method, format!("/{}", path.collect::<Vec<_>>().join("/"))));
+        }
+        rest = after;
+    }
+    found
+}
+
+#[test]
+fn templates_link_to_routes_of_the_table() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let (mut links, mut folders) = (0, vec![root.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let file = path.strip_prefix(&root).unwrap();
+            let table = if file.starts_with("console") { signpost::console::routes::all() } else { routes::gateway() };
+            for (method, link) in template_links(&std::fs::read_to_string(&path).unwrap()) {
+                let route = table.iter().find(|route| route.matches(&link));
+                let is_served = route.is_some_and(|route| route.authentication(method).is_some());
+                assert!(is_served, "{}: {} {link}", file.display(), method.as_str());
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 30, "{links} links were found");
+}

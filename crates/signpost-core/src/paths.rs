@@ -38,6 +38,8 @@ pub const STATIC: &str = "/static/{file}";
 pub const VERIFY: &str = "/auth/verify";
 /// OpenID Connect Back-Channel Logout 1.0, section 2.5.
 pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{slug}";
+/// The prefix of well-known URIs (RFC 8615).
+pub const WELL_KNOWN: &str = "/.well-known/";
 /// Our public signing keys (RFC 7517, section 5).
 pub const JWKS: &str = "/.well-known/jwks.json";
 

@@ -94,6 +94,15 @@ impl Audience {
     }
 }
 
+impl ErrorFormat {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Problem => "problem",
+        }
+    }
+}
+
 impl Authentication {
     pub fn as_str(self) -> &'static str {
         match self {
