@@ -22,9 +22,9 @@ use crate::state::AppState;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
-/// List the billers
+/// List billers
 ///
-/// All that the key reaches, by slug.
+/// Returns the billers that the API key has access to, ordered by slug.
 #[utoipa::path(
     get, path = paths::BILLERS, operation_id = "listBillers", tag = "Billers",
     security(("key" = [Scope::BillersRead.as_str()])),
@@ -38,7 +38,7 @@ pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> R
     Ok(Json(BillerList { billers: visible.collect() }))
 }
 
-/// Read a biller
+/// Get a biller
 #[utoipa::path(
     get, path = paths::BILLER_BY_SLUG, operation_id = "getBiller", tag = "Billers",
     params(("slug" = Slug, Path)),
@@ -55,7 +55,7 @@ pub(super) async fn get(
     Ok(Json(details(&state, &slug).await?))
 }
 
-/// Make a biller
+/// Create a biller
 ///
 /// What the biller wizard does: with `ciam` it begins at once to enable the biller. Watch the `job` of the answer.
 #[utoipa::path(
@@ -135,7 +135,7 @@ async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, options: Enablement
     }
 }
 
-/// Change a biller
+/// Update a biller
 ///
 /// What is left out stays as it is; an empty list, table or text takes it away. Changes of where people sign in wait for a
 /// second person: they are in `pending_changes`.
