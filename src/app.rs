@@ -33,6 +33,7 @@ use crate::state::{AppState, IntegrityCache, Services};
 use crate::web::session_store::{self, DbSessionStore};
 use crate::web::{headers, language, layers, registrations, serve};
 use crate::{api, console, login, values};
+use signpost_core::routes::{self, ErrorFormat};
 use signpost_core::{Clock, KeyRing, Random};
 
 const MAX_BODY: usize = 64 * 1024;
@@ -252,12 +253,9 @@ pub fn console_router(state: &AppState) -> Option<Router> {
 
 /// Renders errors for their audience: problem details for machines, pages for people.
 async fn render_errors(state: State<AppState>, request: Request, next: Next) -> Response {
-    let api_prefixes =
-        ["/api/", "/backchannel-logout/", "/auth/", "/.well-known/jwks.json", "/identity/", "/poolside/"];
-    if api_prefixes.iter().any(|path| request.uri().path().starts_with(path)) {
-        api::problem::render(request, next).await
-    } else {
-        login::errors::render(state, request, next).await
+    match routes::error_format(request.uri().path()) {
+        ErrorFormat::Problem => api::problem::render(request, next).await,
+        ErrorFormat::Page => login::errors::render(state, request, next).await,
     }
 }
 

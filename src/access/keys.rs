@@ -9,7 +9,7 @@ use crate::audit::{Action, Actor, ActorContext, AuditEvent};
 use crate::db::{Db, DbError, Row, Sql, Tx};
 use crate::{sql, values};
 use signpost_core::text::{hash64, sha256};
-use signpost_core::{Clock, Random, Slug, Timestamp};
+use signpost_core::{Clock, Random, Scope, Slug, Timestamp};
 
 const INSERT: Sql = sql!(
     "INSERT INTO api_key (id, hash, name, scopes, audience, billers, created_at, expires_at) \
@@ -29,42 +29,6 @@ const TOUCH: Sql =
 
 /// How often `last_used_at` is written.
 const TOUCH_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
-
-macro_rules! scopes {
-    ($($variant:ident $name:literal $doc:literal;)*) => {
-        /// A permission of an API key.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Scope { $(#[doc = $doc] $variant,)* }
-
-        impl Scope {
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-scopes! {
-    Simulate "simulate" "Run simulations.";
-    DecisionsRead "decisions:read" "Look up decisions by reference code.";
-    BillersRead "billers:read" "Read billers.";
-    BillersWrite "billers:write" "Create and update billers.";
-    CiamWrite "ciam:write" "Enable, suspend and resume billers.";
-    HandoffRedeem "handoff:redeem" "Redeem handoffs.";
-    IdentityRead "identity:read" "Read users and memberships.";
-    IdentityWrite "identity:write" "Create and update users and memberships.";
-    AuditRead "audit:read" "Read audit events.";
-    KeysWrite "keys:write" "Create and revoke API keys.";
-}
-
-impl Scope {
-    /// Reads a scope as it is written.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|scope| scope.as_str() == text)
-    }
-}
 
 /// Whose handoffs a key may redeem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

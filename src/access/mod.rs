@@ -6,6 +6,7 @@ mod limits;
 mod staff;
 
 pub use idempotency::{IdempotencyKey, Replay};
-pub use keys::{ApiKey, ApiKeys, Audience, CreatedApiKey, KeyError, NewApiKey, Scope};
+pub use keys::{ApiKey, ApiKeys, Audience, CreatedApiKey, KeyError, NewApiKey};
 pub use limits::RateLimits;
+pub use signpost_core::scope::{self, Scope};
 pub use staff::StaffLimits;

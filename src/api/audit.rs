@@ -1,67 +1,65 @@
-//! `GET /api/v1/audit`: who did what.
+//! `GET /api/v1/audit`: the audit trail.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{Stream, unfold};
-use http::{HeaderMap, StatusCode, header};
+use http::header;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::auth::require;
-use super::identity::pagination::{Links, ListQuery, Pagination, Totals};
-use super::jobs::not_found;
-use super::problem::problem;
-use crate::access::{ApiKey, Scope};
+use super::auth::ApiKeyFor;
+use super::pagination::{Links, ListQuery, Pagination, Totals};
+use super::problem::{invalid_parameter, not_found};
+use crate::access::{ApiKey, Scope, scope};
 use crate::audit::{Action, AuditEvent, EventFilter, StoredEvent, count_events, list_events};
 use crate::state::AppState;
 use crate::web::{HttpError, paths};
 use signpost_core::{Slug, Timestamp};
 
-/// Acts that are read at once for an export.
+/// Events that an export reads at a time.
 const EXPORT_BATCH_SIZE: usize = 500;
 
-/// A page of acts, the newest first.
+/// A page of audit events, newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AuditEventPage {
     events: Vec<StoredEvent>,
     links: Links,
-    /// With `include_totals`: of those that the key reaches.
+    /// Present with `include_totals`. Counts the events that the API key has access to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     totals: Option<Totals>,
 }
 
-/// Read the audit trail
+/// List audit events
 ///
-/// Who did what, the newest first: a page of JSON, or all that is wanted as CSV or JSON lines. A key that is limited to some billers
-/// sees what was done at these.
+/// Returns who did what, newest first: one page as JSON, or every matching event as CSV or JSON Lines. A key that is limited to
+/// some billers gets the events of those billers. Exports are audit events themselves.
 #[utoipa::path(
     get, path = paths::AUDIT, operation_id = "listAuditEvents", tag = "Support",
     params(
         Pagination,
-        ("actor" = Option<String>, Query, description = "By whom: an id or a name, or `staff`, `key`, `cli` or `system`."),
-        ("action" = Option<String>, Query, description = "What, such as `biller.updated`."),
-        ("biller" = Option<Slug>, Query, description = "At this biller."),
-        ("since" = Option<String>, Query, description = "From this time on (RFC 3339)."),
-        ("until" = Option<String>, Query, description = "Before this time (RFC 3339)."),
-        ("format" = Option<String>, Query, description = "`json` (a page; unless told), `csv` or `jsonl` (everything wanted)."),
+        ("actor" = Option<String>, Query, description = "Filters by actor: an id, a name, or one of `staff`, `key`, `cli` and `system`."),
+        ("action" = Option<String>, Query, description = "Filters by action, such as `biller.updated`."),
+        ("biller" = Option<Slug>, Query, description = "Filters by biller."),
+        ("since" = Option<String>, Query, description = "Only events at or after this time (RFC 3339)."),
+        ("until" = Option<String>, Query, description = "Only events before this time (RFC 3339)."),
+        ("format" = Option<String>, Query, description = "`json` returns a page, and is the default. `csv` and `jsonl` return every matching event."),
     ),
     security(("key" = [Scope::AuditRead.as_str()])),
     responses(
-        (status = 200, description = "The acts.", body = AuditEventPage),
-        (status = 400, description = "`invalid_parameter`: see `detail`."),
-        (status = 404, description = "`not_found`: there is no such biller."),
+        (status = 200, description = "The audit events.", body = AuditEventPage),
+        (status = 400, description = "`invalid_parameter`: a query parameter is invalid; see `detail`."),
+        (status = 404, description = "`not_found`: the biller does not exist, or the API key has no access to it."),
     ),
 )]
 pub(super) async fn list(
+    key: ApiKeyFor<scope::AuditRead>,
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let key = require(&state, &headers, Scope::AuditRead).await?;
     let query = ListQuery::parse(&state, &key, &uri, &["actor", "action", "biller", "since", "until", "format"])?;
     let filter = parse_filter(&query, &key)?;
     if let Some(slug) = &filter.biller {
@@ -83,7 +81,7 @@ pub(super) async fn list(
         }
         Some("csv") => ExportFormat::Csv,
         Some("jsonl") => ExportFormat::JsonLines,
-        Some(_) => return Err(invalid_parameter("format is json, csv or jsonl.")),
+        Some(_) => return Err(invalid_parameter("`format` must be json, csv or jsonl.")),
     };
     let event = AuditEvent::new(Action::AuditExported).with("format", format.as_str());
     state.actor_context(key.actor()).record_alone(&state.db, event).await?;
@@ -120,7 +118,7 @@ impl ExportFormat {
     }
 }
 
-/// All acts wanted, part by part: memory does not grow with them.
+/// Streams every matching event in batches, so that memory does not grow with their number.
 fn export(
     state: AppState,
     filter: EventFilter,
@@ -146,15 +144,15 @@ fn parse_filter(query: &ListQuery, key: &ApiKey) -> Result<EventFilter, HttpErro
     let time = |name: &str| {
         let text = query.filter(name);
         let read = |text| {
-            Timestamp::parse_rfc3339(text).ok_or_else(|| invalid_parameter("since and until are RFC 3339 times."))
+            Timestamp::parse_rfc3339(text)
+                .ok_or_else(|| invalid_parameter("`since` and `until` must be RFC 3339 times."))
         };
         text.map(read).transpose()
     };
-    let action = query
-        .filter("action")
-        .map(|text| Action::parse(text).ok_or_else(|| invalid_parameter("There is no such action.")));
+    let action =
+        query.filter("action").map(|text| Action::parse(text).ok_or_else(|| invalid_parameter("`action` is unknown.")));
     let biller =
-        query.filter("biller").map(|text| Slug::parse(text).map_err(|_| invalid_parameter("biller is a slug.")));
+        query.filter("biller").map(|text| Slug::parse(text).map_err(|_| invalid_parameter("`biller` must be a slug.")));
     Ok(EventFilter {
         actor: query.filter("actor").map(str::to_owned),
         action: action.transpose()?,
@@ -163,8 +161,4 @@ fn parse_filter(query: &ListQuery, key: &ApiKey) -> Result<EventFilter, HttpErro
         since: time("since")?,
         until: time("until")?,
     })
-}
-
-fn invalid_parameter(detail: &str) -> HttpError {
-    problem(StatusCode::BAD_REQUEST, "invalid_parameter", detail)
 }

@@ -1,17 +1,53 @@
-//! Who calls: the API key in `Authorization: Bearer`, and nowhere else.
+//! API keys, presented as `Authorization: Bearer` and nowhere else.
 
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
+use signpost_core::scope::RequiredScope;
 
 use super::problem::problem;
 use crate::access::{ApiKey, KeyError, Scope};
 use crate::state::AppState;
 use crate::web::HttpError;
 
-/// The key that the request carries, if it allows `scope`.
+/// The API key of a request, which has the scope `S`. As the first argument of a handler it is checked before anything else
+/// of the request is looked at.
+pub(super) struct ApiKeyFor<S> {
+    key: ApiKey,
+    scope: PhantomData<S>,
+}
+
+impl<S> Deref for ApiKeyFor<S> {
+    type Target = ApiKey;
+
+    fn deref(&self) -> &ApiKey {
+        &self.key
+    }
+}
+
+impl<S> ApiKeyFor<S> {
+    pub(super) fn into_key(self) -> ApiKey {
+        self.key
+    }
+}
+
+impl<S: RequiredScope> FromRequestParts<AppState> for ApiKeyFor<S> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, HttpError> {
+        let key = require(state, &parts.headers, S::SCOPE).await?;
+        Ok(Self { key, scope: PhantomData })
+    }
+}
+
+/// Authenticates the request's key and checks that it has a scope.
 pub(super) async fn require(state: &AppState, headers: &HeaderMap, scope: Scope) -> Result<ApiKey, HttpError> {
-    let missing =
-        || problem(StatusCode::UNAUTHORIZED, "api_key_missing", "An API key is needed: Authorization: Bearer …");
-    let invalid = || problem(StatusCode::UNAUTHORIZED, "api_key_invalid", "The API key is not valid.");
+    let unauthorized = |code, detail| problem(StatusCode::UNAUTHORIZED, code, detail);
+    let missing = || unauthorized("api_key_missing", "Send an API key in the header `Authorization: Bearer <key>`.");
+    let invalid = || unauthorized("api_key_invalid", "The API key is malformed, unknown, expired or revoked.");
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let line = lines.next().ok_or_else(missing)?.to_str().map_err(|_| invalid())?;
     let (scheme, key) = line.split_once(' ').ok_or_else(invalid)?;
@@ -23,7 +59,7 @@ pub(super) async fn require(state: &AppState, headers: &HeaderMap, scope: Scope)
         KeyError::Db(error) => error.into(),
     })?;
     if !key.allows(scope) {
-        let detail = format!("The API key does not have the scope {}.", scope.as_str());
+        let detail = format!("The API key does not have the scope `{}`.", scope.as_str());
         return Err(problem(StatusCode::FORBIDDEN, "insufficient_scope", &detail));
     }
     Ok(key)

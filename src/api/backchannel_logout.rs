@@ -1,27 +1,27 @@
-//! `POST /backchannel-logout/{slug}`: an issuer tells that somebody signed out there (OpenID Connect Back-Channel Logout
-//! 1.0, section 2.5).
+//! `POST /backchannel-logout/{slug}`: an issuer reports that a user signed out there (OpenID Connect Back-Channel Logout 1.0,
+//! section 2.5).
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::{HeaderMap, StatusCode, header};
 
-use super::problem::problem;
+use super::problem::{not_found, problem};
 use crate::handoffs::TokenKind;
 use crate::state::AppState;
 use crate::web::biller_sessions::{BillerSessions, SessionFilter};
+use crate::web::extract::BillerPath;
 use crate::web::fields::Fields;
 use crate::web::{HttpError, registrations};
-use signpost_core::Slug;
 use signpost_core::text::sha256;
 
-/// Ends the sessions that the token names. Used, changed, foreign or old tokens: 400.
+/// Ends the sessions that the logout token names. Answers 400 to a token that is used, altered, expired or another client's.
 pub(super) async fn receive(
     State(state): State<AppState>,
-    Path(slug): Path<String>,
+    BillerPath(slug): BillerPath,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, HttpError> {
-    let reject = |reason: &'static str| problem(StatusCode::BAD_REQUEST, reason, "The logout token was not accepted.");
+    let reject = |reason: &'static str| problem(StatusCode::BAD_REQUEST, reason, "The logout token was rejected.");
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.starts_with("application/x-www-form-urlencoded") {
         return Err(reject("unsupported_media_type"));
@@ -29,12 +29,11 @@ pub(super) async fn receive(
     let fields = Fields::parse(&body).map_err(|_| reject("malformed_request"))?;
     let token = fields.get("logout_token").ok_or_else(|| reject("logout_token_missing"))?;
     let billers = state.directory.billers().await?;
-    let biller = Slug::parse(&slug).ok().and_then(|slug| billers.by_slug(&slug).cloned());
-    let biller = biller.ok_or_else(|| problem(StatusCode::NOT_FOUND, "not_found", "There is no such biller."))?;
+    let biller = billers.by_slug(&slug).cloned().ok_or_else(not_found)?;
     let (registration, _) =
         registrations::for_biller(&state, &biller).ok_or_else(|| reject("client_not_registered"))?;
     let read = state.providers.logout_token(&registration, token).await.map_err(|error| {
-        tracing::warn!(biller = %biller.slug, reason = error.reason(), "a logout token was not accepted");
+        tracing::warn!(biller = %biller.slug, reason = error.reason(), "a logout token was rejected");
         reject(error.reason())
     })?;
     let issuer = registration.issuer.as_str();
@@ -48,9 +47,9 @@ pub(super) async fn receive(
     if consumed.contains(TokenKind::Logout, &id).await? {
         return Err(reject("already_used"));
     }
-    // Marked after it was done: whoever dies in between is told again, and ending twice ends nothing more.
+    // Consumed last: after a crash in between, the issuer sends the token again, and ending sessions twice is harmless.
     let ended = BillerSessions::new(&state).end(&biller.id, filter).await?;
     consumed.consume(TokenKind::Logout, &id).await?;
-    tracing::info!(biller = %biller.slug, ended, "sessions were ended by the issuer");
+    tracing::info!(biller = %biller.slug, ended, "the issuer ended sessions");
     Ok(StatusCode::OK)
 }

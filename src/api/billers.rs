@@ -11,9 +11,9 @@ use super::auth::require;
 use super::biller_requests::{BillerChange, NewBiller, parse_biller_input, parse_ciam};
 use super::biller_responses::{BillerDetails, BillerList, BillerResponse, CreatedBiller};
 use super::idempotency::IdempotencyKeyHeader;
-use super::jobs::{JobResponse, not_found};
+use super::jobs::JobResponse;
 use super::json::read_fields;
-use super::problem::{problem, validation_failed};
+use super::problem::{not_found, problem, validation_failed};
 use super::{ciam, idempotency, pending_changes};
 use crate::access::{ApiKey, Scope};
 use crate::directory::import_billers::{ImportContext, UpsertError, WriteMode};
@@ -22,9 +22,9 @@ use crate::state::AppState;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
-/// List the billers
+/// List billers
 ///
-/// All that the key reaches, by slug.
+/// Returns the billers that the API key has access to, ordered by slug.
 #[utoipa::path(
     get, path = paths::BILLERS, operation_id = "listBillers", tag = "Billers",
     security(("key" = [Scope::BillersRead.as_str()])),
@@ -38,7 +38,7 @@ pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> R
     Ok(Json(BillerList { billers: visible.collect() }))
 }
 
-/// Read a biller
+/// Get a biller
 #[utoipa::path(
     get, path = paths::BILLER_BY_SLUG, operation_id = "getBiller", tag = "Billers",
     params(("slug" = Slug, Path)),
@@ -55,7 +55,7 @@ pub(super) async fn get(
     Ok(Json(details(&state, &slug).await?))
 }
 
-/// Make a biller
+/// Create a biller
 ///
 /// What the biller wizard does: with `ciam` it begins at once to enable the biller. Watch the `job` of the answer.
 #[utoipa::path(
@@ -135,7 +135,7 @@ async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, options: Enablement
     }
 }
 
-/// Change a biller
+/// Update a biller
 ///
 /// What is left out stays as it is; an empty list, table or text takes it away. Changes of where people sign in wait for a
 /// second person: they are in `pending_changes`.

@@ -1,20 +1,21 @@
-//! `/api/v1/billers/{slug}/ciam`: moving billers.
+//! `/api/v1/billers/{slug}/ciam`: migrating billers.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::auth::require;
-use super::jobs::{JobResponse, not_found};
-use super::json::read_json;
-use super::problem::problem;
-use crate::access::Scope;
+use super::access::find_biller;
+use super::auth::ApiKeyFor;
+use super::jobs::JobResponse;
+use super::json::JsonBody;
+use super::problem::{not_found, problem};
+use crate::access::{Scope, scope};
 use crate::directory::PasswordCarryOver;
 use crate::provisioning::{CiamMode, EnablementOptions, ProvisioningError};
 use crate::state::AppState;
+use crate::web::extract::BillerPath;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 use signpost_core::decision::CiamState;
@@ -23,7 +24,7 @@ use signpost_core::decision::CiamState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CiamUpdate {
-    /// On, or off.
+    /// Whether customers of the biller sign in at SecureAuth.
     active: bool,
     #[serde(default)]
     mode: CiamMode,
@@ -31,35 +32,31 @@ pub(super) struct CiamUpdate {
     passwords: PasswordCarryOver,
 }
 
-/// Switch a biller on or off
+/// Enable or suspend a biller
 ///
-/// On: a legacy biller is enabled, a suspended one resumed. Off: a biller that is being enabled is turned back, an active one
-/// suspended.
+/// `active: true` enables a legacy biller and resumes a suspended one. `active: false` suspends an active biller, and cancels the
+/// job of a biller that is being enabled.
 #[utoipa::path(
     put, path = paths::CIAM, operation_id = "setCiam", tag = "CIAM",
     params(("slug" = Slug, Path)),
     request_body(content = CiamUpdate, example = json!({ "active": true, "mode": "mfa", "passwords": "imported" })),
     security(("key" = [Scope::CiamWrite.as_str()])),
     responses(
-        (status = 200, description = "Done; there is no job.", body = Option<JobResponse>),
-        (status = 202, description = "A job does it: watch it.", body = JobResponse),
-        (status = 409, description = "`not_configured`: the settings name no SecureAuth.\n`not_ready`: see `detail`.\n\
-            `invalid_state`: not in the state that the biller is in."),
-        (status = 422, description = "`unsupported_usernames`: SecureAuth could not keep some of the users."),
-        (status = 502, description = "`secureauth_unavailable`: SecureAuth does not answer."),
+        (status = 200, description = "The change took effect at once. There is no job.", body = Option<JobResponse>),
+        (status = 202, description = "A job makes the change. Poll it or stream its events.", body = JobResponse),
+        (status = 409, description = "`not_configured`: SecureAuth is not configured.\n`not_ready`: the biller cannot be enabled yet; see \
+            `detail`.\n`invalid_state`: the biller's CIAM state does not allow this."),
+        (status = 422, description = "`unsupported_usernames`: SecureAuth cannot store some of the usernames."),
+        (status = 502, description = "`secureauth_unavailable`: SecureAuth did not respond."),
     ),
 )]
 pub(super) async fn put(
+    key: ApiKeyFor<scope::CiamWrite>,
     State(state): State<AppState>,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    BillerPath(slug): BillerPath,
+    JsonBody(request): JsonBody<CiamUpdate>,
 ) -> Result<(StatusCode, Json<Option<JobResponse>>), HttpError> {
-    let key = require(&state, &headers, Scope::CiamWrite).await?;
-    let request: CiamUpdate = read_json(&headers, &body)?;
-    let billers = state.directory.billers().await?;
-    let slug = Slug::parse(&slug).ok().filter(|slug| key.permits_biller(slug)).ok_or_else(not_found)?;
-    let biller = billers.by_slug(&slug).cloned().ok_or_else(not_found)?;
+    let biller = find_biller(&state, &key, &slug).await?;
     let (provisioning, actor) = (&state.provisioning, state.actor_context(key.actor()));
     let options = EnablementOptions { mode: request.mode, passwords: request.passwords };
     let job = match (request.active, biller.state) {

@@ -1,113 +1,107 @@
-//! `GET /api/v1/decisions/{code}`: what happened, by the reference code that a customer reads out.
+//! `GET /api/v1/decisions/{code}`: decision records, by the reference code that a customer reads out.
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
-use http::{HeaderMap, StatusCode};
+use axum::extract::{Path, State};
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::auth::require;
-use super::problem::problem;
-use crate::access::Scope;
+use super::auth::ApiKeyFor;
+use super::problem::{not_found, problem};
+use crate::access::{Scope, scope};
 use crate::audit::{LookupResult, StoredEntry};
 use crate::state::AppState;
+use crate::web::extract::Query;
 use crate::web::fields::Fields;
 use crate::web::{HttpError, paths};
 use signpost_core::decision::Verdict;
 use signpost_core::reference::CodeKind;
 use signpost_core::{ReferenceCode, Timestamp};
 
-/// No reason is longer.
 const MAX_REASON_BYTES: usize = 200;
 
-/// What a reference code leads to.
+/// What a reference code refers to.
 #[derive(Serialize, ToSchema)]
 pub(super) struct DecisionRecord {
     code: String,
     #[schema(format = DateTime)]
     at: String,
-    /// `row 2` and the like, `page` for a page without a decision, or `error`.
+    /// A row of the routing table such as `row 2`, `page` for a page without a decision, or `error`.
     kind: String,
-    /// Whether more than this is known: a process that was killed loses the last second of what happened.
+    /// Whether the record was found. Without it, only the code, `at` and `kind` are known: a killed process loses the records of
+    /// its last second.
     recorded: bool,
-    /// The biller concerned, by slug.
+    /// The slug of the biller.
     biller: Option<String>,
-    /// The username with its middle hidden.
+    /// The username with its middle masked.
     username_mask: Option<String>,
-    /// What the person was shown.
+    /// What the customer saw.
     response: Option<String>,
-    /// The decision.
+    /// The routing decision.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Option<Verdict>, nullable = false)]
     verdict: Value,
-    /// The facts as they were.
+    /// The routing facts at that time.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Option<Object>, nullable = false)]
     facts: Value,
-    /// The configuration they stand on: `billers` grows with every change of billers and orders, `settings` tells one set of
-    /// settings from another.
+    /// The configuration at that time: `billers` grows with every change of billers and operational controls; `settings` is a
+    /// hash of the settings.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Option<Object>, nullable = false)]
     revision: Value,
-    /// Of an error: its reason, status and title.
+    /// For an error: its code, status and title.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Option<Object>, nullable = false)]
     error: Value,
 }
 
-/// Look a reference code up
+/// Get a decision record
 ///
-/// The exact decision, the facts as they were, and what was shown. Each look-up is in the audit trail, whatever it finds.
+/// Returns the routing decision behind a reference code, the facts at that time, and what the customer saw. Every lookup is an audit
+/// event, whether or not it finds a record.
 #[utoipa::path(
     get, path = paths::DECISION, operation_id = "getDecisionRecord", tag = "Support",
     params(
-        ("code" = String, Path, description = "The code, as somebody reads it out."),
-        ("reason" = String, Query, description = "Why: 1 to 200 bytes, such as the number of a ticket."),
+        ("code" = String, Path, description = "The reference code, in any case and with or without hyphens."),
+        ("reason" = String, Query, description = "Why you look it up: 1 to 200 bytes, such as a ticket number. The audit trail records it."),
     ),
     security(("key" = [Scope::DecisionsRead.as_str()])),
     responses(
-        (status = 200, description = "What happened.", body = DecisionRecord),
-        (status = 400, description = "`reason_required`: say why."),
-        (status = 404, description = "`not_found`: not a code of ours, or the key does not reach it."),
-        (status = 429, description = "`rate_limited`: ask again in a minute."),
+        (status = 200, description = "The decision record.", body = DecisionRecord),
+        (status = 400, description = "`reason_required`: `reason` is missing or invalid."),
+        (status = 404, description = "`not_found`: the reference code is unknown, or the API key has no access to it."),
+        (status = 429, description = "`rate_limited`: the API key has used up its lookups for this minute."),
     ),
 )]
 pub(super) async fn get(
+    key: ApiKeyFor<scope::DecisionsRead>,
     State(state): State<AppState>,
     Path(code): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    Query(query): Query,
 ) -> Result<Json<DecisionRecord>, HttpError> {
-    let key = require(&state, &headers, Scope::DecisionsRead).await?;
-    let reason = parse_reason(query.as_deref().unwrap_or_default())?;
+    let reason = parse_reason(&query)?;
     if !state.limits.allow_decision_lookup(&key.id) {
-        return Err(problem(
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            "Too many look-ups; ask again in a minute.",
-        ));
+        let detail = "The API key has used up its lookups for this minute. Try again later.";
+        return Err(problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail));
     }
     let actor = state.actor_context(key.actor()).because(reason);
     match state.decisions.look_up(&code, key.billers.as_deref(), &actor).await? {
         LookupResult::Recorded(entry) => Ok(Json(recorded_response(&entry))),
         LookupResult::NotRecorded(kind, at) => Ok(Json(unrecorded_response(&code, kind, at))),
-        LookupResult::UnknownCode => {
-            Err(problem(StatusCode::NOT_FOUND, "not_found", "There is no such reference code."))
-        }
+        LookupResult::UnknownCode => Err(not_found()),
     }
 }
 
-fn parse_reason(query: &str) -> Result<String, HttpError> {
-    let fields = Fields::parse(query.as_bytes()).unwrap_or_default();
-    let reason = fields.get("reason").unwrap_or_default().trim().to_owned();
+fn parse_reason(query: &Fields) -> Result<String, HttpError> {
+    let reason = query.get("reason").unwrap_or_default().trim().to_owned();
     let is_valid = (1..=MAX_REASON_BYTES).contains(&reason.len()) && !reason.chars().any(char::is_control);
     let detail =
-        "Say why: ?reason= with 1 to 200 bytes, such as the number of a ticket. It is kept in the audit trail.";
+        "Add the query parameter `reason`: 1 to 200 bytes, such as a ticket number. The audit trail records it.";
     if is_valid { Ok(reason) } else { Err(problem(StatusCode::BAD_REQUEST, "reason_required", detail)) }
 }
 
-/// An entry: of a decision its verdict, the facts as they were, and the revision of the configuration.
 fn recorded_response(entry: &StoredEntry) -> DecisionRecord {
     let part = |name: &str| entry.details[name].clone();
     let is_decision = entry.details["verdict"].is_object();
@@ -126,7 +120,7 @@ fn recorded_response(entry: &StoredEntry) -> DecisionRecord {
     }
 }
 
-/// What a code says by itself.
+/// What the reference code alone says.
 fn unrecorded_response(code: &str, kind: CodeKind, at: Timestamp) -> DecisionRecord {
     DecisionRecord {
         code: ReferenceCode::parse(code).map(|code| code.to_string()).unwrap_or_default(),

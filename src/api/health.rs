@@ -1,24 +1,25 @@
-//! `GET /api/v1/health`: how billers, jobs and queues do.
+//! `GET /api/v1/health`: the health of billers, jobs and queues.
 
 use axum::Json;
 use axum::extract::State;
-use http::HeaderMap;
 
-use super::auth::require;
-use crate::access::Scope;
+use super::auth::ApiKeyFor;
+use crate::access::{Scope, scope};
 use crate::state::{AppState, ServiceHealth};
 use crate::web::{HttpError, paths};
 
-/// Read how everything does
+/// Get service health
 ///
-/// Each biller's issuer, calls, queues and migration statistics; jobs, mails that wait, and the directory's integrity. A key that is limited to
-/// some billers sees these, and nothing that concerns none.
+/// Returns each biller's issuer health, calls, queues and migration statistics, and the jobs, mail queue and directory integrity of
+/// the installation. A key that is limited to some billers gets these billers only.
 #[utoipa::path(
     get, path = paths::HEALTH, operation_id = "getHealth", tag = "Support",
     security(("key" = [Scope::AuditRead.as_str()])),
-    responses((status = 200, description = "As of now.", body = ServiceHealth)),
+    responses((status = 200, description = "The current health.", body = ServiceHealth)),
 )]
-pub(super) async fn get(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<ServiceHealth>, HttpError> {
-    let key = require(&state, &headers, Scope::AuditRead).await?;
+pub(super) async fn get(
+    key: ApiKeyFor<scope::AuditRead>,
+    State(state): State<AppState>,
+) -> Result<Json<ServiceHealth>, HttpError> {
     Ok(Json(state.health(key.billers.as_deref()).await?))
 }

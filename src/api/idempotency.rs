@@ -1,23 +1,66 @@
-//! POST requests that carry an `Idempotency-Key`.
+//! POST requests with an `Idempotency-Key`.
 
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, OriginalUri};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::problem::problem;
 use crate::access::{ApiKey, IdempotencyKey, Replay};
+use crate::db::Tx;
 use crate::state::AppState;
 use crate::web::HttpError;
 
-/// Describes the header of requests that may be repeated.
-pub(super) struct IdempotencyKeyHeader;
+/// The `Idempotency-Key` header of a request, and its description.
+pub(super) struct IdempotencyKeyHeader {
+    headers: HeaderMap,
+    path: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKeyHeader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let OriginalUri(uri) = OriginalUri::from_request_parts(parts, state).await?;
+        Ok(Self { headers: parts.headers.clone(), path: uri.path().to_owned() })
+    }
+}
+
+impl IdempotencyKeyHeader {
+    /// The key that this client sent, if any, with the request that it identifies. Bodies are compared as parsed, so that
+    /// white space and the order of fields do not matter.
+    pub(super) fn key(&self, api_key: &ApiKey, body: &impl Serialize) -> Result<Option<IdempotencyKey>, HttpError> {
+        key(&self.headers, api_key, &self.path, &json!(body))
+    }
+}
+
+/// A transaction for a request that counts once, or the body of the response to its first attempt.
+pub(super) enum Attempt {
+    First(Tx),
+    Repeated(String),
+}
+
+/// Begins a transaction and claims the key in it.
+pub(super) async fn begin(state: &AppState, key: Option<&IdempotencyKey>) -> Result<Attempt, HttpError> {
+    let mut tx = state.db.begin().await?;
+    let Some(key) = key else { return Ok(Attempt::First(tx)) };
+    if key.claim(&mut tx, state.clock.now()).await? {
+        return Ok(Attempt::First(tx));
+    }
+    drop(tx);
+    replay(state, key).await?.ok_or_else(in_progress).map(Attempt::Repeated)
+}
 
 impl IntoParams for IdempotencyKeyHeader {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "A text of your own for this one request, such as a UUID: however often it is sent within a day, it \
-            counts once, and the answer is the same.";
+        let description = "A unique string of your choice for this request, such as a UUID. For 24 hours, repeated requests with the \
+            same key take effect once and get the same response.";
         let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
         let schema = text.pattern(Some(r"^[!#-+\x2d-\x5b\]-~]+$")).build();
         let header = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
@@ -25,7 +68,7 @@ impl IntoParams for IdempotencyKeyHeader {
     }
 }
 
-/// The request's key, if it has one. Bodies are compared as JSON: a repetition may be written otherwise.
+/// The request's key, if it has one.
 pub(super) fn key(
     headers: &HeaderMap,
     api_key: &ApiKey,
@@ -36,25 +79,25 @@ pub(super) fn key(
     let request = format!("{path} {body}");
     let idempotency_key =
         field.to_str().ok().and_then(|field| IdempotencyKey::parse(&api_key.id, field, request.as_bytes()));
-    let detail = "An Idempotency-Key is 1 to 255 printable characters without spaces, commas and quotes inside.";
+    let detail =
+        "`Idempotency-Key` must be 1 to 255 printable ASCII characters without spaces, commas, quotes and backslashes.";
     Ok(Some(idempotency_key.ok_or_else(|| problem(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail))?))
 }
 
-/// Body of the answer to an earlier request with the same key; none: it was not answered, and the rest is to be done.
+/// The body of the response to an earlier request with the same key; none if that request stopped before it had a response.
 pub(super) async fn replay(state: &AppState, idempotency_key: &IdempotencyKey) -> Result<Option<String>, HttpError> {
     match idempotency_key.find_replay(&state.db).await? {
         Replay::Completed(_, body) => Ok(Some(body)),
         Replay::Incomplete => Ok(None),
         Replay::Mismatch => {
-            let detail = "This Idempotency-Key came before with another request.";
+            let detail = "This `Idempotency-Key` was used for a different request.";
             Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail))
         }
         Replay::None => Err(in_progress()),
     }
 }
 
-/// Somebody else is at the same request.
-pub(super) fn in_progress() -> HttpError {
-    let detail = "The same request is being worked on. Try again in a moment.";
+fn in_progress() -> HttpError {
+    let detail = "A request with this `Idempotency-Key` is still in progress. Try again later.";
     problem(StatusCode::CONFLICT, "in_progress", detail)
 }

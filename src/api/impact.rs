@@ -1,17 +1,15 @@
-//! `POST /api/v1/impact`: what would a change do to everybody?
+//! `POST /api/v1/impact`: the effect of a change on all users.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::auth::require;
-use super::jobs::not_found;
-use super::json::read_json;
-use super::problem::{problem, validation_failed};
-use crate::access::Scope;
+use super::access::{check_simulation_limit, require_all_billers};
+use super::auth::ApiKeyFor;
+use super::json::JsonBody;
+use super::problem::{not_found, validation_failed};
+use crate::access::{Scope, scope};
 use crate::audit::{Action, AuditEvent};
 use crate::routing::{Impact, ProposedChange, RolloutSpec};
 use crate::state::AppState;
@@ -19,56 +17,46 @@ use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 use signpost_core::decision::CiamState;
 
-/// A change of one biller; what is left out stays as it is.
+/// A proposed change of one biller. Omitted fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ImpactRequest {
     biller: Slug,
-    /// `active` enables or resumes it from now on, `suspended` switches it off.
+    /// `active` enables or resumes the biller now; `suspended` suspends it.
     #[serde(default)]
     state: Option<CiamState>,
-    /// For whom it would count as moved.
+    /// Whom the migration would include.
     #[serde(default)]
     rollout: Option<RolloutSpec>,
 }
 
-/// Ask what a change would do to everybody
+/// Preview the impact of a change
 ///
-/// How many usernames would be taken elsewhere, from where to where, with masked samples: everybody whom the change concerns is
-/// decided before and after it. Nothing is changed. Usernames span billers, so a key that is limited to some may not ask.
+/// Returns how many usernames would be routed elsewhere, from where to where, with masked samples. Every username that the change
+/// affects is decided twice, before and after it. Nothing is changed. Usernames span billers, so the API key must not be limited to
+/// some billers.
 ///
-/// A million memberships take some seconds. One count goes on at a time, others wait; what is not counted within two minutes is
-/// answered 503.
+/// A million memberships take a few seconds. One preview runs at a time and others wait; after two minutes the response is 503.
 #[utoipa::path(
     post, path = paths::IMPACT, operation_id = "previewImpact", tag = "Simulations",
     request_body(content = ImpactRequest, example = json!({ "biller": "maple-electric", "state": "suspended" })),
     security(("key" = [Scope::Simulate.as_str()])),
     responses(
-        (status = 200, description = "What would change.", body = Impact),
-        (status = 403, description = "`api_key_restricted`: the key is limited to some billers."),
-        (status = 404, description = "`not_found`: there is no such biller."),
-        (status = 422, description = "`validation_failed`: see `errors`."),
-        (status = 429, description = "`rate_limited`: the key's questions of this minute, or of this day, are used up."),
+        (status = 200, description = "The impact.", body = Impact),
+        (status = 403, description = "`api_key_restricted`: the API key is limited to some billers."),
+        (status = 404, description = "`not_found`: the biller does not exist."),
+        (status = 422, description = "`validation_failed`: some fields are invalid; see `errors`."),
+        (status = 429, description = "`rate_limited`: the API key has used up its simulations for this minute or this day."),
     ),
 )]
 pub(super) async fn preview(
+    key: ApiKeyFor<scope::Simulate>,
     State(state): State<AppState>,
-    headers: HeaderMap,
-    body: Bytes,
+    JsonBody(request): JsonBody<ImpactRequest>,
 ) -> Result<Json<Impact>, HttpError> {
-    let key = require(&state, &headers, Scope::Simulate).await?;
-    if key.billers.is_some() {
-        let detail = "The API key is limited to some billers, and usernames span them.";
-        return Err(problem(StatusCode::FORBIDDEN, "api_key_restricted", detail));
-    }
-    if !state.limits.allow_simulation(&key.id) {
-        return Err(problem(
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            "Too many questions in this minute, or today; ask again later.",
-        ));
-    }
-    let ImpactRequest { biller, state: ciam, rollout } = read_json(&headers, &body)?;
+    require_all_billers(&key, "Usernames span billers, and the API key is limited to some billers.")?;
+    check_simulation_limit(&state, &key)?;
+    let ImpactRequest { biller, state: ciam, rollout } = request;
     let change = ProposedChange { state: ciam, rollout };
     let known = state.directory.biller_by_slug(&biller).await?.ok_or_else(not_found)?;
     let after = change.apply_to(&known).map_err(|why| validation_failed([("rollout", why)]))?;

@@ -1,4 +1,4 @@
-//! `/api/v1/jobs/{id}`: jobs that move billers, at a glance and as they go on.
+//! `/api/v1/jobs/{id}`: enablement jobs, by polling and as server-sent events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,37 +8,37 @@ use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{Stream, unfold};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::require;
-use super::problem::problem;
-use crate::access::{ApiKey, Scope};
+use super::auth::ApiKeyFor;
+use super::problem::not_found;
+use crate::access::{ApiKey, Scope, scope};
 use crate::provisioning::{Job, JobState};
 use crate::state::AppState;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 use signpost_core::text::hash64;
 
-/// How often a job is looked at for those who watch it.
+/// How often a stream reads the job.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A job, as machines see it.
+/// A job that migrates a biller.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Job)]
 pub(super) struct JobResponse {
     id: String,
-    /// Its biller; null: it is gone.
+    /// The biller; null if it no longer exists.
     biller: Option<Slug>,
     state: JobState,
-    /// Users that are done.
+    /// The number of users imported so far.
     done: i64,
-    /// Users in all.
+    /// The number of users to import.
     total: i64,
-    /// How it stands, in words.
+    /// The progress, as a sentence.
     message: String,
-    /// Reference code, for support.
+    /// The reference code of the job, for support.
     reference: String,
 }
 
@@ -56,59 +56,58 @@ impl JobResponse {
     }
 }
 
-/// Read a job
+/// Get a job
 #[utoipa::path(
     get, path = paths::JOB, operation_id = "getJob", tag = "CIAM",
-    params(("id" = String, Path, description = "Of the job.")),
+    params(("id" = String, Path, description = "The id of the job.")),
     security(("key" = [Scope::BillersRead.as_str()])),
     responses((status = 200, description = "The job.", body = JobResponse)),
 )]
 pub(super) async fn get(
+    key: ApiKeyFor<scope::BillersRead>,
     State(state): State<AppState>,
     Path(id): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<JobResponse>, HttpError> {
-    let key = require(&state, &headers, Scope::BillersRead).await?;
     Ok(Json(load(&state, &key, &id).await?))
 }
 
-/// Watch a job
+/// Stream job events
 ///
-/// The job now and at each change until it has ended (server-sent events, HTML standard, section 9.2); the data of an event is
-/// the job as JSON. An event's id stands for what it says: whoever comes back with the last one is told what is new since.
+/// Sends the job now and after every change until it ends, as server-sent events (HTML standard, section 9.2). The data of an event
+/// is the job as JSON. A client that reconnects with `Last-Event-ID` gets the job only if it changed since that event.
 #[utoipa::path(
     get, path = paths::JOB_EVENTS, operation_id = "streamJobEvents", tag = "CIAM",
     params(
-        ("id" = String, Path, description = "Of the job."),
-        ("Last-Event-ID" = Option<String>, Header, description = "Of the last event that was seen."),
+        ("id" = String, Path, description = "The id of the job."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that the client received."),
     ),
     security(("key" = [Scope::BillersRead.as_str()])),
     responses(
-        (status = 200, description = "Events, until the job has ended.", content(("text/event-stream"))),
-        (status = 204, description = "The job has ended, and there is nothing new."),
+        (status = 200, description = "The events, until the job ends.", content(("text/event-stream"))),
+        (status = 204, description = "The job has ended and has not changed since the last event. Do not reconnect."),
     ),
 )]
 pub(super) async fn events(
+    key: ApiKeyFor<scope::BillersRead>,
     State(state): State<AppState>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let key = require(&state, &headers, Scope::BillersRead).await?;
     let first = load(&state, &key, &id).await?;
     let last_seen_id =
         headers.get("last-event-id").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     if first.state.is_final() && event_id(&to_json(&first)) == last_seen_id {
-        // The one answer after which clients do not come back.
+        // 204 is the response after which clients do not reconnect.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let mut response =
-        Sse::new(job_updates(state, key, id, last_seen_id)).keep_alive(KeepAlive::default()).into_response();
-    // Proxies that gather answers would hold the events back.
-    response.headers_mut().insert("x-accel-buffering", http::HeaderValue::from_static("no"));
+        Sse::new(job_updates(state, key.into_key(), id, last_seen_id)).keep_alive(KeepAlive::default()).into_response();
+    // nginx buffers responses by default, which would delay the events.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
 }
 
-/// Ends with the job, with this instance, and when the job cannot be read: the client comes back then.
+/// Ends when the job ends, when this instance stops, and when the job cannot be read: the client reconnects then.
 fn job_updates(
     state: AppState,
     key: ApiKey,
@@ -147,9 +146,4 @@ fn to_json(job: &JobResponse) -> String {
 
 fn event_id(text: &str) -> String {
     format!("{:016x}", hash64(text.as_bytes()))
-}
-
-/// What is not there, and what a key does not reach.
-pub(super) fn not_found() -> HttpError {
-    problem(StatusCode::NOT_FOUND, "not_found", "There is no such biller or job.")
 }

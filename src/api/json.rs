@@ -1,9 +1,11 @@
-//! Requests' JSON bodies, read strictly: a name that stands twice in an object is refused (RFC 8259, section 4, leaves open what
-//! it means).
+//! JSON request bodies, read strictly: an object with a duplicate name is rejected, because RFC 8259, section 4, leaves its meaning
+//! open.
 
 use std::fmt;
 use std::marker::PhantomData;
 
+use axum::body::Bytes;
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use http::{HeaderMap, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::value::MapAccessDeserializer;
@@ -15,43 +17,72 @@ use serde_path_to_error::{Path, Segment};
 
 use super::problem::problem;
 use crate::web::HttpError;
+use crate::web::error::FieldError;
 
-/// What stands as it is in a URI fragment (RFC 3986, section 3.5), of what names of fields are made of.
+/// The characters of field names that a URI fragment takes unescaped (RFC 3986, section 3.5).
 const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// A request's body. Names that stand twice are refused by what is derived for structs. A refusal names the part that is not as
-/// expected.
+/// A JSON body. The last argument of a handler, so that the API key is checked first.
+#[derive(Debug)]
+pub(super) struct JsonBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+        let (headers, body) = read_body(request, state).await?;
+        read_json(&headers, &body).map(Self)
+    }
+}
+
+/// An empty body is none.
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for JsonBody<T> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, HttpError> {
+        let (headers, body) = read_body(request, state).await?;
+        if body.is_empty() { Ok(None) } else { read_json(&headers, &body).map(Self).map(Some) }
+    }
+}
+
+async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<(HeaderMap, Bytes), HttpError> {
+    let headers = request.headers().clone();
+    let body = Bytes::from_request(request, state).await;
+    Ok((headers, body.map_err(|rejection| HttpError::from_status(rejection.status()))?))
+}
+
+/// Parses a body. The derived code of structs rejects duplicate names. An error names the field where parsing failed.
 pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, HttpError> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        let detail = "Send JSON, with Content-Type: application/json.";
+        let detail = "Send a JSON body with the header `Content-Type: application/json`.";
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
     let malformed = |why: String| {
-        problem(StatusCode::BAD_REQUEST, "malformed_request", &format!("The body is not as expected: {why}"))
+        problem(StatusCode::BAD_REQUEST, "malformed_request", &format!("The request body is invalid: {why}."))
     };
-    // What is derived for structs would take a list of their fields without names.
+    // Derived deserializers also accept a struct as an array of its fields.
     if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(malformed("an object is expected".to_owned()));
+        return Err(malformed("expected an object".to_owned()));
     }
     if has_nul(body) {
-        return Err(malformed("U+0000 stands in a text".to_owned()));
+        return Err(malformed("a string contains U+0000".to_owned()));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let what = error.inner().to_string();
         let mut part = pointer(error.path()).filter(|_| error.inner().is_data());
-        // A field that is not there has no place of its own: the one it should have.
+        // serde reports a missing field at its parent.
         if let Some(name) = what.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
             part = Some(format!("{}/{name}", part.unwrap_or_else(|| "#".to_owned())));
         }
-        HttpError { fields: part.map(|part| (part, what.clone())).into_iter().collect(), ..malformed(what) }
+        HttpError { fields: part.map(|part| FieldError::new(part, &*what)).into_iter().collect(), ..malformed(what) }
     })?;
     reader.end().map_err(|error| malformed(error.to_string()))?;
     Ok(read)
 }
 
-/// A part of a body: a JSON pointer (RFC 6901, section 6) as a URI fragment; none: the whole.
+/// The path of a field as a JSON pointer in a URI fragment (RFC 6901, section 6); none for the whole body.
 fn pointer(path: &Path) -> Option<String> {
     let part = |segment: &Segment| match segment {
         Segment::Seq { index } => index.to_string(),
@@ -63,7 +94,7 @@ fn pointer(path: &Path) -> Option<String> {
     (path.iter().len() > 0).then(|| path.iter().fold("#".to_owned(), |all, segment| all + "/" + &part(segment)))
 }
 
-/// A field that is a list of objects: what is derived for structs would take lists of their fields without names.
+/// Deserializes a list of objects. Derived deserializers would also accept each object as an array of its fields.
 pub(super) fn list_of_objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(list: D) -> Result<Vec<T>, D::Error> {
     Ok(Vec::deserialize(list)?.into_iter().map(|Object(one)| one).collect())
 }
@@ -90,20 +121,20 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Whether a text holds U+0000, which PostgreSQL does not take. JSON has it as an escape only.
+/// Whether a string contains U+0000, which PostgreSQL refuses. In JSON it is always escaped.
 fn has_nul(body: &[u8]) -> bool {
     let mut rest = body;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         if rest[at + 1..].starts_with(b"u0000") {
             return true;
         }
-        // Another backslash behind it is what it escapes.
+        // Skip the escaped character, which may be another backslash.
         rest = rest.get(at + 2..).unwrap_or_default();
     }
     false
 }
 
-/// The same for an object whose fields are looked at one by one.
+/// Parses a body whose fields are read one by one.
 pub(super) fn read_fields(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, HttpError> {
     let Fields(fields) = read_json(headers, body)?;
     Ok(fields)
@@ -115,12 +146,12 @@ impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Strict::deserialize(deserializer)?.0 {
             Value::Object(fields) => Ok(Self(fields)),
-            _ => Err(D::Error::custom("an object is expected")),
+            _ => Err(D::Error::custom("expected an object")),
         }
     }
 }
 
-/// Any value in which no object has a name twice.
+/// A value without duplicate names in any object.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -174,8 +205,8 @@ impl<'de> Visitor<'de> for AnyValue {
         let mut object = Map::new();
         while let Some((name, Strict(value))) = fields.next_entry::<String, _>()? {
             if object.insert(name, value).is_some() {
-                // Not with the name: it may be a secret that was typed in the wrong place.
-                return Err(A::Error::custom("a name stands twice in an object"));
+                // Without the name: it may be a secret in the wrong place.
+                return Err(A::Error::custom("an object has a duplicate name"));
             }
         }
         Ok(Value::Object(object))

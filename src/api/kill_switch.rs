@@ -1,68 +1,69 @@
-//! `/api/v1/kill-switch`: stopping what goes wrong, for every instance.
+//! `/api/v1/kill-switch`: the kill switch of all instances.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::require;
-use super::json::read_json;
+use super::access::require_all_billers;
+use super::auth::ApiKeyFor;
+use super::json::JsonBody;
 use super::problem::problem;
-use crate::access::Scope;
+use crate::access::{Scope, scope};
 use crate::state::AppState;
 use crate::web::{HttpError, paths};
 use signpost_core::decision::KillSwitchState;
 
-/// An order for every instance.
+/// A new setting of the kill switch.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KillSwitchUpdate {
-    /// `off`, `all-legacy`, `hold` or `SLUG=legacy`.
+    /// `off`, `all-legacy`, `hold`, or `SLUG=legacy` for one biller.
     kill_switch: String,
 }
 
 /// The kill switch.
 #[derive(Serialize, ToSchema)]
 pub(super) struct KillSwitch {
-    /// What was set for every instance: `off`, `all-legacy`, `hold` or `SLUG=legacy`; null: never set.
+    /// The setting for all instances: `off`, `all-legacy`, `hold` or `SLUG=legacy`. Null if it was never set.
     kill_switch: Option<String>,
-    /// What is in force on the instance that answers: its file counts first.
+    /// The setting in effect on the instance that responds. Its kill switch file takes precedence.
     effective: String,
 }
 
-/// Read the kill switch
+/// Get the kill switch
 #[utoipa::path(
     get, path = paths::KILL_SWITCH, operation_id = "getKillSwitch", tag = "Kill switch",
     security(("key" = [Scope::BillersRead.as_str()])),
     responses((status = 200, description = "The kill switch.", body = KillSwitch)),
 )]
-pub(super) async fn get(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<KillSwitch>, HttpError> {
-    require(&state, &headers, Scope::BillersRead).await?;
+pub(super) async fn get(
+    _: ApiKeyFor<scope::BillersRead>,
+    State(state): State<AppState>,
+) -> Result<Json<KillSwitch>, HttpError> {
     response(&state).await
 }
 
 /// Set the kill switch
 ///
-/// It stops what goes wrong, for every instance: everybody, or the users of one biller, to the legacy login; or the hold page.
+/// Takes effect on all instances. `all-legacy` sends all customers to the legacy login, `SLUG=legacy` those of one biller, and `hold`
+/// shows the maintenance page.
 #[utoipa::path(
     put, path = paths::KILL_SWITCH, operation_id = "setKillSwitch", tag = "Kill switch",
     request_body(content = KillSwitchUpdate, example = json!({ "kill_switch": "maple-electric=legacy" })),
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
-        (status = 200, description = "As it is now.", body = KillSwitch),
-        (status = 403, description = "`api_key_restricted`: the key is limited to some billers, and this order concerns all."),
-        (status = 422, description = "`invalid_kill_switch`: none of the words above.\n`biller_not_found`: there is none."),
+        (status = 200, description = "The kill switch.", body = KillSwitch),
+        (status = 403, description = "`api_key_restricted`: the API key is limited to some billers, and this setting affects all."),
+        (status = 422, description = "`invalid_kill_switch`: the value is not one of those above.\n`biller_not_found`: the biller does not exist, or the API key has no access to it."),
     ),
 )]
 pub(super) async fn put(
+    key: ApiKeyFor<scope::BillersWrite>,
     State(state): State<AppState>,
-    headers: HeaderMap,
-    body: Bytes,
+    JsonBody(request): JsonBody<KillSwitchUpdate>,
 ) -> Result<Json<KillSwitch>, HttpError> {
-    let key = require(&state, &headers, Scope::BillersWrite).await?;
-    let request: KillSwitchUpdate = read_json(&headers, &body)?;
     let kill: KillSwitchState = request
         .kill_switch
         .parse()
@@ -73,11 +74,10 @@ pub(super) async fn put(
         _ => None,
     };
     if named.is_some_and(|slug| billers.by_slug(slug).is_none() || !key.permits_biller(slug)) {
-        return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "biller_not_found", "There is no such biller."));
+        return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "biller_not_found", "No such biller exists."));
     }
-    if key.billers.is_some() && named.is_none() {
-        let detail = "The API key is limited to some billers, and this order concerns all.";
-        return Err(problem(StatusCode::FORBIDDEN, "api_key_restricted", detail));
+    if named.is_none() {
+        require_all_billers(&key, "This setting affects all billers, and the API key is limited to some.")?;
     }
     state.directory.set_kill_switch(&kill, &state.actor_context(key.actor())).await?;
     tracing::warn!(kill_switch = %kill, key = key.id, "the kill switch was set");

@@ -1,65 +1,62 @@
-//! `POST /api/v1/billers/{slug}/login-url/email`: the biller's contact is told where its people sign in from now on.
+//! `POST /api/v1/billers/{slug}/login-url/email`: mails the login URL to the biller's contact.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::require;
-use super::jobs::not_found;
-use super::json::read_json;
+use super::access::find_biller;
+use super::auth::ApiKeyFor;
+use super::json::JsonBody;
 use super::problem::problem;
-use crate::access::Scope;
+use crate::access::{Scope, scope};
 use crate::mail::LoginAddressError;
 use crate::state::AppState;
+use crate::web::extract::BillerPath;
 use crate::web::{HttpError, paths};
 use signpost_core::{Locale, Slug};
 
-/// How the mail is to be.
+/// Options of the mail.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginUrlEmail {
-    /// Its language; English unless told.
+    /// The language of the mail. Default: English.
     #[serde(default)]
     locale: Locale,
 }
 
-/// A mail that is on its way.
+/// A queued mail.
 #[derive(Serialize, ToSchema)]
 pub(super) struct QueuedEmail {
-    /// Where it goes.
+    /// The address that the mail goes to.
     recipient: String,
 }
 
-/// Mail the login address
+/// Email the login URL
 ///
-/// The biller's contact is told where its people sign in from now on.
+/// Tells the biller's contact where its customers sign in after the migration.
 #[utoipa::path(
     post, path = paths::LOGIN_URL_EMAIL, operation_id = "emailLoginUrl", tag = "Billers",
     params(("slug" = Slug, Path)),
     request_body(content = LoginUrlEmail, example = json!({ "locale": "en" })),
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
-        (status = 202, description = "It is in the queue.", body = QueuedEmail),
-        (status = 409, description = "`mail_not_configured`: mail is not set up.\n`invalid_state`: the biller was not moved.\n\
-            `contact_email_missing`: it has no mail address to write to."),
+        (status = 202, description = "The mail is queued.", body = QueuedEmail),
+        (status = 409, description = "`mail_not_configured`: mail is not configured.\n`invalid_state`: the biller is not migrated.\n\
+            `contact_email_missing`: the biller has no contact address."),
     ),
 )]
 pub(super) async fn email(
+    key: ApiKeyFor<scope::BillersWrite>,
     State(state): State<AppState>,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    BillerPath(slug): BillerPath,
+    JsonBody(LoginUrlEmail { locale }): JsonBody<LoginUrlEmail>,
 ) -> Result<(StatusCode, Json<QueuedEmail>), HttpError> {
-    let key = require(&state, &headers, Scope::BillersWrite).await?;
-    let LoginUrlEmail { locale } = read_json(&headers, &body)?;
-    let slug = Slug::parse(&slug).ok().filter(|slug| key.permits_biller(slug)).ok_or_else(not_found)?;
-    let biller = state.directory.biller_by_slug(&slug).await?.ok_or_else(not_found)?;
+    let biller = find_biller(&state, &key, &slug).await?;
     let recipient =
         state.mail.send_login_address(&biller, locale, &state.actor_context(key.actor())).await.map_err(http_error)?;
-    tracing::info!(biller = %slug, key = key.id, "a biller's contact is mailed its login address");
+    tracing::info!(biller = %slug, key = key.id, "queued a mail with the login URL");
     Ok((StatusCode::ACCEPTED, Json(QueuedEmail { recipient })))
 }
 

@@ -1,18 +1,17 @@
-//! `POST /api/v1/users/{id}/change-password` and `/reset-request`: passed on to SecureAuth.
+//! `POST /api/v1/users/{id}/change-password` and `/reset-request`: forwarded to SecureAuth, which stores the passwords.
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::auth::require;
-use super::json::read_json;
-use super::problem::problem;
-use crate::access::{ApiKey, Scope};
+use super::auth::ApiKeyFor;
+use super::json::JsonBody;
+use super::problem::{not_found, problem};
+use crate::access::{ApiKey, Scope, scope};
 use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
 use crate::provisioning::ProvisioningError;
@@ -21,7 +20,7 @@ use crate::state::AppState;
 use crate::web::{HttpError, paths};
 use signpost_core::{Slug, UserId};
 
-/// A password to be changed. The first two fields are the vendor's.
+/// A change of a password. SecureAuth names the first two fields the same.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordChange {
@@ -29,49 +28,46 @@ pub(super) struct PasswordChange {
     old_password: SecretString,
     #[schema(value_type = String, format = Password)]
     new_password: SecretString,
-    /// For users of several moved billers.
+    /// Required if the user belongs to several migrated billers.
     #[schema(value_type = Option<Slug>)]
     biller: Option<String>,
 }
 
-/// How a password is to be reset.
+/// Options of a password reset.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordReset {
-    /// Where the mail goes; without it, to the user's mail address.
+    /// The address that the mail goes to. Default: the user's mail address.
     email: Option<String>,
-    /// For users of several moved billers.
+    /// Required if the user belongs to several migrated billers.
     #[schema(value_type = Option<Slug>)]
     biller: Option<String>,
 }
 
 /// Change a user's password
 ///
-/// Passed on to SecureAuth, where the password is.
+/// Signpost forwards the change to SecureAuth, which stores the password.
 #[utoipa::path(
     post, path = paths::CHANGE_PASSWORD, operation_id = "changePassword", tag = "Passwords",
     params(("id" = UserId, Path)),
     request_body(content = PasswordChange, example = json!({ "old_password": "the old one", "new_password": "a new one" })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
-        (status = 204, description = "It was changed."),
-        (status = 403, description = "`biller_not_in_scope`: the user belongs to billers that this key does not reach."),
-        (status = 409, description = "`not_at_secureauth`: no biller of the user's is active at SecureAuth.\n\
-            `biller_required`: several are; name one as `biller`.\n`not_provisioned`: the user has not arrived there yet."),
-        (status = 422, description = "`wrong_password`: the old password is not right.\n`rejected_by_secureauth`: SecureAuth does not accept it."),
-        (status = 502, description = "`secureauth_unavailable`: SecureAuth does not answer; whether it did what was asked is not known."),
-        (status = 503, description = "`secureauth_busy`: SecureAuth asks to try again later."),
+        (status = 204, description = "The password is changed."),
+        (status = 403, description = "`biller_not_in_scope`: the user also belongs to billers that the API key has no access to."),
+        (status = 409, description = "`not_at_secureauth`: none of the user's billers is active at SecureAuth.\n\
+            `biller_required`: several are; set `biller`.\n`not_provisioned`: the user has not reached SecureAuth yet."),
+        (status = 422, description = "`wrong_password`: the old password is wrong.\n`rejected_by_secureauth`: SecureAuth rejected the request."),
+        (status = 502, description = "`secureauth_unavailable`: SecureAuth did not respond. The request may or may not have taken effect."),
+        (status = 503, description = "`secureauth_busy`: SecureAuth is throttling requests. Try again later."),
     ),
 )]
 pub(super) async fn change(
+    key: ApiKeyFor<scope::IdentityWrite>,
     State(state): State<AppState>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Path(user): Path<UserId>,
+    JsonBody(request): JsonBody<PasswordChange>,
 ) -> Result<StatusCode, HttpError> {
-    let key = require(&state, &headers, Scope::IdentityWrite).await?;
-    let request: PasswordChange = read_json(&headers, &body)?;
-    let user = UserId::from(id);
     let biller = resolve_biller(&state, &key, &user, request.biller.as_deref()).await?;
     record(&state, &key, &biller, (Action::PasswordChanged, &user)).await?;
     let passwords = (&request.old_password, &request.new_password);
@@ -79,40 +75,38 @@ pub(super) async fn change(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ask for a password reset
+/// Request a password reset
 ///
-/// SecureAuth sends the user a mail, or does not: it does not say.
+/// Signpost forwards the request to SecureAuth, which sends the user a mail. SecureAuth does not report whether it sent one.
 #[utoipa::path(
     post, path = paths::RESET_REQUEST, operation_id = "requestPasswordReset", tag = "Passwords",
     params(("id" = UserId, Path)),
     request_body(content = Option<PasswordReset>, example = json!({ "biller": "maple-electric" })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
-        (status = 204, description = "It was asked for."),
-        (status = 403, description = "`biller_not_in_scope`: the user belongs to billers that this key does not reach."),
-        (status = 409, description = "`not_at_secureauth`: no biller of the user's is active at SecureAuth.\n\
-            `biller_required`: several are; name one as `biller`.\n`not_provisioned`: the user has not arrived there yet."),
-        (status = 422, description = "`email_required`: the user has no mail address; name one.\n`rejected_by_secureauth`: SecureAuth does not accept it."),
-        (status = 502, description = "`secureauth_unavailable`: SecureAuth does not answer; whether it did what was asked is not known."),
-        (status = 503, description = "`secureauth_busy`: SecureAuth asks to try again later."),
+        (status = 204, description = "SecureAuth accepted the request."),
+        (status = 403, description = "`biller_not_in_scope`: the user also belongs to billers that the API key has no access to."),
+        (status = 409, description = "`not_at_secureauth`: none of the user's billers is active at SecureAuth.\n\
+            `biller_required`: several are; set `biller`.\n`not_provisioned`: the user has not reached SecureAuth yet."),
+        (status = 422, description = "`email_required`: the user has no mail address; set `email`.\n`rejected_by_secureauth`: SecureAuth rejected the request."),
+        (status = 502, description = "`secureauth_unavailable`: SecureAuth did not respond. The request may or may not have taken effect."),
+        (status = 503, description = "`secureauth_busy`: SecureAuth is throttling requests. Try again later."),
     ),
 )]
 pub(super) async fn request_reset(
+    key: ApiKeyFor<scope::IdentityWrite>,
     State(state): State<AppState>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Path(user): Path<UserId>,
+    body: Option<JsonBody<PasswordReset>>,
 ) -> Result<StatusCode, HttpError> {
-    let key = require(&state, &headers, Scope::IdentityWrite).await?;
-    let request: PasswordReset = if body.is_empty() { PasswordReset::default() } else { read_json(&headers, &body)? };
-    let user = UserId::from(id);
+    let request = body.map(|JsonBody(request)| request).unwrap_or_default();
     let biller = resolve_biller(&state, &key, &user, request.biller.as_deref()).await?;
     let address = match request.email {
         Some(address) => address,
         None => state.directory.email_of(&user).await?.unwrap_or_default(),
     };
     if address.is_empty() {
-        let detail = "The user has no mail address: name one as `email`.";
+        let detail = "The user has no mail address. Set `email`.";
         return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "email_required", detail));
     }
     record(&state, &key, &biller, (Action::PasswordResetRequested, &user)).await?;
@@ -120,7 +114,7 @@ pub(super) async fn request_reset(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What is passed on changes nothing here, so it is written down before.
+/// Records the audit event before the call, because the call changes nothing in our database.
 async fn record(
     state: &AppState,
     key: &ApiKey,
@@ -131,8 +125,8 @@ async fn record(
     Ok(state.actor_context(key.actor()).record_alone(&state.db, event).await?)
 }
 
-/// The active biller at which the user's password is: the one named, or the only one. A key that is limited to some billers
-/// may change only users of whom all billers are its own.
+/// The active biller whose user pool has the user's password: the named one, or the only one. The key needs access to all billers
+/// of the user.
 async fn resolve_biller(
     state: &AppState,
     key: &ApiKey,
@@ -144,10 +138,10 @@ async fn resolve_biller(
     let all: Vec<&Arc<Biller>> = ids.iter().filter_map(|id| billers.by_id(id)).collect();
     let in_scope = all.iter().filter(|biller| key.permits_biller(&biller.slug)).count();
     if in_scope == 0 {
-        return Err(problem(StatusCode::NOT_FOUND, "not_found", "There is no such user."));
+        return Err(not_found());
     }
     if in_scope < all.len() {
-        let detail = "The user belongs to billers that this key does not reach.";
+        let detail = "The user also belongs to billers that the API key has no access to.";
         return Err(problem(StatusCode::FORBIDDEN, "biller_not_in_scope", detail));
     }
     let now = state.clock.now();
@@ -161,34 +155,34 @@ async fn resolve_biller(
             Err(problem(StatusCode::CONFLICT, "not_at_secureauth", detail))
         }
         _ => {
-            let detail = "The user belongs to several active billers: name one as `biller`.";
+            let detail = "The user belongs to several active billers. Set `biller`.";
             Err(problem(StatusCode::CONFLICT, "biller_required", detail))
         }
     }
 }
 
-/// What SecureAuth says, in our words: its own might hold what was sent.
+/// Translates errors of SecureAuth. Its own texts might repeat what was sent.
 fn http_error(error: ProvisioningError) -> HttpError {
     let (status, reason, detail) = match error {
         ProvisioningError::Directory(error) => return error.into(),
         ProvisioningError::Call(CallError::Rejected(rejection)) => match rejection.status {
-            401 => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_password", "The old password is not right."),
-            404 => (StatusCode::CONFLICT, "not_provisioned", "The user has not arrived at SecureAuth yet."),
+            401 => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_password", "The old password is wrong."),
+            404 => (StatusCode::CONFLICT, "not_provisioned", "The user has not reached SecureAuth yet."),
             _ => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "rejected_by_secureauth",
-                "SecureAuth does not accept this: for a new password, see its rules.",
+                "SecureAuth rejected the request. A new password has to meet its password policy.",
             ),
         },
         ProvisioningError::Call(CallError::Throttled) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "secureauth_busy", "SecureAuth asks to try again later.")
+            (StatusCode::SERVICE_UNAVAILABLE, "secureauth_busy", "SecureAuth is throttling requests. Try again later.")
         }
         ProvisioningError::Call(_) => (
             StatusCode::BAD_GATEWAY,
             "secureauth_unavailable",
-            "SecureAuth does not answer. Whether it did what was asked is not known.",
+            "SecureAuth did not respond. The request may or may not have taken effect.",
         ),
-        _ => (StatusCode::CONFLICT, "not_at_secureauth", "The biller's users at SecureAuth are not kept by Signpost."),
+        _ => (StatusCode::CONFLICT, "not_at_secureauth", "Signpost does not manage the biller's users at SecureAuth."),
     };
     problem(status, reason, detail)
 }

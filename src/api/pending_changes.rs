@@ -1,64 +1,62 @@
-//! `/api/v1/changes`: changes of billers that wait for a second person.
+//! `/api/v1/changes`: pending approvals, which are changes of billers that a second person has to approve.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::require;
-use super::jobs::not_found;
-use super::json::read_json;
-use super::problem::problem;
-use crate::access::{ApiKey, Scope};
+use super::auth::ApiKeyFor;
+use super::json::JsonBody;
+use super::problem::{not_found, problem};
+use crate::access::{ApiKey, Scope, scope};
 use crate::directory::ApprovalOutcome;
 use crate::state::AppState;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
-/// A change that waits for a second person.
+/// A change of a biller that waits for approval.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PendingChange)]
 pub(super) struct PendingChangeResponse {
     id: String,
     pub biller: Slug,
-    /// What would change, in words.
+    /// What would change, as a sentence.
     summary: String,
-    /// Who asked.
+    /// The requester.
     #[schema(examples("key 3f1b09ac77de"))]
     requested_by: String,
     #[schema(format = DateTime)]
     requested_at: String,
 }
 
-/// What waits, of the billers that the key reaches.
+/// Pending changes of the billers that the API key has access to.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PendingChangeList {
     changes: Vec<PendingChangeResponse>,
 }
 
-/// What the second person says.
+/// The decision of the approver.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApprovalDecision {
-    /// Make the change, or drop it.
+    /// Whether to make the change or to discard it.
     approve: bool,
 }
 
-/// List what waits for a second person
+/// List pending changes
 ///
-/// Changes of where a moved biller's people sign in, of the billers that the key reaches.
+/// Returns the changes of where a migrated biller's customers sign in that wait for approval, for the billers that the API key has
+/// access to.
 #[utoipa::path(
     get, path = paths::CHANGES, operation_id = "listPendingChanges", tag = "Billers",
     security(("key" = [Scope::BillersRead.as_str()])),
-    responses((status = 200, description = "The changes.", body = PendingChangeList)),
+    responses((status = 200, description = "The pending changes.", body = PendingChangeList)),
 )]
 pub(super) async fn list(
+    key: ApiKeyFor<scope::BillersRead>,
     State(state): State<AppState>,
-    headers: HeaderMap,
 ) -> Result<Json<PendingChangeList>, HttpError> {
-    let key = require(&state, &headers, Scope::BillersRead).await?;
     Ok(Json(PendingChangeList { changes: visible_to(&state, &key).await? }))
 }
 
@@ -77,28 +75,27 @@ pub(super) async fn visible_to(state: &AppState, key: &ApiKey) -> Result<Vec<Pen
     Ok(shown.collect())
 }
 
-/// Confirm or drop a change
+/// Decide a pending change
 ///
-/// Who asked for a change may drop it, and cannot confirm it.
+/// Approves the change, which takes effect at once, or rejects it. The requester may withdraw the change with `approve: false`, and
+/// cannot approve it.
 #[utoipa::path(
     post, path = paths::CHANGE, operation_id = "decidePendingChange", tag = "Billers",
-    params(("id" = String, Path, description = "Of the change.")),
+    params(("id" = String, Path, description = "The id of the pending change.")),
     request_body(content = ApprovalDecision, example = json!({ "approve": true })),
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
-        (status = 204, description = "It is made, or dropped."),
-        (status = 403, description = "`requester_cannot_approve`: who asked for a change cannot confirm it."),
-        (status = 409, description = "`host_taken`: one of its hosts is another biller's by now."),
+        (status = 204, description = "The change is made or discarded."),
+        (status = 403, description = "`requester_cannot_approve`: the requester cannot approve the change."),
+        (status = 409, description = "`host_taken`: another biller has one of the hosts now."),
     ),
 )]
 pub(super) async fn decide(
+    key: ApiKeyFor<scope::BillersWrite>,
     State(state): State<AppState>,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    JsonBody(request): JsonBody<ApprovalDecision>,
 ) -> Result<StatusCode, HttpError> {
-    let key = require(&state, &headers, Scope::BillersWrite).await?;
-    let request: ApprovalDecision = read_json(&headers, &body)?;
     if !visible_to(&state, &key).await?.iter().any(|change| change.id == id) {
         return Err(not_found());
     }
@@ -106,11 +103,11 @@ pub(super) async fn decide(
         ApprovalOutcome::Done => Ok(StatusCode::NO_CONTENT),
         ApprovalOutcome::NotFound => Err(not_found()),
         ApprovalOutcome::RequesterCannotApprove => {
-            let detail = "Who asked for a change cannot confirm it.";
+            let detail = "The requester of a change cannot approve it.";
             Err(problem(StatusCode::FORBIDDEN, "requester_cannot_approve", detail))
         }
         ApprovalOutcome::HostTaken => {
-            let detail = "One of its hosts is another biller's by now.";
+            let detail = "Another biller has one of the hosts now.";
             Err(problem(StatusCode::CONFLICT, "host_taken", detail))
         }
     }

@@ -1,4 +1,4 @@
-//! Problem details (RFC 9457) of every error and bare error status.
+//! Problem documents (RFC 9457) for every error and bare error status.
 
 use axum::Json;
 use axum::extract::Request;
@@ -9,66 +9,62 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::web::HttpError;
+use crate::web::error::FieldError;
 use crate::web::layers::RequestId;
 
-/// What is answered instead of what was asked for (RFC 9457).
+/// An error (RFC 9457).
 #[derive(Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// `urn:signpost:problem:` and a reason, which stays the same from version to version.
+    /// `urn:signpost:problem:` and an error code. Codes do not change from version to version.
     #[schema(examples("urn:signpost:problem:not_found"))]
     r#type: String,
-    /// The status in words.
+    /// The reason phrase of the HTTP status.
     #[schema(examples("Not Found"))]
     title: &'static str,
-    /// The status.
+    /// The HTTP status.
     #[schema(examples(404))]
     status: u16,
-    /// What happened, and what can be done.
-    #[schema(examples("There is no such biller or job."))]
+    /// What happened, and how to fix it.
+    #[schema(examples("No such resource exists, or the API key has no access to it."))]
     detail: String,
-    /// What the request is called in the log; also in the header `X-Request-Id`.
+    /// The id of the request in the log. The header `X-Request-Id` has it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("5f0c4e1a92b7"))]
     request_id: Option<String>,
-    /// The parts of the body that are wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The invalid fields of the request body.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
-    errors: Vec<FieldError>,
+    errors: Box<[FieldError]>,
 }
 
-/// A part of the body that is wrong (RFC 9457, section 3).
-#[derive(Serialize, ToSchema)]
-struct FieldError {
-    /// Where it stands: a JSON pointer (RFC 6901) as a URI fragment.
-    #[schema(examples("#/name"))]
-    pointer: String,
-    /// What is wrong with it.
-    #[schema(examples("null is no value"))]
-    detail: String,
+/// An error with a code and a detail of its own.
+pub(super) fn problem(status: StatusCode, code: &'static str, detail: &str) -> HttpError {
+    HttpError { reason: code, detail: Some(detail.to_owned()), ..HttpError::from_status(status) }
 }
 
-/// What no route has.
-pub(super) async fn not_found() -> HttpError {
-    problem(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
+/// The resource does not exist, or the key has no access to it: clients cannot tell these apart.
+pub(super) fn not_found() -> HttpError {
+    HttpError::from_status(StatusCode::NOT_FOUND)
 }
 
-/// An error in a machine's words.
-pub(super) fn problem(status: StatusCode, reason: &'static str, detail: &str) -> HttpError {
-    HttpError { reason, detail: Some(detail.to_owned()), ..HttpError::from_status(status) }
+/// A query parameter is invalid.
+pub(super) fn invalid_parameter(detail: &str) -> HttpError {
+    problem(StatusCode::BAD_REQUEST, "invalid_parameter", detail)
 }
 
-/// An error that names the fields that are wrong, with dots, and says what is wrong with each.
+/// Fields of the body are invalid. Each is named by its path, with dots between names.
 pub(super) fn validation_failed<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> HttpError {
-    let pointer = |field: &str| format!("#/{}", field.replace('.', "/"));
-    let fields = fields.into_iter().map(|(field, text)| (pointer(field), text)).collect();
-    let detail = "Some fields cannot be as they are; see errors.";
+    let field_error =
+        |(field, detail): (&str, String)| FieldError::new(format!("#/{}", field.replace('.', "/")), detail);
+    let fields = fields.into_iter().map(field_error).collect();
+    let detail = "Some fields are invalid. `errors` lists them.";
     HttpError { fields, ..problem(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail) }
 }
 
-/// Makes a problem document of every error and of every bare error status.
+/// Renders every error and every bare error status as a problem document.
 pub async fn render(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
-    // No name of ours has a NUL, and PostgreSQL takes none.
+    // No identifier has a NUL character, and PostgreSQL refuses one in a text.
     let has_nul = request.uri().path_and_query().is_some_and(|address| address.as_str().contains("%00"));
     let mut response = if has_nul { StatusCode::BAD_REQUEST.into_response() } else { next.run(request).await };
     let status = response.status();
@@ -77,19 +73,16 @@ pub async fn render(request: Request, next: Next) -> Response {
         return response;
     }
     let error = error.unwrap_or_else(|| HttpError::from_status(status));
-    let errors = error.fields.iter();
     let body = Problem {
         r#type: format!("urn:signpost:problem:{}", error.reason),
         title: error.status.canonical_reason().unwrap_or("Error"),
         status: error.status.as_u16(),
-        detail: error.detail.unwrap_or_else(|| "The request was not accepted.".to_owned()),
+        detail: error.detail.unwrap_or_else(|| default_detail(error.status).to_owned()),
         request_id: id.map(|RequestId(id)| id),
-        errors: errors
-            .map(|(pointer, detail)| FieldError { pointer: pointer.clone(), detail: detail.clone() })
-            .collect(),
+        errors: error.fields,
     };
-    let mut answer = (error.status, Json(body)).into_response();
-    let headers = answer.headers_mut();
+    let mut rendered = (error.status, Json(body)).into_response();
+    let headers = rendered.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if error.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -97,5 +90,18 @@ pub async fn render(request: Request, next: Next) -> Response {
     if let Some(allowed) = response.headers_mut().remove(header::ALLOW) {
         headers.insert(header::ALLOW, allowed);
     }
-    answer
+    rendered
+}
+
+fn default_detail(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        404 => "No such resource exists, or the API key has no access to it.",
+        405 => "The resource does not support this method. The header `Allow` lists those it supports.",
+        408 => "The request took too long to arrive.",
+        413 => "The request body is too large.",
+        421 => "This server does not serve the requested host.",
+        431 => "The request headers are too large.",
+        500.. => "The service is temporarily unavailable. Try again later.",
+        _ => "The request is invalid.",
+    }
 }

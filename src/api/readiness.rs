@@ -1,33 +1,31 @@
-//! `GET /api/v1/billers/{slug}/readiness`: the card that `signpost check --biller` shows.
+//! `GET /api/v1/billers/{slug}/readiness`: the readiness check.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use http::HeaderMap;
+use axum::extract::State;
 
-use super::auth::require;
-use super::jobs::not_found;
-use crate::access::Scope;
+use super::access::find_biller;
+use super::auth::ApiKeyFor;
+use crate::access::{Scope, scope};
 use crate::provisioning::Readiness;
 use crate::state::AppState;
+use crate::web::extract::BillerPath;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
-/// Is a biller ready?
+/// Check a biller's readiness
 ///
-/// The card that `signpost check --biller` shows. Everything is looked at now, which takes a moment.
+/// Runs every check before go-live now, which takes a few seconds. `signpost check --biller` shows the same.
 #[utoipa::path(
     get, path = paths::READINESS, operation_id = "getReadiness", tag = "CIAM",
     params(("slug" = Slug, Path)),
     security(("key" = [Scope::BillersRead.as_str()])),
-    responses((status = 200, description = "A line for each thing.", body = Readiness)),
+    responses((status = 200, description = "The result of each check.", body = Readiness)),
 )]
 pub(super) async fn get(
+    key: ApiKeyFor<scope::BillersRead>,
     State(state): State<AppState>,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
+    BillerPath(slug): BillerPath,
 ) -> Result<Json<Readiness>, HttpError> {
-    let key = require(&state, &headers, Scope::BillersRead).await?;
-    let slug = Slug::parse(&slug).ok().filter(|slug| key.permits_biller(slug)).ok_or_else(not_found)?;
-    let biller = state.directory.biller_by_slug(&slug).await?.ok_or_else(not_found)?;
+    let biller = find_biller(&state, &key, &slug).await?;
     Ok(Json(state.provisioning.readiness(&biller).await?))
 }

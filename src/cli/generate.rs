@@ -1,14 +1,17 @@
 //! `signpost generate`: documents that must match the code.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory};
+use serde_json::json;
 
 use super::{Cli, CliResult};
 use crate::api::openapi::DOCUMENT;
 use crate::audit::Action;
 use signpost_core::decision::RULES;
+use signpost_core::routes::{self, Route};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -27,6 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> CliResult {
         ("reference/audit-events.md", audit_events()),
         ("reference/cli.md", command_line()),
         ("reference/configuration.md", configuration()),
+        ("reference/routes.json", routes()?),
     ];
     for (name, expected) in documents {
         let path = arguments.to.join(name);
@@ -46,6 +50,22 @@ pub(super) fn run(arguments: &Arguments) -> CliResult {
 
 fn openapi() -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&*DOCUMENT)? + "\n")
+}
+
+/// The route table of the gateway.
+fn routes() -> anyhow::Result<String> {
+    let route = |route: &Route| {
+        let methods = route.methods.iter().map(|(method, needs)| (method.as_str(), needs.as_str()));
+        json!({
+            "path": route.path,
+            "audience": route.audience.as_str(),
+            "methods": methods.collect::<BTreeMap<_, _>>(),
+            "errors": route.error_format().as_str(),
+            "is_linked": route.is_linked(),
+        })
+    };
+    let routes: Vec<_> = routes::gateway().iter().map(route).collect();
+    Ok(serde_json::to_string_pretty(&routes)? + "\n")
 }
 
 fn decisions() -> String {

@@ -11,7 +11,7 @@ use super::secret::Secret;
 use super::sections::{
     Config, Console, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path,
 };
-use signpost_core::Random;
+use signpost_core::{Random, routes};
 
 const PREFIX: &str = "SIGNPOST__";
 
@@ -327,29 +327,12 @@ fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "https" | "http") && url.fragment().is_none()
 }
 
-/// Paths that Signpost serves, with all paths below them.
-const RESERVED_PATHS: [&str; 14] = [
-    "/login",
-    "/b",
-    "/callback",
-    "/go",
-    "/logout",
-    "/signed-out",
-    "/recover",
-    "/reset",
-    "/help",
-    "/api",
-    "/auth",
-    "/backchannel-logout",
-    "/static",
-    "/.well-known",
-];
-
 fn check_legacy_path(mapped: &LegacyPath, return_to: &ReturnTo, problems: &mut Vec<String>) {
     let path = &mapped.path;
-    let below = |own: &&str| path == *own || path.strip_prefix(*own).is_some_and(|rest| rest.starts_with('/'));
-    if path == "/" || RESERVED_PATHS.iter().any(below) {
-        problems.push(format!("legacy_paths: {path:?} is one of Signpost's own paths"));
+    if routes::is_reserved(path) {
+        problems.push(format!(
+            "legacy_paths: {path:?} is one of Signpost's own paths, so the mapping would never be used; remove it"
+        ));
     }
     if mapped.return_to.as_ref().is_some_and(|requested| return_to.resolve(requested).is_none()) {
         problems.push(format!("legacy_paths: the return_to of {path:?} is neither an id nor an allowed path"));

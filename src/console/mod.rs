@@ -19,6 +19,7 @@ mod jobs;
 mod keys;
 pub mod pages;
 mod respond;
+pub mod routes;
 mod secureauth;
 mod session;
 mod settings;
@@ -53,7 +54,8 @@ use crate::directory::import_billers::ImportContext;
 use crate::secureauth::{AuthorizationParams, ClientAuth, Registration};
 use crate::state::AppState;
 use crate::web::preview::Preview;
-use crate::web::{HttpError, assets, brand};
+use crate::web::routes::Routes;
+use crate::web::{HttpError, assets, brand, paths};
 
 /// No form is longer, a pasted list of questions included.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -138,51 +140,56 @@ impl Console {
 
 /// Everything that staff can ask for.
 pub fn router(console: &Console) -> Router {
-    let operators = Router::new()
+    let table = routes::all();
+    let operators = Routes::new(table)
         .route(wizard::WIZARD, get(wizard::form).post(wizard::submit))
-        .route("/billers/{slug}/ciam", get(ciam::form).post(ciam::submit))
-        .route("/billers/{slug}/pause", post(controls::pause))
-        .route("/billers/{slug}/rollout", get(controls::preview_rollout).post(controls::rollout))
-        .route("/impact/{id}/events", get(impact::events))
-        .route("/billers/{slug}/settings", get(settings::form).post(settings::save))
-        .route("/billers/{slug}/secureauth", post(secureauth::submit))
-        .route("/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/new-key", post(keys::create))
-        .route("/keys/{id}/revoke", post(keys::revoke))
-        .route("/set-kill-switch", post(controls::set_kill_switch))
-        .route("/changes/{id}", post(controls::decide))
+        .route(routes::CIAM, get(ciam::form).post(ciam::submit))
+        .route(routes::PAUSE, post(controls::pause))
+        .route(routes::ROLLOUT, get(controls::preview_rollout).post(controls::rollout))
+        .route(routes::IMPACT_EVENTS, get(impact::events))
+        .route(routes::SETTINGS, get(settings::form).post(settings::save))
+        .route(routes::SECUREAUTH, post(secureauth::submit))
+        .route(routes::CANCEL_JOB, post(jobs::cancel))
+        .route(routes::NEW_KEY, post(keys::create))
+        .route(routes::REVOKE_KEY, post(keys::revoke))
+        .route(routes::SET_KILL_SWITCH, post(controls::set_kill_switch))
+        .route(routes::CHANGE, post(controls::decide))
+        .into_router()
         .layer(middleware::from_fn(guard::require_operator));
-    let auditors = Router::new()
+    let auditors = Routes::new(table)
         .route(audit::AUDIT, get(audit::page))
-        .route("/audit/export", post(audit::export))
+        .route(routes::AUDIT_EXPORT, post(audit::export))
+        .into_router()
         .layer(middleware::from_fn(guard::require_auditor));
-    let inside = Router::new()
-        .route("/", get(sign_in::home))
+    let inside = Routes::new(table)
+        .route(paths::ROOT, get(sign_in::home))
         .route(simulate::SIMULATE, get(simulate::show).post(simulate::submit))
-        .route("/simulate/batch", get(batch::form).post(batch::submit))
+        .route(routes::BATCH, get(batch::form).post(batch::submit))
         .route(decisions::DECISIONS, get(decisions::form).post(decisions::look_up))
         .route(users::USERS, get(users::form).post(users::look_up))
-        .route("/billers", get(billers::list))
-        .route("/billers/{slug}", get(billers::show))
-        .route("/billers/{slug}/readiness", get(billers::readiness))
-        .route("/billers/{slug}/secureauth", get(secureauth::show))
-        .route("/jobs/{id}", get(jobs::page))
-        .route("/jobs/{id}/events", get(jobs::events))
+        .route(routes::BILLERS, get(billers::list))
+        .route(routes::BILLER, get(billers::show))
+        .route(routes::READINESS, get(billers::readiness))
+        .route(routes::SECUREAUTH, get(secureauth::show))
+        .route(routes::JOB, get(jobs::page))
+        .route(routes::JOB_EVENTS, get(jobs::events))
         .route(controls::KILL_SWITCH, get(controls::kill_switch))
         .route(controls::CHANGES, get(controls::changes))
         .route(health::HEALTH, get(health::page))
         .route(keys::KEYS, get(keys::list))
         .merge(operators)
         .merge(auditors)
+        .into_router()
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(middleware::from_fn_with_state(console.clone(), guard::require_session));
-    Router::new()
+    Routes::new(table)
         .route(sign_in::SIGN_IN, get(sign_in::begin))
         .route(sign_in::CALLBACK, get(sign_in::finish))
         .route(sign_in::SIGN_OUT, post(sign_in::sign_out))
-        .route(crate::web::paths::STATIC, get(assets::get_for_console))
-        .route(crate::web::paths::BRAND, get(biller_brand))
+        .route(paths::STATIC, get(assets::get_for_console))
+        .route(paths::BRAND, get(biller_brand))
         .merge(inside)
+        .into_router()
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(console.clone(), require_own_host))
         .layer(CsrfLayer::new())

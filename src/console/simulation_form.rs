@@ -11,7 +11,7 @@ use crate::routing::{DirectoryAvailability, RolloutSpec, SimulationRequest};
 use crate::web::fields::Fields;
 use signpost_core::decision::{CiamState, IssuerHealth};
 use signpost_core::text::mask;
-use signpost_core::{Locale, Purpose, Slug, Timestamp};
+use signpost_core::{Locale, Purpose, Slug, Timestamp, paths};
 
 /// Billers that can be otherwise in one question.
 const OVERRIDE_ROWS: usize = 2;
@@ -173,7 +173,7 @@ pub(super) fn form(sealed: &SealedRequest, token: &str, staff: &Staff) -> Simula
 /// A question in one line, the username masked.
 pub(super) fn describe(question: &SimulationRequest) -> String {
     let who = question.username.as_deref().map_or_else(|| "nobody named".to_owned(), |name| mask(name.trim()));
-    let mut parts = vec![format!("username {who} at {}", question.entry.as_deref().unwrap_or("/login"))];
+    let mut parts = vec![format!("username {who} at {}", question.entry.as_deref().unwrap_or(paths::LOGIN))];
     parts.extend(question.billers.iter().map(|(slug, state)| format!("{slug} {}", state.as_str())));
     parts.extend(
         question.issuers.iter().map(|(slug, health)| {

@@ -107,8 +107,7 @@ pub(super) async fn form_post(
     }
     let token = Envelope::new(&state.clock, &state.random, FormPostResponse { form });
     let sealed = state.keys.seal(Purpose::FormPostResponse, slug.as_str(), &token);
-    let callback = paths::CALLBACK.replace("{slug}", slug.as_str());
-    Ok(Redirect::to(&paths::with_query(&callback, RESPONSE_PARAMETER, &sealed)).into_response())
+    Ok(Redirect::to(&paths::with_query(&paths::callback(&slug), RESPONSE_PARAMETER, &sealed)).into_response())
 }
 
 /// The form that [`form_post`] sealed, or the query as it is.

@@ -21,7 +21,7 @@ use crate::web::extract::Query;
 use crate::web::language::Language;
 use crate::web::{HttpError, paths};
 use signpost_core::reference::CodeKind;
-use signpost_core::{KeyRing, Locale, Purpose, Slug};
+use signpost_core::{KeyRing, Locale, Purpose, Slug, routes};
 
 /// The part of an error page that depends on what happened. The flow names the biller and the reference code.
 #[derive(Serialize, Deserialize)]
@@ -37,7 +37,7 @@ struct ErrorDetails {
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let is_head = request.method() == http::Method::HEAD;
     // Such a request does something, or works once: the language switch must not send it again.
-    let is_one_time = !request.method().is_safe() || request.uri().path().starts_with("/callback/");
+    let is_one_time = !request.method().is_safe() || is_callback(request.uri().path());
     let language = request.extensions().get::<Language>().cloned();
     let mut response = next.run(request).await;
     let status = response.status();
@@ -55,6 +55,10 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     let language = if is_one_time || error.is_one_time { language.at(error_url(&pages, &details)) } else { language };
     let page = page(&pages, &state.directory, &language, details);
     keep_headers((error.status, page).into_response(), &response, is_head)
+}
+
+fn is_callback(path: &str) -> bool {
+    routes::find(path).is_some_and(|route| route.path == paths::CALLBACK)
 }
 
 /// `GET /error`: an error page again, in another language. It keeps its reference code.

@@ -17,6 +17,7 @@ use crate::web::language::Language;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 use signpost_core::decision::EntryPoint;
+use signpost_core::routes::{self, Audience};
 
 /// The fallback of the router.
 pub(super) async fn legacy_path(
@@ -58,15 +59,15 @@ pub(super) async fn legacy_path(
 /// Our path, if it was typed with a slash at the end or with a slug in capitals.
 fn canonical_path(path: &str) -> Option<String> {
     let plain = path.trim_end_matches('/');
-    if let Some(rest) = plain.strip_prefix("/b/") {
-        let (slug, at) = rest.split_once('/').map_or((rest, None), |(slug, at)| (slug, Some(at)));
-        let slug = Slug::parse(&slug.to_ascii_lowercase()).ok()?;
-        return match at {
-            None => Some(paths::biller(&slug)),
-            Some("reset") => Some(paths::biller_reset(&slug)),
-            Some(_) => None,
-        };
+    if let Some(named) =
+        routes::find(plain).filter(|route| [paths::BILLER, paths::BILLER_RESET].contains(&&*route.path))
+    {
+        let slug = Slug::parse(&plain.split('/').nth(2)?.to_ascii_lowercase()).ok()?;
+        return Some(if named.path == paths::BILLER { paths::biller(&slug) } else { paths::biller_reset(&slug) });
     }
-    let own = [paths::LOGIN, paths::RECOVER, paths::LINKS, paths::RESET, paths::HELP, paths::LOGOUT];
-    own.into_iter().find(|own| *own == plain).map(str::to_owned)
+    let route = routes::find(plain).filter(|route| {
+        let is_page = route.audience == Audience::Customer && route.authentication(routes::Method::Get).is_some();
+        is_page && !route.has_parameters()
+    });
+    route.map(|route| route.path.to_string())
 }

@@ -36,18 +36,20 @@ pub use preview::preview;
 
 use axum::Router;
 use axum::routing::{MethodFilter, get, on};
+use signpost_core::routes;
 
 use crate::state::AppState;
+use crate::web::routes::Routes;
 use crate::web::{assets, brand, paths};
 
 /// Form posts of identity providers. They come from another site, without our cookies.
 pub fn cross_site_router() -> Router<AppState> {
-    Router::new().route(paths::CALLBACK, axum::routing::post(callback::form_post))
+    Routes::new(routes::gateway()).route(paths::CALLBACK, axum::routing::post(callback::form_post)).into_router()
 }
 
 /// Every other route of customers.
 pub fn router() -> Router<AppState> {
-    Router::new()
+    Routes::new(routes::gateway())
         .route(paths::ROOT, get(lookup::form))
         .route(paths::LOGIN, get(lookup::form).post(lookup::submit))
         .route(paths::FORGET, axum::routing::post(lookup::forget))
@@ -69,5 +71,6 @@ pub fn router() -> Router<AppState> {
         .route(paths::BRAND, get(brand::get))
         .route(paths::STATIC, get(assets::get))
         .route(paths::VERIFY, get(verify::verify))
+        .into_router()
         .fallback(legacy_links::legacy_path)
 }

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::{Provisioning, ProvisioningError, users};
 use crate::db::DbError;
 use crate::directory::{Biller, UserContact};
-use signpost_core::UserId;
+use signpost_core::{UserId, paths};
 
 impl Provisioning {
     /// Changes the password of a user who knows the old one.
@@ -32,8 +32,8 @@ impl Provisioning {
         let (management, whom) = (management.interactive(), (user.as_str(), address));
         let there = management.user(&user_pool.pool, user.as_str()).await?;
         if there.is_some_and(|there| there.status == "new") {
-            let path = format!("/b/{}", biller.slug);
-            let sign_in = self.public_url.join(&path).unwrap_or_else(|_| self.public_url.clone());
+            let sign_in =
+                self.public_url.join(&paths::biller(&biller.slug)).unwrap_or_else(|_| self.public_url.clone());
             return Ok(management.send_activation(&user_pool.pool, &user_pool.organization, whom, &sign_in).await?);
         }
         Ok(management.request_reset(&user_pool.pool, &user_pool.organization, whom).await?)

@@ -15,7 +15,7 @@ use crate::directory::{Biller, OidcSettings};
 use crate::secureauth::{HttpClientError, ProviderError, Registration};
 use crate::values;
 use signpost_core::decision::CiamState;
-use signpost_core::{BillerId, Slug};
+use signpost_core::{BillerId, Slug, paths};
 
 const USERS_WITHOUT_EMAIL: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.biller_id = $1 AND u.status <> 'deleted' AND u.email = ''";
@@ -80,7 +80,7 @@ impl Provisioning {
     }
 
     async fn run_checks(&self, biller: &Biller, job: Option<&Job>) -> Result<Readiness, DbError> {
-        let redirect_uri = self.public_url.join(&format!("/callback/{}", biller.slug));
+        let redirect_uri = self.public_url.join(&paths::callback(&biller.slug));
         let registration = redirect_uri.ok().and_then(|uri| biller.registration(&self.keys, uri));
         let mut checks = match registration {
             Some(registration) => self.provider_checks(biller, &registration).await,
@@ -205,7 +205,7 @@ impl Provisioning {
         if !name.ends_with(".localhost") {
             let found = tokio::time::timeout(DNS_TIMEOUT, tokio::net::lookup_host((name, 443))).await;
             if !found.is_ok_and(|found| found.is_ok_and(|mut addresses| addresses.next().is_some())) {
-                let path = self.public_url.join(&format!("/b/{slug}")).map_or_else(|_| String::new(), String::from);
+                let path = self.public_url.join(&paths::biller(slug)).map_or_else(|_| String::new(), String::from);
                 let advice = format!("is not in the DNS yet: point it at this service. Until then only {path} works.");
                 return (CheckStatus::Warning, advice);
             }

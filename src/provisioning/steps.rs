@@ -9,8 +9,8 @@ use crate::audit::{Action, AuditEvent};
 use crate::directory::{Biller, BindTo, OidcSettings, TokenAuth};
 use crate::secureauth::AuthorizationParams;
 use crate::secureauth::management::{Management, PoolSettings};
-use signpost_core::Purpose;
 use signpost_core::decision::CiamState;
+use signpost_core::{Purpose, paths};
 
 impl Provisioning {
     pub(super) async fn provision(
@@ -24,16 +24,16 @@ impl Provisioning {
         let secret = self.ensure_client_secret(job, biller, &ids).await?;
         let opened = self.keys.open::<String>(Purpose::Storage, biller.id.as_str(), &secret);
         let opened = opened.map_err(|_| StopReason::Failed("the client secret cannot be opened".to_owned()))?;
-        let url = |path: String| self.public_url.join(&path).unwrap_or_else(|_| self.public_url.clone());
+        let url = |path: &str| self.public_url.join(path).unwrap_or_else(|_| self.public_url.clone());
         let spec = ResourceSpec {
             management,
             ids: &ids,
             // One whose users sign in elsewhere has no means of its own.
             pool: PoolSettings { mechanisms: Some(mechanisms(job.mode)), ..pool_settings(biller, job.mode) },
             secret: &opened,
-            redirect_uri: url(format!("/callback/{}", biller.slug)),
-            post_logout_redirect_uri: url("/signed-out".to_owned()),
-            backchannel_logout_uri: url(format!("/backchannel-logout/{}", biller.slug)),
+            redirect_uri: url(&paths::callback(&biller.slug)),
+            post_logout_redirect_uri: url(paths::SIGNED_OUT),
+            backchannel_logout_uri: url(&paths::backchannel_logout(&biller.slug)),
         };
         for resource in Resource::ALL {
             self.ensure_resource(job, &spec, resource).await?;

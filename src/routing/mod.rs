@@ -19,7 +19,7 @@ use signpost_core::decision::{
     CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, RolloutFacts, Verdict,
     Via, decide,
 };
-use signpost_core::{Clock, Slug, Timestamp, Username, UsernameInput};
+use signpost_core::{Clock, Slug, Timestamp, Username, UsernameInput, paths};
 
 /// A slower directory counts as unavailable, because a customer waits.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -231,10 +231,10 @@ pub fn resolve_entry_point(
         let slug = billers.by_host(host)?.slug.clone();
         return Some(ResolvedEntryPoint { entry: EntryPoint::Named { slug, via: Via::VanityHost }, return_to: None });
     }
-    if matches!(path, "/" | "/login") {
+    if matches!(path, paths::ROOT | paths::LOGIN) {
         return Some(ResolvedEntryPoint { entry: EntryPoint::Shared, return_to: None });
     }
-    if let Some(slug) = path.strip_prefix("/b/").and_then(|slug| Slug::parse(slug).ok()) {
+    if let Some(slug) = paths::parse_biller(path) {
         return Some(ResolvedEntryPoint { entry: EntryPoint::Named { slug, via: Via::VanityPath }, return_to: None });
     }
     let mapped = config.legacy_paths.iter().filter(|mapped| mapped.path == path);
@@ -259,7 +259,7 @@ pub fn biller_login_url(config: &Config, biller: &Biller) -> String {
     let public = &config.server.public_url;
     match biller.hosts.first() {
         Some(host) => format!("{}://{host}", public.scheme()),
-        None => format!("{}b/{}", public, biller.slug),
+        None => public.join(&paths::biller(&biller.slug)).unwrap_or_else(|_| public.clone()).into(),
     }
 }
 

@@ -14,7 +14,7 @@ use signpost_core::decision::{
     Via, counterfactuals,
 };
 use signpost_core::username::UsernameError;
-use signpost_core::{Locale, Slug, Timestamp, Username, UsernameInput};
+use signpost_core::{Locale, Slug, Timestamp, Username, UsernameInput, paths};
 
 /// A simulation request. Missing fields keep their present value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -135,7 +135,7 @@ impl Routing {
         let billers = self.directory.billers().await?;
         let in_scope = |slug: &Slug| biller_scope.is_none_or(|billers| billers.contains(slug));
         request.check_billers(&|slug| billers.by_slug(slug).is_some() && in_scope(slug))?;
-        let found = self.resolve_entry(request.entry.as_deref().unwrap_or("/login"), &billers, &in_scope)?;
+        let found = self.resolve_entry(request.entry.as_deref().unwrap_or(paths::LOGIN), &billers, &in_scope)?;
         let name = request.username.as_deref().map(UsernameInput::parse).transpose()?;
         if found.entry == EntryPoint::Shared && name.is_none() {
             return Err(SimulationError::UsernameMissing);

@@ -1,4 +1,4 @@
-//! Static files, built into the program, under names that hold their hash.
+//! Static files, compiled into the program. Their names contain a hash of their content, so that browsers may cache them forever.
 
 use std::sync::LazyLock;
 
@@ -6,12 +6,13 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
+use super::paths;
 use signpost_core::text::sha256;
 
-/// A file and the name it is served under.
+/// A static file.
 #[derive(Debug)]
 pub struct Asset {
-    /// Path with the hash in it.
+    /// The path, which contains the hash.
     pub path: String,
     content_type: &'static str,
     bytes: &'static [u8],
@@ -19,42 +20,41 @@ pub struct Asset {
 
 impl Asset {
     fn new(name: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
-        let path = format!("/static/{name}.{}.{extension}", &sha256(bytes)[..12]);
+        let path = paths::static_file(&format!("{name}.{}.{extension}", &sha256(bytes)[..12]));
         Self { path, content_type, bytes }
     }
 }
 
-/// The stylesheet.
+/// The stylesheet of all pages.
 pub static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("signpost", "css", "text/css; charset=utf-8", include_bytes!("../../static/signpost.css"))
 });
-/// The console's stylesheet.
+/// The stylesheet of the console.
 pub static CONSOLE_STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "css", "text/css; charset=utf-8", include_bytes!("../../static/console.css"))
 });
-/// The console's script: live progress, copying. Its pages work without.
+/// The script of the console: live progress and copy buttons. Pages work without it.
 pub static CONSOLE_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "js", "text/javascript; charset=utf-8", include_bytes!("../../static/console.js"))
 });
-/// More of the first for the page of the API.
+/// The additional stylesheet of the API documentation.
 pub static DOCS_STYLESHEET: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("docs", "css", "text/css; charset=utf-8", include_bytes!("../../static/docs.css")));
-/// The logo.
 pub static LOGO: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("logo", "svg", "image/svg+xml", include_bytes!("../../static/logo.svg")));
 
-/// Serves a file of customers' pages by its hashed name; it may be kept for ever.
+/// Serves the files of customer pages.
 pub async fn get(Path(file): Path<String>) -> Response {
     serve_asset(&file, &[&STYLESHEET, &DOCS_STYLESHEET, &LOGO])
 }
 
-/// The same for the console, which shows customers' pages as well.
+/// Serves the files of the console, which also previews customer pages.
 pub async fn get_for_console(Path(file): Path<String>) -> Response {
     serve_asset(&file, &[&CONSOLE_STYLESHEET, &CONSOLE_SCRIPT, &STYLESHEET, &LOGO])
 }
 
 fn serve_asset(file: &str, assets: &[&Asset]) -> Response {
-    let path = format!("/static/{file}");
+    let path = paths::static_file(file);
     match assets.iter().find(|asset| asset.path == path) {
         Some(asset) => {
             let cache_control = "public, max-age=31536000, immutable";

@@ -1,38 +1,55 @@
-//! What is answered instead of what was asked. It knows no capability: a status, a stable reason, and a message.
-//! The audience's own layer makes a page or a problem document of it.
+//! `HttpError`: the one error type of handlers. It has a status, a code and a message, and knows no capability. The layer of
+//! each audience renders it, as a page or as a problem document.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use signpost_core::Locale;
 
-/// An error, or a failure.
+/// An error response, before it is rendered.
 #[derive(Clone, Debug)]
 pub struct HttpError {
-    /// HTTP status.
     pub status: StatusCode,
-    /// Stable reason, for logs and support.
+    /// The error code: stable, for machines, logs and support.
     pub reason: &'static str,
-    /// Key of the message for people, whose text says what can be done.
+    /// Message key of the text that customers read.
     pub message: &'static str,
-    /// What happened, for machines.
+    /// What happened, for machine clients.
     pub detail: Option<String>,
-    /// Where to go on: key of the label, and address. The audience adds its usual ways.
+    /// Where the customer can go from here: message key of the label, and address. The page adds its usual links.
     pub links: Vec<(&'static str, String)>,
-    /// The biller concerned, by slug.
+    /// Slug of the biller that the request is about.
     pub biller: Option<Box<str>>,
-    /// Fields that are wrong, and how: a JSON pointer (RFC 6901) into the request's body, and a sentence.
-    pub fields: Box<[(String, String)]>,
-    /// It is worth an entry in the decision log. Not what anyone can bring about by asking for addresses.
+    /// Invalid fields of a JSON body.
+    pub fields: Box<[FieldError]>,
+    /// Whether the decision log records it. Errors that anyone can cause by requesting addresses stay out of the log.
     pub is_recorded: bool,
-    /// To ask again would not give the same answer.
+    /// Whether repeating the request gives another answer, so that the page in another language needs an address of its own.
     pub is_one_time: bool,
-    /// The language of the form that was sent.
+    /// The language of the submitted form.
     pub locale: Option<Locale>,
 }
 
+/// An invalid field of a request body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// The field: a JSON pointer as a URI fragment (RFC 6901, section 6).
+    #[schema(examples("#/name"))]
+    pub pointer: String,
+    /// What is wrong with it.
+    #[schema(examples("must not be null"))]
+    pub detail: String,
+}
+
+impl FieldError {
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
 impl HttpError {
-    /// An error, with the key of its message.
     pub fn new(status: StatusCode, reason: &'static str, message: &'static str) -> Self {
         Self {
             status,
@@ -48,48 +65,44 @@ impl HttpError {
         }
     }
 
-    /// With a way on.
     #[must_use]
     pub fn with_link(mut self, label: &'static str, address: impl Into<String>) -> Self {
         self.links.push((label, address.into()));
         self
     }
 
-    /// With a way on, unless there is one already.
+    /// Adds a link unless there is one already.
     #[must_use]
     pub fn or_link(self, label: &'static str, address: impl FnOnce() -> String) -> Self {
         if self.links.is_empty() { self.with_link(label, address()) } else { self }
     }
 
-    /// To be found in the decision log.
     #[must_use]
     pub fn recorded(mut self) -> Self {
         self.is_recorded = true;
         self
     }
 
-    /// Not to be had again by asking again.
     #[must_use]
     pub fn one_time(mut self) -> Self {
         self.is_one_time = true;
         self
     }
 
-    /// In the language of the form that was sent, unless the person chose another.
+    /// Renders the page in the language of the submitted form, unless the customer chose another.
     #[must_use]
     pub fn in_locale(mut self, locale: Locale) -> Self {
         self.locale = Some(locale);
         self
     }
 
-    /// About a biller.
     #[must_use]
     pub fn for_biller(mut self, slug: impl Into<Box<str>>) -> Self {
         self.biller = Some(slug.into());
         self
     }
 
-    /// The error that a bare status stands for.
+    /// The error for a bare status.
     pub fn from_status(status: StatusCode) -> Self {
         let (reason, message) = match status.as_u16() {
             403 => ("cross_site", "error-cross-site"),
@@ -108,7 +121,7 @@ impl HttpError {
         Self::new(status, reason, message)
     }
 
-    /// A failure of ours: the cause is logged here once, and nothing of it is shown.
+    /// An internal error. Its causes are logged here, once; the response says nothing about them.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut chain = error.to_string();
         let mut cause = error.source();
@@ -117,7 +130,7 @@ impl HttpError {
             chain.push_str(&inner.to_string());
             cause = inner.source();
         }
-        tracing::error!(error = chain, "internal failure");
+        tracing::error!(error = chain, "internal error");
         Self::from_status(StatusCode::SERVICE_UNAVAILABLE)
     }
 }

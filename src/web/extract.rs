@@ -11,7 +11,12 @@ use super::HttpError;
 use super::fields::Fields;
 use signpost_core::Slug;
 
-/// The `{slug}` of the request's path. A segment that is no slug is answered like an unknown biller: 404.
+#[derive(serde::Deserialize)]
+struct Segments {
+    slug: String,
+}
+
+/// The `{slug}` of the path. A segment that is not a slug is answered like an unknown biller, with 404.
 #[derive(Clone, Debug)]
 pub struct BillerPath(pub Slug);
 
@@ -19,10 +24,9 @@ impl<S: Send + Sync> FromRequestParts<S> for BillerPath {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
-        match TypedBillerPath::from_request_parts(parts, state).await {
-            Ok(TypedBillerPath::Slug(slug)) => Ok(Self(slug)),
-            _ => Err(HttpError::from_status(StatusCode::NOT_FOUND)),
-        }
+        let segments = Path::from_request_parts(parts, state).await;
+        let Path(Segments { slug }) = segments.map_err(|rejection| HttpError::from_status(rejection.status()))?;
+        Slug::parse(&slug).map(Self).map_err(|_| HttpError::from_status(StatusCode::NOT_FOUND))
     }
 }
 
@@ -39,10 +43,6 @@ impl<S: Send + Sync> FromRequestParts<S> for TypedBillerPath {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        #[derive(serde::Deserialize)]
-        struct Segments {
-            slug: String,
-        }
         let Ok(Path(Segments { slug })) = Path::from_request_parts(parts, state).await else {
             return Ok(Self::Invalid);
         };
@@ -51,8 +51,8 @@ impl<S: Send + Sync> FromRequestParts<S> for TypedBillerPath {
     }
 }
 
-/// The query string, read leniently: one that cannot be read counts as empty, because a link that was cut off in a mail must
-/// still lead to its page.
+/// The query string, parsed leniently: a malformed one counts as empty, because a link that a mail program cut off must still
+/// lead to its page.
 #[derive(Clone, Debug, Default)]
 pub struct Query(pub Fields);
 
@@ -64,7 +64,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// The query string, read strictly: one that cannot be read is a bad request.
+/// The query string, parsed strictly: a malformed one is answered with 400.
 #[derive(Clone, Debug)]
 pub struct StrictQuery(pub Fields);
 
@@ -77,7 +77,7 @@ impl<S: Send + Sync> FromRequestParts<S> for StrictQuery {
     }
 }
 
-/// A form as browsers send it (`application/x-www-form-urlencoded`); any other body is refused.
+/// A form as browsers send it (`application/x-www-form-urlencoded`). Other media types are answered with 415.
 #[derive(Clone, Debug)]
 pub struct Form(pub Fields);
 
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_browsers_send_is_a_form() {
+    async fn other_media_types_are_rejected() {
         const FORM: &str = "application/x-www-form-urlencoded";
         assert_eq!(read(FORM, "a=1").await.unwrap().0.get("a"), Some("1"));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Security headers, set here for every route and status.
+//! Security headers, for every route and status.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -8,12 +8,12 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use crate::state::AppState;
 
-/// What a page with forms needs from its headers.
+/// What the headers of a page must allow. A response extension, which only pages with forms have.
 #[derive(Clone, Debug, Default)]
 pub struct PagePolicy {
-    /// Origins, besides our own, that this page's POST may redirect to.
+    /// Origins, besides our own, that a form of the page may redirect to.
     pub form_targets: Vec<String>,
-    /// Further directives of the content security policy, each with a semicolon before it.
+    /// More directives of the content security policy, each with a leading semicolon.
     pub extra_csp: &'static str,
 }
 
@@ -22,7 +22,7 @@ const COOP: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
-/// Sets the headers of an answer by what it is: page, redirect, API answer or static file.
+/// Sets the headers by the kind of response: page, redirect, API response or static file.
 pub async fn set(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let is_post = request.method() == Method::POST;
     let mut response = next.run(request).await;
@@ -38,7 +38,7 @@ pub async fn set(State(state): State<AppState>, request: Request, next: Next) ->
     let referrer = if policy_hints.is_some() { "same-origin" } else { "no-referrer" };
     set_text(headers, header::REFERRER_POLICY, referrer);
     if !is_static {
-        // With `no-store`, Back to a page that answered a form is an error page of the browser's (docs/adr/0005).
+        // With `no-store`, the browser shows an error when Back leads to the response of a form (docs/adr/0005).
         let cache_control = if is_page && is_post { "private, no-cache" } else { "no-store" };
         set_text(headers, header::CACHE_CONTROL, cache_control);
     }

@@ -1,4 +1,4 @@
-//! What happens to every request before a handler sees it.
+//! Middleware of every request: the request log and the host check.
 
 use std::time::Instant;
 
@@ -12,14 +12,15 @@ use crate::routing::public_host;
 use crate::state::AppState;
 use signpost_core::text::hash64;
 
-/// A cookie header longer than this is refused: no browser of ours has so many cookies.
+/// Longer `Cookie` headers get 431. A browser never has that many cookies of ours.
 const MAX_COOKIE_BYTES: usize = 16 * 1024;
 
-/// What a request is called in the log and in its answer.
+/// The id of a request, in the log and in the response header `X-Request-Id`.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// One log line a request: method, route, status, milliseconds, id. Never a path with a value in it, never a query.
+/// Logs one line for each request: id, method, route, status and duration. The log has the route's pattern instead of the path, and
+/// no query, because these may contain personal data.
 pub async fn log(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = format!("{:012x}", hash64(&state.random.bytes::<16>()) >> 16);
@@ -36,14 +37,14 @@ pub async fn log(State(state): State<AppState>, mut request: Request, next: Next
     response
 }
 
-/// Only the public host and billers' hosts are served. A biller's host is an address to bookmark: it leads to the biller's
-/// path on the public host, where cookies live, or to its password reset.
+/// Serves the public host and billers' vanity hosts only. A vanity host redirects to the biller's vanity path on the public host,
+/// which is the host of our cookies, or to the biller's password reset.
 pub async fn host(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     if headers.get_all(header::COOKIE).iter().map(|value| value.len()).sum::<usize>() > MAX_COOKIE_BYTES {
         return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
     }
-    // A proxy asks under the name by which it knows us; nothing is made of that name.
+    // A reverse proxy may send another host name. This route does not use it.
     if request.uri().path() == paths::VERIFY {
         return next.run(request).await;
     }
@@ -58,8 +59,8 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
         Some(biller) => {
             let path = match request.uri().path() {
                 paths::RESET | paths::WELL_KNOWN_CHANGE_PASSWORD => paths::biller_reset(&biller.slug),
-                // Whoever asks whether a well-known address exists must not be led to a page.
-                path if path.starts_with("/.well-known/") => return StatusCode::NOT_FOUND.into_response(),
+                // Clients that probe for a well-known URI must not take a redirect for its existence (RFC 8615).
+                path if path.starts_with(paths::WELL_KNOWN) => return StatusCode::NOT_FOUND.into_response(),
                 _ => paths::biller(&biller.slug),
             };
             let mut target = paths::absolute(&state.config, &path).to_string();
@@ -75,7 +76,7 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
     }
 }
 
-/// The one host that was asked for, in lower case. Two `Host` headers, or a target that names another, are none.
+/// The requested host, in lower case. None if there are several `Host` headers, or if the request target names another host.
 fn requested_host(headers: &HeaderMap, request: &Request) -> Option<String> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next()?.to_str().ok()?.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! HTTP code that the pages of customers, the API and the console share.
+//! HTTP that all audiences share: extractors, routers, middleware, security headers, errors, languages, sessions and assets.
 
 pub mod assets;
 pub mod biller_sessions;
@@ -15,6 +15,7 @@ pub mod layers;
 pub mod paths;
 pub mod preview;
 pub mod registrations;
+pub mod routes;
 pub mod serve;
 pub mod session_store;
 

@@ -1,6 +1,6 @@
-//! The accept loop: request heads that dawdle are cut off, connections are counted, and a stop waits only so long.
+//! The accept loop, with a timeout for request heads, a connection limit and a shutdown timeout.
 //!
-//! `axum::serve` has no time limit for request heads, and its graceful stop waits for ever on a peer that is stuck.
+//! `axum::serve` has no timeout for request heads, and its graceful shutdown waits forever for a stuck peer.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::client::Peer;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Serves until `stop`, then gives running requests `drain` to finish.
+/// Serves until `stop`, then drains: running requests have `drain` to finish.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
@@ -46,15 +46,15 @@ pub async fn serve(
                 });
             }
             Err(error) => {
-                // Out of file descriptors, mostly: wait for some to come free instead of spinning.
-                tracing::warn!(error = %error, "a connection could not be accepted");
+                // Usually the process is out of file descriptors: wait for some to be released instead of spinning.
+                tracing::warn!(error = %error, "failed to accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
     connections.close();
     if tokio::time::timeout(drain, connections.wait()).await.is_err() {
-        tracing::warn!(left = connections.len(), "stopping with requests unfinished");
+        tracing::warn!(left = connections.len(), "shutdown timeout: closing unfinished connections");
     }
 }
 
@@ -82,6 +82,6 @@ async fn connection(stream: TcpStream, peer: Peer, app: Router, stop: Cancellati
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(error = %error, "connection ended early");
+        tracing::debug!(error = %error, "a connection ended early");
     }
 }

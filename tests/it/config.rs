@@ -77,7 +77,10 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn legacy_paths_must_not_shadow_reserved_paths_and_must_resolve() {
-    for path in ["/", "/login", "/b/x", "/help", "/api/v1"] {
+    let listed = signpost_core::routes::gateway().iter().map(|route| route.path.as_ref());
+    for path in
+        listed.chain(["/b/x", "/api/v1", "/login/old.aspx", "/error", "/forget", "/identity/v1/x", "/poolside/v1"])
+    {
         let found = problems(&format!("{GOOD}\n[[legacy_paths]]\npath = \"{path}\""), &[]);
         assert!(found.iter().any(|problem| problem.contains("Signpost's own paths")), "{path}: {found:?}");
     }

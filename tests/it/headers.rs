@@ -3,24 +3,18 @@
 use http::{Method, Request, StatusCode};
 
 use crate::harness::World;
+use crate::routes::gateway_paths;
+use signpost_core::routes::{self, Audience, ErrorFormat};
 
-const ROUTES: [&str; 16] = [
-    "/",
-    "/login",
-    "/b/riverside-water",
+/// Paths besides those of the route table.
+const MORE_PATHS: [&str; 7] = [
     "/b/oakdale-city",
     "/b/none",
     "/b/cedar-county",
-    "/callback/riverside-water",
     "/callback/none",
-    "/go/riverside-water",
-    "/logout",
-    "/signed-out",
-    "/recover",
-    "/reset",
-    "/help",
     "/nope",
-    "/api/v1/handoffs/redeem",
+    "/api/v1/nothing",
+    "/old/login.aspx?biller=1",
 ];
 
 #[tokio::test]
@@ -28,12 +22,13 @@ async fn every_response_has_security_headers() {
     let world = World::start().await;
     let mut statuses = std::collections::BTreeSet::new();
     let methods = [Method::GET, Method::POST, Method::HEAD, Method::PUT, Method::DELETE];
-    for path in ROUTES.iter().chain(&["/api/v1/nothing", "/old/login.aspx?biller=1"]) {
+    let listed = gateway_paths().into_iter().map(|(_, path)| path);
+    for path in listed.chain(MORE_PATHS.map(str::to_owned)) {
         for method in &methods {
             for body in ["username=one-moved", "%zz"] {
                 let request = Request::builder()
                     .method(method)
-                    .uri(*path)
+                    .uri(&path)
                     .header("host", "localhost:8080")
                     .header("content-type", "application/x-www-form-urlencoded");
                 let answer = world.browser().send_with(request, body.into()).await;
@@ -44,8 +39,12 @@ async fn every_response_has_security_headers() {
                 assert!(!csp.contains("script-src") && !csp.contains("unsafe"), "{what}");
                 assert_eq!(answer.header("x-content-type-options"), "nosniff", "{what}");
                 let is_page = answer.header("content-type").starts_with("text/html");
-                let kept = if is_page && method == Method::POST { "private, no-cache" } else { "no-store" };
-                assert_eq!(answer.header("cache-control"), kept, "{what}");
+                let cache_control = match routes::find(&path).map(|route| route.audience) {
+                    Some(Audience::Asset) if answer.status.is_success() => "public, max-age=31536000, immutable",
+                    _ if is_page && method == Method::POST => "private, no-cache",
+                    _ => "no-store",
+                };
+                assert_eq!(answer.header("cache-control"), cache_control, "{what}");
                 assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin", "{what}");
                 assert!(["same-origin", "no-referrer"].contains(&answer.header("referrer-policy")), "{what}");
                 assert!(answer.headers.get("server").is_none() && answer.headers.get("x-powered-by").is_none());
@@ -54,8 +53,12 @@ async fn every_response_has_security_headers() {
                     assert_eq!(answer.header("x-frame-options"), "DENY", "{what}");
                     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{what}");
                 }
-                if path.starts_with("/api/") && answer.status.is_client_error() {
-                    assert_eq!(answer.header("content-type"), "application/problem+json", "{what}");
+                if answer.status.is_client_error() {
+                    let expected = match routes::error_format(&path) {
+                        ErrorFormat::Problem => "application/problem+json",
+                        ErrorFormat::Page => "text/html; charset=utf-8",
+                    };
+                    assert_eq!(answer.header("content-type"), expected, "{what}");
                 }
                 if method == Method::POST && answer.status.is_redirection() {
                     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{what}");

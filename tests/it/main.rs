@@ -47,6 +47,7 @@ mod readiness;
 mod recovery;
 mod redirect_loops;
 mod resets;
+mod routes;
 mod routing_consistency;
 mod serving;
 mod sessions;

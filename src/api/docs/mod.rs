@@ -1,4 +1,4 @@
-//! `/api/openapi.json` and `/api/docs`: the description of the API, for programs and for people.
+//! `/api/openapi.json` and `/api/docs`: the OpenAPI document, and the same as a page.
 
 mod parse;
 
@@ -14,8 +14,9 @@ use serde_json::Value;
 use super::openapi::DOCUMENT;
 use crate::state::AppState;
 use crate::web::assets::{DOCS_STYLESHEET, STYLESHEET};
+use crate::web::paths;
 
-/// A piece of text: plain, code, or a link to a schema.
+/// A piece of text: plain text, code, or a link to a schema.
 #[derive(Clone, Debug, Default)]
 struct Piece {
     text: String,
@@ -25,18 +26,18 @@ struct Piece {
 
 type Text = Vec<Piece>;
 
-/// A name with what it is: a parameter or a field.
+/// A parameter or a field.
 #[derive(Clone, Debug)]
 struct Row {
     name: String,
-    /// Where a parameter stands.
+    /// Where a parameter is sent: the path, the query or a header.
     location: &'static str,
     is_required: bool,
     kind: Text,
     description: Vec<Text>,
 }
 
-/// What a status means.
+/// A possible response of an operation.
 #[derive(Clone, Debug)]
 struct ResponseDoc {
     status: String,
@@ -56,12 +57,12 @@ struct Operation {
     body: Text,
     is_body_required: bool,
     responses: Vec<ResponseDoc>,
-    /// A path with something in its gaps, and a body.
+    /// The path with sample values for its parameters.
     example_path: String,
     example_body: Option<String>,
 }
 
-/// Operations that belong together.
+/// The operations of a tag.
 #[derive(Clone, Debug)]
 struct Group {
     anchor: String,
@@ -78,7 +79,7 @@ struct SchemaDoc {
     fields: Vec<Row>,
 }
 
-/// The whole description, as it is shown.
+/// The content of the page.
 #[derive(Clone, Debug)]
 struct ApiDoc {
     version: String,
@@ -91,22 +92,22 @@ struct ApiDoc {
 #[template(path = "api/docs.html")]
 struct Page<'a> {
     stylesheets: [&'a str; 2],
-    /// Where the API is, without a slash at the end.
+    /// The base URL of the API, without a trailing slash.
     base: String,
+    openapi: &'static str,
     doc: &'a ApiDoc,
 }
 
 static API_DOC: LazyLock<ApiDoc> = LazyLock::new(|| parse::api_doc(&DOCUMENT));
 
-/// `GET /api/openapi.json`
 pub(super) async fn document() -> Json<&'static Value> {
     Json(&DOCUMENT)
 }
 
-/// `GET /api/docs`
 pub(super) async fn page(State(state): State<AppState>) -> Response {
     let base = state.config.server.public_url.as_str().trim_end_matches('/').to_owned();
-    let page = Page { stylesheets: [&STYLESHEET.path, &DOCS_STYLESHEET.path], base, doc: &API_DOC };
+    let page =
+        Page { stylesheets: [&STYLESHEET.path, &DOCS_STYLESHEET.path], base, openapi: paths::OPENAPI, doc: &API_DOC };
     match page.render() {
         Ok(html) => Html(html).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

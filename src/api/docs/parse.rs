@@ -1,4 +1,4 @@
-//! Reads the description for the page.
+//! Turns the OpenAPI document into the content of the page.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::{ApiDoc, Group, Operation, Piece, ResponseDoc, Row, SchemaDoc, Text};
 
-/// The description as it is shown.
 pub(super) fn api_doc(document: &Value) -> ApiDoc {
     let groups = list(&document["tags"]).iter().map(|tag| group(document, tag));
     let schemas = object(&document["components"]["schemas"]).iter().map(|(name, schema)| schema_doc(name, schema));
@@ -103,7 +102,7 @@ fn row(of: &Value, name: &str, field: &Value) -> Row {
     }
 }
 
-/// What kind of value a schema allows, in words.
+/// The type of a schema, as text.
 fn kind(schema: &Value) -> Text {
     if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
         return vec![Piece { text: name.to_owned(), schema: Some(name.to_owned()), ..Piece::default() }];
@@ -133,7 +132,7 @@ fn kind(schema: &Value) -> Text {
     }
 }
 
-/// Formats that say how large a number can be, which matters to few.
+/// Whether a format is only the size of an integer.
 fn is_size(format: &str) -> bool {
     matches!(format, "int32" | "int64")
 }
@@ -149,7 +148,7 @@ fn join(parts: impl Iterator<Item = Text>, between: &str) -> Text {
     all
 }
 
-/// A value for an example.
+/// A sample value of a parameter.
 fn example(document: &Value, parameter: &Value) -> String {
     let schema = &parameter["schema"];
     let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
@@ -161,7 +160,7 @@ fn example(document: &Value, parameter: &Value) -> String {
     }
 }
 
-/// Paragraphs of a description, with what stands between backticks as code.
+/// The paragraphs of a description. Text between backticks is code.
 fn paragraphs(of: &Value) -> Vec<Text> {
     let text = of["description"].as_str().unwrap_or_default();
     let text = text.split('\n').filter(|line| !line.is_empty());

@@ -1,36 +1,36 @@
-//! `users`: the people of the directory.
+//! `/users`: the users of the directory.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::pagination::{self, Links, ListQuery, Pagination, Totals};
+use super::errors::{biller_scope, http_error};
 use super::teams::{self, Team, TeamPage, team_ids, visible_teams};
-use super::{biller_scope, http_error, not_found};
-use crate::access::{ApiKey, Scope};
-use crate::api::auth::require;
-use crate::api::idempotency::{self, IdempotencyKeyHeader};
-use crate::api::json::{list_of_objects, read_json};
-use crate::api::problem::{problem, validation_failed};
+use crate::access::{ApiKey, Scope, scope};
+use crate::api::auth::ApiKeyFor;
+use crate::api::idempotency::{self, Attempt, IdempotencyKeyHeader};
+use crate::api::json::{JsonBody, list_of_objects};
+use crate::api::pagination::{self, Links, ListQuery, Pagination, Totals};
+use crate::api::problem::{invalid_parameter, not_found, validation_failed};
 use crate::directory::{Biller, Billers, NewUser, UserFilter, UserRecord, UserStatus, UserUpdate, is_mail_address};
 use crate::state::AppState;
 use crate::web::HttpError;
+use signpost_core::paths::identity as paths;
 use signpost_core::{BillerId, UserId};
 
-/// Teams that are shown with a user.
+/// The most teams that the representation of a user embeds.
 const MAX_EMBEDDED_TEAMS: usize = 20;
 const MAX_TEAMS: usize = 50;
 const MAX_NAME_BYTES: usize = 200;
 
-/// A user to be made.
-#[derive(Deserialize, ToSchema)]
+/// A user to create.
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewUserRequest {
     #[schema(format = "email")]
@@ -39,7 +39,7 @@ pub(super) struct NewUserRequest {
     #[serde(default, deserialize_with = "non_null")]
     #[schema(nullable = false, max_length = 200)]
     name: Option<String>,
-    /// The mail address unless told.
+    /// Default: the mail address.
     #[serde(default, deserialize_with = "non_null")]
     #[schema(nullable = false)]
     username: Option<String>,
@@ -48,15 +48,14 @@ pub(super) struct NewUserRequest {
     teams: Vec<TeamId>,
 }
 
-/// A team that a user is to belong to.
-#[derive(Deserialize, ToSchema)]
+/// A reference to a team.
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TeamId {
-    #[schema(value_type = BillerId)]
-    id: String,
+    id: BillerId,
 }
 
-/// What is to be changed of a user.
+/// Changes of a user. Omitted fields stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UserPatch {
@@ -72,7 +71,7 @@ pub(super) struct UserPatch {
     status_action: Option<StatusAction>,
 }
 
-/// `suspend` takes a user's access away for a time; `unsuspend` gives it back.
+/// `suspend` blocks sign-ins of the user until `unsuspend`.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum StatusAction {
@@ -86,14 +85,14 @@ pub(super) struct User {
     id: UserId,
     username: String,
     email: String,
-    /// First and last name, where there is one.
+    /// First and last name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
     /// `created`, `active`, `suspended` or `deleted`.
     status: &'static str,
     teams: UserTeams,
-    /// More about the user.
+    /// Custom attributes.
     #[schema(value_type = Object)]
     attributes: Value,
     #[schema(format = DateTime)]
@@ -103,7 +102,7 @@ pub(super) struct User {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime)]
     deleted_at: Option<String>,
-    /// Something about the user has not reached SecureAuth yet.
+    /// Whether changes of the user have not reached SecureAuth yet.
     pending: bool,
 }
 
@@ -119,61 +118,52 @@ struct UserTeams {
 pub(super) struct UserPage {
     users: Vec<User>,
     links: Links,
-    /// With `include_totals`: of those that the key reaches.
+    /// Present with `include_totals`. Counts the users that the API key has access to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     totals: Option<Totals>,
 }
 
-/// A field that may be left out, and is no null.
+/// A field that may be omitted, and must not be null.
 fn non_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Option<T>, D::Error> {
     T::deserialize(field).map(Some)
 }
 
-/// List the users
+/// List users
+///
+/// Returns the users of the billers that the API key has access to.
 #[utoipa::path(
-    get, path = "/users", operation_id = "listUsers", tag = "Identity",
+    get, path = paths::USERS, operation_id = "listUsers", tag = "Identity",
     params(
         Pagination,
-        ("email" = Option<String>, Query, description = "Those with this mail address, in any case of letters."),
-        ("status" = Option<String>, Query, description = "Those with one of these: `created`, `active`, `suspended`, \
-            `deleted`; with commas between."),
-        ("team" = Option<BillerId>, Query, description = "Those of this team."),
+        ("email" = Option<String>, Query, description = "Filters by mail address, ignoring case."),
+        ("status" = Option<String>, Query, description = "Filters by status: a comma-separated list of `created`, `active`, \
+            `suspended` and `deleted`."),
+        ("team" = Option<BillerId>, Query, description = "Filters by team."),
     ),
     security(("key" = [Scope::IdentityRead.as_str()])),
     responses(
         (status = 200, description = "A page of users.", body = UserPage),
-        (status = 400, description = "`invalid_parameter`: see `detail`."),
-        (status = 404, description = "`not_found`: there is no such team."),
+        (status = 400, description = "`invalid_parameter`: a query parameter is invalid; see `detail`."),
+        (status = 404, description = "`not_found`: the team does not exist, or the API key has no access to it."),
     ),
 )]
 pub(super) async fn list(
+    key: ApiKeyFor<scope::IdentityRead>,
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
 ) -> Result<Json<UserPage>, HttpError> {
-    let key = require(&state, &headers, Scope::IdentityRead).await?;
     let query = ListQuery::parse(&state, &key, &uri, &["email", "status", "team"])?;
     let billers = state.directory.billers().await?;
-    let invalid_parameter = |detail| problem(StatusCode::BAD_REQUEST, "invalid_parameter", detail);
-    let mut statuses = Vec::new();
-    for status in query.filter("status").into_iter().flat_map(|list| list.split(',')) {
-        let status = UserStatus::parse(status);
-        statuses.push(
-            status.ok_or_else(|| invalid_parameter("status is a list of created, active, suspended and deleted."))?,
-        );
-    }
-    if statuses.len() > 4 {
-        return Err(invalid_parameter("status names at most 4."));
-    }
+    let statuses = query.filter("status").map(parse_statuses).transpose()?.unwrap_or_default();
     let filter = UserFilter {
         email: query.filter("email").map(str::to_owned),
         statuses,
         billers: match query.filter("team") {
             Some(team) if uuid::Uuid::try_parse(team).is_err() => {
-                return Err(invalid_parameter("team is the id of a team."));
+                return Err(invalid_parameter("`team` must be the id of a team."));
             }
-            Some(team) => Some(vec![teams::team(&key, &billers, team)?.id.clone()]),
+            Some(team) => Some(vec![teams::team(&key, &billers, &BillerId::from(team.to_owned()))?.id.clone()]),
             None => biller_scope(&key, &billers),
         },
     };
@@ -187,38 +177,39 @@ pub(super) async fn list(
     Ok(Json(UserPage { users, links, totals }))
 }
 
-/// Make a user
+fn parse_statuses(list: &str) -> Result<Vec<UserStatus>, HttpError> {
+    let statuses: Option<Vec<_>> = list.split(',').map(UserStatus::parse).collect();
+    let detail = "`status` must be a comma-separated list of up to 4 of created, active, suspended and deleted.";
+    statuses.filter(|statuses| statuses.len() <= 4).ok_or_else(|| invalid_parameter(detail))
+}
+
+/// Create a user
 #[utoipa::path(
-    post, path = "/users", operation_id = "createUser", tag = "Identity",
+    post, path = paths::USERS, operation_id = "createUser", tag = "Identity",
     params(IdempotencyKeyHeader),
     request_body(content = NewUserRequest, example = json!({ "email": "ann@mail.example", "name": "Ann van Dyk" })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
-        (status = 201, description = "The user.", body = User, headers(("Location" = String, description = "Where it is."))),
-        (status = 404, description = "`not_found`: there is no such team."),
-        (status = 409, description = "`username_taken`, `email_taken`: by somebody else at one of the teams. Nothing was changed."),
-        (status = 422, description = "`validation_failed`: see `errors`."),
+        (status = 201, description = "The user.", body = User, headers(("Location" = String, description = "The path of the user."))),
+        (status = 404, description = "`not_found`: a team does not exist, or the API key has no access to it."),
+        (status = 409, description = "`username_taken`, `email_taken`: another member of one of the teams has the username or mail address. Nothing was changed."),
+        (status = 422, description = "`validation_failed`: some fields are invalid; see `errors`."),
     ),
 )]
 pub(super) async fn create(
+    key: ApiKeyFor<scope::IdentityWrite>,
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Bytes,
+    header: IdempotencyKeyHeader,
+    JsonBody(request): JsonBody<NewUserRequest>,
 ) -> Result<Response, HttpError> {
-    let key = require(&state, &headers, Scope::IdentityWrite).await?;
-    let request: NewUserRequest = read_json(&headers, &body)?;
-    let idempotency_key = idempotency::key(&headers, &key, uri.path(), &read_json(&headers, &body)?)?;
+    let idempotency_key = header.key(&key, &request)?;
     let billers = state.directory.billers().await?;
     let (new, teams) = new_user(&key, &billers, request)?;
-    let mut tx = state.db.begin().await?;
-    if let Some(idempotency_key) = &idempotency_key
-        && !idempotency_key.claim(&mut tx, state.clock.now()).await?
-    {
-        drop(tx);
-        let body = idempotency::replay(&state, idempotency_key).await?.ok_or_else(idempotency::in_progress)?;
-        return Ok(created_response(uri.path(), body));
-    }
+    let mut tx = match idempotency::begin(&state, idempotency_key.as_ref()).await? {
+        Attempt::First(tx) => tx,
+        Attempt::Repeated(body) => return Ok(created_response(uri.path(), body)),
+    };
     let (actor, now) = (state.actor_context(key.actor()), state.clock.now());
     let of: Vec<&Biller> = teams.iter().map(AsRef::as_ref).collect();
     let id =
@@ -244,52 +235,49 @@ pub(super) async fn create(
         idempotency_key.store_response_in(&mut tx, StatusCode::CREATED.as_u16(), &body).await?;
     }
     tx.commit().await?;
-    tracing::info!(user = %record.id, key = key.id, "a user was made");
+    tracing::info!(user = %record.id, key = key.id, "created a user");
     Ok(created_response(uri.path(), body))
 }
 
-/// Read a user
+/// Get a user
 #[utoipa::path(
-    get, path = "/users/{id}", operation_id = "getUser", tag = "Identity",
+    get, path = paths::USER, operation_id = "getUser", tag = "Identity",
     params(("id" = UserId, Path)),
     security(("key" = [Scope::IdentityRead.as_str()])),
     responses((status = 200, description = "The user.", body = User)),
 )]
 pub(super) async fn get(
+    key: ApiKeyFor<scope::IdentityRead>,
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
-    Path(id): Path<String>,
-    headers: HeaderMap,
+    Path(id): Path<UserId>,
 ) -> Result<Json<User>, HttpError> {
-    let key = require(&state, &headers, Scope::IdentityRead).await?;
-    let (billers, record) = find(&state, &key, id).await?;
+    let (billers, record) = find(&state, &key, &id).await?;
     Ok(Json(user_response(&state, &key, &billers, &record, parent(uri.path()))))
 }
 
-/// Change a user
+/// Update a user
 ///
-/// What is left out stays as it is.
+/// Omitted fields stay as they are.
 #[utoipa::path(
-    patch, path = "/users/{id}", operation_id = "updateUser", tag = "Identity",
+    patch, path = paths::USER, operation_id = "updateUser", tag = "Identity",
     params(("id" = UserId, Path)),
     request_body(content = UserPatch, example = json!({ "name": "Ann van Dyk-Meyer" })),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
-        (status = 200, description = "As it is now.", body = User),
-        (status = 403, description = "`biller_not_in_scope`: the user belongs to billers that this key does not reach."),
-        (status = 409, description = "`email_taken`: by somebody else at one of the teams.\n`user_deleted`: it stays as it is."),
-        (status = 422, description = "`validation_failed`: see `errors`."),
+        (status = 200, description = "The updated user.", body = User),
+        (status = 403, description = "`biller_not_in_scope`: the user also belongs to billers that the API key has no access to."),
+        (status = 409, description = "`email_taken`: another member of one of the teams has the mail address.\n`user_deleted`: the user is deleted."),
+        (status = 422, description = "`validation_failed`: some fields are invalid; see `errors`."),
     ),
 )]
 pub(super) async fn update(
+    key: ApiKeyFor<scope::IdentityWrite>,
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Path(id): Path<UserId>,
+    JsonBody(request): JsonBody<UserPatch>,
 ) -> Result<Json<User>, HttpError> {
-    let key = require(&state, &headers, Scope::IdentityWrite).await?;
-    let request: UserPatch = read_json(&headers, &body)?;
     let mut errors = Vec::new();
     validate(request.email.as_deref(), request.name.as_deref(), &mut errors);
     if !errors.is_empty() {
@@ -302,70 +290,67 @@ pub(super) async fn update(
     });
     let change = UserUpdate { username: None, email: request.email, first_name, last_name, status };
     update_user(&state, &key, &id, &change).await?;
-    let (billers, record) = find(&state, &key, id).await?;
+    let (billers, record) = find(&state, &key, &id).await?;
     Ok(Json(user_response(&state, &key, &billers, &record, parent(uri.path()))))
 }
 
 /// Delete a user
 ///
-/// The record is kept, with `deleted_at`.
+/// The user loses all memberships and cannot sign in. The record stays, with `deleted_at`.
 #[utoipa::path(
-    delete, path = "/users/{id}", operation_id = "deleteUser", tag = "Identity",
+    delete, path = paths::USER, operation_id = "deleteUser", tag = "Identity",
     params(("id" = UserId, Path)),
     security(("key" = [Scope::IdentityWrite.as_str()])),
     responses(
-        (status = 204, description = "It is deleted."),
-        (status = 403, description = "`biller_not_in_scope`: the user belongs to billers that this key does not reach."),
+        (status = 204, description = "The user is deleted."),
+        (status = 403, description = "`biller_not_in_scope`: the user also belongs to billers that the API key has no access to."),
     ),
 )]
 pub(super) async fn delete(
+    key: ApiKeyFor<scope::IdentityWrite>,
     State(state): State<AppState>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
+    Path(id): Path<UserId>,
 ) -> Result<StatusCode, HttpError> {
-    let key = require(&state, &headers, Scope::IdentityWrite).await?;
     update_user(&state, &key, &id, &UserUpdate { status: Some(UserStatus::Deleted), ..UserUpdate::default() }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// List the teams of a user
+/// List a user's teams
 #[utoipa::path(
-    get, path = "/users/{id}/teams", operation_id = "listUserTeams", tag = "Identity",
+    get, path = paths::USER_TEAMS, operation_id = "listUserTeams", tag = "Identity",
     params(("id" = UserId, Path), Pagination),
     security(("key" = [Scope::IdentityRead.as_str()])),
     responses(
         (status = 200, description = "A page of teams.", body = TeamPage),
-        (status = 400, description = "`invalid_parameter`: see `detail`."),
+        (status = 400, description = "`invalid_parameter`: a query parameter is invalid; see `detail`."),
     ),
 )]
 pub(super) async fn teams(
+    key: ApiKeyFor<scope::IdentityRead>,
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
-    Path(id): Path<String>,
-    headers: HeaderMap,
+    Path(id): Path<UserId>,
 ) -> Result<Json<TeamPage>, HttpError> {
-    let key = require(&state, &headers, Scope::IdentityRead).await?;
     let query = ListQuery::parse(&state, &key, &uri, &[])?;
-    let (billers, record) = find(&state, &key, id).await?;
+    let (billers, record) = find(&state, &key, &id).await?;
     Ok(Json(teams::page(&state, &query, visible_teams(&key, &billers, &record))))
 }
 
-async fn update_user(state: &AppState, key: &ApiKey, id: &str, change: &UserUpdate) -> Result<(), HttpError> {
+async fn update_user(state: &AppState, key: &ApiKey, id: &UserId, change: &UserUpdate) -> Result<(), HttpError> {
     let billers = state.directory.billers().await?;
     let scope = biller_scope(key, &billers);
     let mut tx = state.db.begin().await?;
     let actor = state.actor_context(key.actor());
-    let user = UserId::from(id.to_owned());
-    let done = state.directory.update_user_in(&mut tx, &user, change, scope.as_deref(), &actor).await;
+    let done = state.directory.update_user_in(&mut tx, id, change, scope.as_deref(), &actor).await;
     done.map_err(|error| http_error(error, None))?;
     tx.commit().await?;
-    tracing::info!(user = %user, key = key.id, "a user was changed");
+    tracing::info!(user = %id, key = key.id, "updated a user");
     Ok(())
 }
 
-async fn find(state: &AppState, key: &ApiKey, id: String) -> Result<(Arc<Billers>, UserRecord), HttpError> {
+async fn find(state: &AppState, key: &ApiKey, id: &UserId) -> Result<(Arc<Billers>, UserRecord), HttpError> {
     let billers = state.directory.billers().await?;
-    let record = state.directory.user_record(&UserId::from(id)).await?.ok_or_else(not_found)?;
+    let record = state.directory.user_record(id).await?.ok_or_else(not_found)?;
     let scope = biller_scope(key, &billers);
     let is_in_scope = scope.is_none_or(|own| record.billers.iter().any(|(biller, _)| own.contains(biller)));
     if is_in_scope { Ok((billers, record)) } else { Err(not_found()) }
@@ -379,20 +364,21 @@ fn new_user(
     let mut errors = Vec::new();
     validate(Some(&request.email), request.name.as_deref(), &mut errors);
     if request.teams.len() > MAX_TEAMS {
-        errors.push(("teams", format!("at most {MAX_TEAMS}")));
+        errors.push(("teams", format!("must name at most {MAX_TEAMS} teams")));
     }
     if request.teams.is_empty() && key.billers.is_some() {
-        errors.push(("teams", "the key is limited to some billers: name at least one of them".to_owned()));
+        errors
+            .push(("teams", "must name at least one team, because the API key is limited to some billers".to_owned()));
     }
     if !errors.is_empty() {
         return Err(validation_failed(errors));
     }
-    let mut ids: Vec<&str> = request.teams.iter().map(|team| team.id.as_str()).collect();
+    let mut ids: Vec<&BillerId> = request.teams.iter().map(|team| &team.id).collect();
     let teams = team_ids(key, billers, &ids)?;
     ids.sort_unstable();
     ids.dedup();
     if ids.len() < teams.len() {
-        return Err(validation_failed([("teams", "a team stands there twice".to_owned())]));
+        return Err(validation_failed([("teams", "must not name a team twice".to_owned())]));
     }
     let (first_name, last_name) = split_name(request.name.as_deref().unwrap_or_default());
     let new = NewUser {
@@ -408,14 +394,14 @@ fn new_user(
 
 fn validate(email: Option<&str>, name: Option<&str>, errors: &mut Vec<(&'static str, String)>) {
     if email.is_some_and(|email| !is_mail_address(email)) {
-        errors.push(("email", "not a mail address".to_owned()));
+        errors.push(("email", "must be a mail address".to_owned()));
     }
     if name.is_some_and(|name| name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control)) {
-        errors.push(("name", format!("at most {MAX_NAME_BYTES} bytes, no control characters")));
+        errors.push(("name", format!("must be at most {MAX_NAME_BYTES} bytes without control characters")));
     }
 }
 
-/// First and last name of a name.
+/// Splits a name at its first space.
 fn split_name(name: &str) -> (String, String) {
     let name = name.trim();
     let (first, last) = name.split_once(' ').unwrap_or((name, ""));
@@ -427,7 +413,7 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(parent, _)| parent)
 }
 
-/// A user, as machines see it; `users_path` is the path of all users.
+/// `users_path` is the path of all users, at the mount that the client uses.
 fn user_response(state: &AppState, key: &ApiKey, billers: &Billers, record: &UserRecord, users_path: &str) -> User {
     let mut teams = visible_teams(key, billers, record);
     let own = |id: &BillerId| billers.by_id(id).is_some_and(|biller| key.permits_biller(&biller.slug));

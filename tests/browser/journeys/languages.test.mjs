@@ -1,10 +1,13 @@
 // In Spanish: by what the browser says, or by choice.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { useWorld } from "../lib/world.mjs";
 import * as step from "../lib/steps.mjs";
 
 const world = useWorld();
+const ROUTES = JSON.parse(readFileSync(new URL("../../../docs/reference/routes.json", import.meta.url), "utf8"));
+const PAGES = ROUTES.filter((route) => route.audience === "customer" && "GET" in route.methods && !route.path.includes("{"));
 const RIVERSIDE = ["riverside-water", "Riverside Water"];
 
 world.journey(
@@ -48,7 +51,7 @@ world.journey("the language is changed on the way, twice, and nothing is typed a
 world.journey("a choice of language holds until the next, on every page", async (visitor) => {
   const { page } = visitor;
   await page.goto(world.url("/help?lang=es"));
-  for (const path of ["/login", "/recover", "/reset", "/nope", "/b/no-such-biller", "/logout", "/help"]) {
+  for (const path of [...PAGES.map((route) => route.path), "/nope", "/b/no-such-biller", "/help"]) {
     await page.goto(world.url(path));
     assert.equal(await page.locator("html").getAttribute("lang"), "es", path);
     await step.expectHelp(page);

@@ -1,0 +1,37 @@
+//! Which resources an API key has access to.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::problem::{not_found, problem};
+use crate::access::ApiKey;
+use crate::directory::Biller;
+use crate::state::AppState;
+use crate::web::HttpError;
+use signpost_core::Slug;
+
+/// The biller with this slug. A biller outside the key's access is answered like one that does not exist.
+pub(super) async fn find_biller(state: &AppState, key: &ApiKey, slug: &Slug) -> Result<Arc<Biller>, HttpError> {
+    if !key.permits_biller(slug) {
+        return Err(not_found());
+    }
+    state.directory.biller_by_slug(slug).await?.ok_or_else(not_found)
+}
+
+/// Refuses keys that are limited to some billers.
+pub(super) fn require_all_billers(key: &ApiKey, detail: &str) -> Result<(), HttpError> {
+    match key.billers {
+        Some(_) => Err(problem(StatusCode::FORBIDDEN, "api_key_restricted", detail)),
+        None => Ok(()),
+    }
+}
+
+/// Counts a simulation against the key's limits.
+pub(super) fn check_simulation_limit(state: &AppState, key: &ApiKey) -> Result<(), HttpError> {
+    if state.limits.allow_simulation(&key.id) {
+        return Ok(());
+    }
+    let detail = "The API key has used up its simulations for this minute or this day. Try again later.";
+    Err(problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail))
+}
