@@ -1,4 +1,4 @@
--- Jobs that move a biller, and their ledger: what is about to be made at SecureAuth is written before the call.
+-- Enablement jobs and their steps. A step is written before the call that creates its object at SecureAuth.
 CREATE TABLE job (
     id          TEXT PRIMARY KEY,
     biller_id   TEXT NOT NULL REFERENCES biller (id),
@@ -7,7 +7,7 @@ CREATE TABLE job (
     mode        TEXT NOT NULL,
     passwords   TEXT NOT NULL,
     generation  BIGINT NOT NULL,
-    fencing_token BIGINT NOT NULL,
+    fencing_token TEXT NOT NULL,
     lease_until BIGINT NOT NULL,
     last_user_id TEXT NOT NULL,
     done        BIGINT NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE job (
     ended_at    BIGINT
 );
 
--- One job a biller at a time.
+-- A biller has at most one open job.
 CREATE UNIQUE INDEX job_open ON job (biller_id) WHERE ended_at IS NULL;
 
 CREATE TABLE job_step (

@@ -1,2 +1,2 @@
--- Why a job waits, or why it was turned back: for operators, not for those who are told how it ended.
+-- Why a job waits, or why it was rolled back: for operators only.
 ALTER TABLE job ADD COLUMN problem TEXT NOT NULL DEFAULT '';

@@ -1,10 +1,12 @@
--- Work that is done after an answer: mails, and password resets at the identity provider. A row is there until its work is
--- done; what it holds is sealed. Taking a row up moves its due time by the lease, so that whoever dies over it loses nothing.
+-- Work that is done after a response: mail, and password resets at the identity provider. The content is sealed. A row stays
+-- until its work is done, so that a killed worker loses nothing.
 CREATE TABLE queued_task (
     id         TEXT PRIMARY KEY,
     sealed     TEXT NOT NULL,
     attempts    BIGINT NOT NULL,
     due_at     BIGINT NOT NULL,
+    fencing_token TEXT NOT NULL,
+    lease_until BIGINT NOT NULL,
     created_at BIGINT NOT NULL
 );
 

@@ -1,8 +1,8 @@
 //! Values in and rows out: text and 64-bit integers, which both databases have.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{ColumnIndex, Row as _};
 
 use super::DbError;
 use signpost_core::Timestamp;
@@ -46,7 +46,7 @@ macro_rules! values {
     ($($value:expr),* $(,)?) => { vec![$($crate::db::Value::from($value)),*] };
 }
 
-/// A row of an answer; columns are counted from 0.
+/// A row of a result. Its columns are read by name, or by position counted from 0.
 #[derive(Debug)]
 pub enum Row {
     /// From SQLite.
@@ -82,7 +82,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent, null or of another type.
-    pub fn text(&self, at: usize) -> Result<String, DbError> {
+    pub fn text(&self, at: impl ColumnIndex<SqliteRow> + ColumnIndex<PgRow>) -> Result<String, DbError> {
         column!(self, at)
     }
 
@@ -90,7 +90,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent or of another type.
-    pub fn opt_text(&self, at: usize) -> Result<Option<String>, DbError> {
+    pub fn opt_text(&self, at: impl ColumnIndex<SqliteRow> + ColumnIndex<PgRow>) -> Result<Option<String>, DbError> {
         column!(self, at)
     }
 
@@ -98,7 +98,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent, null or of another type.
-    pub fn int(&self, at: usize) -> Result<i64, DbError> {
+    pub fn int(&self, at: impl ColumnIndex<SqliteRow> + ColumnIndex<PgRow>) -> Result<i64, DbError> {
         column!(self, at)
     }
 
@@ -106,7 +106,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent or of another type.
-    pub fn opt_int(&self, at: usize) -> Result<Option<i64>, DbError> {
+    pub fn opt_int(&self, at: impl ColumnIndex<SqliteRow> + ColumnIndex<PgRow>) -> Result<Option<i64>, DbError> {
         column!(self, at)
     }
 
@@ -114,7 +114,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent, null or of another type.
-    pub fn time(&self, at: usize) -> Result<Timestamp, DbError> {
+    pub fn time(&self, at: impl ColumnIndex<SqliteRow> + ColumnIndex<PgRow>) -> Result<Timestamp, DbError> {
         self.int(at).map(Timestamp::from_millis)
     }
 
@@ -122,7 +122,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent or of another type.
-    pub fn opt_time(&self, at: usize) -> Result<Option<Timestamp>, DbError> {
+    pub fn opt_time(&self, at: impl ColumnIndex<SqliteRow> + ColumnIndex<PgRow>) -> Result<Option<Timestamp>, DbError> {
         Ok(self.opt_int(at)?.map(Timestamp::from_millis))
     }
 }

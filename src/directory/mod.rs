@@ -35,7 +35,7 @@ pub use listing::{UserFilter, UserRecord};
 pub use lookup::UsernameLookup;
 pub use member_pages::{MemberRange, UsernameMemberships, UsernamePage};
 pub use members::{BillerScope, IdentityError, MembershipChange, Tally};
-pub use outbox::{Backlog, LeasedUserChange};
+pub use outbox::{Backlog, LeasedUserChange, UserChangeQueue};
 pub use pending::{ApprovalOutcome, PendingChange};
 pub use search::MAX_SEARCH_RESULTS;
 pub use snapshot::Billers;
