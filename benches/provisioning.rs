@@ -1,7 +1,7 @@
-//! How fast a biller is moved: `cargo bench --bench provisioning`.
+//! The speed of enablement: `cargo bench --bench provisioning`.
 //!
-//! The stand-in of SecureAuth runs here, the program in a process of its own, so that its memory can be told apart; both
-//! share the machine. One line of JSON for each run goes to standard output; `scripts/prove` puts them into its report.
+//! SecureAuth's stand-in runs in this process and Signpost in another one, so that its memory can be measured. Both share the
+//! machine. Each run writes one line of JSON to standard output, which `scripts/prove` puts into its report.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark: it fails loudly, and prints")]
 
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use serde_json::json;
 use signpost_core::{Clock, Random};
 
 const BILLER: &str = "pinehill-gas";
-/// Of the vendor's published ceiling: 8 requests of 100 users at once, 0.96 s each.
+/// SecureAuth's published maximum is 8 concurrent requests of 100 users, 0.96 s each.
 const VENDOR_LATENCY: Duration = Duration::from_millis(960);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -25,7 +25,7 @@ async fn main() {
     }
 }
 
-/// Moves a biller of so many users, every request taking so much longer at SecureAuth.
+/// Enables a biller with `users` users. `latency` is added to every request to SecureAuth.
 async fn enable_biller(users: usize, latency: Duration) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -50,8 +50,8 @@ async fn enable_biller(users: usize, latency: Duration) -> serde_json::Value {
         tokio::time::sleep(SAMPLE_INTERVAL).await;
     };
     let total = started.elapsed().as_secs_f64();
-    // It has compared the numbers itself.
-    assert!(status.success(), "the biller was not moved");
+    // The job itself has compared the numbers of users.
+    assert!(status.success(), "the biller was not enabled");
     let seconds = timing.seconds();
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let rate = |seconds: f64| (users as f64 / seconds).round();
@@ -62,7 +62,7 @@ async fn enable_biller(users: usize, latency: Duration) -> serde_json::Value {
     })
 }
 
-/// When the first batch of users was asked for, and when the last was answered.
+/// When the first batch of users was requested, and when the last response arrived.
 #[derive(Default)]
 struct ImportTiming {
     first: Option<Instant>,
@@ -73,7 +73,7 @@ impl ImportTiming {
     fn sample(&mut self, issuers: &SecureAuthStandIn) {
         let calls = issuers.api_calls();
         let batches = || calls.iter().filter(|call| call.method == "PUT" && call.path.ends_with("/configuration"));
-        // One user goes first, alone.
+        // The first request imports a single user.
         if self.first.is_none() && batches().count() > 1 {
             self.first = Some(Instant::now());
         }

@@ -169,7 +169,7 @@ impl Provisioning {
         dump
     }
 
-    /// The password hash that comes along, in the vendor's shape.
+    /// The password hash in SecureAuth's form, if it is migrated.
     pub(in crate::provisioning) fn credential(
         &self,
         passwords: PasswordCarryOver,
