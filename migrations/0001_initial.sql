@@ -151,7 +151,7 @@ CREATE TABLE user_change (
     queued_at   BIGINT NOT NULL,
     due_at      BIGINT NOT NULL,
     attempts    BIGINT NOT NULL,
-    owner       TEXT NOT NULL,
+    fencing_token TEXT NOT NULL,
     lease_until BIGINT NOT NULL,
     problem     TEXT NOT NULL,
     PRIMARY KEY (biller_id, user_id)
@@ -265,7 +265,7 @@ CREATE TABLE job (
     mode             TEXT NOT NULL,
     passwords        TEXT NOT NULL,
     generation       BIGINT NOT NULL,
-    fencing_token    BIGINT NOT NULL,
+    fencing_token    TEXT NOT NULL,
     lease_until      BIGINT NOT NULL,
     last_user_id     TEXT NOT NULL,
     done             BIGINT NOT NULL,
@@ -291,12 +291,14 @@ CREATE TABLE job_step (
     PRIMARY KEY (job_id, kind)
 );
 
--- The task queue: mail to send and password resets to request. A lease moves `due_at`, so a task survives its worker.
+-- The task queue: mail to send and password resets to request. A task stays until it is done, so it survives its worker.
 CREATE TABLE queued_task (
     id         TEXT PRIMARY KEY,
     sealed     TEXT NOT NULL,
     attempts   BIGINT NOT NULL,
     due_at     BIGINT NOT NULL,
+    fencing_token TEXT NOT NULL,
+    lease_until BIGINT NOT NULL,
     created_at BIGINT NOT NULL
 );
 

@@ -152,15 +152,15 @@ impl App {
         background.spawn(run_until(stop.clone(), sweep(state.clone())));
         background.spawn(run_until(stop.clone(), probe_issuers(state.clone())));
         background.spawn(run_until(stop.clone(), reload_keys(state.clone())));
-        let provisioning = state.provisioning.clone();
-        background.spawn(run_until(stop.clone(), async move { provisioning.run_worker().await }));
+        let (provisioning, stopped) = (state.provisioning.clone(), stop.clone());
+        background.spawn(async move { provisioning.run_job_worker(stopped).await });
         let (stopped, shutdown) = (stop.clone(), state.shutdown.clone());
         background.spawn(async move {
             stopped.cancelled().await;
             shutdown.cancel();
         });
-        let provisioning = state.provisioning.clone();
-        background.spawn(run_until(stop.clone(), async move { provisioning.run_outbox_worker().await }));
+        let (provisioning, stopped) = (state.provisioning.clone(), stop.clone());
+        background.spawn(async move { provisioning.run_outbox_worker(stopped).await });
         background.spawn(run_until(stop.clone(), report_returns(state.clone())));
         let (mail, stopped) = (state.mail.clone(), stop.clone());
         background.spawn(async move { mail.run_workers(stopped).await });

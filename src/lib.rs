@@ -10,6 +10,8 @@ pub mod db;
 
 pub mod audit;
 
+pub mod queue;
+
 pub mod secureauth;
 
 pub mod directory;

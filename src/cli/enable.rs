@@ -6,9 +6,12 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
 
 use super::CliResult;
 use crate::directory::PasswordCarryOver;
+#[cfg(feature = "standin")]
+use crate::provisioning::Failpoints;
 use crate::provisioning::{
     CONFIRM_MESSAGE, CiamMode, EnablementOptions, Job, JobState, Provisioning, ProvisioningError,
 };
@@ -30,6 +33,10 @@ pub(super) struct Enable {
     /// Cancel the running job and roll back what it created
     #[arg(long, conflicts_with_all = ["mode", "passwords"])]
     cancel: bool,
+    /// Kill the process at this failpoint of the job, for crash tests.
+    #[cfg(feature = "standin")]
+    #[arg(long, hide = true, requires = "watch")]
+    failpoint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -70,18 +77,27 @@ pub(super) async fn run(config: &Path, arguments: Enable) -> CliResult {
         job
     };
     outln!("job {}", job.id);
-    if arguments.watch { watch_job(provisioning, &job.id, &arguments.slug).await } else { Ok(()) }
+    if !arguments.watch {
+        return Ok(());
+    }
+    let worker = provisioning.clone();
+    #[cfg(feature = "standin")]
+    let worker = match arguments.failpoint {
+        Some(name) => worker.with_failpoints(Failpoints::kill_at(name)),
+        None => worker,
+    };
+    watch_job(worker, &job.id, &arguments.slug).await
 }
 
 /// Shows the progress of a job. Runs a worker as well, for installations without a running instance.
-async fn watch_job(provisioning: &Provisioning, id: &str, slug: &Slug) -> CliResult {
+async fn watch_job(provisioning: Provisioning, id: &str, slug: &Slug) -> CliResult {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} users  {elapsed}  {msg}") {
         bar.set_style(style);
     }
     let worker = {
         let provisioning = provisioning.clone();
-        tokio::spawn(async move { provisioning.run_worker().await })
+        tokio::spawn(async move { provisioning.run_job_worker(CancellationToken::new()).await })
     };
     let job = loop {
         let Some(job) = provisioning.job(id).await.map_err(ProvisioningError::from)? else {

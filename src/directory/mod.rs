@@ -22,7 +22,7 @@ pub use billers::{
 pub use branding::{Branding, Colours, Logo};
 pub use health::{FAILURES_TO_OPEN, IssuerEndpoint, IssuerStatus};
 pub use lookup::UsernameLookup;
-pub use outbox::{Backlog, LeasedUserChange};
+pub use outbox::{Backlog, LeasedUserChange, UserChangeQueue};
 pub use pending::{ApprovalOutcome, PendingChange};
 pub use search::MAX_SEARCH_RESULTS;
 pub use snapshot::Billers;

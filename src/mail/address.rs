@@ -1,12 +1,11 @@
-//! Which mail addresses we write to: plain ones. What a mail system could read in two ways is refused.
+//! The mail addresses that Signpost writes to: plain ones. An address that two mail systems could read differently is rejected.
 
 use lettre::Address;
 
-/// The longest address that fits a path (RFC 5321, section 4.5.3.1.3).
+/// The longest address that fits an SMTP path (RFC 5321, section 4.5.3.1.3).
 const MAX_BYTES: usize = 254;
 
-/// Reads an address that a mail may go to: no quotes, comments, literals, routes or control characters, and a domain with a
-/// dot in it.
+/// Parses an address without quotes, comments, literals, routes and control characters, whose domain has a dot.
 pub(super) fn parse_plain(text: &str) -> Option<Address> {
     let (local, domain) = text.split_once('@')?;
     let is_valid_local = |b: u8| b.is_ascii_alphanumeric() || b"!#$&'*+-/=?^_{|}~.`".contains(&b);

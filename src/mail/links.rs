@@ -1,21 +1,20 @@
-//! "Email me my username and sign-in links": who has this address or username, and where they sign in.
+//! Sign-in links: the usernames that belong to an address or a username, and where they sign in.
 
 use std::collections::BTreeMap;
 
 use super::messages::{self, SignInPage};
-use super::worker::TaskError;
-use super::{Email, Mail, QueuedTask, address};
+use super::{Email, Mail, QueuedTask, TaskError, address};
 use crate::directory::Billers;
 use crate::routing::biller_login_url;
 use signpost_core::{Locale, Username, UsernameInput};
 
-/// Addresses that one username leads to, at most: the same name may be several people.
+/// Several users may have the same username, each with a different address.
 const MAX_ADDRESSES: usize = 5;
 
 impl Mail {
-    /// One mail to each address that belongs to what was typed; an address that nobody has gets a polite note.
+    /// Returns one mail for each address that belongs to the input. An unknown address gets a mail that says so.
     pub(super) async fn sign_in_links(&self, input: &str, locale: Locale) -> Result<Vec<QueuedTask>, TaskError> {
-        let input = UsernameInput::parse(input).map_err(|_| TaskError::Permanent("not a name".to_owned()))?;
+        let input = UsernameInput::parse(input).map_err(|_| TaskError::Permanent("invalid username".to_owned()))?;
         let mut emails = self.links_for_users(&input, locale).await?;
         if emails.is_none()
             && let Some(to) = address::parse_plain(input.raw())
@@ -25,7 +24,7 @@ impl Mail {
         Ok(self.within_limits(emails.unwrap_or_default()))
     }
 
-    /// None when nobody is known by what was typed.
+    /// Returns `None` if no user matches the input.
     pub(super) async fn links_for_users(
         &self,
         input: &UsernameInput,
@@ -44,7 +43,7 @@ impl Mail {
         Ok((!emails.is_empty()).then_some(emails))
     }
 
-    /// Where the people with a mail address sign in, and by which usernames; with the address as it was given to us.
+    /// Where the users of a mail address sign in, and the address as the directory spells it.
     async fn pages_for_email(
         &self,
         billers: &Billers,
@@ -65,12 +64,12 @@ impl Mail {
         Ok(to.map(|to| (to, pages.into_values().collect())))
     }
 
-    /// Only those whose address has not had its share of this hour.
+    /// Drops mails whose address has reached its hourly limit.
     pub(super) fn within_limits(&self, emails: Vec<Email>) -> Vec<QueuedTask> {
         let allowed = emails.into_iter().filter(|email| {
             let allowed = self.limits.allow_mail_to(&email.to);
             if !allowed {
-                tracing::info!("a mail is left out: its address has had its share of this hour");
+                tracing::info!("a mail is skipped: the address has reached its hourly limit");
             }
             allowed
         });

@@ -1,4 +1,4 @@
-//! The address at which a moved biller's people sign in, mailed to its contact when an operator or the CRM asks for it.
+//! Mails a biller's login address to its contact, at the request of an operator or the CRM.
 
 use super::{Mail, QueuedTask, address, messages};
 use crate::audit::{Action, ActorContext, AuditEvent};
@@ -9,33 +9,21 @@ use signpost_core::Locale;
 use signpost_core::decision::CiamState;
 use signpost_core::text::mask;
 
-/// Why no mail goes out.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginAddressError {
-    /// There is no mail server.
-    #[error("no mail server is set: see [mail] of the settings")]
+    #[error("no mail server is configured: set [mail] in the settings")]
     MailDisabled,
-    /// The biller is not on.
-    #[error("{slug} has no login address of its own yet: its CIAM is {state}")]
-    NotActive {
-        /// The biller.
-        slug: String,
-        /// Where its move stands.
-        state: &'static str,
-    },
-    /// Nobody to write to, or under an address that we write to.
-    #[error("{0} has no contact: set its contact_email, or an email address of its support")]
+    #[error("{slug} has no login address of its own yet: its CIAM state is {state}")]
+    NotActive { slug: String, state: &'static str },
+    /// It has no contact, or the contact's address is not plain.
+    #[error("{0} has no contact: set contact_email or support.email")]
     NoContact(String),
-    /// The database failed; nothing is sent.
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
 impl Mail {
-    /// Queues a mail with a biller's login address to its contact; answers to whom, masked.
-    ///
-    /// # Errors
-    /// See [`LoginAddressError`].
+    /// Queues the mail. Returns the recipient's address, masked.
     pub async fn send_login_address(
         &self,
         biller: &Biller,

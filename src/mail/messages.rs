@@ -1,4 +1,4 @@
-//! What our mails say: as plain text and as HTML, from one text.
+//! Mail texts, rendered as plain text and as HTML from the same content.
 
 use askama::Template;
 
@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::i18n::Translator;
 use signpost_core::Locale;
 
-/// Where somebody signs in.
+/// A sign-in page, and the usernames that work there.
 #[derive(Clone, Debug)]
 pub(super) struct SignInPage {
     pub biller: String,
@@ -15,7 +15,7 @@ pub(super) struct SignInPage {
     pub usernames: Vec<String>,
 }
 
-/// What both forms of a mail have in them.
+/// The content of both templates.
 struct Body<'a> {
     i18n: Translator,
     title: String,
@@ -34,7 +34,6 @@ struct Plain<'a>(&'a Body<'a>);
 #[template(path = "mail/message.html")]
 struct Html<'a>(&'a Body<'a>);
 
-/// The addresses at which somebody signs in, and their usernames there.
 pub(super) fn sign_in_links(config: &Config, to: &str, pages: &[SignInPage], locale: Locale) -> Email {
     let (i18n, company) = (Translator::new(locale), &config.help.company);
     let title = i18n.t_with("mail-links", "company", company);
@@ -43,7 +42,7 @@ pub(super) fn sign_in_links(config: &Config, to: &str, pages: &[SignInPage], loc
     render(config, to, Content { i18n, title, intro, pages, outro })
 }
 
-/// For an address that nobody has.
+/// For an address that no user has.
 pub(super) fn no_account(config: &Config, to: &str, locale: Locale) -> Email {
     let (i18n, company) = (Translator::new(locale), &config.help.company);
     let requested = i18n.t_with("mail-links-reason", "company", company);
@@ -52,7 +51,7 @@ pub(super) fn no_account(config: &Config, to: &str, locale: Locale) -> Email {
     render(config, to, Content { i18n, title, intro, pages: &[], outro })
 }
 
-/// For somebody whose password is not ours to reset.
+/// For a user whose password Signpost cannot reset.
 pub(super) fn reset_elsewhere(config: &Config, to: &str, biller: &str, url: &str, locale: Locale) -> Email {
     let i18n = Translator::new(locale);
     let page = SignInPage { biller: biller.to_owned(), url: url.to_owned(), usernames: Vec::new() };
@@ -65,7 +64,7 @@ pub(super) fn reset_elsewhere(config: &Config, to: &str, biller: &str, url: &str
     render(config, to, Content { i18n, title, intro, pages: &[page], outro })
 }
 
-/// For a biller's contact: where its customers sign in from now on.
+/// For a biller's contact: where its customers sign in.
 pub(super) fn login_address(config: &Config, to: &str, biller: &str, url: &str, locale: Locale) -> Email {
     let i18n = Translator::new(locale);
     let page = SignInPage { biller: biller.to_owned(), url: url.to_owned(), usernames: Vec::new() };
@@ -75,7 +74,6 @@ pub(super) fn login_address(config: &Config, to: &str, biller: &str, url: &str, 
     render(config, to, Content { i18n, title, intro, pages: &[page], outro })
 }
 
-/// What is particular to a mail.
 struct Content<'a> {
     i18n: Translator,
     title: String,
@@ -91,7 +89,7 @@ fn render(config: &Config, to: &str, content: Content<'_>) -> Email {
     let contacts = [help.phone.as_deref(), help.email.as_deref(), hours];
     let contact = contacts.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let body = Body { i18n, title, intro, pages, outro, company: &help.company, contact };
-    // Rendering writes to a text, which does not fail.
+    // Rendering writes to a String, which does not fail.
     let (text, html) = (Plain(&body).render().unwrap_or_default(), Html(&body).render().unwrap_or_default());
     Email { to: to.to_owned(), subject: body.title, text, html }
 }

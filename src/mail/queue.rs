@@ -1,53 +1,62 @@
-//! The queue in the database: one row a task, sealed, there until its work is done.
-//!
-//! Taking a row is a compare-and-set on its number of attempts, which is the taker's fence as well: whoever slept through the
-//! lease changes nothing any more. A kill between the work and the removal of its row does the work once more, no worse.
+//! The task queue: one sealed row for each task.
 
 use std::time::Duration;
 
 use super::QueuedTask;
 use crate::audit::{ActorContext, AuditEvent};
-use crate::db::{Db, DbError, Tx};
+use crate::db::{Db, DbError, Value};
+use crate::queue::{Lease, Queue, Statements};
 use crate::values;
-use signpost_core::{KeyRing, Purpose, Random, Timestamp, ids};
+use signpost_core::{Clock, KeyRing, Purpose, Random, Timestamp, ids};
 
-/// A row that was taken up comes back after so long, if nobody has finished or moved it.
-pub(super) const LEASE: Duration = Duration::from_secs(40);
+/// A killed worker's task becomes due again after this time.
+pub(super) const LEASE_TIME: Duration = Duration::from_secs(40);
 
-const INSERT_TASK: &str =
-    "INSERT INTO queued_task (id, sealed, attempts, due_at, created_at) VALUES ($1, $2, 0, $3, $3)";
-const DUE_TASK: &str =
-    "SELECT id, sealed, attempts, created_at FROM queued_task WHERE due_at <= $1 ORDER BY due_at, id LIMIT 1";
-const LEASE_TASK: &str = "UPDATE queued_task SET attempts = attempts + 1, due_at = $3 WHERE id = $1 AND attempts = $2";
-const RESCHEDULE_TASK: &str = "UPDATE queued_task SET due_at = $3 WHERE id = $1 AND attempts = $2";
-const PENDING_COUNTS: &str = "SELECT count(*), count(CASE WHEN attempts > 0 THEN 1 END) FROM queued_task";
-const DELETE_TASK: &str = "DELETE FROM queued_task WHERE id = $1 AND attempts = $2";
+const STATEMENTS: Statements = Statements {
+    has_due: "SELECT 1 FROM queued_task WHERE due_at <= $1 AND lease_until < $1 LIMIT 1",
+    claim: "UPDATE queued_task SET fencing_token = $1, lease_until = $2, attempts = attempts + 1 \
+         WHERE lease_until < $3 AND id IN (SELECT id FROM queued_task \
+         WHERE due_at <= $3 AND lease_until < $3 ORDER BY due_at, id LIMIT 1) \
+         RETURNING id, sealed, attempts, created_at",
+};
+const INSERT_TASK: &str = "INSERT INTO queued_task (id, sealed, attempts, due_at, fencing_token, lease_until, created_at) \
+     VALUES ($1, $2, 0, $3, '', 0, $3)";
+const RESCHEDULE_TASK: &str =
+    "UPDATE queued_task SET fencing_token = '', lease_until = 0, due_at = $3 WHERE id = $1 AND fencing_token = $2";
+const DELETE_TASK: &str = "DELETE FROM queued_task WHERE id = $1 AND fencing_token = $2";
+const PENDING_COUNTS: &str =
+    "SELECT count(*) AS total, count(CASE WHEN attempts > 0 THEN 1 END) AS attempted FROM queued_task";
 
-/// A row that this process has taken up.
+/// A claimed task.
 pub(super) struct LeasedTask {
     pub id: String,
-    /// How often it was taken up, this time included.
+    /// Attempts so far, including this one.
     pub attempts: i64,
     pub created_at: Timestamp,
-    /// None when it was sealed under a key that is gone.
+    /// `None` if it was sealed under a key that was removed.
     pub task: Option<QueuedTask>,
+    lease: Lease,
 }
 
-/// The queue.
 #[derive(Clone, Debug)]
-pub(super) struct Queue {
+pub(super) struct TaskQueue {
     pub db: Db,
-    pub keys: KeyRing,
     pub random: Random,
+    keys: KeyRing,
+    queue: Queue,
 }
 
-impl Queue {
-    /// One row, whatever the task is about.
+impl TaskQueue {
+    pub(super) fn new(db: Db, keys: KeyRing, clock: Clock, random: Random) -> Self {
+        let queue = Queue::new(db.clone(), (clock, random.clone()), LEASE_TIME, STATEMENTS);
+        Self { db, random, keys, queue }
+    }
+
+    /// Adds one row, whatever the task is.
     pub(super) async fn enqueue(&self, task: &QueuedTask, now: Timestamp) -> Result<(), DbError> {
         self.db.run(INSERT_TASK, self.row(task, now)).await.map(drop)
     }
 
-    /// The same by somebody's order.
     pub(super) async fn enqueue_audited(
         &self,
         task: &QueuedTask,
@@ -60,26 +69,24 @@ impl Queue {
         tx.commit().await
     }
 
-    /// Takes up the row that has waited longest; none is due, or another process was quicker.
-    pub(super) async fn lease_next(&self, now: Timestamp) -> Result<Option<LeasedTask>, DbError> {
-        let Some(row) = self.db.one(DUE_TASK, values![now]).await? else { return Ok(None) };
-        let (id, attempts) = (row.text(0)?, row.int(2)?);
-        if self.db.run(LEASE_TASK, values![&id, attempts, now.plus(LEASE)]).await? == 0 {
-            return Ok(None);
-        }
-        let task = self.keys.open(Purpose::Storage, &id, &row.text(1)?).ok();
-        Ok(Some(LeasedTask { id, attempts: attempts + 1, created_at: row.time(3)?, task }))
+    /// Claims the task that has been due longest.
+    pub(super) async fn claim(&self) -> Result<Option<LeasedTask>, DbError> {
+        let Some((lease, rows)) = self.queue.claim().await? else { return Ok(None) };
+        let Some(row) = rows.first() else { return Ok(None) };
+        let id = row.text("id")?;
+        let task = self.keys.open(Purpose::Storage, &id, &row.text("sealed")?).ok();
+        Ok(Some(LeasedTask { id, attempts: row.int("attempts")?, created_at: row.time("created_at")?, task, lease }))
     }
 
-    /// Removes a row whose work is done, and adds what follows from it, all or nothing.
+    /// Deletes a finished task and adds the tasks that follow from it, in one transaction.
     pub(super) async fn complete(
         &self,
         leased: &LeasedTask,
         next: &[QueuedTask],
         now: Timestamp,
     ) -> Result<(), DbError> {
-        let mut tx: Tx = self.db.begin().await?;
-        if tx.run(DELETE_TASK, values![&leased.id, leased.attempts]).await? == 0 {
+        let mut tx = self.db.begin().await?;
+        if tx.run(DELETE_TASK, values![&leased.id, leased.lease.fencing_token()]).await? == 0 {
             return Ok(());
         }
         for task in next {
@@ -88,18 +95,18 @@ impl Queue {
         tx.commit().await
     }
 
-    /// How many rows there are, and how many of them were taken up before.
+    /// Makes a failed task due again at `due`.
+    pub(super) async fn reschedule(&self, leased: &LeasedTask, due: Timestamp) -> Result<(), DbError> {
+        self.db.run(RESCHEDULE_TASK, values![&leased.id, leased.lease.fencing_token(), due]).await.map(drop)
+    }
+
+    /// The number of tasks, and of those that were attempted before.
     pub(super) async fn pending_counts(&self) -> Result<(i64, i64), DbError> {
         let row = self.db.one(PENDING_COUNTS, values![]).await?;
-        row.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
+        row.map_or(Ok((0, 0)), |row| Ok((row.int("total")?, row.int("attempted")?)))
     }
 
-    /// Leaves a row for later.
-    pub(super) async fn reschedule(&self, leased: &LeasedTask, until: Timestamp) -> Result<(), DbError> {
-        self.db.run(RESCHEDULE_TASK, values![&leased.id, leased.attempts, until]).await.map(drop)
-    }
-
-    fn row(&self, task: &QueuedTask, now: Timestamp) -> Vec<crate::db::Value> {
+    fn row(&self, task: &QueuedTask, now: Timestamp) -> Vec<Value> {
         let id = ids::uuid_v7(now, &self.random);
         let sealed = self.keys.seal(Purpose::Storage, &id, task);
         values![id, sealed, now]

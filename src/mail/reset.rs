@@ -1,25 +1,23 @@
-//! A forgotten password: where it lives is for the decision to say, and whoever keeps it sends the mail.
+//! Password resets. The routing decision says where the password is kept; the identity provider there sends the mail.
 //!
-//! Legacy passwords need nothing here: the page itself leads everybody to the legacy reset.
+//! Legacy passwords need nothing here: the reset page sends every user to the legacy reset.
 
-use super::messages;
-use super::worker::TaskError;
-use super::{Mail, QueuedTask};
+use super::{Mail, QueuedTask, TaskError, messages};
 use crate::audit::{self, Metric};
 use crate::directory::{Biller, DirectoryError, UserContact};
 use crate::routing::{Overrides, RoutingRequest, RoutingResult, biller_login_url};
 use signpost_core::decision::{Directory as DirectoryFacts, EntryPoint, Membership, Via};
 use signpost_core::{Locale, Slug, Username, UsernameInput};
 
-/// What a decision means for a password.
+/// What a routing decision means for a reset.
 enum ResetPlan<'r> {
-    /// Nothing that we could do: unknown, legacy, or signing in is paused.
+    /// The user is unknown or legacy, or sign-in is paused.
     Nothing,
-    /// It is the identity provider of this biller that keeps it.
+    /// This biller's identity provider keeps the password.
     AtBiller(&'r Slug),
-    /// Only the person can say which biller is meant.
+    /// The user has several active billers and must choose one.
     Ambiguous,
-    /// Nobody can say now.
+    /// The directory is unavailable.
     Unknown,
 }
 
@@ -30,7 +28,7 @@ impl Mail {
         slug: Option<&Slug>,
         locale: Locale,
     ) -> Result<Vec<QueuedTask>, TaskError> {
-        let input = UsernameInput::parse(input).map_err(|_| TaskError::Permanent("not a name".to_owned()))?;
+        let input = UsernameInput::parse(input).map_err(|_| TaskError::Permanent("invalid username".to_owned()))?;
         let entry =
             slug.map_or(EntryPoint::Shared, |slug| EntryPoint::Named { slug: slug.clone(), via: Via::VanityPath });
         let routing_request = RoutingRequest { entry, name: Some(input.clone()), remembered: Vec::new() };
@@ -58,17 +56,17 @@ impl Mail {
     ) -> Result<Vec<QueuedTask>, TaskError> {
         let account = self.directory.contact_at(&biller.id, username).await?;
         let Some(account) = account.filter(|account| !account.email.is_empty()) else {
-            tracing::info!(biller = %biller.slug, "a reset was asked for somebody without a mail address");
+            tracing::info!(biller = %biller.slug, "a reset is skipped: the user has no mail address");
             return Ok(Vec::new());
         };
         if !self.provisioning.can_reset_passwords(biller).await.map_err(DirectoryError::from)? {
-            // By SSO, or at a provider that we cannot ask: its own page is where a password is changed.
+            // The biller signs in by SSO, or Signpost has no access to its provider: users reset the password there.
             let address = biller_login_url(&self.config, biller);
             let email = messages::reset_elsewhere(&self.config, &account.email, &biller.name, &address, locale);
             return Ok(self.within_limits(vec![email]));
         }
         if !self.limits.allow_mail_to(&account.email) {
-            tracing::info!("a reset is left out: its address has had its share of this hour");
+            tracing::info!("a reset is skipped: the address has reached its hourly limit");
             return Ok(Vec::new());
         }
         Ok(vec![QueuedTask::SecureauthReset(account)])
@@ -76,7 +74,7 @@ impl Mail {
 
     pub(super) async fn secureauth_reset(&self, account: &UserContact) -> Result<(), TaskError> {
         let billers = self.directory.billers().await?;
-        let gone = || TaskError::Permanent("the biller is gone".to_owned());
+        let gone = || TaskError::Permanent("the biller does not exist".to_owned());
         let biller = billers.by_id(&account.biller).ok_or_else(gone)?;
         self.provisioning.request_reset_for(biller, account).await?;
         audit::increment(&self.queue.db, &biller.slug, Metric::PasswordReset, self.clock.now()).await;
@@ -84,8 +82,8 @@ impl Mail {
     }
 }
 
-/// Row 0 pauses signing in or sends it elsewhere. Else it is the moved billers of the person that count, those of the named
-/// biller where the address names one; with several of them nothing is reset until the person has chosen.
+/// Row 0 pauses sign-in or sends it elsewhere. Otherwise the user's active billers decide, or those of the biller that the
+/// entry point names. With several of them, nothing is reset until the user has chosen.
 fn plan(routing_result: &RoutingResult) -> ResetPlan<'_> {
     let facts = &routing_result.facts;
     if facts.directory == DirectoryFacts::Unavailable {

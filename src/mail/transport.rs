@@ -1,4 +1,4 @@
-//! SMTP, by lettre: its types know no header that holds a line break.
+//! SMTP through lettre, whose header types reject line breaks.
 
 use std::time::Duration;
 
@@ -9,16 +9,14 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::ExposeSecret;
 
-use super::Email;
-use super::worker::TaskError;
+use super::{Email, TaskError};
 use crate::config::{self, MailTls};
 
-/// A command of the exchange may take so long.
+/// Limits each SMTP command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
-/// The recipient cannot get it (RFC 5321, section 4.2.3); any other refusal may be mended by an operator.
+/// The recipient cannot receive the mail (RFC 5321, section 4.2.3). An operator may be able to fix any other rejection.
 const PERMANENT_CODES: [u16; 5] = [550, 551, 552, 553, 556];
 
-/// The way out.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
     smtp: AsyncSmtpTransport<Tokio1Executor>,
@@ -26,10 +24,10 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// By the settings; none when they name no server.
+    /// Returns `None` if the settings name no server.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with them.
+    /// A message that names the setting and its problem.
     pub(super) fn new(settings: &config::Mail) -> Result<Option<Self>, String> {
         let Some(server) = &settings.server else { return Ok(None) };
         let from: Mailbox = settings.from.parse().map_err(|_| "mail.from: not a mail address".to_owned())?;
@@ -50,12 +48,12 @@ impl Transport {
         Ok(Some(Self { smtp: smtp.build(), from }))
     }
 
-    /// Sends a letter. The id makes the Message-ID, so that a mail that had to be sent again is known as the same.
+    /// Sends a mail. The id becomes the Message-ID, so that mail programs recognize a mail that was sent twice.
     pub(super) async fn send(&self, id: &str, email: &Email) -> Result<(), TaskError> {
         let message = self.message(id, email)?;
         match self.smtp.send(message).await {
             Ok(_) => Ok(()),
-            // The server's own words may repeat the address.
+            // The server's own message may repeat the address.
             Err(error) => Err(match error.status().map(u16::from) {
                 Some(code) if PERMANENT_CODES.contains(&code) => TaskError::Permanent(format!("smtp {code}")),
                 Some(code) => TaskError::Retry(format!("smtp {code}")),
@@ -66,15 +64,15 @@ impl Transport {
         }
     }
 
-    /// Whether the server answers and takes our credentials.
+    /// Whether the server responds and accepts the credentials.
     pub(super) async fn check_connection(&self) -> bool {
         self.smtp.test_connection().await.unwrap_or(false)
     }
 
     fn message(&self, id: &str, email: &Email) -> Result<Message, TaskError> {
         let permanent = |what: &str| TaskError::Permanent(what.to_owned());
-        let to: Address = super::address::parse_plain(&email.to).ok_or_else(|| permanent("odd address"))?;
-        // No machine answers a machine (RFC 3834).
+        let to: Address = super::address::parse_plain(&email.to).ok_or_else(|| permanent("invalid address"))?;
+        // Stops automatic replies (RFC 3834).
         let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
         Message::builder()
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
@@ -83,6 +81,6 @@ impl Transport {
             .subject(email.subject.as_str())
             .raw_header(automatic)
             .multipart(MultiPart::alternative_plain_html(email.text.clone(), email.html.clone()))
-            .map_err(|_| permanent("cannot be written"))
+            .map_err(|_| permanent("invalid message"))
     }
 }

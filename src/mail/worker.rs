@@ -1,100 +1,68 @@
-//! The worker: takes tasks up and does them. What cannot be done now waits longer each time, and is given up in the end.
+//! The workers of the task queue.
 
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Mail, QueuedTask, queue};
+use super::queue::LEASE_TIME;
+use super::{Mail, QueuedTask, TaskError};
 use crate::db::DbError;
-use crate::directory::DirectoryError;
-use crate::provisioning::ProvisioningError;
-use crate::secureauth::management::CallError;
+use crate::queue::run_worker;
 
-/// A task that takes longer is put off; less than [`queue::LEASE`], so that nobody else is at it meanwhile.
+/// Shorter than the lease, so that no other worker runs the same task meanwhile.
 const TASK_TIMEOUT: Duration = Duration::from_secs(25);
-/// How often workers look. They are not told of new rows: what an answer's work costs must not follow it in time.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const WORKERS: usize = 4;
-const INITIAL_BACKOFF: Duration = Duration::from_secs(30);
-const MAX_BACKOFF: Duration = Duration::from_secs(30 * 60);
-const _: () = assert!(TASK_TIMEOUT.as_secs() < queue::LEASE.as_secs());
-
-/// Why a task is not done, in words without a name or an address.
-#[derive(Debug)]
-pub(super) enum TaskError {
-    /// It may work later.
-    Retry(String),
-    /// It will not.
-    Permanent(String),
-}
-
-impl From<DirectoryError> for TaskError {
-    fn from(error: DirectoryError) -> Self {
-        Self::Retry(error.to_string())
-    }
-}
-
-impl From<ProvisioningError> for TaskError {
-    fn from(error: ProvisioningError) -> Self {
-        match error {
-            ProvisioningError::Call(CallError::Rejected(rejection)) => {
-                Self::Permanent(format!("secureauth {} {}", rejection.status, rejection.code))
-            }
-            ProvisioningError::Call(_) | ProvisioningError::Directory(_) => Self::Retry(error.to_string()),
-            _ => Self::Permanent(error.to_string()),
-        }
-    }
-}
+const _: () = assert!(TASK_TIMEOUT.as_secs() < LEASE_TIME.as_secs());
 
 impl Mail {
-    /// Does tasks as they come, until `stop`; those under way are finished.
+    /// Runs tasks until `stop`; running tasks finish first.
     pub async fn run_workers(&self, stop: CancellationToken) {
-        futures_util::future::join_all((0..WORKERS).map(|_| self.run_worker(&stop))).await;
+        // Nothing wakes a worker: the cost of a task must not follow its request in time.
+        let never = Notify::new();
+        let workers = (0..WORKERS).map(|_| run_worker("tasks", &stop, &never, || self.run_next_task()));
+        futures_util::future::join_all(workers).await;
     }
 
-    async fn run_worker(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            match self.run_next_task().await {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(error = %error, "tasks cannot be looked for"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
-                () = stop.cancelled() => {}
-            }
-        }
-    }
-
-    /// Does one task that is due; answers whether there was one.
-    ///
-    /// # Errors
-    /// The database failed; the task comes back.
+    /// Runs one due task. Returns whether there was one.
     pub async fn run_next_task(&self) -> Result<bool, DbError> {
-        let Some(leased) = self.queue.lease_next(self.clock.now()).await? else { return Ok(false) };
+        let Some(leased) = self.queue.claim().await? else { return Ok(false) };
         let (id, attempts) = (leased.id.as_str(), leased.attempts);
         let Some(task) = &leased.task else {
-            tracing::error!(task = id, "a task was sealed under a key that is gone");
+            tracing::error!(task = id, "a task is dropped: it was sealed under a key that was removed");
             self.queue.complete(&leased, &[], self.clock.now()).await?;
             return Ok(true);
         };
         let done = tokio::time::timeout(TASK_TIMEOUT, self.perform(id, task)).await;
         let now = self.clock.now();
-        match done.unwrap_or_else(|_| Err(TaskError::Retry("took too long".to_owned()))) {
-            Ok(next) => self.queue.complete(&leased, &next, now).await?,
-            Err(TaskError::Retry(reason)) if now < leased.created_at.plus(self.give_up_after) => {
-                tracing::info!(task = id, kind = task.kind(), attempts, reason, "a task is put off");
-                self.queue.reschedule(&leased, now.plus(backoff(attempts))).await?;
+        let reason = match done.unwrap_or_else(|_| Err(TaskError::Retry("timeout".to_owned()))) {
+            Ok(next) => {
+                self.queue.complete(&leased, &next, now).await?;
+                return Ok(true);
             }
-            Err(TaskError::Retry(reason) | TaskError::Permanent(reason)) => {
-                tracing::warn!(task = id, kind = task.kind(), attempts, reason, "a task is given up");
-                self.queue.complete(&leased, &[], now).await?;
+            Err(TaskError::Permanent(reason)) => reason,
+            Err(TaskError::Retry(reason)) => {
+                let times = (leased.created_at, now);
+                if let Some(due) = self.retry_policy.next_attempt(attempts, times, &self.queue.random) {
+                    tracing::info!(
+                        task = id,
+                        kind = task.kind(),
+                        attempts,
+                        reason,
+                        "a task failed and will be retried"
+                    );
+                    self.queue.reschedule(&leased, due).await?;
+                    return Ok(true);
+                }
+                reason
             }
-        }
+        };
+        tracing::warn!(task = id, kind = task.kind(), attempts, reason, "a task failed and is dropped");
+        self.queue.complete(&leased, &[], now).await?;
         Ok(true)
     }
 
-    /// Does the work; answers what follows from it.
+    /// Runs a task. Returns the tasks that follow from it.
     async fn perform(&self, id: &str, task: &QueuedTask) -> Result<Vec<QueuedTask>, TaskError> {
         match task {
             QueuedTask::SignInLinks { input, locale } => self.sign_in_links(input, *locale).await,
@@ -108,9 +76,4 @@ impl Mail {
             },
         }
     }
-}
-
-fn backoff(attempts: i64) -> Duration {
-    let doublings = u32::try_from(attempts.clamp(1, 7) - 1).unwrap_or(0);
-    (INITIAL_BACKOFF * 2_u32.pow(doublings)).min(MAX_BACKOFF)
 }

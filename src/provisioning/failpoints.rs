@@ -1,16 +1,32 @@
-//! The named points of a job: before and after each call and each write. A process can be made to end at one of them, by
-//! SIGKILL, to see that another goes on from there; not in release images.
+//! Failpoints: named places before and after each call and each write of a job. Tests kill a process at one of them and check
+//! that another worker resumes the job. Release images have none.
 
-/// Passes a point. Where `SIGNPOST_FAILPOINT` names it, the process ends.
-#[cfg(feature = "standin")]
-#[expect(clippy::disallowed_methods, reason = "read where it is needed, and in no release")]
-pub(super) fn hit(subject: &str, stage: &str) {
-    if std::env::var("SIGNPOST_FAILPOINT").is_ok_and(|point| point == format!("{subject}.{stage}")) {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-        std::thread::sleep(std::time::Duration::MAX);
-    }
+/// The failpoint at which this process kills itself. The default is none.
+#[derive(Clone, Debug, Default)]
+pub struct Failpoints {
+    #[cfg(feature = "standin")]
+    kill_at: Option<String>,
 }
 
-/// Passes a point.
-#[cfg(not(feature = "standin"))]
-pub(super) fn hit(_subject: &str, _stage: &str) {}
+impl Failpoints {
+    /// `name` is `subject.stage`, such as `pool.created`.
+    #[cfg(feature = "standin")]
+    pub fn kill_at(name: String) -> Self {
+        Self { kill_at: Some(name) }
+    }
+
+    #[cfg(feature = "standin")]
+    pub(super) fn hit(&self, subject: &str, stage: &str) {
+        if self.kill_at.as_ref().is_some_and(|name| *name == format!("{subject}.{stage}")) {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            // The signal may arrive a moment later.
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+
+    #[cfg(not(feature = "standin"))]
+    #[expect(clippy::unused_self, reason = "a failpoint does nothing in a release")]
+    pub(super) fn hit(&self, _subject: &str, _stage: &str) {}
+}

@@ -1,18 +1,14 @@
-//! What SecureAuth noted of a user of a moved biller.
+//! SecureAuth's audit events of a migrated biller's user.
 
 use super::{Provisioning, ProvisioningError};
 use crate::directory::Biller;
 use crate::secureauth::management::{SecureAuthEvent, SecureAuthEventQuery};
 use signpost_core::UserId;
 
-/// Events that are asked for.
 const MAX_EVENTS: usize = 25;
 
 impl Provisioning {
-    /// The latest sign-ins of a user and what was done about him or her, the newest first.
-    ///
-    /// # Errors
-    /// The biller's users are not kept at SecureAuth by us, or it could not be asked.
+    /// The latest events of a user, newest first.
     pub async fn history(&self, biller: &Biller, user: &UserId) -> Result<Vec<SecureAuthEvent>, ProvisioningError> {
         let (management, user_pool) = self.require_user_pool(biller).await?;
         let query = SecureAuthEventQuery {
@@ -20,7 +16,6 @@ impl Provisioning {
             pool: Some(&user_pool.pool),
             user: Some(user.as_str()),
             limit: MAX_EVENTS,
-            ..SecureAuthEventQuery::default()
         };
         Ok(management.audit_events(&query).await?)
     }

@@ -1,8 +1,9 @@
-//! Passwords of people whose biller was moved: passed on to SecureAuth while somebody waits, never kept, never logged.
+//! Passwords of a migrated biller's users. They pass through to SecureAuth and are neither stored nor logged.
 
 use secrecy::SecretString;
 
-use super::{Provisioning, ProvisioningError, users};
+use super::sync::users;
+use super::{Provisioning, ProvisioningError};
 use crate::db::DbError;
 use crate::directory::{Biller, UserContact};
 use signpost_core::{UserId, paths};
@@ -11,8 +12,8 @@ impl Provisioning {
     /// Changes the password of a user who knows the old one.
     ///
     /// # Errors
-    /// The biller was not provisioned; SecureAuth does not answer or refuses: 401 for a wrong old password, 422 for a new one that
-    /// is not good enough, 404 for a user who has not arrived there.
+    /// SecureAuth rejects a wrong old password with 401, a new password that violates the policy with 422, and a user who was not
+    /// pushed yet with 404.
     pub async fn change_password(
         &self,
         biller: &Biller,
@@ -23,15 +24,15 @@ impl Provisioning {
         Ok(management.interactive().change_password(&user_pool.pool, user.as_str(), (old, new)).await?)
     }
 
-    /// Has SecureAuth send a mail by which a user sets a new password; or a first one, where the user is `new` there.
+    /// Asks SecureAuth to send the user a reset mail, or an activation mail if the user is `new` there.
     ///
     /// # Errors
-    /// The biller was not moved, or SecureAuth does not answer or refuses: 404 for a user who has not arrived there.
+    /// SecureAuth rejects a user who was not pushed yet with 404.
     pub async fn request_reset(&self, biller: &Biller, user: &UserId, address: &str) -> Result<(), ProvisioningError> {
         let (management, user_pool) = self.require_user_pool(biller).await?;
         let (management, whom) = (management.interactive(), (user.as_str(), address));
-        let there = management.user(&user_pool.pool, user.as_str()).await?;
-        if there.is_some_and(|there| there.status == "new") {
+        let pool_user = management.user(&user_pool.pool, user.as_str()).await?;
+        if pool_user.is_some_and(|user| user.status == "new") {
             let sign_in =
                 self.public_url.join(&paths::biller(&biller.slug)).unwrap_or_else(|_| self.public_url.clone());
             return Ok(management.send_activation(&user_pool.pool, &user_pool.organization, whom, &sign_in).await?);
@@ -39,22 +40,15 @@ impl Provisioning {
         Ok(management.request_reset(&user_pool.pool, &user_pool.organization, whom).await?)
     }
 
-    /// Whether SecureAuth can be asked to reset passwords of a biller's people: not where they sign in at a provider of the
-    /// biller's own.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Whether SecureAuth can reset the passwords of a biller's users. It cannot if they sign in by SSO.
     pub async fn can_reset_passwords(&self, biller: &Biller) -> Result<bool, DbError> {
         let provisioned = self.user_pool(&biller.id).await?;
         let user_pool = provisioned.as_ref().or(biller.settings.user_pool.as_ref());
         Ok(self.management.is_some() && user_pool.is_some_and(|user_pool| !user_pool.sso))
     }
 
-    /// As [`Self::request_reset`], also for users in a pool that others keep: they have ids of their own there, and are
-    /// found by name.
-    ///
-    /// # Errors
-    /// As there.
+    /// Like [`Self::request_reset`], also for users in a pool that another system manages. Their ids there are unknown, so they
+    /// are found by username or mail address.
     pub async fn request_reset_for(&self, biller: &Biller, account: &UserContact) -> Result<(), ProvisioningError> {
         let provisioned = self.user_pool(&biller.id).await?;
         let (Some(user_pool), None) = (&biller.settings.user_pool, provisioned) else {

@@ -1,37 +1,35 @@
-//! The way back: what the job has made, or may have made, goes, in reverse; what was there before stays as it was.
+//! Rollback: deletes what the job created or may have created, in reverse order. Objects that existed before the job stay.
 
-use super::ledger::{self, Job, JobState, Step, StepState, StopReason};
-use super::resources::{Resource, ResourceIds};
-use super::steps::organization_tag;
-use super::worker::retry_later;
-use super::{Provisioning, ProvisioningError, failpoints};
+use super::jobs::{JobState, LeasedJob, Step, StepState, StopReason, retry_later};
+use super::steps::{Resource, ResourceIds, organization_tag};
+use super::{Provisioning, ProvisioningError};
 use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
 use crate::secureauth::management::{CallError, Management};
 use signpost_core::decision::CiamState;
 
-/// The reverse of the order in which things are made.
+/// The reverse of the order of creation.
 const ROLLBACK_ORDER: [&str; 5] = ["claim", "client", "connection", "pool", "organization"];
 
 impl Provisioning {
     pub(super) async fn roll_back(
         &self,
         management: &Management,
-        job: &Job,
+        job: &LeasedJob,
         biller: &Biller,
     ) -> Result<(), StopReason> {
         let ids = ResourceIds::of(&biller.slug, job);
-        let steps = ledger::steps(&self.db, &job.id).await?;
+        let steps = self.ledger.steps(&job.id).await?;
         let (mut retryable, mut leftovers) = (Vec::new(), Vec::new());
-        // What is refused may hang on to something that goes later: it is tried again when the rest is gone.
+        // SecureAuth may reject a deletion because another object still refers to it: it is retried after the others.
         for is_last in [false, true] {
             for kind in ROLLBACK_ORDER {
                 let Some(step) = steps.iter().find(|step| step.kind == kind) else { continue };
                 if is_last && !retryable.contains(&kind) {
                     continue;
                 }
-                self.renew_lease(job).await?;
-                failpoints::hit(kind, "deleting");
+                self.ledger.renew_lease(job).await?;
+                self.failpoints.hit(kind, "deleting");
                 match self.roll_back_step(management, job, &ids, step).await {
                     Ok(()) => retryable.retain(|retryable| *retryable != kind),
                     Err(CallError::Rejected(_)) if is_last && is_absent(management, &ids, kind).await? => {
@@ -43,10 +41,10 @@ impl Provisioning {
                     Err(CallError::Rejected(_)) => retryable.push(kind),
                     Err(error) => return Err(StopReason::RetryLater(ProvisioningError::Call(error))),
                 }
-                failpoints::hit(kind, "deleted");
+                self.failpoints.hit(kind, "deleted");
                 if step.state != StepState::Existing && !retryable.contains(&kind) {
-                    self.save_step(job, &Step { state: StepState::RolledBack, ..step.clone() }).await?;
-                    failpoints::hit(kind, "recorded");
+                    self.ledger.save_step(job, &Step { state: StepState::RolledBack, ..step.clone() }).await?;
+                    self.failpoints.hit(kind, "recorded");
                 }
             }
         }
@@ -54,9 +52,9 @@ impl Provisioning {
         let (state, message) = if leftovers.is_empty() {
             (JobState::RolledBack, job.message.clone())
         } else {
-            (JobState::NeedsAttention, format!("Left at SecureAuth: {}", leftovers.join("; ")))
+            (JobState::NeedsAttention, format!("Delete these at SecureAuth: {}", leftovers.join("; ")))
         };
-        self.set_state(&mut tx, job, state, &message).await?;
+        self.ledger.set_state(&mut tx, job, state, &message).await?;
         let (actor, event) =
             (self.system_actor(), AuditEvent::new(Action::CiamRolledBack).about(&job.id).with("state", state.as_str()));
         let changed = self.directory.update_biller_in(&mut tx, &biller.slug, (&actor, event), |biller| {
@@ -64,17 +62,17 @@ impl Provisioning {
             biller.active_from = None;
         });
         changed.await.map_err(ProvisioningError::from)?;
-        failpoints::hit("rollback", "written");
+        self.failpoints.hit("rollback", "written");
         tx.commit().await?;
-        failpoints::hit("rollback", "done");
-        tracing::warn!(job = job.id, biller = %biller.slug, state = state.as_str(), "an enablement was rolled back");
+        self.failpoints.hit("rollback", "done");
+        tracing::warn!(job = job.id, biller = %biller.slug, state = state.as_str(), "an enablement job was rolled back");
         Ok(())
     }
 
     async fn roll_back_step(
         &self,
         management: &Management,
-        job: &Job,
+        job: &LeasedJob,
         ids: &ResourceIds,
         step: &Step,
     ) -> Result<(), CallError> {
@@ -83,7 +81,7 @@ impl Provisioning {
             (_, StepState::Existing | StepState::RolledBack) => Ok(()),
             ("organization", StepState::Reactivated) => management.set_organization_deactivated(id, true).await,
             ("organization", StepState::Intended) => {
-                // Only if it is ours: somebody else may have made it meanwhile.
+                // Another system may have created it meanwhile.
                 let found = management.organization(id).await?;
                 let is_ours = found.is_some_and(|found| found.description == organization_tag(job));
                 if is_ours { management.delete_organization(id).await } else { Ok(()) }
@@ -98,7 +96,7 @@ impl Provisioning {
     }
 }
 
-/// Whether it went with something that it belonged to.
+/// Whether SecureAuth deleted it together with another object.
 async fn is_absent(management: &Management, ids: &ResourceIds, kind: &str) -> Result<bool, StopReason> {
     match Resource::ALL.into_iter().find(|resource| resource.as_str() == kind) {
         Some(resource) => Ok(!resource.exists(management, ids).await.map_err(retry_later)?),

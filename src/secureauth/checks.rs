@@ -1,6 +1,6 @@
-//! Checks of an ID token that the library leaves to the caller (OpenID Connect Core, sections 2, 3.1.3.6, 3.1.3.7).
+//! Checks of an ID token that the library leaves to its caller (OpenID Connect Core, sections 2, 3.1.3.6, 3.1.3.7).
 //!
-//! They look at the payload after its signature, issuer, audience, expiry and nonce have been verified.
+//! The library has verified signature, issuer, audience, expiry and nonce before.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use super::ProviderError;
 use signpost_core::Timestamp;
 
-/// Clocks may differ by so much, in seconds.
+/// Accepted clock skew, in seconds.
 pub(super) const LEEWAY: i64 = 60;
-/// A token fresh from the token endpoint was made within this, in seconds.
+/// The maximum distance of `iat` from now, in seconds.
 const MAX_AGE: i64 = 600;
-/// No ID token lives longer, in seconds.
+/// In seconds
 const MAX_LIFETIME: i64 = 24 * 3600;
 
 /// The payload of a token whose signature has been verified.
@@ -48,7 +48,7 @@ pub(super) fn check(claims: &Map<String, Value>, client_id: &str, now: Timestamp
     Ok(())
 }
 
-/// Whether the sign-in is as fresh and as strong as was asked (OpenID Connect Core, sections 3.1.3.7 and 5.5.1.1).
+/// Checks `auth_time` and `acr` against the request (OpenID Connect Core, sections 3.1.3.7 and 5.5.1.1).
 pub(super) fn check_authorization_params(
     claims: &Map<String, Value>,
     authorization_params: &super::AuthorizationParams,
@@ -65,11 +65,11 @@ pub(super) fn check_authorization_params(
     Ok(())
 }
 
-/// A NumericDate (RFC 7519, section 2): seconds, by some providers with a fraction.
+/// A NumericDate (RFC 7519, section 2) in seconds. Some providers send a fraction.
 pub(super) fn seconds(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| {
         let float = value.as_f64()?;
-        // Beyond this, seconds are no longer told apart.
+        // An f64 is not precise to the second beyond this.
         (float.abs() < 9e15).then_some(float as i64)
     })
 }

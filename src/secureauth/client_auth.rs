@@ -1,4 +1,4 @@
-//! How the client proves who it is at the token endpoint and at the endpoint for pushed requests.
+//! Client authentication at the token endpoint and at the pushed authorization request endpoint.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Http, HttpClientError, Registration};
+use super::{Http, HttpClientError};
 use signpost_core::sign::client_assertion;
 use signpost_core::{Random, SigningKey, Timestamp};
 
@@ -25,14 +25,14 @@ pub enum ClientAuth {
     PrivateKey(Arc<SigningKey>),
 }
 
-/// What is not percent-encoded: unreserved characters only (RFC 3986, section 2.3).
+/// All but the unreserved characters (RFC 3986, section 2.3) are percent-encoded.
 const FORM_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl ClientAuth {
-    /// Form fields that prove it.
+    /// Form fields with the credentials.
     pub(super) fn fields(
         &self,
-        registration: &Registration,
+        (client_id, issuer): (&str, &str),
         now: Timestamp,
         random: &Random,
     ) -> Vec<(&'static str, String)> {
@@ -40,23 +40,23 @@ impl ClientAuth {
             Self::Basic(_) => Vec::new(),
             Self::Post(secret) => vec![("client_secret", secret.expose_secret().to_owned())],
             Self::PrivateKey(key) => {
-                // The issuer and nothing else as audience: an assertion is then of no use at another one.
-                let assertion = client_assertion(key, &registration.client_id, &registration.issuer, now, random);
+                // The issuer is the only audience, so that another issuer cannot use the assertion.
+                let assertion = client_assertion(key, client_id, issuer, now, random);
                 let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
                 vec![("client_assertion_type", kind.to_owned()), ("client_assertion", assertion)]
             }
         }
     }
 
-    /// The header that proves it. Id and secret are form-encoded first (RFC 6749, section 2.3.1), by the escapes that
-    /// readers of forms and of addresses agree on.
+    /// The header with the credentials. Id and secret are form-encoded first (RFC 6749, section 2.3.1), with escapes that form
+    /// decoders and URL decoders read alike.
     pub(super) fn header(&self, client_id: &str) -> Option<HeaderValue> {
         let Self::Basic(secret) = self else { return None };
         basic(client_id, secret)
     }
 }
 
-/// The header of HTTP Basic authentication of a client.
+/// HTTP Basic authentication of a client.
 pub(super) fn basic(client_id: &str, secret: &SecretString) -> Option<HeaderValue> {
     let (id, secret) =
         (utf8_percent_encode(client_id, FORM_ENCODE_SET), utf8_percent_encode(secret.expose_secret(), FORM_ENCODE_SET));
@@ -65,7 +65,7 @@ pub(super) fn basic(client_id: &str, secret: &SecretString) -> Option<HeaderValu
     Some(value)
 }
 
-/// The HTTP client with proof of who we are in the header, where that is the method.
+/// An HTTP client that adds the credentials as a header.
 pub(super) struct Authenticated<'a> {
     pub http: &'a Http,
     pub header: Option<HeaderValue>,
@@ -78,7 +78,7 @@ impl<'c> AsyncHttpClient<'c> for Authenticated<'_> {
     fn call(&'c self, mut request: HttpRequest) -> Self::Future {
         if let Some(value) = &self.header {
             request.headers_mut().insert(header::AUTHORIZATION, value.clone());
-            // The header names the client already; naming it twice looks like two methods to some providers.
+            // Some providers take a `client_id` beside the header for a second authentication method.
             let fields = form_urlencoded::parse(request.body()).filter(|(name, _)| name != "client_id");
             let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
             *request.body_mut() = body.into_bytes();

@@ -38,7 +38,7 @@ struct Extra {
 
 impl AdditionalProviderMetadata for Extra {}
 
-/// What we use of a discovery document, checked.
+/// The checked parts of a discovery document that Signpost uses.
 #[derive(Clone, Debug)]
 pub(super) struct DiscoveryDocument {
     pub authorization_endpoint: Url,
@@ -46,12 +46,12 @@ pub(super) struct DiscoveryDocument {
     pub jwks_uri: Url,
     pub end_session_endpoint: Option<Url>,
     pub iss_parameter_supported: bool,
-    /// Where requests are pushed (RFC 9126), if they can be.
+    /// Pushed authorization requests (RFC 9126)
     pub par_endpoint: Option<Url>,
     pub par_required: bool,
 }
 
-/// Where an issuer's document is: the path is appended to the issuer's, as OpenID Connect Discovery has it.
+/// The well-known path is appended to the issuer's path (OpenID Connect Discovery 1.0, section 4).
 pub(super) fn discovery_url(issuer: &str) -> Result<Url, ProviderError> {
     Url::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))
         .map_err(|_| ProviderError::InvalidResponse("invalid_issuer_url"))
@@ -95,7 +95,7 @@ pub(super) fn parse(
     Ok(document)
 }
 
-/// Endpoints are on the issuer's own origin, or on a host that the registration names.
+/// Endpoints must be on the issuer's origin, or on a host that the registration allows.
 fn is_allowed_endpoint(endpoint: &Url, registration: &Registration) -> bool {
     let own = Url::parse(&registration.issuer).is_ok_and(|issuer| issuer.origin() == endpoint.origin());
     own || endpoint.host_str().is_some_and(|host| registration.extra_hosts.iter().any(|extra| extra == host))

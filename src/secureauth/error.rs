@@ -1,32 +1,31 @@
-//! What can go wrong with an identity provider.
+//! Errors of an identity provider.
 
 use super::http::HttpClientError;
 
-/// Why a call to a provider, or a check of its answer, failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// No answer: connection, TLS, timeout, or a 5xx.
-    #[error("the identity provider does not answer ({0})")]
+    /// No connection, a TLS error, a timeout, or a 5xx.
+    #[error("the identity provider did not respond ({0})")]
     Unavailable(&'static str),
-    /// It refuses our own credentials (`invalid_client`, RFC 6749, section 5.2).
-    #[error("the identity provider refuses our client credentials")]
+    /// `invalid_client` (RFC 6749, section 5.2)
+    #[error("the identity provider rejected the client credentials")]
     InvalidClient,
-    /// It refuses this sign-in, such as by `invalid_grant`.
-    #[error("the identity provider refuses this sign-in ({0})")]
+    /// The provider rejected this sign-in, such as with `invalid_grant`.
+    #[error("the identity provider rejected the sign-in ({0})")]
     Rejected(&'static str),
-    /// It answered something that must not be accepted.
-    #[error("the identity provider's answer was refused ({0})")]
+    /// The response fails a check.
+    #[error("the identity provider's response is invalid ({0})")]
     InvalidResponse(&'static str),
 }
 
 impl ProviderError {
-    /// Whether this counts against the issuer's health: only failures of our own calls do, since anyone could fake the
+    /// Whether this counts as a failure of the issuer. Only failures of Signpost's own calls do, since a browser could fake the
     /// others.
     pub fn is_issuer_failure(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::InvalidClient)
     }
 
-    /// The reason in a word, for logs and records.
+    /// A code for logs and decision records.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unavailable(reason) | Self::Rejected(reason) | Self::InvalidResponse(reason) => reason,

@@ -1,7 +1,7 @@
-//! The one HTTP client: no redirects, no proxies from the environment, no cookies, short timeouts, capped bodies, and no
-//! connection to an address inside somebody's network.
+//! The HTTP client: no redirects, no proxies from the environment, no cookies, short timeouts, limited bodies, and no connection
+//! to a private IP address.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,30 +9,27 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, header};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::tls::TlsInfo;
 use url::{Host, Url};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
+use super::addresses::{PrivateAddress, PublicResolver, is_allowed};
 use signpost_core::Timestamp;
 
-/// No document of a provider is longer than this.
 const MAX_BODY: usize = 256 * 1024;
 
-/// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpClientError {
-    /// Connection, TLS, timeout, broken answer, or a 5xx.
-    #[error("no answer ({0})")]
+    /// No connection, a TLS error, a timeout, an invalid response, or a 5xx.
+    #[error("no response ({0})")]
     Unavailable(&'static str),
-    /// We do not accept where it points or what it holds.
-    #[error("not accepted ({0})")]
+    /// Signpost does not accept the URL or the response.
+    #[error("rejected ({0})")]
     Rejected(&'static str),
 }
 
-/// The hardened client.
 #[derive(Clone, Debug)]
 pub struct Http {
     client: reqwest::Client,
@@ -40,10 +37,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// A client whose calls take at most `timeout`. `allow_loopback` is for trying out: http, and this machine.
-    ///
-    /// # Errors
-    /// The TLS library could not be set up.
+    /// `timeout` limits each call. `allow_loopback` permits http and this machine, for development.
     #[expect(clippy::disallowed_methods, reason = "the one client there is")]
     pub fn new(timeout: Duration, allow_loopback: bool) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
@@ -59,10 +53,7 @@ impl Http {
         Ok(Self { client, allow_loopback })
     }
 
-    /// Gets a JSON document.
-    ///
-    /// # Errors
-    /// No answer, an answer other than 200, or one that is too long.
+    /// Gets a JSON document. Any status but 200 is an error.
     pub async fn get(&self, url: &Url) -> Result<Vec<u8>, HttpClientError> {
         self.check_target(url)?;
         let request = self.client.get(url.clone()).header("accept", "application/json");
@@ -75,10 +66,7 @@ impl Http {
         }
     }
 
-    /// Where a browser that asks for this address is sent: the status, and the address where it is a redirect.
-    ///
-    /// # Errors
-    /// No answer.
+    /// Returns the status of a GET, and the target if it is a redirect.
     pub async fn redirect_target(&self, url: &Url) -> Result<(u16, Option<Url>), HttpClientError> {
         self.check_target(url)?;
         let response = self.client.get(url.clone()).send().await.map_err(|error| classify(&error))?;
@@ -87,11 +75,7 @@ impl Http {
         Ok((response.status().as_u16(), location))
     }
 
-    /// Until when the certificate of the server at this address is good; none: it has none that can be read. Whatever the
-    /// server answers.
-    ///
-    /// # Errors
-    /// No connection, or a certificate that is not accepted.
+    /// Returns when the server's certificate expires, or `None` if it cannot be parsed. The response does not matter.
     pub async fn certificate_expiry(&self, url: &Url) -> Result<Option<Timestamp>, HttpClientError> {
         self.check_target(url)?;
         let response = self.client.head(url.clone()).send().await.map_err(|error| classify(&error))?;
@@ -103,10 +87,7 @@ impl Http {
         }))
     }
 
-    /// Posts a form; answers the status and the body, whatever they are.
-    ///
-    /// # Errors
-    /// No answer, a 5xx, a redirect, or a body that is too long.
+    /// Posts a form. Returns the status and the body. A 5xx and a redirect are errors.
     pub async fn post(
         &self,
         url: &Url,
@@ -126,11 +107,8 @@ impl Http {
         }
     }
 
-    /// Makes a call with JSON; answers status, headers and body, whatever they are. `timeout` is for the whole call, the body
-    /// has at most `max_body` bytes.
-    ///
-    /// # Errors
-    /// No answer, a redirect, or a body that is too long.
+    /// Makes a JSON call. Returns status, headers and body. A redirect is an error. `timeout` limits the whole call, `max_body` the
+    /// bytes of the body.
     pub async fn json(
         &self,
         method: Method,
@@ -154,10 +132,7 @@ impl Http {
         Ok((status.as_u16(), headers, read_limited(response, max_body).await?))
     }
 
-    /// Gets a document of any length, piece by piece; answers the status. Only the pieces of a 200 are given to `on_chunk`.
-    ///
-    /// # Errors
-    /// No answer, a redirect, or what `on_chunk` says.
+    /// Downloads a document of any length. Returns the status. `on_chunk` gets the chunks of a 200.
     pub async fn download(
         &self,
         url: &Url,
@@ -181,7 +156,7 @@ impl Http {
         }
     }
 
-    /// Whether calls to this address are allowed at all. Names are checked when they are resolved, on every connection.
+    /// Fails if calls to this URL are not allowed. Host names are checked when they are resolved, at every connection.
     pub fn check_target(&self, url: &Url) -> Result<(), HttpClientError> {
         let secure = url.scheme() == "https" || (self.allow_loopback && url.scheme() == "http");
         if !secure || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
@@ -253,62 +228,6 @@ async fn read_limited(mut response: reqwest::Response, max_body: usize) -> Resul
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the name stands for an address inside a private network")]
-struct PrivateAddress;
-
-/// Resolves names and drops addresses that are not public, at every connection, so that a name cannot change its mind.
-struct PublicResolver {
-    allow_loopback: bool,
-}
-
-impl Resolve for PublicResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allow_loopback = self.allow_loopback;
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let public: Vec<SocketAddr> = found.into_iter().filter(|a| is_allowed(a.ip(), allow_loopback)).collect();
-            if public.is_empty() {
-                return Err(PrivateAddress.into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
-    }
-}
-
-fn is_allowed(ip: IpAddr, allow_loopback: bool) -> bool {
-    is_public_address(ip) || (allow_loopback && ip.to_canonical().is_loopback())
-}
-
-/// Whether an address is globally reachable (IANA special-purpose address registries, RFC 6890).
-fn is_public_address(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-fn is_public_v4(ip: Ipv4Addr) -> bool {
-    let [a, b, c, _] = ip.octets();
-    !(ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_multicast()
-        || ip.is_documentation()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 198 && (18..20).contains(&b))
-        || (a == 192 && b == 0 && c == 0))
-}
-
-fn is_public_v6(ip: Ipv6Addr) -> bool {
-    let first = ip.segments()[0];
-    let second = ip.segments()[1];
-    // Only 2000::/3 is global unicast; 6to4 and the documentation prefix inside it are not reachable as such.
-    (0x2000..0x4000).contains(&first) && first != 0x2002 && !(first == 0x2001 && (second == 0xdb8 || second < 0x200))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A provider's signing keys (RFC 7517), with the checks that the library leaves to us.
+//! A provider's signing keys (RFC 7517), with checks that the library leaves to its caller.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::ProviderError;
 
 const MAX_KEYS: usize = 64;
-/// NIST SP 800-131A: RSA below 2,048 bits is no longer good; above 4,096 verifying costs too much.
+/// NIST SP 800-131A disallows RSA keys below 2,048 bits. Keys above 4,096 bits make verification expensive.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<CoreJsonWebKeySet, ProviderError> {
@@ -30,7 +30,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<CoreJsonWebKeySet, ProviderError> {
 
 fn check(key: &Value) -> Result<(), ProviderError> {
     let text = |name: &str| key.get(name).and_then(Value::as_str);
-    // Private members, or a symmetric key: whoever reads this set can sign in as anybody.
+    // With a private or symmetric key in a public document, anyone can forge tokens.
     if ["d", "p", "q", "dp", "dq", "qi", "k"].iter().any(|member| key.get(member).is_some()) {
         return Err(ProviderError::InvalidResponse("private_key_published"));
     }

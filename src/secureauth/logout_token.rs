@@ -10,30 +10,26 @@ use super::{Provider, ProviderError, Providers, Registration, checks};
 use signpost_core::Timestamp;
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-/// A logout token is used at once; one that is older, or from the future, in seconds, is not.
+/// The maximum distance of `iat` from now, in seconds.
 const MAX_AGE: i64 = 600;
-/// No logout token is longer.
 const MAX_TOKEN_LENGTH: usize = 16 * 1024;
 
-/// A logout token that passed every check but whether it was used before.
+/// A logout token that passed every check. The caller checks that it was not used before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogoutToken {
-    /// Whose sessions end, at this issuer.
+    /// The user whose sessions end.
     pub subject: Option<String>,
-    /// Which of the provider's sessions ends.
+    /// The provider's session that ends.
     pub sid: Option<String>,
-    /// The token's id: it counts once.
+    /// `jti`. The token is single-use.
     pub id: String,
 }
 
 impl Providers {
     /// Checks a logout token of a registration's issuer.
-    ///
-    /// # Errors
-    /// The token must not be acted on, or the issuer's keys cannot be had.
     pub async fn logout_token(&self, registration: &Registration, token: &str) -> Result<LogoutToken, ProviderError> {
         let jws = Jws::parse(token)?;
-        // Before its signature is looked at, so that only tokens of this issuer cost that much.
+        // The cheap checks come before the signature.
         let read = check(&jws.claims, registration, self.clock().now())?;
         if !registration.id_token_algs.contains(&jws.alg) {
             return Err(ProviderError::InvalidResponse("invalid_algorithm"));
@@ -85,7 +81,8 @@ impl<'t> Jws<'t> {
         })
     }
 
-    /// Whether the signature is that of the key named, or without a name of any that fits; none: no such key.
+    /// Verifies the signature with the key that `kid` names, or with every key of the type. Returns `None` if there is no such
+    /// key.
     fn verify(&self, provider: &Provider) -> Option<bool> {
         let alg: CoreJwsSigningAlgorithm = serde_json::from_value(Value::String(self.alg.clone())).ok()?;
         let kind = if self.alg.starts_with("ES") { CoreJsonWebKeyType::EllipticCurve } else { CoreJsonWebKeyType::RSA };

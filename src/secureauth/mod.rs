@@ -1,7 +1,9 @@
-//! The only door to SecureAuth: each biller is an OpenID Connect relying party registration of its own.
+//! The only access to SecureAuth and other identity providers. Each biller has its own OpenID Connect client registration.
 //!
-//! `openidconnect` does the protocol; what it leaves open (see `checks` and `jwks`) is closed here.
+//! `openidconnect` implements the protocol. The checks that it leaves to its caller are in `checks` and `jwks`.
 
+mod addresses;
+mod authorization;
 mod checks;
 mod client_auth;
 mod discovery;
@@ -11,53 +13,16 @@ mod jwks;
 mod logout_token;
 pub mod management;
 mod providers;
+mod redirect_uri;
+mod registration;
 mod signin;
+mod token_errors;
 
+pub use authorization::{AuthorizationSecrets, RequestParams};
 pub use client_auth::ClientAuth;
 pub use error::ProviderError;
 pub use http::{Http, HttpClientError};
 pub use logout_token::LogoutToken;
 pub use providers::{IssuerContact, Provider, Providers};
-pub use signin::{AuthorizationSecrets, RequestParams, SignIn};
-
-use serde::{Deserialize, Serialize};
-use url::Url;
-
-/// One biller's registration at its issuer.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// Issuer identifier, exactly as the provider writes it.
-    pub issuer: String,
-    /// Client id.
-    pub client_id: String,
-    /// How the client proves who it is: tried in order, so that a secret can be changed without an outage.
-    pub auth: Vec<ClientAuth>,
-    /// Where the provider sends the browser back.
-    pub redirect_uri: Url,
-    /// Scopes besides `openid`.
-    pub scopes: Vec<String>,
-    /// Signature algorithms accepted for ID tokens.
-    pub id_token_algs: Vec<String>,
-    /// Hosts besides the issuer's where its endpoints may be.
-    pub extra_hosts: Vec<String>,
-    /// What is asked of the sign-in besides who it is.
-    pub authorization_params: AuthorizationParams,
-}
-
-/// What a biller asks of a sign-in (OpenID Connect Core, section 3.1.2.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AuthorizationParams {
-    /// `prompt`, such as `login`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<String>,
-    /// `acr_values`; the answer's `acr` must be one of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub acr_values: Vec<String>,
-    /// `max_age` in seconds; the answer's `auth_time` must keep it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<u32>,
-    /// `response_mode=form_post` instead of the query (OAuth 2.0 Form Post Response Mode).
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub form_post: bool,
-}
+pub use registration::{AuthorizationParams, Registration};
+pub use signin::SignIn;

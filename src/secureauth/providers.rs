@@ -1,8 +1,8 @@
-//! Discovery documents and keys, kept for a while and refreshed within bounds.
+//! A cache of discovery documents and keys.
 //!
-//! One fetch at a time for each issuer. A document is good for a minute (so that an issuer in use that has gone is noticed
-//! soon), and for a day while the issuer does not answer. An unknown key id allows one early fetch of the keys a minute, claimed before it is made, so that it fails
-//! closed. A failure is remembered for a few seconds: a dead issuer costs one caller a timeout, not all of them.
+//! Each issuer has one fetch at a time. A document is fresh for a minute, and stays usable for a day while the issuer does not
+//! respond. An unknown key id allows one early fetch of the keys in a minute, recorded before it is made, so that it fails
+//! closed. A failure is cached for a few seconds, so that an unavailable issuer costs one caller a timeout, not all of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +12,15 @@ use openidconnect::core::CoreJsonWebKeySet;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::discovery::{self, DiscoveryDocument};
-use super::{AuthorizationParams, AuthorizationSecrets, Http, ProviderError, Registration, RequestParams, jwks};
-use signpost_core::{Clock, Locale, Random, Timestamp};
+use super::{Http, ProviderError, Registration, jwks};
+use signpost_core::{Clock, Random, Timestamp};
 
 const FRESH_FOR: Duration = Duration::from_secs(60);
 const STALE_FOR: Duration = Duration::from_secs(24 * 3600);
 const FORCED_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 const FAILURE_TTL: Duration = Duration::from_secs(3);
 
-/// A provider as its documents describe it.
+/// An identity provider's discovery document and keys.
 #[derive(Clone, Debug)]
 pub struct Provider {
     pub(super) document: DiscoveryDocument,
@@ -33,20 +33,19 @@ impl Provider {
         self.document.iss_parameter_supported
     }
 
-    /// Where signing out is asked for (OpenID Connect RP-Initiated Logout 1.0), if the provider has it.
+    /// OpenID Connect RP-Initiated Logout 1.0
     pub fn end_session_endpoint(&self) -> Option<&url::Url> {
         self.document.end_session_endpoint.as_ref()
     }
 }
 
-/// Whether the issuer itself was asked, and how that went.
+/// Whether the issuer itself was contacted, and the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IssuerContact {
-    /// It was not asked: what is kept is fresh, or it failed a moment ago.
+    /// The cache was fresh, or the issuer failed a moment ago.
     NotContacted,
-    /// It answered.
     Succeeded,
-    /// It failed; what is kept was used all the same.
+    /// The issuer failed. A stale document may have been used.
     Failed(ProviderError),
 }
 
@@ -57,7 +56,7 @@ struct CacheEntry {
     forced_refresh_at: Option<Timestamp>,
 }
 
-/// All providers met so far.
+/// The providers of all billers. Cheap to clone.
 #[derive(Clone)]
 pub struct Providers {
     http: Http,
@@ -73,12 +72,10 @@ impl std::fmt::Debug for Providers {
 }
 
 impl Providers {
-    /// None met yet.
     pub fn new(http: Http, clock: Clock, random: Random) -> Self {
         Self { http, clock, random, entries: Arc::default() }
     }
 
-    /// The client that asks them.
     pub fn http(&self) -> &Http {
         &self.http
     }
@@ -87,10 +84,7 @@ impl Providers {
         &self.clock
     }
 
-    /// The provider of a registration.
-    ///
-    /// # Errors
-    /// It does not answer and nothing usable is kept, or its documents are not acceptable.
+    /// Returns the provider of a registration, from the cache or from the issuer.
     pub async fn get(&self, registration: &Registration) -> Result<(Arc<Provider>, IssuerContact), ProviderError> {
         let entry = self.entry(registration);
         let mut entry = entry.lock().await;
@@ -113,17 +107,18 @@ impl Providers {
         };
         match &entry.provider {
             Some((provider, at)) if failure.is_issuer_failure() && at.plus(STALE_FOR) > now => {
-                tracing::warn!(issuer = registration.issuer, reason = failure.reason(), "going on with kept documents");
+                tracing::warn!(
+                    issuer = registration.issuer,
+                    reason = failure.reason(),
+                    "the issuer failed; a cached document is used"
+                );
                 Ok((Arc::clone(provider), contact))
             }
             _ => Err(failure),
         }
     }
 
-    /// Asks the issuer now, whatever is kept.
-    ///
-    /// # Errors
-    /// It does not answer, or its documents are not acceptable.
+    /// Fetches the issuer's documents now, even if the cache is fresh.
     pub async fn probe(&self, registration: &Registration) -> Result<(), ProviderError> {
         let fetched = self.fetch(registration).await;
         let entry = self.entry(registration);
@@ -141,44 +136,12 @@ impl Providers {
         }
     }
 
-    /// Asks the issuer for its discovery document alone.
-    ///
-    /// # Errors
-    /// It does not answer, or the document is not acceptable.
+    /// Fetches the discovery document alone.
     pub async fn probe_discovery(&self, registration: &Registration) -> Result<(), ProviderError> {
         self.fetch_document(registration).await.map(drop)
     }
 
-    /// Whether the issuer would send people back to us: it is asked for a sign-in that must not show anything
-    /// (`prompt=none`; OpenID Connect Core, section 3.1.2.6), which it answers at our address if it knows that, and on a
-    /// page of its own if not. None: neither can be told.
-    ///
-    /// # Errors
-    /// It does not answer, or refuses us before the question comes up.
-    pub async fn accepts_redirect_uri(&self, registration: &Registration) -> Result<Option<bool>, ProviderError> {
-        let authorization_params =
-            AuthorizationParams { prompt: Some("none".to_owned()), ..AuthorizationParams::default() };
-        let silent = Registration { authorization_params, ..registration.clone() };
-        let (nonce, verifier) = (self.random.token::<16>(), self.random.token::<48>());
-        let secrets = AuthorizationSecrets { nonce: &nonce, pkce_verifier: &verifier };
-        let params = RequestParams { state: "readiness", login_hint: None, locale: Locale::default() };
-        let (address, ..) = match self.authorization_url(&silent, secrets, params).await {
-            Err(ProviderError::Rejected("par_rejected")) => return Ok(Some(false)),
-            result => result?,
-        };
-        let is_own =
-            |to: &url::Url| to.origin() == silent.redirect_uri.origin() && to.path() == silent.redirect_uri.path();
-        Ok(match self.http.redirect_target(&address).await? {
-            (_, Some(to)) if is_own(&to) => Some(true),
-            (400 | 401 | 403 | 404, _) => Some(false),
-            _ => None,
-        })
-    }
-
-    /// The provider with keys fetched anew, because a token names one that is not known; at most once a minute.
-    ///
-    /// # Errors
-    /// It was done less than a minute ago, or the keys cannot be had.
+    /// Fetches the keys again after a token named an unknown key. Fails if that happened less than a minute ago.
     pub(super) async fn with_refetched_keys(
         &self,
         registration: &Registration,
@@ -207,7 +170,7 @@ impl Providers {
 
     fn entry(&self, registration: &Registration) -> Arc<AsyncMutex<CacheEntry>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two registrations at one issuer may pin different hosts and algorithms.
+        // Two registrations at one issuer may allow different hosts and algorithms.
         let key = format!("{} {}", registration.client_id, registration.issuer);
         Arc::clone(entries.entry(key).or_default())
     }

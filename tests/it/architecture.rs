@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// Top-level modules and their layers.
-const LAYERS: [(&str, u8); 20] = [
+const LAYERS: [(&str, u8); 21] = [
     ("config", 2),
     ("telemetry", 3),
     ("i18n", 3),
     ("db", 4),
     ("audit", 5),
+    ("queue", 5),
     ("secureauth", 6),
     ("directory", 7),
     ("routing", 8),
@@ -58,6 +59,7 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
             "telemetry",
             "db",
             "audit",
+            "queue",
             "secureauth",
             "directory",
             "routing",

@@ -180,7 +180,7 @@ async fn drift_is_shown_and_synced() {
     for harness in ConsoleHarness::on_each_database().await {
         let (mut browser, mut support) = (harness.sign_in("operator").await, harness.sign_in("support").await);
         let legacy = browser.get(SECUREAUTH).await;
-        assert!(legacy.body.contains("was not moved by Signpost"), "{}", legacy.body);
+        assert!(legacy.body.contains("was not enabled by Signpost"), "{}", legacy.body);
         let job =
             browser.post("/billers/pinehill-gas/ciam", &[("action", "enable"), ("mode", "password")]).await.location();
         wait_for_job(&harness, &mut browser, &job).await;
@@ -200,8 +200,8 @@ async fn drift_is_shown_and_synced() {
             rest.split("</tr>").next().unwrap().to_owned()
         };
         assert!(line(&page, "Name of the pool").contains("Pinehill</td>"), "{}", page.body);
-        assert!(line(&page, "Means of signing in").contains("otp, password</td>"));
-        for name in ["Name of the pool", "Means of signing in"] {
+        assert!(line(&page, "Authentication methods").contains("otp, password</td>"));
+        for name in ["Name of the pool", "Authentication methods"] {
             assert!(line(&page, name).contains("badge warn"), "{name}");
         }
         let digits = line(&page, "Passwords: digits at least");

@@ -108,7 +108,7 @@ impl CrashScenario {
         Command::new(env!("CARGO_BIN_EXE_signpost"))
             .args(["enable", BILLER, "--watch", "--config"])
             .arg(self.world.settings_file())
-            .env("SIGNPOST_FAILPOINT", failpoint)
+            .args(["--failpoint", failpoint])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

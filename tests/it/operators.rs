@@ -50,13 +50,13 @@ async fn biller_is_enabled_suspended_and_resumed() {
     assert!(jobs.contains(id) && jobs.contains("organization confirmed   pinehill-gas\n"), "{jobs}");
 
     for (arguments, code, says) in [
-        (["enable", BILLER], 1, "pinehill-gas is active: it is moved already"),
+        (["enable", BILLER], 1, "pinehill-gas is active: it is already enabled"),
         (["suspend", BILLER], 0, "pinehill-gas is suspended"),
         (["enable", BILLER], 1, "`signpost resume` switches it on again"),
         (["check", "--biller=pinehill-gas"], 0, "`signpost resume pinehill-gas`"),
         (["resume", BILLER], 0, "pinehill-gas is active again"),
         (["suspend", "oakdale-city"], 1, "oakdale-city is legacy"),
-        (["sync", "oakdale-city"], 1, "oakdale-city was not moved by Signpost"),
+        (["sync", "oakdale-city"], 1, "oakdale-city was not enabled by Signpost"),
         (["enable", "nobody"], 1, "there is no biller nobody"),
     ] {
         let (exit, out, told) = world.command(&arguments).await;

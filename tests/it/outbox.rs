@@ -333,7 +333,14 @@ async fn drift_is_detected_and_repaired_and_foreign_users_are_left_alone() {
         let ben = management.user(&pool, ben.as_str()).await.unwrap().unwrap();
         assert_eq!((&ben.payload["given_name"], &ben.metadata["theirs"]), (&json!("ben"), &json!("stays")));
         assert!(management.user(&pool, "stranger").await.unwrap().is_some());
-        assert!(provisioning.drift(&slug("maple-electric")).await.unwrap_err().to_string().contains("kept by others"));
+        assert!(
+            provisioning
+                .drift(&slug("maple-electric"))
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("does not manage its users")
+        );
     })
     .await;
 }

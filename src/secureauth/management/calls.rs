@@ -1,4 +1,4 @@
-//! One call: a token, an address, JSON there and back, and patience where the vendor asks for it.
+//! One call: access token, retries and rate limits.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -7,119 +7,36 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Management, Workspace};
+use super::client::{Management, Workspace};
+use super::error::{CallError, Rejection};
 use crate::secureauth::HttpClientError;
 use signpost_core::Timestamp;
 
-/// No call of a job waits longer than this for its next try; a longer wait is left to the caller.
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
-/// The longest that the vendor is left alone, whatever it asks for.
+/// Bounds the wait that SecureAuth can ask for.
 const MAX_BACKOFF: Duration = Duration::from_secs(15 * 60);
 const INITIAL_RETRY_DELAY: Duration = Duration::from_millis(200);
-/// A hundred users of a list with all that belongs to them.
+/// Enough for a page of a hundred users.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// How long a caller can wait.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RetryPolicy {
-    /// A call is tried so often in all when the vendor is busy or does not answer.
-    max_attempts: u32,
-    max_delay: Duration,
-    timeout: Duration,
-}
-
-impl RetryPolicy {
-    /// Of jobs.
-    pub(super) fn for_jobs(timeout: Duration) -> Self {
-        Self { max_attempts: 6, max_delay: MAX_RETRY_DELAY, timeout }
-    }
-
-    /// Where somebody waits for the answer.
-    pub(super) const INTERACTIVE: Self =
-        Self { max_attempts: 2, max_delay: Duration::from_secs(1), timeout: Duration::from_secs(5) };
-}
-
-/// Why a call failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// It never arrived, or nobody knows: no answer, a broken one, or a 5xx. Whether it had its effect is to be looked up.
-    #[error("SecureAuth does not answer ({0})")]
-    OutcomeUnknown(&'static str),
-    /// The vendor is busy for longer than a call waits.
-    #[error("SecureAuth asks to wait")]
-    Throttled,
-    /// It gives us no access token, or takes none, not even a new one. That says nothing about what was asked for.
-    #[error("SecureAuth does not take our access token: {0}")]
-    TokenRejected(Rejection),
-    /// It was refused and had no effect.
-    #[error("SecureAuth refuses: {0}")]
-    Rejected(Rejection),
-}
-
-/// An answer of 4xx.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// HTTP status.
-    pub status: u16,
-    /// `error_code` of the answer, if it has one.
-    pub code: String,
-    /// `error` of the answer, cut short.
-    pub message: String,
-}
-
-impl std::fmt::Display for Rejection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {}", self.status, self.code, self.message)
-    }
-}
-
-impl Rejection {
-    pub(super) fn read(status: u16, body: &[u8]) -> Self {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let text = |name: &str| -> String {
-            let text = body[name].as_str().unwrap_or_default();
-            text.chars().filter(|c| !c.is_control()).take(120).collect()
-        };
-        Self { status, code: text("error_code"), message: text("error") }
-    }
-}
-
-impl CallError {
-    /// Whether it was refused with this status.
-    pub fn is(&self, status: u16) -> bool {
-        matches!(self, Self::Rejected(rejection) if rejection.status == status)
-    }
-}
-
-impl From<HttpClientError> for CallError {
-    fn from(error: HttpClientError) -> Self {
-        match error {
-            HttpClientError::Unavailable(reason) | HttpClientError::Rejected(reason) => Self::OutcomeUnknown(reason),
-        }
-    }
-}
-
-/// A call to be made.
 #[derive(Clone, Debug)]
 pub(super) struct Call<'a> {
     workspace: Workspace,
     method: Method,
     path: String,
-    /// JSON.
+    /// JSON
     body: Option<Vec<u8>>,
-    /// For POST: the vendor answers a repetition within a minute as it did the first time.
+    /// For POST: SecureAuth repeats its first response to a call that is repeated within a minute.
     idempotency_key: Option<String>,
-    /// The version that is to be changed, as the vendor's `ETag` had it.
+    /// The expected version of the resource, from its `ETag`.
     if_match: Option<&'a str>,
-    /// Its 401 may be about the person's password or code instead of our token.
+    /// Its 401 may reject the user's password or code instead of the access token.
     verifies_user_secret: bool,
 }
 
-/// What came of a call.
 pub(super) struct ApiResponse {
     /// The body of a 2xx, or null.
     pub body: Value,
-    /// Version of the one resource in it.
+    /// The version of the resource.
     pub etag: Option<String>,
 }
 
@@ -130,7 +47,7 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn body(self, body: &impl Serialize) -> Self {
-        // Nothing of ours is without a form in JSON.
+        // All bodies are serializable.
         Self { body: Some(serde_json::to_vec(body).unwrap_or_default()), ..self }
     }
 
@@ -138,7 +55,7 @@ impl<'a> Call<'a> {
         Self { idempotency_key: Some(key), ..self }
     }
 
-    /// Only if nobody has changed it since this version.
+    /// The call changes nothing if the resource has another version.
     pub(super) fn if_match(self, version: Option<&'a str>) -> Self {
         Self { if_match: version, ..self }
     }
@@ -149,14 +66,14 @@ impl<'a> Call<'a> {
 }
 
 impl Management {
-    /// Makes a call; the body of a 2xx, or null.
+    /// Makes a call. Returns the body of a 2xx, or null.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Value, CallError> {
         self.call_with_etag(call).await.map(|response| response.body)
     }
 
-    /// The same with the version of the resource.
+    /// Also returns the version of the resource.
     pub(super) async fn call_with_etag(&self, call: Call<'_>) -> Result<ApiResponse, CallError> {
-        // One for all tries: the vendor copies it into its audit events, and our logs have it.
+        // One for all attempts. SecureAuth copies it into its audit events, and the log has it.
         let correlation = self.random.token::<12>();
         let mut rejected_token = None;
         let mut last = CallError::Throttled;
@@ -173,7 +90,7 @@ impl Management {
                 }
                 Err(error) => return Err(error),
             };
-            if self.window.as_ref().is_some_and(|window| !window.is_open(self.clock.now())) {
+            if self.lease.as_ref().is_some_and(|lease| !lease.is_held(self.clock.now())) {
                 return Err(CallError::OutcomeUnknown("lease_expired"));
             }
             let (wait, error) = match self.send_once(&call, &token, &correlation).await {
@@ -183,7 +100,7 @@ impl Management {
                     if call.verifies_user_secret && rejection.code != "invalid_access_token" {
                         return Err(CallError::Rejected(rejection));
                     }
-                    // A token that has ended, or was revoked: once.
+                    // The token has expired or was revoked. One retry with a new one.
                     if rejected_token.is_some() {
                         return Err(CallError::TokenRejected(rejection));
                     }
@@ -196,16 +113,16 @@ impl Management {
                     }
                     let error =
                         if status == 429 { CallError::Throttled } else { CallError::OutcomeUnknown("server_error") };
-                    tracing::warn!(error = %error, trace = trace(&headers), correlation, "a call goes wrong");
+                    tracing::warn!(error = %error, trace = trace(&headers), correlation, "a management API call failed");
                     (self.retry_delay(attempt), error)
                 }
                 Ok((status, headers, body)) => {
                     let rejection = Rejection::read(status, &body);
-                    tracing::debug!(rejection = %rejection, trace = trace(&headers), correlation, "a call is refused");
+                    tracing::debug!(rejection = %rejection, trace = trace(&headers), correlation, "a management API call was rejected");
                     return Err(CallError::Rejected(rejection));
                 }
                 Err(error) => {
-                    tracing::warn!(error = %error, correlation, "a call goes wrong");
+                    tracing::warn!(error = %error, correlation, "a management API call failed");
                     (self.retry_delay(attempt), error.into())
                 }
             };
@@ -240,14 +157,14 @@ impl Management {
         self.http.json(call.method.clone(), &url, headers, call.body.clone(), limits).await
     }
 
-    /// How long to wait before the next try: longer each time, and never all callers at once.
+    /// The delay before the next attempt: exponential, with jitter.
     fn retry_delay(&self, attempt: u32) -> Duration {
         let delay = INITIAL_RETRY_DELAY * 2_u32.saturating_pow(attempt);
         let jitter = u32::from(u16::from_be_bytes(self.random.bytes()) % 512);
         (delay / 2 + delay / 2 * jitter / 512).min(self.retry_policy.max_delay)
     }
 
-    /// Leaves the vendor alone for a while, all callers together: its limits are the tenant's.
+    /// Makes all callers wait: SecureAuth's rate limits apply to the whole tenant.
     fn back_off(&self, delay: Duration) {
         let until = Instant::now() + delay.min(MAX_BACKOFF);
         self.backoff_until.send_if_modified(|current| {
@@ -259,7 +176,7 @@ impl Management {
         });
     }
 
-    /// Waits as long as the vendor asked for, or gives up at once where that is longer than the caller can wait.
+    /// Waits as long as SecureAuth asked, or fails at once if that is longer than the caller can wait.
     async fn wait_for_backoff(&self) -> Result<(), CallError> {
         let backoff = *self.backoff_until.borrow();
         match backoff.map(|until| until.saturating_duration_since(Instant::now())) {
@@ -273,12 +190,11 @@ impl Management {
     }
 }
 
-/// What the vendor finds a call by.
+/// SecureAuth's id of a request.
 fn trace(headers: &HeaderMap) -> &str {
     headers.get("x-trace-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
-/// A token as a header.
 pub(super) fn bearer(token: &str) -> Result<HeaderValue, HttpClientError> {
     let value = HeaderValue::try_from(format!("Bearer {token}"));
     let mut value = value.map_err(|_| HttpClientError::Rejected("invalid_access_token"))?;
@@ -295,7 +211,7 @@ fn parse_response(headers: &HeaderMap, body: &[u8]) -> Result<ApiResponse, CallE
     Ok(ApiResponse { body, etag })
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); none if it is something else.
+/// Parses `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

@@ -1,45 +1,11 @@
-//! Where the management API is, and how its addresses are made.
+//! URLs of the management API.
 
-use std::time::Duration;
-
-use secrecy::SecretString;
 use url::Url;
 
-use super::{Management, Workspace};
+use super::client::{Management, Workspace};
 use crate::config::{ImportPath, PathMode};
 
-/// A service client of one of the two special workspaces.
-#[derive(Clone, Debug)]
-pub struct ServiceClient {
-    /// Client id.
-    pub client_id: String,
-    /// Client secret.
-    pub client_secret: SecretString,
-}
-
-/// Where the management API is, and who we are there.
-#[derive(Clone, Debug)]
-pub struct ManagementConfig {
-    /// Such as `https://tenant.us.connect.secureauth.com`.
-    pub base_url: Url,
-    /// Where the Admin workspace has a host of its own.
-    pub admin_base_url: Option<Url>,
-    /// Tenant id.
-    pub tenant: String,
-    /// How addresses are made.
-    pub path_mode: PathMode,
-    /// Where users are imported.
-    pub import_path: ImportPath,
-    /// Client of the System workspace.
-    pub system: ServiceClient,
-    /// Client of the Admin workspace.
-    pub admin: ServiceClient,
-    /// How long a call of a job waits for its answer.
-    pub timeout: Duration,
-}
-
 impl Management {
-    /// The full address of a path.
     pub(super) fn url(&self, workspace: Workspace, path: &str) -> Url {
         let base = match (workspace, &self.config.admin_base_url) {
             (Workspace::Admin, Some(base)) => base,
@@ -52,7 +18,7 @@ impl Management {
         url
     }
 
-    /// `/api/{kind}/{tenant}`, or what stands for it.
+    /// `/api/{kind}/{tenant}`, or the form of the configured path mode.
     pub(super) fn api_prefix(&self, kind: &str) -> String {
         match self.config.path_mode {
             PathMode::Default => format!("/api/{kind}/{}", self.config.tenant),
@@ -60,7 +26,6 @@ impl Management {
         }
     }
 
-    /// Where a workspace gives tokens.
     pub(super) fn token_path(&self, workspace: Workspace) -> String {
         let name = workspace.as_str();
         match self.config.path_mode {
@@ -70,7 +35,7 @@ impl Management {
         }
     }
 
-    /// Where users come in and out.
+    /// The path of imports and exports.
     pub(super) fn configuration_path(&self) -> String {
         match self.config.import_path {
             ImportPath::Tenant => format!("{}/configuration", self.api_prefix("identity")),

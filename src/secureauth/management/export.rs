@@ -1,5 +1,5 @@
-//! What the vendor has of a pool. Its export gives the whole tenant, so everything is read past that is not the pool's: piece
-//! by piece, through a file, so that memory does not grow with the tenant.
+//! The export of a pool. SecureAuth exports the whole tenant: the export is streamed through a temporary file and filtered, so
+//! that memory does not grow with the tenant.
 
 use std::fmt;
 use std::io::{self, BufReader, BufWriter, Seek, Write};
@@ -9,30 +9,29 @@ use http::{HeaderMap, header};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::calls::{CallError, Rejection, bearer};
-use super::{Management, Workspace};
+use super::calls::bearer;
+use super::client::{Management, Workspace};
+use super::error::{CallError, Rejection};
 use crate::secureauth::HttpClientError;
 
-/// The vendor puts everything together before it answers.
+/// SecureAuth assembles the whole export before it responds.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// Why nothing, or not everything, was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// SecureAuth.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The answer is not an export, or a file cannot be written.
+    /// The response is not an export, or a file cannot be written.
     #[error("the export cannot be read or written: {0}")]
     Io(#[from] io::Error),
 }
 
 impl Management {
-    /// Writes what the vendor has of a pool as JSON, in the form its import takes: the pool, its users, and what belongs to
-    /// them, password hashes too. Answers how many users.
+    /// Writes the pool, its users, and their identifiers, addresses and password hashes as JSON, in the form of the import. Returns
+    /// the number of users.
     ///
     /// # Errors
-    /// No answer, a refusal, or `out` fails: what was written until then is not whole.
+    /// After an error, the output is incomplete.
     pub async fn export_pool(&self, pool: &str, out: impl Write + Send + 'static) -> Result<u64, ExportError> {
         let mut file = tempfile::tempfile()?;
         let mut rejected_token = None;
@@ -47,7 +46,7 @@ impl Management {
         Ok(filtering.await.map_err(io::Error::other)??)
     }
 
-    /// The whole document; once more with another token where the first was refused.
+    /// Downloads the export. Sets `rejected_token` if the token was rejected, for one retry.
     async fn download(
         &self,
         file: &mut std::fs::File,
@@ -88,7 +87,7 @@ fn filter(mut file: std::fs::File, pool: &str, out: impl Write) -> io::Result<u6
     Ok(users)
 }
 
-/// Reads a document and writes what is the pool's.
+/// Copies what belongs to the pool.
 struct Filter<'f, W> {
     pool: &'f str,
     out: &'f mut W,
@@ -134,10 +133,10 @@ impl<'de, W: Write> Visitor<'de> for &mut Filter<'_, W> {
     }
 }
 
-/// One of its lists, entry by entry.
+/// Copies the pool's entries of one list.
 struct EntryFilter<'e, W> {
     pool: &'e str,
-    /// The field that names the pool.
+    /// The field with the pool's id.
     owner: &'static str,
     out: &'e mut W,
 }

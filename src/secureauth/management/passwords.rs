@@ -1,39 +1,19 @@
-//! Passwords and activation. Passwords pass through: nothing is kept, and nothing is made from them that is sent elsewhere.
+//! Passwords and activation. Passwords are neither stored nor used to derive anything else.
 
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::calls::{Call, CallError};
-use super::{Management, Workspace};
-
-/// What is to become of a user's password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PasswordState {
-    /// Good.
-    Valid,
-    /// Not to be used until it is reset.
-    MustBeReset,
-    /// Good once more; then a new one is asked for.
-    MustBeChanged,
-}
-
-impl PasswordState {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Valid => "valid",
-            Self::MustBeReset => "must_be_reset",
-            Self::MustBeChanged => "must_be_changed",
-        }
-    }
-}
+use super::calls::Call;
+use super::client::{Management, Workspace};
+use super::error::CallError;
 
 impl Management {
-    /// Changes the password of somebody who knows the old one.
+    /// Changes the password of a user who knows the old one.
     ///
     /// # Errors
-    /// No answer, or a refusal: 401 when the old one is wrong, 422 when the new one is not good enough, 404 for nobody.
+    /// 401 for a wrong old password, 422 for a new password that violates the policy, 404 for an unknown user.
     pub async fn change_password(
         &self,
         pool: &str,
@@ -44,20 +24,8 @@ impl Management {
         self.post_secret(format!("{}/{user}/change-password", self.users_path(pool)), &body).await
     }
 
-    /// Says what is to become of a user's password.
-    ///
-    /// # Errors
-    /// No answer, or a refusal: 422 when the user has none.
-    pub async fn set_password_state(&self, pool: &str, user: &str, state: PasswordState) -> Result<(), CallError> {
-        let path = format!("{}/{user}/password/state", self.users_path(pool));
-        self.put(Workspace::System, path, &json!({ "state": state.as_str() })).await.map(drop)
-    }
-
-    /// Has a mail with a link for a new password sent to an address of a user. The vendor answers the same whether it was
-    /// sent or not. The organization says how the mail looks.
-    ///
-    /// # Errors
-    /// No answer, or a refusal.
+    /// Requests a reset mail to an address of a user. SecureAuth's response does not tell whether it was sent. The organization
+    /// determines the look of the mail.
     pub async fn request_reset(
         &self,
         pool: &str,
@@ -67,10 +35,7 @@ impl Management {
         self.post_secret(self.reset_path(pool, organization), &json!({ "address": address, "userID": user })).await
     }
 
-    /// The same for a user whose id is not known, by an identifier.
-    ///
-    /// # Errors
-    /// No answer, or a refusal.
+    /// Requests a reset mail for a user whose id is unknown.
     pub async fn request_reset_by_identifier(
         &self,
         pool: &str,
@@ -81,25 +46,7 @@ impl Management {
             .await
     }
 
-    /// Sets a new password by the code of a mail.
-    ///
-    /// # Errors
-    /// No answer, or a refusal: 401 for every wrong code, 422 when the password is not good enough.
-    pub async fn complete_reset(
-        &self,
-        pool: &str,
-        user: &str,
-        (code, new): (&SecretString, &SecretString),
-    ) -> Result<(), CallError> {
-        let body = json!({ "code": code.expose_secret(), "new_password": new.expose_secret(), "userID": user });
-        self.post_secret(format!("{}/password/reset/complete", self.self_service_path(pool)), &body).await
-    }
-
-    /// Has a mail sent to a user who is `new`: by its link a first password is set. Afterwards the sign-in goes on at
-    /// `sign_in`.
-    ///
-    /// # Errors
-    /// No answer, or a refusal.
+    /// Requests a mail to a `new` user, whose link sets a first password and then leads to `sign_in`.
     pub async fn send_activation(
         &self,
         pool: &str,
@@ -126,7 +73,7 @@ impl Management {
         format!("{}/system/pools/{pool}/user", self.api_prefix("identity"))
     }
 
-    /// The idempotency key is a random one: one made from the request would be made from the password.
+    /// The idempotency key is random: a hash of the request would be a hash of the password.
     async fn post_secret(&self, path: String, body: &Value) -> Result<(), CallError> {
         let call =
             Call::new(Workspace::System, Method::POST, path).body(body).idempotency_key(self.random.token::<32>());

@@ -1,56 +1,50 @@
-//! What a pool asks of passwords.
+//! The password policy of a pool.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-/// Which passwords a pool takes. What is none is left to SecureAuth.
+/// The password policy of a pool. A missing field is left to SecureAuth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PasswordPolicy {
-    /// Characters at least.
+    /// Minimum number of characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_length: Option<u16>,
-    /// Capital letters at least.
+    /// Minimum number of capital letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capital_letters: Option<u16>,
-    /// Small letters at least.
+    /// Minimum number of lowercase letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lowercase_letters: Option<u16>,
-    /// Digits at least.
+    /// Minimum number of digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digits: Option<u16>,
-    /// Other characters at least.
+    /// Minimum number of other characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub special_characters: Option<u16>,
-    /// So many of the last passwords are not taken again.
+    /// Number of latest passwords that cannot be reused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_used_since: Option<u16>,
-    /// How hard to guess it has to be.
+    /// Minimum strength.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strength: Option<Strength>,
 }
 
-/// How hard to guess a password has to be, as the vendor measures it.
+/// The strength of a password, as SecureAuth measures it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strength {
-    /// Not asked.
     Any,
-    /// Weak.
     Weak,
-    /// Fair.
     Fair,
-    /// Strong.
     Strong,
-    /// Very strong.
     VeryStrong,
 }
 
 impl Strength {
-    /// All of them, the weakest first.
+    /// Weakest first.
     pub const ALL: [Self; 5] = [Self::Any, Self::Weak, Self::Fair, Self::Strong, Self::VeryStrong];
 
-    /// The strength as it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Any => "any",
@@ -61,17 +55,16 @@ impl Strength {
         }
     }
 
-    /// Reads a strength as it is written.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|strength| strength.as_str() == text)
     }
 }
 
-/// The most that can be asked for: no person has longer passwords, and SecureAuth's own limits stand below.
+/// SecureAuth's own limits are lower.
 pub(super) const MAX_COUNT: u16 = 64;
 
 impl PasswordPolicy {
-    /// Its numbers: the vendor's name of each, what it counts, and how many.
+    /// Each number with SecureAuth's field name and a label.
     pub fn counts(&self) -> [(&'static str, &'static str, Option<u16>); 6] {
         [
             ("min_length", "characters at least", self.min_length),
@@ -83,24 +76,24 @@ impl PasswordPolicy {
         ]
     }
 
-    /// What is asked for in vain: the field, and a sentence.
+    /// Validation errors: the field and a message.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems: Vec<_> = self
             .counts()
             .into_iter()
             .filter(|(_, _, number)| number.is_some_and(|number| number > MAX_COUNT))
-            .map(|(field, what, _)| (field, format!("{what}: a number from 0 to {MAX_COUNT} is expected")))
+            .map(|(field, what, _)| (field, format!("{what}: must be a number from 0 to {MAX_COUNT}")))
             .collect();
         let kinds = [self.capital_letters, self.lowercase_letters, self.digits, self.special_characters];
         let total: u32 = kinds.iter().flatten().map(|count| u32::from(*count)).sum();
         if total > u32::from(MAX_COUNT) {
             problems
-                .push(("min_length", format!("the kinds of characters are {total} together; at most {MAX_COUNT} do")));
+                .push(("min_length", format!("the required characters add up to {total}; the maximum is {MAX_COUNT}")));
         }
         problems
     }
 
-    /// As the vendor says it; what cannot be read is none, since a pool is not less of one for that.
+    /// Ignores fields that cannot be parsed, since the rest of the pool is still valid.
     pub(super) fn deserialize_lenient<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(from)?;
         let number = |name: &str| value[name].as_u64().and_then(|number| u16::try_from(number).ok());

@@ -1,37 +1,16 @@
-//! Access tokens by client credentials (RFC 6749, section 4.4): one a workspace, renewed by one caller at a time.
+//! Access tokens by client credentials (RFC 6749, section 4.4).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
-use super::calls::{CallError, Rejection};
-use super::{Management, Workspace};
+use super::client::{Management, Token, Workspace};
+use super::error::{CallError, Rejection};
 use crate::secureauth::client_auth::basic;
-use signpost_core::Timestamp;
 
-/// A token is renewed so long before it ends.
+/// A token is renewed this long before it expires.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(30);
-
-#[derive(Clone)]
-struct Token {
-    value: Arc<str>,
-    expires_at: Timestamp,
-}
-
-/// The tokens there are.
-#[derive(Clone, Default)]
-pub(super) struct Tokens {
-    system: Arc<Mutex<Option<Token>>>,
-    admin: Arc<Mutex<Option<Token>>>,
-}
-
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tokens")
-    }
-}
 
 #[derive(Deserialize)]
 struct TokenResponse {
@@ -41,7 +20,7 @@ struct TokenResponse {
 }
 
 impl Management {
-    /// A token of a workspace: another one than `rejected`, if that is given.
+    /// Returns an access token of a workspace, other than `rejected`.
     pub(super) async fn token(&self, workspace: Workspace, rejected: Option<&str>) -> Result<Arc<str>, CallError> {
         let slot = match workspace {
             Workspace::System => &self.tokens.system,
@@ -66,7 +45,7 @@ impl Management {
         match status {
             200 => {}
             429 => return Err(CallError::Throttled),
-            // A client or a workspace that is switched off is switched on again; nothing that was asked for is wrong.
+            // The client or the workspace may be deactivated for a while: the call itself is not at fault.
             _ => return Err(CallError::TokenRejected(Rejection::read(status, &body))),
         }
         let response: TokenResponse =

@@ -1,33 +1,31 @@
-//! Users of a pool: one by one, page by page, and many at once.
+//! Users of a pool.
 
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::calls::{ApiResponse, Call, CallError};
-use super::objects::{decode, optional};
-use super::{Dump, Management, Workspace};
+use super::Dump;
+use super::calls::{ApiResponse, Call};
+use super::client::{Management, Workspace};
+use super::error::CallError;
+use super::requests::{decode, optional};
 
-/// Users a page, at most: the vendor's figure.
+/// SecureAuth's limit.
 const PAGE_SIZE: usize = 100;
 
-/// What a user is found by, in the words of the vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Identifier {
     /// `uid`, `email`, `mobile`, `external` or `federated`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The identifier.
     #[serde(alias = "identifier")]
     pub value: String,
 }
 
-/// Where a user gets mail or messages.
+/// A mail address or telephone number.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Address {
-    /// The address.
     pub address: String,
-    /// Whether it is known to be the user's.
     #[serde(default)]
     pub verified: bool,
 }
@@ -35,23 +33,20 @@ pub struct Address {
 /// A user of a pool.
 #[derive(Clone, Debug)]
 pub struct PoolUser {
-    /// Permanent id.
     pub id: String,
     /// `new`, `active`, `inactive` or `deleted`.
     pub status: String,
-    /// What users may change themselves.
+    /// Fields that users may change themselves.
     pub payload: Map<String, Value>,
-    /// What only administrators may change.
+    /// Fields that only administrators may change.
     pub metadata: Map<String, Value>,
-    /// What the user is found by.
     pub identifiers: Vec<Identifier>,
-    /// Where the user is reached.
     pub addresses: Vec<Address>,
-    /// The version, when the user was asked for alone.
+    /// Set if the user was looked up by id.
     pub version: Option<String>,
 }
 
-/// A user as the vendor writes one, alone or in a list: the names differ.
+/// A user as SecureAuth returns it. Field names of a single user and of a list differ.
 #[derive(Deserialize)]
 struct WireUser {
     id: String,
@@ -95,18 +90,11 @@ impl Management {
         format!("{}/{id}", self.users_path(pool))
     }
 
-    /// Whether a pool has a user with exactly this id.
-    ///
-    /// # Errors
-    /// No answer, or a refusal other than 404.
     pub async fn has_user(&self, pool: &str, id: &str) -> Result<bool, CallError> {
         Ok(self.user(pool, id).await?.is_some())
     }
 
-    /// The user of a pool with exactly this id, and the version to change it by.
-    ///
-    /// # Errors
-    /// No answer, or a refusal other than 404.
+    /// Returns the user with exactly this id, with its version.
     pub async fn user(&self, pool: &str, id: &str) -> Result<Option<PoolUser>, CallError> {
         match self.call_with_etag(Call::new(Workspace::System, Method::GET, self.user_path(pool, id))).await {
             Ok(ApiResponse { body, etag }) => Ok(Some(decode::<WireUser>(body)?.into_user(etag)?)),
@@ -115,20 +103,14 @@ impl Management {
         }
     }
 
-    /// The user of a pool who has exactly this identifier.
-    ///
-    /// # Errors
-    /// No answer, or a refusal other than 404.
+    /// Returns the user with exactly this identifier.
     pub async fn user_by_identifier(&self, pool: &str, identifier: &str) -> Result<Option<PoolUser>, CallError> {
         let (path, body) = (format!("{}/by_key", self.users_path(pool)), json!({ "identifier": identifier }));
         let call = Call::new(Workspace::System, Method::POST, path).body(&body);
         optional::<WireUser>(self.call(call).await)?.map(|user| user.into_user(None)).transpose()
     }
 
-    /// A page of a pool's users, by id, after an id; an empty one is the end. The vendor's lists may lag behind.
-    ///
-    /// # Errors
-    /// No answer, or a refusal.
+    /// Returns a page of users after an id, ordered by id. An empty page is the end. SecureAuth's lists may lag behind.
     pub async fn users(&self, pool: &str, after: Option<&str>) -> Result<Vec<PoolUser>, CallError> {
         #[derive(Deserialize)]
         struct Page {
@@ -145,20 +127,19 @@ impl Management {
         page.users.unwrap_or_default().into_iter().map(|user| user.into_user(None)).collect()
     }
 
-    /// Makes a user with the id that `user` names.
+    /// Creates a user with the id in `user`.
     ///
     /// # Errors
-    /// No answer, or a refusal: 409 when the id or an identifier is taken.
+    /// 409 if the id or an identifier is taken.
     pub async fn create_user(&self, pool: &str, user: &Value) -> Result<(), CallError> {
-        // By a key of its own: somebody who was deleted and comes back within the vendor's minute is made again.
+        // A random key, so that a user who was deleted can be created again within a minute.
         let call = Call::new(Workspace::System, Method::POST, self.users_path(pool)).body(user);
         self.call(call.idempotency_key(self.random.token::<32>())).await.map(drop)
     }
 
-    /// Sets a user's status, and leaves the rest as it is.
     ///
     /// # Errors
-    /// No answer, or a refusal: 412 when somebody has changed the user since this version.
+    /// 412 if the user was changed since this version.
     pub async fn set_status(&self, pool: &str, user: &PoolUser, status: &str) -> Result<PoolUser, CallError> {
         let body = json!({ "status": status });
         let call = Call::new(Workspace::System, Method::PUT, self.user_path(pool, &user.id)).body(&body);
@@ -166,10 +147,10 @@ impl Management {
         decode::<WireUser>(body)?.into_user(etag)
     }
 
-    /// Changes a user by a JSON merge patch (RFC 7396).
+    /// Updates a user by a JSON merge patch (RFC 7396).
     ///
     /// # Errors
-    /// No answer, or a refusal: 412 when somebody has changed the user since this version.
+    /// 412 if the user was changed since this version.
     pub async fn patch_user(&self, pool: &str, user: &PoolUser, patch: &Value) -> Result<PoolUser, CallError> {
         let path = format!("{}?rfc_version=7396", self.user_path(pool, &user.id));
         let call = Call::new(Workspace::System, Method::PATCH, path).body(patch);
@@ -177,58 +158,45 @@ impl Management {
         decode::<WireUser>(body)?.into_user(etag)
     }
 
-    /// Deletes a user; one that is gone is fine.
-    ///
-    /// # Errors
-    /// No answer, or a refusal other than 404.
+    /// Deletes a user. One that does not exist is not an error.
     pub async fn delete_user(&self, pool: &str, id: &str) -> Result<(), CallError> {
         self.delete(Workspace::System, self.user_path(pool, id)).await
     }
 
-    /// Gives a user one more identifier.
     ///
     /// # Errors
-    /// No answer, or a refusal: 409 when somebody has it.
+    /// 409 if another user has it.
     pub async fn add_identifier(&self, pool: &str, id: &str, (kind, value): (&str, &str)) -> Result<(), CallError> {
         let body = json!({ "type": kind, "identifier": value });
         self.post_user_action(pool, id, "identifiers/add", &body).await
     }
 
-    /// Takes an identifier from a user; one that is gone is fine.
-    ///
-    /// # Errors
-    /// No answer, or a refusal other than 404.
+    /// Removes an identifier. One that does not exist is not an error.
     pub async fn remove_identifier(&self, pool: &str, id: &str, value: &str) -> Result<(), CallError> {
         ignore_not_found(self.post_user_action(pool, id, "identifiers/remove", &json!({ "identifier": value })).await)
     }
 
-    /// Gives a user one more mail address, which is known to be the user's.
+    /// Adds a verified mail address.
     ///
     /// # Errors
-    /// No answer, or a refusal: 409 when somebody has it.
+    /// 409 if another user has it.
     pub async fn add_address(&self, pool: &str, id: &str, address: &str) -> Result<(), CallError> {
         let body = json!({ "type": "email", "address": address, "status": "active", "verified": true });
         self.post_user_action(pool, id, "addresses/add", &body).await
     }
 
-    /// Notes that a mail address of a user is known to be the user's.
-    ///
-    /// # Errors
-    /// No answer, or a refusal.
+    /// Marks a mail address as verified.
     pub async fn verify_address(&self, pool: &str, id: &str, address: &str) -> Result<(), CallError> {
         let body = json!({ "address": address, "status": "active", "verified": true });
         self.post_user_action(pool, id, "addresses/update", &body).await
     }
 
-    /// Takes an address from a user; one that is gone is fine.
-    ///
-    /// # Errors
-    /// No answer, or a refusal other than 404.
+    /// Removes an address. One that does not exist is not an error.
     pub async fn remove_address(&self, pool: &str, id: &str, address: &str) -> Result<(), CallError> {
         ignore_not_found(self.post_user_action(pool, id, "addresses/remove", &json!({ "address": address })).await)
     }
 
-    /// Each of these is a request of its own: what was added may be taken away and added again within the vendor's minute.
+    /// The idempotency key is random, so that an identifier can be added, removed and added again within a minute.
     async fn post_user_action(&self, pool: &str, id: &str, what: &str, body: &Value) -> Result<(), CallError> {
         let path = format!("{}/{what}", self.user_path(pool, id));
         let call =
@@ -236,12 +204,12 @@ impl Management {
         self.call(call).await.map(drop)
     }
 
-    /// Imports users with all that belongs to them. Sending the same again changes nothing, since every id is ours.
+    /// Imports users with their identifiers, addresses and passwords. A repetition changes nothing, since every id is chosen here.
     ///
     /// # Errors
-    /// No answer, or a refusal: 409 when an identifier belongs to somebody else in the pool.
+    /// 409 if another user of the pool has an identifier.
     pub async fn import_users(&self, dump: &Dump<'_>) -> Result<(), CallError> {
-        // Whatever the version understands by it: entries are complete, and none of them is anybody else's.
+        // Versions of SecureAuth differ in what the mode means. Entries are complete, so the difference does not matter.
         let path = format!("{}?mode=update", self.configuration_path());
         self.call(Call::new(Workspace::System, Method::PUT, path).body(dump)).await.map(drop)
     }

@@ -1,38 +1,31 @@
-//! What SecureAuth keeps of a moved biller and we have to say: its name, how its users sign in, which passwords are taken. What
-//! is there may have been changed by others; the difference is shown, and ours can be brought there.
+//! Settings of a migrated biller that SecureAuth keeps a copy of: its name, how its users sign in, and its password policy.
+//! Another system may have changed them there. Signpost shows the difference and can write its own values again.
 
 use std::collections::BTreeSet;
 
-use super::{Provisioning, ProvisioningError, mechanisms};
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::directory::Biller;
+use crate::provisioning::{CiamMode, Provisioning, ProvisioningError, mechanisms};
 use crate::secureauth::management::{Organization, PasswordPolicy, Pool, PoolSettings};
 use signpost_core::Slug;
-use signpost_core::decision::CiamMode;
 
-/// A setting that SecureAuth keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteSetting {
-    /// Which.
     pub name: String,
-    /// As it is to be; none: that is left to SecureAuth.
+    /// Signpost's value. `None` leaves the setting to SecureAuth.
     pub expected: Option<String>,
-    /// As it is there.
+    /// SecureAuth's value.
     pub actual: String,
 }
 
 impl RemoteSetting {
-    /// Whether it is there as it is to be.
     pub fn is_in_sync(&self) -> bool {
         self.expected.as_ref().is_none_or(|expected| *expected == self.actual)
     }
 }
 
 impl Provisioning {
-    /// How a moved biller's settings are at SecureAuth, beside how they are to be.
-    ///
-    /// # Errors
-    /// The biller was not moved by a job, SecureAuth does not answer, or the database failed.
+    /// Compares a migrated biller's settings with SecureAuth's.
     pub async fn remote_settings(&self, biller: &Biller) -> Result<Vec<RemoteSetting>, ProvisioningError> {
         let (management, user_pool) = self.require_user_pool(biller).await?;
         let management = management.interactive();
@@ -43,11 +36,8 @@ impl Provisioning {
         Ok(compare(biller, &organization, &pool))
     }
 
-    /// Keeps how a moved biller's users are to sign in and which passwords are to be taken: here, in one transaction. It is
-    /// brought to SecureAuth by [`Provisioning::sync_settings`].
-    ///
-    /// # Errors
-    /// The biller was not moved by a job, or the database failed: nothing was changed then.
+    /// Saves a migrated biller's mode and password policy in the directory. [`Provisioning::sync_settings`] writes them to
+    /// SecureAuth.
     pub async fn save_settings(
         &self,
         slug: &Slug,
@@ -71,10 +61,7 @@ impl Provisioning {
         Ok(tx.commit().await?)
     }
 
-    /// Brings SecureAuth's settings of a moved biller in line with ours; whatever else it keeps stays. Safe to repeat.
-    ///
-    /// # Errors
-    /// The biller was not moved by a job, SecureAuth does not answer, or the database failed.
+    /// Writes a migrated biller's settings to SecureAuth. Its other settings there stay. A repetition changes nothing.
     pub async fn sync_settings(&self, slug: &Slug, actor: &ActorContext) -> Result<(), ProvisioningError> {
         let biller = self.biller(slug).await?;
         let (management, user_pool) = self.require_user_pool(&biller).await?;
@@ -89,8 +76,8 @@ fn mode_of(biller: &Biller) -> CiamMode {
     biller.settings.ciam_mode.unwrap_or_default()
 }
 
-/// What is ours to say about a biller's pool.
-pub(super) fn pool_settings(biller: &Biller, mode: CiamMode) -> PoolSettings<'_> {
+/// Signpost's settings for a biller's pool.
+pub(in crate::provisioning) fn pool_settings(biller: &Biller, mode: CiamMode) -> PoolSettings<'_> {
     let mechanisms = (mode != CiamMode::Sso).then(|| mechanisms(mode));
     PoolSettings { name: &biller.name, mechanisms, policy: biller.settings.password_policy }
 }
@@ -111,13 +98,13 @@ fn compare(biller: &Biller, organization: &Organization, pool: &Pool) -> Vec<Rem
         let found = |mechanisms: &Option<Vec<String>>| list(mechanisms.as_deref().unwrap_or_default());
         let (actual, actual_second) =
             (found(&pool.authentication_mechanisms), found(&pool.second_factor_authentication_mechanisms));
-        settings.push(setting("Means of signing in", Some(list(first)), actual));
+        settings.push(setting("Authentication methods", Some(list(first)), actual));
         settings.push(setting("Second factors", Some(list(second)), actual_second));
     }
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    settings.push(setting("Anybody may register", Some(yes_no(false)), yes_no(pool.public_registration_allowed)));
+    settings.push(setting("Public registration", Some(yes_no(false)), yes_no(pool.public_registration_allowed)));
     let case_insensitive = yes_no(pool.identifier_case_insensitive);
-    settings.push(setting("Capital letters in usernames make no difference", Some(yes_no(true)), case_insensitive));
+    settings.push(setting("Case-insensitive usernames", Some(yes_no(true)), case_insensitive));
     let format_count = |number: Option<u16>| number.map_or_else(|| "not set".to_owned(), |number| number.to_string());
     let (desired, found) = (expected.policy.counts(), pool.password_policy.counts());
     for ((_, name, desired), (_, _, found)) in desired.into_iter().zip(found) {
@@ -133,7 +120,7 @@ fn compare(biller: &Biller, organization: &Organization, pool: &Pool) -> Vec<Rem
     settings
 }
 
-/// A list in words, whatever its order.
+/// Sorted, since the order means nothing.
 fn list(words: &[impl AsRef<str>]) -> String {
     let words: BTreeSet<&str> = words.iter().map(AsRef::as_ref).collect();
     if words.is_empty() { "none".to_owned() } else { words.into_iter().collect::<Vec<_>>().join(", ") }

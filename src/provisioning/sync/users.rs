@@ -1,17 +1,17 @@
-//! A biller's users, as SecureAuth's import takes them.
+//! A biller's users in the directory, and their form in SecureAuth's import.
 
 use serde_json::{Value, json};
 
-use super::{Provisioning, ProvisioningError};
 use crate::db::{Db, DbError, Row};
 use crate::directory::PasswordCarryOver;
+use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::secureauth::management::{
     Dump, DumpAddress, DumpCredential, DumpIdentifier, DumpNames, DumpUser, Empty, Entry,
 };
 use crate::values;
 use signpost_core::{BillerId, Purpose, Timestamp};
 
-const COUNT: &str = "SELECT count(*) FROM membership m JOIN users u ON u.id = m.user_id \
+const COUNT: &str = "SELECT count(*) AS total FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.biller_id = $1 AND u.status <> 'deleted'";
 const PAGE: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
      p.sealed FROM membership m JOIN users u ON u.id = m.user_id LEFT JOIN user_password p ON p.user_id = u.id \
@@ -25,12 +25,12 @@ const WITH_PASSWORD: &str = "SELECT u.id, u.username, u.email, u.first_name, u.l
      WHERE m.biller_id = $1 AND u.status <> 'deleted' ORDER BY m.user_id LIMIT 1";
 const REMOVED: &str = "SELECT c.user_id FROM user_change c WHERE c.biller_id = $1 AND NOT EXISTS (SELECT 1 FROM membership m \
      JOIN users u ON u.id = m.user_id WHERE m.biller_id = c.biller_id AND m.user_id = c.user_id AND u.status <> 'deleted')";
-/// Users looked at before a job begins, a page.
+/// Users in one read of [`check_usernames`].
 const CHECK_PAGE_SIZE: i64 = 5000;
 const MAX_EXAMPLES: usize = 10;
 
-/// A user to be moved.
-pub(super) struct DirectoryUser {
+/// A user of the directory.
+pub(in crate::provisioning) struct DirectoryUser {
     pub id: String,
     pub username: String,
     pub email: String,
@@ -43,13 +43,13 @@ pub(super) struct DirectoryUser {
 }
 
 impl DirectoryUser {
-    /// Status there: a user who is not active here must not be there either.
-    pub(super) fn pool_status(&self) -> &'static str {
+    /// The status at SecureAuth. A user who is not active in the directory must not be active there.
+    pub(in crate::provisioning) fn pool_status(&self) -> &'static str {
         if self.status == "active" || self.status == "created" { "active" } else { "inactive" }
     }
 
-    /// What the user is found by there: printable ASCII without spaces as `uid`, everything else by mail address alone.
-    pub(super) fn identifiers(&self) -> Vec<(&'static str, &str)> {
+    /// The identifiers at SecureAuth. A username that is not a valid `uid` is left out; the user signs in by mail address.
+    pub(in crate::provisioning) fn identifiers(&self) -> Vec<(&'static str, &str)> {
         let plain = is_uid(&self.username);
         let uid = plain.then_some(("uid", self.username.as_str()));
         let same = self.email.eq_ignore_ascii_case(&self.username);
@@ -75,22 +75,26 @@ impl DirectoryUser {
     }
 }
 
-/// What SecureAuth takes as an identifier of type `uid`: printable ASCII without spaces.
-pub(super) fn is_uid(username: &str) -> bool {
+/// SecureAuth accepts printable ASCII without spaces as a `uid`.
+pub(in crate::provisioning) fn is_uid(username: &str) -> bool {
     !username.is_empty() && username.bytes().all(|b| (0x21..0x7f).contains(&b))
 }
 
-pub(super) async fn count(db: &Db, biller: &BillerId) -> Result<i64, DbError> {
-    db.one(COUNT, values![biller.as_str()]).await?.map_or(Ok(0), |row| row.int(0))
+pub(in crate::provisioning) async fn count(db: &Db, biller: &BillerId) -> Result<i64, DbError> {
+    db.one(COUNT, values![biller.as_str()]).await?.map_or(Ok(0), |row| row.int("total"))
 }
 
-/// A page of users after an id.
-pub(super) async fn page(db: &Db, biller: &BillerId, after: &str, limit: i64) -> Result<Vec<DirectoryUser>, DbError> {
+pub(in crate::provisioning) async fn page(
+    db: &Db,
+    biller: &BillerId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<DirectoryUser>, DbError> {
     db.all(PAGE, values![biller.as_str(), after, limit]).await?.iter().map(from_row).collect()
 }
 
-/// The same of users made or changed since a moment.
-pub(super) async fn changed(
+/// A page of the users who were created or changed since a time.
+pub(in crate::provisioning) async fn changed(
     db: &Db,
     biller: &BillerId,
     after: &str,
@@ -101,17 +105,20 @@ pub(super) async fn changed(
 }
 
 /// The first user with a password hash.
-pub(super) async fn with_password(db: &Db, biller: &BillerId) -> Result<Option<DirectoryUser>, DbError> {
+pub(in crate::provisioning) async fn with_password(
+    db: &Db,
+    biller: &BillerId,
+) -> Result<Option<DirectoryUser>, DbError> {
     db.one(WITH_PASSWORD, values![biller.as_str()]).await?.map(|row| from_row(&row)).transpose()
 }
 
-/// Users who have left since the biller is being moved.
-pub(super) async fn removed(db: &Db, biller: &BillerId) -> Result<Vec<String>, DbError> {
-    db.all(REMOVED, values![biller.as_str()]).await?.iter().map(|row| row.text(0)).collect()
+/// Users who were removed while the biller is being enabled.
+pub(in crate::provisioning) async fn removed(db: &Db, biller: &BillerId) -> Result<Vec<String>, DbError> {
+    db.all(REMOVED, values![biller.as_str()]).await?.iter().map(|row| row.text("user_id")).collect()
 }
 
-/// Refuses before anything is made when users cannot be taken along.
-pub(super) async fn check_usernames(db: &Db, biller: &BillerId) -> Result<(), ProvisioningError> {
+/// Fails if a user has no identifier that SecureAuth accepts.
+pub(in crate::provisioning) async fn check_usernames(db: &Db, biller: &BillerId) -> Result<(), ProvisioningError> {
     let (mut after, mut count, mut examples) = (String::new(), 0, Vec::new());
     loop {
         let page = page(db, biller, &after, CHECK_PAGE_SIZE).await?;
@@ -128,8 +135,9 @@ pub(super) async fn check_usernames(db: &Db, biller: &BillerId) -> Result<(), Pr
 }
 
 impl Provisioning {
-    /// Users with all that belongs to them. Every id follows from the user's and the pool's: sent again, it is the same.
-    pub(super) fn dump<'u>(
+    /// Users in the form of SecureAuth's import. Every id is derived from the user's and the pool's, so that a repeated import
+    /// changes nothing.
+    pub(in crate::provisioning) fn dump<'u>(
         &self,
         passwords: PasswordCarryOver,
         (tenant, pool): (&'u str, &'u str),
@@ -161,8 +169,12 @@ impl Provisioning {
         dump
     }
 
-    /// The password hash that comes along, in the vendor's shape.
-    pub(super) fn credential(&self, passwords: PasswordCarryOver, user: &DirectoryUser) -> Option<Value> {
+    /// The password hash in SecureAuth's form, if it is migrated.
+    pub(in crate::provisioning) fn credential(
+        &self,
+        passwords: PasswordCarryOver,
+        user: &DirectoryUser,
+    ) -> Option<Value> {
         if passwords != PasswordCarryOver::Imported {
             return None;
         }
@@ -186,17 +198,16 @@ fn entry<'u, T>(
     Entry { id, tenant_id, user_pool_id, created_at: created_at.to_owned(), updated_at: created_at.to_owned(), fields }
 }
 
-/// Reads a row of the columns above.
-pub(super) fn from_row(row: &Row) -> Result<DirectoryUser, DbError> {
+pub(in crate::provisioning) fn from_row(row: &Row) -> Result<DirectoryUser, DbError> {
     Ok(DirectoryUser {
-        id: row.text(0)?,
-        username: row.text(1)?,
-        email: row.text(2)?,
-        first_name: row.text(3)?,
-        last_name: row.text(4)?,
-        status: row.text(5)?,
-        attributes: serde_json::from_str(&row.text(6)?).unwrap_or_else(|_| json!({})),
-        created_at: row.time(7)?,
-        sealed: row.opt_text(8)?,
+        id: row.text("id")?,
+        username: row.text("username")?,
+        email: row.text("email")?,
+        first_name: row.text("first_name")?,
+        last_name: row.text("last_name")?,
+        status: row.text("status")?,
+        attributes: serde_json::from_str(&row.text("attributes")?).unwrap_or_else(|_| json!({})),
+        created_at: row.time("created_at")?,
+        sealed: row.opt_text("sealed")?,
     })
 }

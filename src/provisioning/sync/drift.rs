@@ -1,58 +1,53 @@
-//! Comparing a biller's users here with those of its pool, and mending what differs by the code of the outbox. People whom the
-//! directory does not know are shown and left alone.
+//! Drift: compares a biller's users with those of its pool, and repairs differences with the code of the outbox. Users whom the
+//! directory does not know are reported and never changed.
 
 use std::collections::HashSet;
 use std::io::Write;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::push::differences;
+use super::PushError;
+use super::differences::differences;
 use super::users::{self, DirectoryUser};
-use super::{Provisioning, ProvisioningError, PushError};
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::DbError;
 use crate::directory::{Biller, UserPoolRef};
+use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::secureauth::management::{CallError, ExportError, Management, PoolUser};
 use signpost_core::{Slug, UserId};
 
 const DIRECTORY_USERS: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
-     NULL, m.user_id FROM users u LEFT JOIN membership m ON m.user_id = u.id AND m.biller_id = $1 WHERE u.id IN";
-/// Calls at once: the vendor's figure.
+     NULL AS sealed, m.user_id AS member FROM users u LEFT JOIN membership m ON m.user_id = u.id AND m.biller_id = $1 WHERE u.id IN";
+/// SecureAuth's recommendation.
 const MAX_CONCURRENT_REQUESTS: usize = 8;
-/// Users of the directory looked at together.
+/// Users of the directory in one read.
 const PAGE_SIZE: i64 = 1000;
 
-/// What differs between the directory and a pool.
 #[derive(Clone, Debug, Default)]
 pub struct Drift {
-    /// Users of the biller.
     pub directory_users: i64,
-    /// Users of the pool.
     pub pool_users: i64,
-    /// Users who are not in the pool.
+    /// Users whom the pool lacks.
     pub missing: Vec<UserId>,
-    /// Users who differ, and in what.
+    /// Users who differ, and the names of the differing parts.
     pub different: Vec<(UserId, Vec<&'static str>)>,
-    /// Users of the directory who should not be in the pool: deleted, or no longer the biller's.
+    /// Users of the pool who were deleted or are no longer members of the biller.
     pub extra: Vec<UserId>,
-    /// People of the pool whom the directory does not know, by id and name.
+    /// Users of the pool whom the directory does not know, by id and name.
     pub unknown: Vec<(String, String)>,
 }
 
 impl Drift {
-    /// Who is to be brought to the present state.
+    /// The users that a repair pushes.
     pub fn to_repair(&self) -> impl Iterator<Item = &UserId> {
         self.missing.iter().chain(self.different.iter().map(|(user, _)| user)).chain(&self.extra)
     }
 }
 
-/// Why users could not be compared, mended or exported.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
-    /// The biller, the settings or the database.
     #[error(transparent)]
     Enable(#[from] ProvisioningError),
-    /// SecureAuth's export, or a file.
     #[error(transparent)]
     Export(#[from] ExportError),
 }
@@ -70,10 +65,7 @@ impl From<DbError> for SyncError {
 }
 
 impl Provisioning {
-    /// Compares all users of a moved biller with those of its pool.
-    ///
-    /// # Errors
-    /// The biller was not moved, or SecureAuth or the database failed.
+    /// Compares all users of a migrated biller with those of its pool.
     pub async fn drift(&self, slug: &Slug) -> Result<Drift, SyncError> {
         let biller = self.biller(slug).await?;
         let (management, user_pool) = self.require_user_pool(&biller).await?;
@@ -85,7 +77,7 @@ impl Provisioning {
             let Some(last) = page.last() else { return Ok(drift) };
             after.clone_from(&last.id);
             drift.directory_users += i64::try_from(page.len()).unwrap_or(0);
-            // The vendor's lists lag behind: who is not in one is asked for by name.
+            // SecureAuth's lists lag behind: a user who is not listed is looked up by id.
             let unlisted = page.iter().filter(|user| !seen.contains(&user.id));
             let pool = user_pool.pool.as_str();
             let lookups =
@@ -101,7 +93,7 @@ impl Provisioning {
         }
     }
 
-    /// Goes through the pool page by page; answers whom it has seen.
+    /// Compares every listed user of the pool. Returns their ids.
     async fn compare_pool(
         &self,
         management: &Management,
@@ -121,7 +113,7 @@ impl Provisioning {
             drop(tx);
             let mut known = Vec::new();
             for row in &rows {
-                known.push((users::from_row(row)?, row.opt_text(9)?.is_some()));
+                known.push((users::from_row(row)?, row.opt_text("member")?.is_some()));
             }
             for actual in page {
                 match known.iter().find(|(user, _)| user.id == actual.id) {
@@ -136,10 +128,7 @@ impl Provisioning {
         }
     }
 
-    /// Brings everybody who differs to the present state; answers for whom that failed. `on_progress` is called after each.
-    ///
-    /// # Errors
-    /// The biller was not moved, or the database failed.
+    /// Pushes every user who differs. Returns the users for whom that failed. `on_progress` is called after each user.
     pub async fn repair(
         &self,
         slug: &Slug,
@@ -168,10 +157,7 @@ impl Provisioning {
             .await)
     }
 
-    /// Writes what SecureAuth has of a biller's pool as JSON; answers how many users.
-    ///
-    /// # Errors
-    /// The biller was not moved, SecureAuth failed, or `out` did.
+    /// Writes the biller's pool as SecureAuth exports it, as JSON. Returns the number of users.
     pub async fn export(
         &self,
         slug: &Slug,

@@ -1,39 +1,38 @@
-//! Sending a biller's users: a hundred a request, eight requests at once (the vendor's figures).
+//! Imports a biller's users in concurrent batches.
 
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::ledger::{Job, StopReason};
-use super::users::{self, DirectoryUser};
-use super::worker::{fail_or_retry, retry_later};
-use super::{Provisioning, failpoints};
 use crate::directory::PasswordCarryOver;
+use crate::provisioning::Provisioning;
+use crate::provisioning::jobs::{LeasedJob, StopReason, fail_or_retry, retry_later};
+use crate::provisioning::sync::users::{self, DirectoryUser};
 use crate::secureauth::management::Management;
 use signpost_core::Timestamp;
 
-/// Users a request, at most.
+/// Users in one request: SecureAuth's limit.
 const BATCH_SIZE: usize = 100;
-/// Users read at once.
+/// Users in one read from the database.
 const PAGE_SIZE: i64 = 800;
-/// Requests at once.
+/// SecureAuth's recommendation.
 const MAX_CONCURRENT_REQUESTS: usize = 8;
-/// How far it came is written after so many requests, or after so long.
+/// Progress is recorded after this many requests, or after [`CHECKPOINT_INTERVAL`].
 const CHECKPOINT_BATCHES: usize = 8;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
-/// Users asked for by their exact id at the end.
+/// Users that are looked up by id after the import.
 const SPOT_CHECKED_USERS: i64 = 20;
-/// How often the numbers are compared again before they are taken for wrong, and how long between.
+/// SecureAuth's counts lag behind: they are compared this often, with [`COUNT_CHECK_INTERVAL`] in between, before the job fails.
 const MAX_COUNT_CHECKS: u32 = 10;
 const COUNT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Provisioning {
-    /// Sends all users after those that were sent before.
+    /// Imports the users after the last recorded one.
     pub(super) async fn import_users(
         &self,
         management: &Management,
-        job: &mut Job,
+        job: &mut LeasedJob,
         pool: &str,
     ) -> Result<(), StopReason> {
         self.probe_password_import(management, job, pool).await?;
@@ -50,10 +49,10 @@ impl Provisioning {
             let is_due =
                 uncheckpointed >= CHECKPOINT_BATCHES || checkpointed_at.plus(CHECKPOINT_INTERVAL) <= self.clock.now();
             if uncheckpointed > 0 && (is_due || is_last) {
-                failpoints::hit("users", "sent");
-                self.renew_lease(job).await?;
-                self.record_progress(job, (&after, done), "Users are being created in SecureAuth.").await?;
-                failpoints::hit("users", "checkpointed");
+                self.failpoints.hit("users", "sent");
+                self.ledger.renew_lease(job).await?;
+                self.ledger.record_progress(job, (&after, done), "Users are being created in SecureAuth.").await?;
+                self.failpoints.hit("users", "checkpointed");
                 (uncheckpointed, checkpointed_at) = (0, self.clock.now());
             }
             if is_last {
@@ -65,8 +64,13 @@ impl Provisioning {
         Ok(())
     }
 
-    /// How a hash is written down there is not documented: one user goes first, and all wait for what comes of it.
-    async fn probe_password_import(&self, management: &Management, job: &Job, pool: &str) -> Result<(), StopReason> {
+    /// SecureAuth does not document its format of password hashes. So one user is imported before all others.
+    async fn probe_password_import(
+        &self,
+        management: &Management,
+        job: &LeasedJob,
+        pool: &str,
+    ) -> Result<(), StopReason> {
         if job.passwords != PasswordCarryOver::Imported || !job.last_user_id.is_empty() {
             return Ok(());
         }
@@ -74,40 +78,34 @@ impl Provisioning {
         let dump = self.dump(job.passwords, (management.tenant(), pool), std::slice::from_ref(&user));
         management.import_users(&dump).await.map_err(|error| match fail_or_retry(&error) {
             StopReason::Failed(why) => StopReason::Failed(format!(
-                "a first user with a password hash was not taken ({why}): enable with --passwords reset-required, if it is the hash"
+                "the first user with a password hash was rejected ({why}). If the hash is the reason, enable with --passwords reset-required."
             )),
             other => other,
         })?;
-        failpoints::hit("password", "probed");
+        self.failpoints.hit("password", "probed");
         Ok(())
     }
 
-    /// Sends users who were made or changed since the job began, and takes those away who are gone.
-    pub(super) async fn import_changes(
-        &self,
-        management: &Management,
-        job: &Job,
-        pool: &str,
-    ) -> Result<(), StopReason> {
-        self.renew_lease(job).await?;
+    /// Imports users who were created or changed since the job began, and deletes users who were removed.
+    async fn import_changes(&self, management: &Management, job: &LeasedJob, pool: &str) -> Result<(), StopReason> {
+        self.ledger.renew_lease(job).await?;
         let batches = self.batches(job, String::new(), Some(job.created_at));
         let mut imported = self.import_stream(management, job, pool, batches);
         while imported.try_next().await?.is_some() {
-            self.renew_lease(job).await?;
+            self.ledger.renew_lease(job).await?;
         }
         drop(imported);
         for user in users::removed(&self.db, &job.biller_id).await? {
-            self.renew_lease(job).await?;
+            self.ledger.renew_lease(job).await?;
             management.delete_user(pool, &user).await.map_err(|error| fail_or_retry(&error))?;
         }
-        failpoints::hit("changes", "sent");
+        self.failpoints.hit("changes", "sent");
         Ok(())
     }
 
-    /// Users after an id, batch by batch.
     fn batches(
         &self,
-        job: &Job,
+        job: &LeasedJob,
         after: String,
         since: Option<Timestamp>,
     ) -> impl Stream<Item = Result<Vec<DirectoryUser>, StopReason>> + use<> {
@@ -126,11 +124,11 @@ impl Provisioning {
         pages.map_ok(|users| stream::iter(chunks(users).map(Ok))).try_flatten()
     }
 
-    /// Sends batches, several at once; answers in their order the last user of each and how many they were.
+    /// Imports batches concurrently. Yields the last user and the size of each batch, in order.
     fn import_stream<'s>(
         &'s self,
         management: &'s Management,
-        job: &Job,
+        job: &LeasedJob,
         pool: &'s str,
         batches: impl Stream<Item = Result<Vec<DirectoryUser>, StopReason>> + Send + 's,
     ) -> BoxStream<'s, Result<(String, i64), StopReason>> {
@@ -144,9 +142,14 @@ impl Provisioning {
         batches.map_ok(send).try_buffered(MAX_CONCURRENT_REQUESTS).boxed()
     }
 
-    /// As many users there as here, and some of them by their exact id. Numbers there may lag, and people change here
-    /// meanwhile: they are brought in line and compared again before anything is taken for wrong.
-    pub(super) async fn verify_import(&self, management: &Management, job: &Job, pool: &str) -> Result<(), StopReason> {
+    /// Compares the number of users and looks some of them up by id. SecureAuth's counts may lag, and users may change during the
+    /// import: changes are imported before each comparison.
+    pub(super) async fn verify_import(
+        &self,
+        management: &Management,
+        job: &LeasedJob,
+        pool: &str,
+    ) -> Result<(), StopReason> {
         let mut checks = 0;
         loop {
             self.import_changes(management, job, pool).await?;
@@ -158,7 +161,9 @@ impl Provisioning {
                     tokio::time::sleep(COUNT_CHECK_INTERVAL).await
                 }
                 Some(found) if found != expected => {
-                    return Err(StopReason::Failed(format!("{found} users at SecureAuth, but {expected} here")));
+                    return Err(StopReason::Failed(format!(
+                        "SecureAuth has {found} users, but the directory has {expected}"
+                    )));
                 }
                 _ => break,
             }
@@ -170,15 +175,14 @@ impl Provisioning {
         let mut lookups = stream::iter(some).map(look_up).buffer_unordered(MAX_CONCURRENT_REQUESTS);
         while let Some((is_there, user)) = lookups.try_next().await? {
             if !is_there {
-                return Err(StopReason::Failed(format!("the user {user} is not at SecureAuth")));
+                return Err(StopReason::Failed(format!("SecureAuth does not have the user {user}")));
             }
         }
-        failpoints::hit("users", "verified");
+        self.failpoints.hit("users", "verified");
         Ok(())
     }
 }
 
-/// The users in parts that fit a request.
 fn chunks(users: Vec<DirectoryUser>) -> impl Iterator<Item = Vec<DirectoryUser>> {
     let mut left = users.into_iter();
     std::iter::from_fn(move || {

@@ -1,0 +1,43 @@
+//! What handlers ask of the mail module.
+
+use super::{Mail, QueuedTask};
+use crate::db::DbError;
+use signpost_core::{Locale, Slug, UsernameInput};
+
+impl Mail {
+    /// Whether a mail server is configured.
+    pub fn is_enabled(&self) -> bool {
+        self.transport.is_some()
+    }
+
+    /// Whether the mail server responds. `None` if none is configured.
+    pub async fn check_connection(&self) -> Option<bool> {
+        match &self.transport {
+            Some(transport) => Some(transport.check_connection().await),
+            None => None,
+        }
+    }
+
+    /// The number of queued tasks, and of those that were attempted before.
+    pub async fn pending_counts(&self) -> Result<(i64, i64), DbError> {
+        self.queue.pending_counts().await
+    }
+
+    /// Requests sign-in links by mail address or username. This adds one row, whether or not the user exists.
+    pub async fn enqueue_sign_in_links(&self, input: &UsernameInput, locale: Locale) -> Result<(), DbError> {
+        let task = QueuedTask::SignInLinks { input: input.raw().to_owned(), locale };
+        self.queue.enqueue(&task, self.clock.now()).await
+    }
+
+    /// Requests a password reset at one biller, or where the routing decision finds the user. This adds one row, whether or
+    /// not the user exists.
+    pub async fn enqueue_password_reset(
+        &self,
+        input: &UsernameInput,
+        slug: Option<&Slug>,
+        locale: Locale,
+    ) -> Result<(), DbError> {
+        let task = QueuedTask::PasswordReset { input: input.raw().to_owned(), slug: slug.cloned(), locale };
+        self.queue.enqueue(&task, self.clock.now()).await
+    }
+}

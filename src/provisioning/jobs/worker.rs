@@ -1,0 +1,87 @@
+//! The job worker: claims a job, provisions the biller, and rolls back if that fails.
+
+use tokio_util::sync::CancellationToken;
+
+use super::job::{FAILURE_MESSAGE, JobState};
+use super::ledger::LeasedJob;
+use super::stop::StopReason;
+use crate::provisioning::{Provisioning, ProvisioningError};
+use crate::queue::{LeaseLost, run_worker};
+use crate::secureauth::management::Management;
+
+impl Provisioning {
+    /// Claims one job and works on it as far as possible. Returns whether there was one.
+    pub async fn run_next_job(&self) -> Result<bool, ProvisioningError> {
+        let Some(management) = &self.management else { return Ok(false) };
+        let Some(mut job) = self.ledger.claim().await? else { return Ok(false) };
+        let (leased, management) = (job.clone(), management.with_lease(job.lease.clone()));
+        let result = tokio::select! {
+            result = self.advance(&management, &mut job) => result,
+            lost = self.keep_lease_alive(&leased) => Err(lost.into()),
+        };
+        match result {
+            Ok(()) | Err(StopReason::LeaseLost(_)) => {}
+            Err(stop) => {
+                tracing::warn!(job = job.id, error = %stop, "an enablement job waits and will be retried");
+                self.ledger.record_problem(&job, &format!("It will be retried: {stop}")).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Runs jobs until `stop`. A running job is abandoned then; the next worker resumes it when the lease has ended.
+    pub async fn run_job_worker(&self, stop: CancellationToken) {
+        tokio::select! {
+            () = run_worker("jobs", &stop, &self.wake, || self.run_next_job()) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Renews the lease while the worker is busy. Returns when the job has another owner.
+    async fn keep_lease_alive(&self, job: &LeasedJob) -> LeaseLost {
+        loop {
+            tokio::time::sleep(self.lease_time / 3).await;
+            // The worker notices a cancellation between two steps. A brief database failure is no reason to stop.
+            if let Err(StopReason::LeaseLost(lost)) = self.ledger.renew_lease(job).await {
+                return lost;
+            }
+        }
+    }
+
+    async fn advance(&self, management: &Management, job: &mut LeasedJob) -> Result<(), StopReason> {
+        let billers = self.directory.billers().await.map_err(ProvisioningError::from)?;
+        let Some(biller) = billers.by_id(&job.biller_id).cloned() else {
+            return self.mark_needs_attention(job, "The biller no longer exists.").await;
+        };
+        if job.state == JobState::Running {
+            match self.provision(management, job, &biller).await {
+                Ok(()) => return Ok(()),
+                Err(StopReason::CancelRequested) => self.start_rollback(job, "The setup was cancelled.").await?,
+                Err(StopReason::Failed(why)) => {
+                    tracing::error!(job = job.id, biller = %biller.slug, why, "an enablement job failed");
+                    self.ledger.record_problem(job, &why).await?;
+                    self.start_rollback(job, FAILURE_MESSAGE).await?;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        self.roll_back(management, job, &biller).await
+    }
+
+    async fn start_rollback(&self, job: &mut LeasedJob, message: &str) -> Result<(), StopReason> {
+        let mut tx = self.db.begin().await?;
+        self.ledger.set_state(&mut tx, job, JobState::RollingBack, message).await?;
+        self.failpoints.hit("rollback", "decided");
+        tx.commit().await?;
+        self.failpoints.hit("rollback", "started");
+        job.state = JobState::RollingBack;
+        message.clone_into(&mut job.message);
+        Ok(())
+    }
+
+    async fn mark_needs_attention(&self, job: &LeasedJob, message: &str) -> Result<(), StopReason> {
+        let mut tx = self.db.begin().await?;
+        self.ledger.set_state(&mut tx, job, JobState::NeedsAttention, message).await?;
+        Ok(tx.commit().await?)
+    }
+}

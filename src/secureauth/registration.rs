@@ -1,0 +1,42 @@
+//! A biller's client registration at its identity provider.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::ClientAuth;
+
+/// One biller's registration at its issuer.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The issuer identifier, exactly as the discovery document spells it.
+    pub issuer: String,
+    pub client_id: String,
+    /// Client credentials, tried in order, so that a secret can be rotated without an outage.
+    pub auth: Vec<ClientAuth>,
+    pub redirect_uri: Url,
+    /// Scopes besides `openid`.
+    pub scopes: Vec<String>,
+    /// Accepted signature algorithms of ID tokens.
+    pub id_token_algs: Vec<String>,
+    /// Hosts besides the issuer's that its endpoints may have.
+    pub extra_hosts: Vec<String>,
+    pub authorization_params: AuthorizationParams,
+}
+
+/// Optional parameters of the authorization request (OpenID Connect Core, section 3.1.2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuthorizationParams {
+    /// `prompt`, such as `login`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// `acr_values`. The ID token's `acr` must be one of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<String>,
+    /// `max_age` in seconds, checked against the ID token's `auth_time`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
+    /// `response_mode=form_post` instead of the query (OAuth 2.0 Form Post Response Mode).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub form_post: bool,
+}
