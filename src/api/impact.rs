@@ -10,14 +10,14 @@ use utoipa::ToSchema;
 use super::auth::require;
 use super::jobs::not_found;
 use super::json::read_json;
-use super::problem::{problem, validation_failed};
+use super::problem::{invalid_fields, problem};
 use crate::access::Scope;
 use crate::audit::{Action, AuditEvent};
-use crate::routing::{Impact, ProposedChange, RolloutSpec};
+use crate::routing::{Impact, ProposedChange};
 use crate::state::AppState;
 use crate::web::{HttpError, paths};
-use signpost_core::Slug;
 use signpost_core::decision::CiamState;
+use signpost_core::{Rollout, Slug};
 
 /// A change of one biller; what is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
@@ -29,7 +29,7 @@ pub(super) struct ImpactRequest {
     state: Option<CiamState>,
     /// For whom it would count as moved.
     #[serde(default)]
-    rollout: Option<RolloutSpec>,
+    rollout: Option<Rollout>,
 }
 
 /// Ask what a change would do to everybody
@@ -71,7 +71,7 @@ pub(super) async fn preview(
     let ImpactRequest { biller, state: ciam, rollout } = read_json(&headers, &body)?;
     let change = ProposedChange { state: ciam, rollout };
     let known = state.directory.biller_by_slug(&biller).await?.ok_or_else(not_found)?;
-    let after = change.apply_to(&known).map_err(|why| validation_failed([("rollout", why)]))?;
+    let after = change.apply_to(&known).map_err(|errors| invalid_fields(&errors))?;
     let event = AuditEvent::new(Action::ImpactPreviewed).at(&biller).with("change", change.summary());
     state.actor_context(key.actor()).record_alone(&state.db, event).await?;
     Ok(Json(state.routing.impact(&[after], &|_| {}).await?))

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::web::HttpError;
 use crate::web::layers::RequestId;
+use signpost_core::FieldErrors;
 
 /// What is answered instead of what was asked for (RFC 9457).
 #[derive(Serialize, ToSchema)]
@@ -63,6 +64,11 @@ pub(super) fn validation_failed<'a>(fields: impl IntoIterator<Item = (&'a str, S
     let fields = fields.into_iter().map(|(field, text)| (pointer(field), text)).collect();
     let detail = "Some fields cannot be as they are; see errors.";
     HttpError { fields, ..problem(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail) }
+}
+
+/// The same from errors that have their fields' names.
+pub(super) fn invalid_fields(errors: &FieldErrors) -> HttpError {
+    validation_failed(errors.iter().map(|error| (error.field.as_str(), error.message.clone())))
 }
 
 /// Makes a problem document of every error and of every bare error status.

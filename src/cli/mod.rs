@@ -86,7 +86,7 @@ enum Command {
     /// Show or announce when a biller's identity provider will be away: its people are told day and time meanwhile.
     Maintenance(maintenance::Arguments),
     /// Say from when on, and for whom, an active biller counts as moved.
-    Rollout(controls::Rollout),
+    Rollout(controls::RolloutArguments),
     /// End sessions of a biller: all, one user's, or one session's at the issuer.
     EndSessions(controls::EndSessions),
     /// Move a biller to SecureAuth: its organization, pool, login client and users, and then its routing.

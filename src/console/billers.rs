@@ -82,7 +82,7 @@ pub(super) struct PageState {
 
 impl PageState {
     pub(super) fn of(biller: &Biller) -> Self {
-        let percent = biller.settings.rollout_percent.map(|percent| percent.to_string()).unwrap_or_default();
+        let percent = biller.settings.rollout.percent.map(|percent| percent.to_string()).unwrap_or_default();
         let active_from =
             biller.active_from.map(|at| at.to_string().trim_end_matches('Z').to_owned()).unwrap_or_default();
         Self { done: None, percent, active_from, impact: None, errors: Vec::new() }
@@ -185,8 +185,8 @@ fn biller_summary(biller: &Biller, mode: Option<CiamMode>, is_active: bool) -> B
     if settings.private {
         notes.push("private".to_owned());
     }
-    notes.extend(settings.rollout_percent.map(|percent| format!("rolled out to {percent} %")));
-    notes.extend(settings.rollout_allow.as_ref().map(|list| format!("{} on the allow-list", list.len())));
+    notes.extend(settings.rollout.percent.map(|percent| format!("rolled out to {percent} %")));
+    notes.extend(settings.rollout.allow.as_ref().map(|list| format!("{} on the allow-list", list.len())));
     if let (CiamState::Active, Some(from), false) = (biller.state, biller.active_from, is_active) {
         notes.push(format!("from {from} on"));
     }
@@ -250,7 +250,7 @@ fn setting_rows(biller: &Biller) -> Vec<(&'static str, String)> {
         lines.push(("Issuer", oidc.issuer.clone()));
         lines.push(("Client", oidc.client_id.clone()));
     }
-    lines.extend(settings.maintenance.map(|m| ("Maintenance", format!("from {} until {}", m.from, m.until))));
+    lines.extend(biller.maintenance.map(|m| ("Maintenance", format!("from {} until {}", m.from, m.until))));
     lines.extend(settings.portal_url.clone().map(|url| ("Portal", url)));
     let support = &settings.support;
     let hours = support.hours.as_ref().and_then(|hours| hours.resolve(signpost_core::Locale::English));

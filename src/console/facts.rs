@@ -3,7 +3,7 @@
 use super::pages::BillerFacts;
 use signpost_core::Slug;
 use signpost_core::decision::{
-    Biller, Directory, DirectoryPolicy, EntryPoint, Facts, IssuerHealth, Membership, OutagePolicy, Rollout,
+    Biller, Directory, DirectoryPolicy, EntryPoint, Facts, IssuerHealth, Membership, OutagePolicy, RolloutFacts,
     SuspensionPolicy, Via,
 };
 
@@ -42,7 +42,7 @@ pub(super) fn billers(facts: &Facts) -> Vec<BillerFacts> {
 fn of(member: &Membership) -> String {
     let account = if member.legacy_account { "has a legacy account" } else { "has no legacy account" };
     let rollout = match member.biller.rollout {
-        Rollout { allow_list: false, percent: None } => "",
+        RolloutFacts { allow_list: false, percent: None } => "",
         _ if member.in_rollout() => "; the rollout has reached the username",
         _ => "; the rollout has not reached the username",
     };
@@ -62,7 +62,7 @@ fn row(biller: &Biller, why: &'static str, mut description: String) -> BillerFac
     if let Some(from) = biller.active_from {
         description.push_str(&format!("; active from {from} on"));
     }
-    if let Rollout { percent: Some(percent), .. } = biller.rollout {
+    if let RolloutFacts { percent: Some(percent), .. } = biller.rollout {
         description.push_str(&format!("; rolled out to {percent} %"));
     }
     if let Some(window) = biller.maintenance {

@@ -46,7 +46,11 @@ macro_rules! values {
     ($($value:expr),* $(,)?) => { vec![$($crate::db::Value::from($value)),*] };
 }
 
-/// A row of an answer; columns are counted from 0.
+/// A column of a row: its name, or its position counted from 0.
+pub trait Column: sqlx::ColumnIndex<SqliteRow> + sqlx::ColumnIndex<PgRow> {}
+impl<C: sqlx::ColumnIndex<SqliteRow> + sqlx::ColumnIndex<PgRow>> Column for C {}
+
+/// A row of a result.
 #[derive(Debug)]
 pub enum Row {
     /// From SQLite.
@@ -82,7 +86,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent, null or of another type.
-    pub fn text(&self, at: usize) -> Result<String, DbError> {
+    pub fn text(&self, at: impl Column) -> Result<String, DbError> {
         column!(self, at)
     }
 
@@ -90,7 +94,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent or of another type.
-    pub fn opt_text(&self, at: usize) -> Result<Option<String>, DbError> {
+    pub fn opt_text(&self, at: impl Column) -> Result<Option<String>, DbError> {
         column!(self, at)
     }
 
@@ -98,7 +102,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent, null or of another type.
-    pub fn int(&self, at: usize) -> Result<i64, DbError> {
+    pub fn int(&self, at: impl Column) -> Result<i64, DbError> {
         column!(self, at)
     }
 
@@ -106,7 +110,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent or of another type.
-    pub fn opt_int(&self, at: usize) -> Result<Option<i64>, DbError> {
+    pub fn opt_int(&self, at: impl Column) -> Result<Option<i64>, DbError> {
         column!(self, at)
     }
 
@@ -114,7 +118,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent, null or of another type.
-    pub fn time(&self, at: usize) -> Result<Timestamp, DbError> {
+    pub fn time(&self, at: impl Column) -> Result<Timestamp, DbError> {
         self.int(at).map(Timestamp::from_millis)
     }
 
@@ -122,7 +126,7 @@ impl Row {
     ///
     /// # Errors
     /// The column is absent or of another type.
-    pub fn opt_time(&self, at: usize) -> Result<Option<Timestamp>, DbError> {
+    pub fn opt_time(&self, at: impl Column) -> Result<Option<Timestamp>, DbError> {
         Ok(self.opt_int(at)?.map(Timestamp::from_millis))
     }
 }

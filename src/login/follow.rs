@@ -197,7 +197,7 @@ pub(super) fn outage(
     let language = context.language.clone();
     let mut chrome = show::chrome(state, &language, code.as_str(), Some(biller));
     let now = state.clock.now();
-    let announced = biller.settings.maintenance.filter(|window| window.from <= now && now < window.until);
+    let announced = biller.maintenance.filter(|window| window.from <= now && now < window.until);
     let page = OutagePage {
         biller: biller.name.clone(),
         retry_url: login_flow(routing_request, context, code).link(state, &biller.slug),

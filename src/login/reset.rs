@@ -48,7 +48,7 @@ pub(super) async fn biller_form(
             return Ok(Redirect::permanent(&address).into_response());
         }
     };
-    if biller.settings.user_pool.as_ref().is_some_and(|user_pool| user_pool.sso) {
+    if biller.user_pool.as_ref().is_some_and(|user_pool| user_pool.sso) {
         let flow_token = flow_token::open(&state, query.as_deref()).unwrap_or_default();
         return external_password_page(&state, &language, &biller, flow_token.return_to.as_deref());
     }

@@ -244,8 +244,8 @@ pub(super) async fn create(
         .directory
         .update_biller_in(&mut tx, &biller.slug, (actor, event), |biller| {
             biller.state = CiamState::Enabling;
-            biller.settings.generation += 1;
-            generation = biller.settings.generation;
+            biller.generation += 1;
+            generation = biller.generation;
         })
         .await?;
     if !marked {

@@ -11,7 +11,7 @@ use super::ledger::{Job, StopReason};
 use super::resources::ResourceIds;
 use super::{Provisioning, ProvisioningError, users};
 use crate::db::{Db, DbError};
-use crate::directory::{Biller, OidcSettings};
+use crate::directory::Biller;
 use crate::secureauth::{HttpClientError, ProviderError, Registration};
 use crate::values;
 use signpost_core::decision::CiamState;
@@ -105,15 +105,8 @@ impl Provisioning {
     }
 
     /// Holds a job before its last step while the biller, as it would be, is not ready. The job goes on later and looks again.
-    pub(super) async fn require_ready(
-        &self,
-        job: &Job,
-        biller: &Biller,
-        oidc: &OidcSettings,
-    ) -> Result<(), StopReason> {
-        let mut candidate = biller.clone();
-        candidate.settings.oidc = Some(oidc.clone());
-        let checks = self.run_checks(&candidate, Some(job)).await?.checks;
+    pub(super) async fn require_ready(&self, job: &Job, candidate: &Biller) -> Result<(), StopReason> {
+        let checks = self.run_checks(candidate, Some(job)).await?.checks;
         let failing: Vec<&str> = checks
             .iter()
             .filter(|check| check.status == CheckStatus::Fail)
@@ -245,7 +238,7 @@ async fn missing_emails_check(db: &Db, biller: &BillerId) -> Result<ReadinessChe
 
 /// Colours are checked when they are saved; here as the pages are now.
 fn contrast_check(biller: &Biller) -> ReadinessCheck {
-    let Some(colours) = biller.settings.branding.colours else {
+    let Some(colours) = biller.branding.colours else {
         return check(
             "contrast",
             CheckStatus::Pass,

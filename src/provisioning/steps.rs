@@ -6,8 +6,7 @@ use super::settings::pool_settings;
 use super::worker::{fail_or_retry, retry_later};
 use super::{Provisioning, ProvisioningError, SUCCESS_MESSAGE, failpoints};
 use crate::audit::{Action, AuditEvent};
-use crate::directory::{Biller, BindTo, OidcSettings, TokenAuth};
-use crate::secureauth::AuthorizationParams;
+use crate::directory::{Biller, BindTo, ClientSecrets, OidcSettings};
 use crate::secureauth::management::{Management, PoolSettings};
 use signpost_core::Purpose;
 use signpost_core::decision::CiamState;
@@ -156,20 +155,14 @@ impl Provisioning {
         issuer: String,
         sealed_secret: String,
     ) -> Result<(), StopReason> {
-        let oidc = OidcSettings {
-            issuer,
-            client_id: ids.client.clone(),
-            client_secret: Some(sealed_secret),
-            second_client_secret: None,
-            token_auth: TokenAuth::ClientSecretBasic,
-            scopes: vec!["profile".to_owned(), "email".to_owned()],
+        let mut candidate = biller.clone();
+        candidate.settings.oidc = Some(OidcSettings {
             bind_claim: USER_ID_CLAIM.to_owned(),
             bind_to: BindTo::UserId,
-            id_token_algs: vec!["RS256".to_owned()],
-            extra_hosts: Vec::new(),
-            authorization_params: AuthorizationParams::default(),
-        };
-        self.require_ready(job, biller, &oidc).await?;
+            ..OidcSettings::new(issuer, ids.client.clone())
+        });
+        candidate.client_secrets = ClientSecrets { current: Some(sealed_secret), second: None };
+        self.require_ready(job, &candidate).await?;
         failpoints::hit("activation", "ready");
         self.renew_lease(job).await?;
         let now = self.clock.now();
@@ -180,7 +173,8 @@ impl Provisioning {
             biller.state = CiamState::Active;
             biller.active_from = Some(now);
             biller.settings.passwords = job.passwords;
-            biller.settings.oidc = Some(oidc);
+            biller.settings.oidc = candidate.settings.oidc;
+            biller.client_secrets = candidate.client_secrets;
         });
         changed.await.map_err(ProvisioningError::from)?;
         failpoints::hit("activation", "written");

@@ -9,17 +9,14 @@ use std::time::Duration;
 
 pub use impact::{Impact, Outcome, Progress, ProposedChange, Transition};
 pub use kill_switch::KillSwitch;
-pub use simulation::{
-    DirectoryAvailability, RolloutSpec, SimulationError, SimulationRequest, SimulationResponse, SimulationResult,
-};
+pub use simulation::{DirectoryAvailability, SimulationError, SimulationRequest, SimulationResponse, SimulationResult};
 
 use crate::config::{Config, LegacyPath};
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
 use signpost_core::decision::{
-    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Rollout, Verdict, Via,
-    decide,
+    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Verdict, Via, decide,
 };
-use signpost_core::{Clock, Slug, Timestamp, Username, UsernameInput};
+use signpost_core::{Clock, Rollout, Slug, Timestamp, Username, UsernameInput};
 
 /// A directory that takes longer than this counts as one that cannot be read: people are waiting.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -63,23 +60,14 @@ pub struct Overrides {
     pub issuers: Vec<(Slug, IssuerHealth)>,
     /// Billers in another state.
     pub states: Vec<(Slug, CiamState)>,
-    /// Billers with another rollout.
-    pub rollouts: Vec<(Slug, RolloutOverride)>,
+    /// Billers with another rollout, normalized.
+    pub rollouts: Vec<(Slug, Rollout)>,
     /// The directory cannot be read.
     pub directory_down: bool,
     /// The kill switch.
     pub kill_switch: Option<KillSwitchState>,
     /// Another moment.
     pub at: Option<Timestamp>,
-}
-
-/// A rollout that takes the place of a biller's own; neither list nor percentage: for all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RolloutOverride {
-    /// Normalised usernames let in first.
-    pub allow: Option<Vec<String>>,
-    /// Percentage of usernames let in, 0 to 100.
-    pub percent: Option<u8>,
 }
 
 /// Routing by the directory and the settings.
@@ -199,26 +187,20 @@ impl Overrides {
                 // "Were it active" means now, not from its activation date on.
                 biller.active_from = None;
             }
-            if let Some(change) = self.rollout_of(&biller.slug) {
-                biller.rollout = Rollout { allow_list: change.allow.is_some(), percent: change.percent };
+            if let Some(rollout) = self.rollout_of(&biller.slug) {
+                biller.rollout = rollout.into();
             }
         }
         let DirectoryFacts::Read { memberships, .. } = &mut facts.directory else { return };
         for membership in memberships {
-            if let (Some(change), Some(key)) = (self.rollout_of(&membership.biller.slug), username_key) {
-                membership.allow_listed = change.lists(key);
+            if let (Some(rollout), Some(key)) = (self.rollout_of(&membership.biller.slug), username_key) {
+                membership.allow_listed = rollout.lists(key);
             }
         }
     }
 
-    fn rollout_of(&self, slug: &Slug) -> Option<&RolloutOverride> {
-        self.rollouts.iter().rfind(|(of, _)| of == slug).map(|(_, change)| change)
-    }
-}
-
-impl RolloutOverride {
-    fn lists(&self, username_key: &str) -> bool {
-        self.allow.as_ref().is_some_and(|list| list.iter().any(|key| key == username_key))
+    fn rollout_of(&self, slug: &Slug) -> Option<&Rollout> {
+        self.rollouts.iter().rfind(|(of, _)| of == slug).map(|(_, rollout)| rollout)
     }
 }
 

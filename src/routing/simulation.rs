@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
-use super::{Overrides, RolloutOverride, Routing, RoutingRequest, RoutingResult, resolve_entry_point};
+use super::{Overrides, Routing, RoutingRequest, RoutingResult, resolve_entry_point};
 use crate::directory::{Billers, DirectoryError};
 use signpost_core::decision::{
     CiamState, Counterfactual, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Verdict,
     Via, counterfactuals,
 };
 use signpost_core::username::UsernameError;
-use signpost_core::{Locale, Slug, Timestamp, Username, UsernameInput};
+use signpost_core::{FieldErrors, Locale, Rollout, Slug, Timestamp, UsernameInput};
 
 /// A request. What is left out is as it is now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -29,7 +29,7 @@ pub struct SimulationRequest {
     /// As if the identity providers of billers were up or down.
     pub issuers: BTreeMap<Slug, IssuerHealth>,
     /// As if active billers counted for these.
-    pub rollouts: BTreeMap<Slug, RolloutSpec>,
+    pub rollouts: BTreeMap<Slug, Rollout>,
     /// As if the directory were up or down.
     pub directory: Option<DirectoryAvailability>,
     /// As if the kill switch were `off`, `all-legacy`, `hold` or `SLUG=legacy`.
@@ -56,16 +56,6 @@ pub enum DirectoryAvailability {
     Down,
 }
 
-/// For whom a biller is to count as moved; neither list nor percentage: for all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct RolloutSpec {
-    /// Usernames let in first.
-    pub allow: Option<Vec<String>>,
-    /// Percentage of usernames let in, 0 to 100.
-    #[schema(maximum = 100)]
-    pub percent: Option<u8>,
-}
-
 /// Why a request cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
@@ -84,9 +74,8 @@ pub enum SimulationError {
     /// At the shared address somebody has to type one.
     #[error("is needed at the shared address")]
     UsernameMissing,
-    /// A rollout cannot be like this.
     #[error("{0}: {1}")]
-    Rollout(Slug, String),
+    Rollout(Slug, FieldErrors),
     /// The billers cannot be read.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -237,8 +226,8 @@ impl SimulationRequest {
 
     fn overrides(&self) -> Result<Overrides, SimulationError> {
         let rollouts = self.rollouts.iter().map(|(slug, rollout)| {
-            let change = rollout.normalize().map_err(|why| SimulationError::Rollout(slug.clone(), why))?;
-            Ok((slug.clone(), change))
+            let rollout = rollout.normalized().map_err(|errors| SimulationError::Rollout(slug.clone(), errors))?;
+            Ok((slug.clone(), rollout))
         });
         Ok(Overrides {
             issuers: self.issuers.iter().map(|(slug, health)| (slug.clone(), *health)).collect(),
@@ -248,41 +237,6 @@ impl SimulationRequest {
             kill_switch: self.kill_switch.clone(),
             at: self.at,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for RolloutSpec {
-    /// From an object only: what is derived would take a list of the fields without names.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Default, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        struct Fields {
-            allow: Option<Vec<String>>,
-            percent: Option<u8>,
-        }
-        let object = serde_json::Map::<String, serde_json::Value>::deserialize(deserializer)?;
-        let Fields { allow, percent } =
-            serde_json::from_value(object.into()).map_err(<D::Error as serde::de::Error>::custom)?;
-        Ok(Self { allow, percent })
-    }
-}
-
-impl RolloutSpec {
-    /// The rollout, with normalised usernames.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words.
-    pub fn normalize(&self) -> Result<RolloutOverride, String> {
-        if self.percent.is_some_and(|percent| percent > 100) {
-            return Err("percent is a number from 0 to 100".to_owned());
-        }
-        let key = |name: &String| {
-            let username = Username::parse(name).map_err(|error| format!("{name:?}: {error}"))?;
-            Ok(username.as_str().to_owned())
-        };
-        let allow =
-            self.allow.as_ref().map(|names| names.iter().map(key).collect::<Result<_, String>>()).transpose()?;
-        Ok(RolloutOverride { allow, percent: self.percent })
     }
 }
 

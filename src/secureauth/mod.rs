@@ -20,7 +20,6 @@ pub use logout_token::LogoutToken;
 pub use providers::{IssuerContact, Provider, Providers};
 pub use signin::{AuthorizationSecrets, RequestParams, SignIn};
 
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// One biller's registration at its issuer.
@@ -45,19 +44,14 @@ pub struct Registration {
 }
 
 /// What a biller asks of a sign-in (OpenID Connect Core, section 3.1.2.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthorizationParams {
     /// `prompt`, such as `login`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// `acr_values`; the answer's `acr` must be one of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub acr_values: Vec<String>,
     /// `max_age` in seconds; the answer's `auth_time` must keep it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u32>,
     /// `response_mode=form_post` instead of the query (OAuth 2.0 Form Post Response Mode).
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub form_post: bool,
 }

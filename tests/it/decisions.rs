@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use signpost_core::decision::{
     Biller, CiamState, Decision, Directory, DirectoryPolicy, EntryPoint, Facts, IssuerHealth, KillSwitchState,
-    MaintenanceWindow, Membership, OutagePolicy, RULES, Rollout, Rule, RuleOutcome, SuspensionPolicy, Verdict, Via,
-    decide, rollout_bucket,
+    MaintenanceWindow, Membership, OutagePolicy, RULES, RolloutFacts, Rule, RuleOutcome, SuspensionPolicy, Verdict,
+    Via, decide, rollout_bucket,
 };
 use signpost_core::{Slug, Timestamp};
 
@@ -121,7 +121,7 @@ prop_compose! {
     ) -> Biller {
         Biller {
             slug, state, active_from: active_from.map(Timestamp::from_millis), paused, private, legacy_accounts,
-            when_suspended, rollout: Rollout { allow_list, percent }, issuer, outage_policy,
+            when_suspended, rollout: RolloutFacts { allow_list, percent }, issuer, outage_policy,
             maintenance: maintenance.map(|(from, length)| MaintenanceWindow {
                 from: Timestamp::from_millis(from), until: Timestamp::from_millis(from + length),
             }),

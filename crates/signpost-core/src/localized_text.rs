@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Locale;
 
 /// A text in at least one language. A text alone is English.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Repr", into = "Repr")]
 pub struct LocalizedText(BTreeMap<Locale, String>);
 
@@ -38,6 +38,14 @@ impl From<LocalizedText> for Repr {
 }
 
 impl LocalizedText {
+    /// Sets the text in one language; an empty text removes it.
+    pub fn set(&mut self, locale: Locale, text: &str) {
+        self.0.remove(&locale);
+        if !text.trim().is_empty() {
+            self.0.insert(locale, text.to_owned());
+        }
+    }
+
     /// The text for somebody who reads this language, and the language that it is in: another, where there is none in this.
     pub fn resolve(&self, locale: Locale) -> Option<(Locale, &str)> {
         let found = self.0.get_key_value(&locale).or_else(|| self.0.first_key_value());

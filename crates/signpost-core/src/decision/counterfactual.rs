@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::decide;
-use super::facts::{Biller, CiamState, Directory, EntryPoint, Facts, IssuerHealth, KillSwitchState, Rollout};
+use super::facts::{Biller, CiamState, Directory, EntryPoint, Facts, IssuerHealth, KillSwitchState, RolloutFacts};
 use super::verdict::{Decision, Verdict};
 use crate::Slug;
 
@@ -72,7 +72,7 @@ fn membership_changes(facts: &Facts, slug: &Slug, evaluate: &mut impl FnMut(Stri
         let reached = if is_in { "had not reached" } else { "had reached" };
         let changed_facts = with(&|member| {
             member.biller.rollout =
-                if is_in { Rollout { allow_list: true, percent: None } } else { Rollout::default() };
+                if is_in { RolloutFacts { allow_list: true, percent: None } } else { RolloutFacts::default() };
             member.allow_listed = false;
         });
         evaluate(format!("if the rollout of {slug} {reached} this username"), &changed_facts);
@@ -160,7 +160,7 @@ mod tests {
             private: false,
             legacy_accounts: true,
             when_suspended: crate::decision::SuspensionPolicy::Legacy,
-            rollout: Rollout::default(),
+            rollout: RolloutFacts::default(),
             issuer: IssuerHealth::Up,
             maintenance: None,
             outage_policy: crate::decision::OutagePolicy::Hold,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::text::hash64;
-use crate::{Slug, Timestamp};
+use crate::{Rollout, Slug, Timestamp};
 
 /// What is known about one arrival.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ pub struct Biller {
     pub when_suspended: SuspensionPolicy,
     /// For whom `active` counts.
     #[serde(default)]
-    pub rollout: Rollout,
+    pub rollout: RolloutFacts,
     /// Whether its identity provider answers.
     #[serde(default)]
     pub issuer: IssuerHealth,
@@ -216,16 +216,22 @@ pub enum SuspensionPolicy {
     Hold,
 }
 
-/// For whom an active biller counts as moved. Neither list nor percentage: for all.
+/// What a decision looks at of a biller's [`Rollout`]. Decision records keep it, so it holds no usernames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rollout {
+pub struct RolloutFacts {
     /// There is an allow-list; those on it are in.
     #[serde(default)]
     pub allow_list: bool,
     /// This percentage of usernames is in, always the same ones.
     #[serde(default)]
     pub percent: Option<u8>,
+}
+
+impl From<&Rollout> for RolloutFacts {
+    fn from(rollout: &Rollout) -> Self {
+        Self { allow_list: rollout.allow.is_some(), percent: rollout.percent }
+    }
 }
 
 /// Whether an identity provider answers our calls.
@@ -295,8 +301,8 @@ impl Membership {
     /// Whether the rollout has reached this username.
     pub fn in_rollout(&self) -> bool {
         match self.biller.rollout {
-            Rollout { allow_list: false, percent: None } => true,
-            Rollout { allow_list, percent } => {
+            RolloutFacts { allow_list: false, percent: None } => true,
+            RolloutFacts { allow_list, percent } => {
                 (allow_list && self.allow_listed) || percent.is_some_and(|percent| self.bucket < percent)
             }
         }

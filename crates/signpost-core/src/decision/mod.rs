@@ -19,7 +19,7 @@ mod verdict;
 pub use counterfactual::{Counterfactual, counterfactuals};
 pub use facts::{
     Biller, CiamState, Directory, DirectoryPolicy, EntryPoint, Facts, IssuerHealth, KillSwitchState, MaintenanceWindow,
-    Membership, OutagePolicy, Rollout, SuspensionPolicy, Via, rollout_bucket,
+    Membership, OutagePolicy, RolloutFacts, SuspensionPolicy, Via, rollout_bucket,
 };
 pub use rules::{RULES, Rule, RuleInfo};
 pub use trace::{RuleOutcome, TraceStep};
