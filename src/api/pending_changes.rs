@@ -1,4 +1,4 @@
-//! `/api/v1/changes`: changes of billers that wait for a second person.
+//! `/api/v1/changes`: changes of billers that need an approval.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -17,38 +17,38 @@ use crate::state::AppState;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
-/// A change that waits for a second person.
+/// A change that needs an approval.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PendingChange)]
 pub(super) struct PendingChangeResponse {
     id: String,
     pub biller: Slug,
-    /// What would change, in words.
+    /// Describes the change.
     summary: String,
-    /// Who asked.
+    /// The requester.
     #[schema(examples("key 3f1b09ac77de"))]
     requested_by: String,
     #[schema(format = DateTime)]
     requested_at: String,
 }
 
-/// What waits, of the billers that the key reaches.
+/// Pending changes of the billers that the key has access to.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PendingChangeList {
     changes: Vec<PendingChangeResponse>,
 }
 
-/// What the second person says.
+/// The decision on a pending change.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApprovalDecision {
-    /// Make the change, or drop it.
+    /// Apply the change (`true`) or reject it (`false`).
     approve: bool,
 }
 
-/// List what waits for a second person
+/// List pending changes
 ///
-/// Changes of where a moved biller's people sign in, of the billers that the key reaches.
+/// Changes of where users of a migrated biller sign in, for the billers that the key has access to.
 #[utoipa::path(
     get, path = paths::CHANGES, operation_id = "listPendingChanges", tag = "Billers",
     security(("key" = [Scope::BillersRead.as_str()])),
@@ -64,7 +64,7 @@ pub(super) async fn list(
 
 pub(super) async fn visible_to(state: &AppState, key: &ApiKey) -> Result<Vec<PendingChangeResponse>, HttpError> {
     let (billers, pending) = (state.directory.billers().await?, state.directory.pending_changes().await?);
-    let shown = pending.iter().filter_map(|change| {
+    let visible = pending.iter().filter_map(|change| {
         let slug = &billers.by_id(&change.biller_id)?.slug;
         key.permits_biller(slug).then(|| PendingChangeResponse {
             id: change.id.clone(),
@@ -74,21 +74,21 @@ pub(super) async fn visible_to(state: &AppState, key: &ApiKey) -> Result<Vec<Pen
             requested_at: change.requested_at.to_string(),
         })
     });
-    Ok(shown.collect())
+    Ok(visible.collect())
 }
 
-/// Confirm or drop a change
+/// Approve or reject a change
 ///
-/// Who asked for a change may drop it, and cannot confirm it.
+/// The requester of a change may withdraw it by rejecting it, and cannot approve it.
 #[utoipa::path(
     post, path = paths::CHANGE, operation_id = "decidePendingChange", tag = "Billers",
-    params(("id" = String, Path, description = "Of the change.")),
+    params(("id" = String, Path, description = "Id of the change.")),
     request_body(content = ApprovalDecision, example = json!({ "approve": true })),
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
-        (status = 204, description = "It is made, or dropped."),
-        (status = 403, description = "`requester_cannot_approve`: who asked for a change cannot confirm it."),
-        (status = 409, description = "`host_taken`: one of its hosts is another biller's by now."),
+        (status = 204, description = "The change was applied or rejected."),
+        (status = 403, description = "`requester_cannot_approve`: the requester of a change cannot approve it."),
+        (status = 409, description = "`host_taken`: another biller has one of the hosts by now."),
     ),
 )]
 pub(super) async fn decide(
@@ -106,11 +106,11 @@ pub(super) async fn decide(
         ApprovalOutcome::Done => Ok(StatusCode::NO_CONTENT),
         ApprovalOutcome::NotFound => Err(not_found()),
         ApprovalOutcome::RequesterCannotApprove => {
-            let detail = "Who asked for a change cannot confirm it.";
+            let detail = "The requester of a change cannot approve it.";
             Err(problem(StatusCode::FORBIDDEN, "requester_cannot_approve", detail))
         }
         ApprovalOutcome::HostTaken => {
-            let detail = "One of its hosts is another biller's by now.";
+            let detail = "Another biller has one of the hosts by now.";
             Err(problem(StatusCode::CONFLICT, "host_taken", detail))
         }
     }

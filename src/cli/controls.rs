@@ -1,4 +1,4 @@
-//! `signpost kill-switch|pause|unpause|rollout|end-sessions`: orders that the next request follows.
+//! `signpost kill-switch|pause|unpause|rollout|end-sessions`: operational controls, effective from the next request.
 
 use std::path::{Path, PathBuf};
 
@@ -26,19 +26,19 @@ pub(super) struct KillSwitch {
 pub(super) struct RolloutArguments {
     /// The biller.
     slug: Slug,
-    /// `active` counts from this time on, such as 2026-12-01T06:00:00Z, or `now`.
+    /// Set the activation date: a time such as 2026-12-01T06:00:00Z, or `now`.
     #[arg(long, value_name = "TIME", value_parser = from)]
     from: Option<From>,
-    /// Let in so many percent of usernames, always the same ones.
+    /// Let in this percentage of usernames, always the same ones.
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: Option<u8>,
-    /// Let in this username; may be given several times. Takes the place of the list so far.
+    /// Let in this username. Can be repeated; replaces the allow list.
     #[arg(long, value_name = "USERNAME")]
     allow: Vec<String>,
-    /// Let in the usernames of a file, one a line.
+    /// Let in the usernames of a file, one per line. Replaces the allow list.
     #[arg(long, value_name = "FILE")]
     allow_file: Option<PathBuf>,
-    /// Let everybody in: no list, no percentage.
+    /// Let everybody in: removes allow list and percentage.
     #[arg(long, conflicts_with_all = ["percent", "allow", "allow_file"])]
     everybody: bool,
 }

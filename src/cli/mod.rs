@@ -85,7 +85,7 @@ enum Command {
     },
     /// Show or announce when a biller's identity provider will be away: its people are told day and time meanwhile.
     Maintenance(maintenance::Arguments),
-    /// Say from when on, and for whom, an active biller counts as moved.
+    /// Set a biller's activation date and rollout.
     Rollout(controls::RolloutArguments),
     /// End sessions of a biller: all, one user's, or one session's at the issuer.
     EndSessions(controls::EndSessions),

@@ -82,6 +82,9 @@ fn audited_fields(biller: &Biller) -> Map<String, Json> {
         Json::Object(settings) => settings,
         _ => Map::new(),
     };
+    // A new secret is a change of the registration.
+    let secrets = fields.remove("client_secrets");
+    fields.insert("oidc".to_owned(), json!(biller.settings.oidc.as_ref().map(|oidc| json!([oidc, secrets]))));
     fields.remove("rollout");
     fields.insert("rollout_allow".to_owned(), json!(biller.settings.rollout.allow));
     fields.insert("rollout_percent".to_owned(), json!(biller.settings.rollout.percent));

@@ -1,7 +1,7 @@
 //! A biller's registration as an OpenID Connect relying party.
 
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 use utoipa::ToSchema;
 
@@ -25,12 +25,12 @@ pub struct OidcSettings {
     /// Client id.
     pub client_id: String,
     /// Client secret; files may name a file or an environment variable. Not needed with `private_key_jwt`.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "is_write_only", serialize_with = "serialize_nothing")]
     #[schema(value_type = Option<String>, write_only)]
     pub client_secret: Option<Secret>,
     /// Tried when the provider rejects `client_secret`: the old or the next secret during a rotation. Setting either secret
     /// replaces both.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "is_write_only", serialize_with = "serialize_nothing")]
     #[schema(value_type = Option<String>, write_only)]
     pub second_client_secret: Option<Secret>,
     /// Client authentication at the token endpoint.
@@ -106,6 +106,15 @@ pub struct ClientSecrets {
     pub current: Option<String>,
     /// Tried when the provider rejects the current one.
     pub second: Option<String>,
+}
+
+/// Always: `skip_serializing` would also hide the field from the OpenAPI schema.
+fn is_write_only(_: &Option<Secret>) -> bool {
+    true
+}
+
+fn serialize_nothing<S: Serializer>(_: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_none()
 }
 
 fn default_scopes() -> Vec<String> {
