@@ -22,7 +22,7 @@ pub(super) struct NewBiller;
 /// A [`BillerPatch`] without `state`, which `PUT /api/v1/billers/{slug}/ciam` changes.
 pub(super) struct BillerUpdate;
 
-/// How a biller is to be enabled.
+/// How to enable the biller.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CiamOptions {

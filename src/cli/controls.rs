@@ -38,9 +38,9 @@ pub(super) struct RolloutArguments {
     /// Let in the usernames of a file, one per line. Replaces the allow list.
     #[arg(long, value_name = "FILE")]
     allow_file: Option<PathBuf>,
-    /// Let everybody in: removes allow list and percentage.
+    /// Let all users in: removes allow list and percentage.
     #[arg(long, conflicts_with_all = ["percent", "allow", "allow_file"])]
-    everybody: bool,
+    all_users: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +123,7 @@ pub(super) async fn rollout(config: &Path, arguments: RolloutArguments) -> CliRe
             None => {}
         }
         let rollout = &mut biller.settings.rollout;
-        if arguments.everybody {
+        if arguments.all_users {
             *rollout = Rollout::default();
         }
         rollout.percent = typed.percent.or(rollout.percent);

@@ -1,4 +1,4 @@
-//! Billers, users, memberships, and the one look-up that routing stands on.
+//! Billers, users, memberships, and the lookup that routing uses.
 
 mod billers;
 mod contacts;

@@ -179,8 +179,8 @@ fn cli_controls_appear_in_the_next_decision_trace() {
     here.run_ok(&["rollout", "river", "--percent", "100"]);
     assert_eq!(here.simulate("bob").0, 2);
     assert!(
-        here.run_ok(&["rollout", "river", "--everybody", "--from", "2100-01-01T00:00:00Z"])
-            .contains("for everybody, from 2100")
+        here.run_ok(&["rollout", "river", "--all-users", "--from", "2100-01-01T00:00:00Z"])
+            .contains("for all users, from 2100")
     );
     assert_eq!(here.simulate("ann").0, 3);
     here.run_ok(&["rollout", "river", "--from", "now"]);

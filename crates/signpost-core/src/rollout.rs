@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::Username;
 use crate::field_error::FieldErrors;
 
-/// For whom an active biller counts as migrated. With neither list nor percentage: for everybody.
+/// For whom an active biller counts as migrated. With neither list nor percentage: for all users.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Rollout {
     /// These usernames are in.
@@ -48,7 +48,7 @@ impl Rollout {
 impl fmt::Display for Rollout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.allow.as_ref().map(Vec::len), self.percent) {
-            (None, None) => f.write_str("everybody"),
+            (None, None) => f.write_str("all users"),
             (Some(listed), None) => write!(f, "{listed} listed username(s)"),
             (None, Some(percent)) => write!(f, "{percent} % of usernames"),
             (Some(listed), Some(percent)) => write!(f, "{listed} listed username(s) and {percent} % of usernames"),

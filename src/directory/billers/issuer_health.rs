@@ -8,7 +8,7 @@ use crate::directory::{Directory, DirectoryError};
 use crate::values;
 use signpost_core::Timestamp;
 
-/// Consecutive failures after which an issuer counts as down.
+/// Consecutive failures after which the circuit breaker opens.
 pub const FAILURES_TO_OPEN: i64 = 3;
 
 const RECORD_FAILURE: &str = "INSERT INTO issuer_health (biller_id, state, failures, reason, changed_at, checked_at) \
@@ -20,7 +20,7 @@ const OPEN: &str = "UPDATE issuer_health SET state = 'down', changed_at = $2 \
 /// A document that can be fetched does not prove that the token endpoint works.
 const RECORD_DOCUMENTS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
      checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0) AND reason NOT LIKE 'token %'";
-/// After a quiet time sign-ins may try the token endpoint: with the next failure the issuer counts as down again.
+/// After a quiet time sign-ins may try the token endpoint: the next failure opens the circuit breaker again.
 const HALF_OPEN: &str = "UPDATE issuer_health SET state = 'up', failures = $4, changed_at = $2 \
      WHERE biller_id = $1 AND state = 'down' AND reason LIKE 'token %' AND checked_at <= $3";
 const CLAIM_PROBE: &str =
@@ -39,7 +39,7 @@ pub enum IssuerEndpoint {
 }
 
 impl Directory {
-    /// Records a failed call; after [`FAILURES_TO_OPEN`] in a row the issuer counts as down.
+    /// Records a failed call; after [`FAILURES_TO_OPEN`] in a row the circuit breaker opens.
     pub async fn record_issuer_failure(
         &self,
         biller: &Biller,
@@ -57,7 +57,7 @@ impl Directory {
         let is_first = recorded.map(|row| row.int(0)).transpose()? == Some(1);
         let opened = tx.run(OPEN, values![biller.id.as_str(), now, FAILURES_TO_OPEN]).await? > 0;
         if opened {
-            tracing::warn!(biller = %biller.slug, reason, "issuer counts as down");
+            tracing::warn!(biller = %biller.slug, reason, "issuer is down: the circuit breaker is open");
         }
         // Also with the first failure, so that other instances know that a success has something to clear.
         if is_first || opened {

@@ -39,7 +39,7 @@ pub struct BillerPatch {
     pub outage_policy: Option<OutagePolicy>,
     /// The biller's own hosts, such as `pay.riverside.example`. The first is its sign-in address.
     pub hosts: Option<Vec<String>>,
-    /// For whom an active biller counts as migrated; replaced as a whole. Empty: for everybody.
+    /// For whom an active biller counts as migrated; replaced as a whole. Empty: for all users.
     pub rollout: Option<Rollout>,
     /// The registration at the biller's OpenID Connect provider; replaced as a whole, except for client secrets. Required for
     /// `active`.

@@ -54,7 +54,7 @@ impl Billers {
     }
 
     /// Billers with similar names, the best match first. Private billers are never found. The result depends on nothing but the
-    /// names, so the same text finds the same billers for everybody.
+    /// names, so the same text always finds the same billers.
     pub fn search(&self, text: &str) -> Vec<Arc<Biller>> {
         let query = FoldedName::new(text);
         let public = self.all.iter().zip(&self.names).filter(|(biller, _)| !biller.settings.private);
