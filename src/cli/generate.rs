@@ -109,7 +109,8 @@ fn configuration() -> String {
             if name != section {
                 let intro = comment.join(" ");
                 let space = if intro.is_empty() { "" } else { "\n\n" };
-                let _ = write!(out, "\n## `[{name}]`{space}{intro}\n\n| key | example | meaning |\n| --- | --- | --- |\n");
+                let _ =
+                    write!(out, "\n## `[{name}]`{space}{intro}\n\n| key | example | meaning |\n| --- | --- | --- |\n");
                 section = name;
             }
             comment.clear();

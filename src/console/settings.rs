@@ -187,7 +187,7 @@ pub(super) async fn save(
             Ok(Redirect::to(&format!("/billers/{}?done={done}", biller.slug)).into_response())
         }
         Err(UpsertError::Invalid(errors)) => {
-            let errors = errors.into_iter().map(form_error).collect();
+            let errors = errors.iter().map(form_error).collect();
             page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, submitted.form, errors)
         }
         Err(UpsertError::Directory(error)) => Err(error.into()),
@@ -244,7 +244,7 @@ fn patch(biller: &Biller, submitted: &SubmittedForm) -> BillerPatch {
 }
 
 /// An error at the form's field, or at the first field if the form has none for it.
-fn form_error(error: FieldError) -> (String, String) {
+fn form_error(error: &FieldError) -> (String, String) {
     let name = error.field.rsplit('.').next().unwrap_or_default();
     if FIELDS.iter().any(|field| field.name == name) || name == "logo" {
         (name.to_owned(), capitalize(&error.message))

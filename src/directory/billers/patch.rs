@@ -134,9 +134,9 @@ impl BillerPatch {
         set(&mut settings.support, support);
         let rollout = rollout.and_then(|rollout| errors.check_object("rollout", rollout.normalized()));
         set(&mut settings.rollout, rollout);
-        let email = contact_email.map(|text| unless_empty(text, parse_email, "an email address"));
+        let email = contact_email.map(|text| unless_empty(&text, parse_email, "an email address"));
         set(&mut settings.contact_email, email.and_then(|email| errors.check("contact_email", email)));
-        let url = portal_url.map(|text| unless_empty(text, parse_url, "an http or https URL without a fragment"));
+        let url = portal_url.map(|text| unless_empty(&text, parse_url, "an http or https URL without a fragment"));
         set(&mut settings.portal_url, url.and_then(|url| errors.check("portal_url", url)));
         for (_, message) in password_policy.iter().flat_map(PasswordPolicy::problems) {
             errors.push("password_policy", message);
@@ -146,7 +146,7 @@ impl BillerPatch {
         errors.check("name", check_name(&biller.name));
         let time = active_from.map(|text| {
             let parse = |text: &str| Timestamp::parse_rfc3339(text);
-            unless_empty(text, parse, "a time such as 2026-11-22T08:00:00Z")
+            unless_empty(&text, parse, "a time such as 2026-11-22T08:00:00Z")
         });
         set(&mut biller.active_from, time.and_then(|time| errors.check("active_from", time)));
         let hosts =
@@ -175,11 +175,11 @@ fn set<T>(field: &mut T, value: Option<T>) {
 }
 
 /// An empty text removes the setting.
-fn unless_empty<T>(text: String, parse: impl FnOnce(&str) -> Option<T>, expected: &str) -> Result<Option<T>, String> {
+fn unless_empty<T>(text: &str, parse: impl FnOnce(&str) -> Option<T>, expected: &str) -> Result<Option<T>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    parse(&text).map(Some).ok_or_else(|| format!("{text:?} is not {expected}"))
+    parse(text).map(Some).ok_or_else(|| format!("{text:?} is not {expected}"))
 }
 
 fn parse_email(text: &str) -> Option<String> {
