@@ -1,27 +1,28 @@
-//! What a biller is asked to be: the fields of a file of billers, and the wizard's CIAM box.
+//! Request bodies of `/api/v1/billers`: the fields of a file of billers and, for a new biller, `ciam`.
+
+use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::problem::validation_failed;
-use crate::directory::PasswordCarryOver;
-use crate::directory::import_billers::BillerInput;
+use super::problem::{invalid_fields, validation_failed};
+use crate::config::Secret;
+use crate::directory::import_billers::BillerRow;
+use crate::directory::{BillerPatch, LogoSource, PasswordCarryOver};
 use crate::provisioning::{CiamMode, EnablementOptions};
 use crate::web::HttpError;
 use signpost_core::decision::CiamState;
+use signpost_core::{FieldErrors, Slug};
 
-/// Fields that are objects.
-const OBJECT_FIELDS: [&str; 6] = ["rollout", "oidc", "secureauth", "support", "branding", "password_policy"];
-
-/// A biller to be made: a [`BillerInput`] with `ciam`.
+/// A [`BillerPatch`] with `slug` and `ciam`.
 pub(super) struct NewBiller;
 
-/// What is to be changed: a [`BillerInput`] without what is changed elsewhere.
-pub(super) struct BillerChange;
+/// A [`BillerPatch`] without `state`, which `PUT /api/v1/billers/{slug}/ciam` changes.
+pub(super) struct BillerUpdate;
 
-/// How a biller is to be moved.
+/// How to enable the biller.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CiamOptions {
@@ -33,51 +34,53 @@ struct CiamOptions {
 
 impl PartialSchema for NewBiller {
     fn schema() -> RefOr<Schema> {
-        input_schema(|fields, required| {
-            let description = "The CIAM (SSO/MFA) Authentication box: the biller is enabled at once.";
+        patch_schema(|schema| {
+            let description = "The wizard's CIAM (SSO/MFA) Authentication box: enables the biller at once.";
             let options = json!({ "$ref": format!("#/components/schemas/{}", CiamOptions::name()) });
-            fields.insert(
-                "ciam".into(),
-                json!({ "description": description, "oneOf": [{ "type": "boolean" }, { "type": "null" }, options] }),
-            );
-            *required = json!(["slug", "name"]);
+            schema["properties"]["ciam"] =
+                json!({ "description": description, "oneOf": [{ "type": "boolean" }, { "type": "null" }, options] });
+            schema["required"] = json!(["slug", "name"]);
         })
     }
 }
 
 impl ToSchema for NewBiller {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        BillerInput::schemas(schemas);
+        BillerPatch::schemas(schemas);
         CiamOptions::schemas(schemas);
         schemas.push((CiamOptions::name().into_owned(), CiamOptions::schema()));
     }
 }
 
-impl PartialSchema for BillerChange {
+impl PartialSchema for BillerUpdate {
     fn schema() -> RefOr<Schema> {
-        input_schema(|fields, required| {
-            fields.remove("state");
-            *required = json!([]);
+        patch_schema(|schema| {
+            if let Some(fields) = schema["properties"].as_object_mut() {
+                fields.remove("state");
+            }
         })
     }
 }
 
-impl ToSchema for BillerChange {
+impl ToSchema for BillerUpdate {
+    fn name() -> Cow<'static, str> {
+        BillerPatch::name()
+    }
+
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        BillerInput::schemas(schemas);
+        BillerPatch::schemas(schemas);
     }
 }
 
-/// A row's schema, in which null is no value, with some changes.
-fn input_schema(change: impl FnOnce(&mut Map<String, Value>, &mut Value)) -> RefOr<Schema> {
-    let mut schema = json!(BillerInput::schema());
+/// The schema of a [`BillerPatch`] with a slug and without null.
+fn patch_schema(change: impl FnOnce(&mut Value)) -> RefOr<Schema> {
+    let mut schema = json!(BillerPatch::schema());
     if let Some(fields) = schema["properties"].as_object_mut() {
         fields.values_mut().for_each(forbid_null);
+        fields.insert("slug".to_owned(), json!({ "$ref": format!("#/components/schemas/{}", Slug::name()) }));
     }
-    let mut fields = schema["properties"].as_object().cloned().unwrap_or_default();
-    change(&mut fields, &mut schema["required"]);
-    schema["properties"] = fields.into();
-    serde_json::from_value(schema).unwrap_or_else(|_| BillerInput::schema())
+    change(&mut schema);
+    serde_json::from_value(schema).unwrap_or_else(|_| BillerPatch::schema())
 }
 
 fn forbid_null(field: &mut Value) {
@@ -93,8 +96,8 @@ fn forbid_null(field: &mut Value) {
     }
 }
 
-/// The wizard's CIAM box: ticked, or with how.
-pub(super) fn parse_ciam(ciam: Option<Value>, row: &BillerInput) -> Result<Option<EnablementOptions>, HttpError> {
+/// How to enable a new biller; none: not at all.
+pub(super) fn parse_ciam(ciam: Option<Value>, patch: &BillerPatch) -> Result<Option<EnablementOptions>, HttpError> {
     let order = match ciam {
         None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
         Some(Value::Bool(true)) => EnablementOptions::default(),
@@ -104,67 +107,50 @@ pub(super) fn parse_ciam(ciam: Option<Value>, row: &BillerInput) -> Result<Optio
             EnablementOptions { mode, passwords }
         }
         Some(_) => {
-            let text = "true, false, or {\"mode\": …, \"passwords\": …} is expected".to_owned();
+            let text = "must be true, false, or {\"mode\": …, \"passwords\": …}".to_owned();
             return Err(validation_failed([("ciam", text)]));
         }
     };
-    if row.oidc.is_some() || row.state.is_some_and(|state| state != CiamState::Legacy) {
-        return Err(validation_failed([(
-            "ciam",
-            "a biller that is to be enabled begins as legacy, without oidc".to_owned(),
-        )]));
+    if patch.oidc.is_some() || patch.state.is_some_and(|state| state != CiamState::Legacy) {
+        return Err(validation_failed([("ciam", "requires a biller in state legacy without oidc".to_owned())]));
     }
     Ok(Some(order))
 }
 
-/// Reads the fields; all that are wrong are told together.
-pub(super) fn parse_biller_input(mut fields: Map<String, Value>) -> Result<BillerInput, HttpError> {
-    let mut errors: Vec<(String, String)> = Vec::new();
-    // Nothing would come of a null, and it might be meant to take something away. A list would be read as a table without
-    // names.
+/// Reads a body. Reports every field that is wrong.
+pub(super) fn parse_biller_row(mut fields: Map<String, Value>) -> Result<BillerRow, HttpError> {
+    let mut errors = FieldErrors::default();
+    // A null would be read as a field that is left out, although it might be meant to remove something.
     fields.retain(|name, value| {
-        if value.is_array() && OBJECT_FIELDS.contains(&name.as_str()) {
-            errors.push((name.clone(), "an object is expected".to_owned()));
-            return false;
-        }
         if value.is_null() {
-            errors.push((name.clone(), "null is no value; an empty list, table or text takes it away".to_owned()));
+            errors.push(name.as_str(), "must not be null; an empty list, object or text removes the setting");
         }
         !value.is_null()
     });
-    loop {
-        match serde_path_to_error::deserialize::<_, BillerInput>(Value::Object(fields.clone())) {
-            Ok(row) if errors.is_empty() => {
-                let text = "the secret itself is expected".to_owned();
-                let elsewhere = row.local_secrets();
-                let mut elsewhere: Vec<_> = elsewhere.into_iter().map(|field| (field, text.clone())).collect();
-                if row.has_local_logo() {
-                    elsewhere.push(("branding.logo", "the bytes of a PNG in base64 are expected".to_owned()));
-                }
-                return if elsewhere.is_empty() { Ok(row) } else { Err(validation_failed(elsewhere)) };
-            }
-            Ok(_) => break,
-            Err(error) => {
-                let path = error.path().to_string().replace('[', ".").replace(']', "");
-                let first = path.split('.').next().unwrap_or_default().to_owned();
-                // Not with the text that stands there: it may be a secret.
-                let message =
-                    if path.contains("secret") { "not a secret".to_owned() } else { error.into_inner().to_string() };
-                let field = if fields.contains_key(&first) { path } else { missing_field(&message).to_owned() };
-                if !errors.iter().any(|(known, _)| *known == field) {
-                    errors.push((field, message));
-                }
-                // The others may be wrong as well.
-                if fields.remove(&first).is_none() {
-                    break;
-                }
-            }
+    let row = match BillerRow::from_json(fields) {
+        Ok(row) if errors.is_empty() => row,
+        Ok(_) => return Err(invalid_fields(&errors)),
+        Err(more) => {
+            errors.extend(more);
+            return Err(invalid_fields(&errors));
         }
-    }
-    Err(validation_failed(errors.iter().map(|(field, text)| (field.as_str(), text.clone()))))
+    };
+    forbid_local_files(&row.patch)?;
+    Ok(row)
 }
 
-/// The field that a sentence of serde's calls missing.
-fn missing_field(message: &str) -> &str {
-    message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')).unwrap_or_default()
+/// Files and environment variables of this machine are for files of billers only.
+fn forbid_local_files(patch: &BillerPatch) -> Result<(), HttpError> {
+    let mut errors = FieldErrors::default();
+    let is_local = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !matches!(secret, Secret::Inline(_)));
+    if let Some(oidc) = &patch.oidc {
+        let secrets = [("client_secret", &oidc.client_secret), ("second_client_secret", &oidc.second_client_secret)];
+        for (field, _) in secrets.into_iter().filter(|(_, secret)| is_local(secret)) {
+            errors.push(format!("oidc.{field}"), "must be the secret itself");
+        }
+    }
+    if let Some(Some(LogoSource::File { .. })) = patch.branding.as_ref().map(|branding| &branding.logo) {
+        errors.push("branding.logo", "must be a PNG in base64");
+    }
+    if errors.is_empty() { Ok(()) } else { Err(invalid_fields(&errors)) }
 }

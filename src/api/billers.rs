@@ -1,4 +1,4 @@
-//! `/api/v1/billers`: what the biller wizard does. The fields are those of a file of billers.
+//! `/api/v1/billers`: what a CRM's biller wizard does. The fields are those of a file of billers.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -8,12 +8,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::auth::require;
-use super::biller_requests::{BillerChange, NewBiller, parse_biller_input, parse_ciam};
+use super::biller_requests::{BillerUpdate, NewBiller, parse_biller_row, parse_ciam};
 use super::biller_responses::{BillerDetails, BillerList, BillerResponse, CreatedBiller};
 use super::idempotency::IdempotencyKeyHeader;
 use super::jobs::JobResponse;
 use super::json::read_fields;
-use super::problem::{not_found, problem, validation_failed};
+use super::problem::{invalid_fields, not_found, problem, validation_failed};
 use super::{ciam, idempotency, pending_changes};
 use crate::access::{ApiKey, Scope};
 use crate::directory::import_billers::{ImportContext, UpsertError, WriteMode};
@@ -57,7 +57,7 @@ pub(super) async fn get(
 
 /// Create a biller
 ///
-/// What the biller wizard does: with `ciam` it begins at once to enable the biller. Watch the `job` of the answer.
+/// With `ciam`, also starts to enable the biller: watch the `job` of the response.
 #[utoipa::path(
     post, path = paths::BILLERS, operation_id = "createBiller", tag = "Billers",
     params(IdempotencyKeyHeader),
@@ -67,11 +67,11 @@ pub(super) async fn get(
     ),
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
-        (status = 201, description = "It was made.", body = CreatedBiller, headers(("Location" = String, description = "Where it is."))),
-        (status = 403, description = "`api_key_restricted`: the key is limited to some billers, and this is not one of them."),
-        (status = 409, description = "`slug_taken`: there is a biller with this slug.\n`not_configured`, `not_ready`, `invalid_state`: it was made, and cannot be enabled now."),
-        (status = 422, description = "`validation_failed`: see `errors`.\n`unsupported_usernames`: SecureAuth could not keep some of the users."),
-        (status = 502, description = "`secureauth_unavailable`: SecureAuth does not answer."),
+        (status = 201, description = "The biller was created.", body = CreatedBiller, headers(("Location" = String, description = "Path of the biller."))),
+        (status = 403, description = "`api_key_restricted`: the key is restricted to other billers."),
+        (status = 409, description = "`slug_taken`: a biller with this slug already exists.\n`not_configured`, `not_ready`, `invalid_state`: the biller was created, and cannot be enabled now."),
+        (status = 422, description = "`validation_failed`: see `errors`.\n`unsupported_usernames`: SecureAuth does not support some of the usernames."),
+        (status = 502, description = "`secureauth_unavailable`: SecureAuth did not respond."),
     ),
 )]
 pub(super) async fn create(
@@ -83,10 +83,10 @@ pub(super) async fn create(
     let mut fields: Map<String, Value> = read_fields(&headers, &body)?;
     let idempotency_key = idempotency::key(&headers, &key, paths::BILLERS, &Value::Object(fields.clone()))?;
     let ciam_field = fields.remove("ciam");
-    let row = parse_biller_input(fields)?;
-    let options = parse_ciam(ciam_field, &row)?;
+    let row = parse_biller_row(fields)?;
+    let options = parse_ciam(ciam_field, &row.patch)?;
     if !key.permits_biller(&row.slug) {
-        let detail = "The API key is limited to some billers, and this is not one of them.";
+        let detail = "The API key is restricted to other billers.";
         return Err(problem(StatusCode::FORBIDDEN, "api_key_restricted", detail));
     }
     if options.is_some() && !state.provisioning.is_configured() {
@@ -103,7 +103,7 @@ pub(super) async fn create(
             state.directory.upsert_biller_in(&mut tx, row, &import_context(&state, &key), WriteMode::Create).await;
         let biller = biller.map_err(http_error)?;
         tx.commit().await?;
-        tracing::info!(biller = %biller.slug, key = key.id, "a biller was made");
+        tracing::info!(biller = %biller.slug, key = key.id, "a biller was created");
     } else {
         drop(tx);
         if let Some(idempotency_key) = &idempotency_key
@@ -120,11 +120,11 @@ pub(super) async fn create(
     let body = json!(CreatedBiller { details: details(&state, &slug).await?, job }).to_string();
     let Some(idempotency_key) = idempotency_key else { return Ok(created_response(&slug, body)) };
     idempotency_key.store_response(&state.db, StatusCode::CREATED.as_u16(), &body).await?;
-    // Two may have come so far with the same request: both give the answer that is kept.
+    // Two repetitions of a request may get this far: both return the response that was stored.
     Ok(created_response(&slug, idempotency::replay(&state, &idempotency_key).await?.unwrap_or(body)))
 }
 
-/// The job of a biller that was made a moment ago: of all repetitions of a request one starts it.
+/// The enablement job of a new biller. Of all repetitions of a request, one starts it.
 async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, options: EnablementOptions) -> Result<Job, HttpError> {
     let biller = state.directory.biller_by_slug(slug).await?.ok_or_else(not_found)?;
     match state.provisioning.latest_job(&biller.id).await? {
@@ -137,15 +137,15 @@ async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, options: Enablement
 
 /// Update a biller
 ///
-/// What is left out stays as it is; an empty list, table or text takes it away. Changes of where people sign in wait for a
-/// second person: they are in `pending_changes`.
+/// What is left out stays as it is; an empty list, object or text removes the setting. Changes of where users sign in need an
+/// approval: they are in `pending_changes`.
 #[utoipa::path(
     patch, path = paths::BILLER_BY_SLUG, operation_id = "updateBiller", tag = "Billers",
     params(("slug" = Slug, Path)),
-    request_body(content = BillerChange, example = json!({ "name": "Lakeside Power and Light" })),
+    request_body(content = BillerUpdate, example = json!({ "name": "Lakeside Power and Light" })),
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
-        (status = 200, description = "As it is now.", body = BillerDetails),
+        (status = 200, description = "The biller after the update.", body = BillerDetails),
         (status = 422, description = "`validation_failed`: see `errors`."),
     ),
 )]
@@ -160,19 +160,19 @@ pub(super) async fn update(
     let mut fields: Map<String, Value> = read_fields(&headers, &body)?;
     let own = fields.insert("slug".to_owned(), json!(slug));
     if own.is_some_and(|own| own != json!(slug)) {
-        return Err(validation_failed([("slug", "the slug is permanent".to_owned())]));
+        return Err(validation_failed([("slug", "cannot change".to_owned())]));
     }
-    let elsewhere = "PUT /api/v1/billers/{slug}/ciam switches a biller on and off".to_owned();
+    let elsewhere = "cannot be set here: use PUT /api/v1/billers/{slug}/ciam".to_owned();
     if let Some(field) = ["state", "ciam"].into_iter().find(|field| fields.contains_key(*field)) {
         return Err(validation_failed([(field, elsewhere)]));
     }
-    let row = parse_biller_input(fields)?;
+    let row = parse_biller_row(fields)?;
     let mut tx = state.db.begin().await?;
     let changed =
         state.directory.upsert_biller_in(&mut tx, row, &import_context(&state, &key), WriteMode::Update).await;
     changed.map_err(http_error)?;
     tx.commit().await?;
-    tracing::info!(biller = %slug, key = key.id, "a biller was changed");
+    tracing::info!(biller = %slug, key = key.id, "a biller was updated");
     let mut pending = pending_changes::visible_to(&state, &key).await?;
     pending.retain(|change| change.biller == slug);
     Ok(Json(BillerDetails { pending_changes: Some(pending), ..details(&state, &slug).await? }))
@@ -207,12 +207,10 @@ fn import_context(state: &AppState, key: &ApiKey) -> ImportContext {
 fn http_error(error: UpsertError) -> HttpError {
     match error {
         UpsertError::SlugTaken => {
-            problem(StatusCode::CONFLICT, "slug_taken", "There is a biller with this slug already.")
+            problem(StatusCode::CONFLICT, "slug_taken", "A biller with this slug already exists.")
         }
         UpsertError::NotFound => not_found(),
-        UpsertError::Invalid(problems) => {
-            validation_failed(problems.iter().map(|problem| (problem.field, problem.text.clone())))
-        }
+        UpsertError::Invalid(errors) => invalid_fields(&errors),
         UpsertError::Directory(error) => error.into(),
     }
 }

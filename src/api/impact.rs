@@ -8,14 +8,14 @@ use utoipa::ToSchema;
 use super::access::{check_simulation_limit, require_all_billers};
 use super::auth::ApiKeyFor;
 use super::json::JsonBody;
-use super::problem::{not_found, validation_failed};
+use super::problem::{invalid_fields, not_found};
 use crate::access::{Scope, scope};
 use crate::audit::{Action, AuditEvent};
-use crate::routing::{Impact, ProposedChange, RolloutSpec};
+use crate::routing::{Impact, ProposedChange};
 use crate::state::AppState;
 use crate::web::{HttpError, paths};
-use signpost_core::Slug;
 use signpost_core::decision::CiamState;
+use signpost_core::{Rollout, Slug};
 
 /// A proposed change of one biller. Omitted fields stay as they are.
 #[derive(Deserialize, ToSchema)]
@@ -27,7 +27,7 @@ pub(super) struct ImpactRequest {
     state: Option<CiamState>,
     /// Whom the migration would include.
     #[serde(default)]
-    rollout: Option<RolloutSpec>,
+    rollout: Option<Rollout>,
 }
 
 /// Preview the impact of a change
@@ -59,7 +59,7 @@ pub(super) async fn preview(
     let ImpactRequest { biller, state: ciam, rollout } = request;
     let change = ProposedChange { state: ciam, rollout };
     let known = state.directory.biller_by_slug(&biller).await?.ok_or_else(not_found)?;
-    let after = change.apply_to(&known).map_err(|why| validation_failed([("rollout", why)]))?;
+    let after = change.apply_to(&known).map_err(|errors| invalid_fields(&errors))?;
     let event = AuditEvent::new(Action::ImpactPreviewed).at(&biller).with("change", change.summary());
     state.actor_context(key.actor()).record_alone(&state.db, event).await?;
     Ok(Json(state.routing.impact(&[after], &|_| {}).await?))

@@ -62,7 +62,7 @@ pub(super) async fn list(
 
 pub(super) async fn visible_to(state: &AppState, key: &ApiKey) -> Result<Vec<PendingChangeResponse>, HttpError> {
     let (billers, pending) = (state.directory.billers().await?, state.directory.pending_changes().await?);
-    let shown = pending.iter().filter_map(|change| {
+    let visible = pending.iter().filter_map(|change| {
         let slug = &billers.by_id(&change.biller_id)?.slug;
         key.permits_biller(slug).then(|| PendingChangeResponse {
             id: change.id.clone(),
@@ -72,7 +72,7 @@ pub(super) async fn visible_to(state: &AppState, key: &ApiKey) -> Result<Vec<Pen
             requested_at: change.requested_at.to_string(),
         })
     });
-    Ok(shown.collect())
+    Ok(visible.collect())
 }
 
 /// Decide a pending change

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::web::HttpError;
 use crate::web::error::FieldError;
 use crate::web::layers::RequestId;
+use signpost_core::FieldErrors;
 
 /// An error (RFC 9457).
 #[derive(Serialize, ToSchema)]
@@ -59,6 +60,11 @@ pub(super) fn validation_failed<'a>(fields: impl IntoIterator<Item = (&'a str, S
     let fields = fields.into_iter().map(field_error).collect();
     let detail = "Some fields are invalid. `errors` lists them.";
     HttpError { fields, ..problem(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", detail) }
+}
+
+/// Field errors as a problem.
+pub(super) fn invalid_fields(errors: &FieldErrors) -> HttpError {
+    validation_failed(errors.iter().map(|error| (error.field.as_str(), error.message.clone())))
 }
 
 /// Renders every error and every bare error status as a problem document.

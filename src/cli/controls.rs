@@ -11,7 +11,7 @@ use crate::directory::Biller;
 use crate::state::AppState;
 use crate::web::biller_sessions::{BillerSessions, SessionFilter};
 use signpost_core::decision::KillSwitchState;
-use signpost_core::{Slug, Timestamp, Username};
+use signpost_core::{Rollout, Slug, Timestamp, Username};
 
 #[derive(Debug, Args)]
 pub(super) struct KillSwitch {
@@ -23,7 +23,7 @@ pub(super) struct KillSwitch {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Rollout {
+pub(super) struct RolloutArguments {
     /// Slug of the biller
     slug: Slug,
     /// Activation date: `now`, or a time such as 2026-12-01T06:00:00Z
@@ -103,14 +103,14 @@ pub(super) async fn set_paused(config: &Path, slug: &Slug, is_paused: bool) -> C
     Ok(())
 }
 
-pub(super) async fn rollout(config: &Path, arguments: Rollout) -> CliResult {
+pub(super) async fn rollout(config: &Path, arguments: RolloutArguments) -> CliResult {
     let mut allow = arguments.allow;
     if let Some(file) = &arguments.allow_file {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         allow.extend(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
     }
-    let names = allow.iter().map(|name| Username::parse(name).with_context(|| format!("{name:?}")));
-    let keys = names.map(|name| Ok(name?.as_str().to_owned())).collect::<Result<Vec<_>, anyhow::Error>>()?;
+    let has_list = !allow.is_empty() || arguments.allow_file.is_some();
+    let typed = Rollout { allow: has_list.then_some(allow), percent: arguments.percent }.normalized()?;
     let state = super::open(config).await?.state;
     let now = state.clock.now();
     change_biller(&state, &arguments.slug, Action::RolloutUpdated, |biller| {
@@ -119,28 +119,17 @@ pub(super) async fn rollout(config: &Path, arguments: Rollout) -> CliResult {
             Some(From::At(at)) => biller.active_from = Some(at),
             None => {}
         }
+        let rollout = &mut biller.settings.rollout;
         if arguments.all_users {
-            biller.settings.rollout_allow = None;
-            biller.settings.rollout_percent = None;
+            *rollout = Rollout::default();
         }
-        if arguments.percent.is_some() {
-            biller.settings.rollout_percent = arguments.percent;
-        }
-        if !keys.is_empty() || arguments.allow_file.is_some() {
-            biller.settings.rollout_allow = Some(keys);
-        }
+        rollout.percent = typed.percent.or(rollout.percent);
+        rollout.allow = typed.allow.or(rollout.allow.take());
     })
     .await?;
     let biller = known(&state, &arguments.slug).await?;
-    let settings = &biller.settings;
-    let whom = match (&settings.rollout_allow, settings.rollout_percent) {
-        (None, None) => "all users".to_owned(),
-        (Some(list), None) => format!("{} listed username(s)", list.len()),
-        (None, Some(percent)) => format!("{percent} % of usernames"),
-        (Some(list), Some(percent)) => format!("{} listed username(s) and {percent} % of usernames", list.len()),
-    };
     let from = biller.active_from.map_or_else(String::new, |at| format!(", from {at} on"));
-    outln!("{} is {} for {whom}{from}", biller.slug, biller.state.as_str());
+    outln!("{} is {} for {}{from}", biller.slug, biller.state.as_str(), biller.settings.rollout);
     Ok(())
 }
 

@@ -9,10 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{CliResult, import, simulate};
 use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
-use crate::routing::{Impact, Outcome, Progress, ProposedChange, RolloutSpec};
+use crate::routing::{Impact, Outcome, Progress, ProposedChange};
 use crate::state::AppState;
-use signpost_core::Slug;
 use signpost_core::decision::CiamState;
+use signpost_core::{Rollout, Slug};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -44,7 +44,7 @@ enum ImpactCommand {
     Rollout {
         /// Slug of the biller, and `all` or a percentage
         #[arg(value_name = "SLUG=PERCENT", value_parser = simulate::rollout)]
-        rollout: (Slug, RolloutSpec),
+        rollout: (Slug, Rollout),
     },
     /// Import a biller file
     Billers {

@@ -61,7 +61,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
     }
 }
 
-pub(super) fn read_billers(file: &Path) -> Result<Vec<import_billers::BillerInput>, anyhow::Error> {
+pub(super) fn read_billers(file: &Path) -> Result<Vec<import_billers::BillerRow>, anyhow::Error> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let is_json = match file.extension().and_then(std::ffi::OsStr::to_str) {
         Some("json") => true,

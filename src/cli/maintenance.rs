@@ -46,17 +46,15 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
         }
         let window = Maintenance { from, until, utc_offset_minutes };
         super::controls::change_biller(&state, slug, Action::MaintenanceUpdated, |biller| {
-            biller.settings.maintenance = Some(window)
+            biller.maintenance = Some(window)
         })
         .await?;
     } else if arguments.cancel {
-        super::controls::change_biller(&state, slug, Action::MaintenanceUpdated, |biller| {
-            biller.settings.maintenance = None
-        })
-        .await?;
+        super::controls::change_biller(&state, slug, Action::MaintenanceUpdated, |biller| biller.maintenance = None)
+            .await?;
     }
     let biller = state.directory.biller_by_slug(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
-    match biller.settings.maintenance {
+    match biller.maintenance {
         Some(window) => outln!("{slug}: maintenance from {} until {}", window.from, window.until),
         None => outln!("{slug}: no maintenance window"),
     }

@@ -94,7 +94,7 @@ enum Command {
     /// Set a biller's activation date and rollout
     ///
     /// Example: signpost rollout riverside-water --from now --percent 10
-    Rollout(controls::Rollout),
+    Rollout(controls::RolloutArguments),
     /// End sessions of a biller: all of them, those of a user, or those of one session at the issuer
     EndSessions(controls::EndSessions),
     /// Enable SecureAuth for a biller: create its organization, pool and client, import its users, activate it

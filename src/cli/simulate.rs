@@ -7,10 +7,10 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 
 use super::CliResult;
-use crate::routing::{DirectoryAvailability, RolloutSpec, SimulationError, SimulationRequest, SimulationResult};
+use crate::routing::{DirectoryAvailability, SimulationError, SimulationRequest, SimulationResult};
 use crate::state::AppState;
 use signpost_core::decision::{CiamState, IssuerHealth, KillSwitchState, RuleOutcome, Verdict};
-use signpost_core::{Slug, Timestamp};
+use signpost_core::{Rollout, Slug, Timestamp};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     biller: Vec<(Slug, CiamState)>,
     /// Override the rollout of a biller: `all` or a percentage; repeatable
     #[arg(long, value_name = "SLUG=PERCENT", value_parser = rollout)]
-    rollout: Vec<(Slug, RolloutSpec)>,
+    rollout: Vec<(Slug, Rollout)>,
     /// Override the directory: `up` or `down`
     #[arg(long, value_enum)]
     directory: Option<Health>,
@@ -90,14 +90,14 @@ fn biller(text: &str) -> Result<(Slug, CiamState), String> {
     state.map(|state| (slug, state)).ok_or_else(|| "expected legacy, enabling, active or suspended".to_owned())
 }
 
-pub(super) fn rollout(text: &str) -> Result<(Slug, RolloutSpec), String> {
+pub(super) fn rollout(text: &str) -> Result<(Slug, Rollout), String> {
     let (slug, value) = pair(text)?;
     if value == "all" {
-        return Ok((slug, RolloutSpec::default()));
+        return Ok((slug, Rollout::default()));
     }
     let percent = value.parse().ok().filter(|percent| *percent <= 100);
     let percent = percent.ok_or("expected all, or a number from 0 to 100")?;
-    Ok((slug, RolloutSpec { allow: None, percent: Some(percent) }))
+    Ok((slug, Rollout { allow: None, percent: Some(percent) }))
 }
 
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {

@@ -82,7 +82,7 @@ pub(super) struct PageState {
 
 impl PageState {
     pub(super) fn of(biller: &Biller) -> Self {
-        let percent = biller.settings.rollout_percent.map(|percent| percent.to_string()).unwrap_or_default();
+        let percent = biller.settings.rollout.percent.map(|percent| percent.to_string()).unwrap_or_default();
         let active_from =
             biller.active_from.map(|at| at.to_string().trim_end_matches('Z').to_owned()).unwrap_or_default();
         Self { done: None, percent, active_from, impact: None, errors: Vec::new() }
@@ -102,7 +102,7 @@ pub(super) async fn page(
     let backlog = state.directory.backlog_of(&biller.id).await?;
     let is_active = biller.is_active(state.clock.now());
     let mut ciam = vec![("CIAM status", status_text(biller, is_active))];
-    ciam.extend(biller.settings.ciam_mode.map(|mode| ("Mode", mode_text(mode).to_owned())));
+    ciam.extend(biller.ciam_mode.map(|mode| ("Mode", mode_text(mode).to_owned())));
     if matches!(biller.state, CiamState::Active | CiamState::Suspended) {
         ciam.extend(biller.active_from.map(|at| ("Activation date", at.to_string())));
     }
@@ -184,8 +184,8 @@ fn biller_summary(biller: &Biller, is_active: bool) -> BillerSummary {
     if settings.private {
         notes.push("private".to_owned());
     }
-    notes.extend(settings.rollout_percent.map(|percent| format!("rolled out to {percent} %")));
-    notes.extend(settings.rollout_allow.as_ref().map(|list| format!("{} on the allow-list", list.len())));
+    notes.extend(settings.rollout.percent.map(|percent| format!("rolled out to {percent} %")));
+    notes.extend(settings.rollout.allow.as_ref().map(|list| format!("{} on the allow-list", list.len())));
     if let (CiamState::Active, Some(from), false) = (biller.state, biller.active_from, is_active) {
         notes.push(format!("from {from} on"));
     }
@@ -193,7 +193,7 @@ fn biller_summary(biller: &Biller, is_active: bool) -> BillerSummary {
         slug: biller.slug.to_string(),
         name: biller.name.clone(),
         state: Badge { word: biller.state.as_str().to_owned(), tone },
-        mode: biller.settings.ciam_mode.map_or("", CiamMode::as_str),
+        mode: biller.ciam_mode.map_or("", CiamMode::as_str),
         issuer,
         notes: notes.join(", "),
     }
@@ -249,7 +249,7 @@ fn setting_rows(biller: &Biller) -> Vec<(&'static str, String)> {
         lines.push(("Issuer", oidc.issuer.clone()));
         lines.push(("Client", oidc.client_id.clone()));
     }
-    lines.extend(settings.maintenance.map(|m| ("Maintenance", format!("from {} until {}", m.from, m.until))));
+    lines.extend(biller.maintenance.map(|m| ("Maintenance", format!("from {} until {}", m.from, m.until))));
     lines.extend(settings.portal_url.clone().map(|url| ("Portal", url)));
     let support = &settings.support;
     let hours = support.hours.as_ref().and_then(|hours| hours.resolve(signpost_core::Locale::English));

@@ -12,11 +12,11 @@ use super::staff::Staff;
 use super::{Console, billers, forms, impact, respond, simulation_form};
 use crate::audit::Action;
 use crate::directory::{ApprovalOutcome, Biller};
-use crate::routing::{ProposedChange, RolloutSpec};
+use crate::routing::ProposedChange;
 use crate::web::HttpError;
 use crate::web::fields::Fields;
 use signpost_core::decision::KillSwitchState;
-use signpost_core::{Slug, Timestamp};
+use signpost_core::{Rollout, Slug, Timestamp};
 
 /// The kill switch.
 pub(super) const KILL_SWITCH: &str = "/kill-switch";
@@ -56,7 +56,7 @@ pub(super) async fn preview_rollout(
     let form = [("percent", &shown.percent), ("active_from", &shown.active_from)];
     let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let refresh_url = format!("/billers/{}/rollout?{query}", biller.slug);
-    let rollout = RolloutSpec { allow: biller.settings.rollout_allow.clone(), percent };
+    let rollout = Rollout { percent, ..biller.settings.rollout.clone() };
     let change = ProposedChange { state: None, rollout: Some(rollout) };
     let impact = Some(impact::preview(&console, &staff, &biller, change, refresh_url).await?);
     billers::page(&console, &staff, StatusCode::OK, &biller, PageState { impact, ..shown }).await
@@ -77,7 +77,7 @@ pub(super) async fn rollout(
         return billers::page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
     };
     update_biller(&console, &staff, &biller.slug, Action::RolloutUpdated, |biller| {
-        biller.settings.rollout_percent = percent;
+        biller.settings.rollout.percent = percent;
         biller.active_from = from;
     })
     .await?;

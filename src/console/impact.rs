@@ -37,7 +37,7 @@ pub(super) async fn preview(
     let biller = billers.by_id(&biller.id).map_or(biller, AsRef::as_ref);
     let after = match change.apply_to(biller) {
         Ok(after) => [after],
-        Err(why) => return Ok(ImpactView { line: why, ..ImpactView::default() }),
+        Err(why) => return Ok(ImpactView { line: why.to_string(), ..ImpactView::default() }),
     };
     let event = AuditEvent::new(Action::ImpactPreviewed).at(&biller.slug).with("change", change.summary());
     let (actor, db, routing) = (console.actor_context(staff), state.db.clone(), state.routing.clone());

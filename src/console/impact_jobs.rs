@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn query(person: &str, percent: u8) -> ImpactQuery {
-        let rollout = crate::routing::RolloutSpec { allow: None, percent: Some(percent) };
+        let rollout = signpost_core::Rollout { allow: None, percent: Some(percent) };
         let change = ProposedChange { state: None, rollout: Some(rollout) };
         ImpactQuery { person: person.to_owned(), biller: BillerId::from_stored("b".to_owned()), change }
     }

@@ -84,7 +84,7 @@ fn current_form(biller: &Biller) -> FormValues {
     let policy = biller.settings.password_policy;
     let numbers = policy.counts().map(|(field, _, number)| (field, number.map(|n| n.to_string()).unwrap_or_default()));
     let mut form = BTreeMap::from(numbers);
-    let mode = biller.settings.ciam_mode.unwrap_or_default();
+    let mode = biller.ciam_mode.unwrap_or_default();
     form.insert("mode", mode.as_str().to_owned());
     form.insert("strength", policy.strength.map_or("", Strength::as_str).to_owned());
     FormValues(form)

@@ -1,46 +1,142 @@
-//! A biller's own settings, its look included. Where its people sign in is changed by two persons, as everywhere.
-
-use std::collections::BTreeMap;
+//! The form with a biller's settings. Changes of where its users sign in need an approval, as everywhere.
 
 use axum::extract::{Multipart, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::pages::{FormValues, SettingsPage};
 use super::staff::Staff;
 use super::{Console, billers, respond};
-use crate::directory::import_billers::{BillerInput, UpsertError, WriteMode};
-use crate::directory::{Biller, OidcSettings};
+use crate::config::Secret;
+use crate::directory::import_billers::{BillerRow, UpsertError, WriteMode};
+use crate::directory::{Biller, BillerPatch, BrandingPatch, Colours, LogoSource, OidcSettings, Support};
 use crate::web::{HttpError, paths};
 use signpost_core::decision::CiamState;
 use signpost_core::text::sha256;
-use signpost_core::{Locale, LocalizedText, Purpose};
+use signpost_core::{FieldError, Locale, LocalizedText};
 
-/// The form's fields.
-const FIELDS: [&str; 17] = [
-    "name",
-    "contact_email",
-    "phone",
-    "email",
-    "hours_en",
-    "hours_es",
-    "alternative_payment_en",
-    "alternative_payment_es",
-    "accent",
-    "accent_dark",
-    "outage_policy",
-    "when_suspended",
-    "private",
-    "hosts",
-    "issuer",
-    "client_id",
-    "client_secret",
+/// A field of the form.
+struct FormField {
+    /// The field's name in the form. An error of the patch appears at the form's field of the same name.
+    name: &'static str,
+    /// What the form shows of a biller.
+    current: fn(&Biller) -> String,
+    /// What a submitted text changes.
+    apply: fn(&mut BillerPatch, &str),
+}
+
+const fn field(name: &'static str, current: fn(&Biller) -> String, apply: fn(&mut BillerPatch, &str)) -> FormField {
+    FormField { name, current, apply }
+}
+
+/// The fields of the form, without the logo. Each needs a line in `templates/console/settings.html`.
+const FIELDS: [FormField; 17] = [
+    field("name", |b| b.name.clone(), |p, text| p.name = Some(text.into())),
+    field("contact_email", |b| or_empty(&b.settings.contact_email), |p, text| p.contact_email = Some(text.into())),
+    field("phone", |b| or_empty(&b.settings.support.phone), |p, text| support(p).phone = non_empty(text)),
+    field("email", |b| or_empty(&b.settings.support.email), |p, text| support(p).email = non_empty(text)),
+    field(
+        "hours_en",
+        |b| localized(&b.settings.support.hours, Locale::English),
+        |p, text| set_localized(&mut support(p).hours, Locale::English, text),
+    ),
+    field(
+        "hours_es",
+        |b| localized(&b.settings.support.hours, Locale::Spanish),
+        |p, text| set_localized(&mut support(p).hours, Locale::Spanish, text),
+    ),
+    field(
+        "alternative_payment_en",
+        |b| localized(&b.settings.support.alternative_payment, Locale::English),
+        |p, text| set_localized(&mut support(p).alternative_payment, Locale::English, text),
+    ),
+    field(
+        "alternative_payment_es",
+        |b| localized(&b.settings.support.alternative_payment, Locale::Spanish),
+        |p, text| set_localized(&mut support(p).alternative_payment, Locale::Spanish, text),
+    ),
+    field("accent", |b| colour(b, |c| c.accent.to_string()), |p, text| branding(p).accent = Some(text.into())),
+    field(
+        "accent_dark",
+        |b| colour(b, |c| c.accent_dark.to_string()),
+        |p, text| branding(p).accent_dark = Some(text.into()),
+    ),
+    field("outage_policy", |b| choice(b.settings.outage_policy), |p, text| p.outage_policy = chosen(text)),
+    field("when_suspended", |b| choice(b.settings.when_suspended), |p, text| p.when_suspended = chosen(text)),
+    field("private", |b| checkbox(b.settings.private), |p, text| p.private = Some(text == "on")),
+    field("hosts", |b| b.hosts.join(", "), |p, text| p.hosts = Some(hosts(text))),
+    field("issuer", |b| oidc(b, |oidc| &oidc.issuer), |p, text| set_oidc(p, |oidc| oidc.issuer = text.into())),
+    field("client_id", |b| oidc(b, |oidc| &oidc.client_id), |p, text| set_oidc(p, |oidc| oidc.client_id = text.into())),
+    field(
+        "client_secret",
+        |_| String::new(),
+        |p, text| set_oidc(p, |oidc| oidc.client_secret = non_empty(text).map(|text| Secret::Inline(text.into()))),
+    ),
 ];
 
-type Errors = Vec<(String, String)>;
+fn or_empty(text: &Option<String>) -> String {
+    text.clone().unwrap_or_default()
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn support(patch: &mut BillerPatch) -> &mut Support {
+    patch.support.get_or_insert_default()
+}
+
+fn branding(patch: &mut BillerPatch) -> &mut BrandingPatch {
+    patch.branding.get_or_insert_default()
+}
+
+fn localized(text: &Option<LocalizedText>, locale: Locale) -> String {
+    let text = text.as_ref().and_then(|text| text.resolve(locale)).filter(|(language, _)| *language == locale);
+    text.map(|(_, text)| text.to_owned()).unwrap_or_default()
+}
+
+fn set_localized(localized: &mut Option<LocalizedText>, locale: Locale, text: &str) {
+    if !text.is_empty() {
+        localized.get_or_insert_default().set(locale, text);
+    }
+}
+
+fn colour(biller: &Biller, of: fn(Colours) -> String) -> String {
+    biller.branding.colours.map(of).unwrap_or_default()
+}
+
+fn choice(value: impl Serialize) -> String {
+    json!(value).as_str().unwrap_or_default().to_owned()
+}
+
+/// None for a text that is not one of the choices: the setting stays as it is.
+fn chosen<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(json!(text)).ok()
+}
+
+fn checkbox(is_checked: bool) -> String {
+    if is_checked { "on" } else { "" }.to_owned()
+}
+
+fn hosts(text: &str) -> Vec<String> {
+    text.split([',', ' ']).filter(|host| !host.is_empty()).map(str::to_lowercase).collect()
+}
+
+fn oidc(biller: &Biller, of: fn(&OidcSettings) -> &String) -> String {
+    biller.settings.oidc.as_ref().map(of).cloned().unwrap_or_default()
+}
+
+/// Without a registration the form has no fields for one.
+fn set_oidc(patch: &mut BillerPatch, set: impl FnOnce(&mut OidcSettings)) {
+    if let Some(oidc) = &mut patch.oidc {
+        set(oidc);
+    }
+}
 
 /// What was submitted.
 #[derive(Default)]
@@ -48,7 +144,7 @@ struct SubmittedForm {
     form: FormValues,
     version: String,
     remove_logo: bool,
-    /// The bytes of a file, if one was chosen.
+    /// Content of the chosen file, if any.
     logo: Vec<u8>,
 }
 
@@ -62,7 +158,7 @@ pub(super) async fn form(
     page(&console, &staff, StatusCode::OK, &biller, current_form(&biller), Vec::new())
 }
 
-/// `POST /billers/{slug}/settings`: all of it, or nothing; and nothing over what somebody else has changed meanwhile.
+/// `POST /billers/{slug}/settings`: saves everything or nothing, and never over another person's changes.
 pub(super) async fn save(
     State(console): State<Console>,
     staff: Staff,
@@ -72,31 +168,26 @@ pub(super) async fn save(
     let biller = billers::find(&console, &slug).await?;
     let submitted = read(parts).await?;
     if submitted.version != form_version(&current_form(&biller)) {
-        let text = "Somebody has changed the biller meanwhile: these are its settings now".to_owned();
+        let text = "Another person has changed the biller in the meantime: these are the settings now".to_owned();
         let errors = vec![("name".to_owned(), text)];
         return page(&console, &staff, StatusCode::CONFLICT, &biller, current_form(&biller), errors);
     }
-    let input = biller_input(&console, &biller, &submitted)?;
-    let requested =
-        (hosts(&submitted.form), submitted.form.of("issuer").to_owned(), submitted.form.of("client_id").to_owned());
+    let patch = patch(&biller, &submitted);
+    let (hosts, oidc) = (patch.hosts.clone(), patch.oidc.clone());
+    let row = BillerRow { slug: biller.slug.clone(), patch };
     let mut tx = console.app.db.begin().await?;
-    match console
-        .app
-        .directory
-        .upsert_biller_in(&mut tx, input, &console.import_context(&staff), WriteMode::Update)
-        .await
-    {
+    let context = console.import_context(&staff);
+    match console.app.directory.upsert_biller_in(&mut tx, row, &context, WriteMode::Update).await {
         Ok(saved) => {
             tx.commit().await?;
-            let oidc = saved.settings.oidc.as_ref();
-            let registration = oidc.map(|oidc| (oidc.issuer.clone(), oidc.client_id.clone())).unwrap_or_default();
-            let is_complete = (saved.hosts, registration.0, registration.1) == requested;
+            let endpoint = |oidc: &OidcSettings| (oidc.issuer.clone(), oidc.client_id.clone());
+            let has_oidc = oidc.is_none_or(|oidc| saved.settings.oidc.as_ref().map(endpoint) == Some(endpoint(&oidc)));
+            let is_complete = has_oidc && hosts.as_ref() == Some(&saved.hosts);
             let done = if is_complete { "settings" } else { "pending" };
             Ok(Redirect::to(&format!("/billers/{}?done={done}", biller.slug)).into_response())
         }
-        Err(UpsertError::Invalid(problems)) => {
-            let errors =
-                problems.iter().map(|problem| (form_field(problem.field), capitalize(&problem.text))).collect();
+        Err(UpsertError::Invalid(errors)) => {
+            let errors = errors.iter().map(form_error).collect();
             page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, submitted.form, errors)
         }
         Err(UpsertError::Directory(error)) => Err(error.into()),
@@ -114,10 +205,10 @@ async fn read(mut parts: Multipart) -> Result<SubmittedForm, HttpError> {
             continue;
         }
         let text = String::from_utf8(bytes.to_vec()).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))?;
-        match FIELDS.into_iter().find(|field| *field == name) {
-            // A secret is taken as it is.
-            Some(field @ "client_secret") => _ = submitted.form.0.insert(field, text),
-            Some(field) => _ = submitted.form.0.insert(field, text.trim().to_owned()),
+        match FIELDS.iter().find(|field| field.name == name) {
+            // Spaces may be part of a secret.
+            Some(FormField { name: name @ "client_secret", .. }) => _ = submitted.form.0.insert(name, text),
+            Some(field) => _ = submitted.form.0.insert(field.name, text.trim().to_owned()),
             None if name == "version" => submitted.version = text,
             None => submitted.remove_logo |= name == "remove_logo",
         }
@@ -125,105 +216,41 @@ async fn read(mut parts: Multipart) -> Result<SubmittedForm, HttpError> {
     Ok(submitted)
 }
 
-/// The settings as they stand in the form.
+/// The settings as the form shows them.
 fn current_form(biller: &Biller) -> FormValues {
-    let settings = &biller.settings;
-    let support = &settings.support;
-    let localized = |text: &Option<LocalizedText>, locale: Locale| {
-        let text = text.as_ref().and_then(|text| text.resolve(locale)).filter(|(language, _)| *language == locale);
-        text.map(|(_, text)| text.to_owned()).unwrap_or_default()
-    };
-    let to_text = |value: Value| value.as_str().unwrap_or_default().to_owned();
-    let colours = settings.branding.colours;
-    let oidc = settings.oidc.as_ref();
-    FormValues(BTreeMap::from([
-        ("name", biller.name.clone()),
-        ("contact_email", settings.contact_email.clone().unwrap_or_default()),
-        ("phone", support.phone.clone().unwrap_or_default()),
-        ("email", support.email.clone().unwrap_or_default()),
-        ("hours_en", localized(&support.hours, Locale::English)),
-        ("hours_es", localized(&support.hours, Locale::Spanish)),
-        ("alternative_payment_en", localized(&support.alternative_payment, Locale::English)),
-        ("alternative_payment_es", localized(&support.alternative_payment, Locale::Spanish)),
-        ("accent", colours.map(|colours| colours.accent.to_string()).unwrap_or_default()),
-        ("accent_dark", colours.map(|colours| colours.accent_dark.to_string()).unwrap_or_default()),
-        ("outage_policy", to_text(json!(settings.outage_policy))),
-        ("when_suspended", to_text(json!(settings.when_suspended))),
-        ("private", if settings.private { "on" } else { "" }.to_owned()),
-        ("hosts", biller.hosts.join(", ")),
-        ("issuer", oidc.map(|oidc| oidc.issuer.clone()).unwrap_or_default()),
-        ("client_id", oidc.map(|oidc| oidc.client_id.clone()).unwrap_or_default()),
-    ]))
+    FormValues(FIELDS.iter().map(|field| (field.name, (field.current)(biller))).collect())
 }
 
-/// Tells one state of the settings from another.
+/// Identifies a state of the settings.
 fn form_version(form: &FormValues) -> String {
     sha256(json!(form.0).to_string().as_bytes())
 }
 
-fn hosts(form: &FormValues) -> Vec<String> {
-    form.of("hosts").split([',', ' ']).filter(|host| !host.is_empty()).map(str::to_lowercase).collect()
-}
-
-/// What is to be changed, as a file would say it.
-fn biller_input(console: &Console, biller: &Biller, submitted: &SubmittedForm) -> Result<BillerInput, HttpError> {
-    let form = &submitted.form;
-    let mut support = Map::new();
-    for name in ["phone", "email"] {
-        if !form.of(name).is_empty() {
-            support.insert(name.to_owned(), json!(form.of(name)));
-        }
+fn patch(biller: &Biller, submitted: &SubmittedForm) -> BillerPatch {
+    let mut patch = BillerPatch { oidc: biller.settings.oidc.clone(), ..BillerPatch::default() };
+    for field in &FIELDS {
+        (field.apply)(&mut patch, submitted.form.of(field.name));
     }
-    for (name, english, spanish) in
-        [("hours", "hours_en", "hours_es"), ("alternative_payment", "alternative_payment_en", "alternative_payment_es")]
-    {
-        if !(form.of(english).is_empty() && form.of(spanish).is_empty()) {
-            support.insert(name.to_owned(), json!({ "en": form.of(english), "es": form.of(spanish) }));
-        }
+    // Saving an unchanged registration would unpin its issuer.
+    if patch.oidc == biller.settings.oidc {
+        patch.oidc = None;
     }
-    let mut branding = json!({ "accent": form.of("accent"), "accent_dark": form.of("accent_dark") });
     if !submitted.logo.is_empty() {
-        branding["logo"] = json!(STANDARD.encode(&submitted.logo));
+        branding(&mut patch).logo = Some(LogoSource::Base64(STANDARD.encode(&submitted.logo)));
     } else if submitted.remove_logo {
-        branding["logo"] = json!("");
+        branding(&mut patch).logo = Some(LogoSource::Base64(String::new()));
     }
-    let mut row = json!({
-        "slug": biller.slug, "name": form.of("name"), "contact_email": form.of("contact_email"), "support": support,
-        "branding": branding, "outage_policy": form.of("outage_policy"), "when_suspended": form.of("when_suspended"),
-        "private": form.of("private") == "on", "hosts": hosts(form),
-    });
-    if let Some(oidc) = &biller.settings.oidc {
-        let is_same = oidc.issuer == form.of("issuer") && oidc.client_id == form.of("client_id");
-        if !is_same || !form.of("client_secret").is_empty() {
-            row["oidc"] = oidc_input(console, biller, oidc, form);
-        }
-    }
-    // Only lists of choices can be wrong here, and the page offers none that are.
-    serde_json::from_value(row).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))
+    patch
 }
 
-/// The biller's registration with what was typed, and everything else of it as it is.
-fn oidc_input(console: &Console, biller: &Biller, oidc: &OidcSettings, form: &FormValues) -> Value {
-    let open = |sealed: &Option<String>| {
-        let sealed = sealed.as_ref()?;
-        console.app.keys.open::<String>(Purpose::Storage, biller.id.as_str(), sealed).ok()
-    };
-    let typed = Some(form.of("client_secret").to_owned()).filter(|secret| !secret.is_empty());
-    json!({
-        "issuer": form.of("issuer"), "client_id": form.of("client_id"),
-        "client_secret": typed.or_else(|| open(&oidc.client_secret)),
-        "second_client_secret": open(&oidc.second_client_secret),
-        "token_auth": oidc.token_auth, "scopes": oidc.scopes, "bind_claim": oidc.bind_claim, "bind_to": oidc.bind_to,
-        "id_token_algs": oidc.id_token_algs, "extra_hosts": oidc.extra_hosts, "prompt": oidc.authorization_params.prompt,
-        "acr_values": oidc.authorization_params.acr_values, "max_age": oidc.authorization_params.max_age,
-        "response_mode": if oidc.authorization_params.form_post { "form_post" } else { "query" },
-    })
-}
-
-/// The form's field for one of a file.
-fn form_field(name: &str) -> String {
-    let name = name.strip_prefix("branding.").or_else(|| name.strip_prefix("oidc.")).unwrap_or(name);
-    if FIELDS.contains(&name) || name == "logo" { name.to_owned() } else { "name".to_owned() }
+/// An error at the form's field, or at the first field if the form has none for it.
+fn form_error(error: &FieldError) -> (String, String) {
+    let name = error.field.rsplit('.').next().unwrap_or_default();
+    if FIELDS.iter().any(|field| field.name == name) || name == "logo" {
+        (name.to_owned(), capitalize(&error.message))
+    } else {
+        ("name".to_owned(), capitalize(&error.to_string()))
+    }
 }
 
 fn capitalize(text: &str) -> String {
@@ -237,9 +264,9 @@ fn page(
     status: StatusCode,
     biller: &Biller,
     form: FormValues,
-    errors: Errors,
+    errors: Vec<(String, String)>,
 ) -> Result<Response, HttpError> {
-    let logo = biller.settings.branding.logo.as_ref();
+    let logo = biller.branding.logo.as_ref();
     respond::page(console, Some(staff), status, |chrome| SettingsPage {
         chrome,
         slug: biller.slug.to_string(),

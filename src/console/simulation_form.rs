@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::Console;
 use super::pages::{BillerOverride, SimulationForm};
 use super::staff::Staff;
-use crate::routing::{DirectoryAvailability, RolloutSpec, SimulationRequest};
+use crate::routing::{DirectoryAvailability, SimulationRequest};
 use crate::web::fields::Fields;
 use signpost_core::decision::{CiamState, IssuerHealth};
 use signpost_core::text::mask;
-use signpost_core::{Locale, Purpose, Slug, Timestamp, paths};
+use signpost_core::{Locale, Purpose, Rollout, Slug, Timestamp, paths};
 
 /// Billers that can be otherwise in one question.
 const OVERRIDE_ROWS: usize = 2;
@@ -126,7 +126,7 @@ fn parse_override(question: &mut SimulationRequest, row: &BillerOverride) -> Res
     if !row.percent.is_empty() {
         let percent = row.percent.trim_end_matches('%').trim().parse::<u8>().ok().filter(|percent| *percent <= 100);
         let percent = Some(percent.ok_or_else(|| "A rollout is a number from 0 to 100".to_owned())?);
-        question.rollouts.insert(slug, RolloutSpec { allow: None, percent });
+        question.rollouts.insert(slug, Rollout { allow: None, percent });
     }
     Ok(())
 }

@@ -5,16 +5,16 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use serde_json::{Map, Value, json};
 
 use super::pages::{WizardForm, WizardPage};
 use super::staff::Staff;
 use super::{Console, ciam, forms, respond};
-use crate::directory::import_billers::{BillerInput, UpsertError, WriteMode};
+use crate::directory::import_billers::{BillerRow, UpsertError, WriteMode};
+use crate::directory::{BillerPatch, PasswordCarryOver, Support};
 use crate::provisioning::CONFIRM_MESSAGE;
 use crate::web::HttpError;
 use crate::web::fields::Fields;
-use signpost_core::Slug;
+use signpost_core::{Locale, LocalizedText, Slug};
 
 /// The wizard.
 pub(super) const WIZARD: &str = "/new-biller";
@@ -33,7 +33,7 @@ pub(super) async fn submit(
 ) -> Result<Response, HttpError> {
     let fields = forms::read(&headers, &body)?;
     let form = parse_form(&fields);
-    let input = match biller_input(&form) {
+    let input = match biller_row(&form) {
         Ok(input) => input,
         Err(errors) => return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None),
     };
@@ -84,29 +84,32 @@ fn parse_form(fields: &Fields) -> WizardForm {
     }
 }
 
-fn biller_input(form: &WizardForm) -> Result<BillerInput, Vec<(String, String)>> {
+fn biller_row(form: &WizardForm) -> Result<BillerRow, Vec<(String, String)>> {
     let mut errors = Vec::new();
     if form.name.is_empty() {
         errors.push(("name".to_owned(), "Enter the biller's name as customers know it".to_owned()));
     }
-    if let Err(error) = Slug::parse(&form.slug) {
-        errors.push(("slug".to_owned(), format!("The short name does not do: {error}")));
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let mut support = Map::new();
-    for (name, value) in [("phone", &form.phone), ("email", &form.email), ("hours", &form.hours)] {
-        if !value.is_empty() {
-            support.insert(name.to_owned(), json!(value));
-        }
-    }
-    let hosts: Vec<&str> = form.hosts.split([',', ' ']).filter(|host| !host.is_empty()).collect();
-    let mut fields = json!({ "slug": form.slug, "name": form.name, "hosts": hosts, "support": support });
-    if form.passwords == "reset_required" {
-        fields["passwords"] = Value::String(form.passwords.clone());
-    }
-    serde_json::from_value(fields).map_err(|error| vec![("name".to_owned(), error.to_string())])
+    let slug = Slug::parse(&form.slug)
+        .map_err(|error| errors.push(("slug".to_owned(), format!("The short name does not do: {error}"))))
+        .ok();
+    let Some(slug) = slug.filter(|_| errors.is_empty()) else { return Err(errors) };
+    let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let mut hours = LocalizedText::default();
+    hours.set(Locale::English, &form.hours);
+    let hosts = form.hosts.split([',', ' ']).filter(|host| !host.is_empty()).map(str::to_owned).collect();
+    let patch = BillerPatch {
+        name: text(&form.name),
+        hosts: Some(hosts),
+        support: Some(Support {
+            phone: text(&form.phone),
+            email: text(&form.email),
+            hours: text(&form.hours).map(|_| hours),
+            alternative_payment: None,
+        }),
+        passwords: (form.passwords == "reset_required").then_some(PasswordCarryOver::ResetRequired),
+        ..BillerPatch::default()
+    };
+    Ok(BillerRow { slug, patch })
 }
 
 fn form_errors(error: UpsertError) -> Result<Vec<(String, String)>, HttpError> {
@@ -116,11 +119,11 @@ fn form_errors(error: UpsertError) -> Result<Vec<(String, String)>, HttpError> {
         }
         UpsertError::NotFound => Err(HttpError::from_status(StatusCode::NOT_FOUND)),
         UpsertError::Directory(error) => Err(error.into()),
-        UpsertError::Invalid(problems) => Ok(problems
+        UpsertError::Invalid(errors) => Ok(errors
             .iter()
-            .map(|problem| {
-                let field = if problem.field.starts_with("hosts") { "hosts" } else { "name" };
-                (field.to_owned(), format!("{}: {}", problem.field, problem.text))
+            .map(|error| {
+                let field = if error.field.starts_with("hosts") { "hosts" } else { "name" };
+                (field.to_owned(), error.to_string())
             })
             .collect()),
     }

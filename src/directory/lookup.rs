@@ -64,7 +64,7 @@ fn membership(biller: &Biller, key: &str, legacy_account: bool) -> Membership {
     Membership {
         biller: biller.facts(),
         legacy_account,
-        allow_listed: biller.is_on_allow_list(key),
+        allow_listed: biller.settings.rollout.lists(key),
         bucket: rollout_bucket(&biller.slug, key),
     }
 }

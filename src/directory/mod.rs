@@ -1,31 +1,26 @@
 //! Billers, users and memberships, and the lookup of usernames.
 
-pub mod billers;
-mod branding;
-mod branding_input;
-mod changes;
-mod health;
-pub mod import_billers;
+mod billers;
+mod error;
 mod lookup;
 mod outbox;
-mod pending;
-mod search;
-mod snapshot;
-mod store;
 mod users;
 
 use std::sync::{Arc, RwLock};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+pub use billers::import as import_billers;
+use billers::store;
 pub use billers::{
-    Biller, BillerSettings, BindTo, Maintenance, OidcSettings, PasswordCarryOver, Support, TokenAuth, UserPoolRef,
+    ApprovalOutcome, Biller, BillerPatch, BillerSettings, Billers, BindTo, Branding, BrandingPatch, ClientSecrets,
+    Colours, FAILURES_TO_OPEN, IssuerEndpoint, IssuerStatus, Logo, LogoSource, MAX_SEARCH_RESULTS, Maintenance,
+    OidcSettings, PasswordCarryOver, PendingChange, ResponseMode, Support, TokenAuth, UserPoolRef,
 };
-pub use branding::{Branding, Colours, Logo};
-pub use health::{FAILURES_TO_OPEN, IssuerEndpoint, IssuerStatus};
+pub use error::DirectoryError;
 pub use lookup::UsernameLookup;
 pub use outbox::{Backlog, LeasedUserChange, UserChangeQueue};
-pub use pending::{ApprovalOutcome, PendingChange};
-pub use search::MAX_SEARCH_RESULTS;
-pub use snapshot::Billers;
 pub use users::import::is_mail_address;
 pub use users::{
     BillerScope, IdentityError, MemberRange, MembershipChange, NewUser, SubjectMatch, Tally, User, UserContact,
@@ -33,21 +28,13 @@ pub use users::{
     import as import_users,
 };
 
-use crate::db::{Db, DbError};
+use crate::db::Db;
 
 /// The database is the source of truth. Billers are cached until their revision in the database changes.
 #[derive(Clone, Debug)]
 pub struct Directory {
     db: Db,
     billers: Arc<RwLock<Arc<Billers>>>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    #[error(transparent)]
-    Db(#[from] DbError),
-    #[error("a stored record cannot be read: {0}")]
-    Corrupt(String),
 }
 
 impl Directory {
@@ -79,5 +66,13 @@ impl Directory {
         let fresh = Arc::new(store::load_billers(&self.db).await?);
         *self.billers.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::clone(&fresh);
         Ok(fresh)
+    }
+
+    /// A biller's logo, as a PNG.
+    pub async fn logo(&self, biller: &Biller) -> Result<Option<Vec<u8>>, DirectoryError> {
+        let Some(logo) = &biller.branding.logo else { return Ok(None) };
+        let picture = store::logo(&self.db, &biller.id, &logo.hash).await?;
+        let decode = |picture: String| STANDARD.decode(picture).map_err(|error| store::corrupt(&error.to_string()));
+        picture.map(decode).transpose()
     }
 }

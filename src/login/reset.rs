@@ -69,7 +69,7 @@ pub(super) async fn biller_form(
     ResetBiller(biller): ResetBiller,
     query: FlowQuery,
 ) -> Result<Response, HttpError> {
-    if biller.settings.user_pool.as_ref().is_some_and(|user_pool| user_pool.sso) {
+    if biller.user_pool.as_ref().is_some_and(|user_pool| user_pool.sso) {
         return external_password_page(&pages, &language, &biller, query.flow.return_to.as_deref());
     }
     form_page(&pages, language, Some(&biller), query)

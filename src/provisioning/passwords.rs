@@ -43,7 +43,7 @@ impl Provisioning {
     /// Whether SecureAuth can reset the passwords of a biller's users. It cannot if they sign in by SSO.
     pub async fn can_reset_passwords(&self, biller: &Biller) -> Result<bool, DbError> {
         let provisioned = self.user_pool(&biller.id).await?;
-        let user_pool = provisioned.as_ref().or(biller.settings.user_pool.as_ref());
+        let user_pool = provisioned.as_ref().or(biller.user_pool.as_ref());
         Ok(self.management.is_some() && user_pool.is_some_and(|user_pool| !user_pool.sso))
     }
 
@@ -51,7 +51,7 @@ impl Provisioning {
     /// are found by username or mail address.
     pub async fn request_reset_for(&self, biller: &Biller, account: &UserContact) -> Result<(), ProvisioningError> {
         let provisioned = self.user_pool(&biller.id).await?;
-        let (Some(user_pool), None) = (&biller.settings.user_pool, provisioned) else {
+        let (Some(user_pool), None) = (&biller.user_pool, provisioned) else {
             return self.request_reset(biller, &account.user, &account.email).await;
         };
         let management = self.management.as_ref().ok_or(ProvisioningError::NotConfigured)?.interactive();

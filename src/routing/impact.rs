@@ -12,13 +12,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{RolloutSpec, Routing};
+use super::Routing;
 use crate::directory::{Biller, Billers, DirectoryError, MemberRange, UsernameMemberships};
-use signpost_core::BillerId;
 use signpost_core::decision::{
     self, CiamState, Decision, Directory as DirectoryFacts, EntryPoint, Facts, Membership, decide, rollout_bucket,
 };
 use signpost_core::text::mask;
+use signpost_core::{BillerId, FieldErrors, Rollout};
 
 /// Memberships per query.
 const PAGE_SIZE: usize = 8_000;
@@ -35,35 +35,26 @@ const MAX_SAMPLES: usize = 5;
 pub struct ProposedChange {
     /// `active` enables or resumes the biller at once. `suspended` suspends it.
     pub state: Option<CiamState>,
-    pub rollout: Option<RolloutSpec>,
+    pub rollout: Option<Rollout>,
 }
 
 impl ProposedChange {
     /// The change in words for the audit trail. It contains no usernames.
     pub fn summary(&self) -> String {
         let state = self.state.map(|state| format!("state {}", state.as_str()));
-        let rollout = self.rollout.as_ref().map(|rollout| match (&rollout.allow, rollout.percent) {
-            (None, None) => "rollout for everyone".to_owned(),
-            (list, percent) => {
-                let listed = list.as_ref().map(|list| format!("{} listed", list.len()));
-                let share = percent.map(|percent| format!("{percent} %"));
-                format!("rollout for {}", listed.into_iter().chain(share).collect::<Vec<_>>().join(" and "))
-            }
-        });
+        let rollout = self.rollout.as_ref().map(|rollout| format!("rollout for {rollout}"));
         state.into_iter().chain(rollout).collect::<Vec<_>>().join(", ")
     }
 
     /// The biller after the change. The error says what is wrong with the rollout.
-    pub fn apply_to(&self, biller: &Biller) -> Result<Biller, String> {
+    pub fn apply_to(&self, biller: &Biller) -> Result<Biller, FieldErrors> {
         let mut after = biller.clone();
         if let Some(state) = self.state {
             after.state = state;
             after.active_from = None;
         }
         if let Some(rollout) = &self.rollout {
-            let rollout = rollout.normalize()?;
-            after.settings.rollout_allow = rollout.allow;
-            after.settings.rollout_percent = rollout.percent;
+            after.settings.rollout = rollout.normalized().map_err(|errors| errors.under("rollout"))?;
         }
         Ok(after)
     }
@@ -198,7 +189,7 @@ struct BillerSnapshot {
 
 impl BillerSnapshot {
     fn new(biller: &Biller) -> Self {
-        let allowed = biller.settings.rollout_allow.iter().flatten().cloned().collect();
+        let allowed = biller.settings.rollout.allow.iter().flatten().cloned().collect();
         Self { facts: biller.facts(), allowed }
     }
 

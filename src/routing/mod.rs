@@ -9,17 +9,14 @@ use std::time::Duration;
 
 pub use impact::{Impact, Outcome, Progress, ProposedChange, Transition};
 pub use kill_switch::KillSwitch;
-pub use simulation::{
-    DirectoryAvailability, RolloutSpec, SimulationError, SimulationRequest, SimulationResponse, SimulationResult,
-};
+pub use simulation::{DirectoryAvailability, SimulationError, SimulationRequest, SimulationResponse, SimulationResult};
 
 use crate::config::{Config, LegacyPath};
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
 use signpost_core::decision::{
-    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, RolloutFacts, Verdict,
-    Via, decide,
+    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Verdict, Via, decide,
 };
-use signpost_core::{Clock, Slug, Timestamp, Username, UsernameInput, paths};
+use signpost_core::{Clock, Rollout, Slug, Timestamp, Username, UsernameInput, paths};
 
 /// A slower directory counts as unavailable, because a customer waits.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -62,19 +59,10 @@ impl RoutingResult {
 pub struct Overrides {
     pub issuers: Vec<(Slug, IssuerHealth)>,
     pub states: Vec<(Slug, CiamState)>,
-    pub rollouts: Vec<(Slug, RolloutOverride)>,
+    pub rollouts: Vec<(Slug, Rollout)>,
     pub directory_down: bool,
     pub kill_switch: Option<KillSwitchState>,
     pub at: Option<Timestamp>,
-}
-
-/// A rollout that replaces a biller's own. With neither list nor percentage, it includes every username.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RolloutOverride {
-    /// Normalised usernames on the allow list.
-    pub allow: Option<Vec<String>>,
-    /// Percentage of usernames in the rollout, 0 to 100.
-    pub percent: Option<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -189,26 +177,20 @@ impl Overrides {
                 // "If it were active" means now, whatever its activation date is.
                 biller.active_from = None;
             }
-            if let Some(change) = self.rollout_of(&biller.slug) {
-                biller.rollout = RolloutFacts { allow_list: change.allow.is_some(), percent: change.percent };
+            if let Some(rollout) = self.rollout_of(&biller.slug) {
+                biller.rollout = rollout.into();
             }
         }
         let Some(username) = facts.username.clone() else { return };
         for membership in facts.memberships_mut() {
-            if let Some(change) = self.rollout_of(&membership.biller.slug) {
-                membership.allow_listed = change.lists(username.as_str());
+            if let Some(rollout) = self.rollout_of(&membership.biller.slug) {
+                membership.allow_listed = rollout.lists(username.as_str());
             }
         }
     }
 
-    fn rollout_of(&self, slug: &Slug) -> Option<&RolloutOverride> {
-        self.rollouts.iter().rfind(|(of, _)| of == slug).map(|(_, change)| change)
-    }
-}
-
-impl RolloutOverride {
-    fn lists(&self, username_key: &str) -> bool {
-        self.allow.as_ref().is_some_and(|list| list.iter().any(|key| key == username_key))
+    fn rollout_of(&self, slug: &Slug) -> Option<&Rollout> {
+        self.rollouts.iter().rfind(|(of, _)| of == slug).map(|(_, rollout)| rollout)
     }
 }
 

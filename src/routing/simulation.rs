@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
-use super::{Overrides, RolloutOverride, Routing, RoutingRequest, RoutingResult, resolve_entry_point};
+use super::{Overrides, Routing, RoutingRequest, RoutingResult, resolve_entry_point};
 use crate::directory::{Billers, DirectoryError};
 use signpost_core::decision::{
     CiamState, Counterfactual, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Verdict,
     Via, counterfactuals,
 };
 use signpost_core::username::UsernameError;
-use signpost_core::{Locale, Slug, Timestamp, Username, UsernameInput, paths};
+use signpost_core::{FieldErrors, Locale, Rollout, Slug, Timestamp, UsernameInput, paths};
 
 /// A simulation request. Missing fields keep their present value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -28,8 +28,8 @@ pub struct SimulationRequest {
     pub billers: BTreeMap<Slug, CiamState>,
     /// Treat the identity providers of billers as up or down.
     pub issuers: BTreeMap<Slug, IssuerHealth>,
-    /// Replace the rollouts of active billers.
-    pub rollouts: BTreeMap<Slug, RolloutSpec>,
+    /// Replace the rollouts of active billers, with normalized usernames.
+    pub rollouts: BTreeMap<Slug, Rollout>,
     /// Treat the directory as up or down.
     pub directory: Option<DirectoryAvailability>,
     /// Replace the kill switch by `off`, `all-legacy`, `hold` or `SLUG=legacy`.
@@ -53,16 +53,6 @@ pub enum DirectoryAvailability {
     Down,
 }
 
-/// The usernames for which a biller counts as migrated. With neither list nor percentage: all usernames.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct RolloutSpec {
-    /// Usernames on the allow list.
-    pub allow: Option<Vec<String>>,
-    /// Percentage of usernames in the rollout, 0 to 100.
-    #[schema(maximum = 100)]
-    pub percent: Option<u8>,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
     /// The field, and the unknown biller that it names.
@@ -78,7 +68,7 @@ pub enum SimulationError {
     UsernameMissing,
     /// The biller, and what is wrong with its rollout.
     #[error("{0}: {1}")]
-    Rollout(Slug, String),
+    Rollout(Slug, FieldErrors),
     #[error(transparent)]
     Directory(#[from] DirectoryError),
 }
@@ -218,8 +208,8 @@ impl SimulationRequest {
 
     fn overrides(&self) -> Result<Overrides, SimulationError> {
         let rollouts = self.rollouts.iter().map(|(slug, rollout)| {
-            let change = rollout.normalize().map_err(|why| SimulationError::Rollout(slug.clone(), why))?;
-            Ok((slug.clone(), change))
+            let rollout = rollout.normalized().map_err(|errors| SimulationError::Rollout(slug.clone(), errors))?;
+            Ok((slug.clone(), rollout))
         });
         Ok(Overrides {
             issuers: self.issuers.iter().map(|(slug, health)| (slug.clone(), *health)).collect(),
@@ -229,38 +219,6 @@ impl SimulationRequest {
             kill_switch: self.kill_switch.clone(),
             at: self.at,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for RolloutSpec {
-    /// Only from an object. A derived implementation would also accept an array.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Default, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        struct Fields {
-            allow: Option<Vec<String>>,
-            percent: Option<u8>,
-        }
-        let object = serde_json::Map::<String, serde_json::Value>::deserialize(deserializer)?;
-        let Fields { allow, percent } =
-            serde_json::from_value(object.into()).map_err(<D::Error as serde::de::Error>::custom)?;
-        Ok(Self { allow, percent })
-    }
-}
-
-impl RolloutSpec {
-    /// Checks the percentage and normalises the usernames. The error says what is wrong.
-    pub fn normalize(&self) -> Result<RolloutOverride, String> {
-        if self.percent.is_some_and(|percent| percent > 100) {
-            return Err("percent must be from 0 to 100".to_owned());
-        }
-        let key = |name: &String| {
-            let username = Username::parse(name).map_err(|error| format!("{name:?}: {error}"))?;
-            Ok(username.as_str().to_owned())
-        };
-        let allow =
-            self.allow.as_ref().map(|names| names.iter().map(key).collect::<Result<_, String>>()).transpose()?;
-        Ok(RolloutOverride { allow, percent: self.percent })
     }
 }
 

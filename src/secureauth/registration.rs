@@ -1,6 +1,5 @@
 //! A biller's client registration at its identity provider.
 
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::ClientAuth;
@@ -24,19 +23,14 @@ pub struct Registration {
 }
 
 /// Optional parameters of the authorization request (OpenID Connect Core, section 3.1.2.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthorizationParams {
     /// `prompt`, such as `login`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// `acr_values`. The ID token's `acr` must be one of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub acr_values: Vec<String>,
     /// `max_age` in seconds, checked against the ID token's `auth_time`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u32>,
     /// `response_mode=form_post` instead of the query (OAuth 2.0 Form Post Response Mode).
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub form_post: bool,
 }

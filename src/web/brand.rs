@@ -33,7 +33,7 @@ const MAX_LOGO_SIZE: (u32, u32) = (40, 160);
 
 impl Brand {
     pub fn for_biller(biller: &Biller) -> Self {
-        let branding = &biller.settings.branding;
+        let branding = &biller.branding;
         let logo = branding.logo.as_ref().map(|logo| {
             let (width, height) = scaled_size(logo.width, logo.height);
             LogoImage { url: paths::brand_logo(&biller.slug, &logo.hash), width, height }
@@ -67,7 +67,7 @@ pub async fn get(
     let not_found = || HttpError::from_status(StatusCode::NOT_FOUND);
     let slug = Slug::parse(&slug).map_err(|_| not_found())?;
     let biller = state.directory.biller_by_slug(&slug).await?.ok_or_else(not_found)?;
-    let branding = &biller.settings.branding;
+    let branding = &biller.branding;
     let (kind, version, bytes) = if file.starts_with("colours.") {
         let colours = branding.colours.ok_or_else(not_found)?;
         ("text/css; charset=utf-8", version(colours), colours.stylesheet().into_bytes())

@@ -148,7 +148,7 @@ async fn issuer_change_needs_approval_and_preserves_the_secret() {
         let (mut asker, mut second) = (harness.sign_in("operator").await, harness.sign_in("second").await);
         let place = "/billers/riverside-water/settings";
         let secret = |biller: &signpost::directory::Biller| {
-            let sealed = biller.settings.oidc.as_ref().unwrap().client_secret.clone().unwrap();
+            let sealed = biller.client_secrets.current.clone().unwrap();
             let purpose = signpost_core::Purpose::Storage;
             harness.world.state.keys.open::<String>(purpose, biller.id.as_str(), &sealed).unwrap()
         };

@@ -316,7 +316,7 @@ async fn import_does_not_overwrite_a_biller_being_enabled() {
     std::fs::write(&path, file).unwrap();
     let (code, _, errors) = world.command(&["import", "billers", path.to_str().unwrap()]).await;
     assert_eq!(code, 1);
-    assert!(errors.contains("a job is moving pinehill-gas: wait for it, or stop it"), "{errors}");
+    assert!(errors.contains("cannot change while a job enables pinehill-gas: wait, or run"), "{errors}");
     assert_eq!(
         world.state.directory.biller_by_slug(&slug(EXISTING)).await.unwrap().unwrap().state.as_str(),
         "enabling"

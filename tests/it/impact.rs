@@ -6,8 +6,9 @@ use http::StatusCode;
 use serde_json::json;
 use signpost::access::Scope;
 use signpost::directory::import_billers;
-use signpost::routing::{Impact, ProposedChange, RolloutSpec, SimulationRequest};
+use signpost::routing::{Impact, ProposedChange, SimulationRequest};
 use signpost::sql;
+use signpost_core::Rollout;
 use signpost_core::decision::{CiamState, Decision};
 
 use crate::billers_api::ApiClient;
@@ -89,8 +90,8 @@ async fn impact_matches_simulating_every_user() {
             }
         }
         for wish in [
-            RolloutSpec { allow: None, percent: Some(30) },
-            RolloutSpec { allow: Some(vec!["PERSON001".into(), "person065".into()]), percent: None },
+            Rollout { allow: None, percent: Some(30) },
+            Rollout { allow: Some(vec!["PERSON001".into(), "person065".into()]), percent: None },
         ] {
             let change = ProposedChange { state: None, rollout: Some(wish.clone()) };
             let found = impact("riverside-water", change).await;

@@ -20,7 +20,7 @@ async fn maintenance_page_shows_the_end_time() {
         let from = Timestamp::parse_rfc3339("2026-11-22T09:00:00Z").unwrap();
         let until = Timestamp::parse_rfc3339("2026-11-22T11:30:00Z").unwrap();
         let window = Maintenance { from, until, utc_offset_minutes: -300 };
-        let change = |biller: &mut Biller| biller.settings.maintenance = Some(window);
+        let change = |biller: &mut Biller| biller.maintenance = Some(window);
         world
             .state
             .directory

@@ -96,9 +96,9 @@ async fn randomize_billers(world: &World, dice: &mut Dice) -> Vec<&'static str> 
             let settings = &mut biller.settings;
             (settings.paused, settings.private, settings.legacy_accounts) = (paused, private, accounts);
             (settings.when_suspended, settings.outage_policy) = (suspension, policy);
-            settings.rollout_percent = percent.map(|percent| percent as u8);
-            settings.rollout_allow = listed.then_some(allow);
-            settings.maintenance = away.map(|away| {
+            settings.rollout.percent = percent.map(|percent| percent as u8);
+            settings.rollout.allow = listed.then_some(allow);
+            biller.maintenance = away.map(|away| {
                 let from = now().minus(hours(1)).plus(hours(2 * away as u64));
                 Maintenance { from, until: from.plus(hours(2)), utc_offset_minutes: 0 }
             });

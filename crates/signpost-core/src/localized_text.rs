@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Locale;
 
 /// A text per language. A plain string is English.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Repr", into = "Repr")]
 pub struct LocalizedText(BTreeMap<Locale, String>);
 
@@ -38,6 +38,14 @@ impl From<LocalizedText> for Repr {
 }
 
 impl LocalizedText {
+    /// Sets the text in one language. An empty text removes it.
+    pub fn set(&mut self, locale: Locale, text: &str) {
+        self.0.remove(&locale);
+        if !text.trim().is_empty() {
+            self.0.insert(locale, text.to_owned());
+        }
+    }
+
     /// The text in this language, or else in another one. Returns the language of the text with it.
     pub fn resolve(&self, locale: Locale) -> Option<(Locale, &str)> {
         let found = self.0.get_key_value(&locale).or_else(|| self.0.first_key_value());

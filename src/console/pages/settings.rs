@@ -1,4 +1,4 @@
-//! A biller's settings: ours, and those that SecureAuth keeps.
+//! Pages of a biller's settings: ours, and those at SecureAuth.
 
 use std::collections::BTreeMap;
 
@@ -16,15 +16,13 @@ pub struct SettingsPage {
     pub slug: String,
     /// The biller's name.
     pub name: String,
-    /// What stands in the form.
     pub form: FormValues,
-    /// What the settings were when the form was made.
+    /// Identifies the settings that the form was filled with.
     pub version: String,
-    /// The logo as it is now: address, width and height.
+    /// The current logo: URL, width and height.
     pub logo: Option<(String, u32, u32)>,
-    /// The biller has a registration at an issuer.
     pub has_issuer: bool,
-    /// Changes of where its people sign in wait for a second person.
+    /// Whether changes of where its users sign in need an approval.
     pub is_migrated: bool,
     /// What is wrong: the field's id, and a sentence.
     pub errors: FormErrors,

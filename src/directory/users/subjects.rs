@@ -51,7 +51,7 @@ impl Directory {
         subject: &str,
         now: Timestamp,
     ) -> Result<SubjectMatch, DirectoryError> {
-        let (id, generation) = (biller.id.as_str(), biller.settings.generation);
+        let (id, generation) = (biller.id.as_str(), biller.generation);
         let pin = values![id, generation, issuer, user.as_str(), subject, now];
         if self.db.run(PIN_SUBJECT, pin).await? > 0 {
             return Ok(SubjectMatch::Pinned);

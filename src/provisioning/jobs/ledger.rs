@@ -170,8 +170,8 @@ impl Ledger {
         let event = AuditEvent::new(Action::CiamEnablementStarted).about(&id).with("mode", options.mode.as_str());
         let changed = self.directory.update_biller_in(&mut tx, &biller.slug, (actor, event), |biller| {
             biller.state = CiamState::Enabling;
-            biller.settings.generation += 1;
-            generation = biller.settings.generation;
+            biller.generation += 1;
+            generation = biller.generation;
         });
         let not_found = || ProvisioningError::BillerNotFound(biller.slug.clone());
         if !changed.await? {

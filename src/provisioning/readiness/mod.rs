@@ -14,7 +14,7 @@ use super::jobs::{LeasedJob, StopReason};
 use super::steps::ResourceIds;
 use super::{Provisioning, ProvisioningError};
 use crate::db::DbError;
-use crate::directory::{Biller, OidcSettings};
+use crate::directory::Biller;
 use signpost_core::decision::CiamState;
 use signpost_core::{Slug, paths};
 
@@ -92,15 +92,8 @@ impl Provisioning {
     }
 
     /// Fails with [`StopReason::RetryLater`] before activation while a check of the biller, as it will be, fails.
-    pub(super) async fn require_ready(
-        &self,
-        job: &LeasedJob,
-        biller: &Biller,
-        oidc: &OidcSettings,
-    ) -> Result<(), StopReason> {
-        let mut candidate = biller.clone();
-        candidate.settings.oidc = Some(oidc.clone());
-        let checks = self.run_checks(&candidate, Some(&ResourceIds::of(&biller.slug, job).pool)).await?.checks;
+    pub(super) async fn require_ready(&self, job: &LeasedJob, candidate: &Biller) -> Result<(), StopReason> {
+        let checks = self.run_checks(candidate, Some(&ResourceIds::of(&candidate.slug, job).pool)).await?.checks;
         let failing: Vec<&str> = checks
             .iter()
             .filter(|check| check.status == CheckStatus::Fail)
@@ -117,7 +110,7 @@ impl Provisioning {
 
 /// Colours are also checked when they are saved. The pages may have changed since.
 fn contrast_check(biller: &Biller) -> ReadinessCheck {
-    let Some(colours) = biller.settings.branding.colours else {
+    let Some(colours) = biller.branding.colours else {
         return check(
             "contrast",
             CheckStatus::Pass,

@@ -3,10 +3,9 @@
 use super::ResourceIds;
 use super::resources::USER_ID_CLAIM;
 use crate::audit::{Action, AuditEvent};
-use crate::directory::{Biller, BindTo, OidcSettings, TokenAuth};
+use crate::directory::{Biller, BindTo, ClientSecrets, OidcSettings};
 use crate::provisioning::jobs::{JobState, LeasedJob, SUCCESS_MESSAGE, StopReason};
 use crate::provisioning::{Provisioning, ProvisioningError};
-use crate::secureauth::AuthorizationParams;
 use signpost_core::decision::CiamState;
 
 impl Provisioning {
@@ -19,20 +18,14 @@ impl Provisioning {
         issuer: String,
         sealed_secret: String,
     ) -> Result<(), StopReason> {
-        let oidc = OidcSettings {
-            issuer,
-            client_id: ids.client.clone(),
-            client_secret: Some(sealed_secret),
-            second_client_secret: None,
-            token_auth: TokenAuth::ClientSecretBasic,
-            scopes: vec!["profile".to_owned(), "email".to_owned()],
+        let mut candidate = biller.clone();
+        candidate.settings.oidc = Some(OidcSettings {
             bind_claim: USER_ID_CLAIM.to_owned(),
             bind_to: BindTo::UserId,
-            id_token_algs: vec!["RS256".to_owned()],
-            extra_hosts: Vec::new(),
-            authorization_params: AuthorizationParams::default(),
-        };
-        self.require_ready(job, biller, &oidc).await?;
+            ..OidcSettings::new(issuer, ids.client.clone())
+        });
+        candidate.client_secrets = ClientSecrets { current: Some(sealed_secret), second: None };
+        self.require_ready(job, &candidate).await?;
         self.failpoints.hit("activation", "ready");
         self.ledger.renew_lease(job).await?;
         let now = self.clock.now();
@@ -42,9 +35,10 @@ impl Provisioning {
         let changed = self.directory.update_biller_in(&mut tx, &biller.slug, (&actor, event), |biller| {
             biller.state = CiamState::Active;
             biller.active_from = Some(now);
-            biller.settings.ciam_mode = Some(job.mode);
+            biller.ciam_mode = Some(job.mode);
             biller.settings.passwords = job.passwords;
-            biller.settings.oidc = Some(oidc);
+            biller.settings.oidc = candidate.settings.oidc;
+            biller.client_secrets = candidate.client_secrets;
         });
         changed.await.map_err(ProvisioningError::from)?;
         self.failpoints.hit("activation", "written");

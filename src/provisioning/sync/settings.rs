@@ -50,11 +50,10 @@ impl Provisioning {
         let event = AuditEvent::new(Action::BillerUpdated);
         let event = if let Some(mode) = mode { event.with("mode", mode.as_str()) } else { event };
         let change = |biller: &mut Biller| {
-            let settings = &mut biller.settings;
-            settings.password_policy = policy;
+            biller.settings.password_policy = policy;
             // An SSO biller has no passwords at SecureAuth, so it cannot change to another mode.
-            if mode.is_some() && settings.ciam_mode != Some(CiamMode::Sso) {
-                settings.ciam_mode = mode;
+            if mode.is_some() && biller.ciam_mode != Some(CiamMode::Sso) {
+                biller.ciam_mode = mode;
             }
         };
         self.directory.update_biller_in(&mut tx, slug, (actor, event), change).await?;
@@ -73,7 +72,7 @@ impl Provisioning {
 }
 
 fn mode_of(biller: &Biller) -> CiamMode {
-    biller.settings.ciam_mode.unwrap_or_default()
+    biller.ciam_mode.unwrap_or_default()
 }
 
 /// Signpost's settings for a biller's pool.

@@ -156,7 +156,7 @@ impl World {
         self.import_biller_rows(import_billers::parse(file, false).unwrap()).await;
     }
 
-    async fn import_biller_rows(&self, rows: Vec<import_billers::BillerInput>) {
+    async fn import_biller_rows(&self, rows: Vec<import_billers::BillerRow>) {
         let context = import_billers::ImportContext {
             keys: self.state.keys.clone(),
             actor: self.state.actor_context(Actor::System),

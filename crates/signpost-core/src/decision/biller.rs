@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Slug, Timestamp};
+use crate::{Rollout, Slug, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +113,12 @@ pub struct RolloutFacts {
     /// This percentage of usernames is in the rollout, 0 to 100. A username stays in it while the percentage grows.
     #[serde(default)]
     pub percent: Option<u8>,
+}
+
+impl From<&Rollout> for RolloutFacts {
+    fn from(rollout: &Rollout) -> Self {
+        Self { allow_list: rollout.allow.is_some(), percent: rollout.percent }
+    }
 }
 
 /// Whether an identity provider answers our calls.

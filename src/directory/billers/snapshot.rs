@@ -1,19 +1,22 @@
-//! All billers at one revision, in memory, found by id, slug and host.
+//! All billers at one revision, in memory, by id, slug, host and name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Biller;
-use super::search::FoldedName;
+use super::biller::Biller;
+use super::search::{FoldedName, SIMILARITY_THRESHOLD};
 use signpost_core::decision::KillSwitchState;
 use signpost_core::{BillerId, Slug};
 
-/// All billers at one revision of the database.
+/// How many billers a search returns at most.
+pub const MAX_SEARCH_RESULTS: usize = 5;
+
+/// All billers at one revision of the database, sorted by slug.
 #[derive(Debug, Default)]
 pub struct Billers {
     revision: i64,
     all: Vec<Arc<Biller>>,
-    /// Their names, in the same order.
+    /// The names, in the same order as `all`.
     names: Vec<FoldedName>,
     by_id: HashMap<String, usize>,
     by_slug: HashMap<String, usize>,
@@ -36,36 +39,42 @@ impl Billers {
         snapshot
     }
 
-    /// Grows with every change of billers and orders.
+    /// Grows with every change of billers and operational controls.
     pub fn revision(&self) -> i64 {
         self.revision
     }
 
-    /// The kill switch as it was set for every instance; none: never.
+    /// The kill switch of every instance; none if it was never set.
     pub fn kill_switch(&self) -> Option<&KillSwitchState> {
         self.kill_switch.as_ref()
     }
 
-    /// All of them, by slug.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Biller>> {
         self.all.iter()
     }
 
-    pub(super) fn with_names(&self) -> impl Iterator<Item = (&Arc<Biller>, &FoldedName)> {
-        self.all.iter().zip(&self.names)
+    /// Billers with similar names, the best match first. Private billers are never found. The result depends on nothing but the
+    /// names, so the same text always finds the same billers.
+    pub fn search(&self, text: &str) -> Vec<Arc<Biller>> {
+        let query = FoldedName::new(text);
+        let public = self.all.iter().zip(&self.names).filter(|(biller, _)| !biller.settings.private);
+        let mut found: Vec<(f64, &FoldedName, &Arc<Biller>)> = public
+            .map(|(biller, name)| (name.similarity(&query), name, biller))
+            .filter(|(similarity, ..)| *similarity >= SIMILARITY_THRESHOLD)
+            .collect();
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| (a.1, &a.2.slug).cmp(&(b.1, &b.2.slug))));
+        found.into_iter().take(MAX_SEARCH_RESULTS).map(|(.., biller)| Arc::clone(biller)).collect()
     }
 
-    /// The biller with this id.
     pub fn by_id(&self, id: &BillerId) -> Option<&Arc<Biller>> {
         self.by_id.get(id.as_str()).map(|at| &self.all[*at])
     }
 
-    /// The biller with this slug.
     pub fn by_slug(&self, slug: &Slug) -> Option<&Arc<Biller>> {
         self.by_slug.get(slug.as_str()).map(|at| &self.all[*at])
     }
 
-    /// The biller with this host, as it stands in the `Host` header in lower case.
+    /// By the `Host` header in lower case.
     pub fn by_host(&self, host: &str) -> Option<&Arc<Biller>> {
         self.by_host.get(host).map(|at| &self.all[*at])
     }

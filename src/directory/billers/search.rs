@@ -1,24 +1,15 @@
-//! Finding a biller by its name as it stands on a bill: typing mistakes, accents and capitals do not matter.
-//!
-//! The answer stands on the names of billers alone, never on who asks: the same text finds the same billers in the same
-//! order. Billers that are `private` are not found.
-
-use std::sync::Arc;
+//! Similarity of biller names: typing mistakes, accents and letter case do not matter.
 
 use strsim::osa_distance;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::{Biller, Billers};
-
-/// How many billers are shown at most.
-pub const MAX_SEARCH_RESULTS: usize = 5;
-/// How much of a text is looked at, in characters.
+/// The rest of a text is ignored.
 const MAX_QUERY_CHARS: usize = 100;
-/// Below this a name is not like the text; 1 is the same name.
-const SIMILARITY_THRESHOLD: f64 = 0.5;
+/// The minimum similarity of a match; 1 is the same name.
+pub(super) const SIMILARITY_THRESHOLD: f64 = 0.5;
 
-/// A name as it is compared: words of letters and digits without accents, in one case.
+/// A name prepared for comparison: words of letters and digits in lower case, without accents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FoldedName {
     words: Vec<String>,
@@ -27,7 +18,7 @@ pub(super) struct FoldedName {
 
 impl FoldedName {
     pub(super) fn new(text: &str) -> Self {
-        // By way of the capitals, as in Unicode's case folding: they make `ss` of `ß`.
+        // Through upper case, as in Unicode's case folding, which turns `ß` into `ss`.
         let folded: String = text
             .chars()
             .take(MAX_QUERY_CHARS)
@@ -42,31 +33,16 @@ impl FoldedName {
         Self { joined: words.concat(), words }
     }
 
-    /// How much a name is like what was typed, from 0 to 1. A bill says more than the name, and people type less: what
-    /// counts most is the one of the two that is found in the other.
-    fn similarity(&self, typed: &Self) -> f64 {
+    /// The similarity of a name and a query, from 0 to 1. A query copied from a bill contains more than the name, a typed one
+    /// less, so the better of the two coverages counts more.
+    pub(super) fn similarity(&self, typed: &Self) -> f64 {
         let (of_typed, of_name) = (coverage(&typed.words, &self.words), coverage(&self.words, &typed.words));
         let by_words = 0.6 * of_typed.max(of_name) + 0.4 * of_typed.min(of_name);
         by_words.max(joined_similarity(&typed.joined, &self.joined))
     }
 }
 
-impl Billers {
-    /// The billers with names like this text, the best first, [`MAX_SEARCH_RESULTS`] at most.
-    pub fn search(&self, text: &str) -> Vec<Arc<Biller>> {
-        let typed = FoldedName::new(text);
-        let mut found: Vec<(f64, &FoldedName, &Arc<Biller>)> = self
-            .with_names()
-            .filter(|(biller, _)| !biller.settings.private)
-            .map(|(biller, name)| (name.similarity(&typed), name, biller))
-            .filter(|(similarity, ..)| *similarity >= SIMILARITY_THRESHOLD)
-            .collect();
-        found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| (a.1, &a.2.slug).cmp(&(b.1, &b.2.slug))));
-        found.into_iter().take(MAX_SEARCH_RESULTS).map(|(.., biller)| Arc::clone(biller)).collect()
-    }
-}
-
-/// How much of these words is among the others, by length.
+/// The share of these words, by length, that is among the others.
 fn coverage(words: &[String], among: &[String]) -> f64 {
     let length = |word: &String| word.chars().map(|_| 1.0).sum::<f64>();
     let best = |word: &String| among.iter().map(|other| word_similarity(word, other)).fold(0.0, f64::max);
@@ -74,7 +50,6 @@ fn coverage(words: &[String], among: &[String]) -> f64 {
     if whole == 0.0 { 0.0 } else { words.iter().map(|word| length(word) * best(word)).sum::<f64>() / whole }
 }
 
-/// How much two words are alike, whichever of them was typed.
 fn word_similarity(a: &str, b: &str) -> f64 {
     if a == b {
         return 1.0;
@@ -98,7 +73,7 @@ fn word_similarity(a: &str, b: &str) -> f64 {
     }
 }
 
-/// The same for names written together or apart, with a mistake in every fifth letter at most.
+/// Compares names without spaces, with at most one mistake in five letters.
 fn joined_similarity(a: &str, b: &str) -> f64 {
     let (a_length, b_length) = (a.chars().count(), b.chars().count());
     let longer = a_length.max(b_length);
@@ -121,9 +96,8 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::Index;
 
+    use super::super::{Biller, Billers, MAX_SEARCH_RESULTS};
     use super::*;
-    use crate::directory::{BillerSettings, IssuerStatus};
-    use signpost_core::decision::CiamState;
     use signpost_core::{BillerId, Slug};
 
     const NAMES: [&str; 9] = [
@@ -139,16 +113,12 @@ mod tests {
     ];
 
     fn billers<'n>(names: impl IntoIterator<Item = &'n str>, private: Option<&str>) -> Billers {
-        let biller = |(at, name): (usize, &str)| Biller {
-            id: BillerId::from_stored(format!("id-{at}")),
-            slug: Slug::parse(&format!("biller-{at}")).unwrap(),
-            name: name.to_owned(),
-            state: CiamState::Active,
-            active_from: None,
-            settings: BillerSettings { private: private == Some(name), ..BillerSettings::default() },
-            hosts: Vec::new(),
-            health: IssuerStatus::default(),
-            pinned_iss: None,
+        let biller = |(at, name): (usize, &str)| {
+            let slug = Slug::parse(&format!("biller-{at}")).unwrap();
+            let mut biller = Biller::new(BillerId::from_stored(format!("id-{at}")), slug);
+            biller.name = name.to_owned();
+            biller.settings.private = private == Some(name);
+            biller
         };
         Billers::new(1, names.into_iter().enumerate().map(biller).collect(), None)
     }

@@ -1,13 +1,14 @@
-//! What our own calls to a biller's identity provider met with. Written down, so that every instance sees the same.
+//! Results of our own calls to billers' identity providers: a circuit breaker that all instances share.
 
 use std::time::Duration;
 
+use super::biller::Biller;
 use super::store;
-use super::{Biller, Directory, DirectoryError};
+use crate::directory::{Directory, DirectoryError};
 use crate::values;
 use signpost_core::Timestamp;
 
-/// So many failures in a row, and the issuer counts as down.
+/// Consecutive failures after which the circuit breaker opens.
 pub const FAILURES_TO_OPEN: i64 = 3;
 
 const RECORD_FAILURE: &str = "INSERT INTO issuer_health (biller_id, state, failures, reason, changed_at, checked_at) \
@@ -16,10 +17,10 @@ const RECORD_FAILURE: &str = "INSERT INTO issuer_health (biller_id, state, failu
      RETURNING failures";
 const OPEN: &str = "UPDATE issuer_health SET state = 'down', changed_at = $2 \
      WHERE biller_id = $1 AND state <> 'down' AND failures >= $3";
-/// A success of the documents says nothing of the token endpoint.
+/// A document that can be fetched does not prove that the token endpoint works.
 const RECORD_DOCUMENTS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
      checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0) AND reason NOT LIKE 'token %'";
-/// But after a while without a failure people may try it: one more failure, and it counts as down again.
+/// After a quiet time sign-ins may try the token endpoint: the next failure opens the circuit breaker again.
 const HALF_OPEN: &str = "UPDATE issuer_health SET state = 'up', failures = $4, changed_at = $2 \
      WHERE biller_id = $1 AND state = 'down' AND reason LIKE 'token %' AND checked_at <= $3";
 const CLAIM_PROBE: &str =
@@ -27,36 +28,18 @@ const CLAIM_PROBE: &str =
 const RECORD_SUCCESS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
      checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0)";
 
-/// How long a failing token endpoint is left alone before people may try it again.
+/// Time without a failure after which sign-ins may try a failing token endpoint again.
 const TOKEN_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// Which call of ours it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IssuerEndpoint {
     /// Discovery document and keys.
     Metadata,
-    /// The token endpoint.
     Token,
 }
 
-/// A biller's identity provider as we last met it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IssuerStatus {
-    /// It counts as down.
-    pub is_down: bool,
-    /// Failures in a row.
-    pub failures: i64,
-    /// The last failure, in a word.
-    pub reason: String,
-    /// Since when it is as it is.
-    pub since: Option<Timestamp>,
-}
-
 impl Directory {
-    /// Notes that a call of ours to the biller's issuer failed; the third in a row makes it count as down.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Records a failed call; after [`FAILURES_TO_OPEN`] in a row the circuit breaker opens.
     pub async fn record_issuer_failure(
         &self,
         biller: &Biller,
@@ -74,9 +57,9 @@ impl Directory {
         let is_first = recorded.map(|row| row.int("failures")).transpose()? == Some(1);
         let opened = tx.run(OPEN, values![biller.id.as_str(), now, FAILURES_TO_OPEN]).await? > 0;
         if opened {
-            tracing::warn!(biller = %biller.slug, reason, "issuer counts as down");
+            tracing::warn!(biller = %biller.slug, reason, "issuer is down: the circuit breaker is open");
         }
-        // The first one as well, so that whoever succeeds next knows there is something to clear.
+        // Also with the first failure, so that other instances know that a success has something to clear.
         if is_first || opened {
             store::bump(&mut tx).await?;
         }
@@ -84,10 +67,6 @@ impl Directory {
         Ok(())
     }
 
-    /// Notes that a call of ours to the biller's issuer succeeded.
-    ///
-    /// # Errors
-    /// The database failed.
     pub async fn record_issuer_success(
         &self,
         biller: &Biller,
@@ -105,16 +84,13 @@ impl Directory {
         };
         if cleared > 0 {
             store::bump(&mut tx).await?;
-            tracing::info!(biller = %biller.slug, "issuer answers again");
+            tracing::info!(biller = %biller.slug, "issuer is up again");
         }
         tx.commit().await?;
         Ok(())
     }
 
-    /// Whether this instance is the one to ask a failing issuer now; until then no other is.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Whether this instance may probe a failing issuer. If so, no other instance may before `until`.
     pub async fn claim_probe(&self, biller: &Biller, now: Timestamp, until: Timestamp) -> Result<bool, DirectoryError> {
         Ok(self.db.run(CLAIM_PROBE, values![biller.id.as_str(), now, until]).await? > 0)
     }

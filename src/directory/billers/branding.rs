@@ -1,81 +1,71 @@
-//! How a biller's pages look: a colour for the light, one for the dark, and a logo. Colours that cannot be read are refused
-//! when they are saved, not found out by those who cannot read them.
+//! A biller's branding: a colour for light pages, one for dark pages, and a logo. Saving rejects colours with too little contrast.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Biller, Directory, DirectoryError, store};
 use signpost_core::Colour;
 use signpost_core::colour::{MIN_CONTROL_CONTRAST, MIN_TEXT_CONTRAST};
 use signpost_core::text::sha256;
 
-/// No logo is larger: it comes with every page of the biller.
-pub(super) const MAX_LOGO_BYTES: usize = 32 * 1024;
-/// Nor has more pixels in a row or column.
+/// Every page of the biller loads the logo.
+const MAX_LOGO_BYTES: usize = 32 * 1024;
 const MAX_LOGO_SIDE_PIXELS: u32 = 2048;
 
-/// A biller's look.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Branding {
-    /// The colours, if it has its own.
     pub colours: Option<Colours>,
-    /// The logo, if it has one.
     pub logo: Option<Logo>,
 }
 
-/// The colour of buttons and links, in the light and in the dark.
+/// The colour of buttons and links on light and on dark pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Colours {
-    /// On light pages.
     pub accent: Colour,
-    /// On dark pages.
     pub accent_dark: Colour,
 }
 
-/// A logo: what is told of it on every page. The picture itself is in a table of its own.
+/// What every page needs to know of a logo. The picture has a table of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logo {
-    /// Names this picture.
+    /// Identifies the picture.
     pub hash: String,
-    /// Width in pixels.
     pub width: u32,
-    /// Height in pixels.
     pub height: u32,
-    /// The picture, in base64, while it is on its way to the database.
+    /// The picture in base64, until it is saved.
     #[serde(skip)]
     pub(super) picture: Option<String>,
 }
 
-/// A kind of page that a colour stands on.
+/// Light or dark pages, against which a colour is checked.
 struct Scheme {
     field: &'static str,
     name: &'static str,
-    /// What the stylesheet calls `--sheet` and `--tint`; a test holds them equal.
+    /// `--sheet` and `--tint` of the stylesheet; a test compares them.
     backgrounds: [(Colour, &'static str); 2],
-    /// What a colour has to move to for more contrast.
+    /// A colour that is closer to this has more contrast.
     contrast_target: Colour,
-    /// The text on a button.
+    /// Colour of the text on a button.
     on_button: Colour,
 }
 
 const LIGHT: Scheme = Scheme {
-    field: "branding.accent",
+    field: "accent",
     name: "light",
     backgrounds: [(Colour::WHITE, "the page"), (Colour::rgb(0xee, 0xf5, 0xf3), "a tinted box")],
     contrast_target: Colour::BLACK,
     on_button: Colour::WHITE,
 };
 const DARK: Scheme = Scheme {
-    field: "branding.accent_dark",
+    field: "accent_dark",
     name: "dark",
     backgrounds: [(Colour::rgb(0x16, 0x1e, 0x1c), "the page"), (Colour::rgb(0x1d, 0x2b, 0x28), "a tinted box")],
     contrast_target: Colour::WHITE,
     on_button: Colour::BLACK,
 };
 
-/// A pair of colours that has to be told apart.
+/// A colour and what it is on, with the contrast that they need.
 struct ContrastPair {
     what: &'static str,
     against: Colour,
@@ -99,7 +89,7 @@ impl Scheme {
         links.chain(edges).chain([button]).collect()
     }
 
-    /// What is wrong with a colour: each pair, its ratio, and what would do.
+    /// Names each pair with too little contrast, its ratio, and the nearest colour with enough.
     fn problem(&self, colour: Colour) -> Option<String> {
         let pairs = self.pairs();
         let is_sufficient = |colour: Colour| pairs.iter().all(|pair| colour.contrast(pair.against) >= pair.required);
@@ -110,7 +100,7 @@ impl Scheme {
         let failures: Vec<String> = wrong
             .map(|pair| {
                 let ContrastPair { what, against, place, required } = pair;
-                // Rounded down, so that what is refused never reads as if it were enough.
+                // Rounded down, so that no rejected ratio looks sufficient.
                 let ratio = (colour.contrast(*against) * 100.0).floor() / 100.0;
                 format!(
                     "{what} in {colour} against {place} ({against}) have a contrast of {ratio}:1 and need {required}:1"
@@ -121,7 +111,6 @@ impl Scheme {
         Some(format!("in the {} scheme {}; {nearest} would do", self.name, failures.join(", and ")))
     }
 
-    /// The smallest contrast of its text.
     fn lowest_text_contrast(&self, colour: Colour) -> f64 {
         let text = self.pairs().into_iter().filter(|pair| pair.required >= MIN_TEXT_CONTRAST);
         text.map(|pair| colour.contrast(pair.against)).fold(f64::INFINITY, f64::min)
@@ -129,18 +118,18 @@ impl Scheme {
 }
 
 impl Colours {
-    /// What is wrong with them: the field, and a sentence that says which pair has which contrast and what would do.
+    /// The fields with too little contrast, each with a message.
     pub fn problems(self) -> Vec<(&'static str, String)> {
         let each = [(&LIGHT, self.accent), (&DARK, self.accent_dark)];
         each.into_iter().filter_map(|(scheme, colour)| Some((scheme.field, scheme.problem(colour)?))).collect()
     }
 
-    /// The smallest contrast of text, in the light and in the dark.
+    /// The lowest contrast of text on light and on dark pages.
     pub fn lowest_text_contrast(self) -> (f64, f64) {
         (LIGHT.lowest_text_contrast(self.accent), DARK.lowest_text_contrast(self.accent_dark))
     }
 
-    /// The stylesheet that puts them in place of the usual ones.
+    /// A stylesheet that replaces the default colours.
     pub fn stylesheet(self) -> String {
         let scheme = |scheme: &Scheme, colour: Colour| {
             let strong = colour.mix(scheme.contrast_target, 30);
@@ -152,50 +141,27 @@ impl Colours {
 }
 
 impl Logo {
-    /// A picture in base64: a PNG (ISO/IEC 15948), as nothing in one can be a script.
-    ///
-    /// # Errors
-    /// A sentence that says what is expected.
+    /// Reads a PNG (ISO/IEC 15948) in base64. A PNG cannot contain a script.
     pub fn read(base64: &str) -> Result<Self, String> {
         let compact: String = base64.split_whitespace().collect();
-        let picture = STANDARD.decode(compact).map_err(|_| "the bytes of a PNG in base64 are expected".to_owned())?;
+        let picture = STANDARD.decode(compact).map_err(|_| "must be a PNG in base64".to_owned())?;
         Self::from_png(&picture)
     }
 
-    /// The same from the picture's bytes.
-    ///
-    /// # Errors
-    /// A sentence that says what is expected.
     pub fn from_png(picture: &[u8]) -> Result<Self, String> {
         if picture.len() > MAX_LOGO_BYTES {
-            return Err(format!("the logo has {} bytes; at most {MAX_LOGO_BYTES} are taken", picture.len()));
+            return Err(format!("has {} bytes; the maximum is {MAX_LOGO_BYTES}", picture.len()));
         }
-        let (width, height) =
-            png_size(picture).ok_or_else(|| "the logo is not a whole PNG: export it as one".to_owned())?;
+        let (width, height) = png_size(picture).ok_or_else(|| "is not a whole PNG: export it as one".to_owned())?;
         if !(1..=MAX_LOGO_SIDE_PIXELS).contains(&width) || !(1..=MAX_LOGO_SIDE_PIXELS).contains(&height) {
-            return Err(format!(
-                "the logo is {width} by {height} pixels; at most {MAX_LOGO_SIDE_PIXELS} each way are taken"
-            ));
+            return Err(format!("is {width} by {height} pixels; the maximum is {MAX_LOGO_SIDE_PIXELS} each way"));
         }
         let hash = sha256(picture)[..12].to_owned();
         Ok(Self { hash, width, height, picture: Some(STANDARD.encode(picture)) })
     }
 }
 
-impl Directory {
-    /// A biller's logo, as a PNG.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn logo(&self, biller: &Biller) -> Result<Option<Vec<u8>>, DirectoryError> {
-        let Some(logo) = &biller.settings.branding.logo else { return Ok(None) };
-        let picture = store::logo(&self.db, &biller.id, &logo.hash).await?;
-        let decode = |picture: String| STANDARD.decode(picture).map_err(|error| store::corrupt(&error.to_string()));
-        picture.map(decode).transpose()
-    }
-}
-
-/// Width and height of a PNG that is whole: its chunks follow each other from the header to the end, and nothing comes after.
+/// Width and height of a complete PNG: its chunks lead from the header to the end, and nothing follows.
 fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let mut at = bytes.starts_with(b"\x89PNG\r\n\x1a\n").then_some(8)?;
@@ -225,7 +191,7 @@ mod tests {
         assert!(colours("#0b5d57", "#7dd3c5").problems().is_empty());
         let problems = colours("#ffcc00", "#003366").problems();
         let [(light, says), (dark, _)] = &problems[..] else { panic!("{problems:?}") };
-        assert_eq!((*light, *dark), ("branding.accent", "branding.accent_dark"));
+        assert_eq!((*light, *dark), ("accent", "accent_dark"));
         assert!(
             says.contains("links in #ffcc00 against the page (#ffffff) have a contrast of 1.51:1 and need 4.5:1"),
             "{says}"

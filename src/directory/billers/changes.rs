@@ -1,10 +1,12 @@
-//! Changes by operators: one transaction each, seen by the next request on every instance.
+//! Changes by operators and jobs: one transaction each, effective from the next request on every instance.
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Biller, Directory, DirectoryError, store};
+use super::biller::Biller;
+use super::store::{self, StoredSettings};
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::Tx;
+use crate::directory::{Directory, DirectoryError};
 use crate::values;
 use signpost_core::Slug;
 use signpost_core::decision::KillSwitchState;
@@ -13,10 +15,7 @@ const SET_CONTROL: &str = "INSERT INTO operational_control (name, value, set_at)
      ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at";
 
 impl Directory {
-    /// Changes a biller; answers whether there is one.
-    ///
-    /// # Errors
-    /// The database failed; nothing was changed then.
+    /// Updates a biller. Returns whether the biller exists.
     pub async fn update_biller(
         &self,
         slug: &Slug,
@@ -29,10 +28,7 @@ impl Directory {
         Ok(is_there)
     }
 
-    /// The same within a transaction that changes something else as well. The event is completed by what has changed.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Updates a biller within the caller's transaction, and adds the changes to the event.
     pub async fn update_biller_in(
         &self,
         tx: &mut Tx,
@@ -51,10 +47,7 @@ impl Directory {
         Ok(true)
     }
 
-    /// Sets the kill switch for every instance.
-    ///
-    /// # Errors
-    /// The database failed; nothing was changed then.
+    /// Sets the kill switch of every instance.
     pub async fn set_kill_switch(&self, kill: &KillSwitchState, actor: &ActorContext) -> Result<(), DirectoryError> {
         let mut tx = self.db.begin().await?;
         store::bump(&mut tx).await?;
@@ -67,8 +60,8 @@ impl Directory {
     }
 }
 
-/// What is different about a biller, before and after: plain values as they are, of everything else that it changed. Neither
-/// secrets nor usernames.
+/// What changed about a biller: scalars and hosts as `[before, after]`, everything else as `"changed"`, so that neither secrets
+/// nor usernames reach the audit trail.
 pub(super) fn changes(before: Option<&Biller>, after: &Biller) -> Json {
     let (before, after) = (before.map(audited_fields).unwrap_or_default(), audited_fields(after));
     let mut changes = Map::new();
@@ -85,10 +78,16 @@ pub(super) fn changes(before: Option<&Biller>, after: &Biller) -> Json {
 }
 
 fn audited_fields(biller: &Biller) -> Map<String, Json> {
-    let mut fields = match json!(biller.settings) {
+    let mut fields = match json!(StoredSettings::of(biller)) {
         Json::Object(settings) => settings,
         _ => Map::new(),
     };
+    // A new secret is a change of the registration.
+    let secrets = fields.remove("client_secrets");
+    fields.insert("oidc".to_owned(), json!(biller.settings.oidc.as_ref().map(|oidc| json!([oidc, secrets]))));
+    fields.remove("rollout");
+    fields.insert("rollout_allow".to_owned(), json!(biller.settings.rollout.allow));
+    fields.insert("rollout_percent".to_owned(), json!(biller.settings.rollout.percent));
     fields.insert("name".to_owned(), json!(biller.name));
     fields.insert("state".to_owned(), json!(biller.state));
     fields.insert("active_from".to_owned(), json!(biller.active_from.map(|at| at.to_string())));

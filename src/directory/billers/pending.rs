@@ -1,11 +1,15 @@
-//! Changes of where a moved biller's people sign in: its issuer, client and endpoint hosts, and the address that is handed
-//! out. They wait until a second person confirms them, whoever asks, and by whatever way.
+//! Pending approvals (four-eyes changes): changes of where a migrated biller's users sign in, that is of issuer, client, endpoint
+//! hosts and sign-in address. Every way of changing a biller leads here.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Biller, Directory, DirectoryError, OidcSettings, store};
+use super::biller::Biller;
+use super::oidc::{ClientSecrets, OidcSettings};
+use super::store;
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::{DbError, Row, Tx};
+use crate::directory::error::corrupt;
+use crate::directory::{Directory, DirectoryError};
 use crate::values;
 use signpost_core::decision::CiamState;
 use signpost_core::{BillerId, Timestamp, ids};
@@ -16,55 +20,51 @@ const OPEN: &str = "SELECT id, biller_id, summary, change, requested_by, request
      WHERE decided_at IS NULL ORDER BY requested_at, id";
 const BY_ID: &str =
     "SELECT id, biller_id, summary, change, requested_by, requested_at FROM pending_change WHERE id = $1";
-/// Of two that decide, one does. Who asked may take it back, and never confirm it.
+/// Only one of two concurrent decisions counts. The requester may withdraw the change, and can never approve it.
 const DECIDE: &str = "UPDATE pending_change SET decided_by = $2, decided_at = $3, outcome = $4 \
      WHERE id = $1 AND decided_at IS NULL AND ($4 = 'rejected' OR requested_by <> $2)";
 
-/// What waits; the secret inside is sealed.
+/// The part of a change that needs an approval.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ProposedChange {
-    oidc: Option<OidcSettings>,
+    oidc: Option<(OidcSettings, ClientSecrets)>,
     hosts: Option<Vec<String>>,
 }
 
-/// A change that waits for a second person.
+/// A change that needs an approval.
 #[derive(Clone, Debug)]
 pub struct PendingChange {
-    /// Permanent id.
     pub id: String,
-    /// The biller.
     pub biller_id: BillerId,
-    /// What would change, in words.
+    /// Describes the change.
     pub summary: String,
-    /// Who asked.
     pub requested_by: String,
-    /// When.
     pub requested_at: Timestamp,
     change: ProposedChange,
 }
 
-/// How a decision about a pending change went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApprovalOutcome {
-    /// It is made, or declined.
+    /// The change is approved or rejected.
     Done,
-    /// There is none that waits under this id.
+    /// No pending change has this id.
     NotFound,
-    /// Who asked cannot confirm.
     RequesterCannotApprove,
-    /// One of its hosts is another biller's by now.
+    /// Another biller has one of the hosts by now.
     HostTaken,
 }
 
-/// Takes out of a change what has to wait, and answers that.
+/// Takes out of a change, and returns, what needs an approval.
 pub(super) fn extract_proposal(before: &Biller, after: &mut Biller) -> Option<ProposedChange> {
     if !matches!(before.state, CiamState::Active | CiamState::Suspended) {
         return None;
     }
     let mut change = ProposedChange::default();
-    let endpoint_of = |oidc: &OidcSettings| (oidc.issuer.clone(), oidc.client_id.clone(), oidc.extra_hosts.clone());
-    if before.settings.oidc.as_ref().map(endpoint_of) != after.settings.oidc.as_ref().map(endpoint_of) {
-        change.oidc = std::mem::replace(&mut after.settings.oidc, before.settings.oidc.clone());
+    let (old, new) = (before.settings.oidc.as_ref(), after.settings.oidc.as_ref());
+    if old.map(OidcSettings::endpoint) != new.map(OidcSettings::endpoint) {
+        let oidc = std::mem::replace(&mut after.settings.oidc, before.settings.oidc.clone());
+        let secrets = std::mem::replace(&mut after.client_secrets, before.client_secrets.clone());
+        change.oidc = oidc.map(|oidc| (oidc, secrets));
         after.pinned_iss.clone_from(&before.pinned_iss);
     }
     if before.hosts.first() != after.hosts.first() {
@@ -80,7 +80,7 @@ pub(super) async fn insert(
     actor: &ActorContext,
 ) -> Result<(), DirectoryError> {
     let now = actor.now();
-    let text = serde_json::to_string(change).map_err(|error| store::corrupt(&error.to_string()))?;
+    let text = serde_json::to_string(change).map_err(|error| corrupt(&error.to_string()))?;
     let summary = change.summary(biller);
     let id = ids::uuid_v7(now, actor.random());
     let event = AuditEvent::new(Action::ChangeRequested).at(&biller.slug).about(&id).with("summary", summary.as_str());
@@ -91,7 +91,7 @@ pub(super) async fn insert(
 impl ProposedChange {
     fn summary(&self, biller: &Biller) -> String {
         let mut parts = Vec::new();
-        if let Some(oidc) = &self.oidc {
+        if let Some((oidc, _)) = &self.oidc {
             let before = biller.settings.oidc.as_ref().map_or("none", |oidc| oidc.issuer.as_str());
             parts.push(format!("issuer {before} → {} (client {})", oidc.issuer, oidc.client_id));
         }
@@ -103,18 +103,12 @@ impl ProposedChange {
 }
 
 impl Directory {
-    /// Changes that wait, oldest first.
-    ///
-    /// # Errors
-    /// The database failed.
+    /// Oldest first.
     pub async fn pending_changes(&self) -> Result<Vec<PendingChange>, DirectoryError> {
         self.db.all(OPEN, values![]).await?.iter().map(read).collect()
     }
 
-    /// Confirms a change, and makes it, or declines it.
-    ///
-    /// # Errors
-    /// The database failed; nothing was changed then.
+    /// Approves a change and applies it, or rejects it.
     pub async fn decide_change(
         &self,
         id: &str,
@@ -141,8 +135,13 @@ impl Directory {
             }
             let ProposedChange { oidc, hosts } = pending.change;
             let changed = self.update_biller_in(&mut tx, &biller.slug, (actor, event), |biller| {
-                biller.settings.oidc = oidc.or(biller.settings.oidc.take());
-                biller.hosts = hosts.unwrap_or_else(|| std::mem::take(&mut biller.hosts));
+                if let Some((oidc, secrets)) = oidc {
+                    biller.settings.oidc = Some(oidc);
+                    biller.client_secrets = secrets;
+                }
+                if let Some(hosts) = hosts {
+                    biller.hosts = hosts;
+                }
             });
             match changed.await {
                 Err(DirectoryError::Db(DbError::Conflict(_))) => return Ok(ApprovalOutcome::HostTaken),
@@ -159,11 +158,11 @@ impl Directory {
 
 fn read(row: &Row) -> Result<PendingChange, DirectoryError> {
     Ok(PendingChange {
-        id: row.text(0)?,
-        biller_id: BillerId::from_stored(row.text(1)?),
-        summary: row.text(2)?,
-        change: serde_json::from_str(&row.text(3)?).map_err(|error| store::corrupt(&error.to_string()))?,
-        requested_by: row.text(4)?,
-        requested_at: row.time(5)?,
+        id: row.text("id")?,
+        biller_id: BillerId::from_stored(row.text("biller_id")?),
+        summary: row.text("summary")?,
+        change: serde_json::from_str(&row.text("change")?).map_err(|error| corrupt(&error.to_string()))?,
+        requested_by: row.text("requested_by")?,
+        requested_at: row.time("requested_at")?,
     })
 }
