@@ -20,44 +20,58 @@ macro_rules! on_conflict {
         " ON CONFLICT (biller_id, user_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at, attempts = 0"
     };
 }
-const ENQUEUE_USER: &str = concat!(
+const ENQUEUE_USER: Sql = sql!(concat!(
     insert_change!(),
     "SELECT b.id, m.user_id, $2, $3, $3, 0, '', 0, '' FROM biller b \
      JOIN membership m ON m.biller_id = b.id AND m.user_id = $1 WHERE b.state <> 'legacy'",
     on_conflict!()
-);
-const ENQUEUE_MEMBER: &str = concat!(
+));
+const ENQUEUE_MEMBER: Sql = sql!(concat!(
     insert_change!(),
     "SELECT b.id, $2, $3, $4, $4, 0, '', 0, '' FROM biller b WHERE b.id = $1 AND b.state <> 'legacy'",
     on_conflict!()
-);
+));
 const ENQUEUE_WRITTEN: Sql = sql!(concat!(insert_change!(), "VALUES {rows}", on_conflict!()));
-const ANY_MIGRATED: &str = "SELECT 1 FROM biller WHERE state <> 'legacy' LIMIT 1";
-const IS_MIGRATED: &str = "SELECT 1 FROM biller WHERE id = $1 AND state <> 'legacy'";
-const WRITTEN_USERS: &str = "SELECT m.biller_id, m.user_id FROM membership m JOIN users u ON u.id = m.user_id \
+const ANY_MIGRATED: Sql = sql!("SELECT 1 FROM biller WHERE state <> 'legacy' LIMIT 1");
+const IS_MIGRATED: Sql = sql!("SELECT 1 FROM biller WHERE id = $1 AND state <> 'legacy'");
+const WRITTEN_USERS: Sql = sql!(
+    "SELECT m.biller_id, m.user_id FROM membership m JOIN users u ON u.id = m.user_id \
      JOIN biller b ON b.id = m.biller_id WHERE b.state <> 'legacy' AND (u.updated_at = $1 OR m.created_at = $1) \
-     AND m.username_key IN";
+     AND m.username_key IN {keys}"
+);
 /// Changes of a biller that is being enabled wait until its job has ended.
 const STATEMENTS: Statements = Statements {
-    has_due: "SELECT 1 FROM user_change c JOIN biller b ON b.id = c.biller_id \
-         WHERE c.due_at <= $1 AND c.lease_until < $1 AND b.state <> 'enabling' LIMIT 1",
-    claim: "UPDATE user_change SET fencing_token = $1, lease_until = $2, attempts = attempts + 1 WHERE lease_until < $3 \
+    has_due: sql!(
+        "SELECT 1 FROM user_change c JOIN biller b ON b.id = c.biller_id \
+         WHERE c.due_at <= $1 AND c.lease_until < $1 AND b.state <> 'enabling' LIMIT 1"
+    ),
+    claim: sql!(
+        "UPDATE user_change SET fencing_token = $1, lease_until = $2, attempts = attempts + 1 WHERE lease_until < $3 \
          AND (biller_id, user_id) IN (SELECT c.biller_id, c.user_id FROM user_change c JOIN biller b ON b.id = c.biller_id \
          WHERE c.due_at <= $3 AND c.lease_until < $3 AND b.state <> 'enabling' ORDER BY c.due_at LIMIT 8) \
-         RETURNING biller_id, user_id, version, queued_at, attempts",
+         RETURNING biller_id, user_id, version, queued_at, attempts"
+    ),
 };
-const COMPLETE: &str =
-    "DELETE FROM user_change WHERE biller_id = $1 AND user_id = $2 AND fencing_token = $3 AND version = $4";
-const RELEASE: &str = "UPDATE user_change SET fencing_token = '', lease_until = 0 \
-     WHERE biller_id = $1 AND user_id = $2 AND fencing_token = $3";
-const RESCHEDULE: &str = "UPDATE user_change SET fencing_token = '', lease_until = 0, due_at = $5, problem = $6 \
-     WHERE biller_id = $1 AND user_id = $2 AND fencing_token = $3 AND version = $4";
+const COMPLETE: Sql =
+    sql!("DELETE FROM user_change WHERE biller_id = $1 AND user_id = $2 AND fencing_token = $3 AND version = $4");
+const RELEASE: Sql = sql!(
+    "UPDATE user_change SET fencing_token = '', lease_until = 0 \
+     WHERE biller_id = $1 AND user_id = $2 AND fencing_token = $3"
+);
+const RESCHEDULE: Sql = sql!(
+    "UPDATE user_change SET fencing_token = '', lease_until = 0, due_at = $5, problem = $6 \
+     WHERE biller_id = $1 AND user_id = $2 AND fencing_token = $3 AND version = $4"
+);
 /// An enablement job reads the changes of its biller: they stay.
-const DISCARD: &str = "DELETE FROM user_change WHERE biller_id = $1 \
-     AND NOT EXISTS (SELECT 1 FROM biller WHERE id = $1 AND state = 'enabling')";
-const BACKLOG: &str = "SELECT biller_id, count(*) AS total, sum(CASE WHEN problem <> '' THEN 1 ELSE 0 END) AS failing, \
-     min(queued_at) AS oldest, max(problem) AS problem FROM user_change GROUP BY biller_id";
-const BACKLOG_OF: &str = "SELECT count(*) AS total FROM user_change WHERE biller_id = $1";
+const DISCARD: Sql = sql!(
+    "DELETE FROM user_change WHERE biller_id = $1 \
+     AND NOT EXISTS (SELECT 1 FROM biller WHERE id = $1 AND state = 'enabling')"
+);
+const BACKLOG: Sql = sql!(
+    "SELECT biller_id, count(*) AS total, sum(CASE WHEN problem <> '' THEN 1 ELSE 0 END) AS failing, \
+     min(queued_at) AS oldest, max(problem) AS problem FROM user_change GROUP BY biller_id"
+);
+const BACKLOG_OF: Sql = sql!("SELECT count(*) AS total FROM user_change WHERE biller_id = $1");
 
 /// Changes of a biller's users that have not reached SecureAuth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,12 +207,7 @@ impl UserChangeQueue {
         self.run_or_release(RESCHEDULE, change, values![due, problem]).await
     }
 
-    async fn run_or_release(
-        &self,
-        sql: &'static str,
-        change: &LeasedUserChange,
-        more: Vec<Value>,
-    ) -> Result<(), DbError> {
+    async fn run_or_release(&self, sql: Sql, change: &LeasedUserChange, more: Vec<Value>) -> Result<(), DbError> {
         let key = || values![change.biller.as_str(), change.user.as_str(), change.lease.fencing_token()];
         let mut values = key();
         values.push(change.version.as_str().into());

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::db::{Db, DbError};
-use crate::values;
+use crate::db::{Db, DbError, Sql};
+use crate::{sql, values};
 use signpost_core::Clock;
 
-const FIND: &str = "SELECT 1 FROM consumed_token WHERE kind = $1 AND id = $2";
-const INSERT: &str = "INSERT INTO consumed_token (kind, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-const SWEEP: &str = "DELETE FROM consumed_token WHERE expires_at < $1";
+const FIND: Sql = sql!("SELECT 1 FROM consumed_token WHERE kind = $1 AND id = $2");
+const INSERT: Sql =
+    sql!("INSERT INTO consumed_token (kind, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+const SWEEP: Sql = sql!("DELETE FROM consumed_token WHERE expires_at < $1");
 
 /// Longer than any token lives: the settings allow an hour.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);

@@ -4,28 +4,33 @@ use std::time::Duration;
 
 use super::QueuedTask;
 use crate::audit::{ActorContext, AuditEvent};
-use crate::db::{Db, DbError, Value};
+use crate::db::{Db, DbError, Sql, Value};
 use crate::queue::{Lease, Queue, Statements};
-use crate::values;
+use crate::{sql, values};
 use signpost_core::{Clock, KeyRing, Purpose, Random, Timestamp, ids};
 
 /// A killed worker's task becomes due again after this time.
 pub(super) const LEASE_TIME: Duration = Duration::from_secs(40);
 
 const STATEMENTS: Statements = Statements {
-    has_due: "SELECT 1 FROM queued_task WHERE due_at <= $1 AND lease_until < $1 LIMIT 1",
-    claim: "UPDATE queued_task SET fencing_token = $1, lease_until = $2, attempts = attempts + 1 \
+    has_due: sql!("SELECT 1 FROM queued_task WHERE due_at <= $1 AND lease_until < $1 LIMIT 1"),
+    claim: sql!(
+        "UPDATE queued_task SET fencing_token = $1, lease_until = $2, attempts = attempts + 1 \
          WHERE lease_until < $3 AND id IN (SELECT id FROM queued_task \
          WHERE due_at <= $3 AND lease_until < $3 ORDER BY due_at, id LIMIT 1) \
-         RETURNING id, sealed, attempts, created_at",
+         RETURNING id, sealed, attempts, created_at"
+    ),
 };
-const INSERT_TASK: &str = "INSERT INTO queued_task (id, sealed, attempts, due_at, fencing_token, lease_until, created_at) \
-     VALUES ($1, $2, 0, $3, '', 0, $3)";
-const RESCHEDULE_TASK: &str =
-    "UPDATE queued_task SET fencing_token = '', lease_until = 0, due_at = $3 WHERE id = $1 AND fencing_token = $2";
-const DELETE_TASK: &str = "DELETE FROM queued_task WHERE id = $1 AND fencing_token = $2";
-const PENDING_COUNTS: &str =
-    "SELECT count(*) AS total, count(CASE WHEN attempts > 0 THEN 1 END) AS attempted FROM queued_task";
+const INSERT_TASK: Sql = sql!(
+    "INSERT INTO queued_task (id, sealed, attempts, due_at, fencing_token, lease_until, created_at) \
+     VALUES ($1, $2, 0, $3, '', 0, $3)"
+);
+const RESCHEDULE_TASK: Sql = sql!(
+    "UPDATE queued_task SET fencing_token = '', lease_until = 0, due_at = $3 WHERE id = $1 AND fencing_token = $2"
+);
+const DELETE_TASK: Sql = sql!("DELETE FROM queued_task WHERE id = $1 AND fencing_token = $2");
+const PENDING_COUNTS: Sql =
+    sql!("SELECT count(*) AS total, count(CASE WHEN attempts > 0 THEN 1 END) AS attempted FROM queued_task");
 
 /// A claimed task.
 pub(super) struct LeasedTask {

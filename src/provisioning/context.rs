@@ -10,17 +10,19 @@ use super::jobs::Ledger;
 use super::{CiamMode, ProvisioningError};
 use crate::audit::{Actor, ActorContext};
 use crate::config::Config;
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, Sql};
 use crate::directory::{Biller, Directory, UserChangeQueue, UserPoolRef};
 use crate::secureauth::Providers;
 use crate::secureauth::management::Management;
-use crate::values;
+use crate::{sql, values};
 use signpost_core::{BillerId, Clock, KeyRing, Random, Slug};
 
-const USER_POOL: &str = "SELECT o.object_id AS organization, p.object_id AS pool, j.mode AS mode FROM job j \
+const USER_POOL: Sql = sql!(
+    "SELECT o.object_id AS organization, p.object_id AS pool, j.mode AS mode FROM job j \
      JOIN job_step o ON o.job_id = j.id AND o.kind = 'organization' \
      JOIN job_step p ON p.job_id = j.id AND p.kind = 'pool' \
-     WHERE j.biller_id = $1 AND j.state = 'active' ORDER BY j.created_at DESC LIMIT 1";
+     WHERE j.biller_id = $1 AND j.state = 'active' ORDER BY j.created_at DESC LIMIT 1"
+);
 
 /// Enablement jobs, and the sync of users and settings with SecureAuth. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Lease;
-use crate::db::{Db, DbError, Row};
+use crate::db::{Db, DbError, Row, Sql};
 use crate::values;
 use signpost_core::{Clock, Random, Timestamp, ids};
 
@@ -11,10 +11,10 @@ use signpost_core::{Clock, Random, Timestamp, ids};
 #[derive(Clone, Copy, Debug)]
 pub struct Statements {
     /// Returns a row if any is due at `$1` and not leased. It runs before `claim`, so that an idle worker takes no write lock.
-    pub has_due: &'static str,
+    pub has_due: Sql,
     /// Sets `fencing_token = $1` and `lease_until = $2` on rows that are due at `$3` and whose `lease_until < $3`, and returns
     /// them. Of two concurrent claims of a row, the second sees the first one's lease and skips the row.
-    pub claim: &'static str,
+    pub claim: Sql,
 }
 
 /// A table of durable work. Cheap to clone.

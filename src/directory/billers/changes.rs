@@ -5,14 +5,16 @@ use serde_json::{Map, Value as Json, json};
 use super::biller::Biller;
 use super::store::{self, StoredSettings};
 use crate::audit::{Action, ActorContext, AuditEvent};
-use crate::db::Tx;
+use crate::db::{Sql, Tx};
 use crate::directory::{Directory, DirectoryError};
-use crate::values;
+use crate::{sql, values};
 use signpost_core::Slug;
 use signpost_core::decision::KillSwitchState;
 
-const SET_CONTROL: &str = "INSERT INTO operational_control (name, value, set_at) VALUES ($1, $2, $3) \
-     ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at";
+const SET_CONTROL: Sql = sql!(
+    "INSERT INTO operational_control (name, value, set_at) VALUES ($1, $2, $3) \
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at"
+);
 
 impl Directory {
     /// Updates a biller. Returns whether the biller exists.

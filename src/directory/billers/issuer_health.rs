@@ -4,29 +4,40 @@ use std::time::Duration;
 
 use super::biller::Biller;
 use super::store;
+use crate::db::Sql;
 use crate::directory::{Directory, DirectoryError};
-use crate::values;
+use crate::{sql, values};
 use signpost_core::Timestamp;
 
 /// Consecutive failures after which the circuit breaker opens.
 pub const FAILURES_TO_OPEN: i64 = 3;
 
-const RECORD_FAILURE: &str = "INSERT INTO issuer_health (biller_id, state, failures, reason, changed_at, checked_at) \
+const RECORD_FAILURE: Sql = sql!(
+    "INSERT INTO issuer_health (biller_id, state, failures, reason, changed_at, checked_at) \
      VALUES ($1, 'up', 1, $2, $3, $3) ON CONFLICT (biller_id) DO UPDATE SET \
      failures = issuer_health.failures + 1, reason = excluded.reason, checked_at = excluded.checked_at \
-     RETURNING failures";
-const OPEN: &str = "UPDATE issuer_health SET state = 'down', changed_at = $2 \
-     WHERE biller_id = $1 AND state <> 'down' AND failures >= $3";
+     RETURNING failures"
+);
+const OPEN: Sql = sql!(
+    "UPDATE issuer_health SET state = 'down', changed_at = $2 \
+     WHERE biller_id = $1 AND state <> 'down' AND failures >= $3"
+);
 /// A document that can be fetched does not prove that the token endpoint works.
-const RECORD_DOCUMENTS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
-     checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0) AND reason NOT LIKE 'token %'";
+const RECORD_DOCUMENTS: Sql = sql!(
+    "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
+     checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0) AND reason NOT LIKE 'token %'"
+);
 /// After a quiet time sign-ins may try the token endpoint: the next failure opens the circuit breaker again.
-const HALF_OPEN: &str = "UPDATE issuer_health SET state = 'up', failures = $4, changed_at = $2 \
-     WHERE biller_id = $1 AND state = 'down' AND reason LIKE 'token %' AND checked_at <= $3";
-const CLAIM_PROBE: &str =
-    "UPDATE issuer_health SET probed_until = $3 WHERE biller_id = $1 AND probed_until <= $2 AND failures > 0";
-const RECORD_SUCCESS: &str = "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
-     checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0)";
+const HALF_OPEN: Sql = sql!(
+    "UPDATE issuer_health SET state = 'up', failures = $4, changed_at = $2 \
+     WHERE biller_id = $1 AND state = 'down' AND reason LIKE 'token %' AND checked_at <= $3"
+);
+const CLAIM_PROBE: Sql =
+    sql!("UPDATE issuer_health SET probed_until = $3 WHERE biller_id = $1 AND probed_until <= $2 AND failures > 0");
+const RECORD_SUCCESS: Sql = sql!(
+    "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
+     checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0)"
+);
 
 /// Time without a failure after which sign-ins may try a failing token endpoint again.
 const TOKEN_RETRY_DELAY: Duration = Duration::from_secs(60);

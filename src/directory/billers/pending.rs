@@ -7,22 +7,28 @@ use super::biller::Biller;
 use super::oidc::{ClientSecrets, OidcSettings};
 use super::store;
 use crate::audit::{Action, ActorContext, AuditEvent};
-use crate::db::{DbError, Row, Tx};
+use crate::db::{DbError, Row, Sql, Tx};
 use crate::directory::error::corrupt;
 use crate::directory::{Directory, DirectoryError};
-use crate::values;
+use crate::{sql, values};
 use signpost_core::decision::CiamState;
 use signpost_core::{BillerId, Timestamp, ids};
 
-const INSERT: &str = "INSERT INTO pending_change (id, biller_id, summary, change, requested_by, requested_at) \
-     VALUES ($1, $2, $3, $4, $5, $6)";
-const OPEN: &str = "SELECT id, biller_id, summary, change, requested_by, requested_at FROM pending_change \
-     WHERE decided_at IS NULL ORDER BY requested_at, id";
-const BY_ID: &str =
-    "SELECT id, biller_id, summary, change, requested_by, requested_at FROM pending_change WHERE id = $1";
+const INSERT: Sql = sql!(
+    "INSERT INTO pending_change (id, biller_id, summary, change, requested_by, requested_at) \
+     VALUES ($1, $2, $3, $4, $5, $6)"
+);
+const OPEN: Sql = sql!(
+    "SELECT id, biller_id, summary, change, requested_by, requested_at FROM pending_change \
+     WHERE decided_at IS NULL ORDER BY requested_at, id"
+);
+const BY_ID: Sql =
+    sql!("SELECT id, biller_id, summary, change, requested_by, requested_at FROM pending_change WHERE id = $1");
 /// Only one of two concurrent decisions counts. The requester may withdraw the change, and can never approve it.
-const DECIDE: &str = "UPDATE pending_change SET decided_by = $2, decided_at = $3, outcome = $4 \
-     WHERE id = $1 AND decided_at IS NULL AND ($4 = 'rejected' OR requested_by <> $2)";
+const DECIDE: Sql = sql!(
+    "UPDATE pending_change SET decided_by = $2, decided_at = $3, outcome = $4 \
+     WHERE id = $1 AND decided_at IS NULL AND ($4 = 'rejected' OR requested_by <> $2)"
+);
 
 /// The part of a change that needs an approval.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -8,33 +8,39 @@ use super::branding::{Branding, Logo};
 use super::oidc::ClientSecrets;
 use super::settings::{BillerSettings, Maintenance, UserPoolRef};
 use super::snapshot::Billers;
-use crate::db::{Db, DbError, Row, Tx};
+use crate::db::{Db, DbError, Row, Sql, Tx};
 use crate::directory::DirectoryError;
 pub(in crate::directory) use crate::directory::error::corrupt;
-use crate::values;
+use crate::{sql, values};
 use signpost_core::decision::{CiamMode, CiamState};
 use signpost_core::{BillerId, Slug, Timestamp};
 
-const REVISION: &str = "SELECT value FROM revision WHERE name = 'billers'";
-const BUMP: &str = "UPDATE revision SET value = value + 1 WHERE name = 'billers'";
-const BILLERS: &str = "SELECT r.value AS revision, b.id, b.slug, b.name, b.state, b.active_from, \
+const REVISION: Sql = sql!("SELECT value FROM revision WHERE name = 'billers'");
+const BUMP: Sql = sql!("UPDATE revision SET value = value + 1 WHERE name = 'billers'");
+const BILLERS: Sql = sql!(
+    "SELECT r.value AS revision, b.id, b.slug, b.name, b.state, b.active_from, \
      b.settings, h.state AS issuer_state, h.failures, h.reason, h.changed_at, p.issuer AS pinned_iss \
      FROM revision r LEFT JOIN biller b ON 1 = 1 LEFT JOIN issuer_health h ON h.biller_id = b.id \
      LEFT JOIN iss_pin p ON p.biller_id = b.id \
-     WHERE r.name = 'billers' ORDER BY b.slug";
-const HOSTS: &str = "SELECT host, biller_id FROM biller_host ORDER BY host";
-const UPSERT: &str = "INSERT INTO biller (id, slug, name, state, active_from, settings, created_at, updated_at) \
+     WHERE r.name = 'billers' ORDER BY b.slug"
+);
+const HOSTS: Sql = sql!("SELECT host, biller_id FROM biller_host ORDER BY host");
+const UPSERT: Sql = sql!(
+    "INSERT INTO biller (id, slug, name, state, active_from, settings, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (slug) DO UPDATE SET name = excluded.name, \
      state = excluded.state, active_from = excluded.active_from, settings = excluded.settings, \
-     updated_at = excluded.updated_at";
-const SELECT_CONTROL: &str = "SELECT value FROM operational_control WHERE name = $1";
-const DROP_ISS_PIN: &str = "DELETE FROM iss_pin WHERE biller_id = $1";
-const DROP_HOSTS: &str = "DELETE FROM biller_host WHERE biller_id = $1";
-const DROP_LOGO: &str = "DELETE FROM biller_logo WHERE biller_id = $1";
-const UPSERT_LOGO: &str = "INSERT INTO biller_logo (biller_id, hash, picture) VALUES ($1, $2, $3) \
-     ON CONFLICT (biller_id) DO UPDATE SET hash = excluded.hash, picture = excluded.picture";
-const LOGO: &str = "SELECT picture FROM biller_logo WHERE biller_id = $1 AND hash = $2";
-const ADD_HOST: &str = "INSERT INTO biller_host (host, biller_id) VALUES ($1, $2)";
+     updated_at = excluded.updated_at"
+);
+const SELECT_CONTROL: Sql = sql!("SELECT value FROM operational_control WHERE name = $1");
+const DROP_ISS_PIN: Sql = sql!("DELETE FROM iss_pin WHERE biller_id = $1");
+const DROP_HOSTS: Sql = sql!("DELETE FROM biller_host WHERE biller_id = $1");
+const DROP_LOGO: Sql = sql!("DELETE FROM biller_logo WHERE biller_id = $1");
+const UPSERT_LOGO: Sql = sql!(
+    "INSERT INTO biller_logo (biller_id, hash, picture) VALUES ($1, $2, $3) \
+     ON CONFLICT (biller_id) DO UPDATE SET hash = excluded.hash, picture = excluded.picture"
+);
+const LOGO: Sql = sql!("SELECT picture FROM biller_logo WHERE biller_id = $1 AND hash = $2");
+const ADD_HOST: Sql = sql!("INSERT INTO biller_host (host, biller_id) VALUES ($1, $2)");
 
 /// Name of the kill switch among the operational controls.
 pub(super) const KILL_SWITCH: &str = "kill_switch";

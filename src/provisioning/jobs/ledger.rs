@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::job::{Job, JobState, Step, StepState};
 use super::stop::StopReason;
 use crate::audit::{Action, ActorContext, AuditEvent};
-use crate::db::{Db, DbError, Row, Tx};
+use crate::db::{Db, DbError, Row, Sql, Tx};
 use crate::directory::{Biller, Directory};
 use crate::provisioning::{CiamMode, EnablementOptions, ProvisioningError};
 use crate::queue::{Lease, Queue, Statements};
-use crate::values;
+use crate::{sql, values};
 use signpost_core::decision::CiamState;
 use signpost_core::{BillerId, Clock, Random, ids};
 
@@ -27,40 +27,51 @@ macro_rules! select {
     };
 }
 
-const OPEN_JOB: &str = select!("WHERE biller_id = $1 AND ended_at IS NULL");
-const BY_ID: &str = select!("WHERE id = $1");
-const LATEST_JOBS: &str = select!("ORDER BY created_at DESC, id DESC LIMIT 100");
-const LATEST_JOB_OF: &str = select!("WHERE biller_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1");
-const BY_STATE: &str = "SELECT state, count(*) AS total FROM job GROUP BY state";
-const ORGANIZATION: &str = "SELECT s.object_id AS id FROM job_step s JOIN job j ON j.id = s.job_id \
-     WHERE j.biller_id = $1 AND j.state = 'active' AND s.kind = 'organization' ORDER BY j.created_at DESC LIMIT 1";
-const STEPS: &str = "SELECT kind, object_id, state, sealed FROM job_step WHERE job_id = $1 ORDER BY updated_at, kind";
+const OPEN_JOB: Sql = sql!(select!("WHERE biller_id = $1 AND ended_at IS NULL"));
+const BY_ID: Sql = sql!(select!("WHERE id = $1"));
+const LATEST_JOBS: Sql = sql!(select!("ORDER BY created_at DESC, id DESC LIMIT 100"));
+const LATEST_JOB_OF: Sql = sql!(select!("WHERE biller_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1"));
+const BY_STATE: Sql = sql!("SELECT state, count(*) AS total FROM job GROUP BY state");
+const ORGANIZATION: Sql = sql!(
+    "SELECT s.object_id AS id FROM job_step s JOIN job j ON j.id = s.job_id \
+     WHERE j.biller_id = $1 AND j.state = 'active' AND s.kind = 'organization' ORDER BY j.created_at DESC LIMIT 1"
+);
+const STEPS: Sql =
+    sql!("SELECT kind, object_id, state, sealed FROM job_step WHERE job_id = $1 ORDER BY updated_at, kind");
 const STATEMENTS: Statements = Statements {
-    has_due: "SELECT 1 FROM job WHERE ended_at IS NULL AND lease_until < $1 LIMIT 1",
-    claim: concat!(
+    has_due: sql!("SELECT 1 FROM job WHERE ended_at IS NULL AND lease_until < $1 LIMIT 1"),
+    claim: sql!(concat!(
         "UPDATE job SET fencing_token = $1, lease_until = $2, updated_at = $3, \
          state = CASE WHEN state = 'queued' THEN 'running' ELSE state END \
          WHERE lease_until < $3 AND ended_at IS NULL AND id = (SELECT id FROM job \
          WHERE ended_at IS NULL AND lease_until < $3 ORDER BY created_at, id LIMIT 1) RETURNING ",
         columns!()
-    ),
+    )),
 };
-const CREATE: &str = "INSERT INTO job (id, biller_id, state, cancel_requested, mode, passwords, generation, fencing_token, lease_until, \
+const CREATE: Sql = sql!(
+    "INSERT INTO job (id, biller_id, state, cancel_requested, mode, passwords, generation, fencing_token, lease_until, \
      last_user_id, done, total, message, created_at, updated_at) \
-     VALUES ($1, $2, 'queued', 0, $3, $4, $5, '', 0, '', 0, $6, '', $7, $7)";
-const REQUEST_CANCEL: &str =
-    "UPDATE job SET cancel_requested = 1, updated_at = $2 WHERE biller_id = $1 AND ended_at IS NULL";
-const RENEW_LEASE: &str =
-    "UPDATE job SET lease_until = $3, updated_at = $4 WHERE id = $1 AND fencing_token = $2 AND ended_at IS NULL";
-const RECORD_PROGRESS: &str = "UPDATE job SET lease_until = $3, updated_at = $4, last_user_id = $5, done = $6, message = $7, \
-     problem = '' WHERE id = $1 AND fencing_token = $2 AND ended_at IS NULL";
-const RECORD_PROBLEM: &str =
-    "UPDATE job SET updated_at = $3, problem = $4 WHERE id = $1 AND fencing_token = $2 AND ended_at IS NULL";
-const SET_STATE: &str = "UPDATE job SET lease_until = $3, updated_at = $4, state = $5, message = $6, ended_at = $7, \
-     problem = CASE WHEN $5 = 'active' THEN '' ELSE problem END WHERE id = $1 AND fencing_token = $2 AND ended_at IS NULL";
-const UPSERT_STEP: &str = "INSERT INTO job_step (job_id, kind, object_id, state, sealed, updated_at) \
+     VALUES ($1, $2, 'queued', 0, $3, $4, $5, '', 0, '', 0, $6, '', $7, $7)"
+);
+const REQUEST_CANCEL: Sql =
+    sql!("UPDATE job SET cancel_requested = 1, updated_at = $2 WHERE biller_id = $1 AND ended_at IS NULL");
+const RENEW_LEASE: Sql =
+    sql!("UPDATE job SET lease_until = $3, updated_at = $4 WHERE id = $1 AND fencing_token = $2 AND ended_at IS NULL");
+const RECORD_PROGRESS: Sql = sql!(
+    "UPDATE job SET lease_until = $3, updated_at = $4, last_user_id = $5, done = $6, message = $7, \
+     problem = '' WHERE id = $1 AND fencing_token = $2 AND ended_at IS NULL"
+);
+const RECORD_PROBLEM: Sql =
+    sql!("UPDATE job SET updated_at = $3, problem = $4 WHERE id = $1 AND fencing_token = $2 AND ended_at IS NULL");
+const SET_STATE: Sql = sql!(
+    "UPDATE job SET lease_until = $3, updated_at = $4, state = $5, message = $6, ended_at = $7, \
+     problem = CASE WHEN $5 = 'active' THEN '' ELSE problem END WHERE id = $1 AND fencing_token = $2 AND ended_at IS NULL"
+);
+const UPSERT_STEP: Sql = sql!(
+    "INSERT INTO job_step (job_id, kind, object_id, state, sealed, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job_id, kind) DO UPDATE SET state = excluded.state, \
-     updated_at = excluded.updated_at";
+     updated_at = excluded.updated_at"
+);
 
 /// A job that this worker owns.
 #[derive(Clone, Debug)]
@@ -115,7 +126,7 @@ impl Ledger {
         self.one(LATEST_JOB_OF, biller.as_str()).await
     }
 
-    async fn one(&self, sql: &'static str, value: &str) -> Result<Option<Job>, DbError> {
+    async fn one(&self, sql: Sql, value: &str) -> Result<Option<Job>, DbError> {
         self.db.one(sql, values![value]).await?.map(|row| read(&row)).transpose()
     }
 

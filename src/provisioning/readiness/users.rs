@@ -1,15 +1,17 @@
 //! Checks of the biller's users.
 
 use super::{CheckStatus, ReadinessCheck, check};
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, Sql};
 use crate::directory::Biller;
 use crate::provisioning::Provisioning;
 use crate::provisioning::sync::users;
-use crate::values;
+use crate::{sql, values};
 use signpost_core::BillerId;
 
-const USERS_WITHOUT_EMAIL: &str = "SELECT count(*) AS total FROM membership m JOIN users u ON u.id = m.user_id \
-     WHERE m.biller_id = $1 AND u.status <> 'deleted' AND u.email = ''";
+const USERS_WITHOUT_EMAIL: Sql = sql!(
+    "SELECT count(*) AS total FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE m.biller_id = $1 AND u.status <> 'deleted' AND u.email = ''"
+);
 
 impl Provisioning {
     /// Compares the numbers of users. `provisioned_pool` is the pool of the job that is about to activate the biller.

@@ -10,14 +10,17 @@ use super::PushError;
 use super::differences::differences;
 use super::users::{self, DirectoryUser};
 use crate::audit::{Action, ActorContext, AuditEvent};
-use crate::db::DbError;
+use crate::db::{DbError, Sql};
 use crate::directory::{Biller, UserPoolRef};
 use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::secureauth::management::{CallError, ExportError, Management, PoolUser};
+use crate::sql;
 use signpost_core::{Slug, UserId};
 
-const DIRECTORY_USERS: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
-     NULL AS sealed, m.user_id AS member FROM users u LEFT JOIN membership m ON m.user_id = u.id AND m.biller_id = $1 WHERE u.id IN";
+const DIRECTORY_USERS: Sql = sql!(
+    "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
+     NULL AS sealed, m.user_id AS member FROM users u LEFT JOIN membership m ON m.user_id = u.id AND m.biller_id = $1 WHERE u.id IN {keys}"
+);
 /// SecureAuth's recommendation.
 const MAX_CONCURRENT_REQUESTS: usize = 8;
 /// Users of the directory in one read.

@@ -10,16 +10,18 @@ use super::differences::{
     stale_addresses,
 };
 use super::users::{self, DirectoryUser};
-use crate::db::DbError;
+use crate::db::{DbError, Sql};
 use crate::directory::{Biller, UserPoolRef};
 use crate::provisioning::Provisioning;
 use crate::secureauth::management::{CallError, Management, PoolUser};
-use crate::values;
+use crate::{sql, values};
 use signpost_core::UserId;
 
-const MEMBER: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
+const MEMBER: Sql = sql!(
+    "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
      p.sealed FROM membership m JOIN users u ON u.id = m.user_id LEFT JOIN user_password p ON p.user_id = u.id \
-     WHERE m.biller_id = $1 AND m.user_id = $2 AND u.status <> 'deleted'";
+     WHERE m.biller_id = $1 AND m.user_id = $2 AND u.status <> 'deleted'"
+);
 /// Attempts when another system changes the user meanwhile.
 const MAX_CONFLICT_RETRIES: u32 = 3;
 

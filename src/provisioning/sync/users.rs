@@ -2,29 +2,39 @@
 
 use serde_json::{Value, json};
 
-use crate::db::{Db, DbError, Row};
+use crate::db::{Db, DbError, Row, Sql};
 use crate::directory::PasswordCarryOver;
 use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::secureauth::management::{
     Dump, DumpAddress, DumpCredential, DumpIdentifier, DumpNames, DumpUser, Empty, Entry,
 };
-use crate::values;
+use crate::{sql, values};
 use signpost_core::{BillerId, Purpose, Timestamp};
 
-const COUNT: &str = "SELECT count(*) AS total FROM membership m JOIN users u ON u.id = m.user_id \
-     WHERE m.biller_id = $1 AND u.status <> 'deleted'";
-const PAGE: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
+const COUNT: Sql = sql!(
+    "SELECT count(*) AS total FROM membership m JOIN users u ON u.id = m.user_id \
+     WHERE m.biller_id = $1 AND u.status <> 'deleted'"
+);
+const PAGE: Sql = sql!(
+    "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
      p.sealed FROM membership m JOIN users u ON u.id = m.user_id LEFT JOIN user_password p ON p.user_id = u.id \
-     WHERE m.biller_id = $1 AND m.user_id > $2 AND u.status <> 'deleted' ORDER BY m.user_id LIMIT $3";
-const CHANGED: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
+     WHERE m.biller_id = $1 AND m.user_id > $2 AND u.status <> 'deleted' ORDER BY m.user_id LIMIT $3"
+);
+const CHANGED: Sql = sql!(
+    "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
      p.sealed FROM membership m JOIN users u ON u.id = m.user_id LEFT JOIN user_password p ON p.user_id = u.id \
      WHERE m.biller_id = $1 AND m.user_id > $2 AND u.status <> 'deleted' AND (u.updated_at >= $4 OR m.created_at >= $4) \
-     ORDER BY m.user_id LIMIT $3";
-const WITH_PASSWORD: &str = "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, \
+     ORDER BY m.user_id LIMIT $3"
+);
+const WITH_PASSWORD: Sql = sql!(
+    "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, \
      u.created_at, p.sealed FROM membership m JOIN users u ON u.id = m.user_id JOIN user_password p ON p.user_id = u.id \
-     WHERE m.biller_id = $1 AND u.status <> 'deleted' ORDER BY m.user_id LIMIT 1";
-const REMOVED: &str = "SELECT c.user_id FROM user_change c WHERE c.biller_id = $1 AND NOT EXISTS (SELECT 1 FROM membership m \
-     JOIN users u ON u.id = m.user_id WHERE m.biller_id = c.biller_id AND m.user_id = c.user_id AND u.status <> 'deleted')";
+     WHERE m.biller_id = $1 AND u.status <> 'deleted' ORDER BY m.user_id LIMIT 1"
+);
+const REMOVED: Sql = sql!(
+    "SELECT c.user_id FROM user_change c WHERE c.biller_id = $1 AND NOT EXISTS (SELECT 1 FROM membership m \
+     JOIN users u ON u.id = m.user_id WHERE m.biller_id = c.biller_id AND m.user_id = c.user_id AND u.status <> 'deleted')"
+);
 /// Users in one read of [`check_usernames`].
 const CHECK_PAGE_SIZE: i64 = 5000;
 const MAX_EXAMPLES: usize = 10;
