@@ -57,3 +57,4 @@ mod simulations;
 mod standin_api;
 mod statements;
 mod verify;
+mod wording;

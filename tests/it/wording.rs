@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-use crate::harness::project_root;
-
 const GLOSSARY: &str = include_str!("../../docs/glossary.md");
 /// Everything that people read, save what is generated from it.
 const PLACES: [&str; 10] = [
@@ -39,14 +37,15 @@ fn files(place: &Path) -> Vec<PathBuf> {
         return vec![place.to_owned()];
     }
     let entries = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.is_dir() || EXTENSIONS.iter().any(|e| path.extension().is_some_and(|x| x == *e)))
+    entries
+        .filter(|path| path.is_dir() || EXTENSIONS.iter().any(|e| path.extension().is_some_and(|x| x == *e)))
         .flat_map(|path| files(&path))
         .collect()
 }
 
 #[test]
 fn discouraged_words_appear_nowhere() {
-    let root = project_root();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let words: Vec<(Regex, String)> = table("## Discouraged words")
         .into_iter()
         .map(|row| (Regex::new(&format!("(?i){}", row[0])).unwrap(), row[1].clone()))
@@ -65,10 +64,13 @@ fn discouraged_words_appear_nowhere() {
         for (at, line) in text.lines().enumerate() {
             for (word, instead) in words.iter().filter(|(word, _)| word.is_match(line)) {
                 let pattern = &word.as_str()["(?i)".len()..];
-                let exception = exceptions.iter().position(|row| row[0] == name && (row[1] == "*" || row[1] == pattern));
+                let exception =
+                    exceptions.iter().position(|row| row[0] == name && (row[1] == "*" || row[1] == pattern));
                 match exception {
                     Some(index) => used[index] = true,
-                    None => found.push(format!("{name}:{}: {} -> {instead}", at + 1, word.find(line).unwrap().as_str())),
+                    None => {
+                        found.push(format!("{name}:{}: {} -> {instead}", at + 1, word.find(line).unwrap().as_str()))
+                    }
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Pushes one user's current state to the biller's pool: the user is created, updated, deactivated or deleted.
 //!
-//! The pool's user is read first, and updated only if nobody has changed it since. Attributes and telephone numbers of other
+//! The pool's user is read first, and updated only if its version is still the same. Attributes and telephone numbers of other
 //! systems stay. Usernames and mail addresses become those of the directory.
 
 use serde_json::{Map, Value, json};

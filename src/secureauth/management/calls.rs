@@ -90,9 +90,7 @@ impl Management {
                 }
                 Err(error) => return Err(error),
             };
-            if self.lease.as_ref().is_some_and(|lease| !lease.is_held(self.clock.now())) {
-                return Err(CallError::OutcomeUnknown("lease_expired"));
-            }
+            self.check_lease()?;
             let (wait, error) = match self.send_once(&call, &token, &correlation).await {
                 Ok((200..300, headers, body)) => return parse_response(&headers, &body),
                 Ok((401, _, body)) => {
@@ -132,6 +130,12 @@ impl Management {
             }
         }
         Err(last)
+    }
+
+    /// The owner of an expired lease makes no call.
+    fn check_lease(&self) -> Result<(), CallError> {
+        let is_expired = self.lease.as_ref().is_some_and(|lease| !lease.is_held(self.clock.now()));
+        if is_expired { Err(CallError::OutcomeUnknown("lease_expired")) } else { Ok(()) }
     }
 
     async fn send_once(
