@@ -1,4 +1,4 @@
-//! Signpost: an authentication gateway and login router. This page is the map, in floor order: imports only go down.
+//! Signpost: an authentication gateway and login router. This page is the map, from the lowest layer up. Imports go down only.
 
 pub mod config;
 

@@ -1,4 +1,4 @@
-//! `/api/v1/changes`: pending approvals, which are changes of billers that a second person has to approve.
+//! `/api/v1/changes`: pending approvals.
 
 use axum::Json;
 use axum::extract::{Path, State};

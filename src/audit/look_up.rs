@@ -1,4 +1,4 @@
-//! Support looks up a reference code. Every look-up is an audit event.
+//! Support looks up a reference code. Every lookup is an audit event.
 
 use std::collections::BTreeSet;
 

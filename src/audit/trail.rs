@@ -1,5 +1,5 @@
 //! The audit trail: who did what, when and why. An event is written in the transaction of its change, so no change lacks its
-//! event. An action without a change in the database, such as a look-up, is recorded before it runs.
+//! event. An action without a change in the database, such as a lookup, is recorded before it runs.
 
 use serde_json::{Map, Value as Json};
 
@@ -105,8 +105,8 @@ actions! {
     RolloutUpdated "rollout.updated" "The rollout or the activation date of a biller was changed.";
     MaintenanceUpdated "maintenance.updated" "A maintenance window was set or removed.";
     KillSwitchSet "kill_switch.set" "The kill switch was set.";
-    ChangeRequested "change.requested" "A change was requested and needs a second person's approval.";
-    ChangeApproved "change.approved" "A second person approved a change.";
+    ChangeRequested "change.requested" "A change was requested and needs an approval.";
+    ChangeApproved "change.approved" "An approver approved a change.";
     ChangeRejected "change.rejected" "A change was rejected or withdrawn.";
     CiamEnablementStarted "ciam.enablement_started" "A job started to migrate a biller.";
     CiamEnablementCancelled "ciam.enablement_cancelled" "A running migration was cancelled.";

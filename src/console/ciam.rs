@@ -74,19 +74,6 @@ pub(super) fn parse_options(fields: &Fields) -> EnablementOptions {
     EnablementOptions { mode: fields.get("mode").and_then(CiamMode::parse).unwrap_or_default(), passwords }
 }
 
-/// What is wrong with moving a biller, where no form shows it.
-pub(super) fn http_error(error: ProvisioningError) -> HttpError {
-    let status = match error {
-        ProvisioningError::Directory(error) => return error.into(),
-        ProvisioningError::BillerNotFound(_) => StatusCode::NOT_FOUND,
-        ProvisioningError::Call(_) => StatusCode::BAD_GATEWAY,
-        _ => StatusCode::CONFLICT,
-    };
-    let mut http_error = HttpError::from_status(status);
-    http_error.detail = Some(error.to_string());
-    http_error
-}
-
 /// What can be done about the biller as it is.
 fn available_action(biller: &Biller) -> (&'static str, &'static str) {
     match biller.state {

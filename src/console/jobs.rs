@@ -97,7 +97,7 @@ pub(super) async fn cancel(
     // An earlier job's page must not turn a later one back.
     if open.is_some_and(|open| open.id == job.id) {
         let result = console.app.provisioning.cancel(&biller.slug, &console.actor_context(&staff)).await;
-        result.map_err(super::ciam::http_error)?;
+        result.map_err(super::provisioning_error::http_error)?;
     }
     Ok(Redirect::to(&format!("/jobs/{}", job.id)))
 }

@@ -18,6 +18,7 @@ mod impact_jobs;
 mod jobs;
 mod keys;
 pub mod pages;
+mod provisioning_error;
 mod respond;
 pub mod routes;
 mod secureauth;

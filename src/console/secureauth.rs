@@ -59,7 +59,10 @@ pub(super) async fn submit(
                 return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
             }
         };
-        provisioning.save_settings(&biller.slug, requested, &actor).await.map_err(super::ciam::http_error)?;
+        provisioning
+            .save_settings(&biller.slug, requested, &actor)
+            .await
+            .map_err(super::provisioning_error::http_error)?;
     }
     match provisioning.sync_settings(&biller.slug, &actor).await {
         Ok(()) => {

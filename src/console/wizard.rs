@@ -65,7 +65,7 @@ pub(super) async fn submit(
     // From here on the biller is there: what fails is tried again from its own page.
     let started =
         console.app.provisioning.start(&slug, ciam::parse_options(&fields), &console.actor_context(&staff)).await;
-    let job = started.map_err(ciam::http_error)?;
+    let job = started.map_err(super::provisioning_error::http_error)?;
     Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
 }
 

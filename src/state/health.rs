@@ -62,7 +62,7 @@ pub struct BillerHealth {
 /// The circuit breaker of an identity provider.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CircuitBreaker {
-    /// The identity provider counts as down.
+    /// The circuit breaker is open: calls to the identity provider are not attempted.
     pub open: bool,
     /// Consecutive failures.
     pub failures: i64,

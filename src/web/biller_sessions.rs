@@ -39,7 +39,7 @@ const END_SID: &str = "UPDATE biller_session SET ended_at = $5 \
 /// As many tabs as have an attempt each.
 const MAX_CONCURRENT_TABS: usize = 5;
 
-/// Somebody signed in at one biller.
+/// A user signed in at one biller.
 #[derive(Clone, Debug)]
 pub struct BillerSession {
     /// Id of the row.
@@ -107,10 +107,10 @@ impl BillerSessions {
         }
     }
 
-    /// Signs somebody in: the browser's session gets a new id, the biller's earlier row under it ends, a new one begins.
+    /// Signs a user in: rotates the session id, ends the biller's earlier row and starts a new one.
     ///
     /// # Errors
-    /// The database failed; nobody is signed in then.
+    /// The database failed; no user is signed in then.
     pub async fn sign_in(&self, session: &Session, new: NewBillerSession<'_>) -> Result<BillerSession, SignInError> {
         let browser_session_id = match browser_session_id(session).await? {
             Some(browser_session_id) => browser_session_id,
@@ -159,7 +159,7 @@ impl BillerSessions {
     /// # Errors
     /// The database failed.
     pub async fn live(&self, session: &Session) -> Result<Vec<BillerSession>, SignInError> {
-        // Most who knock have no session: no question to the database for them.
+        // Most visitors have no session, and need no query.
         if session.id().is_none() {
             return Ok(Vec::new());
         }
@@ -217,7 +217,7 @@ impl BillerSessions {
         self.state.db.run(statement, values).await
     }
 
-    /// The same by somebody's order.
+    /// The same on behalf of an actor, with an audit event.
     ///
     /// # Errors
     /// The database failed.

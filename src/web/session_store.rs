@@ -101,7 +101,7 @@ impl SessionStore for DbSessionStore {
 /// The cookie's name.
 pub const COOKIE: &str = "__Host-s";
 
-/// Mends what tower-sessions does about a session that is not there any more: the removal of a `__Host-` cookie needs the
+/// Corrects what tower-sessions does about an absent session: the removal of a `__Host-` cookie needs the
 /// attributes it was set with, and belongs on answers of the logout only. Elsewhere the answer to a slow request would take
 /// away the cookie that a quicker one has just renewed.
 pub async fn fix_session_cookie(request: Request, next: Next) -> Response {

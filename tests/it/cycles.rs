@@ -85,6 +85,9 @@ impl<'ast> Visit<'ast> for Mentions<'_> {
         }
     }
 
+    /// `pub(super)` mentions the parent and imports nothing.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         self.0.mentions.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
         syn::visit::visit_path(self, path);

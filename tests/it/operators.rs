@@ -52,7 +52,7 @@ async fn biller_is_enabled_suspended_and_resumed() {
     for (arguments, code, says) in [
         (["enable", BILLER], 1, "pinehill-gas is active: it is already enabled"),
         (["suspend", BILLER], 0, "pinehill-gas is suspended"),
-        (["enable", BILLER], 1, "`signpost resume` switches it on again"),
+        (["enable", BILLER], 1, "`signpost resume` activates it again"),
         (["check", "--biller=pinehill-gas"], 0, "`signpost resume pinehill-gas`"),
         (["resume", BILLER], 0, "pinehill-gas is active again"),
         (["suspend", "oakdale-city"], 1, "oakdale-city is legacy"),

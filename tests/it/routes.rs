@@ -223,8 +223,10 @@ fn sources() -> Vec<(PathBuf, Literals)> {
 fn no_path_is_written_twice() {
     let mut twice = Vec::new();
     for (file, literals) in sources() {
-        // SecureAuth's management API has paths of its own.
-        let is_other = file.starts_with("src/secureauth") || file.ends_with("signpost-core/src/paths.rs");
+        // The management API of SecureAuth has paths of its own, and tests spell out what they expect.
+        let is_other = file.starts_with("src/secureauth")
+            || file.ends_with("signpost-core/src/paths.rs")
+            || file.ends_with("tests.rs");
         if is_other {
             continue;
         }

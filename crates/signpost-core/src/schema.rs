@@ -68,7 +68,7 @@ impl ToSchema for UserId {}
 
 impl PartialSchema for BillerId {
     fn schema() -> RefOr<Schema> {
-        id_schema("Permanent id of a biller; in the words of the identity API, of a team.")
+        id_schema("Permanent id of a biller; the identity API calls it a team.")
     }
 }
 impl ToSchema for BillerId {}
