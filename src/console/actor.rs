@@ -6,12 +6,12 @@ use crate::audit::{ActorContext, AuditEvent};
 use crate::web::HttpError;
 
 impl Console {
-    /// Somebody of the staff, as whoever writes an event needs it.
+    /// The signed-in staff member as the actor of an audit event.
     pub(super) fn actor_context(&self, staff: &Staff) -> ActorContext {
         ActorContext::new(staff.actor(), &self.app.clock, &self.app.random)
     }
 
-    /// Keeps that somebody looks something up, before it is done.
+    /// Records a lookup before it runs.
     pub(super) async fn record(&self, staff: &Staff, event: AuditEvent, reason: Option<&str>) -> Result<(), HttpError> {
         let actor = self.actor_context(staff);
         let actor = match reason {

@@ -50,9 +50,7 @@ pub(super) async fn show(
         Some("suspended") => Some("Switched off: its people go to the legacy login from the next request on."),
         Some("resumed") => Some("Switched on again."),
         Some("settings") => Some("The settings are saved, from the next request on."),
-        Some("pending") => {
-            Some("Saved, but for where its people sign in: that waits under “Changes” for a second person.")
-        }
+        Some("pending") => Some("Saved. The change of where its users sign in is a pending approval."),
         Some("created") => Some("The biller was made."),
         _ => None,
     };
@@ -158,9 +156,9 @@ pub(super) async fn readiness(
 
 fn status_badge(level: CheckStatus) -> Badge {
     let (word, tone) = match level {
-        CheckStatus::Pass => ("well", "good"),
-        CheckStatus::Warning => ("look", "warn"),
-        CheckStatus::Fail => ("mend", "bad"),
+        CheckStatus::Pass => ("Ready", "good"),
+        CheckStatus::Warning => ("Warning", "warn"),
+        CheckStatus::Fail => ("Blocked", "bad"),
     };
     Badge { word: word.to_owned(), tone }
 }
@@ -234,7 +232,7 @@ fn setting_rows(biller: &Biller) -> Vec<(&'static str, String)> {
             match settings.outage_policy {
                 OutagePolicy::Hold => "the outage page".to_owned(),
                 OutagePolicy::Legacy => "the legacy login, for those with an account there".to_owned(),
-                OutagePolicy::Proceed => "there all the same".to_owned(),
+                OutagePolicy::Proceed => "continue to the identity provider anyway".to_owned(),
             },
         ),
         (

@@ -1,4 +1,4 @@
-//! Product > CIAM: moving a biller, and switching it off and on. Each is asked for on a page of its own before it is done.
+//! Product > CIAM: enable, suspend and resume a biller. Each has a confirmation page.
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};

@@ -1,4 +1,4 @@
-//! Orders that the next request follows: hold, rollout, kill switch; and changes that wait for a second person.
+//! Operational controls that the next request follows: pause, rollout, kill switch; and pending approvals.
 
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
@@ -20,7 +20,7 @@ use signpost_core::{Rollout, Slug, Timestamp};
 
 /// The kill switch.
 pub(super) const KILL_SWITCH: &str = "/kill-switch";
-/// Changes that wait for a second person.
+/// Pending approvals.
 pub(super) const CHANGES: &str = "/changes";
 
 /// `POST /billers/{slug}/pause`: holds a biller, or ends that.
@@ -39,7 +39,7 @@ pub(super) async fn pause(
     Ok(Redirect::to(&format!("/billers/{}?done={done}", biller.slug)))
 }
 
-/// `GET /billers/{slug}/rollout`: what the rollout in the form would do to everybody.
+/// `GET /billers/{slug}/rollout`: the impact of the rollout in the form.
 pub(super) async fn preview_rollout(
     State(console): State<Console>,
     staff: Staff,
@@ -231,7 +231,7 @@ pub(super) async fn changes(
     })
 }
 
-/// `POST /changes/{id}`: confirms a change that somebody else asked for, or declines it.
+/// `POST /changes/{id}`: approves or rejects a change of another operator.
 pub(super) async fn decide(
     State(console): State<Console>,
     staff: Staff,

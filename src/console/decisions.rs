@@ -1,4 +1,4 @@
-//! Reference codes: from what a customer reads out to the exact decision behind the page. Every look-up has a reason and is kept.
+//! Reference codes: from the code that a customer reads out to the decision record. Every lookup has a reason and is audited.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -16,7 +16,7 @@ use signpost_core::decision::{Facts, Verdict};
 use signpost_core::reference::CodeKind;
 use signpost_core::{ReferenceCode, Timestamp};
 
-/// Look-ups of reference codes.
+/// Lookups of reference codes.
 pub(super) const DECISIONS: &str = "/decisions";
 
 /// `GET /decisions`
@@ -41,7 +41,7 @@ pub(super) async fn look_up(
         errors.push(("code".to_owned(), "A reference code has 16 letters and digits".to_owned()));
     }
     if reason.is_none() {
-        errors.push(("reason".to_owned(), "Enter the reason of this look-up, in 3 to 200 characters".to_owned()));
+        errors.push(("reason".to_owned(), "Enter a reason for this lookup: 3 to 200 characters".to_owned()));
     }
     let (Some(code), Some(reason)) = (code, &reason) else {
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form_values, errors, None);
@@ -50,7 +50,7 @@ pub(super) async fn look_up(
     match find(&console, &staff, &code, reason).await? {
         Some(found) => page(&console, &staff, StatusCode::OK, (code.as_str(), form_values.1), Vec::new(), Some(found)),
         None => {
-            let sentence = "This is no code of this installation; check it letter by letter".to_owned();
+            let sentence = "Unknown reference code; check it letter by letter".to_owned();
             page(&console, &staff, StatusCode::NOT_FOUND, form_values, vec![("code".to_owned(), sentence)], None)
         }
     }
@@ -84,9 +84,9 @@ async fn job(console: &Console, code: &ReferenceCode) -> Result<Option<Job>, Htt
 }
 
 fn job_view(code: &ReferenceCode, job: &Job) -> DecisionView {
-    let mut found = unrecorded_view(code, job.created_at, format!("A job that moves a biller: {}", job.state.as_str()));
+    let mut found = unrecorded_view(code, job.created_at, format!("Enablement job: {}", job.state.as_str()));
     found.link = Some(("Open the job".to_owned(), format!("/jobs/{}", job.id)));
-    found.lines = vec![("Told", job.display_message().to_owned())];
+    found.lines = vec![("Message", job.display_message().to_owned())];
     if !job.problem.is_empty() {
         found.lines.push(("Problem", job.problem.clone()));
     }

@@ -41,17 +41,15 @@ fn error_text(error: &HttpError) -> (&'static str, &'static str) {
         403 if error.reason == "cross_site" => {
             ("This came from another site", "Nothing was done. Open the page here and send its form again.")
         }
-        403 if error.reason == "approval_denied" => {
-            ("That takes a second person", "Ask somebody else with the role operator.")
-        }
-        403 => ("Your role does not allow this", "Ask somebody with the role it needs, or for that role."),
+        403 if error.reason == "approval_denied" => ("Another person must approve this", "Ask another operator."),
+        403 => ("Your role does not allow this", "Ask a colleague with the required role, or request that role."),
         404 => ("There is nothing here", "It may have been removed, or the address is wrong."),
         405 => ("This page is asked for in another way", "Open it from the console's own pages."),
         409 => ("This is not possible at the moment", "Look at how things stand now, then decide again."),
         413 => ("That is too long", "Send it in several parts."),
         421 => ("This address is not the console's", "Use the address that you were given."),
         429 => (
-            "Too many look-ups",
+            "Too many lookups",
             "There is a limit for each person. Wait a minute; if the day's limit is reached, ask an operator.",
         ),
         502 => ("SecureAuth refused", "Nothing more was done. What it said is below."),

@@ -57,7 +57,7 @@ fn row(biller: &Biller, why: &'static str, mut description: String) -> BillerFac
     description.push_str(match biller.outage_policy {
         OutagePolicy::Hold => ", in an outage: hold",
         OutagePolicy::Legacy => ", in an outage: legacy login",
-        OutagePolicy::Proceed => ", in an outage: go there all the same",
+        OutagePolicy::Proceed => ", in an outage: go continue to the identity provider anyway",
     });
     if let Some(from) = biller.active_from {
         description.push_str(&format!("; active from {from} on"));

@@ -1,4 +1,4 @@
-//! Nobody gets in who is not signed in, and nobody further than their role goes.
+//! Access: pages require a signed-in staff member with the right role.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;

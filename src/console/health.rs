@@ -74,7 +74,7 @@ fn health_row(biller: &BillerHealth) -> HealthRow {
         }
     };
     let returns = match (biller.returns.started, biller.returns.alarm) {
-        (0, _) => badge("nobody sent", ""),
+        (0, _) => badge("no sign-ins", ""),
         (started, alarm) => {
             let word = format!("{} of {started} came back", biller.returns.returned);
             badge(word, if alarm { "bad" } else { "good" })

@@ -1,4 +1,4 @@
-//! What a change would do to everybody, counted before it is made. A page waits for the count for a moment only, and then shows
+//! The impact preview of a change. A page waits for the count for a moment only, and then shows
 //! how far it is; with a script it follows the count by itself.
 
 use std::convert::Infallible;

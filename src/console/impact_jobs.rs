@@ -20,7 +20,7 @@ const MAX_RUNNING_PER_PERSON: usize = 3;
 const MAX_STORED: usize = 32;
 /// A result counts for so long: the directory's users change without notice.
 const RESULT_TTL: Duration = Duration::from_secs(60);
-/// A failure is told for so long, and then counted anew.
+/// How long a failure is shown before the next request counts again.
 const FAILURE_TTL: Duration = Duration::from_secs(5);
 /// A directory of many millions is counted within this.
 const JOB_TIMEOUT: Duration = Duration::from_secs(15 * 60);
@@ -60,10 +60,10 @@ impl JobStatus {
     }
 }
 
-/// A count: whoever holds this can watch it.
+/// A handle to watch a count.
 #[derive(Clone, Debug)]
 pub(super) struct ImpactJob {
-    /// Under this id it can be found by whoever asked.
+    /// The id under which the requester finds it.
     pub id: String,
     /// How it stands; closed without an end when this instance stops, or billers have changed.
     pub status: watch::Receiver<JobStatus>,
@@ -72,7 +72,7 @@ pub(super) struct ImpactJob {
     task: AbortHandle,
 }
 
-/// Told how far a count is.
+/// Receives the progress of a count.
 pub(super) type ProgressSink = Box<dyn Fn(Progress) + Send + Sync>;
 
 /// The counts of this instance.
@@ -145,7 +145,7 @@ impl ImpactJobs {
     }
 }
 
-/// Pages come from several parts of the directory at once: what is told only grows.
+/// Progress comes from several parts of the directory at once. It only grows.
 fn progress_sink(sender: Arc<watch::Sender<JobStatus>>) -> ProgressSink {
     Box::new(move |progress| {
         sender.send_if_modified(|status| match status {
@@ -198,7 +198,7 @@ mod tests {
             Self { counts, clock, stopping }
         }
 
-        /// A count that ends when it is told how.
+        /// A count that ends on a signal.
         fn begin(&self, query: &ImpactQuery, revision: i64) -> Option<(ImpactJob, oneshot::Sender<Impact>)> {
             let (end, ended) = oneshot::channel();
             let work = async move |progress_sink: ProgressSink| {
@@ -241,7 +241,7 @@ mod tests {
         assert_ne!(second.id, first.id, "after it");
         let (third, _end) = fixture.begin(&question, 2).unwrap();
         assert_ne!(third.id, second.id, "after a change of billers");
-        assert!(second.status.wait_for(JobStatus::has_ended).await.is_err(), "nobody wants it any more");
+        assert!(second.status.wait_for(JobStatus::has_ended).await.is_err(), "no one waits for it");
         assert!(end.is_closed());
     }
 
@@ -254,7 +254,11 @@ mod tests {
         let panics = async |_: ProgressSink| panic!("on purpose");
         let mut panicked = fixture.counts.get_or_start(query("ann", 2), 1, panics).unwrap();
         assert_eq!(end_of(&mut panicked).await, Err("something went wrong in the console"));
-        assert_eq!(fixture.begin(&query("ann", 1), 1).unwrap().0.id, failed.id, "told to whoever looks at once");
+        assert_eq!(
+            fixture.begin(&query("ann", 1), 1).unwrap().0.id,
+            failed.id,
+            "the failure is shown to the next request"
+        );
         fixture.clock.advance(FAILURE_TTL);
         assert_ne!(fixture.begin(&query("ann", 1), 1).unwrap().0.id, failed.id);
     }

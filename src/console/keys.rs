@@ -1,7 +1,7 @@
 //! API keys of machine clients: made, shown once, ended.
 //!
 //! Keys that could confirm a change, or make further keys, are made at the command line only: with one of them an operator
-//! would be their own second person.
+//! could approve its owner's changes.
 
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};

@@ -1,4 +1,4 @@
-//! Pages for staff, on a listener of their own: why somebody was taken where, and moving billers. It never imports `login`:
+//! Pages for staff, on a separate listener: explaining decisions and enabling billers. It never imports `login`:
 //! what a customer would see is shown by a function handed in.
 
 mod actor;
@@ -111,7 +111,7 @@ impl Console {
         })
     }
 
-    /// Counts one look-up of this person's.
+    /// Counts one lookup of this person.
     fn check_lookup_limit(&self, staff: &Staff) -> Result<(), HttpError> {
         let allowed = self.limits.allow_lookup(&staff.identity());
         if allowed { Ok(()) } else { Err(HttpError::from_status(StatusCode::TOO_MANY_REQUESTS)) }

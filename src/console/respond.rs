@@ -13,7 +13,7 @@ use crate::web::{HttpError, assets};
 /// One script of our own, what it asks us for, and customers' pages in a frame without scripts.
 const EXTRA_CSP: &str = "; script-src 'self'; connect-src 'self'; frame-src 'self'";
 
-/// What stands around a page; without somebody signed in there is no way further.
+/// The frame of a page. Without a signed-in staff member it has no navigation.
 pub(super) fn chrome(console: &Console, staff: Option<&Staff>) -> Chrome {
     Chrome {
         stylesheet: assets::CONSOLE_STYLESHEET.path.clone(),

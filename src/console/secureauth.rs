@@ -1,4 +1,4 @@
-//! What SecureAuth keeps of a moved biller: how it is there beside how it is to be, and bringing ours there.
+//! A migrated biller's settings at SecureAuth: drift, and sync of our values.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +29,8 @@ pub(super) async fn show(
     let biller = billers::find(&console, &slug).await?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let done = match fields.get("done") {
-        Some("saved") => Some("Saved, and brought to SecureAuth."),
-        Some("synced") => Some("SecureAuth was brought in line."),
+        Some("saved") => Some("Saved and synced."),
+        Some("synced") => Some("SecureAuth settings synced."),
         _ => None,
     };
     let form = current_form(&biller);
@@ -71,7 +71,7 @@ pub(super) async fn submit(
         }
         Err(ProvisioningError::Directory(error)) => Err(error.into()),
         Err(error) => {
-            let kept = if is_save { "It is saved here, but not at SecureAuth" } else { "Nothing was brought there" };
+            let kept = if is_save { "Saved in Signpost, but not synced" } else { "Settings not synced" };
             let biller = billers::find(&console, biller.slug.as_str()).await?;
             let form = current_form(&biller);
             let shown = (form, None, vec![("kept".to_owned(), format!("{kept}: {error}"))]);

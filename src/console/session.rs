@@ -68,7 +68,7 @@ impl Console {
         Ok(cookies::set_strict(COOKIE, "", Duration::ZERO))
     }
 
-    /// A name for people of whoever [`Staff::identity`] says, while a session of theirs is remembered; else what was given.
+    /// The display name of a [`Staff::identity`] while one of its sessions is stored; else the identity.
     pub(super) async fn display_name(&self, person: &str) -> Result<String, DbError> {
         let Some(subject) = person.strip_prefix("staff ") else { return Ok(person.to_owned()) };
         let row = self.app.db.one(SELECT_NAME, values![subject]).await?;

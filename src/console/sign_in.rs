@@ -106,8 +106,7 @@ pub(super) async fn finish(
         SignInOutcome::Rejected(reason) => {
             tracing::warn!(reason, "a sign-in of staff was refused");
             let detail = Some(format!("Reason: {reason}"));
-            let (title, text) =
-                ("You are not signed in", "The sign-in did not come to a good end. Open the console and try again.");
+            let (title, text) = ("You are not signed in", "Sign-in failed. Open the console and try again.");
             respond::page(&console, None, StatusCode::BAD_REQUEST, |chrome| ErrorPage { chrome, title, text, detail })?
         }
     };

@@ -109,8 +109,8 @@ fn parse_override(question: &mut SimulationRequest, row: &BillerOverride) -> Res
     let is_unchanged = row.state.is_empty() && row.issuer.is_empty() && row.percent.is_empty();
     match (row.slug.is_empty(), is_unchanged) {
         (true, true) => return Ok(()),
-        (true, false) => return Err("Name the biller that is to be otherwise".to_owned()),
-        (false, true) => return Err(format!("Choose what is to be otherwise about {}", row.slug)),
+        (true, false) => return Err("Enter the biller to override".to_owned()),
+        (false, true) => return Err(format!("Choose an override for {}", row.slug)),
         (false, false) => {}
     }
     let slug = Slug::parse(&row.slug).map_err(|_| format!("{:?} is no biller's short name", row.slug))?;
@@ -131,7 +131,7 @@ fn parse_override(question: &mut SimulationRequest, row: &BillerOverride) -> Res
     Ok(())
 }
 
-/// The form of a question that came by a link; its username is shown to whoever asked it.
+/// The form of a simulation that was opened by a link. Only its author sees the username.
 pub(super) fn form(sealed: &SealedRequest, token: &str, staff: &Staff) -> SimulationForm {
     let question = &sealed.question;
     let username = question.username.clone().unwrap_or_default();
@@ -172,7 +172,7 @@ pub(super) fn form(sealed: &SealedRequest, token: &str, staff: &Staff) -> Simula
 
 /// A question in one line, the username masked.
 pub(super) fn describe(question: &SimulationRequest) -> String {
-    let who = question.username.as_deref().map_or_else(|| "nobody named".to_owned(), |name| mask(name.trim()));
+    let who = question.username.as_deref().map_or_else(|| "none".to_owned(), |name| mask(name.trim()));
     let mut parts = vec![format!("username {who} at {}", question.entry.as_deref().unwrap_or(paths::LOGIN))];
     parts.extend(question.billers.iter().map(|(slug, state)| format!("{slug} {}", state.as_str())));
     parts.extend(

@@ -8,7 +8,7 @@ use crate::audit::Actor;
 use crate::config::StaffRoles;
 use crate::web::HttpError;
 
-/// What somebody may do.
+/// A role of staff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Simulates, looks decisions up, reads billers.
@@ -44,7 +44,7 @@ impl Role {
     }
 }
 
-/// Somebody of the staff, signed in.
+/// A signed-in staff member.
 #[derive(Clone, Debug)]
 pub struct Staff {
     /// Who it is, at the staff's issuer: what the audit trail and the rule of two persons stand on.
@@ -76,7 +76,7 @@ impl Staff {
         Actor::Staff { sub: self.subject.clone(), name: self.name.clone(), role: self.role_names() }
     }
 
-    /// Who it is, as changes that wait for a second person have it. The name is not part of it: a provider may let people
+    /// The identity that approvals compare. The name is not part of it: a provider may let people
     /// change theirs.
     pub fn identity(&self) -> String {
         self.actor().identity()

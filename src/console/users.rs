@@ -1,5 +1,5 @@
-//! Somebody by username: where they are customers, and what SecureAuth noted of their sign-ins. Names and addresses are masked
-//! unless a role and a reason allow; every look-up has a reason and is kept.
+//! Find a user: memberships, and sign-in events from SecureAuth. Names and addresses are masked
+//! unless a role and a reason allow; every lookup has a reason and is audited.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -18,7 +18,7 @@ use crate::web::HttpError;
 use signpost_core::text::mask;
 use signpost_core::{UserId, UsernameInput};
 
-/// Look-ups of people.
+/// Lookups of users.
 pub(super) const USERS: &str = "/users";
 
 /// What was asked for.
@@ -53,7 +53,7 @@ pub(super) async fn look_up(
         errors.push(("username".to_owned(), format!("This is no username: {error}")));
     }
     if reason.is_none() {
-        errors.push(("reason".to_owned(), "Enter the reason of this look-up, in 3 to 200 characters".to_owned()));
+        errors.push(("reason".to_owned(), "Enter a reason for this lookup: 3 to 200 characters".to_owned()));
     }
     let (Ok(name), Some(reason)) = (name, reason) else {
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, query, errors, None);
@@ -112,7 +112,7 @@ async fn history(
             Ok((Vec::new(), Some("Not kept at SecureAuth by Signpost: no history from there.".to_owned())))
         }
         Err(ProvisioningError::Directory(error)) => Err(error.into()),
-        Err(error) => Ok((Vec::new(), Some(format!("SecureAuth does not tell now: {error}")))),
+        Err(error) => Ok((Vec::new(), Some(format!("SecureAuth did not respond: {error}")))),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result
     page(&console, &staff, StatusCode::OK, WizardForm::default(), Vec::new(), None)
 }
 
-/// `POST /new-biller`: checks, asks once more where the biller is to be enabled as well, then makes it.
+/// `POST /new-biller`: validates the form, confirms the enablement if requested, then creates the biller.
 pub(super) async fn submit(
     State(console): State<Console>,
     staff: Staff,
@@ -90,7 +90,7 @@ fn biller_row(form: &WizardForm) -> Result<BillerRow, Vec<(String, String)>> {
         errors.push(("name".to_owned(), "Enter the biller's name as customers know it".to_owned()));
     }
     let slug = Slug::parse(&form.slug)
-        .map_err(|error| errors.push(("slug".to_owned(), format!("The short name does not do: {error}"))))
+        .map_err(|error| errors.push(("slug".to_owned(), format!("Invalid slug: {error}"))))
         .ok();
     let Some(slug) = slug.filter(|_| errors.is_empty()) else { return Err(errors) };
     let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());

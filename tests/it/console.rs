@@ -138,7 +138,7 @@ async fn staff_sign_in_and_sign_out() {
         }
         assert!(entered.body.contains("content=\"0; url=/simulate\""), "a step of our own: {}", entered.body);
         let inside = browser.get("/simulate").await;
-        assert_eq!((inside.status, inside.title()), (StatusCode::OK, "Where would somebody be taken?"));
+        assert_eq!((inside.status, inside.title()), (StatusCode::OK, "Simulate a sign-in"));
         assert!(inside.body.contains("<strong>support</strong>"));
         let mut thief = harness.browser();
         thief.cookies.insert("__Host-staff-t".into(), "x".into());
@@ -441,7 +441,7 @@ async fn lookups_are_rate_limited_per_person() {
         assert_eq!(ask(&mut browser, &[("username", "one-moved")]).await.1.status, StatusCode::OK);
     }
     let (link, refused) = ask(&mut browser, &[("username", "one-moved")]).await;
-    assert_eq!((refused.status, refused.title()), (StatusCode::TOO_MANY_REQUESTS, "Too many look-ups"));
+    assert_eq!((refused.status, refused.title()), (StatusCode::TOO_MANY_REQUESTS, "Too many lookups"));
     let mut colleague = harness.sign_in("operator").await;
     assert_eq!(colleague.get(&link).await.status, StatusCode::OK, "each has their own");
 }
@@ -662,7 +662,7 @@ async fn sign_in_change_needs_approval() {
         let saved = crate::console_settings::save(&mut asker, place, &[("hosts", "pay.evil.example")]).await;
         assert_eq!(saved.location(), "/billers/riverside-water?done=pending");
         let page = asker.get("/changes").await;
-        assert!(page.body.contains("pay.evil.example") && page.body.contains("Take it back"), "{}", page.body);
+        assert!(page.body.contains("pay.evil.example") && page.body.contains("Withdraw request"), "{}", page.body);
         assert!(page.body.contains("Asked by operator"), "{}", page.body);
         let decide = page.body.split("action=\"/changes/").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let decide = format!("/changes/{decide}");
@@ -713,7 +713,7 @@ async fn users_are_masked_unless_role_and_reason_allow() {
         let answer = auditor.post("/users", &fields).await;
         assert!(answer.body.contains("two-moved@mail.example"), "{}", answer.body);
         let nobody = support.post("/users", &[("username", "no-such"), ("reason", "ticket 17")]).await;
-        assert!(nobody.body.contains("Nobody has this username"));
+        assert!(nobody.body.contains("No user has this username"));
         let kept = list_events(&harness.world.state.db, &EventFilter::default(), None, 1000).await.unwrap();
         let looked_up: Vec<_> = kept.iter().filter(|event| event.action == "user.looked_up").collect();
         assert_eq!(looked_up.len(), 4, "each with a reason");

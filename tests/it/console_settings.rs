@@ -185,7 +185,7 @@ async fn drift_is_shown_and_synced() {
             browser.post("/billers/pinehill-gas/ciam", &[("action", "enable"), ("mode", "password")]).await.location();
         wait_for_job(&harness, &mut browser, &job).await;
         let page = support.get(SECUREAUTH).await;
-        assert!(page.body.contains("in line") && !page.body.contains("How it is to be"), "{}", page.body);
+        assert!(page.body.contains("in line") && !page.body.contains("Desired settings"), "{}", page.body);
 
         let pools = harness.world.issuers.snapshot()["pools"].clone();
         let mut pools = pools.as_array().unwrap().iter().map(|id| id.as_str().unwrap());
@@ -210,7 +210,7 @@ async fn drift_is_shown_and_synced() {
         harness.world.issuers.faults().add(FaultRule::new("PUT", "/pools/", Fault::status(422)).times(1));
         let refused = browser.post(SECUREAUTH, &[("action", "sync")]).await;
         assert_eq!(refused.status, StatusCode::BAD_GATEWAY);
-        assert!(refused.body.contains("Nothing was brought there"), "{}", refused.body);
+        assert!(refused.body.contains("Settings not synced"), "{}", refused.body);
         assert_eq!(
             browser.post(SECUREAUTH, &[("action", "sync")]).await.location(),
             format!("{SECUREAUTH}?done=synced")

@@ -42,7 +42,7 @@ pub struct BillersPage {
     pub kill: String,
     /// It stops something.
     pub is_kill_switch_active: bool,
-    /// Changes that wait for a second person.
+    /// Pending approvals.
     pub pending: usize,
     /// The reader may change them.
     pub can_operate: bool,
@@ -70,7 +70,7 @@ pub struct BillerPage {
     pub percent: String,
     /// Its activation date as it stands in the form.
     pub active_from: String,
-    /// What the rollout in the form would do to everybody.
+    /// The impact of the rollout in the form.
     pub impact: Option<ImpactView>,
     /// What was just done.
     pub done: Option<&'static str>,
@@ -110,13 +110,13 @@ pub struct CiamPage {
     pub action: &'static str,
     /// What will happen.
     pub text: &'static str,
-    /// What it would do to everybody.
+    /// The impact on all users.
     pub impact: ImpactView,
     /// What is wrong, if it was tried.
     pub error: Option<String>,
 }
 
-/// What a change would do to everybody.
+/// The impact of a change on all users.
 #[derive(Clone, Debug, Default)]
 pub struct ImpactView {
     /// In one line.
@@ -183,7 +183,7 @@ pub struct WizardForm {
     pub passwords: String,
 }
 
-/// A job that moves a biller.
+/// An enablement job.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/job.html")]
 pub struct JobPage {
@@ -212,9 +212,9 @@ pub struct JobView {
     pub is_final: bool,
     /// It did not end well.
     pub has_failed: bool,
-    /// What people are told.
+    /// The message for people.
     pub message: String,
-    /// Why it waits or was turned back.
+    /// Why it waits or was rolled back.
     pub problem: String,
     /// Users sent so far.
     pub done: i64,
@@ -250,7 +250,7 @@ pub struct KillSwitchPage {
     pub was_set: bool,
 }
 
-/// Changes that wait for a second person.
+/// Pending approvals.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/changes.html")]
 pub struct ChangesPage {
@@ -277,6 +277,6 @@ pub struct ChangeView {
     pub requested_by: String,
     /// When.
     pub requested_at: String,
-    /// The reader asked, and may only take it back.
+    /// The reader requested it, and may only withdraw it.
     pub is_own: bool,
 }

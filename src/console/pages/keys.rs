@@ -56,7 +56,7 @@ pub struct KeyForm {
     pub scopes: Vec<&'static str>,
     /// The billers it is limited to.
     pub billers: String,
-    /// Whose hand-offs it may redeem.
+    /// Whose handoffs it may redeem.
     pub audience: String,
     /// When it ends.
     pub expires_at: String,

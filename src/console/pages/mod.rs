@@ -120,6 +120,6 @@ pub struct ErrorPage {
     pub title: &'static str,
     /// What it means.
     pub text: &'static str,
-    /// What exactly, where that can be told.
+    /// Details, if there are any.
     pub detail: Option<String>,
 }

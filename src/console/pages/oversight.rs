@@ -116,7 +116,7 @@ pub struct AuditEventView {
     pub details: Vec<String>,
 }
 
-/// Looks somebody up.
+/// Looks up a user.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/users.html")]
 pub struct UserSearchPage {
@@ -124,7 +124,7 @@ pub struct UserSearchPage {
     pub chrome: Chrome,
     /// The username as it was typed.
     pub username: String,
-    /// Why somebody is looked up.
+    /// The reason for the lookup.
     pub reason: String,
     /// Names are to be shown in clear.
     pub unmask: bool,
@@ -136,12 +136,12 @@ pub struct UserSearchPage {
     pub found: Option<Vec<UserView>>,
 }
 
-/// Somebody with a username; one name may be several people.
+/// A user with the username. Several users can have the same one.
 #[derive(Clone, Debug)]
 pub struct UserView {
     /// Our id.
     pub id: String,
-    /// Username, masked unless it is to be shown.
+    /// Username, masked unless the role and reason allow it.
     pub username: String,
     /// Mail address, likewise.
     pub email: String,

@@ -35,7 +35,7 @@ pub struct StepView {
 /// The form of a question, as it was filled in.
 #[derive(Clone, Debug, Default)]
 pub struct SimulationForm {
-    /// The address knocked at.
+    /// The entry point.
     pub entry: String,
     /// The username typed.
     pub username: String,
@@ -97,7 +97,7 @@ pub struct AnswerView {
     pub link: String,
 }
 
-/// Where would somebody be taken, and why?
+/// The form and result of a simulation.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/simulate.html")]
 pub struct SimulatePage {

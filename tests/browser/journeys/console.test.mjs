@@ -60,7 +60,7 @@ world.journey("a link in a ticket, which is another site, opens its question", a
     document.body.append(a);
   }, link);
   await page.getByRole("link", { name: "ticket", exact: true }).click();
-  await expectHeading(page, "Where would somebody be taken?");
+  await expectHeading(page, "Simulate a sign-in");
   await goesTo(page, "Riverside Water");
 }, { scripts: [true] });
 
@@ -146,7 +146,7 @@ world.journey("an operator enables a biller and watches", async (v) => {
   if (v.js) await checkPage(page, "console-job-done");
   await page.getByRole("link", { name, exact: true }).click();
   await page.getByText("Active (Yes)").waitFor();
-  await page.getByRole("link", { name: "Is it ready?" }).click();
+  await page.getByRole("link", { name: "Readiness check" }).click();
   await expectHeading(page, `Is ${name} ready?`);
   if (v.js) await checkPage(page, "console-readiness");
   assert.equal(urlWithoutQuery(page), new URL(`/billers/${slug}/readiness`, world.console).href);
@@ -197,10 +197,10 @@ world.journey("an operator sees that SecureAuth has other settings, and brings o
   await expectHeading(page, `${name} and Recycling at SecureAuth`);
   await page.getByRole("row", { name: /^Name of the pool/ }).getByText("drift").waitFor();
   if (v.js) await checkPage(page, "console-secureauth-drift");
-  await page.getByRole("button", { name: "Bring SecureAuth in line" }).click();
+  await page.getByRole("button", { name: "Sync settings" }).click();
   await page.getByText("in line", { exact: true }).waitFor();
   await page.getByLabel("Characters at least", { exact: true }).fill("12");
-  await page.getByRole("button", { name: "Save, and bring it to SecureAuth" }).click();
+  await page.getByRole("button", { name: "Save and sync" }).click();
   await page.getByRole("row", { name: /^Passwords: characters at least.*12.*12/ }).waitFor();
   if (v.js) await checkPage(page, "console-secureauth");
 });
@@ -221,12 +221,12 @@ world.journey("an operator makes a biller with the box for CIAM ticked", async (
   await expectHeading(page, `CIAM of ${v.js ? "Lakeside" : "Hillside"} Power`);
 });
 
-world.journey("what stops everything, and what waits for a second person", async (v) => {
+world.journey("what stops everything, and what needs an approval", async (v) => {
   const { page } = v;
   await at(v, "/kill-switch");
   await checkPage(page, "console-kill-switch");
   await page.goto(new URL("/changes", world.console).href);
-  await expectHeading(page, "Changes that wait for a second person");
+  await expectHeading(page, "Pending approvals");
   await checkPage(page, "console-changes");
   await page.goto(new URL("/no-such-page", world.console).href);
   await expectHeading(page, "There is nothing here");
