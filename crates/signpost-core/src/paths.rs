@@ -131,6 +131,17 @@ pub fn static_file(name: &str) -> String {
     STATIC.replace(FILE, name)
 }
 
+/// A path or address with one more query parameter.
+pub fn with_query(address: &str, name: &str, value: &str) -> String {
+    let encoded: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let joint = match address.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    format!("{address}{joint}{name}={encoded}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,15 +157,4 @@ mod tests {
             assert_eq!(parse_biller(other), None, "{other}");
         }
     }
-}
-
-/// A path or address with one more query parameter.
-pub fn with_query(address: &str, name: &str, value: &str) -> String {
-    let encoded: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    let joint = match address.split_once('?') {
-        None => "?",
-        Some((_, "")) => "",
-        Some(_) => "&",
-    };
-    format!("{address}{joint}{name}={encoded}")
 }
