@@ -217,7 +217,8 @@ async fn failed_emails_are_retried_with_backoff_then_abandoned() {
         request_links(&world, "one-moved@mail.example").await;
         world.run_queued_tasks().await;
         let mut tries = 1;
-        for _ in 0..24 * 60 * 2 {
+        // Up to 30 seconds before the deadline: a retry that falls on it is already the one that gives up.
+        for _ in 1..24 * 60 * 2 {
             world.advance(Duration::from_secs(30)).await;
             if world.state.mail.run_next_task().await.unwrap() {
                 tries += 1;
