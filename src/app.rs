@@ -32,7 +32,7 @@ use crate::secureauth::{Http, Providers};
 use crate::state::{AppState, IntegrityCache, Services};
 use crate::web::session_store::{self, DbSessionStore};
 use crate::web::{headers, language, layers, registrations, serve};
-use crate::{api, console, login, values};
+use crate::{api, console, login};
 use signpost_core::routes::{self, ErrorFormat};
 use signpost_core::{Clock, KeyRing, Random};
 
@@ -278,13 +278,9 @@ async fn sweep(state: AppState) {
 }
 
 async fn sweep_once(state: &AppState) -> Result<(), DbError> {
-    const BILLER_SESSIONS: &str = "DELETE FROM biller_session WHERE created_at < $1 AND NOT EXISTS \
-         (SELECT 1 FROM session s WHERE s.browser_session_id = biller_session.browser_session_id AND s.ended_at IS NULL AND s.last_seen >= $1)";
-    const SESSIONS: &str = "DELETE FROM session WHERE last_seen < $1";
     let now = state.clock.now();
     state.consumed_tokens().sweep().await?;
-    state.db.run(BILLER_SESSIONS, values![now.minus(SESSION_RETENTION)]).await?;
-    state.db.run(SESSIONS, values![now.minus(SESSION_RETENTION)]).await?;
+    session_store::sweep(&state.db, now.minus(SESSION_RETENTION)).await?;
     let retention = &state.config.audit;
     state.decisions.sweep(Duration::from_secs(retention.decision_retention_days * SECONDS_PER_DAY)).await?;
     audit::sweep_events(&state.db, now.minus(Duration::from_secs(retention.event_retention_days * SECONDS_PER_DAY)))

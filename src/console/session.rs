@@ -6,9 +6,9 @@ use axum::http::HeaderMap;
 
 use super::Console;
 use super::staff::{Role, Staff};
-use crate::db::DbError;
-use crate::values;
+use crate::db::{DbError, Sql};
 use crate::web::cookies;
+use crate::{sql, values};
 use signpost_core::text::sha256;
 
 /// The cookie's name.
@@ -16,15 +16,19 @@ const COOKIE: &str = "__Host-staff";
 /// `last_seen` is written at most so often.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(30);
 
-const INSERT: &str = "INSERT INTO staff_session (id_hash, issuer, subject, name, roles, created_at, last_seen) \
-     VALUES ($1, $2, $3, $4, $5, $6, $6)";
-const LOAD: &str = "SELECT subject, name, roles, last_seen FROM staff_session \
-     WHERE id_hash = $1 AND issuer = $2 AND ended_at IS NULL AND last_seen > $3 AND created_at > $4";
-const TOUCH: &str =
-    "UPDATE staff_session SET last_seen = $2 WHERE id_hash = $1 AND ended_at IS NULL AND last_seen < $2";
-const END: &str = "UPDATE staff_session SET ended_at = $2 WHERE id_hash = $1 AND ended_at IS NULL";
-const SWEEP: &str = "DELETE FROM staff_session WHERE created_at < $1";
-const SELECT_NAME: &str = "SELECT name FROM staff_session WHERE subject = $1 ORDER BY created_at DESC LIMIT 1";
+const INSERT: Sql = sql!(
+    "INSERT INTO staff_session (id_hash, issuer, subject, name, roles, created_at, last_seen) \
+     VALUES ($1, $2, $3, $4, $5, $6, $6)"
+);
+const LOAD: Sql = sql!(
+    "SELECT subject, name, roles, last_seen FROM staff_session \
+     WHERE id_hash = $1 AND issuer = $2 AND ended_at IS NULL AND last_seen > $3 AND created_at > $4"
+);
+const TOUCH: Sql =
+    sql!("UPDATE staff_session SET last_seen = $2 WHERE id_hash = $1 AND ended_at IS NULL AND last_seen < $2");
+const END: Sql = sql!("UPDATE staff_session SET ended_at = $2 WHERE id_hash = $1 AND ended_at IS NULL");
+const SWEEP: Sql = sql!("DELETE FROM staff_session WHERE created_at < $1");
+const SELECT_NAME: Sql = sql!("SELECT name FROM staff_session WHERE subject = $1 ORDER BY created_at DESC LIMIT 1");
 
 impl Console {
     /// Begins a session, ends the one this browser had, and answers the `Set-Cookie` line.
@@ -52,12 +56,12 @@ impl Console {
         let issuer = self.settings().issuer.as_str();
         let values = values![&id_hash, issuer, now.minus(idle), now.minus(self.max_lifetime())];
         let Some(row) = self.app.db.one(LOAD, values).await? else { return Ok(None) };
-        if row.time(3)?.plus(TOUCH_INTERVAL) <= now {
+        if row.time("last_seen")?.plus(TOUCH_INTERVAL) <= now {
             self.app.db.run(TOUCH, values![&id_hash, now]).await?;
         }
-        let roles = row.text(2)?;
+        let roles = row.text("roles")?;
         let roles = Role::ALL.into_iter().filter(|role| roles.split(' ').any(|name| name == role.as_str())).collect();
-        Ok(Some(Staff { subject: row.text(0)?, name: row.text(1)?, roles }))
+        Ok(Some(Staff { subject: row.text("subject")?, name: row.text("name")?, roles }))
     }
 
     /// Ends this browser's session; answers the line that removes the cookie.
@@ -72,7 +76,7 @@ impl Console {
     pub(super) async fn display_name(&self, person: &str) -> Result<String, DbError> {
         let Some(subject) = person.strip_prefix("staff ") else { return Ok(person.to_owned()) };
         let row = self.app.db.one(SELECT_NAME, values![subject]).await?;
-        row.map_or_else(|| Ok(person.to_owned()), |row| row.text(0))
+        row.map_or_else(|| Ok(person.to_owned()), |row| row.text("name"))
     }
 
     fn max_lifetime(&self) -> Duration {

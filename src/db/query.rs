@@ -65,9 +65,7 @@ const SQLITE_LIST: &str = "(SELECT value FROM json_each($2))";
 const POSTGRES_LIST: &str = "(SELECT value FROM json_array_elements_text($2::json))";
 
 fn with_list(sql: Sql, list: &str) -> AssertSqlSafe<String> {
-    let text = sql.text();
-    // Until every statement says where the list goes.
-    AssertSqlSafe(if text.contains("{keys}") { text.replace("{keys}", list) } else { format!("{text} {list}") })
+    AssertSqlSafe(sql.text().replace("{keys}", list))
 }
 
 fn list_values(value: Value, keys: &[&str]) -> Vec<Value> {
@@ -75,8 +73,8 @@ fn list_values(value: Value, keys: &[&str]) -> Vec<Value> {
 }
 
 impl Db {
-    pub async fn all(&self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
-        let text = sql.into().text();
+    pub async fn all(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let text = sql.text();
         match self {
             Self::Sqlite { read, .. } => all!(Sqlite, text, values, read),
             Self::Postgres(pool) => all!(Postgres, text, values, pool),
@@ -84,13 +82,13 @@ impl Db {
     }
 
     /// The first row.
-    pub async fn one(&self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<Option<Row>, DbError> {
+    pub async fn one(&self, sql: Sql, values: Vec<Value>) -> Result<Option<Row>, DbError> {
         Ok(self.all(sql, values).await?.into_iter().next())
     }
 
     /// Reads rows by a list of keys of any length. The statement has `$1` for `value` and `{keys}` for the list.
-    pub async fn all_in(&self, sql: impl Into<Sql>, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
-        let (sql, values) = (sql.into(), list_values(value, keys));
+    pub async fn all_in(&self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let values = list_values(value, keys);
         match self {
             Self::Sqlite { read, .. } => all!(Sqlite, with_list(sql, SQLITE_LIST), values, read),
             Self::Postgres(pool) => all!(Postgres, with_list(sql, POSTGRES_LIST), values, pool),
@@ -98,8 +96,8 @@ impl Db {
     }
 
     /// Runs one statement that writes, without a transaction of its own. Returns how many rows it affected.
-    pub async fn run(&self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<u64, DbError> {
-        let text = sql.into().text();
+    pub async fn run(&self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
+        let text = sql.text();
         match self {
             Self::Sqlite { write, writer_queue, .. } => {
                 let deadline = Instant::now() + BUSY_TIMEOUT;
@@ -140,8 +138,8 @@ impl Db {
 }
 
 impl Tx {
-    pub async fn all(&mut self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
-        let text = sql.into().text();
+    pub async fn all(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let text = sql.text();
         match self {
             Self::Sqlite(tx) => all!(Sqlite, text, values, &mut **tx),
             Self::Postgres(tx) => all!(Postgres, text, values, &mut **tx),
@@ -149,13 +147,13 @@ impl Tx {
     }
 
     /// The first row.
-    pub async fn one(&mut self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<Option<Row>, DbError> {
+    pub async fn one(&mut self, sql: Sql, values: Vec<Value>) -> Result<Option<Row>, DbError> {
         Ok(self.all(sql, values).await?.into_iter().next())
     }
 
     /// Reads rows by a list of keys, as [`Db::all_in`] does.
-    pub async fn all_in(&mut self, sql: impl Into<Sql>, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
-        let (sql, values) = (sql.into(), list_values(value, keys));
+    pub async fn all_in(&mut self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let values = list_values(value, keys);
         match self {
             Self::Sqlite(tx) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut **tx),
             Self::Postgres(tx) => all!(Postgres, with_list(sql, POSTGRES_LIST), values, &mut **tx),
@@ -163,8 +161,8 @@ impl Tx {
     }
 
     /// Returns how many rows the statement affected.
-    pub async fn run(&mut self, sql: impl Into<Sql>, values: Vec<Value>) -> Result<u64, DbError> {
-        let text = sql.into().text();
+    pub async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
+        let text = sql.text();
         match self {
             Self::Sqlite(tx) => run!(Sqlite, text, values, &mut **tx),
             Self::Postgres(tx) => run!(Postgres, text, values, &mut **tx),

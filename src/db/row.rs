@@ -1,8 +1,8 @@
 //! Parameters and rows: text and 64-bit integers only, which both databases have.
 
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{ColumnIndex, Row as _};
 
 use super::error::DbError;
 use signpost_core::Timestamp;
@@ -62,13 +62,6 @@ impl From<PgRow> for Row {
     }
 }
 
-/// The name of a column, or its position until every store reads by name.
-#[doc(hidden)]
-pub trait Column: ColumnIndex<SqliteRow> + ColumnIndex<PgRow> {}
-
-impl Column for &str {}
-impl Column for usize {}
-
 macro_rules! get {
     ($row:expr, $column:expr) => {
         match $row {
@@ -80,33 +73,33 @@ macro_rules! get {
 }
 
 impl Row {
-    pub fn text(&self, column: impl Column) -> Result<String, DbError> {
+    pub fn text(&self, column: &str) -> Result<String, DbError> {
         get!(self, column)
     }
 
-    pub fn opt_text(&self, column: impl Column) -> Result<Option<String>, DbError> {
+    pub fn opt_text(&self, column: &str) -> Result<Option<String>, DbError> {
         get!(self, column)
     }
 
-    pub fn int(&self, column: impl Column) -> Result<i64, DbError> {
+    pub fn int(&self, column: &str) -> Result<i64, DbError> {
         get!(self, column)
     }
 
-    pub fn opt_int(&self, column: impl Column) -> Result<Option<i64>, DbError> {
+    pub fn opt_int(&self, column: &str) -> Result<Option<i64>, DbError> {
         get!(self, column)
     }
 
     /// A number that is 0 for false.
-    pub fn flag(&self, column: impl Column) -> Result<bool, DbError> {
+    pub fn flag(&self, column: &str) -> Result<bool, DbError> {
         self.int(column).map(|number| number != 0)
     }
 
     /// A number of milliseconds since 1970.
-    pub fn time(&self, column: impl Column) -> Result<Timestamp, DbError> {
+    pub fn time(&self, column: &str) -> Result<Timestamp, DbError> {
         self.int(column).map(Timestamp::from_millis)
     }
 
-    pub fn opt_time(&self, column: impl Column) -> Result<Option<Timestamp>, DbError> {
+    pub fn opt_time(&self, column: &str) -> Result<Option<Timestamp>, DbError> {
         Ok(self.opt_int(column)?.map(Timestamp::from_millis))
     }
 }

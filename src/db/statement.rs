@@ -20,13 +20,6 @@ impl Sql {
     }
 }
 
-/// Until every statement is written with `sql!`.
-impl From<&'static str> for Sql {
-    fn from(text: &'static str) -> Self {
-        Self(text)
-    }
-}
-
 /// Makes an [`Sql`](crate::db::Sql) from a text that is known at compile time.
 #[macro_export]
 macro_rules! sql {

@@ -7,34 +7,48 @@ use tower_sessions::Session;
 
 use super::session_store::BROWSER_SESSION_ID;
 use crate::audit::{Action, ActorContext, AuditEvent};
-use crate::db::{DbError, Row, Value};
+use crate::db::{DbError, Row, Sql, Value};
 use crate::directory::{Biller, User};
 use crate::handoffs::PortalSession;
 use crate::state::AppState;
-use crate::values;
+use crate::{sql, values};
 use signpost_core::{BillerId, Timestamp, UserId, ids};
 
-const END: &str = "UPDATE biller_session SET ended_at = $3 \
+const END: Sql = sql!(
+    "UPDATE biller_session SET ended_at = $3 \
      WHERE browser_session_id = $1 AND biller_id = $2 AND ended_at IS NULL \
-     RETURNING id, biller_id, user_id, issuer, subject, auth_time, details";
-const INSERT: &str = "INSERT INTO biller_session \
+     RETURNING id, biller_id, user_id, issuer, subject, auth_time, details"
+);
+const INSERT: Sql = sql!(
+    "INSERT INTO biller_session \
      (id, browser_session_id, biller_id, user_id, issuer, subject, sid, auth_time, details, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-const LIVE: &str = "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+);
+const LIVE: Sql = sql!(
+    "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
      FROM biller_session b JOIN users u ON u.id = b.user_id \
-     WHERE b.browser_session_id = $1 AND b.ended_at IS NULL AND b.created_at > $2 AND u.status = 'active' ORDER BY b.created_at DESC";
-const LIVE_BY_ID: &str = "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
+     WHERE b.browser_session_id = $1 AND b.ended_at IS NULL AND b.created_at > $2 AND u.status = 'active' ORDER BY b.created_at DESC"
+);
+const LIVE_BY_ID: Sql = sql!(
+    "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
      FROM biller_session b JOIN users u ON u.id = b.user_id \
      WHERE b.id = $1 AND b.ended_at IS NULL AND b.created_at > $2 AND u.status = 'active' \
-     AND EXISTS (SELECT 1 FROM session s WHERE s.browser_session_id = b.browser_session_id AND s.ended_at IS NULL AND s.last_seen > $3)";
-const END_USER: &str = "UPDATE biller_session SET ended_at = $3 \
-     WHERE biller_id = $1 AND user_id = $2 AND ended_at IS NULL";
+     AND EXISTS (SELECT 1 FROM session s WHERE s.browser_session_id = b.browser_session_id AND s.ended_at IS NULL AND s.last_seen > $3)"
+);
+const END_USER: Sql = sql!(
+    "UPDATE biller_session SET ended_at = $3 \
+     WHERE biller_id = $1 AND user_id = $2 AND ended_at IS NULL"
+);
 
-const END_BILLER: &str = "UPDATE biller_session SET ended_at = $2 WHERE biller_id = $1 AND ended_at IS NULL";
-const END_SUBJECT: &str = "UPDATE biller_session SET ended_at = $4 \
-     WHERE biller_id = $1 AND issuer = $2 AND subject = $3 AND ended_at IS NULL";
-const END_SID: &str = "UPDATE biller_session SET ended_at = $5 \
-     WHERE biller_id = $1 AND issuer = $2 AND sid = $3 AND subject = COALESCE($4, subject) AND ended_at IS NULL";
+const END_BILLER: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE biller_id = $1 AND ended_at IS NULL");
+const END_SUBJECT: Sql = sql!(
+    "UPDATE biller_session SET ended_at = $4 \
+     WHERE biller_id = $1 AND issuer = $2 AND subject = $3 AND ended_at IS NULL"
+);
+const END_SID: Sql = sql!(
+    "UPDATE biller_session SET ended_at = $5 \
+     WHERE biller_id = $1 AND issuer = $2 AND sid = $3 AND subject = COALESCE($4, subject) AND ended_at IS NULL"
+);
 
 /// As many tabs as have an attempt each.
 const MAX_CONCURRENT_TABS: usize = 5;
@@ -266,7 +280,7 @@ pub enum SessionFilter<'a> {
 }
 
 impl SessionFilter<'_> {
-    fn statement(self, biller: &BillerId, now: Timestamp) -> (&'static str, Vec<Value>) {
+    fn statement(self, biller: &BillerId, now: Timestamp) -> (Sql, Vec<Value>) {
         let biller = biller.as_str();
         match self {
             Self::All => (END_BILLER, values![biller, now]),
@@ -300,12 +314,12 @@ async fn browser_session_id(session: &Session) -> Result<Option<String>, tower_s
 
 fn read(row: &Row) -> Result<BillerSession, DbError> {
     Ok(BillerSession {
-        id: row.text(0)?,
-        biller_id: BillerId::from_stored(row.text(1)?),
-        user_id: UserId::from_stored(row.text(2)?),
-        issuer: row.text(3)?,
-        subject: row.text(4)?,
-        auth_time: row.time(5)?,
-        details: serde_json::from_str(&row.text(6)?).unwrap_or_default(),
+        id: row.text("id")?,
+        biller_id: BillerId::from_stored(row.text("biller_id")?),
+        user_id: UserId::from_stored(row.text("user_id")?),
+        issuer: row.text("issuer")?,
+        subject: row.text("subject")?,
+        auth_time: row.time("auth_time")?,
+        details: serde_json::from_str(&row.text("details")?).unwrap_or_default(),
     })
 }

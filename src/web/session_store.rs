@@ -18,19 +18,30 @@ use tower_sessions::session_store::{Error, Result, SessionStore};
 
 use super::paths::LOGOUT;
 use crate::config::Sessions;
-use crate::db::{Db, DbError};
-use crate::values;
+use crate::db::{Db, DbError, Sql};
+use crate::{sql, values};
 use signpost_core::text::sha256;
 use signpost_core::{Clock, Timestamp};
 
-const INSERT: &str = "INSERT INTO session (id_hash, browser_session_id, data, created_at, last_seen) VALUES ($1, $2, $3, $4, $4) \
-     ON CONFLICT DO NOTHING";
-const SAVE: &str =
-    "UPDATE session SET browser_session_id = $2, data = $3, last_seen = $4 WHERE id_hash = $1 AND ended_at IS NULL";
-const LOAD: &str = "SELECT data, created_at, last_seen FROM session \
-     WHERE id_hash = $1 AND ended_at IS NULL AND last_seen > $2 AND created_at > $3";
-const TOUCH: &str = "UPDATE session SET last_seen = $2 WHERE id_hash = $1 AND ended_at IS NULL AND last_seen < $2";
-const END: &str = "UPDATE session SET ended_at = $2 WHERE id_hash = $1 AND ended_at IS NULL";
+const INSERT: Sql = sql!(
+    "INSERT INTO session (id_hash, browser_session_id, data, created_at, last_seen) VALUES ($1, $2, $3, $4, $4) \
+     ON CONFLICT DO NOTHING"
+);
+const SAVE: Sql = sql!(
+    "UPDATE session SET browser_session_id = $2, data = $3, last_seen = $4 WHERE id_hash = $1 AND ended_at IS NULL"
+);
+const SWEEP_BILLER_SESSIONS: Sql = sql!(
+    "DELETE FROM biller_session WHERE created_at < $1 AND NOT EXISTS \
+     (SELECT 1 FROM session s WHERE s.browser_session_id = biller_session.browser_session_id \
+     AND s.ended_at IS NULL AND s.last_seen >= $1)"
+);
+const SWEEP: Sql = sql!("DELETE FROM session WHERE last_seen < $1");
+const LOAD: Sql = sql!(
+    "SELECT data, created_at, last_seen FROM session \
+     WHERE id_hash = $1 AND ended_at IS NULL AND last_seen > $2 AND created_at > $3"
+);
+const TOUCH: Sql = sql!("UPDATE session SET last_seen = $2 WHERE id_hash = $1 AND ended_at IS NULL AND last_seen < $2");
+const END: Sql = sql!("UPDATE session SET ended_at = $2 WHERE id_hash = $1 AND ended_at IS NULL");
 
 /// `last_seen` is written at most so often.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
@@ -83,9 +94,9 @@ impl SessionStore for DbSessionStore {
         let Some(row) = self.db.one(LOAD, values).await.map_err(|error| backend_error(&error))? else {
             return Ok(None);
         };
-        let data = row.text(0).map_err(|error| backend_error(&error))?;
-        let created_at = row.time(1).map_err(|error| backend_error(&error))?;
-        if row.time(2).map_err(|error| backend_error(&error))?.plus(TOUCH_INTERVAL) <= now {
+        let data = row.text("data").map_err(|error| backend_error(&error))?;
+        let created_at = row.time("created_at").map_err(|error| backend_error(&error))?;
+        if row.time("last_seen").map_err(|error| backend_error(&error))?.plus(TOUCH_INTERVAL) <= now {
             self.db.run(TOUCH, values![&id_hash, now]).await.map_err(|error| backend_error(&error))?;
         }
         let data = serde_json::from_str(&data).map_err(|error| Error::Decode(error.to_string()))?;
@@ -122,6 +133,13 @@ pub async fn fix_session_cookie(request: Request, next: Next) -> Response {
         }
     }
     response
+}
+
+/// Deletes sessions that were last seen before this time, and the biller sessions that belonged to such sessions.
+pub async fn sweep(db: &Db, last_seen_before: Timestamp) -> std::result::Result<(), DbError> {
+    db.run(SWEEP_BILLER_SESSIONS, values![last_seen_before]).await?;
+    db.run(SWEEP, values![last_seen_before]).await?;
+    Ok(())
 }
 
 fn hash(id: &Id) -> String {

@@ -96,12 +96,12 @@ async fn decision_log_contains_no_plain_usernames() {
         let rows = world
             .state
             .db
-            .all("SELECT username_hash, username_mask, details, response FROM decision_log", Vec::new())
+            .all(sql!("SELECT username_hash, username_mask, details, response FROM decision_log"), Vec::new())
             .await
             .unwrap();
         assert_eq!(rows.len(), 2);
         for row in rows {
-            for column in 0..4 {
+            for column in ["username_hash", "username_mask", "details", "response"] {
                 let text = row.text(column).unwrap();
                 assert!(!text.contains("one-moved") && !text.contains("unheard-of-name"), "{text}");
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Request, StatusCode};
+use signpost::sql;
 
 use crate::harness::{PORTAL, World, each_database};
 
@@ -485,7 +486,7 @@ async fn notice_does_not_send_users_without_legacy_account_to_legacy() {
     world
         .state
         .db
-        .run("UPDATE membership SET legacy_account = 0 WHERE username_key = 'one-moved'", Vec::new())
+        .run(sql!("UPDATE membership SET legacy_account = 0 WHERE username_key = 'one-moved'"), Vec::new())
         .await
         .unwrap();
     let notice = browser.post("/login", &[("username", "one-moved")]).await;

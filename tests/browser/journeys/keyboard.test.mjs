@@ -105,11 +105,22 @@ for (const [locale, says] of Object.entries(LANGUAGES)) {
 async function tabTo(page, wanted, most = 20) {
   for (let presses = 0; presses < most; presses += 1) {
     await page.keyboard.press("Tab");
-    const found = await focused(page);
-    assert.ok(found.outlined, `no focus ring on ${found.name}`);
+    const found = await focusRing(page);
+    assert.ok(found.outlined, `no focus ring on ${found.name || found.id}`);
     if (found.id === wanted || found.name === wanted) return;
   }
   assert.fail(`${wanted} cannot be reached with Tab`);
+}
+
+/** What has the focus, as soon as its ring is drawn: a page that was just loaded may draw it some frames later. */
+async function focusRing(page) {
+  let found;
+  for (let frames = 0; frames < 120; frames += 1) {
+    found = await focused(page);
+    if (found.outlined) break;
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+  }
+  return found;
 }
 
 function focused(page) {
