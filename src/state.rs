@@ -113,7 +113,12 @@ from_ref! {
     Arc<Config>: config,
     KeyRing: keys,
     Clock: clock,
+    Db: db,
     Directory: directory,
+    Routing: routing,
+    DecisionLog: decisions,
+    Provisioning: provisioning,
+    ApiKeys: api_keys,
     Mail: mail,
     Arc<RateLimits>: limits,
 }

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::problem::{not_found, problem};
-use crate::access::ApiKey;
-use crate::directory::Biller;
-use crate::state::AppState;
+use crate::access::{ApiKey, RateLimits};
+use crate::directory::{Biller, Directory};
 use crate::web::HttpError;
 use signpost_core::Slug;
 
 /// The biller with this slug. A biller outside the key's access is answered like one that does not exist.
-pub(super) async fn find_biller(state: &AppState, key: &ApiKey, slug: &Slug) -> Result<Arc<Biller>, HttpError> {
+pub(super) async fn find_biller(directory: &Directory, key: &ApiKey, slug: &Slug) -> Result<Arc<Biller>, HttpError> {
     if !key.permits_biller(slug) {
         return Err(not_found());
     }
-    state.directory.biller_by_slug(slug).await?.ok_or_else(not_found)
+    directory.biller_by_slug(slug).await?.ok_or_else(not_found)
 }
 
 /// Refuses keys that are limited to some billers.
@@ -28,8 +27,8 @@ pub(super) fn require_all_billers(key: &ApiKey, detail: &str) -> Result<(), Http
 }
 
 /// Counts a simulation against the key's limits.
-pub(super) fn check_simulation_limit(state: &AppState, key: &ApiKey) -> Result<(), HttpError> {
-    if state.limits.allow_simulation(&key.id) {
+pub(super) fn check_simulation_limit(limits: &RateLimits, key: &ApiKey) -> Result<(), HttpError> {
+    if limits.allow_simulation(&key.id) {
         return Ok(());
     }
     let detail = "The API key has used up its simulations for this minute or this day. Try again later.";

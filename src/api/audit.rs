@@ -11,11 +11,12 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::auth::ApiKeyFor;
-use super::pagination::{Links, ListQuery, Pagination, Totals};
+use super::pagination::{Cursors, Links, ListQuery, Pagination, Totals};
 use super::problem::{invalid_parameter, not_found};
 use crate::access::{ApiKey, Scope, scope};
 use crate::audit::{Action, AuditEvent, EventFilter, StoredEvent, count_events, list_events};
-use crate::state::AppState;
+use crate::db::Db;
+use crate::directory::Directory;
 use crate::web::{HttpError, paths};
 use signpost_core::{Slug, Timestamp};
 
@@ -57,13 +58,15 @@ pub(super) struct AuditEventPage {
 )]
 pub(super) async fn list(
     key: ApiKeyFor<scope::AuditRead>,
-    State(state): State<AppState>,
+    State(db): State<Db>,
+    State(directory): State<Directory>,
+    State(cursors): State<Cursors>,
     OriginalUri(uri): OriginalUri,
 ) -> Result<Response, HttpError> {
-    let query = ListQuery::parse(&state, &key, &uri, &["actor", "action", "biller", "since", "until", "format"])?;
+    let query = ListQuery::parse(cursors, &key, &uri, &["actor", "action", "biller", "since", "until", "format"])?;
     let filter = parse_filter(&query, &key)?;
     if let Some(slug) = &filter.biller {
-        let known = state.directory.billers().await?.by_slug(slug).is_some();
+        let known = directory.billers().await?.by_slug(slug).is_some();
         if !known || !key.permits_biller(slug) {
             return Err(not_found());
         }
@@ -71,10 +74,10 @@ pub(super) async fn list(
     let format = match query.filter("format") {
         None | Some("json") => {
             let before = (!query.after.is_empty()).then_some(query.after.as_str());
-            let found = list_events(&state.db, &filter, before, query.row_limit()).await?;
-            let (found, links) = query.page(&state, found, |event| event.id.as_str());
+            let found = list_events(&db, &filter, before, query.row_limit()).await?;
+            let (found, links) = query.page(found, |event| event.id.as_str());
             let totals = match query.include_totals {
-                true => Some(query.totals(count_events(&state.db, &filter).await?)),
+                true => Some(query.totals(count_events(&db, &filter).await?)),
                 false => None,
             };
             return Ok(Json(AuditEventPage { events: found, links, totals }).into_response());
@@ -84,9 +87,9 @@ pub(super) async fn list(
         Some(_) => return Err(invalid_parameter("`format` must be json, csv or jsonl.")),
     };
     let event = AuditEvent::new(Action::AuditExported).with("format", format.as_str());
-    state.actor_context(key.actor()).record_alone(&state.db, event).await?;
+    key.actor_context().record_alone(&db, event).await?;
     let media = [(header::CONTENT_TYPE, format.media_type())];
-    Ok((media, Body::from_stream(export(state, filter, format))).into_response())
+    Ok((media, Body::from_stream(export(db, filter, format))).into_response())
 }
 
 #[derive(Clone, Copy)]
@@ -119,24 +122,20 @@ impl ExportFormat {
 }
 
 /// Streams every matching event in batches, so that memory does not grow with their number.
-fn export(
-    state: AppState,
-    filter: EventFilter,
-    format: ExportFormat,
-) -> impl Stream<Item = Result<String, crate::db::DbError>> {
-    unfold(Some((state, filter, format, None::<String>)), async |rest| {
-        let (state, filter, format, before) = rest?;
+fn export(db: Db, filter: EventFilter, format: ExportFormat) -> impl Stream<Item = Result<String, crate::db::DbError>> {
+    unfold(Some((db, filter, format, None::<String>)), async |rest| {
+        let (db, filter, format, before) = rest?;
         let head = match (format, &before) {
             (ExportFormat::Csv, None) => StoredEvent::csv_header(),
             _ => String::new(),
         };
-        let found = match list_events(&state.db, &filter, before.as_deref(), EXPORT_BATCH_SIZE).await {
+        let found = match list_events(&db, &filter, before.as_deref(), EXPORT_BATCH_SIZE).await {
             Ok(found) => found,
             Err(error) => return Some((Err(error), None)),
         };
         let text = head + &found.iter().map(|event| format.line(event)).collect::<String>();
         let next = found.last().filter(|_| found.len() == EXPORT_BATCH_SIZE).map(|last| last.id.clone());
-        Some((Ok(text), next.map(|next| (state, filter, format, Some(next)))))
+        Some((Ok(text), next.map(|next| (db, filter, format, Some(next)))))
     })
 }
 

@@ -10,6 +10,7 @@ use signpost_core::scope::RequiredScope;
 
 use super::problem::problem;
 use crate::access::{ApiKey, KeyError, Scope};
+use crate::audit::ActorContext;
 use crate::state::AppState;
 use crate::web::HttpError;
 
@@ -17,6 +18,7 @@ use crate::web::HttpError;
 /// of the request is looked at.
 pub(super) struct ApiKeyFor<S> {
     key: ApiKey,
+    actor_context: ActorContext,
     scope: PhantomData<S>,
 }
 
@@ -32,6 +34,11 @@ impl<S> ApiKeyFor<S> {
     pub(super) fn into_key(self) -> ApiKey {
         self.key
     }
+
+    /// Who acts in this request, and when, for the audit trail.
+    pub(super) fn actor_context(&self) -> &ActorContext {
+        &self.actor_context
+    }
 }
 
 impl<S: RequiredScope> FromRequestParts<AppState> for ApiKeyFor<S> {
@@ -39,7 +46,8 @@ impl<S: RequiredScope> FromRequestParts<AppState> for ApiKeyFor<S> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, HttpError> {
         let key = require(state, &parts.headers, S::SCOPE).await?;
-        Ok(Self { key, scope: PhantomData })
+        let actor_context = state.actor_context(key.actor());
+        Ok(Self { key, actor_context, scope: PhantomData })
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) async fn create(
     } else {
         drop(tx);
         if let Some(idempotency_key) = &idempotency_key
-            && let Some(body) = idempotency::replay(&state, idempotency_key).await?
+            && let Some(body) = idempotency::replay(&state.db, idempotency_key).await?
         {
             return Ok(created_response(&slug, body));
         }
@@ -121,7 +121,7 @@ pub(super) async fn create(
     let Some(idempotency_key) = idempotency_key else { return Ok(created_response(&slug, body)) };
     idempotency_key.store_response(&state.db, StatusCode::CREATED.as_u16(), &body).await?;
     // Two repetitions of a request may get this far: both return the response that was stored.
-    Ok(created_response(&slug, idempotency::replay(&state, &idempotency_key).await?.unwrap_or(body)))
+    Ok(created_response(&slug, idempotency::replay(&state.db, &idempotency_key).await?.unwrap_or(body)))
 }
 
 /// The enablement job of a new biller. Of all repetitions of a request, one starts it.
@@ -173,7 +173,7 @@ pub(super) async fn update(
     changed.map_err(http_error)?;
     tx.commit().await?;
     tracing::info!(biller = %slug, key = key.id, "a biller was updated");
-    let mut pending = pending_changes::visible_to(&state, &key).await?;
+    let mut pending = pending_changes::visible_to(&state.directory, &key).await?;
     pending.retain(|change| change.biller == slug);
     Ok(Json(BillerDetails { pending_changes: Some(pending), ..details(&state, &slug).await? }))
 }

@@ -12,9 +12,8 @@ use super::jobs::JobResponse;
 use super::json::JsonBody;
 use super::problem::{not_found, problem};
 use crate::access::{Scope, scope};
-use crate::directory::PasswordCarryOver;
-use crate::provisioning::{CiamMode, EnablementOptions, ProvisioningError};
-use crate::state::AppState;
+use crate::directory::{Directory, PasswordCarryOver};
+use crate::provisioning::{CiamMode, EnablementOptions, Provisioning, ProvisioningError};
 use crate::web::extract::BillerPath;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
@@ -52,22 +51,23 @@ pub(super) struct CiamUpdate {
 )]
 pub(super) async fn put(
     key: ApiKeyFor<scope::CiamWrite>,
-    State(state): State<AppState>,
+    State(directory): State<Directory>,
+    State(provisioning): State<Provisioning>,
     BillerPath(slug): BillerPath,
     JsonBody(request): JsonBody<CiamUpdate>,
 ) -> Result<(StatusCode, Json<Option<JobResponse>>), HttpError> {
-    let biller = find_biller(&state, &key, &slug).await?;
-    let (provisioning, actor) = (&state.provisioning, state.actor_context(key.actor()));
+    let biller = find_biller(&directory, &key, &slug).await?;
+    let actor = key.actor_context();
     let options = EnablementOptions { mode: request.mode, passwords: request.passwords };
     let job = match (request.active, biller.state) {
         (true, CiamState::Suspended) => {
-            provisioning.resume(&slug, &actor).await.map_err(http_error)?;
+            provisioning.resume(&slug, actor).await.map_err(http_error)?;
             None
         }
-        (true, _) => Some(provisioning.start(&slug, options, &actor).await.map_err(http_error)?),
-        (false, CiamState::Enabling) => provisioning.cancel(&slug, &actor).await.map_err(http_error)?,
+        (true, _) => Some(provisioning.start(&slug, options, actor).await.map_err(http_error)?),
+        (false, CiamState::Enabling) => provisioning.cancel(&slug, actor).await.map_err(http_error)?,
         (false, CiamState::Active) => {
-            provisioning.suspend(&slug, &actor).await.map_err(http_error)?;
+            provisioning.suspend(&slug, actor).await.map_err(http_error)?;
             None
         }
         (false, _) => None,

@@ -1,5 +1,7 @@
 //! `GET /api/v1/decisions/{code}`: decision records, by the reference code that a customer reads out.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
@@ -9,9 +11,8 @@ use utoipa::ToSchema;
 
 use super::auth::ApiKeyFor;
 use super::problem::{not_found, problem};
-use crate::access::{Scope, scope};
-use crate::audit::{LookupResult, StoredEntry};
-use crate::state::AppState;
+use crate::access::{RateLimits, Scope, scope};
+use crate::audit::{DecisionLog, LookupResult, StoredEntry};
 use crate::web::extract::Query;
 use crate::web::fields::Fields;
 use crate::web::{HttpError, paths};
@@ -77,17 +78,18 @@ pub(super) struct DecisionRecord {
 )]
 pub(super) async fn get(
     key: ApiKeyFor<scope::DecisionsRead>,
-    State(state): State<AppState>,
+    State(decisions): State<DecisionLog>,
+    State(limits): State<Arc<RateLimits>>,
     Path(code): Path<String>,
     Query(query): Query,
 ) -> Result<Json<DecisionRecord>, HttpError> {
     let reason = parse_reason(&query)?;
-    if !state.limits.allow_decision_lookup(&key.id) {
+    if !limits.allow_decision_lookup(&key.id) {
         let detail = "The API key has used up its lookups for this minute. Try again later.";
         return Err(problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail));
     }
-    let actor = state.actor_context(key.actor()).because(reason);
-    match state.decisions.look_up(&code, key.billers.as_deref(), &actor).await? {
+    let actor = key.actor_context().clone().because(reason);
+    match decisions.look_up(&code, key.billers.as_deref(), &actor).await? {
         LookupResult::Recorded(entry) => Ok(Json(recorded_response(&entry))),
         LookupResult::NotRecorded(kind, at) => Ok(Json(unrecorded_response(&code, kind, at))),
         LookupResult::UnknownCode => Err(not_found()),

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use axum::extract::{FromRequestParts, OriginalUri};
+use axum::extract::{FromRef, FromRequestParts, OriginalUri};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -13,9 +13,10 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::problem::problem;
 use crate::access::{ApiKey, IdempotencyKey, Replay};
-use crate::db::Tx;
+use crate::db::{Db, Tx};
 use crate::state::AppState;
 use crate::web::HttpError;
+use signpost_core::Clock;
 
 /// The `Idempotency-Key` header of a request, and its description.
 pub(super) struct IdempotencyKeyHeader {
@@ -46,15 +47,30 @@ pub(super) enum Attempt {
     Repeated(String),
 }
 
-/// Begins a transaction and claims the key in it.
-pub(super) async fn begin(state: &AppState, key: Option<&IdempotencyKey>) -> Result<Attempt, HttpError> {
-    let mut tx = state.db.begin().await?;
-    let Some(key) = key else { return Ok(Attempt::First(tx)) };
-    if key.claim(&mut tx, state.clock.now()).await? {
-        return Ok(Attempt::First(tx));
+/// Makes repeated requests take effect once.
+#[derive(Clone)]
+pub(super) struct Idempotency {
+    db: Db,
+    clock: Clock,
+}
+
+impl FromRef<AppState> for Idempotency {
+    fn from_ref(state: &AppState) -> Self {
+        Self { db: state.db.clone(), clock: state.clock.clone() }
     }
-    drop(tx);
-    replay(state, key).await?.ok_or_else(in_progress).map(Attempt::Repeated)
+}
+
+impl Idempotency {
+    /// Begins a transaction and claims the key in it.
+    pub(super) async fn begin(&self, key: Option<&IdempotencyKey>) -> Result<Attempt, HttpError> {
+        let mut tx = self.db.begin().await?;
+        let Some(key) = key else { return Ok(Attempt::First(tx)) };
+        if key.claim(&mut tx, self.clock.now()).await? {
+            return Ok(Attempt::First(tx));
+        }
+        drop(tx);
+        replay(&self.db, key).await?.ok_or_else(in_progress).map(Attempt::Repeated)
+    }
 }
 
 impl IntoParams for IdempotencyKeyHeader {
@@ -85,8 +101,8 @@ pub(super) fn key(
 }
 
 /// The body of the response to an earlier request with the same key; none if that request stopped before it had a response.
-pub(super) async fn replay(state: &AppState, idempotency_key: &IdempotencyKey) -> Result<Option<String>, HttpError> {
-    match idempotency_key.find_replay(&state.db).await? {
+pub(super) async fn replay(db: &Db, idempotency_key: &IdempotencyKey) -> Result<Option<String>, HttpError> {
+    match idempotency_key.find_replay(db).await? {
         Replay::Completed(_, body) => Ok(Some(body)),
         Replay::Incomplete => Ok(None),
         Replay::Mismatch => {

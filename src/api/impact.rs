@@ -1,5 +1,7 @@
 //! `POST /api/v1/impact`: the effect of a change on all users.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -9,10 +11,11 @@ use super::access::{check_simulation_limit, require_all_billers};
 use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::{invalid_fields, not_found};
-use crate::access::{Scope, scope};
+use crate::access::{RateLimits, Scope, scope};
 use crate::audit::{Action, AuditEvent};
-use crate::routing::{Impact, ProposedChange};
-use crate::state::AppState;
+use crate::db::Db;
+use crate::directory::Directory;
+use crate::routing::{Impact, ProposedChange, Routing};
 use crate::web::{HttpError, paths};
 use signpost_core::decision::CiamState;
 use signpost_core::{Rollout, Slug};
@@ -51,16 +54,19 @@ pub(super) struct ImpactRequest {
 )]
 pub(super) async fn preview(
     key: ApiKeyFor<scope::Simulate>,
-    State(state): State<AppState>,
+    State(routing): State<Routing>,
+    State(directory): State<Directory>,
+    State(limits): State<Arc<RateLimits>>,
+    State(db): State<Db>,
     JsonBody(request): JsonBody<ImpactRequest>,
 ) -> Result<Json<Impact>, HttpError> {
     require_all_billers(&key, "Usernames span billers, and the API key is limited to some billers.")?;
-    check_simulation_limit(&state, &key)?;
+    check_simulation_limit(&limits, &key)?;
     let ImpactRequest { biller, state: ciam, rollout } = request;
     let change = ProposedChange { state: ciam, rollout };
-    let known = state.directory.biller_by_slug(&biller).await?.ok_or_else(not_found)?;
+    let known = directory.biller_by_slug(&biller).await?.ok_or_else(not_found)?;
     let after = change.apply_to(&known).map_err(|errors| invalid_fields(&errors))?;
     let event = AuditEvent::new(Action::ImpactPreviewed).at(&biller).with("change", change.summary());
-    state.actor_context(key.actor()).record_alone(&state.db, event).await?;
-    Ok(Json(state.routing.impact(&[after], &|_| {}).await?))
+    key.actor_context().record_alone(&db, event).await?;
+    Ok(Json(routing.impact(&[after], &|_| {}).await?))
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{FromRef, Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{Stream, unfold};
@@ -15,11 +15,13 @@ use utoipa::ToSchema;
 use super::auth::ApiKeyFor;
 use super::problem::not_found;
 use crate::access::{ApiKey, Scope, scope};
-use crate::provisioning::{Job, JobState};
+use crate::directory::Directory;
+use crate::provisioning::{Job, JobState, Provisioning};
 use crate::state::AppState;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 use signpost_core::text::hash64;
+use tokio_util::sync::CancellationToken;
 
 /// How often a stream reads the job.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -65,10 +67,10 @@ impl JobResponse {
 )]
 pub(super) async fn get(
     key: ApiKeyFor<scope::BillersRead>,
-    State(state): State<AppState>,
+    State(jobs): State<Jobs>,
     Path(id): Path<String>,
 ) -> Result<Json<JobResponse>, HttpError> {
-    Ok(Json(load(&state, &key, &id).await?))
+    Ok(Json(jobs.load(&key, &id).await?))
 }
 
 /// Stream job events
@@ -89,11 +91,11 @@ pub(super) async fn get(
 )]
 pub(super) async fn events(
     key: ApiKeyFor<scope::BillersRead>,
-    State(state): State<AppState>,
+    State(jobs): State<Jobs>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let first = load(&state, &key, &id).await?;
+    let first = jobs.load(&key, &id).await?;
     let last_seen_id =
         headers.get("last-event-id").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     if first.state.is_final() && event_id(&to_json(&first)) == last_seen_id {
@@ -101,7 +103,7 @@ pub(super) async fn events(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let mut response =
-        Sse::new(job_updates(state, key.into_key(), id, last_seen_id)).keep_alive(KeepAlive::default()).into_response();
+        Sse::new(job_updates(jobs, key.into_key(), id, last_seen_id)).keep_alive(KeepAlive::default()).into_response();
     // nginx buffers responses by default, which would delay the events.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
@@ -109,35 +111,55 @@ pub(super) async fn events(
 
 /// Ends when the job ends, when this instance stops, and when the job cannot be read: the client reconnects then.
 fn job_updates(
-    state: AppState,
+    jobs: Jobs,
     key: ApiKey,
     id: String,
     last_seen_id: String,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    unfold((state, key, id, Some(last_seen_id)), async |(state, key, id, last_seen_id)| {
+    unfold((jobs, key, id, Some(last_seen_id)), async |(jobs, key, id, last_seen_id)| {
         let last_seen_id = last_seen_id?;
         loop {
-            let job = load(&state, &key, &id).await.ok()?;
+            let job = jobs.load(&key, &id).await.ok()?;
             let text = to_json(&job);
             let now = event_id(&text);
             if now != last_seen_id {
                 let next = (!job.state.is_final()).then(|| now.clone());
-                return Some((Ok(Event::default().id(now).data(text)), (state, key, id, next)));
+                return Some((Ok(Event::default().id(now).data(text)), (jobs, key, id, next)));
             }
             tokio::select! {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
-                () = state.shutdown.cancelled() => return None,
+                () = jobs.shutdown.cancelled() => return None,
             }
         }
     })
 }
 
-async fn load(state: &AppState, key: &ApiKey, id: &str) -> Result<JobResponse, HttpError> {
-    let job = state.provisioning.job(id).await?.ok_or_else(not_found)?;
-    let billers = state.directory.billers().await?;
-    let slug = billers.by_id(&job.biller_id).map(|biller| biller.slug.clone());
-    let is_in_scope = key.billers.is_none() || slug.as_ref().is_some_and(|slug| key.permits_biller(slug));
-    if is_in_scope { Ok(JobResponse::new(&job, slug)) } else { Err(not_found()) }
+/// The jobs that a key has access to.
+#[derive(Clone)]
+pub(super) struct Jobs {
+    provisioning: Provisioning,
+    directory: Directory,
+    shutdown: CancellationToken,
+}
+
+impl FromRef<AppState> for Jobs {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            provisioning: state.provisioning.clone(),
+            directory: state.directory.clone(),
+            shutdown: state.shutdown.clone(),
+        }
+    }
+}
+
+impl Jobs {
+    async fn load(&self, key: &ApiKey, id: &str) -> Result<JobResponse, HttpError> {
+        let job = self.provisioning.job(id).await?.ok_or_else(not_found)?;
+        let billers = self.directory.billers().await?;
+        let slug = billers.by_id(&job.biller_id).map(|biller| biller.slug.clone());
+        let is_in_scope = key.billers.is_none() || slug.as_ref().is_some_and(|slug| key.permits_biller(slug));
+        if is_in_scope { Ok(JobResponse::new(&job, slug)) } else { Err(not_found()) }
+    }
 }
 
 fn to_json(job: &JobResponse) -> String {

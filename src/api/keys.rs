@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::ApiKeyFor;
-use super::idempotency::{self, Attempt, IdempotencyKeyHeader};
+use super::idempotency::{Attempt, Idempotency, IdempotencyKeyHeader};
 use super::json::JsonBody;
 use super::problem::{not_found, problem, validation_failed};
-use crate::access::{ApiKey, Audience, NewApiKey, Scope, scope};
-use crate::state::AppState;
+use crate::access::{ApiKey, ApiKeys, Audience, NewApiKey, Scope, scope};
+use crate::directory::Directory;
 use crate::web::{HttpError, paths};
 use signpost_core::{Slug, Timestamp};
 
@@ -87,9 +87,9 @@ pub(super) struct ApiKeyList {
 )]
 pub(super) async fn list(
     own: ApiKeyFor<scope::KeysWrite>,
-    State(state): State<AppState>,
+    State(keys): State<ApiKeys>,
 ) -> Result<Json<ApiKeyList>, HttpError> {
-    let keys = state.api_keys.list().await?;
+    let keys = keys.list().await?;
     Ok(Json(ApiKeyList { keys: keys.iter().filter(|key| own.covers(key)).map(response).collect() }))
 }
 
@@ -111,17 +111,19 @@ pub(super) async fn list(
 )]
 pub(super) async fn create(
     own: ApiKeyFor<scope::KeysWrite>,
-    State(state): State<AppState>,
+    State(keys): State<ApiKeys>,
+    State(directory): State<Directory>,
+    State(idempotency): State<Idempotency>,
     header: IdempotencyKeyHeader,
     JsonBody(request): JsonBody<NewApiKeyRequest>,
 ) -> Result<Response, HttpError> {
     let idempotency_key = header.key(&own, &request)?;
-    let new = parse_request(&state, &own, request).await?;
+    let new = parse_request(&directory, &own, request).await?;
     if !own.may_create(&new) {
         let detail = "An API key cannot create a key with more scopes, billers or time than its own.";
         return Err(problem(StatusCode::FORBIDDEN, "api_key_restricted", detail));
     }
-    let mut tx = match idempotency::begin(&state, idempotency_key.as_ref()).await? {
+    let mut tx = match idempotency.begin(idempotency_key.as_ref()).await? {
         Attempt::First(tx) => tx,
         Attempt::Repeated(_) => {
             let detail = "An earlier request with this `Idempotency-Key` created the key and returned it. If you do not have \
@@ -129,7 +131,7 @@ pub(super) async fn create(
             return Err(problem(StatusCode::CONFLICT, "already_created", detail));
         }
     };
-    let created = state.api_keys.create_in(&mut tx, &new, &state.actor_context(own.actor())).await?;
+    let created = keys.create_in(&mut tx, &new, own.actor_context()).await?;
     if let Some(idempotency_key) = &idempotency_key {
         idempotency_key.store_response_in(&mut tx, StatusCode::CREATED.as_u16(), "").await?;
     }
@@ -150,16 +152,20 @@ pub(super) async fn create(
 )]
 pub(super) async fn revoke(
     own: ApiKeyFor<scope::KeysWrite>,
-    State(state): State<AppState>,
+    State(keys): State<ApiKeys>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, HttpError> {
-    let keys = state.api_keys.list().await?;
-    let key = keys.iter().find(|key| key.id == id && own.covers(key)).ok_or_else(not_found)?;
-    state.api_keys.revoke(&key.id, &state.actor_context(own.actor())).await?;
+    let known = keys.list().await?;
+    let key = known.iter().find(|key| key.id == id && own.covers(key)).ok_or_else(not_found)?;
+    keys.revoke(&key.id, own.actor_context()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn parse_request(state: &AppState, own: &ApiKey, request: NewApiKeyRequest) -> Result<NewApiKey, HttpError> {
+async fn parse_request(
+    directory: &Directory,
+    own: &ApiKeyFor<scope::KeysWrite>,
+    request: NewApiKeyRequest,
+) -> Result<NewApiKey, HttpError> {
     let mut errors = Vec::new();
     let name = request.name.trim().to_owned();
     if !(1..=MAX_NAME_BYTES).contains(&name.len()) || name.chars().any(char::is_control) {
@@ -172,7 +178,7 @@ async fn parse_request(state: &AppState, own: &ApiKey, request: NewApiKeyRequest
     }
     scopes.sort_unstable();
     scopes.dedup();
-    let known = state.directory.billers().await?;
+    let known = directory.billers().await?;
     let is_visible = |slug: &Slug| own.permits_biller(slug) && known.by_slug(slug).is_some();
     let is_invalid = |slugs: &Vec<Slug>| slugs.is_empty() || !slugs.iter().all(is_visible);
     if request.billers.as_ref().is_some_and(is_invalid) {
@@ -183,7 +189,7 @@ async fn parse_request(state: &AppState, own: &ApiKey, request: NewApiKeyRequest
         errors.push(("audience", "must be legacy or portal; omit the field for both".to_owned()));
     }
     let expires_at = request.expires_at.as_deref().map(Timestamp::parse_rfc3339);
-    if expires_at.is_some_and(|at| at.is_none_or(|at| at <= state.clock.now())) {
+    if expires_at.is_some_and(|at| at.is_none_or(|at| at <= own.actor_context().now())) {
         errors.push(("expires_at", "must be a future time, such as 2027-01-01T00:00:00Z".to_owned()));
     }
     if !errors.is_empty() {

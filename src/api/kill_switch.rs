@@ -11,7 +11,8 @@ use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::problem;
 use crate::access::{Scope, scope};
-use crate::state::AppState;
+use crate::directory::Directory;
+use crate::routing::Routing;
 use crate::web::{HttpError, paths};
 use signpost_core::decision::KillSwitchState;
 
@@ -40,9 +41,10 @@ pub(super) struct KillSwitch {
 )]
 pub(super) async fn get(
     _: ApiKeyFor<scope::BillersRead>,
-    State(state): State<AppState>,
+    State(directory): State<Directory>,
+    State(routing): State<Routing>,
 ) -> Result<Json<KillSwitch>, HttpError> {
-    response(&state).await
+    response(&directory, &routing).await
 }
 
 /// Set the kill switch
@@ -61,14 +63,15 @@ pub(super) async fn get(
 )]
 pub(super) async fn put(
     key: ApiKeyFor<scope::BillersWrite>,
-    State(state): State<AppState>,
+    State(directory): State<Directory>,
+    State(routing): State<Routing>,
     JsonBody(request): JsonBody<KillSwitchUpdate>,
 ) -> Result<Json<KillSwitch>, HttpError> {
     let kill: KillSwitchState = request
         .kill_switch
         .parse()
         .map_err(|error: String| problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid_kill_switch", &error))?;
-    let billers = state.directory.billers().await?;
+    let billers = directory.billers().await?;
     let named = match &kill {
         KillSwitchState::BillerLegacy(slug) => Some(slug),
         _ => None,
@@ -79,15 +82,15 @@ pub(super) async fn put(
     if named.is_none() {
         require_all_billers(&key, "This setting affects all billers, and the API key is limited to some.")?;
     }
-    state.directory.set_kill_switch(&kill, &state.actor_context(key.actor())).await?;
+    directory.set_kill_switch(&kill, key.actor_context()).await?;
     tracing::warn!(kill_switch = %kill, key = key.id, "the kill switch was set");
-    response(&state).await
+    response(&directory, &routing).await
 }
 
-async fn response(state: &AppState) -> Result<Json<KillSwitch>, HttpError> {
-    let billers = state.directory.billers().await?;
+async fn response(directory: &Directory, routing: &Routing) -> Result<Json<KillSwitch>, HttpError> {
+    let billers = directory.billers().await?;
     Ok(Json(KillSwitch {
         kill_switch: billers.kill_switch().map(ToString::to_string),
-        effective: state.routing.kill_switch.current(&billers).to_string(),
+        effective: routing.kill_switch.current(&billers).to_string(),
     }))
 }

@@ -11,8 +11,8 @@ use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::problem;
 use crate::access::{Scope, scope};
-use crate::mail::LoginAddressError;
-use crate::state::AppState;
+use crate::directory::Directory;
+use crate::mail::{LoginAddressError, Mail};
 use crate::web::extract::BillerPath;
 use crate::web::{HttpError, paths};
 use signpost_core::{Locale, Slug};
@@ -49,13 +49,13 @@ pub(super) struct QueuedEmail {
 )]
 pub(super) async fn email(
     key: ApiKeyFor<scope::BillersWrite>,
-    State(state): State<AppState>,
+    State(directory): State<Directory>,
+    State(mail): State<Mail>,
     BillerPath(slug): BillerPath,
     JsonBody(LoginUrlEmail { locale }): JsonBody<LoginUrlEmail>,
 ) -> Result<(StatusCode, Json<QueuedEmail>), HttpError> {
-    let biller = find_biller(&state, &key, &slug).await?;
-    let recipient =
-        state.mail.send_login_address(&biller, locale, &state.actor_context(key.actor())).await.map_err(http_error)?;
+    let biller = find_biller(&directory, &key, &slug).await?;
+    let recipient = mail.send_login_address(&biller, locale, key.actor_context()).await.map_err(http_error)?;
     tracing::info!(biller = %slug, key = key.id, "queued a mail with the login URL");
     Ok((StatusCode::ACCEPTED, Json(QueuedEmail { recipient })))
 }

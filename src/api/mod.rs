@@ -33,7 +33,7 @@ mod simulations;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use signpost_core::routes;
+use signpost_core::{KeyRing, routes};
 
 use crate::state::AppState;
 use crate::web::paths;
@@ -57,6 +57,6 @@ pub fn router() -> Router<AppState> {
 }
 
 /// The public halves of our signing keys (RFC 7517, section 5), for identity providers that verify our client assertions.
-async fn public_keys(State(state): State<AppState>) -> axum::Json<serde_json::Value> {
-    axum::Json(state.keys.public_keys())
+async fn public_keys(State(keys): State<KeyRing>) -> axum::Json<serde_json::Value> {
+    axum::Json(keys.public_keys())
 }

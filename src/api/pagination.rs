@@ -1,6 +1,9 @@
 //! Pagination. A sealed token says where the next page begins. Page numbers work too, for the first pages of a list; `links.next`
 //! continues from them by token.
 
+use std::sync::Arc;
+
+use axum::extract::FromRef;
 use http::Uri;
 use serde::Serialize;
 use serde_json::json;
@@ -10,9 +13,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::problem::invalid_parameter;
 use crate::access::ApiKey;
+use crate::config::Config;
 use crate::state::AppState;
 use crate::web::fields::Fields;
 use crate::web::{HttpError, paths};
+use signpost_core::KeyRing;
 use signpost_core::seal::Purpose;
 
 const DEFAULT_PAGE_SIZE: usize = 20;
@@ -67,8 +72,31 @@ impl IntoParams for Pagination {
     }
 }
 
+/// Seals the place where a page begins, and links to it.
+#[derive(Clone)]
+pub(super) struct Cursors {
+    keys: KeyRing,
+    config: Arc<Config>,
+}
+
+impl FromRef<AppState> for Cursors {
+    fn from_ref(state: &AppState) -> Self {
+        Self { keys: state.keys.clone(), config: Arc::clone(&state.config) }
+    }
+}
+
+impl Cursors {
+    /// The URL of a list without filters, after its row `last`: for responses that embed the beginning of the list.
+    pub(super) fn next_page_url(&self, key: &ApiKey, path: &str, last: &str) -> String {
+        let token = self.keys.seal(Purpose::Cursor, &context(key, path, &[]), &last);
+        let next = paths::absolute(&self.config, path);
+        paths::with_query(next.as_str(), "start_token", &token)
+    }
+}
+
 /// The query parameters of a list.
 pub(super) struct ListQuery {
+    cursors: Cursors,
     fields: Fields,
     path: String,
     /// What a token is valid for: see [`context`].
@@ -82,7 +110,7 @@ pub(super) struct ListQuery {
 
 impl ListQuery {
     /// Parses the query of a list that has these filters. Unknown and duplicate parameters are rejected.
-    pub(super) fn parse(state: &AppState, key: &ApiKey, uri: &Uri, filters: &[&str]) -> Result<Self, HttpError> {
+    pub(super) fn parse(cursors: Cursors, key: &ApiKey, uri: &Uri, filters: &[&str]) -> Result<Self, HttpError> {
         let fields = Fields::parse(uri.query().unwrap_or_default().as_bytes())
             .map_err(|_| invalid_parameter("The query string is malformed: check its percent-encoding."))?;
         let common = ["page_size", "page", "start_token", "include_totals"];
@@ -116,11 +144,11 @@ impl ListQuery {
         let context = context(key, &path, &filters);
         let after = match fields.get("start_token") {
             None => String::new(),
-            Some(token) => state.keys.open(Purpose::Cursor, &context, token).map_err(|_| {
+            Some(token) => cursors.keys.open(Purpose::Cursor, &context, token).map_err(|_| {
                 invalid_parameter("`start_token` does not belong to this list and API key: start again without it.")
             })?,
         };
-        Ok(Self { fields, path, context, after, skip, size, include_totals })
+        Ok(Self { cursors, fields, path, context, after, skip, size, include_totals })
     }
 
     pub(super) fn filter(&self, name: &str) -> Option<&str> {
@@ -133,20 +161,20 @@ impl ListQuery {
     }
 
     /// Cuts the rows down to the page, and links the next one. `cursor` identifies a row.
-    pub(super) fn page<T>(&self, state: &AppState, rows: Vec<T>, cursor: impl Fn(&T) -> &str) -> (Vec<T>, Links) {
+    pub(super) fn page<T>(&self, rows: Vec<T>, cursor: impl Fn(&T) -> &str) -> (Vec<T>, Links) {
         let mut rows: Vec<T> = rows.into_iter().skip(self.skip).collect();
         if rows.len() <= self.size {
             return (rows, Links { next: None });
         }
         rows.truncate(self.size);
         let last = rows.last().map(cursor).unwrap_or_default();
-        let token = state.keys.seal(Purpose::Cursor, &self.context, &last);
+        let token = self.cursors.keys.seal(Purpose::Cursor, &self.context, &last);
         let kept = self.fields.iter().filter(|(name, _)| !matches!(*name, "page" | "start_token"));
         let query: String = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(kept)
             .append_pair("start_token", &token)
             .finish();
-        let mut next = paths::absolute(&state.config, &self.path);
+        let mut next = paths::absolute(&self.cursors.config, &self.path);
         next.set_query(Some(&query));
         (rows, Links { next: Some(next.into()) })
     }
@@ -154,13 +182,6 @@ impl ListQuery {
     pub(super) fn totals(&self, items: usize) -> Totals {
         Totals { items, pages: items.div_ceil(self.size) }
     }
-}
-
-/// The URL of a list without filters, after its row `last`: for responses that embed the beginning of the list.
-pub(super) fn next_page_url(state: &AppState, key: &ApiKey, path: &str, last: &str) -> String {
-    let token = state.keys.seal(Purpose::Cursor, &context(key, path, &[]), &last);
-    let next = paths::absolute(&state.config, path);
-    paths::with_query(next.as_str(), "start_token", &token)
 }
 
 /// What a token is valid for: an API key, a list and its filters, at either mount.

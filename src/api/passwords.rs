@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{FromRef, Path, State};
 use http::StatusCode;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -12,13 +12,14 @@ use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::{not_found, problem};
 use crate::access::{ApiKey, Scope, scope};
-use crate::audit::{Action, AuditEvent};
-use crate::directory::Biller;
-use crate::provisioning::ProvisioningError;
+use crate::audit::{Action, ActorContext, AuditEvent};
+use crate::db::Db;
+use crate::directory::{Biller, Directory};
+use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::secureauth::management::CallError;
 use crate::state::AppState;
 use crate::web::{HttpError, paths};
-use signpost_core::{Slug, UserId};
+use signpost_core::{Clock, Slug, UserId};
 
 /// A change of a password. SecureAuth names the first two fields the same.
 #[derive(Deserialize, ToSchema)]
@@ -64,14 +65,14 @@ pub(super) struct PasswordReset {
 )]
 pub(super) async fn change(
     key: ApiKeyFor<scope::IdentityWrite>,
-    State(state): State<AppState>,
+    State(accounts): State<Accounts>,
     Path(user): Path<UserId>,
     JsonBody(request): JsonBody<PasswordChange>,
 ) -> Result<StatusCode, HttpError> {
-    let biller = resolve_biller(&state, &key, &user, request.biller.as_deref()).await?;
-    record(&state, &key, &biller, (Action::PasswordChanged, &user)).await?;
+    let biller = accounts.resolve_biller(&key, &user, request.biller.as_deref()).await?;
+    accounts.record(key.actor_context(), &biller, (Action::PasswordChanged, &user)).await?;
     let passwords = (&request.old_password, &request.new_password);
-    state.provisioning.change_password(&biller, &user, passwords).await.map_err(http_error)?;
+    accounts.provisioning.change_password(&biller, &user, passwords).await.map_err(http_error)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -95,68 +96,85 @@ pub(super) async fn change(
 )]
 pub(super) async fn request_reset(
     key: ApiKeyFor<scope::IdentityWrite>,
-    State(state): State<AppState>,
+    State(accounts): State<Accounts>,
     Path(user): Path<UserId>,
     body: Option<JsonBody<PasswordReset>>,
 ) -> Result<StatusCode, HttpError> {
     let request = body.map(|JsonBody(request)| request).unwrap_or_default();
-    let biller = resolve_biller(&state, &key, &user, request.biller.as_deref()).await?;
+    let biller = accounts.resolve_biller(&key, &user, request.biller.as_deref()).await?;
     let address = match request.email {
         Some(address) => address,
-        None => state.directory.email_of(&user).await?.unwrap_or_default(),
+        None => accounts.directory.email_of(&user).await?.unwrap_or_default(),
     };
     if address.is_empty() {
         let detail = "The user has no mail address. Set `email`.";
         return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "email_required", detail));
     }
-    record(&state, &key, &biller, (Action::PasswordResetRequested, &user)).await?;
-    state.provisioning.request_reset(&biller, &user, &address).await.map_err(http_error)?;
+    accounts.record(key.actor_context(), &biller, (Action::PasswordResetRequested, &user)).await?;
+    accounts.provisioning.request_reset(&biller, &user, &address).await.map_err(http_error)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Records the audit event before the call, because the call changes nothing in our database.
-async fn record(
-    state: &AppState,
-    key: &ApiKey,
-    biller: &Biller,
-    (action, user): (Action, &UserId),
-) -> Result<(), HttpError> {
-    let event = AuditEvent::new(action).at(&biller.slug).about(user.as_str());
-    Ok(state.actor_context(key.actor()).record_alone(&state.db, event).await?)
+/// Users and their passwords at SecureAuth.
+#[derive(Clone)]
+pub(super) struct Accounts {
+    directory: Directory,
+    provisioning: Provisioning,
+    db: Db,
+    clock: Clock,
 }
 
-/// The active biller whose user pool has the user's password: the named one, or the only one. The key needs access to all billers
-/// of the user.
-async fn resolve_biller(
-    state: &AppState,
-    key: &ApiKey,
-    user: &UserId,
-    named: Option<&str>,
-) -> Result<Arc<Biller>, HttpError> {
-    let billers = state.directory.billers().await?;
-    let ids = state.directory.billers_of(user).await?;
-    let all: Vec<&Arc<Biller>> = ids.iter().filter_map(|id| billers.by_id(id)).collect();
-    let in_scope = all.iter().filter(|biller| key.permits_biller(&biller.slug)).count();
-    if in_scope == 0 {
-        return Err(not_found());
-    }
-    if in_scope < all.len() {
-        let detail = "The user also belongs to billers that the API key has no access to.";
-        return Err(problem(StatusCode::FORBIDDEN, "biller_not_in_scope", detail));
-    }
-    let now = state.clock.now();
-    let is_candidate =
-        |biller: &Arc<Biller>| biller.is_active(now) && named.is_none_or(|slug| biller.slug.as_str() == slug);
-    let active: Vec<&Arc<Biller>> = all.into_iter().filter(|biller| is_candidate(biller)).collect();
-    match active[..] {
-        [only] => Ok(Arc::clone(only)),
-        [] => {
-            let detail = "The user belongs to no such biller that is active at SecureAuth.";
-            Err(problem(StatusCode::CONFLICT, "not_at_secureauth", detail))
+impl FromRef<AppState> for Accounts {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            directory: state.directory.clone(),
+            provisioning: state.provisioning.clone(),
+            db: state.db.clone(),
+            clock: state.clock.clone(),
         }
-        _ => {
-            let detail = "The user belongs to several active billers. Set `biller`.";
-            Err(problem(StatusCode::CONFLICT, "biller_required", detail))
+    }
+}
+
+impl Accounts {
+    /// Records the audit event before the call, because the call changes nothing in our database.
+    async fn record(
+        &self,
+        actor: &ActorContext,
+        biller: &Biller,
+        (action, user): (Action, &UserId),
+    ) -> Result<(), HttpError> {
+        let event = AuditEvent::new(action).at(&biller.slug).about(user.as_str());
+        Ok(actor.record_alone(&self.db, event).await?)
+    }
+
+    /// The active biller whose user pool has the user's password: the named one, or the only one. The key needs access to all billers
+    /// of the user.
+    async fn resolve_biller(&self, key: &ApiKey, user: &UserId, named: Option<&str>) -> Result<Arc<Biller>, HttpError> {
+        let billers = self.directory.billers().await?;
+        let ids = self.directory.billers_of(user).await?;
+        let all: Vec<&Arc<Biller>> = ids.iter().filter_map(|id| billers.by_id(id)).collect();
+        let in_scope = all.iter().filter(|biller| key.permits_biller(&biller.slug)).count();
+        if in_scope == 0 {
+            return Err(not_found());
+        }
+        if in_scope < all.len() {
+            let detail = "The user also belongs to billers that the API key has no access to.";
+            return Err(problem(StatusCode::FORBIDDEN, "biller_not_in_scope", detail));
+        }
+        let now = self.clock.now();
+        let is_candidate =
+            |biller: &Arc<Biller>| biller.is_active(now) && named.is_none_or(|slug| biller.slug.as_str() == slug);
+        let active: Vec<&Arc<Biller>> = all.into_iter().filter(|biller| is_candidate(biller)).collect();
+        match active[..] {
+            [only] => Ok(Arc::clone(only)),
+            [] => {
+                let detail = "The user belongs to no such biller that is active at SecureAuth.";
+                Err(problem(StatusCode::CONFLICT, "not_at_secureauth", detail))
+            }
+            _ => {
+                let detail = "The user belongs to several active billers. Set `biller`.";
+                Err(problem(StatusCode::CONFLICT, "biller_required", detail))
+            }
         }
     }
 }

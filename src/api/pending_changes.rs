@@ -10,8 +10,7 @@ use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::{not_found, problem};
 use crate::access::{ApiKey, Scope, scope};
-use crate::directory::ApprovalOutcome;
-use crate::state::AppState;
+use crate::directory::{ApprovalOutcome, Directory};
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
@@ -55,13 +54,13 @@ pub(super) struct ApprovalDecision {
 )]
 pub(super) async fn list(
     key: ApiKeyFor<scope::BillersRead>,
-    State(state): State<AppState>,
+    State(directory): State<Directory>,
 ) -> Result<Json<PendingChangeList>, HttpError> {
-    Ok(Json(PendingChangeList { changes: visible_to(&state, &key).await? }))
+    Ok(Json(PendingChangeList { changes: visible_to(&directory, &key).await? }))
 }
 
-pub(super) async fn visible_to(state: &AppState, key: &ApiKey) -> Result<Vec<PendingChangeResponse>, HttpError> {
-    let (billers, pending) = (state.directory.billers().await?, state.directory.pending_changes().await?);
+pub(super) async fn visible_to(directory: &Directory, key: &ApiKey) -> Result<Vec<PendingChangeResponse>, HttpError> {
+    let (billers, pending) = (directory.billers().await?, directory.pending_changes().await?);
     let visible = pending.iter().filter_map(|change| {
         let slug = &billers.by_id(&change.biller_id)?.slug;
         key.permits_biller(slug).then(|| PendingChangeResponse {
@@ -92,14 +91,14 @@ pub(super) async fn visible_to(state: &AppState, key: &ApiKey) -> Result<Vec<Pen
 )]
 pub(super) async fn decide(
     key: ApiKeyFor<scope::BillersWrite>,
-    State(state): State<AppState>,
+    State(directory): State<Directory>,
     Path(id): Path<String>,
     JsonBody(request): JsonBody<ApprovalDecision>,
 ) -> Result<StatusCode, HttpError> {
-    if !visible_to(&state, &key).await?.iter().any(|change| change.id == id) {
+    if !visible_to(&directory, &key).await?.iter().any(|change| change.id == id) {
         return Err(not_found());
     }
-    match state.directory.decide_change(&id, request.approve, &state.actor_context(key.actor())).await? {
+    match directory.decide_change(&id, request.approve, key.actor_context()).await? {
         ApprovalOutcome::Done => Ok(StatusCode::NO_CONTENT),
         ApprovalOutcome::NotFound => Err(not_found()),
         ApprovalOutcome::RequesterCannotApprove => {

@@ -6,8 +6,8 @@ use axum::extract::State;
 use super::access::find_biller;
 use super::auth::ApiKeyFor;
 use crate::access::{Scope, scope};
-use crate::provisioning::Readiness;
-use crate::state::AppState;
+use crate::directory::Directory;
+use crate::provisioning::{Provisioning, Readiness};
 use crate::web::extract::BillerPath;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
@@ -23,9 +23,10 @@ use signpost_core::Slug;
 )]
 pub(super) async fn get(
     key: ApiKeyFor<scope::BillersRead>,
-    State(state): State<AppState>,
+    State(directory): State<Directory>,
+    State(provisioning): State<Provisioning>,
     BillerPath(slug): BillerPath,
 ) -> Result<Json<Readiness>, HttpError> {
-    let biller = find_biller(&state, &key, &slug).await?;
-    Ok(Json(state.provisioning.readiness(&biller).await?))
+    let biller = find_biller(&directory, &key, &slug).await?;
+    Ok(Json(provisioning.readiness(&biller).await?))
 }

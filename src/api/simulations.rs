@@ -1,5 +1,7 @@
 //! `POST /api/v1/simulations`: what-if simulations of the routing decision.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -8,10 +10,10 @@ use super::access::check_simulation_limit;
 use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::validation_failed;
-use crate::access::{Scope, scope};
+use crate::access::{RateLimits, Scope, scope};
 use crate::audit::{Action, AuditEvent};
-use crate::routing::{SimulationError, SimulationRequest, SimulationResponse};
-use crate::state::AppState;
+use crate::db::Db;
+use crate::routing::{Routing, SimulationError, SimulationRequest, SimulationResponse};
 use crate::web::{HttpError, paths};
 
 /// Simulate a routing decision
@@ -30,14 +32,16 @@ use crate::web::{HttpError, paths};
 )]
 pub(super) async fn simulate(
     key: ApiKeyFor<scope::Simulate>,
-    State(state): State<AppState>,
+    State(routing): State<Routing>,
+    State(limits): State<Arc<RateLimits>>,
+    State(db): State<Db>,
     JsonBody(request): JsonBody<SimulationRequest>,
 ) -> Result<Response, HttpError> {
-    check_simulation_limit(&state, &key)?;
-    let result = state.routing.simulate(&request, key.billers.as_deref()).await;
+    check_simulation_limit(&limits, &key)?;
+    let result = routing.simulate(&request, key.billers.as_deref()).await;
     let event = AuditEvent::new(Action::SimulationRun)
         .with("row", result.as_ref().ok().map(|answer| answer.routing_result.verdict.row));
-    state.actor_context(key.actor()).record_alone(&state.db, event).await?;
+    key.actor_context().record_alone(&db, event).await?;
     let answer = result.map_err(http_error)?;
     Ok(Json(answer.response()).into_response())
 }

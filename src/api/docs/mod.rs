@@ -2,7 +2,7 @@
 
 mod parse;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use askama::Template;
 use axum::Json;
@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::openapi::DOCUMENT;
-use crate::state::AppState;
+use crate::config::Config;
 use crate::web::assets::{DOCS_STYLESHEET, STYLESHEET};
 use crate::web::paths;
 
@@ -104,8 +104,8 @@ pub(super) async fn document() -> Json<&'static Value> {
     Json(&DOCUMENT)
 }
 
-pub(super) async fn page(State(state): State<AppState>) -> Response {
-    let base = state.config.server.public_url.as_str().trim_end_matches('/').to_owned();
+pub(super) async fn page(State(config): State<Arc<Config>>) -> Response {
+    let base = config.server.public_url.as_str().trim_end_matches('/').to_owned();
     let page =
         Page { stylesheets: [&STYLESHEET.path, &DOCS_STYLESHEET.path], base, openapi: paths::OPENAPI, doc: &API_DOC };
     match page.render() {

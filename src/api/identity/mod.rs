@@ -6,13 +6,17 @@ mod teams;
 mod users;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::collect::collect_routes;
 use super::problem;
+use crate::api::idempotency::Idempotency;
+use crate::api::pagination::Cursors;
+use crate::db::Db;
+use crate::directory::Directory;
 use crate::state::AppState;
 use crate::web::paths;
 
@@ -36,4 +40,24 @@ pub fn router() -> Router<AppState> {
     let routes = Router::from(described_routes()).layer(DefaultBodyLimit::disable());
     let routes = routes.fallback(any(async || problem::not_found()));
     Router::new().nest(paths::IDENTITY, routes.clone()).nest(paths::POOLSIDE, routes)
+}
+
+/// What the operations on users and teams use.
+#[derive(Clone)]
+struct Identity {
+    directory: Directory,
+    db: Db,
+    idempotency: Idempotency,
+    cursors: Cursors,
+}
+
+impl FromRef<AppState> for Identity {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            directory: state.directory.clone(),
+            db: state.db.clone(),
+            idempotency: Idempotency::from_ref(state),
+            cursors: Cursors::from_ref(state),
+        }
+    }
 }

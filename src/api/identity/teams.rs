@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::Identity;
 use super::errors::{biller_scope, http_error, with_field_error};
 use crate::access::{ApiKey, Scope, scope};
 use crate::api::auth::ApiKeyFor;
-use crate::api::idempotency::{self, Attempt, IdempotencyKeyHeader};
+use crate::api::idempotency::{Attempt, IdempotencyKeyHeader};
 use crate::api::json::JsonBody;
 use crate::api::pagination::{Links, ListQuery, Pagination, Totals};
 use crate::api::problem::not_found;
 use crate::directory::{Biller, Billers, MembershipChange, UserFilter, UserRecord, UserStatus};
-use crate::state::AppState;
 use crate::web::HttpError;
 use signpost_core::paths::identity as paths;
 use signpost_core::{BillerId, UserId};
@@ -91,17 +91,17 @@ pub(super) struct MembershipResult {
 )]
 pub(super) async fn list(
     key: ApiKeyFor<scope::IdentityRead>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     OriginalUri(uri): OriginalUri,
 ) -> Result<Json<TeamPage>, HttpError> {
-    let query = ListQuery::parse(&state, &key, &uri, &["name", "name_prefix"])?;
-    let billers = state.directory.billers().await?;
+    let query = ListQuery::parse(identity.cursors, &key, &uri, &["name", "name_prefix"])?;
+    let billers = identity.directory.billers().await?;
     let matches_filter = |biller: &&Arc<Biller>| {
         key.permits_biller(&biller.slug)
             && query.filter("name").is_none_or(|name| biller.name == name)
             && query.filter("name_prefix").is_none_or(|prefix| biller.name.starts_with(prefix))
     };
-    Ok(Json(page(&state, &query, billers.iter().filter(matches_filter).collect())))
+    Ok(Json(page(&query, billers.iter().filter(matches_filter).collect())))
 }
 
 /// List team members
@@ -118,23 +118,23 @@ pub(super) async fn list(
 )]
 pub(super) async fn members(
     key: ApiKeyFor<scope::IdentityRead>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<BillerId>,
 ) -> Result<Json<MemberPage>, HttpError> {
-    let query = ListQuery::parse(&state, &key, &uri, &[])?;
-    let billers = state.directory.billers().await?;
+    let query = ListQuery::parse(identity.cursors, &key, &uri, &[])?;
+    let billers = identity.directory.billers().await?;
     let team = team(&key, &billers, &id)?;
     let filter = UserFilter {
         email: None,
         statuses: vec![UserStatus::Created, UserStatus::Active, UserStatus::Suspended],
         billers: Some(vec![team.id.clone()]),
     };
-    let records = state.directory.list_users(&filter, &query.after, query.row_limit()).await?;
-    let (records, links) = query.page(&state, records, |record| record.id.as_str());
+    let records = identity.directory.list_users(&filter, &query.after, query.row_limit()).await?;
+    let (records, links) = query.page(records, |record| record.id.as_str());
     let users = records.into_iter().map(|one| Member { id: one.id, email: one.email }).collect();
     let totals = match query.include_totals {
-        true => Some(state.directory.count_members(&team.id).await?),
+        true => Some(identity.directory.count_members(&team.id).await?),
         false => None,
     };
     let totals = totals.map(|all| query.totals(usize::try_from(all).unwrap_or_default()));
@@ -158,12 +158,12 @@ pub(super) async fn members(
 )]
 pub(super) async fn set(
     key: ApiKeyFor<scope::IdentityWrite>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     Path(id): Path<BillerId>,
     header: IdempotencyKeyHeader,
     JsonBody(request): JsonBody<MembershipRequest>,
 ) -> Result<Response, HttpError> {
-    update_members(&state, &key, &id, &header, &request, MembershipChange::Set).await
+    identity.update_members(&key, &id, &header, &request, MembershipChange::Set).await
 }
 
 /// Add team members
@@ -182,12 +182,12 @@ pub(super) async fn set(
 )]
 pub(super) async fn add(
     key: ApiKeyFor<scope::IdentityWrite>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     Path(id): Path<BillerId>,
     header: IdempotencyKeyHeader,
     JsonBody(request): JsonBody<MembershipRequest>,
 ) -> Result<Response, HttpError> {
-    update_members(&state, &key, &id, &header, &request, MembershipChange::Add).await
+    identity.update_members(&key, &id, &header, &request, MembershipChange::Add).await
 }
 
 /// Remove team members
@@ -204,40 +204,42 @@ pub(super) async fn add(
 )]
 pub(super) async fn remove(
     key: ApiKeyFor<scope::IdentityWrite>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     Path(id): Path<BillerId>,
     header: IdempotencyKeyHeader,
     JsonBody(request): JsonBody<MembershipRequest>,
 ) -> Result<Response, HttpError> {
-    update_members(&state, &key, &id, &header, &request, MembershipChange::Remove).await
+    identity.update_members(&key, &id, &header, &request, MembershipChange::Remove).await
 }
 
-async fn update_members(
-    state: &AppState,
-    key: &ApiKey,
-    id: &BillerId,
-    header: &IdempotencyKeyHeader,
-    request: &MembershipRequest,
-    change: MembershipChange,
-) -> Result<Response, HttpError> {
-    let billers = state.directory.billers().await?;
-    let team = team(key, &billers, id)?;
-    let idempotency_key = header.key(key, request)?;
-    let mut tx = match idempotency::begin(state, idempotency_key.as_ref()).await? {
-        Attempt::First(tx) => tx,
-        Attempt::Repeated(body) => return Ok(json_response(body)),
-    };
-    let (scope, actor) = (biller_scope(key, &billers), state.actor_context(key.actor()));
-    let done =
-        state.directory.update_members_in(&mut tx, team, (change, &request.user_ids), scope.as_deref(), &actor).await;
-    let tally = done.map_err(|error| http_error(error, Some("user_ids")))?;
-    let body = json!(MembershipResult { added: tally.added, removed: tally.removed }).to_string();
-    if let Some(idempotency_key) = &idempotency_key {
-        idempotency_key.store_response_in(&mut tx, StatusCode::OK.as_u16(), &body).await?;
+impl Identity {
+    async fn update_members(
+        &self,
+        key: &ApiKeyFor<scope::IdentityWrite>,
+        id: &BillerId,
+        header: &IdempotencyKeyHeader,
+        request: &MembershipRequest,
+        change: MembershipChange,
+    ) -> Result<Response, HttpError> {
+        let billers = self.directory.billers().await?;
+        let team = team(key, &billers, id)?;
+        let idempotency_key = header.key(key, request)?;
+        let mut tx = match self.idempotency.begin(idempotency_key.as_ref()).await? {
+            Attempt::First(tx) => tx,
+            Attempt::Repeated(body) => return Ok(json_response(body)),
+        };
+        let (scope, actor) = (biller_scope(key, &billers), key.actor_context());
+        let done =
+            self.directory.update_members_in(&mut tx, team, (change, &request.user_ids), scope.as_deref(), actor).await;
+        let tally = done.map_err(|error| http_error(error, Some("user_ids")))?;
+        let body = json!(MembershipResult { added: tally.added, removed: tally.removed }).to_string();
+        if let Some(idempotency_key) = &idempotency_key {
+            idempotency_key.store_response_in(&mut tx, StatusCode::OK.as_u16(), &body).await?;
+        }
+        tx.commit().await?;
+        tracing::info!(biller = %team.slug, key = key.id, added = tally.added, removed = tally.removed, "updated members");
+        Ok(json_response(body))
     }
-    tx.commit().await?;
-    tracing::info!(biller = %team.slug, key = key.id, added = tally.added, removed = tally.removed, "updated members");
-    Ok(json_response(body))
 }
 
 fn json_response(body: String) -> Response {
@@ -272,9 +274,9 @@ pub(super) fn team_response(biller: &Biller) -> Team {
 }
 
 /// A page of teams, ordered by slug.
-pub(super) fn page(state: &AppState, query: &ListQuery, teams: Vec<&Arc<Biller>>) -> TeamPage {
+pub(super) fn page(query: &ListQuery, teams: Vec<&Arc<Biller>>) -> TeamPage {
     let totals = query.include_totals.then(|| query.totals(teams.len()));
     let rest = teams.into_iter().filter(|biller| biller.slug.as_str() > query.after.as_str()).collect();
-    let (teams, links) = query.page(state, rest, |biller| biller.slug.as_str());
+    let (teams, links) = query.page(rest, |biller| biller.slug.as_str());
     TeamPage { teams: teams.iter().map(|biller| team_response(biller)).collect(), links, totals }
 }

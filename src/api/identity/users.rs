@@ -10,16 +10,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::Identity;
 use super::errors::{biller_scope, http_error};
 use super::teams::{self, Team, TeamPage, team_ids, visible_teams};
 use crate::access::{ApiKey, Scope, scope};
 use crate::api::auth::ApiKeyFor;
-use crate::api::idempotency::{self, Attempt, IdempotencyKeyHeader};
+use crate::api::idempotency::{Attempt, IdempotencyKeyHeader};
 use crate::api::json::{JsonBody, list_of_objects};
-use crate::api::pagination::{self, Links, ListQuery, Pagination, Totals};
+use crate::api::pagination::{Cursors, Links, ListQuery, Pagination, Totals};
 use crate::api::problem::{invalid_parameter, not_found, validation_failed};
 use crate::directory::{Biller, Billers, NewUser, UserFilter, UserRecord, UserStatus, UserUpdate, is_mail_address};
-use crate::state::AppState;
 use crate::web::HttpError;
 use signpost_core::paths::identity as paths;
 use signpost_core::{BillerId, UserId};
@@ -150,11 +150,11 @@ fn non_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<
 )]
 pub(super) async fn list(
     key: ApiKeyFor<scope::IdentityRead>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     OriginalUri(uri): OriginalUri,
 ) -> Result<Json<UserPage>, HttpError> {
-    let query = ListQuery::parse(&state, &key, &uri, &["email", "status", "team"])?;
-    let billers = state.directory.billers().await?;
+    let query = ListQuery::parse(identity.cursors.clone(), &key, &uri, &["email", "status", "team"])?;
+    let billers = identity.directory.billers().await?;
     let statuses = query.filter("status").map(parse_statuses).transpose()?.unwrap_or_default();
     let filter = UserFilter {
         email: query.filter("email").map(str::to_owned),
@@ -167,11 +167,12 @@ pub(super) async fn list(
             None => biller_scope(&key, &billers),
         },
     };
-    let records = state.directory.list_users(&filter, &query.after, query.row_limit()).await?;
-    let (records, links) = query.page(&state, records, |record| record.id.as_str());
-    let users = records.iter().map(|record| user_response(&state, &key, &billers, record, uri.path())).collect();
+    let records = identity.directory.list_users(&filter, &query.after, query.row_limit()).await?;
+    let (records, links) = query.page(records, |record| record.id.as_str());
+    let users =
+        records.iter().map(|record| user_response(&identity.cursors, &key, &billers, record, uri.path())).collect();
     let totals = match query.include_totals {
-        true => Some(query.totals(state.directory.count_users(&filter).await?)),
+        true => Some(query.totals(identity.directory.count_users(&filter).await?)),
         false => None,
     };
     Ok(Json(UserPage { users, links, totals }))
@@ -198,22 +199,22 @@ fn parse_statuses(list: &str) -> Result<Vec<UserStatus>, HttpError> {
 )]
 pub(super) async fn create(
     key: ApiKeyFor<scope::IdentityWrite>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     OriginalUri(uri): OriginalUri,
     header: IdempotencyKeyHeader,
     JsonBody(request): JsonBody<NewUserRequest>,
 ) -> Result<Response, HttpError> {
     let idempotency_key = header.key(&key, &request)?;
-    let billers = state.directory.billers().await?;
+    let billers = identity.directory.billers().await?;
     let (new, teams) = new_user(&key, &billers, request)?;
-    let mut tx = match idempotency::begin(&state, idempotency_key.as_ref()).await? {
+    let mut tx = match identity.idempotency.begin(idempotency_key.as_ref()).await? {
         Attempt::First(tx) => tx,
         Attempt::Repeated(body) => return Ok(created_response(uri.path(), body)),
     };
-    let (actor, now) = (state.actor_context(key.actor()), state.clock.now());
+    let (actor, now) = (key.actor_context(), key.actor_context().now());
     let of: Vec<&Biller> = teams.iter().map(AsRef::as_ref).collect();
     let id =
-        state.directory.create_user_in(&mut tx, &new, &of, &actor).await.map_err(|error| http_error(error, None))?;
+        identity.directory.create_user_in(&mut tx, &new, &of, actor).await.map_err(|error| http_error(error, None))?;
     let with_pending =
         |biller: &Arc<Biller>| (biller.id.clone(), biller.state != signpost_core::decision::CiamState::Legacy);
     let record = UserRecord {
@@ -230,7 +231,7 @@ pub(super) async fn create(
         billers: teams.iter().map(with_pending).collect(),
         left: Vec::new(),
     };
-    let body = json!(user_response(&state, &key, &billers, &record, uri.path())).to_string();
+    let body = json!(user_response(&identity.cursors, &key, &billers, &record, uri.path())).to_string();
     if let Some(idempotency_key) = &idempotency_key {
         idempotency_key.store_response_in(&mut tx, StatusCode::CREATED.as_u16(), &body).await?;
     }
@@ -248,12 +249,12 @@ pub(super) async fn create(
 )]
 pub(super) async fn get(
     key: ApiKeyFor<scope::IdentityRead>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<UserId>,
 ) -> Result<Json<User>, HttpError> {
-    let (billers, record) = find(&state, &key, &id).await?;
-    Ok(Json(user_response(&state, &key, &billers, &record, parent(uri.path()))))
+    let (billers, record) = identity.find(&key, &id).await?;
+    Ok(Json(user_response(&identity.cursors, &key, &billers, &record, parent(uri.path()))))
 }
 
 /// Update a user
@@ -273,7 +274,7 @@ pub(super) async fn get(
 )]
 pub(super) async fn update(
     key: ApiKeyFor<scope::IdentityWrite>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<UserId>,
     JsonBody(request): JsonBody<UserPatch>,
@@ -289,9 +290,9 @@ pub(super) async fn update(
         StatusAction::Unsuspend => UserStatus::Active,
     });
     let change = UserUpdate { username: None, email: request.email, first_name, last_name, status };
-    update_user(&state, &key, &id, &change).await?;
-    let (billers, record) = find(&state, &key, &id).await?;
-    Ok(Json(user_response(&state, &key, &billers, &record, parent(uri.path()))))
+    identity.update_user(&key, &id, &change).await?;
+    let (billers, record) = identity.find(&key, &id).await?;
+    Ok(Json(user_response(&identity.cursors, &key, &billers, &record, parent(uri.path()))))
 }
 
 /// Delete a user
@@ -308,10 +309,10 @@ pub(super) async fn update(
 )]
 pub(super) async fn delete(
     key: ApiKeyFor<scope::IdentityWrite>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     Path(id): Path<UserId>,
 ) -> Result<StatusCode, HttpError> {
-    update_user(&state, &key, &id, &UserUpdate { status: Some(UserStatus::Deleted), ..UserUpdate::default() }).await?;
+    identity.update_user(&key, &id, &UserUpdate { status: Some(UserStatus::Deleted), ..UserUpdate::default() }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -327,33 +328,39 @@ pub(super) async fn delete(
 )]
 pub(super) async fn teams(
     key: ApiKeyFor<scope::IdentityRead>,
-    State(state): State<AppState>,
+    State(identity): State<Identity>,
     OriginalUri(uri): OriginalUri,
     Path(id): Path<UserId>,
 ) -> Result<Json<TeamPage>, HttpError> {
-    let query = ListQuery::parse(&state, &key, &uri, &[])?;
-    let (billers, record) = find(&state, &key, &id).await?;
-    Ok(Json(teams::page(&state, &query, visible_teams(&key, &billers, &record))))
+    let query = ListQuery::parse(identity.cursors.clone(), &key, &uri, &[])?;
+    let (billers, record) = identity.find(&key, &id).await?;
+    Ok(Json(teams::page(&query, visible_teams(&key, &billers, &record))))
 }
 
-async fn update_user(state: &AppState, key: &ApiKey, id: &UserId, change: &UserUpdate) -> Result<(), HttpError> {
-    let billers = state.directory.billers().await?;
-    let scope = biller_scope(key, &billers);
-    let mut tx = state.db.begin().await?;
-    let actor = state.actor_context(key.actor());
-    let done = state.directory.update_user_in(&mut tx, id, change, scope.as_deref(), &actor).await;
-    done.map_err(|error| http_error(error, None))?;
-    tx.commit().await?;
-    tracing::info!(user = %id, key = key.id, "updated a user");
-    Ok(())
-}
+impl Identity {
+    async fn update_user(
+        &self,
+        key: &ApiKeyFor<scope::IdentityWrite>,
+        id: &UserId,
+        change: &UserUpdate,
+    ) -> Result<(), HttpError> {
+        let billers = self.directory.billers().await?;
+        let scope = biller_scope(key, &billers);
+        let mut tx = self.db.begin().await?;
+        let done = self.directory.update_user_in(&mut tx, id, change, scope.as_deref(), key.actor_context()).await;
+        done.map_err(|error| http_error(error, None))?;
+        tx.commit().await?;
+        tracing::info!(user = %id, key = key.id, "updated a user");
+        Ok(())
+    }
 
-async fn find(state: &AppState, key: &ApiKey, id: &UserId) -> Result<(Arc<Billers>, UserRecord), HttpError> {
-    let billers = state.directory.billers().await?;
-    let record = state.directory.user_record(id).await?.ok_or_else(not_found)?;
-    let scope = biller_scope(key, &billers);
-    let is_in_scope = scope.is_none_or(|own| record.billers.iter().any(|(biller, _)| own.contains(biller)));
-    if is_in_scope { Ok((billers, record)) } else { Err(not_found()) }
+    async fn find(&self, key: &ApiKey, id: &UserId) -> Result<(Arc<Billers>, UserRecord), HttpError> {
+        let billers = self.directory.billers().await?;
+        let record = self.directory.user_record(id).await?.ok_or_else(not_found)?;
+        let scope = biller_scope(key, &billers);
+        let is_in_scope = scope.is_none_or(|own| record.billers.iter().any(|(biller, _)| own.contains(biller)));
+        if is_in_scope { Ok((billers, record)) } else { Err(not_found()) }
+    }
 }
 
 fn new_user(
@@ -414,15 +421,14 @@ fn parent(path: &str) -> &str {
 }
 
 /// `users_path` is the path of all users, at the mount that the client uses.
-fn user_response(state: &AppState, key: &ApiKey, billers: &Billers, record: &UserRecord, users_path: &str) -> User {
+fn user_response(cursors: &Cursors, key: &ApiKey, billers: &Billers, record: &UserRecord, users_path: &str) -> User {
     let mut teams = visible_teams(key, billers, record);
     let own = |id: &BillerId| billers.by_id(id).is_some_and(|biller| key.permits_biller(&biller.slug));
     let is_whole = teams.len() <= MAX_EMBEDDED_TEAMS;
     teams.truncate(MAX_EMBEDDED_TEAMS);
     let last = teams.last().filter(|_| !is_whole);
-    let next = last.map(|last| {
-        pagination::next_page_url(state, key, &format!("{users_path}/{}/teams", record.id), last.slug.as_str())
-    });
+    let next =
+        last.map(|last| cursors.next_page_url(key, &format!("{users_path}/{}/teams", record.id), last.slug.as_str()));
     let name = format!("{} {}", record.first_name, record.last_name).trim().to_owned();
     User {
         id: record.id.clone(),
