@@ -206,7 +206,7 @@ async fn biller_brand(
     file: Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    brand::get(State(console.app), file, headers).await
+    brand::get(State(console.app.directory.clone()), file, headers).await
 }
 
 /// The console's own host only: a customer's address shows nothing of it.

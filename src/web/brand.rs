@@ -6,8 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 
 use super::{HttpError, paths};
-use crate::directory::{Biller, Colours};
-use crate::state::AppState;
+use crate::directory::{Biller, Colours, Directory};
 use signpost_core::Slug;
 use signpost_core::text::sha256;
 
@@ -60,20 +59,20 @@ fn version(colours: Colours) -> String {
 /// `GET /b/{slug}/brand/{file}`: the stylesheet or the logo. Under its current name caches may keep it for ever. Under an older
 /// name it returns the current file, so that cached pages still work.
 pub async fn get(
-    State(state): State<AppState>,
+    State(directory): State<Directory>,
     Path((slug, file)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let not_found = || HttpError::from_status(StatusCode::NOT_FOUND);
     let slug = Slug::parse(&slug).map_err(|_| not_found())?;
-    let biller = state.directory.biller_by_slug(&slug).await?.ok_or_else(not_found)?;
+    let biller = directory.biller_by_slug(&slug).await?.ok_or_else(not_found)?;
     let branding = &biller.branding;
     let (kind, version, bytes) = if file.starts_with("colours.") {
         let colours = branding.colours.ok_or_else(not_found)?;
         ("text/css; charset=utf-8", version(colours), colours.stylesheet().into_bytes())
     } else if file.starts_with("logo.") {
         let hash = branding.logo.as_ref().map(|logo| logo.hash.clone()).ok_or_else(not_found)?;
-        ("image/png", hash, state.directory.logo(&biller).await?.ok_or_else(not_found)?)
+        ("image/png", hash, directory.logo(&biller).await?.ok_or_else(not_found)?)
     } else {
         return Err(not_found());
     };

@@ -1,12 +1,14 @@
 //! Security headers, for every route and status.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
 
-use crate::state::AppState;
+use crate::config::Config;
 
 /// What the headers of a page must allow. A response extension, which only pages with forms have.
 #[derive(Clone, Debug, Default)]
@@ -23,14 +25,14 @@ const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// Sets the headers by the kind of response: page, redirect, API response or static file.
-pub async fn set(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn set(State(config): State<Arc<Config>>, request: Request, next: Next) -> Response {
     let is_post = request.method() == Method::POST;
     let mut response = next.run(request).await;
     let policy_hints = response.extensions_mut().remove::<PagePolicy>();
     let is_page = content_type(&response).starts_with("text/html");
     let is_static = response.headers().get(header::CACHE_CONTROL).is_some();
     let headers = response.headers_mut();
-    if state.config.server.public_url.scheme() == "https" {
+    if config.server.public_url.scheme() == "https" {
         set_text(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");
     }
     set_text(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");

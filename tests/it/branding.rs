@@ -102,8 +102,8 @@ async fn unreadable_colours_and_invalid_logos_are_rejected_with_advice() {
         let (status, problem) = crm.send("PATCH", PLACE, &json!({ "branding": branding })).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{branding}");
         let errors = problem["errors"].as_array().unwrap();
-        let told = errors.iter().find(|error| error["pointer"] == pointer).unwrap_or_else(|| panic!("{problem}"));
-        assert!(told["detail"].as_str().unwrap().contains(says), "{told}");
+        let error = errors.iter().find(|error| error["pointer"] == pointer).unwrap_or_else(|| panic!("{problem}"));
+        assert!(error["detail"].as_str().unwrap().contains(says), "{error}");
     }
     assert_eq!(crm.get(PLACE).await.1["branding"]["accent"], json!(null), "nothing was saved");
 }
@@ -144,10 +144,10 @@ async fn contrast_is_checked_against_the_stylesheet_colours() {
     };
     let crm = crm(&world).await;
     let refused = json!({ "branding": { "accent": "#fefefe", "accent_dark": "#010101" } });
-    let told = crm.send("PATCH", PLACE, &refused).await.1.to_string();
+    let body = crm.send("PATCH", PLACE, &refused).await.1.to_string();
     for (css, name) in [(light, "sheet"), (light, "tint"), (dark, "sheet"), (dark, "tint")] {
         let colour = ground(css, name);
-        assert!(told.contains(&format!("({colour})")), "{name} is {colour}: {told}");
+        assert!(body.contains(&format!("({colour})")), "{name} is {colour}: {body}");
     }
 }
 

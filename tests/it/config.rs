@@ -1,4 +1,4 @@
-//! Settings: the example is whole, unknown keys are refused, and all problems are told at once.
+//! Settings: the example is whole, unknown keys are refused, and all problems are reported at once.
 
 use signpost::config::Config;
 
@@ -71,7 +71,7 @@ fn all_problems_are_reported_at_once() {
         "nonsense",
         "//evil.example",
     ] {
-        assert!(found.iter().any(|problem| problem.contains(expected)), "{expected} is not told: {found:#?}");
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{expected} is not reported: {found:#?}");
     }
 }
 

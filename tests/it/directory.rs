@@ -96,7 +96,10 @@ async fn biller_import_is_atomic() {
             "\"none\"",
             "twice",
         ] {
-            assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} is not told: {problems:#?}");
+            assert!(
+                problems.iter().any(|problem| problem.contains(expected)),
+                "{expected} is not reported: {problems:#?}"
+            );
         }
         assert!(
             world.state.directory.biller_by_slug(&slug("good-one")).await.unwrap().is_none(),
@@ -151,7 +154,7 @@ async fn user_import_validates_the_whole_file_before_writing() {
         ] {
             let found =
                 messages.iter().any(|problem| problem.starts_with(&format!("line {line}:")) && problem.contains(says));
-            assert!(found, "line {line} ({says}) is not told: {messages:#?}");
+            assert!(found, "line {line} ({says}) is not reported: {messages:#?}");
         }
         assert!(billers_of(&world.state.directory, "fine").await.is_empty(), "nothing was written");
         for (text, says) in [
@@ -161,8 +164,8 @@ async fn user_import_validates_the_whole_file_before_writing() {
             ("username,email,identifiers.Uid\nx,,x\n", "twice"),
             ("", "missing"),
         ] {
-            let told = world.import_csv("oakdale-city", text).await.unwrap_err().to_string();
-            assert!(told.starts_with("nothing was written: line 1: ") && told.contains(says), "{told}");
+            let error = world.import_csv("oakdale-city", text).await.unwrap_err().to_string();
+            assert!(error.starts_with("nothing was written: line 1: ") && error.contains(says), "{error}");
         }
     })
     .await;
@@ -202,8 +205,8 @@ async fn user_import_accepts_known_column_names() {
             ("username,email,credentials.password,password_hash\nx,,correct horse,$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW\n", "only one"),
             ("username,email,metadata.roles\nx,,[1]\n", "roles"),
         ] {
-            let told = world.import_csv("oakdale-city", text).await.unwrap_err().to_string();
-            assert!(told.contains(says) && !told.contains("correct horse"), "{told}");
+            let error = world.import_csv("oakdale-city", text).await.unwrap_err().to_string();
+            assert!(error.contains(says) && !error.contains("correct horse"), "{error}");
         }
     })
     .await;

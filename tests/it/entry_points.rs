@@ -206,7 +206,7 @@ fn without_tokens(answer: &crate::harness::TestResponse) -> String {
 #[tokio::test]
 async fn rate_limiting_is_identical_for_all_usernames() {
     let world = World::with_settings("").await;
-    // Nobody told the router who the peer is, so it is no loopback client.
+    // The router does not know the peer here, so it is no loopback client.
     let mut known = world.browser();
     let mut answers = Vec::new();
     for name in ["one-moved", "nobody"] {

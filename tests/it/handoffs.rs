@@ -1,4 +1,4 @@
-//! Hand-offs: who comes and why, told once, to the right system.
+//! Hand-offs: who is coming and why, delivered once, to the right system.
 
 use std::time::Duration;
 

@@ -599,7 +599,7 @@ async fn changes_are_pending_until_they_reach_secureauth() {
     assert!(there().await.contains(&id));
     hr.send("POST", &format!("{TEAMS}/{pinehill}/members/remove"), &json!({ "user_ids": [id] })).await;
     let left = hr.get(&place).await.1;
-    assert_eq!((&left["pending"], &left["teams"]["teams"]), (&json!(true), &json!([])), "SecureAuth has not been told");
+    assert_eq!((&left["pending"], &left["teams"]["teams"]), (&json!(true), &json!([])), "SecureAuth does not know yet");
     arrive().await;
     assert!(!there().await.contains(&id));
     assert_eq!(hr.get(&place).await.1["pending"], false);

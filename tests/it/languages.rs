@@ -142,8 +142,8 @@ async fn changing_the_language_keeps_submitted_form_values() {
             assert_eq!((&*sent["ui_locales"], &*sent["login_hint"]), ("es", "one-moved"));
             let callback = world.authenticate(&go.location(), "one-moved").await;
             let portal = browser.get(&callback).await.location();
-            let told = redeem(&world, portal.split("token=").nth(1).unwrap()).await.unwrap();
-            assert_eq!((&told["locale"], &told["return_to"]), (&"es".into(), &"/bills/pay".into()));
+            let payload = redeem(&world, portal.split("token=").nth(1).unwrap()).await.unwrap();
+            assert_eq!((&payload["locale"], &payload["return_to"]), (&"es".into(), &"/bills/pay".into()));
         }
     }
     let mut browser = world.browser();
@@ -151,9 +151,9 @@ async fn changing_the_language_keeps_submitted_form_values() {
     let spanish = in_spanish(&mut browser, "/reset", &page).await;
     assert_eq!(spanish.title(), "Cómo elegir una contraseña nueva");
     let link = spanish.link("Restablecerla en Example Pay");
-    let told = redeem(&world, link.split("token=").nth(1).unwrap()).await.unwrap();
-    assert_eq!((&told["username"], &told["locale"]), (&"one-legacy".into(), &"es".into()));
-    let recover = told["recover_url"].as_str().unwrap();
+    let payload = redeem(&world, link.split("token=").nth(1).unwrap()).await.unwrap();
+    assert_eq!((&payload["username"], &payload["locale"]), (&"one-legacy".into(), &"es".into()));
+    let recover = payload["recover_url"].as_str().unwrap();
     let page = world.browser().get(recover).await;
     assert_eq!(language(&page), "es", "also without the cookie");
     for link in [

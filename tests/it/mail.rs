@@ -84,18 +84,18 @@ async fn emails_use_the_locale_of_the_request() {
     browser.post("/recover/links?lang=en", &[("username", "two-moved"), ("lang", "es")]).await;
     world.run_queued_tasks().await;
     let mails = world.mailbox.mails();
-    let told = |to: &str| mails.iter().find(|mail| mail.to[0].starts_with(to)).unwrap();
+    let mail_to = |to: &str| mails.iter().find(|mail| mail.to[0].starts_with(to)).unwrap();
     for (to, subject, text) in [
         ("one-moved", "Sus páginas de inicio de sesión en Example Pay", "Nombre de usuario: one-moved"),
         ("nobody", "No hay ninguna cuenta en Example Pay con este correo electrónico", "Su facturador puede decirle"),
         ("patient", "Su contraseña de The clinic", "Example Pay no guarda esa contraseña"),
     ] {
-        let mail = told(to);
+        let mail = mail_to(to);
         assert_eq!(mail.subject(), subject);
         assert!(mail.text().contains(text) && mail.html().contains(text.split(':').next().unwrap()), "{}", mail.text());
         assert!(mail.html().contains("<html lang=\"es\">"));
     }
-    assert_eq!(told("two-moved").subject(), "Your sign-in pages at Example Pay", "a choice counts more");
+    assert_eq!(mail_to("two-moved").subject(), "Your sign-in pages at Example Pay", "a choice counts more");
 }
 
 #[tokio::test]

@@ -415,7 +415,7 @@ async fn pages_of(
 
 #[tokio::test]
 async fn rate_limited_forms_keep_input_and_language() {
-    // Nobody told the router who the peer is, so it is no loopback client.
+    // The router does not know the peer here, so it is no loopback client.
     let world = World::start().await;
     for (path, fields) in [("/login", "username"), ("/reset", "username"), ("/recover/links", "username")] {
         let mut browser = world.browser();

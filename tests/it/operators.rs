@@ -38,11 +38,11 @@ async fn check_reports_readiness_by_exit_code() {
 #[tokio::test]
 async fn biller_is_enabled_suspended_and_resumed() {
     let world = World::start().await;
-    let (code, out, told) = world.command(&["jobs"]).await;
-    assert!(code == 0 && out.is_empty() && told.contains("no jobs yet"), "{told}");
-    let (code, out, told) = world.command(&["enable", BILLER, "--mode", "mfa", "--watch"]).await;
-    assert_eq!(code, 0, "{told}");
-    assert!(told.contains(CONFIRM), "{told}");
+    let (code, out, stderr) = world.command(&["jobs"]).await;
+    assert!(code == 0 && out.is_empty() && stderr.contains("no jobs yet"), "{stderr}");
+    let (code, out, stderr) = world.command(&["enable", BILLER, "--mode", "mfa", "--watch"]).await;
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains(CONFIRM), "{stderr}");
     let (job, done) = out.split_once('\n').unwrap();
     let id = job.strip_prefix("job ").unwrap();
     assert!(done.starts_with(&format!("{id}  {BILLER}  active  1/1 users  ")) && done.contains(SUCCESS), "{done}");
@@ -59,10 +59,10 @@ async fn biller_is_enabled_suspended_and_resumed() {
         (["sync", "oakdale-city"], 1, "oakdale-city was not enabled by Signpost"),
         (["enable", "nobody"], 1, "there is no biller nobody"),
     ] {
-        let (exit, out, told) = world.command(&arguments).await;
-        assert_eq!(exit, code, "{arguments:?}: {out}{told}");
-        assert!(format!("{out}{told}").contains(says), "{arguments:?}: {out}{told}");
-        assert!(code == 0 || !told.contains(CONFIRM), "nothing is announced that does not happen: {told}");
+        let (exit, out, stderr) = world.command(&arguments).await;
+        assert_eq!(exit, code, "{arguments:?}: {out}{stderr}");
+        assert!(format!("{out}{stderr}").contains(says), "{arguments:?}: {out}{stderr}");
+        assert!(code == 0 || !stderr.contains(CONFIRM), "nothing is announced that does not happen: {stderr}");
     }
 }
 
@@ -71,9 +71,9 @@ async fn failed_enablement_reports_its_reference_code() {
     let world = World::start().await;
     let before = world.issuers.snapshot();
     world.issuers.faults().add(FaultRule::new("POST", "/clients", Fault::status(422)).times(100));
-    let (code, out, told) = world.command(&["enable", BILLER, "--watch"]).await;
+    let (code, out, stderr) = world.command(&["enable", BILLER, "--watch"]).await;
     assert_eq!(code, 1);
-    let said = told.lines().last().unwrap();
+    let said = stderr.lines().last().unwrap();
     let reference = said.strip_prefix(&format!("signpost: {FAILURE} Reference: ")).unwrap();
     assert!(out.contains(&format!("  {BILLER}  rolled_back  ")) && out.contains(reference), "{out}");
     assert_eq!(world.issuers.snapshot(), before, "nothing is left");
@@ -83,8 +83,8 @@ async fn failed_enablement_reports_its_reference_code() {
 #[tokio::test]
 async fn change_requested_by_api_key_needs_approval() {
     let world = World::start().await;
-    let (code, out, told) = world.command(&["billers", "pending"]).await;
-    assert!(code == 0 && out.is_empty() && told.contains("no pending approvals"), "{told}");
+    let (code, out, stderr) = world.command(&["billers", "pending"]).await;
+    assert!(code == 0 && out.is_empty() && stderr.contains("no pending approvals"), "{stderr}");
     let crm = ApiClient::new(&world, &[Scope::BillersWrite], None).await;
     let oidc = |client: &str| json!({ "oidc": { "issuer": world.issuer("clinic"), "client_id": client, "client_secret": "x" } });
     let ask = async |client: &str| {

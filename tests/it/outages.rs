@@ -47,8 +47,8 @@ async fn maintenance_page_shows_the_end_time() {
         }
         browser.accept_language = "es";
         let spanish = browser.get("/b/riverside-water").await;
-        let told = "a partir del domingo 22 de noviembre de 2026 a las 6:30 a.\u{a0}m. (UTC−5).";
-        assert!(spanish.body.contains(told), "{}", spanish.body);
+        let announcement = "a partir del domingo 22 de noviembre de 2026 a las 6:30 a.\u{a0}m. (UTC−5).";
+        assert!(spanish.body.contains(announcement), "{}", spanish.body);
         assert_eq!(browser.post("/login", &[("username", "one-legacy")]).await.status, 303, "others are not concerned");
         world.advance(Duration::from_secs(9000)).await;
         assert_eq!(browser.get("/b/riverside-water").await.status, 303, "over");

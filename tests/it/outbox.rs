@@ -402,9 +402,9 @@ async fn cli_reports_drift_repairs_and_exports() {
     let ann = update_user(&world, "ann", UserUpdate { first_name: Some("Anna".into()), ..UserUpdate::default() }).await;
     let path = |name: &str| world.folder.path().join(name).display().to_string();
     let run = async |arguments: &[&str]| {
-        let (code, out, told) = world.command(arguments).await;
-        assert_eq!(code, 0, "{arguments:?}: {told}");
-        (out, told)
+        let (code, out, stderr) = world.command(arguments).await;
+        assert_eq!(code, 0, "{arguments:?}: {stderr}");
+        (out, stderr)
     };
     assert!(run(&["outbox"]).await.0.starts_with("pinehill-gas: 1 pending since "));
     let (shown, _) = run(&["sync", BILLER, "--dry-run"]).await;

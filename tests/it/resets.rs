@@ -206,7 +206,7 @@ async fn rate_limited_responses_do_not_reveal_accounts() {
             assert_eq!(shapes.len(), 1, "{path} {languages}: {shapes:#?}");
         }
     }
-    // An address that has had its share of mails is not told apart either.
+    // An address that has had its share of mails gets the same response.
     let mut shapes = BTreeSet::new();
     let free = with_fresh_limits(&world);
     for _ in 0..5 {

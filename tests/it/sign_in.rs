@@ -408,12 +408,12 @@ async fn reload_and_second_sign_in_keep_return_to() {
     browser.get(&callback).await;
     let go = browser.get(&callback).await.location();
     let again = browser.get(&go).await.location();
-    let told = crate::handoffs::redeem(&world, &query(&again)["token"]).await.unwrap();
-    assert_eq!((told["return_to"].as_str(), told["state"].as_str()), (Some("/bills/pay"), Some("ours")));
+    let payload = crate::handoffs::redeem(&world, &query(&again)["token"]).await.unwrap();
+    assert_eq!((payload["return_to"].as_str(), payload["state"].as_str()), (Some("/bills/pay"), Some("ours")));
     let go = browser.get("/login?return_to=pay").await.location();
     let handoff = browser.get(&go).await.location();
-    let told = crate::handoffs::redeem(&world, &query(&handoff)["token"]).await.unwrap();
-    assert_eq!(told["return_to"], "/bills/pay");
+    let payload = crate::handoffs::redeem(&world, &query(&handoff)["token"]).await.unwrap();
+    assert_eq!(payload["return_to"], "/bills/pay");
     assert!(
         world.browser().get("/go/riverside-water?return_to=pay").await.location().starts_with("/b/riverside-water?h=")
     );

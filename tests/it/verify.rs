@@ -1,4 +1,4 @@
-//! `/auth/verify`: what a reverse proxy is told.
+//! `/auth/verify`: what a reverse proxy learns.
 
 use http::{Request, StatusCode};
 use signpost::sql;
