@@ -23,6 +23,7 @@ mod decisions;
 mod devices;
 mod directory;
 mod entry_points;
+mod faults;
 mod handoffs;
 mod harness;
 mod headers;
