@@ -49,16 +49,21 @@ impl DbError {
     }
 }
 
-/// Whether an error is one of those that [`DbError::is_logged`] names. For errors whose types lose their source.
+/// Whether an error is, or has as a cause, one that [`DbError::is_logged`] names.
 pub fn is_logged(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.downcast_ref::<DbError>().is_some_and(DbError::is_logged) || error.to_string().starts_with(AWAY) {
+        if is_logged_text(&error.to_string()) {
             return true;
         }
         next = error.source();
     }
     false
+}
+
+/// The same, for an error in words.
+pub fn is_logged_text(error: &str) -> bool {
+    error.starts_with(AWAY)
 }
 
 pub(super) fn classify(error: sqlx::Error) -> DbError {

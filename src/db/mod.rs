@@ -15,7 +15,7 @@ mod statement;
 mod writer_queue;
 
 pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
-pub use error::{DbError, is_logged};
+pub use error::{DbError, is_logged, is_logged_text};
 pub use handle::{Db, Schema, Tx};
 pub use postgres::PostgresPool;
 pub use row::{Row, Value};

@@ -128,3 +128,81 @@ async fn postgresql_connections_are_replaced_after_errors() {
     }
     assert!(failures <= 1, "{failures} writes failed on one connection");
 }
+
+#[tokio::test]
+async fn database_files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::start().await;
+    let _tx = world.state.db.begin().await.unwrap();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_string_lossy().starts_with("test.db") {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 3, "the database, its log and its index");
+}
+
+#[tokio::test]
+async fn newer_schema_is_named_and_may_be_compatible() {
+    let world = World::start().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (99, 'newer', 1, x'00', 0)";
+    world.state.db.run(unchecked(newer), Vec::new()).await.unwrap();
+    for command in [&["kill-switch"][..], &["check"], &["migrate"], &["serve"], &["serve", "--no-migrate"]] {
+        let (code, _, error) = world.command(command).await;
+        assert_eq!(code, 1, "{command:?}");
+        assert!(error.contains("belongs to a newer Signpost (schema 99; this program has schema 1)"), "{error}");
+        assert!(!error.contains("signpost migrate"), "{error}");
+    }
+    let compatible = "INSERT INTO schema_compatibility (version, oldest_program) VALUES (99, 1)";
+    world.state.db.run(unchecked(compatible), Vec::new()).await.unwrap();
+    let (code, out, error) = world.command(&["kill-switch", "hold"]).await;
+    assert_eq!((code, out.contains("all instances: hold")), (0, true), "{out}{error}");
+    let (code, ..) = world.command(&["migrate"]).await;
+    assert_eq!(code, 0);
+    assert_eq!(world.browser().get("/b/riverside-water").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn serve_without_migration_asks_for_it() {
+    let world = World::start().await;
+    world.state.db.run(unchecked("DELETE FROM _sqlx_migrations"), Vec::new()).await.unwrap();
+    let (code, _, error) = world.command(&["serve", "--no-migrate"]).await;
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("the database has schema 0, and this Signpost needs schema 1: run `signpost migrate`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn sighup_is_ignored() {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+    let world = World::with_system_clock().await;
+    let mut serving = Command::new(env!("CARGO_BIN_EXE_signpost"))
+        .arg("--config")
+        .arg(world.settings_file())
+        .arg("serve")
+        .env("SIGNPOST__SERVER__LISTEN", "127.0.0.1:0")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let process = rustix::process::Pid::from_child(&serving);
+    let mut lines = std::io::BufReader::new(serving.stderr.take().unwrap()).lines();
+    let (code, seen) = tokio::task::spawn_blocking(move || {
+        lines.find(|line| line.as_ref().unwrap().contains("serving")).unwrap().unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
+        let seen = lines.any(|line| line.unwrap().contains("SIGHUP is ignored"));
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        let stopped = lines.any(|line| line.unwrap().contains("stopped"));
+        (serving.wait().unwrap().code(), seen && stopped)
+    })
+    .await
+    .unwrap();
+    assert_eq!((code, seen), (Some(0), true));
+}

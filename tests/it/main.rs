@@ -19,6 +19,7 @@ mod crash_recovery;
 mod crawl;
 mod crm;
 mod cycles;
+mod database_outages;
 mod decisions;
 mod devices;
 mod directory;
