@@ -142,10 +142,10 @@ async fn handle_submit(
     })?;
     let slug = biller.map(|biller| &biller.slug);
     // Without the database the legacy reset remains, as the legacy login does.
-    if let Err(error) = state.mail.enqueue_password_reset(&name, slug, language.locale).await {
-        if !is_logged(&error) {
-            tracing::error!(error = %error, "a password reset could not be queued");
-        }
+    if let Err(error) = state.mail.enqueue_password_reset(&name, slug, language.locale).await
+        && !is_logged(&error)
+    {
+        tracing::error!(error = %error, "a password reset could not be queued");
     }
     sent_page(state, language, biller, flow)
 }
