@@ -349,3 +349,12 @@ CREATE TABLE daily_stats (
     count  BIGINT NOT NULL,
     PRIMARY KEY (biller, metric, day)
 );
+
+-- The oldest program, by its own newest migration, that can use the schema of each migration. A migration without a row can be
+-- used by its own program only. A migration that only adds tables or optional columns repeats the number of the one before.
+CREATE TABLE schema_compatibility (
+    version        BIGINT PRIMARY KEY,
+    oldest_program BIGINT NOT NULL
+);
+
+INSERT INTO schema_compatibility (version, oldest_program) VALUES (1, 1);

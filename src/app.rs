@@ -24,6 +24,7 @@ use crate::audit::{self, DecisionLog};
 use crate::config::Config;
 use crate::db::{Db, DbError, Schema};
 use crate::directory::Directory;
+use crate::handoffs::ConsumedTokens;
 use crate::mail::{self, Mail};
 use crate::provisioning::{self, Provisioning};
 use crate::routing::Routing;
@@ -45,6 +46,8 @@ const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 const KEY_RELOAD_INTERVAL: Duration = Duration::from_millis(500);
 /// Longer than most sign-ins take.
 const RETURN_REPORT_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// A key that was revoked this long before an outage of the database may redeem legacy handoffs during it.
+const OUTAGE_DATA_INTERVAL: Duration = Duration::from_secs(10);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
 const SECONDS_PER_DAY: u64 = 24 * 3600;
 const IDEMPOTENCY_RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -123,6 +126,8 @@ impl App {
             returns: Arc::default(),
             calls: Arc::default(),
             integrity_cache: IntegrityCache::default(),
+            verified_sessions: Arc::default(),
+            consumed_tokens: ConsumedTokens::new(db.clone(), clock.clone()),
             limits,
             config,
             clock,
@@ -152,6 +157,7 @@ impl App {
         background.spawn(run_until(stop.clone(), sweep(state.clone())));
         background.spawn(run_until(stop.clone(), probe_issuers(state.clone())));
         background.spawn(run_until(stop.clone(), reload_keys(state.clone())));
+        background.spawn(run_until(stop.clone(), prepare_for_outages(state.clone())));
         let (provisioning, stopped) = (state.provisioning.clone(), stop.clone());
         background.spawn(async move { provisioning.run_job_worker(stopped).await });
         let (stopped, shutdown) = (stop.clone(), state.shutdown.clone());
@@ -307,6 +313,23 @@ async fn reload_keys(state: AppState) {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Keeps what handoffs to the legacy login need while the database is away, and stores what was consumed meanwhile.
+async fn prepare_for_outages(state: AppState) {
+    loop {
+        for (what, done) in [
+            ("the API keys for outages were not refreshed", state.api_keys.refresh_offline_keys().await),
+            ("handoffs that were redeemed in an outage are not stored yet", state.consumed_tokens.persist().await),
+        ] {
+            if let Err(error) = done
+                && !error.is_logged()
+            {
+                tracing::warn!(error = %error, "{what}");
+            }
+        }
+        tokio::time::sleep(OUTAGE_DATA_INTERVAL).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The application state of request handlers.
 
 mod health;
+mod verified_sessions;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::routing::Routing;
 use crate::secureauth::Providers;
 use crate::telemetry::{CallbackReturns, IssuerCalls};
 use signpost_core::{Clock, KeyRing, Random};
+
+pub use verified_sessions::{VerifiedSessions, VerifiedUser};
 
 pub use health::{
     BillerHealth, CircuitBreaker, DailyStats, Integrity, IntegrityCache, MigrationStats, Queue, ReturnStats,
@@ -73,6 +76,8 @@ pub struct Services {
     pub returns: Arc<CallbackReturns>,
     pub calls: Arc<IssuerCalls>,
     pub integrity_cache: IntegrityCache,
+    pub verified_sessions: Arc<VerifiedSessions>,
+    pub consumed_tokens: ConsumedTokens,
     pub limits: Arc<RateLimits>,
 }
 
@@ -82,7 +87,7 @@ impl Services {
     }
 
     pub fn consumed_tokens(&self) -> ConsumedTokens {
-        ConsumedTokens::new(self.db.clone(), self.clock.clone())
+        self.consumed_tokens.clone()
     }
 
     pub fn handoffs(&self) -> Handoffs {

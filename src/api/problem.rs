@@ -93,6 +93,9 @@ pub async fn render(request: Request, next: Next) -> Response {
     if error.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    if error.status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
     if let Some(allowed) = response.headers_mut().remove(header::ALLOW) {
         headers.insert(header::ALLOW, allowed);
     }

@@ -63,7 +63,9 @@ pub fn start_of_day(day: i64) -> Timestamp {
 
 /// Adds one. If the write fails, it logs a warning: a lost count must not fail a sign-in.
 pub async fn increment(db: &Db, biller: &Slug, metric: Metric, now: Timestamp) {
-    if let Err(error) = db.run(ADD, values![biller.as_str(), metric.as_str(), day_of(now), 1_i64]).await {
+    if let Err(error) = db.run(ADD, values![biller.as_str(), metric.as_str(), day_of(now), 1_i64]).await
+        && !error.is_logged()
+    {
         tracing::warn!(%biller, metric = metric.as_str(), error = %error, "a usage counter was not written");
     }
 }

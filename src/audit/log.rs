@@ -59,6 +59,7 @@ pub struct LogWriter {
     queue: mpsc::Receiver<Message>,
     dropped: Arc<AtomicU64>,
     db: Db,
+    is_failing: bool,
 }
 
 impl DecisionLog {
@@ -75,7 +76,7 @@ impl DecisionLog {
             code_key: code_key(keys),
             name_key: keys.derive_key("usernames in logs"),
         };
-        (log, LogWriter { queue: received, dropped, db })
+        (log, LogWriter { queue: received, dropped, db, is_failing: false })
     }
 
     /// A code for a page without a decision. Nothing is recorded.
@@ -158,14 +159,20 @@ impl LogWriter {
         }
     }
 
-    async fn write(&self, pending: &mut Vec<PendingEntry>) {
+    async fn write(&mut self, pending: &mut Vec<PendingEntry>) {
         if let Err(error) = store::insert(&self.db, pending).await {
             let excess = pending.len().saturating_sub(QUEUE_CAPACITY);
             pending.drain(..excess);
             self.dropped.fetch_add(excess as u64, Ordering::Relaxed);
-            tracing::warn!(error = %error, pending = pending.len(), "decisions were not written yet; retrying");
+            if !self.is_failing && !error.is_logged() {
+                tracing::warn!(error = %error, pending = pending.len(), "decisions are not written now; they wait");
+                self.is_failing = true;
+            }
             tokio::time::sleep(FLUSH_INTERVAL).await;
         } else {
+            if std::mem::take(&mut self.is_failing) {
+                tracing::info!(written = pending.len(), "decisions are written again");
+            }
             pending.clear();
             let dropped = self.dropped.swap(0, Ordering::Relaxed);
             if dropped > 0 {

@@ -50,7 +50,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
-    Serve,
+    Serve(serve::Serve),
     /// Run the gateway with a sample identity provider and sample portals, without any setup
     #[cfg(feature = "standin")]
     Demo(demo::Arguments),
@@ -154,7 +154,7 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> CliResult {
     match cli.command {
-        Command::Serve => serve::run(&cli.config).await,
+        Command::Serve(arguments) => serve::run(&cli.config, &arguments).await,
         #[cfg(feature = "standin")]
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Check(arguments) => check::run(&cli.config, arguments).await,

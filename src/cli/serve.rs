@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -13,27 +14,42 @@ use crate::db::Schema;
 use crate::telemetry;
 use signpost_core::{Clock, Random};
 
-pub(super) async fn run(config: &Path) -> CliResult {
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Leave the database schema as it is, and fail if this version needs a newer one
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+pub(super) async fn run(config: &Path, arguments: &Serve) -> CliResult {
     let config = super::load(config)?;
     telemetry::init(&config.log);
+    let shutdown = shutdown_signal()?;
     if config.oidc.allow_loopback_issuers {
         tracing::warn!("oidc.allow_loopback_issuers is on; turn it off in production");
     }
     let listen = config.server.listen;
-    let app = App::build(config, Schema::Migrate, Clock::System, Random::system()).await?;
+    let schema = if arguments.no_migrate { Schema::RequireCurrent } else { Schema::Migrate };
+    let app = App::build(config, schema, Clock::System, Random::system()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let console = app.state.config.console.listen;
     let app = app.with_console().await.context("cannot listen for the console (console.listen)")?;
     tracing::info!(%listen, ?console, "serving");
-    app.serve(listener, shutdown_signal()?).await;
+    app.serve(listener, shutdown).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Cancelled by SIGTERM or SIGINT.
+/// Cancelled by SIGTERM or SIGINT. SIGHUP, which would end the process at once, only logs a line.
 pub(super) fn shutdown_signal() -> Result<CancellationToken, std::io::Error> {
     let shutdown = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::warn!("SIGHUP is ignored: reloading is not supported yet. Restart Signpost to apply settings");
+        }
+    });
     let trigger = shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {

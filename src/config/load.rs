@@ -167,6 +167,9 @@ fn check(config: &Config, problems: &mut Vec<String>) {
             problems.push(format!("{name}: must be 1 to 3600"));
         }
     }
+    if config.sessions.verify_grace_seconds > 600 {
+        problems.push("sessions.verify_grace_seconds: must be at most 600".to_owned());
+    }
     for (name, value) in [
         ("sessions.idle_minutes", config.sessions.idle_minutes),
         ("sessions.absolute_hours", config.sessions.absolute_hours),

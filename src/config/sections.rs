@@ -179,11 +179,13 @@ pub struct LegacyPath {
 pub struct Sessions {
     pub idle_minutes: u64,
     pub absolute_hours: u64,
+    /// 0 switches it off.
+    pub verify_grace_seconds: u64,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle_minutes: 30, absolute_hours: 12 }
+        Self { idle_minutes: 30, absolute_hours: 12, verify_grace_seconds: 60 }
     }
 }
 

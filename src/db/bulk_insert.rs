@@ -4,7 +4,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 
-use super::error::{DbError, classify};
+use super::error::DbError;
 use super::handle::{Db, Tx};
 use super::query::arguments;
 use super::row::Value;
@@ -59,15 +59,18 @@ impl Tx {
     /// Returns how many rows the statement affected.
     pub async fn run_bulk_insert(&mut self, insert: BulkInsert) -> Result<u64, DbError> {
         let text = AssertSqlSafe(insert.text);
-        let done = match (self, insert.values) {
+        match (self, insert.values) {
             (Self::Sqlite(tx), Values::Sqlite(values)) => {
-                sqlx::query_with(text, values).execute(&mut **tx).await.map(|done| done.rows_affected())
+                let on = tx.connection()?;
+                let result = sqlx::query_with(text, values).execute(on.executor()).await;
+                on.check(result).map(|done| done.rows_affected())
             }
             (Self::Postgres(tx), Values::Postgres(values)) => {
-                sqlx::query_with(text, values).execute(&mut **tx).await.map(|done| done.rows_affected())
+                let on = tx.connection()?;
+                let result = sqlx::query_with(text, values).execute(on.executor()).await;
+                on.check(result).map(|done| done.rows_affected())
             }
-            _ => Err(sqlx::Error::Configuration("the insert was prepared for another database".into())),
-        };
-        done.map_err(classify)
+            _ => Err(sqlx::Error::Configuration("the insert was prepared for another database".into()).into()),
+        }
     }
 }

@@ -1,18 +1,69 @@
 //! Database errors.
 
+use std::sync::Arc;
+
+use super::migrations;
+
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// A unique key is taken.
     #[error("a row with this key already exists")]
     Conflict(#[source] sqlx::Error),
-    #[error("the database failed")]
+    #[error("the database failed: {0}")]
     Failed(#[from] sqlx::Error),
+    /// The circuit breaker is open: no connection was attempted. It is logged when it opens and closes, not by each request.
+    #[error("{AWAY}: {0}")]
+    Away(Arc<str>),
     #[error("the database file does not exist: run `signpost migrate` to create it")]
     DatabaseNotFound,
-    #[error("the database schema does not match this version of Signpost: run `signpost migrate`")]
-    SchemaMismatch,
+    #[error(
+        "the database has schema {found}, and this Signpost needs schema {}: run `signpost migrate`",
+        migrations::LATEST
+    )]
+    SchemaOutdated { found: i64 },
+    #[error(
+        "this database belongs to a newer Signpost (schema {found}; this program has schema {}): run that version. The kill \
+         switch file works without the database: `signpost kill-switch SETTING --file`",
+        migrations::LATEST
+    )]
+    SchemaNewer { found: i64 },
     #[error("the database schema could not be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
+}
+
+const AWAY: &str = "the database is away";
+
+impl DbError {
+    /// Whether the database could not be reached, as opposed to a statement that failed.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Away(_) => true,
+            Self::Failed(error) => is_connection_failure(error),
+            _ => false,
+        }
+    }
+
+    /// Whether the outage is logged already.
+    pub fn is_logged(&self) -> bool {
+        matches!(self, Self::Away(_))
+    }
+}
+
+/// Whether an error is, or has as a cause, one that [`DbError::is_logged`] names.
+pub fn is_logged(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if is_logged_text(&error.to_string()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// The same, for an error in words.
+pub fn is_logged_text(error: &str) -> bool {
+    error.starts_with(AWAY)
 }
 
 pub(super) fn classify(error: sqlx::Error) -> DbError {
@@ -26,4 +77,20 @@ pub(super) fn classify(error: sqlx::Error) -> DbError {
 pub(super) fn is_busy(error: &DbError) -> bool {
     let DbError::Failed(sqlx::Error::Database(error)) = error else { return false };
     error.code().is_some_and(|code| matches!(&*code, "5" | "261" | "517"))
+}
+
+/// No connection, or a connection that broke: never the fault of a statement.
+pub(super) fn is_connection_failure(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // PostgreSQL: connection exceptions, and a server that stops, has crashed or is starting.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.len() == 5 && (code.starts_with("08") || code.starts_with("57P")))
+        }
+        _ => false,
+    }
 }

@@ -1,15 +1,22 @@
 //! Opens a database and checks or migrates its schema.
 
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Postgres, Sqlite, SqlitePool};
 
+use super::connection::OpenTransaction;
 use super::error::DbError;
 use super::migrations;
+use super::postgres::{ACQUIRE_TIMEOUT, PostgresPool};
+use super::statement::Sql;
 use super::writer_queue::WriterQueue;
+use crate::{sql, values};
 
 #[derive(Clone, Debug)]
 pub enum Db {
@@ -20,15 +27,17 @@ pub enum Db {
         write: SqlitePool,
         writer_queue: WriterQueue,
     },
-    Postgres(PgPool),
+    Postgres(PostgresPool),
 }
+
+const OLDEST_PROGRAM: Sql = sql!("SELECT oldest_program FROM schema_compatibility WHERE version = $1");
 
 /// How [`Db::open`] treats the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
     /// Migrate it, and create a missing SQLite file.
     Migrate,
-    /// Fail unless it is current, and create nothing: for commands that only read.
+    /// Fail unless this program can use it, and create nothing.
     RequireCurrent,
 }
 
@@ -36,12 +45,10 @@ pub enum Schema {
 #[derive(Debug)]
 pub enum Tx {
     /// Begun as `IMMEDIATE`: it holds the write lock from the start.
-    Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Sqlite(OpenTransaction<Sqlite>),
+    Postgres(OpenTransaction<Postgres>),
 }
 
-/// How long a request waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the first connection waits while SQLite recovers the log of a killed process.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a migration waits for another process that writes or migrates.
@@ -49,21 +56,36 @@ const MIGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Db {
     /// Opens `sqlite:PATH` or `postgres://…`.
+    ///
+    /// # Errors
+    /// A newer schema is an error unless its migration is marked as compatible.
     pub async fn open(url: &str, connections: u32, schema: Schema) -> Result<Self, DbError> {
-        if schema == Schema::Migrate {
-            Self::migrate(url).await?;
+        if schema == Schema::Migrate && url.starts_with("sqlite:") {
+            create_private(SqliteConnectOptions::from_str(url)?.get_filename())?;
         }
         let db = Self::connect(url, connections).await?;
-        if schema == Schema::RequireCurrent {
-            db.check_schema().await?;
+        let found = db.schema_version().await?;
+        if found > migrations::LATEST {
+            if !db.is_compatible(found).await? {
+                return Err(DbError::SchemaNewer { found });
+            }
+            tracing::warn!(
+                found,
+                own = migrations::LATEST,
+                "the database belongs to a newer Signpost, which marked it as compatible"
+            );
+        } else if found < migrations::LATEST {
+            if schema == Schema::RequireCurrent {
+                return Err(DbError::SchemaOutdated { found });
+            }
+            Self::migrate(url).await?;
         }
         Ok(db)
     }
 
     async fn connect(url: &str, connections: u32) -> Result<Self, DbError> {
         if !url.starts_with("sqlite:") {
-            let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE_TIMEOUT);
-            return Ok(Self::Postgres(pool.connect(url).await?));
+            return Ok(Self::Postgres(PostgresPool::connect(url, connections.max(2)).await?));
         }
         let options = SqliteConnectOptions::from_str(url)?
             .journal_mode(SqliteJournalMode::Wal)
@@ -77,9 +99,14 @@ impl Db {
         if !options.get_filename().exists() {
             return Err(DbError::DatabaseNotFound);
         }
-        let write = pool().max_connections(1).connect_with(writing).await?;
         // `run` and `begin` retry by themselves: SQLite polls at growing intervals and misses the short gaps of a busy writer.
-        sqlx::query("PRAGMA busy_timeout = 1").execute(&write).await?;
+        let write = pool()
+            .max_connections(1)
+            .after_connect(|connection, _| {
+                Box::pin(async { sqlx::query("PRAGMA busy_timeout = 1").execute(connection).await.map(drop) })
+            })
+            .connect_with(writing)
+            .await?;
         let read = pool().max_connections(connections.max(1)).connect_with(options.read_only(true)).await?;
         Ok(Self::Sqlite { read, write, writer_queue })
     }
@@ -89,7 +116,6 @@ impl Db {
         let migrator = migrations::migrator();
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)?
-                .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .busy_timeout(MIGRATION_TIMEOUT);
             let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
@@ -97,7 +123,7 @@ impl Db {
             pool.close().await;
             done?;
         } else {
-            let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect(url).await?;
+            let PostgresPool { pool, .. } = PostgresPool::connect(url, 1).await?;
             let done = migrator.run(&pool).await;
             pool.close().await;
             done?;
@@ -105,16 +131,25 @@ impl Db {
         Ok(())
     }
 
-    async fn check_schema(&self) -> Result<(), DbError> {
-        const LATEST: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
-        let latest: Result<Option<i64>, sqlx::Error> = match self {
-            Self::Sqlite { read, .. } => sqlx::query_scalar(LATEST).fetch_one(read).await,
-            Self::Postgres(pool) => sqlx::query_scalar(LATEST).fetch_one(pool).await,
-        };
-        match latest {
-            Ok(Some(migrations::LATEST)) => Ok(()),
-            _ => Err(DbError::SchemaMismatch),
+    /// The newest migration that was applied; 0 without any.
+    async fn schema_version(&self) -> Result<i64, DbError> {
+        const TABLE: &str = "SELECT 1 FROM _sqlx_migrations WHERE version < 0";
+        const VERSION: &str = "SELECT COALESCE(max(version), 0) AS version FROM _sqlx_migrations WHERE success";
+        match self.all(Sql::new_unchecked(TABLE), Vec::new()).await {
+            Err(DbError::Failed(sqlx::Error::Database(error))) if is_missing_table(&*error) => return Ok(0),
+            checked => drop(checked?),
         }
+        match self.one(Sql::new_unchecked(VERSION), Vec::new()).await? {
+            Some(row) => row.int("version"),
+            None => Ok(0),
+        }
+    }
+
+    /// Whether the program that wrote this newer schema marked it as usable by programs of our schema.
+    async fn is_compatible(&self, version: i64) -> Result<bool, DbError> {
+        let row = self.one(OLDEST_PROGRAM, values![version]).await?;
+        let oldest = row.map(|row| row.int("oldest_program")).transpose()?;
+        Ok(oldest.is_some_and(|oldest| oldest <= migrations::LATEST))
     }
 
     /// Tunes SQLite for a bulk import, or back: it caches more pages, checkpoints less often and keeps statement journals in
@@ -151,7 +186,20 @@ impl Db {
                 read.close().await;
                 write.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(postgres) => postgres.pool.close().await,
         }
     }
+}
+
+/// Creates a missing database file. Only its owner can read it; SQLite gives its other files the same permissions.
+fn create_private(path: &Path) -> Result<(), sqlx::Error> {
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(sqlx::Error::Io(error)),
+    }
+}
+
+fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().is_some_and(|code| code == "42P01") || error.message().starts_with("no such table")
 }

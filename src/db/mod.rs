@@ -4,16 +4,19 @@
 //! writes first: read-then-write loses updates on PostgreSQL and fails on SQLite (see ARCHITECTURE.md).
 
 mod bulk_insert;
+mod connection;
 mod error;
 mod handle;
 mod migrations;
+mod postgres;
 mod query;
 mod row;
 mod statement;
 mod writer_queue;
 
 pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
-pub use error::DbError;
+pub use error::{DbError, is_logged, is_logged_text};
 pub use handle::{Db, Schema, Tx};
+pub use postgres::PostgresPool;
 pub use row::{Row, Value};
 pub use statement::Sql;

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, Type};
+use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, SqlitePool, Type};
 
+use super::connection::{Checked, OpenTransaction};
 use super::error::{DbError, classify, is_busy};
 use super::handle::{Db, Tx};
 use super::row::{Row, Value};
@@ -15,6 +16,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Short, because a bulk import leaves short gaps.
 async fn wait_before_retry() {
     tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+async fn acquire(pool: &SqlitePool) -> Result<Checked<Sqlite>, DbError> {
+    pool.acquire().await.map(Checked::new).map_err(classify)
 }
 
 /// Collects all values at once: `Query::bind` moves the whole query for each value.
@@ -41,23 +46,34 @@ where
 }
 
 macro_rules! all {
-    ($kind:ident, $sql:expr, $values:expr, $on:expr) => {
-        sqlx::query_with($sql, arguments::<$kind, _>($values)?)
-            .fetch_all($on)
-            .await
-            .map(|rows| rows.into_iter().map(Row::from).collect())
-            .map_err(classify)
-    };
+    ($kind:ident, $sql:expr, $values:expr, $on:expr) => {{
+        let on: &mut Checked<$kind> = $on;
+        let result = sqlx::query_with($sql, arguments::<$kind, _>($values)?).fetch_all(on.executor()).await;
+        on.check(result).map(|rows| rows.into_iter().map(Row::from).collect())
+    }};
 }
 
 macro_rules! run {
-    ($kind:ident, $sql:expr, $values:expr, $on:expr) => {
-        sqlx::query_with($sql, arguments::<$kind, _>($values)?)
-            .execute($on)
-            .await
-            .map(|done| done.rows_affected())
-            .map_err(classify)
-    };
+    ($kind:ident, $sql:expr, $values:expr, $on:expr) => {{
+        let on: &mut Checked<$kind> = $on;
+        let result = sqlx::query_with($sql, arguments::<$kind, _>($values)?).execute(on.executor()).await;
+        on.check(result).map(|done| done.rows_affected())
+    }};
+}
+
+/// Reads from PostgreSQL. The statement is abandoned when the circuit breaker opens: a server that has stopped never answers.
+macro_rules! read {
+    ($pool:expr, $sql:expr, $values:expr) => {{
+        let reading = async {
+            let mut connection = $pool.acquire().await?;
+            all!(Postgres, $sql, $values, &mut connection)
+        };
+        tokio::select! {
+            biased;
+            done = reading => done.map_err(|error| $pool.report(error)),
+            away = $pool.opened() => Err(away),
+        }
+    }};
 }
 
 /// The keys of `all_in` as rows; they are the second parameter, a JSON list.
@@ -76,8 +92,8 @@ impl Db {
     pub async fn all(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let text = sql.text();
         match self {
-            Self::Sqlite { read, .. } => all!(Sqlite, text, values, read),
-            Self::Postgres(pool) => all!(Postgres, text, values, pool),
+            Self::Sqlite { read, .. } => all!(Sqlite, text, values, &mut acquire(read).await?),
+            Self::Postgres(pool) => read!(pool, text, values),
         }
     }
 
@@ -90,8 +106,8 @@ impl Db {
     pub async fn all_in(&self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
         let values = list_values(value, keys);
         match self {
-            Self::Sqlite { read, .. } => all!(Sqlite, with_list(sql, SQLITE_LIST), values, read),
-            Self::Postgres(pool) => all!(Postgres, with_list(sql, POSTGRES_LIST), values, pool),
+            Self::Sqlite { read, .. } => all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut acquire(read).await?),
+            Self::Postgres(pool) => read!(pool, with_list(sql, POSTGRES_LIST), values),
         }
     }
 
@@ -103,7 +119,7 @@ impl Db {
                 let deadline = Instant::now() + BUSY_TIMEOUT;
                 let mut ticket = None;
                 loop {
-                    let done: Result<u64, DbError> = run!(Sqlite, text, values.clone(), write);
+                    let done: Result<u64, DbError> = run!(Sqlite, text, values.clone(), &mut acquire(write).await?);
                     match done {
                         Err(error) if is_busy(&error) && Instant::now() < deadline => {
                             ticket = ticket.or_else(|| writer_queue.enqueue());
@@ -113,7 +129,10 @@ impl Db {
                     }
                 }
             }
-            Self::Postgres(pool) => run!(Postgres, text, values, pool),
+            Self::Postgres(pool) => {
+                let done: Result<u64, DbError> = run!(Postgres, text, values, &mut pool.acquire().await?);
+                done.map_err(|error| pool.report(error))
+            }
         }
     }
 
@@ -121,12 +140,15 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, DbError> {
         let (write, writer_queue) = match self {
             Self::Sqlite { write, writer_queue, .. } => (write, writer_queue),
-            Self::Postgres(pool) => return Ok(Tx::Postgres(pool.begin().await?)),
+            Self::Postgres(pool) => {
+                let begun = OpenTransaction::begin(pool.acquire().await?, "BEGIN").await;
+                return begun.map(Tx::Postgres).map_err(|error| pool.report(error));
+            }
         };
         let deadline = Instant::now() + BUSY_TIMEOUT;
         let mut ticket = None;
         loop {
-            match write.begin_with("BEGIN IMMEDIATE").await.map_err(classify) {
+            match OpenTransaction::begin(acquire(write).await?, "BEGIN IMMEDIATE").await {
                 Err(error) if is_busy(&error) && Instant::now() < deadline => {
                     ticket = ticket.or_else(|| writer_queue.enqueue());
                     wait_before_retry().await;
@@ -141,8 +163,8 @@ impl Tx {
     pub async fn all(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let text = sql.text();
         match self {
-            Self::Sqlite(tx) => all!(Sqlite, text, values, &mut **tx),
-            Self::Postgres(tx) => all!(Postgres, text, values, &mut **tx),
+            Self::Sqlite(tx) => all!(Sqlite, text, values, tx.connection()?),
+            Self::Postgres(tx) => all!(Postgres, text, values, tx.connection()?),
         }
     }
 
@@ -155,8 +177,8 @@ impl Tx {
     pub async fn all_in(&mut self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
         let values = list_values(value, keys);
         match self {
-            Self::Sqlite(tx) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut **tx),
-            Self::Postgres(tx) => all!(Postgres, with_list(sql, POSTGRES_LIST), values, &mut **tx),
+            Self::Sqlite(tx) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, tx.connection()?),
+            Self::Postgres(tx) => all!(Postgres, with_list(sql, POSTGRES_LIST), values, tx.connection()?),
         }
     }
 
@@ -164,8 +186,8 @@ impl Tx {
     pub async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = sql.text();
         match self {
-            Self::Sqlite(tx) => run!(Sqlite, text, values, &mut **tx),
-            Self::Postgres(tx) => run!(Postgres, text, values, &mut **tx),
+            Self::Sqlite(tx) => run!(Sqlite, text, values, tx.connection()?),
+            Self::Postgres(tx) => run!(Postgres, text, values, tx.connection()?),
         }
     }
 
@@ -173,9 +195,8 @@ impl Tx {
     /// After an error the caller cannot know whether the transaction was committed.
     pub async fn commit(self) -> Result<(), DbError> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
         }
-        Ok(())
     }
 }

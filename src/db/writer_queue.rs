@@ -4,6 +4,7 @@
 //! beside the database; a process that holds the write lock for long checks whether one does.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ impl WriterQueue {
     }
 
     fn open(&self) -> Option<File> {
-        File::options().create(true).append(true).open(&self.path).ok()
+        File::options().create(true).append(true).mode(0o600).open(&self.path).ok()
     }
 
     /// Joins the queue until the returned file is dropped. Returns `None` if the file cannot be locked; the caller then waits

@@ -1,10 +1,12 @@
 //! Tokens that work once. Each is consumed by one insert, so that two instances cannot both accept it.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::db::{Db, DbError, Sql};
 use crate::{sql, values};
-use signpost_core::Clock;
+use signpost_core::{Clock, Timestamp};
 
 const FIND: Sql = sql!("SELECT 1 FROM consumed_token WHERE kind = $1 AND id = $2");
 const INSERT: Sql =
@@ -13,6 +15,8 @@ const SWEEP: Sql = sql!("DELETE FROM consumed_token WHERE expires_at < $1");
 
 /// Longer than any token lives: the settings allow an hour.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
+/// Longer than any handoff token lives.
+const HANDOFF_RETENTION: Duration = Duration::from_secs(2 * 3600);
 
 /// Ids are unique within a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +46,19 @@ impl TokenKind {
 pub struct ConsumedTokens {
     db: Db,
     clock: Clock,
+    /// Handoffs that this instance redeemed, for the time without the database.
+    handoffs: Arc<Mutex<HashMap<String, RedeemedHere>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RedeemedHere {
+    at: Timestamp,
+    is_stored: bool,
 }
 
 impl ConsumedTokens {
     pub fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock }
+        Self { db, clock, handoffs: Arc::default() }
     }
 
     /// Consumes a token. The answer is true for the first caller only.
@@ -54,8 +66,51 @@ impl ConsumedTokens {
     /// # Errors
     /// The database failed. The caller must treat the token as consumed.
     pub async fn consume(&self, kind: TokenKind, id: &str) -> Result<bool, DbError> {
+        if kind == TokenKind::Handoff && self.handoffs().contains_key(id) {
+            return Ok(false);
+        }
+        let is_first = self.store(kind, id).await?;
+        if is_first && kind == TokenKind::Handoff {
+            self.handoffs().insert(id.to_owned(), RedeemedHere { at: self.clock.now(), is_stored: true });
+        }
+        Ok(is_first)
+    }
+
+    /// Consumes a handoff without the database: single use is enforced in the memory of this instance. [`Self::persist`]
+    /// stores it later.
+    pub(super) fn consume_offline(&self, id: &str) -> bool {
+        let mut handoffs = self.handoffs();
+        if handoffs.contains_key(id) {
+            return false;
+        }
+        handoffs.insert(id.to_owned(), RedeemedHere { at: self.clock.now(), is_stored: false });
+        true
+    }
+
+    /// Stores what was consumed without the database, and forgets what has expired.
+    pub async fn persist(&self) -> Result<(), DbError> {
+        let oldest = self.clock.now().minus(HANDOFF_RETENTION);
+        let missing: Vec<String> = {
+            let mut handoffs = self.handoffs();
+            handoffs.retain(|_, redeemed| redeemed.at > oldest);
+            handoffs.iter().filter(|(_, redeemed)| !redeemed.is_stored).map(|(id, _)| id.clone()).collect()
+        };
+        for id in missing {
+            self.store(TokenKind::Handoff, &id).await?;
+            if let Some(redeemed) = self.handoffs().get_mut(&id) {
+                redeemed.is_stored = true;
+            }
+        }
+        Ok(())
+    }
+
+    async fn store(&self, kind: TokenKind, id: &str) -> Result<bool, DbError> {
         let expires_at = self.clock.now().plus(RETENTION);
         Ok(self.db.run(INSERT, values![kind.as_str(), id, expires_at]).await? > 0)
+    }
+
+    fn handoffs(&self) -> MutexGuard<'_, HashMap<String, RedeemedHere>> {
+        self.handoffs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn contains(&self, kind: TokenKind, id: &str) -> Result<bool, DbError> {

@@ -113,10 +113,7 @@ impl Handoffs {
         let biller = token.content.flow.biller.as_ref();
         let is_foreign = key.audience == Some(Audience::Portal)
             || key.billers.is_some() && !biller.is_some_and(|biller| key.permits_biller(biller));
-        if is_foreign
-            || token.is_expired(lifetime, self.clock.now())
-            || !self.consumed.consume(TokenKind::Handoff, &token.id).await?
-        {
+        if is_foreign || token.is_expired(lifetime, self.clock.now()) || !self.consume_legacy(&token.id).await? {
             return Ok(None);
         }
         let LegacyHandoff { reset, flow } = token.content;
@@ -131,6 +128,21 @@ impl Handoffs {
             reference: flow.reference,
             identity: None,
         }))
+    }
+
+    /// The legacy login must know who is coming also while the database is away: it is where we send everyone then.
+    async fn consume_legacy(&self, id: &str) -> Result<bool, DirectoryError> {
+        match self.consumed.consume(TokenKind::Handoff, id).await {
+            Err(error) if error.is_unreachable() => {
+                let is_first = self.consumed.consume_offline(id);
+                tracing::warn!(
+                    is_first,
+                    "a legacy handoff was redeemed without the database; only this instance knows that it is used"
+                );
+                Ok(is_first)
+            }
+            consumed => Ok(consumed?),
+        }
     }
 
     async fn redeem_portal(

@@ -221,7 +221,7 @@ impl Callback<'_> {
     /// This browser has no such request, or it has expired. A customer who is signed in by now continues; others start again
     /// once.
     async fn without_request(&self) -> Result<Response, HttpError> {
-        if self.is_signed_in().await {
+        if self.is_signed_in().await? {
             return Ok(Redirect::to(&addresses::portal(&self.state.keys, self.slug, self.flow)).into_response());
         }
         // A used request leads to the same page in every browser. It is not consumed here: the browser that sent it may be on
@@ -237,14 +237,15 @@ impl Callback<'_> {
 
     /// The request was used before: a reload, or Back.
     async fn already_used(&self) -> Result<Response, HttpError> {
-        if self.is_signed_in().await {
+        if self.is_signed_in().await? {
             return Ok(Redirect::to(&addresses::portal(&self.state.keys, self.slug, self.flow)).into_response());
         }
         Err(self.fail(CallbackError::AlreadyUsed))
     }
 
-    async fn is_signed_in(&self) -> bool {
-        signed_in::signed_in(self.state, self.session).await.iter().any(|(biller, _)| biller.slug == *self.slug)
+    async fn is_signed_in(&self) -> Result<bool, HttpError> {
+        let found = signed_in::signed_in(self.state, self.session).await?;
+        Ok(found.iter().any(|(biller, _)| biller.slug == *self.slug))
     }
 
     /// Finds the member of this biller by the claim that the registration names, and by the subject pinned earlier.

@@ -81,7 +81,8 @@ pub(super) async fn signed_out(
     let slug = fields.get("state").and_then(|sealed| state.keys.open::<Slug>(Purpose::Logout, "", sealed).ok());
     let billers = state.directory.billers_or_last_known().await;
     let biller = slug.as_ref().and_then(|slug| billers.by_slug(slug));
-    let remaining = signed_in(&state, &session).await;
+    // The sign-out is done. Without the database the page does not name the other billers.
+    let remaining = signed_in(&state, &session).await.unwrap_or_default();
     let pages = PageContext::from_ref(&state);
     let page = SignedOutPage {
         chrome: show::chrome(&pages, &language, pages.new_code().as_str(), biller.map(|biller| &**biller)),

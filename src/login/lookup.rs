@@ -44,7 +44,8 @@ pub(super) async fn form(
     let language = language.or(flow.locale);
     let return_to = fields.get("return_to").or(flow.return_to.as_deref());
     if !fields.has("other") {
-        match signed_in(&state, &session).await.as_slice() {
+        // Without the database the form still leads somewhere: the decision takes care of that.
+        match signed_in(&state, &session).await.unwrap_or_default().as_slice() {
             [] => {}
             [(biller, _)] => return Ok(Redirect::to(&portal_address(&biller.slug, return_to)).into_response()),
             several => return choose(&pages, &language, several, return_to),

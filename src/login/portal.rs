@@ -1,7 +1,7 @@
 //! To the portal of a biller where the customer is signed in: `/go/{slug}`.
 
 use axum::Extension;
-use axum::extract::{FromRef, State};
+use axum::extract::{FromRef, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use tower_sessions::Session;
@@ -14,7 +14,7 @@ use crate::handoffs::FlowContext;
 use crate::state::AppState;
 use crate::web::extract::{BillerPath, Query};
 use crate::web::language::Language;
-use crate::web::{HttpError, cookies};
+use crate::web::{HttpError, cookies, paths};
 
 /// `GET /go/{slug}`: to the biller's portal, or to its sign-in if the customer is not signed in. `?h=` and `?return_to=` are
 /// those of `/b/{slug}`.
@@ -24,6 +24,7 @@ pub(super) async fn go(
     session: Session,
     BillerPath(slug): BillerPath,
     Query(fields): Query,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let is_own_link = fields.has("h");
@@ -33,7 +34,9 @@ pub(super) async fn go(
         flow.return_to = Some(return_to);
     }
     let again = addresses::sign_in(&state.keys, &slug, &flow);
-    let found = signed_in(&state, &session).await.into_iter().find(|(biller, _)| biller.slug == slug);
+    let retry = || paths::with_raw_query(paths::go(&slug), query.as_deref());
+    let found = signed_in(&state, &session).await.map_err(|error| error.or_link("action-try-again", retry))?;
+    let found = found.into_iter().find(|(biller, _)| biller.slug == slug);
     let Some((biller, row)) = found else { return Ok(Redirect::to(&again).into_response()) };
     let now = state.clock.now();
     if !is_own_link {

@@ -15,6 +15,7 @@ use super::page_context::PageContext;
 use super::pages::{ExternalPasswordPage, Link, ResetPage, ResetSentPage};
 use super::username_form::{check_mail_limit, sanitize, username_error};
 use super::{addresses, errors, show};
+use crate::db::is_logged;
 use crate::directory::Biller;
 use crate::handoffs::FlowContext;
 use crate::state::AppState;
@@ -36,8 +37,12 @@ impl FromRequestParts<AppState> for ResetBiller {
         let Ok(path) = TypedBillerPath::from_request_parts(parts, state).await;
         match path {
             TypedBillerPath::Slug(slug) => {
-                let billers = state.directory.billers_or_last_known().await;
-                billers.by_slug(&slug).cloned().map(Self).ok_or_else(unknown)
+                let (billers, error) = match state.directory.billers().await {
+                    Ok(billers) => (billers, None),
+                    Err(error) => (state.directory.last_known_billers(), Some(error)),
+                };
+                let missing = || error.map_or_else(unknown, |error| HttpError::from(error).into_response());
+                billers.by_slug(&slug).cloned().map(Self).ok_or_else(missing)
             }
             TypedBillerPath::Capitals(slug) if parts.method.is_safe() => {
                 let address = paths::with_raw_query(paths::biller_reset(&slug), parts.uri.query());
@@ -137,7 +142,9 @@ async fn handle_submit(
     })?;
     let slug = biller.map(|biller| &biller.slug);
     // Without the database the legacy reset remains, as the legacy login does.
-    if let Err(error) = state.mail.enqueue_password_reset(&name, slug, language.locale).await {
+    if let Err(error) = state.mail.enqueue_password_reset(&name, slug, language.locale).await
+        && !is_logged(&error)
+    {
         tracing::error!(error = %error, "a password reset could not be queued");
     }
     sent_page(state, language, biller, flow)

@@ -12,19 +12,15 @@ use crate::web::biller_sessions::{BillerSession, BillerSessions};
 /// Billers with this browser's session at each.
 pub(super) type SignedIn = Vec<(Arc<Biller>, BillerSession)>;
 
-/// Sessions at billers where sign-in is enabled now. There are none while the database is down.
-pub(super) async fn signed_in(state: &AppState, session: &Session) -> SignedIn {
+/// Sessions at billers where sign-in is enabled now.
+///
+/// # Errors
+/// The sessions cannot be read: that is not the same as not being signed in.
+pub(super) async fn signed_in(state: &AppState, session: &Session) -> Result<SignedIn, HttpError> {
     let now = state.clock.now();
-    match sessions(state, session).await {
-        Ok(mut rows) => {
-            rows.retain(|(biller, _)| state.routing.is_sign_in_enabled(biller, now));
-            rows
-        }
-        Err(error) => {
-            tracing::warn!(reason = error.reason, "sessions cannot be read");
-            Vec::new()
-        }
-    }
+    let mut rows = sessions(state, session).await?;
+    rows.retain(|(biller, _)| state.routing.is_sign_in_enabled(biller, now));
+    Ok(rows)
 }
 
 /// All sessions, including those at billers where sign-in is disabled now.

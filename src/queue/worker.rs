@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::db::is_logged_text;
+
 /// How often an idle worker looks for work.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -16,11 +18,20 @@ where
     F: Future<Output = Result<bool, E>>,
     E: Display,
 {
+    let mut is_failing = false;
     while !stop.is_cancelled() {
-        match step().await {
+        let done = step().await;
+        if done.is_ok() && std::mem::take(&mut is_failing) {
+            tracing::info!(queue, "the queue can be read again");
+        }
+        match done {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(error) => tracing::warn!(error = %error, queue, "the queue cannot be read; the worker tries again"),
+            Err(error) if is_failing || is_logged_text(&error.to_string()) => {}
+            Err(error) => {
+                tracing::warn!(error = %error, queue, "the queue cannot be read; the worker tries again");
+                is_failing = true;
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(POLL_INTERVAL) => {}

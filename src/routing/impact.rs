@@ -175,6 +175,7 @@ impl Routing {
             entry: EntryPoint::Shared,
             username: None,
             directory: DirectoryFacts::Unavailable,
+            last_known: None,
             directory_policy: self.config.routing.directory_down,
             remembered: Vec::new(),
         }

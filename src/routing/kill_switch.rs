@@ -31,8 +31,8 @@ impl KillSwitch {
         self.read_file().or_else(|| billers.kill_switch().cloned()).unwrap_or_else(|| self.settings.clone())
     }
 
-    /// `None`: there is no file.
-    fn read_file(&self) -> Option<KillSwitchState> {
+    /// The state that this machine's file sets. `None`: there is no file.
+    pub(super) fn read_file(&self) -> Option<KillSwitchState> {
         let path = self.file.as_ref()?;
         let text = match std::fs::read_to_string(path) {
             Ok(text) => Some(text),

@@ -12,6 +12,7 @@ pub use kill_switch::KillSwitch;
 pub use simulation::{DirectoryAvailability, SimulationError, SimulationRequest, SimulationResponse, SimulationResult};
 
 use crate::config::{Config, LegacyPath};
+use crate::db::is_logged;
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
 use signpost_core::decision::{
     CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Verdict, Via, decide,
@@ -20,6 +21,8 @@ use signpost_core::{Clock, Rollout, Slug, Timestamp, Username, UsernameInput, pa
 
 /// A slower directory counts as unavailable, because a customer waits.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(3);
+/// The kill switch file sends everyone to the legacy login; the directory only tells who has no account there.
+const OVERRIDDEN_TIMEOUT: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Debug)]
 pub struct RoutingRequest {
@@ -113,10 +116,20 @@ impl Routing {
     }
 
     async fn facts(&self, routing_request: &RoutingRequest, overrides: &Overrides) -> (Facts, Arc<Billers>) {
-        let (directory, billers) = if overrides.directory_down {
-            (DirectoryFacts::Unavailable, self.directory.last_known_billers())
-        } else {
-            self.read(routing_request).await
+        let unread = || (DirectoryFacts::Unavailable, self.directory.last_known_billers());
+        // The file counts first: what it decides waits for no database.
+        let file = if overrides.kill_switch.is_none() { self.kill_switch.read_file() } else { None };
+        let (directory, billers) = match file {
+            _ if overrides.directory_down => unread(),
+            Some(KillSwitchState::Hold) => unread(),
+            Some(KillSwitchState::AllLegacy) => self.read(routing_request, OVERRIDDEN_TIMEOUT).await,
+            _ => self.read(routing_request, DIRECTORY_TIMEOUT).await,
+        };
+        let last_known = match (&directory, &routing_request.entry) {
+            (DirectoryFacts::Unavailable, EntryPoint::Named { slug, .. }) => {
+                billers.by_slug(slug).map(|biller| biller.facts())
+            }
+            _ => None,
         };
         let mut facts = Facts {
             now: overrides.at.unwrap_or_else(|| self.clock.now()),
@@ -124,6 +137,7 @@ impl Routing {
             entry: routing_request.entry.clone(),
             username: routing_request.username().cloned(),
             directory,
+            last_known,
             directory_policy: self.config.routing.directory_down,
             remembered: routing_request.remembered.clone(),
         };
@@ -131,9 +145,10 @@ impl Routing {
         (facts, billers)
     }
 
-    async fn read(&self, routing_request: &RoutingRequest) -> (DirectoryFacts, Arc<Billers>) {
-        match tokio::time::timeout(DIRECTORY_TIMEOUT, self.read_directory(routing_request)).await {
+    async fn read(&self, routing_request: &RoutingRequest, limit: Duration) -> (DirectoryFacts, Arc<Billers>) {
+        match tokio::time::timeout(limit, self.read_directory(routing_request)).await {
             Ok(Ok(read)) => return read,
+            Ok(Err(error)) if is_logged(&error) => {}
             Ok(Err(error)) => tracing::error!(error = %error, "the directory cannot be read; routing without it"),
             Err(_) => tracing::error!("the directory did not respond in time; routing without it"),
         }

@@ -216,6 +216,7 @@ impl BillerSessions {
         let ended = tx.all(END, values![&browser_session_id, biller.as_str(), now]).await?;
         let left = tx.all(LIVE, values![&browser_session_id, now.minus(self.absolute)]).await?;
         tx.commit().await?;
+        self.state.verified_sessions.clear();
         if left.is_empty() {
             session.flush().await?;
         }
@@ -228,7 +229,9 @@ impl BillerSessions {
     /// The database failed.
     pub async fn end(&self, biller: &BillerId, filter: SessionFilter<'_>) -> Result<u64, DbError> {
         let (statement, values) = filter.statement(biller, self.state.clock.now());
-        self.state.db.run(statement, values).await
+        let ended = self.state.db.run(statement, values).await?;
+        self.state.verified_sessions.clear();
+        Ok(ended)
     }
 
     /// The same on behalf of an actor, with an audit event.
@@ -250,6 +253,7 @@ impl BillerSessions {
         }
         actor.record(&mut tx, event).await?;
         tx.commit().await?;
+        self.state.verified_sessions.clear();
         Ok(ended)
     }
 }

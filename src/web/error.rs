@@ -123,11 +123,18 @@ impl HttpError {
 
     /// An internal error. Its causes are logged here, once; the response says nothing about them.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        // An outage of the database is logged once, when it begins.
+        if crate::db::is_logged(error) {
+            return Self::from_status(StatusCode::SERVICE_UNAVAILABLE);
+        }
         let mut chain = error.to_string();
         let mut cause = error.source();
         while let Some(inner) = cause {
-            chain.push_str(": ");
-            chain.push_str(&inner.to_string());
+            let text = inner.to_string();
+            if !chain.contains(&text) {
+                chain.push_str(": ");
+                chain.push_str(&text);
+            }
             cause = inner.source();
         }
         tracing::error!(error = chain, "internal error");

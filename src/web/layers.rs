@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode, header};
 
-use super::paths;
+use super::{HttpError, paths};
 use crate::routing::public_host;
 use crate::state::AppState;
 use signpost_core::text::hash64;
@@ -54,7 +54,10 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
     if host == public_host(&state.config) {
         return next.run(request).await;
     }
-    let known = state.directory.billers().await.unwrap_or_else(|_| state.directory.last_known_billers());
+    let (known, error) = match state.directory.billers().await {
+        Ok(known) => (known, None),
+        Err(error) => (state.directory.last_known_billers(), Some(error)),
+    };
     match known.by_host(&host) {
         Some(biller) => {
             let path = match request.uri().path() {
@@ -72,7 +75,11 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
             }
             Redirect::to(&target).into_response()
         }
-        None => StatusCode::MISDIRECTED_REQUEST.into_response(),
+        // A biller may have got this host since the billers were last read.
+        None => match error {
+            Some(error) => HttpError::from(error).into_response(),
+            None => StatusCode::MISDIRECTED_REQUEST.into_response(),
+        },
     }
 }
 

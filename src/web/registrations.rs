@@ -5,9 +5,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::paths;
+use crate::db::is_logged;
 use crate::directory::{Biller, IssuerEndpoint, OidcSettings};
 use crate::secureauth::{ProviderError, Registration};
 use crate::state::AppState;
+
+/// The pause between probes of an issuer that fails while an instance starts.
+const PROBE_PAUSE: Duration = Duration::from_secs(2);
 
 /// A biller's client registration and OIDC settings; none if the biller is not registered, or if its secret was sealed under a
 /// key that is gone.
@@ -25,22 +29,58 @@ pub async fn probe(state: &AppState, biller: &Biller) -> Result<(), Option<Provi
     state.providers.probe(&registration).await.map_err(Some)
 }
 
-/// Probes the issuers of all active billers, a few at a time. One that does not answer is probed until its circuit opens.
+/// Probes the issuers of all active billers, a few at a time. Those that fail are probed again after a pause, until their circuit
+/// breakers open. If no issuer can be reached at all, the network of this instance may be down, and nothing is recorded: the
+/// circuit breakers belong to all instances.
 pub async fn probe_all(state: &AppState) {
     let Ok(billers) = state.directory.billers().await else { return };
     let now = state.clock.now();
     // `probe_failing` covers those that are down already.
-    let active = billers.iter().filter(|biller| biller.is_active(now) && !biller.health.is_down).cloned();
-    futures_util::stream::iter(active)
-        .for_each_concurrent(8, |biller| async move {
-            for _ in 0..crate::directory::FAILURES_TO_OPEN {
-                if probe_and_record(state, &biller).await {
-                    return;
+    let mut left: Vec<_> =
+        billers.iter().filter(|biller| biller.is_active(now) && !biller.health.is_down).cloned().collect();
+    let mut is_online = false;
+    for round in 0..crate::directory::FAILURES_TO_OPEN {
+        if left.is_empty() {
+            return;
+        }
+        if round > 0 {
+            let jitter = u64::from(u16::from_be_bytes(state.random.bytes())) % 1000;
+            tokio::time::sleep(PROBE_PAUSE + Duration::from_millis(jitter)).await;
+        }
+        let probes = left.into_iter().map(|biller| async move { (probe(state, &biller).await, biller) });
+        let probed: Vec<_> = futures_util::stream::iter(probes).buffer_unordered(8).collect().await;
+        is_online |= probed.iter().any(|(outcome, _)| is_response(outcome));
+        left = Vec::new();
+        for (outcome, biller) in probed {
+            match outcome {
+                Ok(()) => record_issuer_success(state, &biller, IssuerEndpoint::Metadata).await,
+                Err(Some(error)) => {
+                    if is_online {
+                        record_issuer_failure(state, &biller, IssuerEndpoint::Metadata, &error).await;
+                    }
+                    left.push(biller);
                 }
+                Err(None) => {}
             }
-            tracing::warn!(biller = %biller.slug, "the issuer did not respond");
-        })
-        .await;
+        }
+    }
+    for biller in &left {
+        tracing::warn!(biller = %biller.slug, "the issuer did not respond");
+    }
+    if !is_online && !left.is_empty() {
+        tracing::warn!(
+            "this instance reaches no issuer; the circuit breakers are left to sign-ins and other instances"
+        );
+    }
+}
+
+/// Whether the probe got a response, be it an error.
+fn is_response(outcome: &Result<(), Option<ProviderError>>) -> bool {
+    match outcome {
+        Ok(()) => true,
+        Err(Some(ProviderError::Unavailable(reason))) => *reason == "server_error",
+        Err(error) => error.is_some(),
+    }
 }
 
 /// Probes the issuers of active billers that failed last time. One instance at a time probes an issuer.
@@ -89,7 +129,9 @@ pub async fn record_issuer_success(state: &AppState, biller: &Biller, endpoint: 
 }
 
 fn log_write_error(written: Result<(), crate::directory::DirectoryError>) {
-    if let Err(error) = written {
+    if let Err(error) = written
+        && !is_logged(&error)
+    {
         tracing::warn!(error = %error, "issuer health could not be recorded");
     }
 }

@@ -170,7 +170,16 @@ prop_compose! {
         remembered in prop::collection::vec(slug(), 0..3),
     ) -> Facts {
         let username = username.map(|name| Username::parse(&name).unwrap());
-        Facts { now: Timestamp::from_millis(NOW), kill_switch, entry, username, directory, directory_policy, remembered }
+        Facts {
+            now: Timestamp::from_millis(NOW),
+            kill_switch,
+            entry,
+            username,
+            directory,
+            last_known: None,
+            directory_policy,
+            remembered,
+        }
     }
 }
 

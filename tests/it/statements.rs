@@ -116,10 +116,10 @@ async fn prepare_all(db: &Db) {
                 let sql = AssertSqlSafe(complete(&statement, "(SELECT value FROM json_each($2))")).into_sql_str();
                 read.acquire().await.unwrap().prepare(sql).await.map(drop)
             }
-            Db::Postgres(pool) => {
+            Db::Postgres(postgres) => {
                 let list = "(SELECT value FROM json_array_elements_text($2::json))";
                 let sql = AssertSqlSafe(complete(&statement, list)).into_sql_str();
-                pool.acquire().await.unwrap().prepare(sql).await.map(drop)
+                postgres.pool.acquire().await.unwrap().prepare(sql).await.map(drop)
             }
         };
         if let Err(error) = prepared {

@@ -82,8 +82,8 @@ impl World {
 
     /// As long as this is held, the names of users cannot be read. On PostgreSQL only: SQLite's readers wait for nobody.
     pub(crate) async fn lock_users(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
-        let signpost::db::Db::Postgres(pool) = &self.state.db else { panic!("on PostgreSQL only") };
-        let own = sqlx::PgPool::connect_with((*pool.connect_options()).clone()).await.unwrap();
+        let signpost::db::Db::Postgres(postgres) = &self.state.db else { panic!("on PostgreSQL only") };
+        let own = sqlx::PgPool::connect_with((*postgres.pool.connect_options()).clone()).await.unwrap();
         let mut held = own.begin().await.unwrap();
         sqlx::query("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
         held

@@ -5,6 +5,7 @@
 //! `SIGNPOST_TEST_POSTGRES` names a server, on PostgreSQL.
 
 mod browser;
+mod database_proxy;
 mod databases;
 mod network;
 mod world;
@@ -28,6 +29,7 @@ use signpost_core::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use tempfile::TempDir;
 
 pub(crate) use browser::{Browser, TestResponse};
+pub(crate) use database_proxy::DatabaseProxy;
 pub(crate) use databases::each_database;
 pub(crate) use network::{external_get, external_post, hidden_fields};
 pub(crate) use secureauth_standin::world::PASSWORD;
@@ -109,6 +111,12 @@ impl World {
     pub(crate) async fn on_postgres(more: &str) -> Option<Self> {
         let url = databases::create_postgres_database().await?;
         Some(Self::with_database(&url, tempfile::tempdir().unwrap(), more).await)
+    }
+
+    /// On a new PostgreSQL database behind a proxy that can be stopped. None without a server.
+    pub(crate) async fn behind_proxy(more: &str) -> Option<(Self, DatabaseProxy)> {
+        let (url, proxy) = DatabaseProxy::start(&databases::create_postgres_database().await?).await;
+        Some((Self::with_database(&url, tempfile::tempdir().unwrap(), more).await, proxy))
     }
 
     async fn with_database(database: &str, folder: TempDir, more: &str) -> Self {

@@ -181,6 +181,7 @@ mod tests {
             entry: EntryPoint::Shared,
             username: None,
             directory: Directory::Read { named: None, memberships },
+            last_known: None,
             directory_policy: crate::decision::DirectoryPolicy::Legacy,
             remembered: Vec::new(),
         };

@@ -19,6 +19,9 @@ pub struct Facts {
     #[serde(default, skip_serializing)]
     pub username: Option<Username>,
     pub directory: Directory,
+    /// The biller that the address names, as last known. Only while the directory is unavailable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_known: Option<Biller>,
     /// What to do when the directory is unavailable.
     #[serde(default)]
     pub directory_policy: DirectoryPolicy,
@@ -148,16 +151,16 @@ impl Facts {
     pub fn billers_mut(&mut self) -> impl Iterator<Item = &mut Biller> {
         let (named, memberships) = match &mut self.directory {
             Directory::Read { named, memberships } => (named.as_mut(), memberships.as_mut_slice()),
-            Directory::Unavailable => (None, <&mut [Membership]>::default()),
+            Directory::Unavailable => (self.last_known.as_mut(), <&mut [Membership]>::default()),
         };
         named.into_iter().chain(memberships.iter_mut().map(|membership| &mut membership.biller))
     }
 
-    /// The biller that the address names, if the directory has it.
+    /// The biller that the address names, if the directory has it or had it before it became unavailable.
     pub fn named(&self) -> Option<&Biller> {
         match &self.directory {
             Directory::Read { named, .. } => named.as_ref(),
-            Directory::Unavailable => None,
+            Directory::Unavailable => self.last_known.as_ref(),
         }
     }
 

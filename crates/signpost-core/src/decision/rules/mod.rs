@@ -59,7 +59,7 @@ rules! {
     PrivateBiller = Choose(private_biller), rows "2, 5";
     SeveralMigrated = Choose(several_migrated), rows "5";
     SingleMigrated = Choose(single_migrated), rows "2";
-    LegacyAccount = Guard(legacy_account), rows "0, 3, 4, 6, 7";
+    LegacyAccount = Guard(legacy_account), rows "0, 3, 4, 6, 7, 9";
     PlannedMaintenance = Guard(planned_maintenance), rows "8";
     IssuerHealth = Guard(issuer_health), rows "8";
     RememberedBillers = Guard(remembered_billers), rows "5";

@@ -1,0 +1,131 @@
+//! A pool of PostgreSQL connections with a circuit breaker.
+//!
+//! A pool waits for a connection as long as it may, also if every attempt is refused at once. After an outage of
+//! [`ACQUIRE_TIMEOUT`] the breaker opens, and statements fail at once. A task connects at short intervals, and the first
+//! success closes the breaker. A shorter outage, such as a restart, costs only a wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
+use tokio::sync::watch;
+
+use super::connection::Checked;
+use super::error::{DbError, classify, is_connection_failure};
+
+/// How long a request waits for a connection.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Failed probes in a row after which the breaker opens.
+const FAILURES_TO_OPEN: u32 = 3;
+const PROBE_INTERVAL: Duration = Duration::from_millis(200);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
+pub struct PostgresPool {
+    pub pool: PgPool,
+    /// Why the database is away, while the breaker is open.
+    outage: watch::Sender<Option<Arc<str>>>,
+    is_probing: Arc<AtomicBool>,
+}
+
+impl PostgresPool {
+    /// Connects once, so that the error names its cause.
+    pub(super) async fn connect(url: &str, connections: u32) -> Result<Self, DbError> {
+        let options: PgConnectOptions = url.parse()?;
+        wait_for_server(&options).await?;
+        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+        let (outage, _) = watch::channel(None);
+        Ok(Self { pool: pool.connect_lazy_with(options), outage, is_probing: Arc::default() })
+    }
+
+    pub(super) async fn acquire(&self) -> Result<Checked<Postgres>, DbError> {
+        tokio::select! {
+            biased;
+            away = self.opened() => Err(away),
+            acquired = self.pool.acquire() => match acquired {
+                Ok(connection) => Ok(Checked::new(connection)),
+                Err(error) => Err(self.report(classify(error))),
+            },
+        }
+    }
+
+    /// Waits until the breaker is open.
+    pub(super) async fn opened(&self) -> DbError {
+        let mut outage = self.outage.subscribe();
+        match outage.wait_for(Option::is_some).await.map(|cause| cause.clone()) {
+            Ok(Some(cause)) => DbError::Away(cause),
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Starts probing after a connection failure. Returns the error.
+    pub(super) fn report(&self, error: DbError) -> DbError {
+        if let DbError::Failed(cause) = &error
+            && is_connection_failure(cause)
+            && !self.pool.is_closed()
+            && !self.is_probing.swap(true, Ordering::SeqCst)
+        {
+            // A pool that timed out has failed to connect for that long, or its connections are all in use.
+            let waited = if matches!(cause, sqlx::Error::PoolTimedOut) { ACQUIRE_TIMEOUT } else { Duration::ZERO };
+            tokio::spawn(self.clone().probe(waited));
+        }
+        error
+    }
+
+    async fn probe(self, waited: Duration) {
+        let (started, mut failures) = (Instant::now(), 0);
+        let options = self.pool.connect_options();
+        while !self.pool.is_closed() {
+            let Err(error) = connect(&options).await else { break };
+            failures += 1;
+            if failures >= FAILURES_TO_OPEN && started.elapsed() + waited >= ACQUIRE_TIMEOUT && self.is_closed() {
+                let cause = describe(&error);
+                tracing::error!(cause, "the database is away");
+                self.outage.send_replace(Some(cause.into()));
+            }
+            tokio::time::sleep(PROBE_INTERVAL).await;
+        }
+        if self.outage.send_replace(None).is_some() && !self.pool.is_closed() {
+            let seconds = (started.elapsed() + waited).as_secs();
+            tracing::info!("the database is back after {seconds} s");
+        }
+        self.is_probing.store(false, Ordering::SeqCst);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.outage.borrow().is_none()
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let timed_out = || std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not respond");
+    let connection = tokio::time::timeout(PROBE_TIMEOUT, PgConnection::connect_with(options));
+    let connection = connection.await.unwrap_or_else(|_| Err(sqlx::Error::Io(timed_out())))?;
+    // The server notices by itself if the farewell does not arrive.
+    drop(tokio::time::timeout(PROBE_TIMEOUT, connection.close()).await);
+    Ok(())
+}
+
+/// Waits for a server that is starting, at most [`ACQUIRE_TIMEOUT`].
+async fn wait_for_server(options: &PgConnectOptions) -> Result<(), DbError> {
+    let started = Instant::now();
+    loop {
+        match connect(options).await {
+            Err(error) if is_connection_failure(&error) && started.elapsed() < ACQUIRE_TIMEOUT => {
+                tokio::time::sleep(PROBE_INTERVAL).await;
+            }
+            done => return done.map_err(classify),
+        }
+    }
+}
+
+/// The innermost cause, such as "Connection refused".
+fn describe(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        error => error.to_string(),
+    }
+}

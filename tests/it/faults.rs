@@ -1,0 +1,208 @@
+//! Database failures: what failed works again as soon as the cause is gone.
+
+use http::StatusCode;
+use signpost::db::{Db, Sql};
+use signpost::{sql, values};
+
+use crate::harness::{World, each_database};
+
+const WRITE: Sql = sql!("UPDATE revision SET value = value + 1 WHERE name = 'billers'");
+const FILL: Sql = sql!(
+    "INSERT INTO consumed_token (kind, id, expires_at) VALUES ($1, $2, 9223372036854775807) ON CONFLICT DO NOTHING"
+);
+
+fn unchecked(text: &'static str) -> Sql {
+    Sql::new_unchecked(text)
+}
+
+/// Limits the database file to its present size, as a full disk does, or lifts the limit.
+async fn set_full(db: &Db, is_full: bool) {
+    let Db::Sqlite { write, .. } = db else { panic!("on SQLite only") };
+    let pages = if is_full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 4294967294" };
+    sqlx::query(pages).execute(write).await.unwrap();
+}
+
+/// Writes in transactions until the file cannot grow.
+async fn fill(db: &Db) {
+    for at in 0..10_000 {
+        let filled = async {
+            let mut tx = db.begin().await?;
+            tx.run(FILL, values!["filler", format!("{at:0>900}")]).await?;
+            tx.commit().await
+        };
+        if let Err(error) = filled.await {
+            assert!(error.to_string().contains("full"), "{error}");
+            return;
+        }
+    }
+    panic!("the file did not fill up");
+}
+
+async fn write(db: &Db) -> Result<(), signpost::db::DbError> {
+    let mut tx = db.begin().await?;
+    tx.run(WRITE, Vec::new()).await?;
+    tx.commit().await
+}
+
+#[tokio::test]
+async fn sign_ins_resume_when_a_full_disk_has_space_again() {
+    let world = World::start().await;
+    let start = world.browser().get("/b/riverside-water").await;
+    assert_eq!(start.status, StatusCode::SEE_OTHER);
+    set_full(&world.state.db, true).await;
+    fill(&world.state.db).await;
+    set_full(&world.state.db, false).await;
+    world.sign_in(&mut world.browser(), "riverside-water", "one-moved").await;
+    world.state.decisions.flush().await;
+    write(&world.state.db).await.unwrap();
+}
+
+#[tokio::test]
+async fn failed_commit_leaves_a_usable_writer() {
+    let world = World::start().await;
+    let db = &world.state.db;
+    let mut tx = db.begin().await.unwrap();
+    tx.run(unchecked("PRAGMA defer_foreign_keys = ON"), Vec::new()).await.unwrap();
+    let orphan = "INSERT INTO issuer_health (biller_id, state, failures, reason, changed_at, checked_at) \
+                  VALUES ('none', 'up', 0, '', 0, 0)";
+    tx.run(unchecked(orphan), Vec::new()).await.unwrap();
+    assert!(tx.commit().await.is_err());
+    write(db).await.unwrap();
+}
+
+#[tokio::test]
+async fn writer_that_another_process_rolled_back_is_replaced() {
+    let world = World::start().await;
+    let db = &world.state.db;
+    // SQLite ends a transaction by itself upon some errors.
+    let mut tx = db.begin().await.unwrap();
+    tx.run(WRITE, Vec::new()).await.unwrap();
+    tx.run(unchecked("ROLLBACK"), Vec::new()).await.unwrap();
+    assert!(tx.commit().await.is_err());
+    let mut tx = db.begin().await.unwrap();
+    tx.run(unchecked("ROLLBACK"), Vec::new()).await.unwrap();
+    drop(tx);
+    write(db).await.unwrap();
+}
+
+#[tokio::test]
+async fn waiting_callers_of_a_dropped_transaction_go_on() {
+    each_database(|world| async move {
+        let db = &world.state.db;
+        let before =
+            db.one(sql!("SELECT value FROM revision WHERE name = 'billers'"), Vec::new()).await.unwrap().unwrap();
+        for _ in 0..20 {
+            let mut tx = db.begin().await.unwrap();
+            tx.run(WRITE, Vec::new()).await.unwrap();
+        }
+        let after =
+            db.one(sql!("SELECT value FROM revision WHERE name = 'billers'"), Vec::new()).await.unwrap().unwrap();
+        assert_eq!(before.int("value").unwrap(), after.int("value").unwrap());
+        write(db).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+#[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set")]
+async fn postgresql_connections_are_replaced_after_errors() {
+    let world = World::on_postgres("").await.unwrap();
+    let db = &world.state.db;
+    let mut tx = db.begin().await.unwrap();
+    let killed = tx.all(unchecked("SELECT pg_terminate_backend(pg_backend_pid())"), Vec::new()).await;
+    assert!(killed.is_err());
+    drop(tx);
+    write(db).await.unwrap();
+
+    let mut tx = db.begin().await.unwrap();
+    tx.run(unchecked("SET LOCAL statement_timeout = 1"), Vec::new()).await.unwrap();
+    assert!(tx.all(unchecked("SELECT pg_sleep(1)::text AS value"), Vec::new()).await.is_err());
+    assert!(tx.commit().await.is_ok(), "PostgreSQL answers a commit of a failed transaction with a rollback");
+    write(db).await.unwrap();
+
+    // A server that has become a standby: its sessions live on and refuse every write.
+    db.all(unchecked("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"), Vec::new()).await.unwrap();
+    let mut failures = 0;
+    for _ in 0..8 {
+        failures += usize::from(write(db).await.is_err());
+    }
+    assert!(failures <= 1, "{failures} writes failed on one connection");
+}
+
+#[tokio::test]
+async fn database_files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::start().await;
+    let _tx = world.state.db.begin().await.unwrap();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_string_lossy().starts_with("test.db") {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 3, "the database, its log and its index");
+}
+
+#[tokio::test]
+async fn newer_schema_is_named_and_may_be_compatible() {
+    let world = World::start().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (99, 'newer', 1, x'00', 0)";
+    world.state.db.run(unchecked(newer), Vec::new()).await.unwrap();
+    for command in [&["kill-switch"][..], &["check"], &["migrate"], &["serve"], &["serve", "--no-migrate"]] {
+        let (code, _, error) = world.command(command).await;
+        assert_eq!(code, 1, "{command:?}");
+        assert!(error.contains("belongs to a newer Signpost (schema 99; this program has schema 1)"), "{error}");
+        assert!(!error.contains("signpost migrate"), "{error}");
+    }
+    let compatible = "INSERT INTO schema_compatibility (version, oldest_program) VALUES (99, 1)";
+    world.state.db.run(unchecked(compatible), Vec::new()).await.unwrap();
+    let (code, out, error) = world.command(&["kill-switch", "hold"]).await;
+    assert_eq!((code, out.contains("all instances: hold")), (0, true), "{out}{error}");
+    let (code, ..) = world.command(&["migrate"]).await;
+    assert_eq!(code, 0);
+    assert_eq!(world.browser().get("/b/riverside-water").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn serve_without_migration_asks_for_it() {
+    let world = World::start().await;
+    world.state.db.run(unchecked("DELETE FROM _sqlx_migrations"), Vec::new()).await.unwrap();
+    let (code, _, error) = world.command(&["serve", "--no-migrate"]).await;
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("the database has schema 0, and this Signpost needs schema 1: run `signpost migrate`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn sighup_is_ignored() {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+    let world = World::with_system_clock().await;
+    let mut serving = Command::new(env!("CARGO_BIN_EXE_signpost"))
+        .arg("--config")
+        .arg(world.settings_file())
+        .arg("serve")
+        .env("SIGNPOST__SERVER__LISTEN", "127.0.0.1:0")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let process = rustix::process::Pid::from_child(&serving);
+    let mut lines = std::io::BufReader::new(serving.stderr.take().unwrap()).lines();
+    let (code, seen) = tokio::task::spawn_blocking(move || {
+        lines.find(|line| line.as_ref().unwrap().contains("serving")).unwrap().unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
+        let seen = lines.any(|line| line.unwrap().contains("SIGHUP is ignored"));
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        let stopped = lines.any(|line| line.unwrap().contains("stopped"));
+        (serving.wait().unwrap().code(), seen && stopped)
+    })
+    .await
+    .unwrap();
+    assert_eq!((code, seen), (Some(0), true));
+}
