@@ -56,7 +56,7 @@ use crate::secureauth::{AuthorizationParams, ClientAuth, Registration};
 use crate::state::AppState;
 use crate::web::preview::Preview;
 use crate::web::routes::Routes;
-use crate::web::{HttpError, assets, brand, paths};
+use crate::web::{HttpError, assets, brand, layers, paths};
 
 /// No form is longer, a pasted list of questions included.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -193,6 +193,7 @@ pub fn router(console: &Console) -> Router {
         .into_router()
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(console.clone(), require_own_host))
+        .layer(middleware::from_fn(layers::local_path))
         .layer(CsrfLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::new())

@@ -37,6 +37,15 @@ pub async fn log(State(state): State<AppState>, mut request: Request, next: Next
     response
 }
 
+/// Refuses paths that a browser would take for another host, on every listener, so that no page can repeat one as an address.
+pub async fn local_path(request: Request, next: Next) -> Response {
+    if paths::is_local_path(request.uri().path()) {
+        next.run(request).await
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
+}
+
 /// Serves the public host and billers' vanity hosts only. A vanity host redirects to the biller's vanity path on the public host,
 /// which is the host of our cookies, or to the biller's password reset.
 pub async fn host(State(state): State<AppState>, request: Request, next: Next) -> Response {

@@ -89,7 +89,7 @@ impl ConsoleHarness {
         Self { world, provider }
     }
 
-    fn browser(&self) -> Browser {
+    pub(crate) fn browser(&self) -> Browser {
         let console = console_router(&self.world.state).unwrap();
         let mut browser = Browser::new(console);
         browser.host = "localhost:8084";
