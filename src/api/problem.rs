@@ -79,6 +79,7 @@ pub async fn render(request: Request, next: Next) -> Response {
         return response;
     }
     let error = error.unwrap_or_else(|| HttpError::from_status(status));
+    let retry_after = error.retry_after();
     let body = Problem {
         r#type: format!("urn:signpost:problem:{}", error.reason),
         title: error.status.canonical_reason().unwrap_or("Error"),
@@ -92,6 +93,9 @@ pub async fn render(request: Request, next: Next) -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if error.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(retry_after) = retry_after {
+        headers.insert(header::RETRY_AFTER, retry_after);
     }
     if let Some(allowed) = response.headers_mut().remove(header::ALLOW) {
         headers.insert(header::ALLOW, allowed);

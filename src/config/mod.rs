@@ -13,8 +13,9 @@ pub use problems::Problems;
 pub(crate) use problems::toml_problem;
 pub use secret::Secret;
 pub use sections::{
-    Audit, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log, LogFormat, Mail, MailTls,
-    Oidc, PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, Server, Sessions, StaffRoles,
+    Audit, ClientAddressHeader, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log,
+    LogFormat, Mail, MailTls, Oidc, PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, Server, Sessions,
+    StaffRoles,
 };
 
 impl Config {

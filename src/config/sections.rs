@@ -1,7 +1,7 @@
 //! The sections of the settings. `signpost.example.toml` describes every field.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -41,8 +41,10 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Scheme, host and port only.
     pub public_url: Url,
-    /// Their `X-Forwarded-For` is trusted.
+    /// Their report of the client's address is trusted.
+    #[serde(deserialize_with = "deserialize_networks")]
     pub trusted_proxies: Vec<IpNet>,
+    pub client_address_header: ClientAddressHeader,
     pub max_connections: usize,
     pub drain_seconds: u64,
 }
@@ -54,10 +56,43 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: Url::parse("http://localhost:8080").expect("a constant address"),
             trusted_proxies: Vec::new(),
+            client_address_header: ClientAddressHeader::XForwardedFor,
             max_connections: 10_000,
             drain_seconds: 10,
         }
     }
+}
+
+/// The header in which trusted proxies report the client's address. Only one is read: a client can write the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAddressHeader {
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
+
+impl ClientAddressHeader {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+/// Networks, and single addresses.
+fn deserialize_networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parse = |text: String| {
+        let network = text.trim().parse().or_else(|_| text.trim().parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| {
+            serde::de::Error::custom(format!(
+                "{text:?} is neither an IP address such as \"10.0.0.7\" nor a network such as \"10.0.0.0/8\""
+            ))
+        })
+    };
+    texts.into_iter().map(parse).collect()
 }
 
 /// `[database]`

@@ -141,6 +141,11 @@ pub fn is_local_path(path: &str) -> bool {
     }
 }
 
+/// Whether load balancers and orchestrators probe this path, by the address of an instance instead of a host name.
+pub fn is_health(path: &str) -> bool {
+    path == HEALTH
+}
+
 const SLUG: &str = "{slug}";
 const FILE: &str = "{file}";
 
