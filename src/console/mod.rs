@@ -127,7 +127,7 @@ impl Console {
             keys: self.app.keys.clone(),
             allow_loopback_issuers: self.app.config.oidc.allow_loopback_issuers,
             actor: self.actor_context(staff),
-            public_host: crate::routing::public_host(&self.app.config),
+            own_hosts: crate::routing::own_hosts(&self.app.config),
         }
     }
 
