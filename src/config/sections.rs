@@ -148,14 +148,28 @@ pub struct Portal {
 }
 
 /// `[routing]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Routing {
     pub directory_down: DirectoryPolicy,
     /// While this file exists, it overrides every other kill switch.
     pub kill_switch_file: Option<PathBuf>,
+    /// What a kill switch file that cannot be understood stands for.
+    #[serde(deserialize_with = "deserialize_kill_switch")]
+    pub invalid_kill_switch_file: KillSwitchState,
     #[serde(deserialize_with = "deserialize_kill_switch")]
     pub kill_switch: KillSwitchState,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self {
+            directory_down: DirectoryPolicy::default(),
+            kill_switch_file: None,
+            invalid_kill_switch_file: KillSwitchState::Hold,
+            kill_switch: KillSwitchState::default(),
+        }
+    }
 }
 
 fn deserialize_kill_switch<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<KillSwitchState, D::Error> {
@@ -171,16 +185,27 @@ pub struct ReturnTo {
 }
 
 impl ReturnTo {
-    /// The portal path of an id or an allowed path. `None` for anything else, such as a full URL.
+    /// The portal path of an id or an allowed path. `None` for anything else, such as a full URL. A query of plain characters
+    /// stays; another query or a fragment is dropped.
     pub fn resolve(&self, requested: &str) -> Option<String> {
-        if let Some(path) = self.ids.get(requested) {
-            return Some(path.clone());
-        }
+        let (target, _) = requested.split_once('#').unwrap_or((requested, ""));
+        let (target, query) = target.split_once('?').unwrap_or((target, ""));
         let allowed = |prefix: &String| {
-            requested == prefix || requested.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            target == prefix || target.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
         };
-        (is_plain_path(requested) && self.paths.iter().any(allowed)).then(|| requested.to_owned())
+        let path = match self.ids.get(target) {
+            Some(path) => path.clone(),
+            None if is_plain_path(target) && self.paths.iter().any(allowed) => target.to_owned(),
+            None => return None,
+        };
+        Some(if is_plain_query(query) { format!("{path}?{query}") } else { path })
     }
+}
+
+/// Whether a query has only characters that cannot name another host or path.
+fn is_plain_query(query: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~=&+,".contains(&b);
+    (1..=200).contains(&query.len()) && query.bytes().all(is_plain)
 }
 
 /// Whether a path is absolute, has letters, digits and `/-_.~` only, and has no empty or dot segments.
@@ -195,7 +220,7 @@ pub(super) fn is_plain_path(path: &str) -> bool {
 /// `[[legacy_paths]]`
 #[derive(Clone, Debug, Deserialize)]
 pub struct LegacyPath {
-    /// Matched exactly.
+    /// Compared without regard to case and to slashes at the end.
     pub path: String,
     /// A query parameter as `name=value`.
     #[serde(default)]

@@ -192,6 +192,12 @@ async fn legacy_deep_links_redirect() {
     assert_eq!((notice.status, notice.title()), (StatusCode::OK, "Riverside Water has a new sign-in page"));
     assert!(browser.get("/old/login.aspx?Biller=2&x=y").await.location().starts_with(LEGACY));
     assert_eq!(browser.get("/old/login.aspx").await.location(), "/login");
+    for same in ["/OLD/Login.aspx?BILLER=1", "/old/login.aspx/?biller=1", "/old/%6cogin.aspx?biller=1&x=y"] {
+        assert_eq!(world.browser().get(same).await.title(), "Riverside Water has a new sign-in page", "{same}");
+    }
+    let kept = browser.get("/Old/Login.aspx?ReturnUrl=%2Fbills%2F7%3Fmonth%3D11&lang=es").await;
+    assert_eq!(kept.location(), "/login?return_to=%2Fbills%2F7%3Fmonth%3D11&lang=es");
+    assert_eq!(browser.get("/old/login.aspx?ReturnUrl=%2F%2Fevil.example").await.location(), "/login");
     assert_eq!(browser.get("/old/login.aspx?biller=3").await.location(), "/login");
 }
 
