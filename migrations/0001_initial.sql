@@ -35,6 +35,7 @@ CREATE TABLE pending_change (
     summary      TEXT NOT NULL,
     change       TEXT NOT NULL,
     requested_by TEXT NOT NULL,
+    principal    TEXT NOT NULL,
     requested_at BIGINT NOT NULL,
     decided_by   TEXT,
     decided_at   BIGINT,
@@ -238,7 +239,8 @@ CREATE TABLE api_key (
     created_at   BIGINT NOT NULL,
     expires_at   BIGINT,
     revoked_at   BIGINT,
-    last_used_at BIGINT
+    last_used_at BIGINT,
+    principal    TEXT NOT NULL
 );
 
 -- Requests with an Idempotency-Key and their responses. `status` and `body` are null while a request runs.

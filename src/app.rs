@@ -240,6 +240,7 @@ pub fn router(state: AppState) -> Router {
         .layer(within(REQUEST_TIMEOUT))
         .merge(slow)
         .layer(middleware::from_fn_with_state(state.clone(), layers::host))
+        .layer(middleware::from_fn(layers::local_path))
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(state.clone(), render_errors))
         .layer(middleware::from_fn(language::detect))

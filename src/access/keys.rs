@@ -7,22 +7,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use subtle::ConstantTimeEq;
 
-use crate::audit::{Action, Actor, ActorContext, AuditEvent};
+use crate::audit::{Action, Actor, ActorContext, AuditEvent, key_identity};
 use crate::db::{Db, DbError, Row, Sql, Tx};
 use crate::{sql, values};
 use signpost_core::text::{hash64, sha256};
 use signpost_core::{Clock, Random, Scope, Slug, Timestamp};
 
 const INSERT: Sql = sql!(
-    "INSERT INTO api_key (id, hash, name, scopes, audience, billers, created_at, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+    "INSERT INTO api_key (id, hash, name, scopes, audience, billers, created_at, expires_at, principal) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 );
 const BY_ID: Sql = sql!(
-    "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash \
+    "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash, principal \
      FROM api_key WHERE id = $1"
 );
 const ALL: Sql = sql!(
-    "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash \
+    "SELECT id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, hash, principal \
      FROM api_key ORDER BY created_at, id"
 );
 const REVOKE: Sql = sql!("UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
@@ -81,6 +81,8 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// Accurate to a minute.
     pub last_used_at: Option<Timestamp>,
+    /// The staff or the root key at the start of the chain that created it. A key of the command line is a root key.
+    pub principal: String,
 }
 
 #[derive(Clone)]
@@ -118,7 +120,7 @@ impl ApiKey {
     }
 
     pub fn actor(&self) -> Actor {
-        Actor::Key { id: self.id.clone(), name: self.name.clone() }
+        Actor::Key { id: self.id.clone(), name: self.name.clone(), principal: self.principal.clone() }
     }
 
     pub fn permits_biller(&self, biller: &Slug) -> bool {
@@ -176,13 +178,18 @@ impl ApiKeys {
             .with("name", new.name.as_str())
             .with("scopes", scopes.as_str());
         let event = event.with("billers", billers.clone()).with("until", new.expires_at.map(|at| at.to_string()));
-        let values = values![&id, hash, new.name.as_str(), scopes, audience, billers, now, new.expires_at];
+        let principal = match &actor.actor {
+            creator @ (Actor::Staff { .. } | Actor::Key { .. }) => creator.principal(),
+            Actor::Cli { .. } | Actor::System => key_identity(&id),
+        };
+        let values = values![&id, hash, new.name.as_str(), scopes, audience, billers, now, new.expires_at, &principal];
         tx.run(INSERT, values).await?;
         actor.record(tx, event).await?;
         let NewApiKey { name, scopes, audience, billers, expires_at } = new.clone();
         let (revoked_at, last_used_at) = (None, None);
+        let created_at = now;
         let record =
-            ApiKey { id, name, scopes, audience, billers, created_at: now, expires_at, revoked_at, last_used_at };
+            ApiKey { id, name, scopes, audience, billers, created_at, expires_at, revoked_at, last_used_at, principal };
         Ok(CreatedApiKey { key, record })
     }
 
@@ -285,6 +292,7 @@ fn read(row: &Row) -> Result<ApiKey, DbError> {
         expires_at: row.opt_time("expires_at")?,
         revoked_at: row.opt_time("revoked_at")?,
         last_used_at: row.opt_time("last_used_at")?,
+        principal: row.text("principal")?,
     })
 }
 

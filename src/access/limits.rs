@@ -1,25 +1,65 @@
 //! Rate limits of lookups, emails and simulations. Throttling does not reveal whether a username exists, and all spellings of a
 //! username share one limit.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::config;
 use signpost_core::text::hash64;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Of sign-ins that an instance remembers. Beyond it, it starts over; devices have a cookie.
+const MAX_SIGN_INS: usize = 200_000;
+
+/// Whom a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    Address(IpAddr),
+    /// A connection of a proxy that does not say for whom. Its requests never count against other customers.
+    Connection(SocketAddr),
+}
+
+impl Client {
+    /// An IPv6 client owns at least a /64, so the limit applies to the /64.
+    fn network(self) -> Self {
+        match self {
+            Self::Address(address) => match address.to_canonical() {
+                IpAddr::V6(v6) => Self::Address(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))),
+                v4 @ IpAddr::V4(_) => Self::Address(v4),
+            },
+            Self::Connection(_) => self,
+        }
+    }
+
+    fn is_loopback(self) -> bool {
+        matches!(self, Self::Address(address) if address.to_canonical().is_loopback())
+    }
+}
+
+/// A request over its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttled {
+    /// The limit allows the request after this time.
+    pub retry_after: Duration,
+}
+
+type Limiter<K> = DefaultKeyedRateLimiter<K>;
 
 pub struct RateLimits {
-    by_address: DefaultKeyedRateLimiter<IpAddr>,
-    by_username: DefaultKeyedRateLimiter<u64>,
-    mail_by_client: DefaultKeyedRateLimiter<IpAddr>,
-    mail_by_address: DefaultKeyedRateLimiter<u64>,
-    simulations: DefaultKeyedRateLimiter<u64>,
-    simulations_by_day: DefaultKeyedRateLimiter<u64>,
-    decision_lookups: DefaultKeyedRateLimiter<u64>,
+    by_network: Limiter<Client>,
+    by_username: Limiter<(Client, u64)>,
+    sign_ins: Mutex<HashSet<(Client, u64)>>,
+    mail_by_client: Limiter<Client>,
+    mail_by_address: Limiter<u64>,
+    simulations: Limiter<u64>,
+    simulations_by_day: Limiter<u64>,
+    decision_lookups: Limiter<u64>,
     exempt_loopback: bool,
 }
 
@@ -33,8 +73,9 @@ impl RateLimits {
     pub fn new(config: &config::Limits, mail: &config::Mail) -> Self {
         let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         Self {
-            by_address: RateLimiter::keyed(Quota::per_minute(at_least_one(config.lookups_per_address_per_minute))),
+            by_network: RateLimiter::keyed(Quota::per_minute(at_least_one(config.lookups_per_address_per_minute))),
             by_username: RateLimiter::keyed(Quota::per_hour(at_least_one(config.lookups_per_username_per_hour))),
+            sign_ins: Mutex::default(),
             mail_by_client: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_client_per_hour))),
             mail_by_address: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_address_per_hour))),
             simulations: RateLimiter::keyed(Quota::per_minute(at_least_one(config.simulations_per_minute))),
@@ -44,21 +85,38 @@ impl RateLimits {
         }
     }
 
-    /// Counts a lookup of this username by this client. Throttled clients do not count against the username, so that one client
-    /// cannot lock a username out.
-    pub fn allow_lookup(&self, client: IpAddr, name: &str) -> bool {
-        let client = client.to_canonical();
+    /// Counts a lookup of this username by this client. The limit of a username applies to each network, so that no stranger can
+    /// lock a customer out, and not to devices and networks that signed in with the username before.
+    pub fn check_lookup(&self, client: Client, name: &str, is_known_device: bool) -> Result<(), Throttled> {
         if self.exempt_loopback && client.is_loopback() {
-            return true;
+            return Ok(());
         }
-        self.by_address.check_key(&network(client)).is_ok()
-            && self.by_username.check_key(&hash64(name.as_bytes())).is_ok()
+        let network = client.network();
+        check(&self.by_network, &network)?;
+        let key = (network, hash64(name.as_bytes()));
+        let has_signed_in = is_known_device || self.sign_ins().contains(&key);
+        if has_signed_in { Ok(()) } else { check(&self.by_username, &key) }
+    }
+
+    /// Remembers that a user signed in with this username from this client.
+    pub fn record_sign_in(&self, client: Client, name: &str) {
+        let mut sign_ins = self.sign_ins();
+        if sign_ins.len() >= MAX_SIGN_INS {
+            sign_ins.clear();
+        }
+        sign_ins.insert((client.network(), hash64(name.as_bytes())));
+    }
+
+    fn sign_ins(&self) -> MutexGuard<'_, HashSet<(Client, u64)>> {
+        self.sign_ins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a request for an email or a password reset to any recipient.
-    pub fn allow_mail_request(&self, client: IpAddr) -> bool {
-        let client = client.to_canonical();
-        (self.exempt_loopback && client.is_loopback()) || self.mail_by_client.check_key(&network(client)).is_ok()
+    pub fn check_mail_request(&self, client: Client) -> Result<(), Throttled> {
+        if self.exempt_loopback && client.is_loopback() {
+            return Ok(());
+        }
+        check(&self.mail_by_client, &client.network())
     }
 
     /// Counts an email to this address, from any client.
@@ -67,18 +125,19 @@ impl RateLimits {
     }
 
     /// Counts a simulation. The limit matters because simulations reveal which usernames exist.
-    pub fn allow_simulation(&self, who: &str) -> bool {
+    pub fn check_simulation(&self, who: &str) -> Result<(), Throttled> {
         let who = hash64(who.as_bytes());
-        self.simulations.check_key(&who).is_ok() && self.simulations_by_day.check_key(&who).is_ok()
+        check(&self.simulations, &who)?;
+        check(&self.simulations_by_day, &who)
     }
 
-    pub fn allow_decision_lookup(&self, who: &str) -> bool {
-        self.decision_lookups.check_key(&hash64(who.as_bytes())).is_ok()
+    pub fn check_decision_lookup(&self, who: &str) -> Result<(), Throttled> {
+        check(&self.decision_lookups, &hash64(who.as_bytes()))
     }
 
     /// Drops the counters of idle clients and usernames, so that memory stays bounded.
     pub fn evict_idle(&self) {
-        self.by_address.retain_recent();
+        self.by_network.retain_recent();
         self.by_username.retain_recent();
         self.mail_by_client.retain_recent();
         self.mail_by_address.retain_recent();
@@ -88,26 +147,24 @@ impl RateLimits {
     }
 }
 
+/// Counts one request against a limit.
+pub(super) fn check<K: Clone + Eq + std::hash::Hash>(limiter: &Limiter<K>, key: &K) -> Result<(), Throttled> {
+    let now = limiter.clock().now();
+    limiter.check_key(key).map_err(|not_until| Throttled { retry_after: not_until.wait_time_from(now) })
+}
+
 /// `count` at once, refilled within a day.
 pub(super) fn per_day(count: NonZeroU32) -> Quota {
     Quota::with_period(DAY / count.get()).unwrap_or(Quota::per_hour(count)).allow_burst(count)
-}
-
-/// An IPv6 client owns at least a /64, so the limit applies to the /64.
-fn network(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn limits() -> RateLimits {
+    fn limits(per_network: u32) -> RateLimits {
         let look_ups = config::Limits {
-            lookups_per_address_per_minute: 3,
+            lookups_per_address_per_minute: per_network,
             lookups_per_username_per_hour: 2,
             exempt_loopback: true,
             ..config::Limits::default()
@@ -117,18 +174,34 @@ mod tests {
     }
 
     #[test]
-    fn lookups_are_limited_per_network_and_per_username() {
-        let limits = limits();
-        let client = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 3, 0, 0, 0, n));
-        assert!((0..3).all(|n| limits.allow_lookup(client(n), &format!("name{n}"))), "three from one network");
-        assert!(!limits.allow_lookup(client(4), "name4"), "the fourth, from another address of that network");
-        let elsewhere = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 100 + n, 0, 0, 0, 1));
-        assert!((0..2).all(|n| limits.allow_lookup(elsewhere(n), "same")));
-        assert!(!limits.allow_lookup(elsewhere(3), "same"), "one name from many networks");
-        let refused = client(9);
-        assert!((0..20).all(|_| !limits.allow_lookup(refused, "victim")));
-        assert!(limits.allow_lookup(elsewhere(50), "victim"), "a throttled client cannot lock a username out");
-        assert!((0..20).all(|_| limits.allow_lookup(IpAddr::from([127, 0, 0, 1]), "same")), "this machine is exempt");
+    fn lookups_are_limited_per_network_and_per_network_and_username() {
+        let limits = limits(3);
+        let client = |n: u16| Client::Address(IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 3, 0, 0, 0, n)));
+        let allowed = |client, name: &str| limits.check_lookup(client, name, false).is_ok();
+        assert!((0..3).all(|n| allowed(client(n), &format!("name{n}"))), "three from one network");
+        assert!(!allowed(client(4), "name4"), "the fourth, from another address of that network");
+        let limits = self::limits(100);
+        let allowed = |client, name: &str| limits.check_lookup(client, name, false).is_ok();
+        let elsewhere = |n: u16| Client::Address(IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 100 + n, 0, 0, 0, 1)));
+        assert!((0..2).all(|_| allowed(elsewhere(1), "same")));
+        let refused = limits.check_lookup(elsewhere(1), "same", false).unwrap_err();
+        assert!(
+            (Duration::from_secs(1700)..=Duration::from_secs(1800)).contains(&refused.retry_after),
+            "two in an hour: {refused:?}"
+        );
+        assert!(allowed(elsewhere(2), "same"), "no stranger locks the username out elsewhere");
+        assert!(limits.check_lookup(elsewhere(1), "same", true).is_ok(), "a device that signed in before");
+        assert!(
+            (0..20).all(|_| allowed(Client::Address(IpAddr::from([127, 0, 0, 1])), "same")),
+            "this machine is exempt"
+        );
+        let home = elsewhere(7);
+        assert!((0..2).all(|_| allowed(home, "mine")) && !allowed(home, "mine"));
+        let home = elsewhere(8);
+        limits.record_sign_in(home, "mine");
+        assert!((0..3).all(|_| allowed(home, "mine")), "a network that signed in before");
+        let connection = |port| Client::Connection(SocketAddr::from(([10, 0, 0, 1], port)));
+        assert!((0..9).all(|port| allowed(connection(port), "any")), "no shared limit for a proxy that says nothing");
     }
 
     #[test]
@@ -140,8 +213,8 @@ mod tests {
                 ..config::Limits::default()
             };
             let limits = RateLimits::new(&settings, &config::Mail::default());
-            let count = (0..20).filter(|_| limits.allow_simulation("key")).count();
-            assert!(limits.allow_simulation("another key"));
+            let count = (0..20).filter(|_| limits.check_simulation("key").is_ok()).count();
+            assert!(limits.check_simulation("another key").is_ok());
             count
         };
         assert_eq!((allowed(3, 300), allowed(60, 5)), (3, 5));
@@ -149,11 +222,11 @@ mod tests {
 
     #[test]
     fn mails_are_limited_per_client_and_per_recipient() {
-        let limits = limits();
-        let client = IpAddr::from([203, 0, 113, 9]);
-        assert!((0..3).all(|_| limits.allow_mail_request(client)));
-        assert!(!limits.allow_mail_request(client), "the fourth in an hour");
-        assert!(limits.allow_mail_request(IpAddr::from([203, 0, 113, 10])));
+        let limits = limits(3);
+        let client = Client::Address(IpAddr::from([203, 0, 113, 9]));
+        assert!((0..3).all(|_| limits.check_mail_request(client).is_ok()));
+        assert!(limits.check_mail_request(client).is_err(), "the fourth in an hour");
+        assert!(limits.check_mail_request(Client::Address(IpAddr::from([203, 0, 113, 10]))).is_ok());
         assert!(limits.allow_mail_to("ana@mail.example") && limits.allow_mail_to("ANA@mail.example"));
         assert!(!limits.allow_mail_to("Ana@Mail.example"), "another spelling of it");
     }

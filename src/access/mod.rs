@@ -7,6 +7,6 @@ mod staff;
 
 pub use idempotency::{IdempotencyKey, Replay};
 pub use keys::{ApiKey, ApiKeys, Audience, CreatedApiKey, KeyError, NewApiKey};
-pub use limits::RateLimits;
+pub use limits::{Client, RateLimits, Throttled};
 pub use signpost_core::scope::{self, Scope};
 pub use staff::StaffLimits;

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::limits::per_day;
+use super::limits::{Throttled, check, per_day};
 use crate::config;
 use signpost_core::text::hash64;
 
@@ -33,14 +33,15 @@ impl StaffLimits {
         }
     }
 
-    pub fn allow_lookup(&self, staff_id: &str) -> bool {
+    pub fn check_lookup(&self, staff_id: &str) -> Result<(), Throttled> {
         let staff_id = hash64(staff_id.as_bytes());
-        self.by_minute.check_key(&staff_id).is_ok() && self.by_day.check_key(&staff_id).is_ok()
+        check(&self.by_minute, &staff_id)?;
+        check(&self.by_day, &staff_id)
     }
 
     /// Counts a batch of simulations.
-    pub fn allow_batch(&self, staff_id: &str) -> bool {
-        self.batches.check_key(&hash64(staff_id.as_bytes())).is_ok()
+    pub fn check_batch(&self, staff_id: &str) -> Result<(), Throttled> {
+        check(&self.batches, &hash64(staff_id.as_bytes()))
     }
 }
 
@@ -52,11 +53,11 @@ mod tests {
     fn staff_lookups_are_limited_per_minute_and_per_day() {
         let config = config::Console { lookups_per_minute: 3, lookups_per_day: 5, ..config::Console::default() };
         let limits = StaffLimits::new(&config);
-        assert_eq!((0..9).filter(|_| limits.allow_lookup("ann")).count(), 3);
-        assert!(limits.allow_lookup("bob"));
+        assert_eq!((0..9).filter(|_| limits.check_lookup("ann").is_ok()).count(), 3);
+        assert!(limits.check_lookup("bob").is_ok());
         let config = config::Console { lookups_per_minute: 100, lookups_per_day: 5, ..config::Console::default() };
         let limits = StaffLimits::new(&config);
-        assert_eq!((0..9).filter(|_| limits.allow_lookup("ann")).count(), 5);
-        assert_eq!((0..20).filter(|_| limits.allow_batch("ann")).count(), 12);
+        assert_eq!((0..9).filter(|_| limits.check_lookup("ann").is_ok()).count(), 5);
+        assert_eq!((0..20).filter(|_| limits.check_batch("ann").is_ok()).count(), 12);
     }
 }

@@ -28,9 +28,8 @@ pub(super) fn require_all_billers(key: &ApiKey, detail: &str) -> Result<(), Http
 
 /// Counts a simulation against the key's limits.
 pub(super) fn check_simulation_limit(limits: &RateLimits, key: &ApiKey) -> Result<(), HttpError> {
-    if limits.allow_simulation(&key.id) {
-        return Ok(());
-    }
-    let detail = "The API key has used up its simulations for this minute or this day. Try again later.";
-    Err(problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail))
+    limits.check_simulation(&key.id).map_err(|limit| {
+        let detail = "The API key has used up its simulations for this minute or this day. Try again later.";
+        HttpError { detail: Some(detail.to_owned()), ..HttpError::rate_limited(limit.retry_after) }
+    })
 }

@@ -200,7 +200,7 @@ fn import_context(state: &AppState, key: &ApiKey) -> ImportContext {
         keys: state.keys.clone(),
         actor: state.actor_context(key.actor()),
         allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
-        public_host: crate::routing::public_host(&state.config),
+        own_hosts: crate::routing::own_hosts(&state.config),
     }
 }
 

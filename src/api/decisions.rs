@@ -84,10 +84,10 @@ pub(super) async fn get(
     Query(query): Query,
 ) -> Result<Json<DecisionRecord>, HttpError> {
     let reason = parse_reason(&query)?;
-    if !limits.allow_decision_lookup(&key.id) {
+    limits.check_decision_lookup(&key.id).map_err(|limit| {
         let detail = "The API key has used up its lookups for this minute. Try again later.";
-        return Err(problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail));
-    }
+        HttpError { detail: Some(detail.to_owned()), ..HttpError::rate_limited(limit.retry_after) }
+    })?;
     let actor = key.actor_context().clone().because(reason);
     match decisions.look_up(&code, key.billers.as_deref(), &actor).await? {
         LookupResult::Recorded(entry) => Ok(Json(recorded_response(&entry))),

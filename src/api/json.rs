@@ -54,7 +54,9 @@ async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<(Heade
 /// Parses a body. The derived code of structs rejects duplicate names. An error names the field where parsing failed.
 pub(super) fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, HttpError> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+    let media = media.split(';').next().unwrap_or_default().trim();
+    // A merge patch (RFC 7396) is what our PATCH requests send: omitted fields stay.
+    if !["application/json", "application/merge-patch+json"].iter().any(|json| media.eq_ignore_ascii_case(json)) {
         let detail = "Send a JSON body with the header `Content-Type: application/json`.";
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }

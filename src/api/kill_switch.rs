@@ -31,6 +31,8 @@ pub(super) struct KillSwitch {
     kill_switch: Option<String>,
     /// The setting in effect on the instance that responds. Its kill switch file takes precedence.
     effective: String,
+    /// Why the kill switch file of the instance that responds cannot be understood. Null: it can, or there is none.
+    file_problem: Option<String>,
 }
 
 /// Get the kill switch
@@ -92,5 +94,6 @@ async fn response(directory: &Directory, routing: &Routing) -> Result<Json<KillS
     Ok(Json(KillSwitch {
         kill_switch: billers.kill_switch().map(ToString::to_string),
         effective: routing.kill_switch.current(&billers).to_string(),
+        file_problem: routing.kill_switch.file_problem(),
     }))
 }

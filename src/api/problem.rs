@@ -79,6 +79,7 @@ pub async fn render(request: Request, next: Next) -> Response {
         return response;
     }
     let error = error.unwrap_or_else(|| HttpError::from_status(status));
+    let retry_after = error.retry_after();
     let body = Problem {
         r#type: format!("urn:signpost:problem:{}", error.reason),
         title: error.status.canonical_reason().unwrap_or("Error"),
@@ -93,8 +94,8 @@ pub async fn render(request: Request, next: Next) -> Response {
     if error.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if error.status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    if let Some(retry_after) = retry_after {
+        headers.insert(header::RETRY_AFTER, retry_after);
     }
     if let Some(allowed) = response.headers_mut().remove(header::ALLOW) {
         headers.insert(header::ALLOW, allowed);

@@ -23,7 +23,12 @@ pub enum Actor {
         role: String,
     },
     /// A machine with an API key.
-    Key { id: String, name: String },
+    Key {
+        id: String,
+        name: String,
+        /// Who is behind the key: the staff or the root key at the start of the chain that created it.
+        principal: String,
+    },
     /// An operator at the command line, with an account of the operating system.
     Cli { user: String },
     /// Signpost itself, such as a job or the demo setup.
@@ -65,15 +70,29 @@ impl Actor {
         }
     }
 
-    /// Kind and id. A pending approval compares it, so that requester and approver differ.
+    /// Who is behind the actor. A pending approval compares it, so that requester and approver are two: staff and the keys that
+    /// they created count as one, and so do a key and the keys that it created.
+    pub fn principal(&self) -> String {
+        match self {
+            Self::Key { principal, .. } => principal.clone(),
+            _ => self.identity(),
+        }
+    }
+
+    /// Kind and id.
     pub fn identity(&self) -> String {
         match self {
             Self::Staff { sub, .. } => format!("staff {sub}"),
-            Self::Key { id, .. } => format!("key {id}"),
+            Self::Key { id, .. } => key_identity(id),
             Self::Cli { user } => format!("user {user}"),
             Self::System => "Signpost".to_owned(),
         }
     }
+}
+
+/// A key as an actor.
+pub fn key_identity(id: &str) -> String {
+    format!("key {id}")
 }
 
 macro_rules! actions {

@@ -85,6 +85,10 @@ async fn check_installation(config: &Path) -> CliResult {
         failures += 1;
         outln!("fail  routing.kill_switch: there is no biller {slug}.");
     }
+    if let Some(problem) = state.routing.kill_switch.file_problem() {
+        failures += 1;
+        outln!("fail  routing.kill_switch_file: {problem}.");
+    }
     for biller in billers.iter().filter(|biller| biller.state == CiamState::Active) {
         if biller.settings.oidc.as_ref().is_some_and(|oidc| oidc.bind_claim == "preferred_username") {
             outln!(

@@ -15,11 +15,27 @@ use signpost_core::{Rollout, Slug, Timestamp, Username};
 
 #[derive(Debug, Args)]
 pub(super) struct KillSwitch {
-    /// `off`, `all-legacy`, `hold` or `SLUG=legacy`; shows the kill switch if omitted
-    setting: Option<KillSwitchState>,
+    /// `off`, `all-legacy`, `hold` or `SLUG=legacy`; with `--file` also `remove`, which deletes the file; shows the kill switch if
+    /// omitted
+    setting: Option<Setting>,
     /// Set it in this machine's file (routing.kill_switch_file), which works without the database
     #[arg(long, requires = "setting")]
     file: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Setting {
+    Set(KillSwitchState),
+    /// The file no longer overrides the setting of all instances, as `off` does.
+    RemoveFile,
+}
+
+impl std::str::FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "remove" { Ok(Self::RemoveFile) } else { text.parse().map(Self::Set) }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -72,26 +88,56 @@ fn from(text: &str) -> Result<From, String> {
 
 pub(super) async fn kill_switch(config: &Path, arguments: KillSwitch) -> CliResult {
     if let (Some(setting), true) = (&arguments.setting, arguments.file) {
-        let settings = super::load(config)?;
-        let Some(file) = settings.routing.kill_switch_file else { bail!("routing.kill_switch_file is not set") };
-        super::replace_file(&file, &format!("{setting}\n"))?;
-        let event = AuditEvent::new(Action::KillSwitchSet).with("value", setting.to_string());
-        super::record_if_possible(config, event.with("file", file.display().to_string())).await;
-        outln!("{}: {setting}", file.display());
-        return Ok(());
+        return set_file(config, setting).await;
     }
     let state = super::open(config).await?.state;
-    if let Some(setting) = &arguments.setting {
-        if let KillSwitchState::BillerLegacy(slug) = setting {
-            known(&state, slug).await?;
+    match &arguments.setting {
+        Some(Setting::RemoveFile) => bail!("remove deletes this machine's file: add --file"),
+        Some(Setting::Set(setting)) => {
+            if let KillSwitchState::BillerLegacy(slug) = setting {
+                known(&state, slug).await?;
+            }
+            state.directory.set_kill_switch(setting, &super::actor_context(&state)?).await?;
         }
-        state.directory.set_kill_switch(setting, &super::actor_context(&state)?).await?;
+        None => {}
     }
     let billers = state.directory.billers().await?;
     let set = billers.kill_switch().map_or_else(|| "never set".to_owned(), ToString::to_string);
     let in_force = state.routing.kill_switch.current(&billers);
     outln!("all instances: {set}");
     outln!("effective on this machine: {in_force}");
+    match state.routing.kill_switch.file_problem() {
+        Some(problem) => bail!("the kill switch file cannot be understood: {problem}"),
+        None => Ok(()),
+    }
+}
+
+async fn set_file(config: &Path, setting: &Setting) -> CliResult {
+    let settings = super::load(config)?;
+    let Some(file) = settings.routing.kill_switch_file else { bail!("routing.kill_switch_file is not set") };
+    let shown = file.display().to_string();
+    let value = match setting {
+        Setting::Set(setting) => {
+            super::replace_file(&file, &format!("{setting}\n"))?;
+            outln!("{shown}: {setting}");
+            if *setting == KillSwitchState::Off {
+                outln!(
+                    "The file overrides the setting of all instances until `signpost kill-switch remove --file` deletes it."
+                );
+            }
+            setting.to_string()
+        }
+        Setting::RemoveFile => {
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => outln!("{shown}: there is no such file"),
+                Err(error) => return Err(error).with_context(|| format!("cannot delete {shown}")),
+                Ok(()) => outln!("{shown}: deleted; the setting of all instances is in effect"),
+            }
+            "removed".to_owned()
+        }
+    };
+    let event = AuditEvent::new(Action::KillSwitchSet).with("value", value);
+    super::record_if_possible(config, event.with("file", shown)).await;
     Ok(())
 }
 

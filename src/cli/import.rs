@@ -76,7 +76,7 @@ pub(super) fn import_context(state: &AppState) -> Result<import_billers::ImportC
         keys: state.keys.clone(),
         actor: super::actor_context(state)?,
         allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
-        public_host: crate::routing::public_host(&state.config),
+        own_hosts: crate::routing::own_hosts(&state.config),
     })
 }
 

@@ -6,12 +6,13 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
 
+use super::checks;
 use super::problems::{Problems, toml_problem};
 use super::secret::Secret;
 use super::sections::{
-    Config, Console, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path,
+    Config, Console, Help, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path,
 };
-use signpost_core::{Random, routes};
+use signpost_core::{Locale, Random, routes};
 
 const PREFIX: &str = "SIGNPOST__";
 
@@ -134,27 +135,34 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     check_mail(&config.mail, problems);
     check_console(&config.console, problems);
     check_keys(&config.secrets.keys, problems);
+    let allow_loopback = config.oidc.allow_loopback_issuers;
     match (&config.legacy.login_url, &config.legacy.login_template) {
         (None, None) => problems.push("legacy.login_url: missing; users of legacy billers sign in there".into()),
         (Some(_), Some(_)) => problems.push("legacy.login_template: cannot be combined with legacy.login_url".into()),
-        (None, Some(template)) if !Url::parse(&template.replace(['{', '}'], "")).is_ok_and(|url| is_web(&url)) => {
-            problems.push("legacy.login_template: expected an http or https URL without a fragment".into());
-        }
+        (None, Some(template)) => match Url::parse(&template.replace(['{', '}'], "")) {
+            Ok(url) => check_address("legacy.login_template", &url, allow_loopback, problems),
+            Err(_) => problems.push("legacy.login_template: is not a URL".into()),
+        },
         _ => {}
     }
     if config.portal.handoff_url.is_none() {
         problems.push("portal.handoff_url: missing; signed-in users are sent there".into());
     }
+    let issuer = Url::parse(&config.console.issuer).ok();
     let urls = [
         ("legacy.login_url", &config.legacy.login_url),
         ("legacy.reset_url", &config.legacy.reset_url),
         ("portal.handoff_url", &config.portal.handoff_url),
+        ("secureauth.base_url", &config.secureauth.base_url),
+        ("secureauth.admin_base_url", &config.secureauth.admin_base_url),
+        ("console.issuer", &issuer),
     ];
     for (name, url) in urls {
-        if url.as_ref().is_some_and(|url| !is_web(url)) {
-            problems.push(format!("{name}: expected an http or https URL without a fragment"));
+        if let Some(url) = url {
+            check_address(name, url, allow_loopback, problems);
         }
     }
+    check_help(&config.help, problems);
     check_return_to(&config.return_to, problems);
     for mapped in &config.legacy_paths {
         check_legacy_path(mapped, &config.return_to, problems);
@@ -326,8 +334,28 @@ fn check_return_to(return_to: &ReturnTo, problems: &mut Vec<String>) {
     }
 }
 
-fn is_web(url: &Url) -> bool {
-    matches!(url.scheme(), "https" | "http") && url.fragment().is_none()
+/// An address where customers or our own calls go.
+fn check_address(name: &str, url: &Url, allow_loopback: bool, problems: &mut Vec<String>) {
+    if let Err(problem) = checks::check_url(url, allow_loopback) {
+        let hint = match allow_loopback {
+            true => "",
+            false => "; oidc.allow_loopback_issuers allows http and this machine, for development",
+        };
+        problems.push(format!("{name}: {url} {problem}{hint}"));
+    }
+}
+
+fn check_help(help: &Help, problems: &mut Vec<String>) {
+    let texts = Locale::ALL.iter().filter_map(|locale| help.hours.as_ref()?.resolve(*locale)).map(|(_, text)| text);
+    let mut check = |name: &str, checked: Result<(), &str>| {
+        if let Err(problem) = checked {
+            problems.push(format!("help.{name}: {problem}"));
+        }
+    };
+    check("company", checks::check_display_text(&help.company));
+    texts.for_each(|text| check("hours", checks::check_display_text(text)));
+    check("email", help.email.as_deref().map_or(Ok(()), checks::check_mail_address));
+    check("phone", help.phone.as_deref().map_or(Ok(()), checks::check_phone));
 }
 
 fn check_legacy_path(mapped: &LegacyPath, return_to: &ReturnTo, problems: &mut Vec<String>) {

@@ -2,6 +2,7 @@
 //!
 //! `signpost.example.toml` describes every setting. The environment overrides the file: `SIGNPOST__SECTION__KEY=value`.
 
+mod checks;
 mod load;
 mod problems;
 mod secret;
@@ -9,12 +10,14 @@ mod sections;
 
 use std::path::Path;
 
+pub use checks::{check_display_text, check_mail_address, check_phone, check_url, is_host_name, is_public_address};
 pub use problems::Problems;
 pub(crate) use problems::toml_problem;
 pub use secret::Secret;
 pub use sections::{
-    Audit, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log, LogFormat, Mail, MailTls,
-    Oidc, PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, Server, Sessions, StaffRoles,
+    Audit, ClientAddressHeader, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log,
+    LogFormat, Mail, MailTls, Oidc, PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, Server, Sessions,
+    StaffRoles,
 };
 
 impl Config {

@@ -1,7 +1,7 @@
 //! The sections of the settings. `signpost.example.toml` describes every field.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -41,8 +41,10 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Scheme, host and port only.
     pub public_url: Url,
-    /// Their `X-Forwarded-For` is trusted.
+    /// Their report of the client's address is trusted.
+    #[serde(deserialize_with = "deserialize_networks")]
     pub trusted_proxies: Vec<IpNet>,
+    pub client_address_header: ClientAddressHeader,
     pub max_connections: usize,
     pub drain_seconds: u64,
 }
@@ -54,10 +56,43 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: Url::parse("http://localhost:8080").expect("a constant address"),
             trusted_proxies: Vec::new(),
+            client_address_header: ClientAddressHeader::XForwardedFor,
             max_connections: 10_000,
             drain_seconds: 10,
         }
     }
+}
+
+/// The header in which trusted proxies report the client's address. Only one is read: a client can write the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAddressHeader {
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
+
+impl ClientAddressHeader {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+/// Networks, and single addresses.
+fn deserialize_networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parse = |text: String| {
+        let network = text.trim().parse().or_else(|_| text.trim().parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| {
+            serde::de::Error::custom(format!(
+                "{text:?} is neither an IP address such as \"10.0.0.7\" nor a network such as \"10.0.0.0/8\""
+            ))
+        })
+    };
+    texts.into_iter().map(parse).collect()
 }
 
 /// `[database]`
@@ -113,14 +148,28 @@ pub struct Portal {
 }
 
 /// `[routing]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Routing {
     pub directory_down: DirectoryPolicy,
     /// While this file exists, it overrides every other kill switch.
     pub kill_switch_file: Option<PathBuf>,
+    /// What a kill switch file that cannot be understood stands for.
+    #[serde(deserialize_with = "deserialize_kill_switch")]
+    pub invalid_kill_switch_file: KillSwitchState,
     #[serde(deserialize_with = "deserialize_kill_switch")]
     pub kill_switch: KillSwitchState,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self {
+            directory_down: DirectoryPolicy::default(),
+            kill_switch_file: None,
+            invalid_kill_switch_file: KillSwitchState::Hold,
+            kill_switch: KillSwitchState::default(),
+        }
+    }
 }
 
 fn deserialize_kill_switch<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<KillSwitchState, D::Error> {
@@ -136,16 +185,27 @@ pub struct ReturnTo {
 }
 
 impl ReturnTo {
-    /// The portal path of an id or an allowed path. `None` for anything else, such as a full URL.
+    /// The portal path of an id or an allowed path. `None` for anything else, such as a full URL. A query of plain characters
+    /// stays; another query or a fragment is dropped.
     pub fn resolve(&self, requested: &str) -> Option<String> {
-        if let Some(path) = self.ids.get(requested) {
-            return Some(path.clone());
-        }
+        let (target, _) = requested.split_once('#').unwrap_or((requested, ""));
+        let (target, query) = target.split_once('?').unwrap_or((target, ""));
         let allowed = |prefix: &String| {
-            requested == prefix || requested.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            target == prefix || target.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
         };
-        (is_plain_path(requested) && self.paths.iter().any(allowed)).then(|| requested.to_owned())
+        let path = match self.ids.get(target) {
+            Some(path) => path.clone(),
+            None if is_plain_path(target) && self.paths.iter().any(allowed) => target.to_owned(),
+            None => return None,
+        };
+        Some(if is_plain_query(query) { format!("{path}?{query}") } else { path })
     }
+}
+
+/// Whether a query has only characters that cannot name another host or path.
+fn is_plain_query(query: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~=&+,".contains(&b);
+    (1..=200).contains(&query.len()) && query.bytes().all(is_plain)
 }
 
 /// Whether a path is absolute, has letters, digits and `/-_.~` only, and has no empty or dot segments.
@@ -160,7 +220,7 @@ pub(super) fn is_plain_path(path: &str) -> bool {
 /// `[[legacy_paths]]`
 #[derive(Clone, Debug, Deserialize)]
 pub struct LegacyPath {
-    /// Matched exactly.
+    /// Compared without regard to case and to slashes at the end.
     pub path: String,
     /// A query parameter as `name=value`.
     #[serde(default)]

@@ -189,6 +189,7 @@ async fn kill_switch_page(
     respond::page(console, Some(staff), status, |chrome| KillSwitchPage {
         chrome,
         effective: console.app.routing.kill_switch.current(&known).to_string(),
+        file_problem: console.app.routing.kill_switch.file_problem(),
         set: known.kill_switch().map_or_else(|| "never set".to_owned(), ToString::to_string),
         billers,
         errors: errors.into(),

@@ -26,7 +26,11 @@ pub(super) async fn render(State(console): State<Console>, request: Request, nex
     let detail = error.detail.clone();
     let page =
         respond::page(&console, staff.as_ref(), error.status, |chrome| ErrorPage { chrome, title, text, detail });
-    page.unwrap_or_else(IntoResponse::into_response)
+    let mut page = page.unwrap_or_else(IntoResponse::into_response);
+    if let Some(retry_after) = error.retry_after() {
+        page.headers_mut().insert(header::RETRY_AFTER, retry_after);
+    }
+    page
 }
 
 /// The short texts of layers, such as that of a body that is too long.

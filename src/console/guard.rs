@@ -9,6 +9,7 @@ use super::pages::{ContinuePage, SignInPage};
 use super::staff::Staff;
 use super::{Console, respond, session, sign_in};
 use crate::web::HttpError;
+use signpost_core::paths::LocalAddress;
 
 /// Lets the staff in; others get a page with the way to sign in.
 pub(super) async fn require_session(
@@ -18,13 +19,14 @@ pub(super) async fn require_session(
 ) -> Result<Response, HttpError> {
     let headers = request.headers();
     let Some(staff) = console.session(headers).await? else {
-        let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
+        let here = request.uri().path_and_query().and_then(|here| LocalAddress::parse(here.as_str()));
+        let here = here.unwrap_or_else(LocalAddress::root);
         let is_page = request.method() == Method::GET;
         if is_page && is_cross_site(headers) && !session::has_cookie(headers) {
             // The cookie does not travel with another site's link. It does with the next step, which is our own.
             return respond::page(&console, None, StatusCode::OK, |chrome| ContinuePage { chrome, to: here });
         }
-        let next = if is_page { here } else { "/".to_owned() };
+        let next = if is_page { here } else { LocalAddress::root() };
         let sign_in = sign_in::url_for(&next);
         let has_expired_session = session::has_cookie(headers);
         return respond::page(&console, None, StatusCode::UNAUTHORIZED, |chrome| SignInPage {

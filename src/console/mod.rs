@@ -56,7 +56,7 @@ use crate::secureauth::{AuthorizationParams, ClientAuth, Registration};
 use crate::state::AppState;
 use crate::web::preview::Preview;
 use crate::web::routes::Routes;
-use crate::web::{HttpError, assets, brand, paths};
+use crate::web::{HttpError, assets, brand, layers, paths};
 
 /// No form is longer, a pasted list of questions included.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -113,14 +113,12 @@ impl Console {
 
     /// Counts one lookup of this person.
     fn check_lookup_limit(&self, staff: &Staff) -> Result<(), HttpError> {
-        let allowed = self.limits.allow_lookup(&staff.identity());
-        if allowed { Ok(()) } else { Err(HttpError::from_status(StatusCode::TOO_MANY_REQUESTS)) }
+        self.limits.check_lookup(&staff.identity()).map_err(|limit| HttpError::rate_limited(limit.retry_after))
     }
 
     /// Counts one list of questions.
     fn check_batch_limit(&self, staff: &Staff) -> Result<(), HttpError> {
-        let allowed = self.limits.allow_batch(&staff.identity());
-        if allowed { Ok(()) } else { Err(HttpError::from_status(StatusCode::TOO_MANY_REQUESTS)) }
+        self.limits.check_batch(&staff.identity()).map_err(|limit| HttpError::rate_limited(limit.retry_after))
     }
 
     /// What billers are checked and written with.
@@ -129,7 +127,7 @@ impl Console {
             keys: self.app.keys.clone(),
             allow_loopback_issuers: self.app.config.oidc.allow_loopback_issuers,
             actor: self.actor_context(staff),
-            public_host: crate::routing::public_host(&self.app.config),
+            own_hosts: crate::routing::own_hosts(&self.app.config),
         }
     }
 
@@ -192,8 +190,9 @@ pub fn router(console: &Console) -> Router {
         .merge(inside)
         .into_router()
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn_with_state(console.clone(), require_own_host))
         .layer(CsrfLayer::new())
+        .layer(middleware::from_fn_with_state(console.clone(), require_own_host))
+        .layer(middleware::from_fn(layers::local_path))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(console.clone(), errors::render))
@@ -210,14 +209,16 @@ async fn biller_brand(
 }
 
 /// The console's own host only: a customer's address shows nothing of it.
-async fn require_own_host(State(console): State<Console>, request: Request, next: Next) -> Response {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let asked = hosts.next().and_then(|host| host.to_str().ok()).map(str::to_ascii_lowercase);
-    let own = console.public_url.host_str().unwrap_or_default();
-    let own = console.public_url.port().map_or_else(|| own.to_owned(), |port| format!("{own}:{port}"));
-    if asked.as_ref() == Some(&own) && hosts.next().is_none() {
-        next.run(request).await
-    } else {
-        StatusCode::MISDIRECTED_REQUEST.into_response()
+async fn require_own_host(State(console): State<Console>, mut request: Request, next: Next) -> Response {
+    let url = &console.public_url;
+    let own = url.host_str().unwrap_or_default();
+    let own = url.port().map_or_else(|| own.to_owned(), |port| format!("{own}:{port}"));
+    if layers::requested_host(&request, url.scheme()).as_ref() != Some(&own) {
+        return StatusCode::MISDIRECTED_REQUEST.into_response();
     }
+    // What follows compares origins with it.
+    if let Ok(canonical) = own.parse() {
+        request.headers_mut().insert(header::HOST, canonical);
+    }
+    next.run(request).await
 }

@@ -19,12 +19,15 @@ use super::callback_error::{CallbackError, error_class, provider_failed};
 use super::fetch_metadata::is_prefetch;
 use super::redirect_loop::{self, Destination};
 use super::{addresses, signed_in};
+use crate::access::Client;
 use crate::audit::{self, Metric};
 use crate::directory::{Biller, BindTo, IssuerEndpoint, OidcSettings, SubjectMatch, User, UserStatus};
 use crate::handoffs::{Envelope, FlowContext, TokenKind};
 use crate::secureauth::{self, ProviderError, Registration, SignIn};
 use crate::state::AppState;
 use crate::web::biller_sessions::{BillerSessions, NewBillerSession, SessionDetails, SessionFilter};
+use crate::web::client::ClientAddress;
+use crate::web::device::Device;
 use crate::web::extract::{BillerPath, is_form};
 use crate::web::fields::Fields;
 use crate::web::language::Language;
@@ -50,6 +53,7 @@ pub(super) async fn finish(
     session: Session,
     BillerPath(slug): BillerPath,
     RawQuery(query): RawQuery,
+    ClientAddress(client): ClientAddress,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     if is_prefetch(&headers) {
@@ -66,6 +70,7 @@ pub(super) async fn finish(
         let callback = Callback {
             state: &state,
             locale,
+            client,
             headers: &headers,
             session: &session,
             slug: &slug,
@@ -133,6 +138,7 @@ fn parse_response(query: &str) -> Result<Fields, CallbackError> {
 struct Callback<'a> {
     state: &'a AppState,
     locale: Locale,
+    client: Client,
     headers: &'a HeaderMap,
     session: &'a Session,
     slug: &'a Slug,
@@ -320,7 +326,11 @@ impl Callback<'_> {
         let mut response = Redirect::to(&address).into_response();
         let now = state.clock.now();
         let line = redirect_loop::record(&state.keys, now, self.headers, self.slug, Destination::Portal);
-        cookies::add(response.headers_mut(), [line]);
+        let username = Username::parse(&user.username);
+        let name = username.as_ref().map_or(user.username.as_str(), Username::as_str);
+        state.limits.record_sign_in(self.client, name);
+        let device = Device::from_headers(&state.keys, self.headers);
+        cookies::add(response.headers_mut(), [line, device.record_sign_in(&state.keys, name)]);
         Ok(response)
     }
 }

@@ -15,6 +15,7 @@ use crate::handoffs::FlowContext;
 use crate::state::AppState;
 use crate::web::device::Device;
 use crate::web::extract::{Query, TypedBillerPath};
+use crate::web::fields::Fields;
 use crate::web::language::Language;
 use crate::web::{HttpError, cookies, paths};
 use signpost_core::Slug;
@@ -49,11 +50,7 @@ pub(super) async fn biller_entry(
     };
     let flow = match fields.get("h") {
         Some(hint) => FlowContext::open_hint(&state.keys, &slug, hint).ok_or_else(|| invalid_link(&slug))?,
-        None => FlowContext {
-            return_to,
-            portal_state: fields.get("state").filter(|s| s.len() <= MAX_PORTAL_STATE_LENGTH).map(str::to_owned),
-            ..FlowContext::default()
-        },
+        None => FlowContext { return_to, portal_state: portal_state(&fields), ..FlowContext::default() },
     };
     // A customer who follows a link of ours has clicked it, so there is no loop.
     if !fields.has("h") {
@@ -72,6 +69,11 @@ pub(super) async fn biller_entry(
         cookies::add(response.headers_mut(), [device.remember(&state.keys, biller)]);
     }
     Ok(response)
+}
+
+/// The `state` of a portal, which it gets back.
+pub(super) fn portal_state(fields: &Fields) -> Option<String> {
+    fields.get("state").filter(|state| state.len() <= MAX_PORTAL_STATE_LENGTH).map(str::to_owned)
 }
 
 fn invalid_link(slug: &Slug) -> HttpError {

@@ -54,7 +54,7 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     let details = describe(&pages, &language, &error);
     let language = if is_one_time || error.is_one_time { language.at(error_url(&pages, &details)) } else { language };
     let page = page(&pages, &state.directory, &language, details);
-    keep_headers((error.status, page).into_response(), &response, is_head)
+    keep_headers((error.status, page).into_response(), &response, error.retry_after(), is_head)
 }
 
 fn is_callback(path: &str) -> bool {
@@ -150,14 +150,14 @@ fn title(i18n: Translator, message: &str, biller: Option<&str>) -> String {
 }
 
 /// Keeps the cookies and `Allow` of the first response, and adds `Retry-After`.
-fn keep_headers(mut page: Response, first: &Response, is_head: bool) -> Response {
+fn keep_headers(mut page: Response, first: &Response, retry_after: Option<HeaderValue>, is_head: bool) -> Response {
     for name in [header::SET_COOKIE, header::ALLOW] {
         for value in first.headers().get_all(&name) {
             page.headers_mut().append(&name, value.clone());
         }
     }
-    if matches!(page.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+    if let Some(retry_after) = retry_after {
+        page.headers_mut().insert(header::RETRY_AFTER, retry_after);
     }
     if is_head {
         *page.body_mut() = axum::body::Body::empty();

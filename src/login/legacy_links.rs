@@ -8,16 +8,20 @@ use http::{Method, StatusCode};
 use super::follow::decide_and_follow;
 use super::login_request::LoginRequest;
 use super::page_context::PageContext;
-use super::{addresses, redirect_loop};
+use super::{addresses, entry, redirect_loop};
 use crate::handoffs::FlowContext;
 use crate::routing::{public_host, resolve_entry_point};
 use crate::state::AppState;
 use crate::web::device::Device;
-use crate::web::language::Language;
+use crate::web::fields::Fields;
+use crate::web::language::{Language, PARAMETER};
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 use signpost_core::decision::EntryPoint;
 use signpost_core::routes::{self, Audience};
+
+/// Names under which links of the legacy site carry a return target, ours first.
+const RETURN_PARAMETERS: [&str; 3] = ["return_to", "returnurl", "return_url"];
 
 /// The fallback of the router.
 pub(super) async fn legacy_path(
@@ -36,16 +40,23 @@ pub(super) async fn legacy_path(
     let billers = state.directory.last_known_billers();
     let found =
         resolve_entry_point(&state.config, &billers, &public_host(&state.config), path, query).ok_or_else(not_found)?;
-    let return_to = found.return_to.as_deref();
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let named = RETURN_PARAMETERS.iter().find_map(|name| fields.get_ignore_case(name));
+    let return_to = found.return_to.as_deref().or(named);
     match found.entry {
         EntryPoint::Shared => {
-            let target =
-                return_to.map_or_else(|| paths::LOGIN.to_owned(), |r| paths::with_query(paths::LOGIN, "return_to", r));
+            let mut target = paths::LOGIN.to_owned();
+            let pages = PageContext::from_ref(&state);
+            let return_to = return_to.filter(|requested| pages.resolve_return_to(Some(requested)).is_some());
+            for (name, value) in [("return_to", return_to), (PARAMETER, fields.get(PARAMETER))] {
+                target = value.map_or(target.clone(), |value| paths::with_query(&target, name, value));
+            }
             Ok(Redirect::to(&target).into_response())
         }
         EntryPoint::Named { slug, via } => {
             let return_to = PageContext::from_ref(&state).resolve_return_to(return_to);
-            let flow = FlowContext { locale: Some(language.locale), return_to, ..FlowContext::default() };
+            let portal_state = entry::portal_state(&fields);
+            let flow = FlowContext { locale: Some(language.locale), return_to, portal_state, ..FlowContext::default() };
             let headers = request.headers();
             let again = addresses::sign_in(&state.keys, &slug, &flow);
             redirect_loop::check(&state.keys, state.clock.now(), headers, &slug, &again)?;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
-use http::StatusCode;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 
 use super::flow_query::FlowQuery;
 use super::page_context::PageContext;
 use super::pages::{LinksPage, LinksSentPage};
-use super::username_form::{check_mail_limit, sanitize, username_error};
+use super::username_form::{Requester, check_mail_limit, sanitize, username_error};
 use super::{addresses, show};
 use crate::access::RateLimits;
 use crate::handoffs::FlowContext;
@@ -20,6 +20,7 @@ use crate::i18n::Translator;
 use crate::mail::Mail;
 use crate::state::AppState;
 use crate::web::client::ClientAddress;
+use crate::web::device::Device;
 use crate::web::extract::Form;
 use crate::web::language::Language;
 use crate::web::{HttpError, paths};
@@ -58,6 +59,7 @@ pub(super) async fn submit(
     State(limits): State<Arc<RateLimits>>,
     Extension(language): Extension<Language>,
     ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
     Form(fields): Form,
 ) -> Result<Response, HttpError> {
     let language = language.for_form(paths::LINKS, &fields, &["username", "return_to"]);
@@ -82,7 +84,8 @@ pub(super) async fn submit(
             .with_link("action-try-again", addresses::padded_page(&pages.keys, paths::LINKS, &flow))
             .in_locale(language.locale)
     };
-    check_mail_limit(&limits, client, &name).map_err(with_way_on)?;
+    let device = Device::from_headers(&pages.keys, &headers);
+    check_mail_limit(&limits, Requester { client, device: &device }, &name).map_err(with_way_on)?;
     mail.enqueue_sign_in_links(&name, language.locale).await.map_err(|error| with_way_on(error.into()))?;
     // The flow leaves out the username, so that the page is the same for every username.
     sent_page(&pages, language, &flow)

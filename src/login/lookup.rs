@@ -1,6 +1,5 @@
 //! The shared login page: asks for the username.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -16,8 +15,9 @@ use super::login_request::LoginRequest;
 use super::page_context::PageContext;
 use super::pages::{ChoosePage, Link, LoginPage};
 use super::signed_in::signed_in;
-use super::username_form::{check_lookup_limit, sanitize, username_error};
+use super::username_form::{Requester, check_lookup_limit, sanitize, username_error};
 use super::{addresses, show};
+use crate::access::Client;
 use crate::directory::Biller;
 use crate::handoffs::FlowContext;
 use crate::state::AppState;
@@ -88,7 +88,7 @@ pub(super) async fn submit(
 async fn route_username(
     state: &AppState,
     language: Language,
-    client: IpAddr,
+    client: Client,
     headers: &HeaderMap,
     fields: &Fields,
     name: UsernameInput,
@@ -99,12 +99,12 @@ async fn route_username(
         return_to: PageContext::from_ref(state).resolve_return_to(fields.get("return_to")),
         ..FlowContext::default()
     };
-    check_lookup_limit(&state.limits, client, &name).map_err(|error| {
+    let device = Device::from_headers(&state.keys, headers);
+    check_lookup_limit(&state.limits, Requester { client, device: &device }, &name).map_err(|error| {
         error
             .with_link("action-try-again", addresses::padded_page(&state.keys, paths::LOGIN, &flow))
             .in_locale(language.locale)
     })?;
-    let device = Device::from_headers(&state.keys, headers);
     let remembered = device.billers(&state.directory.last_known_billers());
     let flow = FlowContext { remember: fields.has("remember"), ..flow };
     let mut request = LoginRequest::new(EntryPoint::Shared, language, flow, device);

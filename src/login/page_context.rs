@@ -40,6 +40,10 @@ impl PageContext {
 
     /// The return target, if the settings allow it.
     pub(super) fn resolve_return_to(&self, requested: Option<&str>) -> Option<String> {
-        self.config.return_to.resolve(requested?)
+        let resolved = self.config.return_to.resolve(requested?);
+        if resolved.is_none() {
+            tracing::info!("a return target is not among the settings' [return_to]; the portal's start page is used");
+        }
+        resolved
     }
 }

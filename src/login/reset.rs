@@ -1,25 +1,26 @@
 //! The password reset: `/reset`, and `/b/{slug}/reset` for a known biller. The response is the same for every username. A
 //! worker does the reset later.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{FromRef, FromRequestParts, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::StatusCode;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 
 use super::flow_query::FlowQuery;
 use super::page_context::PageContext;
 use super::pages::{ExternalPasswordPage, Link, ResetPage, ResetSentPage};
-use super::username_form::{check_mail_limit, sanitize, username_error};
+use super::username_form::{Requester, check_mail_limit, sanitize, username_error};
 use super::{addresses, errors, show};
+use crate::access::Client;
 use crate::db::is_logged;
 use crate::directory::Biller;
 use crate::handoffs::FlowContext;
 use crate::state::AppState;
 use crate::web::client::ClientAddress;
+use crate::web::device::Device;
 use crate::web::extract::{Form, TypedBillerPath};
 use crate::web::fields::Fields;
 use crate::web::language::Language;
@@ -97,9 +98,10 @@ pub(super) async fn submit(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
     ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
     Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    handle_submit(&state, language, client, &fields, None).await
+    handle_submit(&state, language, (client, &headers), &fields, None).await
 }
 
 /// `POST /b/{slug}/reset`
@@ -108,15 +110,16 @@ pub(super) async fn biller_submit(
     Extension(language): Extension<Language>,
     ResetBiller(biller): ResetBiller,
     ClientAddress(client): ClientAddress,
+    headers: HeaderMap,
     Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    handle_submit(&state, language, client, &fields, Some(&biller)).await
+    handle_submit(&state, language, (client, &headers), &fields, Some(&biller)).await
 }
 
 async fn handle_submit(
     state: &AppState,
     language: Language,
-    client: IpAddr,
+    (client, headers): (Client, &HeaderMap),
     fields: &Fields,
     biller: Option<&Biller>,
 ) -> Result<Response, HttpError> {
@@ -135,7 +138,8 @@ async fn handle_submit(
         }
     };
     let flow = FlowContext { name: Some(name.raw().to_owned()), ..flow };
-    check_mail_limit(&state.limits, client, &name).map_err(|error| {
+    let device = Device::from_headers(&state.keys, headers);
+    check_mail_limit(&state.limits, Requester { client, device: &device }, &name).map_err(|error| {
         error
             .with_link("action-try-again", addresses::padded_page(&state.keys, &action(biller), &flow))
             .in_locale(language.locale)

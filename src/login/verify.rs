@@ -82,9 +82,8 @@ fn deny(state: &AppState, slug: &Slug, fields: &Fields, headers: &HeaderMap) -> 
     }
     // The proxy reports the requested path. It counts only if it is an allowed return target.
     let requested = headers.get("x-forwarded-uri").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let path = requested.split(['?', '#']).next().unwrap_or_default();
     let mut target = paths::absolute(&state.config, &paths::biller(slug)).to_string();
-    if let Some(path) = state.config.return_to.resolve(path) {
+    if let Some(path) = state.config.return_to.resolve(requested) {
         target = paths::with_query(&target, "return_to", &path);
     }
     Redirect::to(&target).into_response()

@@ -14,6 +14,7 @@ pub use simulation::{DirectoryAvailability, SimulationError, SimulationRequest, 
 use crate::config::{Config, LegacyPath};
 use crate::db::is_logged;
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
+use percent_encoding::percent_decode_str;
 use signpost_core::decision::{
     CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Verdict, Via, decide,
 };
@@ -118,7 +119,7 @@ impl Routing {
     async fn facts(&self, routing_request: &RoutingRequest, overrides: &Overrides) -> (Facts, Arc<Billers>) {
         let unread = || (DirectoryFacts::Unavailable, self.directory.last_known_billers());
         // The file counts first: what it decides waits for no database.
-        let file = if overrides.kill_switch.is_none() { self.kill_switch.read_file() } else { None };
+        let file = if overrides.kill_switch.is_none() { self.kill_switch.in_file() } else { None };
         let (directory, billers) = match file {
             _ if overrides.directory_down => unread(),
             Some(KillSwitchState::Hold) => unread(),
@@ -234,7 +235,7 @@ pub fn resolve_entry_point(
     if let Some(slug) = paths::parse_biller(path) {
         return Some(ResolvedEntryPoint { entry: EntryPoint::Named { slug, via: Via::VanityPath }, return_to: None });
     }
-    let mapped = config.legacy_paths.iter().filter(|mapped| mapped.path == path);
+    let mapped = config.legacy_paths.iter().filter(|mapped| is_same_path(&mapped.path, path));
     // A mapping with a query parameter takes precedence over one without.
     let (exact, plain): (Vec<_>, Vec<_>) = mapped.partition(|mapped| mapped.query.is_some());
     let found = exact.into_iter().find(|mapped| has_parameter(mapped, query)).or_else(|| plain.first().copied())?;
@@ -248,7 +249,16 @@ pub fn resolve_entry_point(
 fn has_parameter(mapped: &LegacyPath, query: Option<&str>) -> bool {
     let Some((name, value)) = mapped.query.as_deref().and_then(|pair| pair.split_once('=')) else { return false };
     form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-        .any(|(n, v)| n.eq_ignore_ascii_case(name) && v == value)
+        .any(|(n, v)| n.eq_ignore_ascii_case(name) && v.trim_end_matches('/').to_lowercase() == value.to_lowercase())
+}
+
+/// As IIS compares paths: without regard to case, percent-encoding and slashes at the end.
+fn is_same_path(mapped: &str, requested: &str) -> bool {
+    let canonical = |path: &str| {
+        let decoded = percent_decode_str(path).decode_utf8_lossy().to_lowercase();
+        decoded.trim_end_matches('/').to_owned()
+    };
+    canonical(mapped) == canonical(requested)
 }
 
 /// The login address of a biller: its own host if it has one, otherwise its path on the public host.
@@ -262,7 +272,16 @@ pub fn biller_login_url(config: &Config, biller: &Biller) -> String {
 
 /// The public host in the form of a `Host` header.
 pub fn public_host(config: &Config) -> String {
-    let url = &config.server.public_url;
+    host_of(&config.server.public_url)
+}
+
+/// The hosts of all our listeners, in the form of `Host` headers.
+pub fn own_hosts(config: &Config) -> Vec<String> {
+    let urls = [Some(&config.server.public_url), config.console.public_url.as_ref()];
+    urls.into_iter().flatten().map(host_of).collect()
+}
+
+fn host_of(url: &url::Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -1,8 +1,10 @@
 //! `HttpError`: the one error type of handlers. It has a status, a code and a message, and knows no capability. The layer of
 //! each audience renders it, as a page or as a problem document.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,6 +32,8 @@ pub struct HttpError {
     pub is_one_time: bool,
     /// The language of the submitted form.
     pub locale: Option<Locale>,
+    /// Seconds until the same request may succeed; 0: unknown.
+    pub retry_after: u16,
 }
 
 /// An invalid field of a request body.
@@ -62,6 +66,7 @@ impl HttpError {
             is_recorded: status.is_server_error(),
             is_one_time: false,
             locale: None,
+            retry_after: 0,
         }
     }
 
@@ -100,6 +105,24 @@ impl HttpError {
     pub fn for_biller(mut self, slug: impl Into<Box<str>>) -> Self {
         self.biller = Some(slug.into());
         self
+    }
+
+    /// A request over its limit.
+    pub fn rate_limited(retry_after: Duration) -> Self {
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self {
+            retry_after: u16::try_from(seconds).unwrap_or(u16::MAX),
+            ..Self::from_status(StatusCode::TOO_MANY_REQUESTS)
+        }
+    }
+
+    /// `Retry-After` in seconds; a minute for an outage, whose end is unknown.
+    pub fn retry_after(&self) -> Option<HeaderValue> {
+        match (self.retry_after, self.status) {
+            (0, StatusCode::SERVICE_UNAVAILABLE) => Some(HeaderValue::from_static("60")),
+            (0, _) => None,
+            (seconds, _) => Some(HeaderValue::from(seconds)),
+        }
     }
 
     /// The error for a bare status.

@@ -34,6 +34,12 @@ impl Fields {
         found.next().filter(|_| found.next().is_none())
     }
 
+    /// The field, if it is given exactly once, in whatever case.
+    pub fn get_ignore_case(&self, name: &str) -> Option<&str> {
+        let mut found = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+        found.next().filter(|_| found.next().is_none())
+    }
+
     /// Whether any of these fields is given more than once, which RFC 6749, section 3.1 forbids.
     pub fn has_duplicates(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.0.iter().filter(|(n, _)| n == name).count() > 1)

@@ -1,11 +1,12 @@
 //! Middleware of every request: the request log and the host check.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 
 use super::{HttpError, paths};
 use crate::routing::public_host;
@@ -37,9 +38,18 @@ pub async fn log(State(state): State<AppState>, mut request: Request, next: Next
     response
 }
 
+/// Refuses paths that a browser would take for another host, on every listener, so that no page can repeat one as an address.
+pub async fn local_path(request: Request, next: Next) -> Response {
+    if paths::is_local_path(request.uri().path()) {
+        next.run(request).await
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
+}
+
 /// Serves the public host and billers' vanity hosts only. A vanity host redirects to the biller's vanity path on the public host,
 /// which is the host of our cookies, or to the biller's password reset.
-pub async fn host(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn host(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     if headers.get_all(header::COOKIE).iter().map(|value| value.len()).sum::<usize>() > MAX_COOKIE_BYTES {
         return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
@@ -48,10 +58,17 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
     if request.uri().path() == paths::VERIFY {
         return next.run(request).await;
     }
-    let Some(host) = requested_host(headers, &request) else {
+    let Some(host) = requested_host(&request, state.config.server.public_url.scheme()) else {
         return StatusCode::MISDIRECTED_REQUEST.into_response();
     };
+    if paths::is_health(request.uri().path()) && is_ip_address(&host) {
+        return next.run(request).await;
+    }
     if host == public_host(&state.config) {
+        // What follows compares origins with it.
+        if let Ok(canonical) = host.parse() {
+            request.headers_mut().insert(header::HOST, canonical);
+        }
         return next.run(request).await;
     }
     let (known, error) = match state.directory.billers().await {
@@ -83,10 +100,53 @@ pub async fn host(State(state): State<AppState>, request: Request, next: Next) -
     }
 }
 
-/// The requested host, in lower case. None if there are several `Host` headers, or if the request target names another host.
-fn requested_host(headers: &HeaderMap, request: &Request) -> Option<String> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts.next()?.to_str().ok()?.to_ascii_lowercase();
-    let another = request.uri().authority().is_some_and(|named| named.as_str().to_ascii_lowercase() != host);
+/// The requested host in its canonical form. None if there are several `Host` headers, or if the request target names another.
+pub fn requested_host(request: &Request, scheme: &str) -> Option<String> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = canonical_host(hosts.next()?.to_str().ok()?, scheme);
+    let another = request.uri().authority().is_some_and(|named| canonical_host(named.as_str(), scheme) != host);
     (hosts.next().is_none() && !another).then_some(host)
+}
+
+/// The one form of a host: lower case, without a trailing dot and without the scheme's default port (RFC 3986, section 6.2.3).
+pub fn canonical_host(host: &str, scheme: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+    let (name, port) = host.rsplit_once(':').filter(|(_, port)| is_port(port)).unwrap_or((&host, ""));
+    let default = if scheme == "http" { "80" } else { "443" };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if port.is_empty() || port == default { name.to_owned() } else { format!("{name}:{port}") }
+}
+
+/// Whether the host is an IP address, as load balancers and orchestrators write when they probe an instance.
+fn is_ip_address(host: &str) -> bool {
+    host.parse::<SocketAddr>().is_ok() || host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_a_host_are_one_host() {
+        for same in [
+            "login.example.com",
+            "LOGIN.example.com",
+            "login.example.com.",
+            "login.example.com:443",
+            "Login.Example.com.:443",
+            "login.example.com:",
+        ] {
+            assert_eq!(canonical_host(same, "https"), "login.example.com", "{same}");
+        }
+        assert_eq!(canonical_host("login.example.com:80", "https"), "login.example.com:80");
+        assert_eq!(canonical_host("localhost:80", "http"), "localhost");
+        assert_eq!(canonical_host("[::1]:8080", "http"), "[::1]:8080");
+        assert_eq!(canonical_host("[::1]", "http"), "[::1]");
+        assert_eq!(canonical_host("evil.example..", "https"), "evil.example.");
+        for ip in ["10.0.0.7", "10.0.0.7:8080", "[2001:db8::1]", "[2001:db8::1]:8080"] {
+            assert!(is_ip_address(ip), "{ip}");
+        }
+        assert!(!is_ip_address("evil.example") && !is_ip_address("10.0.0.7.evil.example"));
+    }
 }

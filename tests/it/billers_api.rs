@@ -242,3 +242,38 @@ async fn sign_in_change_needs_approval() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn addresses_and_contacts_lead_where_they_say() {
+    let world = World::start().await;
+    let crm = ApiClient::new(&world, &BOTH, None).await;
+    let place = "/api/v1/billers/oakdale-city";
+    for (change, pointer) in [
+        (json!({ "hosts": ["localhost:8080"] }), "#/hosts"),
+        (json!({ "hosts": ["10.0.0.1"] }), "#/hosts"),
+        (json!({ "hosts": ["a_b.example"] }), "#/hosts"),
+        (json!({ "hosts": ["user@pay.example"] }), "#/hosts"),
+        (json!({ "portal_url": "javascript:alert(1)" }), "#/portal_url"),
+        (json!({ "portal_url": "https://u:p@portal.example/" }), "#/portal_url"),
+        (json!({ "portal_url": "https://portal.example/#x" }), "#/portal_url"),
+        (json!({ "portal_url": "https://169.254.169.254/latest" }), "#/portal_url"),
+        (json!({ "support": { "email": "a@b.example?subject=x" } }), "#/support/email"),
+        (json!({ "support": { "email": "javascript:alert(1)" } }), "#/support/email"),
+        (json!({ "support": { "email": "a@b.example\r\nBcc: c@d.example" } }), "#/support/email"),
+        (json!({ "support": { "phone": "javascript:alert(123)" } }), "#/support/phone"),
+        (json!({ "support": { "hours": "9\u{202e}5" } }), "#/support/hours"),
+        (json!({ "name": "River\u{202e}side" }), "#/name"),
+        (json!({ "contact_email": "a@b.example,c@d.example" }), "#/contact_email"),
+        (json!({ "oidc": { "issuer": "https://10.0.0.1/", "client_id": "x", "client_secret": "y" } }), "#/oidc/issuer"),
+        (
+            json!({ "oidc": { "issuer": "https://a.example/?x=1", "client_id": "x", "client_secret": "y" } }),
+            "#/oidc/issuer",
+        ),
+    ] {
+        let (status, refused) = crm.send("PATCH", place, &change).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{change}: {refused}");
+        assert_eq!(refused["errors"][0]["pointer"], pointer, "{change}: {refused}");
+    }
+    let hosts = json!({ "hosts": ["Pay.Oakdale.example.:443"] });
+    assert_eq!(crm.send("PATCH", place, &hosts).await.1["hosts"], json!(["pay.oakdale.example"]));
+}

@@ -89,7 +89,7 @@ impl ConsoleHarness {
         Self { world, provider }
     }
 
-    fn browser(&self) -> Browser {
+    pub(crate) fn browser(&self) -> Browser {
         let console = console_router(&self.world.state).unwrap();
         let mut browser = Browser::new(console);
         browser.host = "localhost:8084";
@@ -676,6 +676,28 @@ async fn sign_in_change_needs_approval() {
             StatusCode::NOT_FOUND,
             "it counts once"
         );
+    }
+}
+
+#[tokio::test]
+async fn staff_cannot_approve_with_another_session_or_a_key_of_theirs() {
+    for harness in ConsoleHarness::on_each_database().await {
+        let (mut asker, mut again) = (harness.sign_in("operator").await, harness.sign_in("operator").await);
+        let fields = [("name", "mine"), ("billers:read", "on"), ("billers:write", "on")];
+        let made = asker.post("/new-key", &fields).await;
+        let key = made.body.split("<code id=\"key\">").nth(1).unwrap().split('<').next().unwrap();
+        let mine = crate::billers_api::ApiClient::of(&harness.world, key);
+        let place = "/billers/riverside-water/settings";
+        crate::console_settings::save(&mut asker, place, &[("hosts", "pay.evil.example")]).await;
+        let page = asker.get("/changes").await;
+        let id = page.body.split("action=\"/changes/").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let approve = serde_json::json!({ "approve": true });
+        assert_eq!(mine.send("POST", &format!("/api/v1/changes/{id}"), &approve).await.0, StatusCode::FORBIDDEN);
+        let decide = format!("/changes/{id}");
+        assert_eq!(again.post(&decide, &[("decision", "approve")]).await.status, StatusCode::FORBIDDEN);
+        let mut second = harness.sign_in("second").await;
+        let approved = second.post(&decide, &[("decision", "approve")]).await;
+        assert_eq!(approved.location(), "/changes?done=approved");
     }
 }
 

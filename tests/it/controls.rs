@@ -46,7 +46,14 @@ async fn kill_switch_file_overrides_the_database() {
     std::fs::write(&file, "all-legacy\n").unwrap();
     assert_eq!(submit_username(&mut browser, "one-moved").await.0, 303);
     std::fs::write(&file, "al-legcy\n").unwrap();
-    assert_eq!(submit_username(&mut browser, "one-moved").await.0, 303, "a slip leaves the order before it in force");
+    assert_eq!(submit_username(&mut browser, "one-moved").await.1, "Signing in is paused", "a slip is no permission");
+    assert!(world.state.routing.kill_switch.file_problem().unwrap().contains("expected off, all-legacy"));
+    std::fs::write(&file, b"\xff\xfeo\0f\0f\0").unwrap();
+    assert_eq!(submit_username(&mut browser, "one-moved").await.1, "Signing in is paused");
+    assert!(world.state.routing.kill_switch.file_problem().unwrap().contains("not UTF-8"));
+    std::fs::write(&file, "\u{feff}all-legacy\r\n").unwrap();
+    assert_eq!(submit_username(&mut browser, "one-moved").await.0, 303, "as Windows editors write it");
+    assert_eq!(world.state.routing.kill_switch.file_problem(), None);
     std::fs::write(&file, "off\n").unwrap();
     world.state.directory.set_kill_switch(&KillSwitchState::Hold, &world.actor()).await.unwrap();
     assert_eq!(submit_username(&mut browser, "one-moved").await.0, 200, "the file counts first");
@@ -81,7 +88,10 @@ async fn api_sets_the_kill_switch_with_permission() {
         let answer = world.browser().send_with(request, body).await;
         (answer.status.as_u16(), serde_json::from_str::<Value>(&answer.body).unwrap())
     };
-    assert_eq!(put(&all, "all-legacy").await, (200, json!({ "kill_switch": "all-legacy", "effective": "all-legacy" })));
+    assert_eq!(
+        put(&all, "all-legacy").await,
+        (200, json!({ "kill_switch": "all-legacy", "effective": "all-legacy", "file_problem": null }))
+    );
     let mut browser = world.browser();
     assert_eq!(submit_username(&mut browser, "one-moved").await.0, 303);
     let request = Request::get("/api/v1/kill-switch").header("authorization", format!("Bearer {reader}"));
@@ -165,6 +175,10 @@ fn cli_controls_appear_in_the_next_decision_trace() {
     assert_eq!(here.simulate("ann").0, 2);
     assert!(here.run_ok(&["kill-switch", "all-legacy"]).contains("effective on this machine: all-legacy"));
     assert_eq!(here.simulate("ann"), (0, vec!["kill_switch".to_owned()]));
+    assert!(here.run_ok(&["kill-switch", "off", "--file"]).contains("kill-switch remove --file"));
+    assert!(here.run_ok(&["kill-switch"]).contains("effective on this machine: off"));
+    here.run_ok(&["kill-switch", "remove", "--file"]);
+    assert!(here.run_ok(&["kill-switch"]).contains("effective on this machine: all-legacy"));
     here.run_ok(&["kill-switch", "hold", "--file"]);
     assert!(here.run_ok(&["kill-switch"]).contains("all instances: all-legacy\neffective on this machine: hold"));
     std::fs::remove_file(here.path("kill")).unwrap();

@@ -56,7 +56,7 @@ async fn biller_import_is_atomic() {
             keys: world.state.keys.clone(),
             actor: world.state.actor_context(Actor::System),
             allow_loopback_issuers: false,
-            public_host: "localhost:8080".to_owned(),
+            own_hosts: vec!["localhost:8080".to_owned()],
         };
         let file = r#"
             [[billers]]
@@ -367,7 +367,7 @@ async fn vanity_host_can_change_billers_within_a_file_and_public_host_is_reserve
             keys: world.state.keys.clone(),
             actor: world.state.actor_context(Actor::System),
             allow_loopback_issuers: true,
-            public_host: "localhost:8080".to_owned(),
+            own_hosts: vec!["localhost:8080".to_owned()],
         };
         let file = "[[billers]]\nslug = \"a-new-one\"\nname = \"N\"\nhosts = [\"localhost:8080\"]\n";
         let rows = import_billers::parse(file, false).unwrap();

@@ -192,6 +192,12 @@ async fn legacy_deep_links_redirect() {
     assert_eq!((notice.status, notice.title()), (StatusCode::OK, "Riverside Water has a new sign-in page"));
     assert!(browser.get("/old/login.aspx?Biller=2&x=y").await.location().starts_with(LEGACY));
     assert_eq!(browser.get("/old/login.aspx").await.location(), "/login");
+    for same in ["/OLD/Login.aspx?BILLER=1", "/old/login.aspx/?biller=1", "/old/%6cogin.aspx?biller=1&x=y"] {
+        assert_eq!(world.browser().get(same).await.title(), "Riverside Water has a new sign-in page", "{same}");
+    }
+    let kept = browser.get("/Old/Login.aspx?ReturnUrl=%2Fbills%2F7%3Fmonth%3D11&lang=es").await;
+    assert_eq!(kept.location(), "/login?return_to=%2Fbills%2F7%3Fmonth%3D11&lang=es");
+    assert_eq!(browser.get("/old/login.aspx?ReturnUrl=%2F%2Fevil.example").await.location(), "/login");
     assert_eq!(browser.get("/old/login.aspx?biller=3").await.location(), "/login");
 }
 
@@ -215,6 +221,8 @@ async fn rate_limiting_is_identical_for_all_usernames() {
         }
         let refused = submit_username(&mut known, name).await;
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{name}");
+        let seconds: u64 = refused.header("retry-after").parse().unwrap();
+        assert!((300..=360).contains(&seconds), "ten in an hour: {seconds}");
         answers.push(without_tokens(&refused));
     }
     assert_eq!(answers[0], answers[1]);
@@ -223,6 +231,85 @@ async fn rate_limiting_is_identical_for_all_usernames() {
         StatusCode::TOO_MANY_REQUESTS,
         "another spelling"
     );
+}
+
+/// A lookup that arrives over a connection from this address.
+async fn submit_from(browser: &mut Browser, peer: &str, forwarded: Option<(&str, &str)>, name: &str) -> StatusCode {
+    let mut request = Request::post("/login")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .extension(signpost::web::client::Peer(peer.parse().unwrap()));
+    if let Some((header, value)) = forwarded {
+        request = request.header(header, value);
+    }
+    browser.send_with(request, format!("username={name}").into()).await.status
+}
+
+#[tokio::test]
+async fn strangers_cannot_lock_a_username_out() {
+    let world = World::start().await;
+    let attacker = "198.51.100.9:1";
+    for name in ["one-moved", "nobody"] {
+        let mut stranger = world.browser();
+        for _ in 0..10 {
+            submit_from(&mut stranger, attacker, None, name).await;
+        }
+        assert_eq!(submit_from(&mut stranger, attacker, None, name).await, StatusCode::TOO_MANY_REQUESTS, "{name}");
+        let elsewhere = submit_from(&mut world.browser(), "203.0.113.5:1", None, name).await;
+        assert_ne!(elsewhere, StatusCode::TOO_MANY_REQUESTS, "{name}");
+    }
+    let mut customer = world.browser();
+    world.sign_in(&mut customer, "riverside-water", "one-moved").await;
+    let same_network = submit_from(&mut customer, attacker, None, "ONE-moved").await;
+    assert_ne!(same_network, StatusCode::TOO_MANY_REQUESTS, "this device signed in with the username");
+    let other = submit_from(&mut customer, attacker, None, "nobody").await;
+    assert_eq!(other, StatusCode::TOO_MANY_REQUESTS, "another username on this device");
+}
+
+#[tokio::test]
+async fn customers_behind_a_proxy_do_not_share_its_limit() {
+    let world = World::start().await;
+    for (setting, header, template) in [
+        ("x-forwarded-for", "x-forwarded-for", "203.0.113.N:51234"),
+        ("x-forwarded-for", "x-forwarded-for", "6.6.6.6, [2001:db8:N::7]:51234"),
+        ("forwarded", "forwarded", "for=\"[2001:db8:aN::7]:51234\";proto=https"),
+    ] {
+        let state = world.state.with(|services| {
+            let mut config = (*services.config).clone();
+            let proxies = format!("[server]\ntrusted_proxies = [\"10.0.0.1\"]\nclient_address_header = \"{setting}\"");
+            let settings: toml::Table = proxies.parse().unwrap();
+            config.server = settings["server"].clone().try_into().unwrap();
+            services.config = std::sync::Arc::new(config);
+        });
+        let mut browser = Browser::new(signpost::app::router(state));
+        for customer in 1..=75 {
+            let value = template.replace('N', &customer.to_string());
+            let name = format!("name-{customer}");
+            let status = submit_from(&mut browser, "10.0.0.1:40000", Some((header, &value)), &name).await;
+            assert_eq!(status, StatusCode::SEE_OTHER, "{value}");
+        }
+        for connection in 0..75 {
+            let peer = format!("10.0.0.1:{}", 40_000 + connection);
+            let status = submit_from(&mut browser, &peer, Some((header, "unknown")), &format!("n-{connection}")).await;
+            assert_eq!(status, StatusCode::SEE_OTHER, "unreadable entries are no shared client");
+        }
+    }
+}
+
+#[tokio::test]
+async fn spellings_of_the_host_are_one_host() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let mut get = async |path: &str, host: &str| browser.send(Request::get(path.to_owned()).header("host", host)).await;
+    for host in ["LOCALHOST:8080", "localhost.:8080"] {
+        assert_eq!(get("/login", host).await.status, StatusCode::OK, "{host}");
+    }
+    for host in ["pay.riverside.example.", "PAY.riverside.example:80", "pay.riverside.example.:80"] {
+        assert_eq!(get("/", host).await.location(), "http://localhost:8080/b/riverside-water", "{host}");
+    }
+    for host in ["10.0.0.7:8080", "10.0.0.7", "[2001:db8::7]:8080"] {
+        assert_eq!(get("/api/v1/health", host).await.status, StatusCode::UNAUTHORIZED, "a probe by address: {host}");
+        assert_eq!(get("/login", host).await.status, StatusCode::MISDIRECTED_REQUEST, "{host}");
+    }
 }
 
 #[tokio::test]

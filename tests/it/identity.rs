@@ -625,3 +625,25 @@ async fn nul_is_rejected_before_the_database() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn merge_patch_is_json_and_null_clears_the_name() {
+    let world = World::start().await;
+    let key = ApiClient::new(&world, &[Scope::IdentityRead, Scope::IdentityWrite], None).await;
+    let new = json!({ "email": "ann@mail.example", "name": "Ann Lee" });
+    let (status, made) = key.send("POST", "/identity/v1/users", &new).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let place = format!("/identity/v1/users/{}", made["id"].as_str().unwrap());
+    let patch = async |media: &str, body: &str| {
+        let request = http::Request::patch(place.as_str())
+            .header("authorization", format!("Bearer {}", key.key()))
+            .header("content-type", media);
+        world.browser().send_with(request, axum::body::Body::from(body.to_owned())).await
+    };
+    let cleared = patch("application/merge-patch+json; charset=utf-8", r#"{"name":null}"#).await;
+    assert_eq!(cleared.status, StatusCode::OK, "{}", cleared.body);
+    let cleared: Value = serde_json::from_str(&cleared.body).unwrap();
+    assert!(cleared["name"].as_str().is_none_or(str::is_empty), "{cleared}");
+    assert_eq!(patch("application/json", r#"{"email":null}"#).await.status, StatusCode::BAD_REQUEST, "it is required");
+    assert_eq!(patch("text/plain", "{}").await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}

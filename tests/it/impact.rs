@@ -111,7 +111,7 @@ async fn impact_matches_simulating_every_user() {
             keys: world.state.keys.clone(),
             actor: world.actor(),
             allow_loopback_issuers: true,
-            public_host: "localhost:8080".to_owned(),
+            own_hosts: vec!["localhost:8080".to_owned()],
         };
         let rows = import_billers::parse(file, false).unwrap();
         let after = world.state.directory.preview_billers(rows, &context).await.unwrap();

@@ -85,3 +85,54 @@ async fn created_key_cannot_outlive_its_creator_and_creation_is_idempotent() {
     let secret = made["key"].as_str().unwrap().rsplit('_').next().unwrap();
     assert!(!rows.values().flatten().any(|row| row.contains(secret)), "nowhere in the database");
 }
+
+#[tokio::test]
+async fn one_person_never_approves_their_own_change() {
+    each_database(|world| async move {
+        let place = "/api/v1/billers/riverside-water";
+        let root = ApiClient::new(&world, Scope::ALL, None).await;
+        let all = json!({ "name": "child", "scopes": ["billers:read", "billers:write", "keys:write"] });
+        let create = async |parent: &ApiClient| {
+            let (status, made) = parent.send("POST", KEYS, &all).await;
+            assert_eq!(status, StatusCode::CREATED, "{made}");
+            ApiClient::of(&world, made["key"].as_str().unwrap())
+        };
+        let child = create(&root).await;
+        let (sibling, grandchild) = (create(&root).await, create(&child).await);
+        let family = [&root, &child, &sibling, &grandchild];
+        for requester in family {
+            for change in [json!({ "portal_url": "https://evil.example/in" }), json!({ "hosts": ["pay.evil.example"] })]
+            {
+                let before = requester.get(place).await.1;
+                let (status, changed) = requester.send("PATCH", place, &change).await;
+                assert_eq!(status, StatusCode::OK, "{changed}");
+                assert_eq!(
+                    (&changed["portal_url"], &changed["hosts"]),
+                    (&before["portal_url"], &before["hosts"]),
+                    "nothing changes yet"
+                );
+                let pending = &changed["pending_changes"][0];
+                assert!(pending["summary"].as_str().unwrap().contains("evil.example"), "{pending}");
+                let decide = format!("/api/v1/changes/{}", pending["id"].as_str().unwrap());
+                for approver in family {
+                    let (status, refused) = approver.send("POST", &decide, &json!({ "approve": true })).await;
+                    assert_eq!(
+                        (status, &refused["type"]),
+                        (StatusCode::FORBIDDEN, &json!("urn:signpost:problem:requester_cannot_approve"))
+                    );
+                }
+                assert_eq!(
+                    grandchild.send("POST", &decide, &json!({ "approve": false })).await.0,
+                    StatusCode::NO_CONTENT
+                );
+            }
+        }
+        let another = ApiClient::new(&world, Scope::ALL, None).await;
+        let change = json!({ "portal_url": "https://portal.example/in" });
+        let (_, changed) = child.send("PATCH", place, &change).await;
+        let decide = format!("/api/v1/changes/{}", changed["pending_changes"][0]["id"].as_str().unwrap());
+        assert_eq!(another.send("POST", &decide, &json!({ "approve": true })).await.0, StatusCode::NO_CONTENT);
+        assert_eq!(root.get(place).await.1["portal_url"], "https://portal.example/in");
+    })
+    .await;
+}

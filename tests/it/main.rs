@@ -29,6 +29,7 @@ mod handoffs;
 mod harness;
 mod headers;
 mod health;
+mod hostile_addresses;
 mod hostile_provider;
 mod identity;
 mod impact;

@@ -77,7 +77,8 @@ async fn verify_can_redirect_to_sign_in() {
             .header("x-forwarded-for", "203.0.113.7")
     };
     for (uri, target) in [
-        ("/bills/7?x=1", "http://localhost:8080/b/riverside-water?return_to=%2Fbills%2F7"),
+        ("/bills/7?x=1", "http://localhost:8080/b/riverside-water?return_to=%2Fbills%2F7%3Fx%3D1"),
+        ("/bills/7?x=%2f%2fevil.example", "http://localhost:8080/b/riverside-water?return_to=%2Fbills%2F7"),
         ("/admin", "http://localhost:8080/b/riverside-water"),
         ("//evil.example/bills", "http://localhost:8080/b/riverside-water"),
         ("https://evil.example/bills", "http://localhost:8080/b/riverside-water"),

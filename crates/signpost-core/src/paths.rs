@@ -1,5 +1,8 @@
 //! Every path of the gateway, and the functions that fill in their parameters. `routes` says what is served at each.
 
+use percent_encoding::percent_decode;
+use serde::{Deserialize, Serialize};
+
 use crate::Slug;
 
 pub const ROOT: &str = "/";
@@ -85,6 +88,64 @@ pub mod identity {
     pub const REMOVE_MEMBERS: &str = "/teams/{id}/members/remove";
 }
 
+/// The address of a page on the listener that serves it: a path, perhaps with a query. Redirects and links that a request
+/// names have this type, because browsers take `//name` and `/\name` for another host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct LocalAddress(String);
+
+impl LocalAddress {
+    pub fn parse(address: &str) -> Option<Self> {
+        let path = address.split('?').next().unwrap_or_default();
+        let is_printable = address.bytes().all(|b| b.is_ascii_graphic()) && !address.contains('#');
+        (is_printable && is_local_path(path)).then(|| Self(address.to_owned()))
+    }
+
+    pub fn root() -> Self {
+        Self(ROOT.to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for LocalAddress {
+    type Error = &'static str;
+
+    fn try_from(address: String) -> Result<Self, Self::Error> {
+        Self::parse(&address).ok_or("not a local address")
+    }
+}
+
+impl std::fmt::Display for LocalAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a path begins with exactly one slash and has no backslash or control character, however often it is decoded.
+/// Proxies decode paths once more on their way, so encoded slashes count as slashes.
+pub fn is_local_path(path: &str) -> bool {
+    let mut path = path.as_bytes().to_vec();
+    loop {
+        let starts_once = path.first() == Some(&b'/') && path.get(1) != Some(&b'/');
+        if !starts_once || path.iter().any(|b| *b == b'\\' || b.is_ascii_control()) {
+            return false;
+        }
+        let decoded: Vec<u8> = percent_decode(&path).collect();
+        if decoded == path {
+            return true;
+        }
+        path = decoded;
+    }
+}
+
+/// Whether load balancers and orchestrators probe this path, by the address of an instance instead of a host name.
+pub fn is_health(path: &str) -> bool {
+    path == HEALTH
+}
+
 const SLUG: &str = "{slug}";
 const FILE: &str = "{file}";
 
@@ -155,6 +216,37 @@ mod tests {
         assert_eq!(parse_biller("/b/riverside-water"), Some(slug));
         for other in ["/b/", "/b/riverside-water/reset", "/b/Riverside", "/login", "/"] {
             assert_eq!(parse_biller(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn local_addresses_stay_on_their_listener() {
+        for own in
+            ["/", "/simulate?q=a_b-c", "/billers/riverside-water", "/simulate?next=//evil.example", "/a//b", "/100%"]
+        {
+            assert_eq!(LocalAddress::parse(own).as_ref().map(LocalAddress::as_str), Some(own));
+        }
+        for foreign in [
+            "",
+            "//evil.example",
+            "///evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "/a\nb",
+            "javascript:x",
+            "/ b",
+            "/%2fevil.example",
+            "/%2Fevil.example",
+            "/%5cevil.example",
+            "/%5Cevil.example",
+            "/%252fevil.example",
+            "\\\\evil",
+            "%2f/evil.example",
+            "/a/%0d%0aLocation:x",
+            "/a#b",
+            "/é",
+        ] {
+            assert_eq!(LocalAddress::parse(foreign), None, "{foreign:?}");
         }
     }
 }

@@ -62,10 +62,10 @@ pub(super) struct UserPatch {
     #[serde(default, deserialize_with = "non_null")]
     #[schema(nullable = false, format = "email")]
     email: Option<String>,
-    /// First and last name.
-    #[serde(default, deserialize_with = "non_null")]
-    #[schema(nullable = false, max_length = 200)]
-    name: Option<String>,
+    /// First and last name; null clears it.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, max_length = 200)]
+    name: Option<Option<String>>,
     #[serde(default, deserialize_with = "non_null")]
     #[schema(nullable = false)]
     status_action: Option<StatusAction>,
@@ -122,6 +122,12 @@ pub(super) struct UserPage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     totals: Option<Totals>,
+}
+
+/// A field that may be omitted, and that null clears.
+#[expect(clippy::option_option, reason = "omitted, null and a value are three requests (RFC 7396)")]
+fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 /// A field that may be omitted, and must not be null.
@@ -280,11 +286,11 @@ pub(super) async fn update(
     JsonBody(request): JsonBody<UserPatch>,
 ) -> Result<Json<User>, HttpError> {
     let mut errors = Vec::new();
-    validate(request.email.as_deref(), request.name.as_deref(), &mut errors);
+    validate(request.email.as_deref(), request.name.as_ref().and_then(Option::as_deref), &mut errors);
     if !errors.is_empty() {
         return Err(validation_failed(errors));
     }
-    let (first_name, last_name) = request.name.as_deref().map(split_name).unzip();
+    let (first_name, last_name) = request.name.map(|name| split_name(&name.unwrap_or_default())).unzip();
     let status = request.status_action.map(|action| match action {
         StatusAction::Suspend => UserStatus::Suspended,
         StatusAction::Unsuspend => UserStatus::Active,

@@ -41,7 +41,7 @@ pub(super) async fn import(state: &AppState, world: &World) -> Result<(), anyhow
         keys: state.keys.clone(),
         actor: state.actor_context(Actor::System),
         allow_loopback_issuers: true,
-        public_host: crate::routing::public_host(&state.config),
+        own_hosts: crate::routing::own_hosts(&state.config),
     };
     state.directory.import_billers(rows, &context, false).await?;
     let billers = state.directory.billers().await?;

@@ -238,6 +238,8 @@ pub struct KillSwitchPage {
     pub chrome: Chrome,
     /// What is in force.
     pub effective: String,
+    /// Why the file of this instance cannot be understood.
+    pub file_problem: Option<String>,
     /// What was set for every instance.
     pub set: String,
     /// Billers: slug and name.

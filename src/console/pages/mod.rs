@@ -25,6 +25,7 @@ pub use simulate::{
 };
 
 use super::staff::Staff;
+use signpost_core::paths::LocalAddress;
 
 /// What is wrong with a form: the field's id, and a sentence.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +88,7 @@ pub struct ContinuePage {
     /// Around the content.
     pub chrome: Chrome,
     /// Where to.
-    pub to: String,
+    pub to: LocalAddress,
 }
 
 /// Signed in at the provider, but without a role here.

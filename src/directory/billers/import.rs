@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::biller::Biller;
 use super::changes::changes;
-use super::patch::BillerPatch;
 pub use super::patch::ImportContext;
+use super::patch::{BillerPatch, is_same_host};
 use super::pending::{self, ProposedChange};
 use super::snapshot::Billers;
 use super::store;
@@ -217,8 +217,11 @@ fn check(rows: Vec<BillerRow>, known: &Billers, context: &ImportContext) -> (Vec
         errors.extend(patch.apply(&mut biller, context));
         for host in &biller.hosts {
             let owner = known.by_host(host).filter(|owner| owner.slug != slug && !in_file.contains(&owner.slug));
-            if *host == context.public_host {
-                errors.push("hosts", format!("{host} is the host of server.public_url"));
+            if context.own_hosts.iter().any(|own| is_same_host(own, host)) {
+                errors.push(
+                    "hosts",
+                    format!("{host} is a host of Signpost itself (server.public_url, console.public_url)"),
+                );
             }
             if !hosts.insert(host.clone()) || owner.is_some() {
                 errors.push("hosts", format!("{host} is another biller's host"));

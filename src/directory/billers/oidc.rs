@@ -1,11 +1,13 @@
 //! A biller's registration as an OpenID Connect relying party.
 
+use std::net::{IpAddr, SocketAddr};
+
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 use utoipa::ToSchema;
 
-use crate::config::Secret;
+use crate::config::{Secret, check_url, is_host_name};
 use crate::secureauth::AuthorizationParams;
 use signpost_core::{BillerId, FieldErrors, KeyRing, Purpose};
 
@@ -153,8 +155,15 @@ impl OidcSettings {
     pub(super) fn validate(&self, allow_http: bool) -> FieldErrors {
         let mut errors = FieldErrors::default();
         match Url::parse(&self.issuer) {
-            Ok(url) if url.scheme() == "https" || (allow_http && url.scheme() == "http") => {}
-            _ => errors.push("issuer", "must be an https URL"),
+            Ok(url) if url.query().is_some() => errors.push("issuer", "must not have a query"),
+            Ok(url) => drop(errors.check("issuer", check_url(&url, allow_http))),
+            Err(_) => errors.push("issuer", "must be an https URL"),
+        }
+        for host in &self.extra_hosts {
+            let name = host.split(':').next().unwrap_or_default();
+            if !is_host_name(name) && host.parse::<IpAddr>().is_err() && host.parse::<SocketAddr>().is_err() {
+                errors.push("extra_hosts", format!("{host:?} is not a host such as keys.example.com"));
+            }
         }
         if self.client_id.is_empty() {
             errors.push("client_id", "must not be empty");

@@ -10,9 +10,10 @@ use super::branding_patch::BrandingPatch;
 use super::oidc::OidcSettings;
 use super::settings::{PasswordCarryOver, Support, UserPoolRef};
 use crate::audit::ActorContext;
+use crate::config::{check_display_text, check_mail_address, check_phone, check_url, is_host_name};
 use crate::secureauth::management::PasswordPolicy;
 use signpost_core::decision::{CiamMode, CiamState, OutagePolicy, SuspensionPolicy};
-use signpost_core::{FieldErrors, KeyRing, Rollout, Timestamp};
+use signpost_core::{FieldErrors, KeyRing, Locale, Rollout, Timestamp};
 
 /// A change of a biller. What is left out stays as it is; a new biller gets the default. An empty list, table or text removes the
 /// setting.
@@ -67,8 +68,8 @@ pub struct ImportContext {
     pub allow_loopback_issuers: bool,
     /// Changes of where users sign in need an approval, unless Signpost itself is the actor.
     pub actor: ActorContext,
-    /// The host of `server.public_url`, which no biller can have.
-    pub public_host: String,
+    /// The hosts of our own listeners, which no biller can have.
+    pub own_hosts: Vec<String>,
 }
 
 impl BillerPatch {
@@ -131,12 +132,13 @@ impl BillerPatch {
         set(&mut settings.legacy_accounts, legacy_accounts);
         set(&mut settings.when_suspended, when_suspended);
         set(&mut settings.outage_policy, outage_policy);
+        let support = support.and_then(|support| errors.check_object("support", check_support(support)));
         set(&mut settings.support, support);
         let rollout = rollout.and_then(|rollout| errors.check_object("rollout", rollout.normalized()));
         set(&mut settings.rollout, rollout);
         let email = contact_email.map(|text| unless_empty(&text, parse_email, "an email address"));
         set(&mut settings.contact_email, email.and_then(|email| errors.check("contact_email", email)));
-        let url = portal_url.map(|text| unless_empty(&text, parse_url, "an http or https URL without a fragment"));
+        let url = portal_url.map(|text| parse_url(&text, context.allow_loopback_issuers));
         set(&mut settings.portal_url, url.and_then(|url| errors.check("portal_url", url)));
         for (_, message) in password_policy.iter().flat_map(PasswordPolicy::problems) {
             errors.push("password_policy", message);
@@ -186,34 +188,65 @@ fn unless_empty<T>(text: &str, parse: impl FnOnce(&str) -> Option<T>, expected: 
     parse(text).map(Some).ok_or_else(|| format!("{text:?} is not {expected}"))
 }
 
-fn parse_email(text: &str) -> Option<String> {
-    let (local, domain) = text.split_once('@')?;
-    let is_email =
-        !local.is_empty() && domain.contains('.') && !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    is_email.then(|| text.to_owned())
+/// An empty text removes the address.
+fn parse_url(text: &str, allow_loopback: bool) -> Result<Option<String>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let url = Url::parse(text).map_err(|_| format!("{text:?} is not a URL such as https://portal.example.com/in"))?;
+    check_url(&url, allow_loopback).map_err(str::to_owned)?;
+    Ok(Some(url.into()))
 }
 
-fn parse_url(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.fragment().is_none()).then(|| url.into())
+fn parse_email(text: &str) -> Option<String> {
+    check_mail_address(text).is_ok().then(|| text.to_owned())
 }
 
 fn check_name(name: &str) -> Result<(), &'static str> {
-    let is_valid = !name.is_empty() && name.len() <= 100 && !name.chars().any(char::is_control);
+    let is_valid = !name.is_empty() && name.len() <= 100 && check_display_text(name).is_ok() && !name.contains('\n');
     if is_valid { Ok(()) } else { Err("must have 1 to 100 printable characters") }
 }
 
+/// Contacts are shown as links, and texts as they are.
+fn check_support(support: Support) -> Result<Support, FieldErrors> {
+    let mut errors = FieldErrors::default();
+    let mut check = |field: &str, text: Option<&str>, check: fn(&str) -> Result<(), &'static str>| {
+        if let Some(problem) = text.filter(|text| !text.is_empty()).and_then(|text| check(text).err()) {
+            errors.push(field, problem);
+        }
+    };
+    check("email", support.email.as_deref(), check_mail_address);
+    check("phone", support.phone.as_deref(), check_phone);
+    for (field, text) in [("hours", &support.hours), ("alternative_payment", &support.alternative_payment)] {
+        for locale in Locale::ALL {
+            let text = text.as_ref().and_then(|text| text.resolve(locale)).map(|(_, text)| text);
+            check(field, text, check_display_text);
+        }
+    }
+    if errors.is_empty() { Ok(support) } else { Err(errors) }
+}
+
+/// A host in its one form: lower case, without a dot at the end and without the default port.
 fn parse_host(text: &str) -> Result<String, String> {
     let host = text.trim().to_ascii_lowercase();
-    let parsed = Url::parse(&format!("https://{host}/")).ok();
-    let is_host = parsed.is_some_and(|url| {
-        url.path() == "/"
-            && url.query().is_none()
-            && url.username().is_empty()
-            && url.domain().is_some()
-            && url.host_str().is_some_and(|name| host == name || host.starts_with(&format!("{name}:")))
-    });
-    if is_host { Ok(host) } else { Err(format!("{text:?} is not a host such as pay.example.com")) }
+    let (name, port) = host.split_once(':').map_or((host.as_str(), None), |(name, port)| (name, Some(port)));
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let port = match port {
+        None | Some("443") => Some(None),
+        Some(port) => port.parse::<u16>().ok().filter(|port| *port > 0).map(Some),
+    };
+    match port {
+        Some(port) if is_host_name(name) && name.contains('.') => {
+            Ok(port.map_or_else(|| name.to_owned(), |port| format!("{name}:{port}")))
+        }
+        _ => Err(format!("{text:?} is not a host such as pay.example.com")),
+    }
+}
+
+/// Whether two hosts have one name. Ports do not separate cookies, except on this machine, where names are few.
+pub(super) fn is_same_host(one: &str, other: &str) -> bool {
+    let name = |host: &str| host.split(':').next().unwrap_or_default().to_owned();
+    one == other || (name(one) == name(other) && name(one) != "localhost")
 }
 
 /// A registration that is written anew forgets that its issuer named itself.

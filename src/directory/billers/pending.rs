@@ -1,5 +1,5 @@
 //! Pending approvals (four-eyes changes): changes of where a migrated biller's users sign in, that is of issuer, client, endpoint
-//! hosts and sign-in address. Every way of changing a biller leads here.
+//! hosts, sign-in address and portal. Every way of changing a biller leads here.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,19 +15,21 @@ use signpost_core::decision::CiamState;
 use signpost_core::{BillerId, Timestamp, ids};
 
 const INSERT: Sql = sql!(
-    "INSERT INTO pending_change (id, biller_id, summary, change, requested_by, requested_at) \
-     VALUES ($1, $2, $3, $4, $5, $6)"
+    "INSERT INTO pending_change (id, biller_id, summary, change, requested_by, principal, requested_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7)"
 );
 const OPEN: Sql = sql!(
-    "SELECT id, biller_id, summary, change, requested_by, requested_at FROM pending_change \
+    "SELECT id, biller_id, summary, change, requested_by, principal, requested_at FROM pending_change \
      WHERE decided_at IS NULL ORDER BY requested_at, id"
 );
-const BY_ID: Sql =
-    sql!("SELECT id, biller_id, summary, change, requested_by, requested_at FROM pending_change WHERE id = $1");
-/// Only one of two concurrent decisions counts. The requester may withdraw the change, and can never approve it.
+const BY_ID: Sql = sql!(
+    "SELECT id, biller_id, summary, change, requested_by, principal, requested_at FROM pending_change WHERE id = $1"
+);
+/// Only one of two concurrent decisions counts. The requester may withdraw the change, and can never approve it, nor can a key or
+/// member of staff with the same principal.
 const DECIDE: Sql = sql!(
     "UPDATE pending_change SET decided_by = $2, decided_at = $3, outcome = $4 \
-     WHERE id = $1 AND decided_at IS NULL AND ($4 = 'rejected' OR requested_by <> $2)"
+     WHERE id = $1 AND decided_at IS NULL AND ($4 = 'rejected' OR principal <> $5)"
 );
 
 /// The part of a change that needs an approval.
@@ -35,6 +37,14 @@ const DECIDE: Sql = sql!(
 pub(super) struct ProposedChange {
     oidc: Option<(OidcSettings, ClientSecrets)>,
     hosts: Option<Vec<String>>,
+    #[serde(default)]
+    portal: Option<ProposedPortal>,
+}
+
+/// Where handoffs of a biller go; none: to the shared address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct ProposedPortal {
+    url: Option<String>,
 }
 
 /// A change that needs an approval.
@@ -45,6 +55,7 @@ pub struct PendingChange {
     /// Describes the change.
     pub summary: String,
     pub requested_by: String,
+    principal: String,
     pub requested_at: Timestamp,
     change: ProposedChange,
 }
@@ -76,7 +87,11 @@ pub(super) fn extract_proposal(before: &Biller, after: &mut Biller) -> Option<Pr
     if before.hosts.first() != after.hosts.first() {
         change.hosts = Some(std::mem::replace(&mut after.hosts, before.hosts.clone()));
     }
-    (change.oidc.is_some() || change.hosts.is_some()).then_some(change)
+    if before.settings.portal_url != after.settings.portal_url {
+        let url = std::mem::replace(&mut after.settings.portal_url, before.settings.portal_url.clone());
+        change.portal = Some(ProposedPortal { url });
+    }
+    (change.oidc.is_some() || change.hosts.is_some() || change.portal.is_some()).then_some(change)
 }
 
 pub(super) async fn insert(
@@ -90,7 +105,8 @@ pub(super) async fn insert(
     let summary = change.summary(biller);
     let id = ids::uuid_v7(now, actor.random());
     let event = AuditEvent::new(Action::ChangeRequested).at(&biller.slug).about(&id).with("summary", summary.as_str());
-    tx.run(INSERT, values![id, biller.id.as_str(), summary, text, actor.actor.identity(), now]).await?;
+    let values = values![id, biller.id.as_str(), summary, text, actor.actor.identity(), actor.actor.principal(), now];
+    tx.run(INSERT, values).await?;
     Ok(actor.record(tx, event).await?)
 }
 
@@ -103,6 +119,10 @@ impl ProposedChange {
         }
         if let Some(hosts) = &self.hosts {
             parts.push(format!("hosts [{}] → [{}]", biller.hosts.join(", "), hosts.join(", ")));
+        }
+        if let Some(ProposedPortal { url }) = &self.portal {
+            let name = |url: Option<&String>| url.map_or("shared", String::as_str).to_owned();
+            parts.push(format!("portal {} → {}", name(biller.settings.portal_url.as_ref()), name(url.as_ref())));
         }
         parts.join("; ")
     }
@@ -124,11 +144,11 @@ impl Directory {
         let (who, now) = (actor.actor.identity(), actor.now());
         let mut tx = self.db.begin().await?;
         let outcome = if approve { "approved" } else { "rejected" };
-        let decided = tx.run(DECIDE, values![id, &who, now, outcome]).await?;
+        let decided = tx.run(DECIDE, values![id, &who, now, outcome, actor.actor.principal()]).await?;
         let Some(row) = tx.one(BY_ID, values![id]).await? else { return Ok(ApprovalOutcome::NotFound) };
         let pending = read(&row)?;
         if decided == 0 {
-            let same = approve && pending.requested_by == who;
+            let same = approve && pending.principal == actor.actor.principal();
             return Ok(if same { ApprovalOutcome::RequesterCannotApprove } else { ApprovalOutcome::NotFound });
         }
         let known = store::load_billers_in(&mut tx).await?;
@@ -139,7 +159,7 @@ impl Directory {
             if pending.change.oidc.is_some() {
                 store::drop_iss_pin(&mut tx, biller).await?;
             }
-            let ProposedChange { oidc, hosts } = pending.change;
+            let ProposedChange { oidc, hosts, portal } = pending.change;
             let changed = self.update_biller_in(&mut tx, &biller.slug, (actor, event), |biller| {
                 if let Some((oidc, secrets)) = oidc {
                     biller.settings.oidc = Some(oidc);
@@ -147,6 +167,9 @@ impl Directory {
                 }
                 if let Some(hosts) = hosts {
                     biller.hosts = hosts;
+                }
+                if let Some(ProposedPortal { url }) = portal {
+                    biller.settings.portal_url = url;
                 }
             });
             match changed.await {
@@ -169,6 +192,7 @@ fn read(row: &Row) -> Result<PendingChange, DirectoryError> {
         summary: row.text("summary")?,
         change: serde_json::from_str(&row.text("change")?).map_err(|error| corrupt(&error.to_string()))?,
         requested_by: row.text("requested_by")?,
+        principal: row.text("principal")?,
         requested_at: row.time("requested_at")?,
     })
 }

@@ -169,7 +169,7 @@ impl World {
             keys: self.state.keys.clone(),
             actor: self.state.actor_context(Actor::System),
             allow_loopback_issuers: true,
-            public_host: "localhost:8080".to_owned(),
+            own_hosts: vec!["localhost:8080".to_owned()],
         };
         self.state.directory.import_billers(rows, &context, false).await.unwrap();
     }
