@@ -52,7 +52,7 @@ impl<S: RequiredScope> FromRequestParts<AppState> for ApiKeyFor<S> {
 }
 
 /// Authenticates the request's key and checks that it has a scope.
-pub(super) async fn require(state: &AppState, headers: &HeaderMap, scope: Scope) -> Result<ApiKey, HttpError> {
+async fn require(state: &AppState, headers: &HeaderMap, scope: Scope) -> Result<ApiKey, HttpError> {
     let unauthorized = |code, detail| problem(StatusCode::UNAUTHORIZED, code, detail);
     let missing = || unauthorized("api_key_missing", "Send an API key in the header `Authorization: Bearer <key>`.");
     let invalid = || unauthorized("api_key_invalid", "The API key is malformed, unknown, expired or revoked.");

@@ -1,24 +1,26 @@
 //! `/api/v1/billers`: what a CRM's biller wizard does. The fields are those of a file of billers.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde_json::{Map, Value, json};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
 
-use super::auth::require;
+use super::access::find_biller;
+use super::auth::ApiKeyFor;
 use super::biller_requests::{BillerUpdate, NewBiller, parse_biller_row, parse_ciam};
 use super::biller_responses::{BillerDetails, BillerList, BillerResponse, CreatedBiller};
 use super::idempotency::IdempotencyKeyHeader;
 use super::jobs::JobResponse;
-use super::json::read_fields;
+use super::json::{Fields, JsonBody};
 use super::problem::{invalid_fields, not_found, problem, validation_failed};
 use super::{ciam, idempotency, pending_changes};
-use crate::access::{ApiKey, Scope};
+use crate::access::{ApiKey, Scope, scope};
+use crate::directory::Biller;
 use crate::directory::import_billers::{ImportContext, UpsertError, WriteMode};
 use crate::provisioning::{EnablementOptions, Job};
 use crate::state::AppState;
+use crate::web::extract::BillerPath;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
@@ -30,8 +32,10 @@ use signpost_core::Slug;
     security(("key" = [Scope::BillersRead.as_str()])),
     responses((status = 200, description = "The billers.", body = BillerList)),
 )]
-pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<BillerList>, HttpError> {
-    let key = require(&state, &headers, Scope::BillersRead).await?;
+pub(super) async fn list(
+    key: ApiKeyFor<scope::BillersRead>,
+    State(state): State<AppState>,
+) -> Result<Json<BillerList>, HttpError> {
     let billers = state.directory.billers().await?;
     let visible = billers.iter().filter(|biller| key.permits_biller(&biller.slug));
     let visible = visible.map(|biller| BillerResponse::new(&state, biller));
@@ -46,13 +50,12 @@ pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> R
     responses((status = 200, description = "The biller.", body = BillerDetails)),
 )]
 pub(super) async fn get(
+    key: ApiKeyFor<scope::BillersRead>,
     State(state): State<AppState>,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
+    BillerPath(slug): BillerPath,
 ) -> Result<Json<BillerDetails>, HttpError> {
-    let key = require(&state, &headers, Scope::BillersRead).await?;
-    let slug = Slug::parse(&slug).ok().filter(|slug| key.permits_biller(slug)).ok_or_else(not_found)?;
-    Ok(Json(details(&state, &slug).await?))
+    let biller = find_biller(&state.directory, &key, &slug).await?;
+    Ok(Json(details(&state, &biller).await?))
 }
 
 /// Create a biller
@@ -75,13 +78,12 @@ pub(super) async fn get(
     ),
 )]
 pub(super) async fn create(
+    key: ApiKeyFor<scope::BillersWrite>,
     State(state): State<AppState>,
-    headers: HeaderMap,
-    body: Bytes,
+    idempotency_header: IdempotencyKeyHeader,
+    JsonBody(Fields(mut fields)): JsonBody<Fields>,
 ) -> Result<Response, HttpError> {
-    let key = require(&state, &headers, Scope::BillersWrite).await?;
-    let mut fields: Map<String, Value> = read_fields(&headers, &body)?;
-    let idempotency_key = idempotency::key(&headers, &key, paths::BILLERS, &Value::Object(fields.clone()))?;
+    let idempotency_key = idempotency_header.key(&key, &fields)?;
     let ciam_field = fields.remove("ciam");
     let row = parse_biller_row(fields)?;
     let options = parse_ciam(ciam_field, &row.patch)?;
@@ -117,7 +119,8 @@ pub(super) async fn create(
         None => None,
     };
     let job = job.map(|job| JobResponse::new(&job, Some(slug.clone())));
-    let body = json!(CreatedBiller { details: details(&state, &slug).await?, job }).to_string();
+    let biller = find_biller(&state.directory, &key, &slug).await?;
+    let body = json!(CreatedBiller { details: details(&state, &biller).await?, job }).to_string();
     let Some(idempotency_key) = idempotency_key else { return Ok(created_response(&slug, body)) };
     idempotency_key.store_response(&state.db, StatusCode::CREATED.as_u16(), &body).await?;
     // Two repetitions of a request may get this far: both return the response that was stored.
@@ -150,14 +153,12 @@ async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, options: Enablement
     ),
 )]
 pub(super) async fn update(
+    key: ApiKeyFor<scope::BillersWrite>,
     State(state): State<AppState>,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    BillerPath(slug): BillerPath,
+    JsonBody(Fields(mut fields)): JsonBody<Fields>,
 ) -> Result<Json<BillerDetails>, HttpError> {
-    let key = require(&state, &headers, Scope::BillersWrite).await?;
-    let slug = Slug::parse(&slug).ok().filter(|slug| key.permits_biller(slug)).ok_or_else(not_found)?;
-    let mut fields: Map<String, Value> = read_fields(&headers, &body)?;
+    find_biller(&state.directory, &key, &slug).await?;
     let own = fields.insert("slug".to_owned(), json!(slug));
     if own.is_some_and(|own| own != json!(slug)) {
         return Err(validation_failed([("slug", "cannot change".to_owned())]));
@@ -173,15 +174,15 @@ pub(super) async fn update(
     changed.map_err(http_error)?;
     tx.commit().await?;
     tracing::info!(biller = %slug, key = key.id, "a biller was updated");
+    let biller = find_biller(&state.directory, &key, &slug).await?;
     let mut pending = pending_changes::visible_to(&state.directory, &key).await?;
     pending.retain(|change| change.biller == slug);
-    Ok(Json(BillerDetails { pending_changes: Some(pending), ..details(&state, &slug).await? }))
+    Ok(Json(BillerDetails { pending_changes: Some(pending), ..details(&state, &biller).await? }))
 }
 
-async fn details(state: &AppState, slug: &Slug) -> Result<BillerDetails, HttpError> {
-    let biller = state.directory.biller_by_slug(slug).await?.ok_or_else(not_found)?;
+async fn details(state: &AppState, biller: &Biller) -> Result<BillerDetails, HttpError> {
     Ok(BillerDetails {
-        biller: BillerResponse::new(state, &biller),
+        biller: BillerResponse::new(state, biller),
         pending_user_changes: state.directory.backlog_of(&biller.id).await?,
         pending_changes: None,
     })

@@ -85,12 +85,7 @@ impl IntoParams for IdempotencyKeyHeader {
 }
 
 /// The request's key, if it has one.
-pub(super) fn key(
-    headers: &HeaderMap,
-    api_key: &ApiKey,
-    path: &str,
-    body: &Value,
-) -> Result<Option<IdempotencyKey>, HttpError> {
+fn key(headers: &HeaderMap, api_key: &ApiKey, path: &str, body: &Value) -> Result<Option<IdempotencyKey>, HttpError> {
     let Some(field) = headers.get("idempotency-key") else { return Ok(None) };
     let request = format!("{path} {body}");
     let idempotency_key =

@@ -136,13 +136,8 @@ fn has_nul(body: &[u8]) -> bool {
     false
 }
 
-/// Parses a body whose fields are read one by one.
-pub(super) fn read_fields(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, HttpError> {
-    let Fields(fields) = read_json(headers, body)?;
-    Ok(fields)
-}
-
-struct Fields(Map<String, Value>);
+/// A body whose fields are read one by one.
+pub(super) struct Fields(pub Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,17 +1,17 @@
-//! The audit trail: who did what, when and why; to be filtered, and to be taken away as CSV.
+//! The audit trail, with filters and a CSV export.
 
-use axum::body::{Body, Bytes};
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
+use axum::body::Body;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{Stream, unfold};
 use http::{StatusCode, header};
 use serde_json::Value as Json;
 
+use super::extract::Auditor;
 use super::pages::{AuditEventView, AuditFilter, AuditPage};
-use super::staff::Staff;
-use super::{Console, forms, respond, simulation_form};
+use super::{Console, respond, simulation_form};
 use crate::audit::{Action, AuditEvent, EventFilter, StoredEvent, list_events};
+use crate::web::extract::{Form, Query};
 use crate::web::fields::Fields;
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
@@ -27,10 +27,9 @@ const EXPORT_BATCH_SIZE: usize = 500;
 /// `GET /audit`
 pub(super) async fn page(
     State(console): State<Console>,
-    staff: Staff,
-    RawQuery(query): RawQuery,
+    Auditor(staff): Auditor,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let filter = filter_fields(&fields);
     let (status, found, errors) = match parse_filter(&filter) {
         Ok(event_filter) => {
@@ -54,11 +53,9 @@ pub(super) async fn page(
 /// `POST /audit/export`: all that the filter lets through, as CSV that no spreadsheet takes for formulas.
 pub(super) async fn export(
     State(console): State<Console>,
-    staff: Staff,
-    headers: HeaderMap,
-    body: Bytes,
+    Auditor(staff): Auditor,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
     let event_filter =
         parse_filter(&filter_fields(&fields)).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))?;
     console.record(&staff, AuditEvent::new(Action::AuditExported).with("format", "csv"), None).await?;
@@ -100,14 +97,14 @@ fn parse_filter(filter: &AuditFilter) -> Result<EventFilter, Vec<(String, String
     let mut time = |field: &str, text: &str| {
         let at = simulation_form::parse_time(text);
         if at.is_none() && !text.is_empty() {
-            errors.push((field.to_owned(), "Write the time as a day and a time of day".to_owned()));
+            errors.push((field.to_owned(), "Enter a date and time".to_owned()));
         }
         at
     };
     let (since, until) = (time("since", &filter.since), time("until", &filter.until));
     let biller = Slug::parse(&filter.biller).ok();
     if biller.is_none() && !filter.biller.is_empty() {
-        errors.push(("biller".to_owned(), "A biller is named by its short name".to_owned()));
+        errors.push(("biller".to_owned(), "Enter the slug of a biller".to_owned()));
     }
     let action = Action::parse(&filter.action);
     let actor = Some(filter.actor.clone()).filter(|actor| !actor.is_empty());

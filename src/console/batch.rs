@@ -36,7 +36,7 @@ pub(super) async fn submit(
             ("format", Ok(text)) => as_csv = text == "csv",
             (_, Ok(_)) => {}
             (_, Err(_)) => {
-                let error = Some("The file is not text in UTF-8".to_owned());
+                let error = Some("The file is not UTF-8 text".to_owned());
                 return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, list, error, Vec::new());
             }
         }
@@ -66,7 +66,7 @@ fn parse_questions(text: &str) -> Result<Vec<(usize, SimulationRequest)>, String
     let mut columns: Option<(Option<usize>, Option<usize>)> = None;
     let mut questions = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| format!("The list cannot be read: {error}"))?;
+        let record = record.map_err(|error| format!("Cannot read the list: {error}"))?;
         let line = record.position().map_or(0, csv::Position::line) as usize;
         let cell =
             |at: Option<usize>| at.and_then(|at| record.get(at)).filter(|text| !text.is_empty()).map(str::to_owned);
@@ -75,7 +75,7 @@ fn parse_questions(text: &str) -> Result<Vec<(usize, SimulationRequest)>, String
             let (username, entry) = (named("username"), named("entry"));
             if username.is_none() && entry.is_none() {
                 if record.len() > 1 {
-                    return Err("The first line has to name the columns: username, entry".to_owned());
+                    return Err("The first line must name the columns: username, entry".to_owned());
                 }
                 columns = Some((Some(0), None));
                 questions.push((line, SimulationRequest { username: cell(Some(0)), ..SimulationRequest::default() }));
@@ -89,10 +89,10 @@ fn parse_questions(text: &str) -> Result<Vec<(usize, SimulationRequest)>, String
             SimulationRequest { username: cell(username), entry: cell(entry), ..SimulationRequest::default() },
         ));
         if questions.len() > MAX_ROWS {
-            return Err(format!("At most {MAX_ROWS} questions at once"));
+            return Err(format!("A batch has at most {MAX_ROWS} sign-ins"));
         }
     }
-    if questions.is_empty() { Err("There is no question in the list".to_owned()) } else { Ok(questions) }
+    if questions.is_empty() { Err("The list is empty".to_owned()) } else { Ok(questions) }
 }
 
 async fn answer(console: &Console, line: usize, question: &SimulationRequest) -> Result<BatchRow, HttpError> {

@@ -1,9 +1,10 @@
 //! Billers: the list, one of them, and whether it is ready.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::extract::PathBiller;
 use super::pages::{Badge, BillerPage, BillerSummary, BillersPage, ImpactView, ReadinessPage};
 use super::staff::Staff;
 use super::{Console, jobs, respond};
@@ -11,8 +12,7 @@ use crate::directory::{Biller, PasswordCarryOver};
 use crate::provisioning::CheckStatus;
 use crate::routing::biller_login_url;
 use crate::web::HttpError;
-use crate::web::fields::Fields;
-use signpost_core::Slug;
+use crate::web::extract::Query;
 use signpost_core::decision::{CiamMode, CiamState, KillSwitchState, OutagePolicy, SuspensionPolicy};
 
 /// `GET /billers`
@@ -38,30 +38,21 @@ pub(super) async fn list(State(console): State<Console>, staff: Staff) -> Result
 pub(super) async fn show(
     State(console): State<Console>,
     staff: Staff,
-    Path(slug): Path<String>,
-    RawQuery(query): RawQuery,
+    PathBiller(biller): PathBiller,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let biller = find(&console, &slug).await?;
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let done = match fields.get("done") {
-        Some("paused") => Some("Held: its people get the hold page from the next request on."),
-        Some("unpaused") => Some("No longer held."),
-        Some("rollout") => Some("The rollout is set, from the next request on."),
-        Some("suspended") => Some("Switched off: its people go to the legacy login from the next request on."),
-        Some("resumed") => Some("Switched on again."),
-        Some("settings") => Some("The settings are saved, from the next request on."),
-        Some("pending") => Some("Saved. The change of where its users sign in is a pending approval."),
-        Some("created") => Some("The biller was made."),
+        Some("paused") => Some("Biller paused. Its users see the maintenance page."),
+        Some("unpaused") => Some("Biller unpaused."),
+        Some("rollout") => Some("Rollout saved."),
+        Some("suspended") => Some("Biller suspended."),
+        Some("resumed") => Some("Biller resumed."),
+        Some("settings") => Some("Settings saved."),
+        Some("pending") => Some("Settings saved. The change to where users sign in is pending approval."),
+        Some("created") => Some("Biller created."),
         _ => None,
     };
     page(&console, &staff, StatusCode::OK, &biller, PageState { done, ..PageState::of(&biller) }).await
-}
-
-/// The biller with this slug.
-pub(super) async fn find(console: &Console, slug: &str) -> Result<std::sync::Arc<Biller>, HttpError> {
-    let not_found = || HttpError::from_status(StatusCode::NOT_FOUND);
-    let slug = Slug::parse(slug).map_err(|_| not_found())?;
-    console.app.directory.biller_by_slug(&slug).await?.ok_or_else(not_found)
 }
 
 /// What a biller's page shows besides the biller.
@@ -106,14 +97,14 @@ pub(super) async fn page(
     }
     ciam.push(("Sign-in address", biller_login_url(&state.config, biller)));
     if backlog > 0 {
-        ciam.push(("Changes of users on their way to SecureAuth", backlog.to_string()));
+        ciam.push(("Pending user changes", backlog.to_string()));
     }
     let action = |label| Some((label, format!("/billers/{}/ciam", biller.slug)));
     let ciam_action = match biller.state {
         _ if !staff.can_operate() || is_open => None,
         CiamState::Legacy | CiamState::Enabling => action("Enable CIAM"),
-        CiamState::Active => action("Switch off"),
-        CiamState::Suspended => action("Switch on again"),
+        CiamState::Active => action("Suspend biller"),
+        CiamState::Suspended => action("Resume biller"),
     };
     respond::page(console, Some(staff), status, |chrome| BillerPage {
         chrome,
@@ -136,9 +127,8 @@ pub(super) async fn page(
 pub(super) async fn readiness(
     State(console): State<Console>,
     staff: Staff,
-    Path(slug): Path<String>,
+    PathBiller(biller): PathBiller,
 ) -> Result<Response, HttpError> {
-    let biller = find(&console, &slug).await?;
     let card = console.app.provisioning.readiness(&biller).await?;
     let lines = card.checks.iter().map(|line| {
         let what = line.name.replace('_', " ");
@@ -156,9 +146,9 @@ pub(super) async fn readiness(
 
 fn status_badge(level: CheckStatus) -> Badge {
     let (word, tone) = match level {
-        CheckStatus::Pass => ("Ready", "good"),
+        CheckStatus::Pass => ("Pass", "good"),
         CheckStatus::Warning => ("Warning", "warn"),
-        CheckStatus::Fail => ("Blocked", "bad"),
+        CheckStatus::Fail => ("Fail", "bad"),
     };
     Badge { word: word.to_owned(), tone }
 }
@@ -182,10 +172,10 @@ fn biller_summary(biller: &Biller, is_active: bool) -> BillerSummary {
     if settings.private {
         notes.push("private".to_owned());
     }
-    notes.extend(settings.rollout.percent.map(|percent| format!("rolled out to {percent} %")));
-    notes.extend(settings.rollout.allow.as_ref().map(|list| format!("{} on the allow-list", list.len())));
+    notes.extend(settings.rollout.percent.map(|percent| format!("rollout {percent}%")));
+    notes.extend(settings.rollout.allow.as_ref().map(|list| format!("{} on the allow list", list.len())));
     if let (CiamState::Active, Some(from), false) = (biller.state, biller.active_from, is_active) {
-        notes.push(format!("from {from} on"));
+        notes.push(format!("active from {from}"));
     }
     BillerSummary {
         slug: biller.slug.to_string(),
@@ -200,17 +190,17 @@ fn biller_summary(biller: &Biller, is_active: bool) -> BillerSummary {
 fn status_text(biller: &Biller, is_active: bool) -> String {
     match biller.state {
         CiamState::Active if is_active => "Active (Yes)".to_owned(),
-        CiamState::Active => "Active (Yes), from its activation date on".to_owned(),
+        CiamState::Active => "Active (Yes), from the activation date".to_owned(),
         CiamState::Legacy => "Active (No): legacy".to_owned(),
-        CiamState::Enabling => "Active (No): being enabled".to_owned(),
-        CiamState::Suspended => "Active (No): suspended, nothing deleted".to_owned(),
+        CiamState::Enabling => "Active (No): enabling".to_owned(),
+        CiamState::Suspended => "Active (No): suspended".to_owned(),
     }
 }
 
 fn mode_text(mode: CiamMode) -> &'static str {
     match mode {
-        CiamMode::Password => "accounts at SecureAuth, password only",
-        CiamMode::Mfa => "accounts at SecureAuth, password and a second factor",
+        CiamMode::Password => "SecureAuth accounts, password only",
+        CiamMode::Mfa => "SecureAuth accounts, password and second factor",
         CiamMode::Sso => "the biller's own identity provider",
     }
 }
@@ -223,23 +213,23 @@ fn setting_rows(biller: &Biller) -> Vec<(&'static str, String)> {
         (
             "Passwords",
             match settings.passwords {
-                PasswordCarryOver::Imported => "came along".to_owned(),
-                PasswordCarryOver::ResetRequired => "a new one is asked for at the first sign-in".to_owned(),
+                PasswordCarryOver::Imported => "imported".to_owned(),
+                PasswordCarryOver::ResetRequired => "reset required at first sign-in".to_owned(),
             },
         ),
         (
-            "In an outage",
+            "If the issuer is down",
             match settings.outage_policy {
                 OutagePolicy::Hold => "the outage page".to_owned(),
-                OutagePolicy::Legacy => "the legacy login, for those with an account there".to_owned(),
-                OutagePolicy::Proceed => "continue to the identity provider anyway".to_owned(),
+                OutagePolicy::Legacy => "the legacy login, for users with a legacy account".to_owned(),
+                OutagePolicy::Proceed => "continue to the identity provider".to_owned(),
             },
         ),
         (
-            "While suspended",
+            "If suspended",
             match settings.when_suspended {
                 SuspensionPolicy::Legacy => "the legacy login".to_owned(),
-                SuspensionPolicy::Hold => "the hold page".to_owned(),
+                SuspensionPolicy::Hold => "the maintenance page".to_owned(),
             },
         ),
     ];

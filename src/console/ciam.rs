@@ -1,50 +1,47 @@
 //! Product > CIAM: enable, suspend and resume a biller. Each has a confirmation page.
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
+use super::extract::{Operator, PathBiller, find_biller};
 use super::pages::CiamPage;
 use super::staff::Staff;
-use super::{Console, billers, forms, impact, respond};
+use super::{Console, impact, respond};
 use crate::directory::{Biller, PasswordCarryOver};
 use crate::provisioning::{CONFIRM_MESSAGE, CiamMode, EnablementOptions, ProvisioningError};
 use crate::routing::ProposedChange;
 use crate::web::HttpError;
+use crate::web::extract::Form;
 use crate::web::fields::Fields;
 use signpost_core::decision::CiamState;
 
-const SUSPEND_TEXT: &str = "The biller's people go to the legacy login from the next request on. Its organization at SecureAuth is \
-     deactivated; nothing is deleted, and it can be switched on again.";
-const RESUME_TEXT: &str = "Its organization at SecureAuth is activated again, and the biller's people go to its own sign-in from the \
-     next request on.";
+const SUSPEND_TEXT: &str = "Users of this biller will sign in at the legacy login. Its SecureAuth organization will be deactivated. \
+     Nothing is deleted, and you can resume the biller later.";
+const RESUME_TEXT: &str =
+    "The SecureAuth organization will be reactivated, and users of this biller will sign in there again.";
 
 /// `GET /billers/{slug}/ciam`: asks.
 pub(super) async fn form(
     State(console): State<Console>,
-    staff: Staff,
-    Path(slug): Path<String>,
+    Operator(staff): Operator,
+    PathBiller(biller): PathBiller,
 ) -> Result<Response, HttpError> {
-    let biller = billers::find(&console, &slug).await?;
     page(&console, &staff, StatusCode::OK, &biller, None).await
 }
 
 /// `POST /billers/{slug}/ciam`: does what was confirmed, if the biller is still as it was shown.
 pub(super) async fn submit(
     State(console): State<Console>,
-    staff: Staff,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Operator(staff): Operator,
+    PathBiller(biller): PathBiller,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
-    let biller = billers::find(&console, &slug).await?;
     let slug = &biller.slug;
     let (action, _) = available_action(&biller);
     if fields.get("action") != Some(action) {
-        let error = Some("The biller has changed meanwhile: look at what will happen now.".to_owned());
+        let error =
+            Some("The biller has changed since you opened this page. Review the action and try again.".to_owned());
         return page(&console, &staff, StatusCode::CONFLICT, &biller, error).await;
     }
     let (provisioning, actor) = (&console.app.provisioning, console.actor_context(&staff));
@@ -59,7 +56,7 @@ pub(super) async fn submit(
         Ok(address) => Ok(Redirect::to(&address).into_response()),
         Err(ProvisioningError::Directory(error)) => Err(error.into()),
         Err(error) => {
-            let biller = billers::find(&console, slug.as_str()).await?;
+            let biller = find_biller(&console, slug).await?;
             page(&console, &staff, StatusCode::CONFLICT, &biller, Some(error.to_string())).await
         }
     }
@@ -74,7 +71,7 @@ pub(super) fn parse_options(fields: &Fields) -> EnablementOptions {
     EnablementOptions { mode: fields.get("mode").and_then(CiamMode::parse).unwrap_or_default(), passwords }
 }
 
-/// What can be done about the biller as it is.
+/// The action that the state of the biller allows.
 fn available_action(biller: &Biller) -> (&'static str, &'static str) {
     match biller.state {
         CiamState::Legacy | CiamState::Enabling => ("enable", CONFIRM_MESSAGE),

@@ -1,19 +1,19 @@
 //! Operational controls that the next request follows: pause, rollout, kill switch; and pending approvals.
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
 use super::billers::PageState;
+use super::extract::{Operator, PathBiller, PathId};
 use super::pages::{ChangeView, ChangesPage, KillSwitchPage};
 use super::staff::Staff;
-use super::{Console, billers, forms, impact, respond, simulation_form};
+use super::{Console, billers, impact, respond, simulation_form};
 use crate::audit::Action;
 use crate::directory::{ApprovalOutcome, Biller};
 use crate::routing::ProposedChange;
 use crate::web::HttpError;
+use crate::web::extract::{Form, Query, StrictQuery};
 use crate::web::fields::Fields;
 use signpost_core::decision::KillSwitchState;
 use signpost_core::{Rollout, Slug, Timestamp};
@@ -23,16 +23,13 @@ pub(super) const KILL_SWITCH: &str = "/kill-switch";
 /// Pending approvals.
 pub(super) const CHANGES: &str = "/changes";
 
-/// `POST /billers/{slug}/pause`: holds a biller, or ends that.
+/// `POST /billers/{slug}/pause`: pauses or unpauses a biller.
 pub(super) async fn pause(
     State(console): State<Console>,
-    staff: Staff,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Operator(staff): Operator,
+    PathBiller(biller): PathBiller,
+    Form(fields): Form,
 ) -> Result<Redirect, HttpError> {
-    let fields = forms::read(&headers, &body)?;
-    let biller = billers::find(&console, &slug).await?;
     let pause = fields.get("pause") == Some("yes");
     let (action, done) = if pause { (Action::BillerPaused, "paused") } else { (Action::BillerUnpaused, "unpaused") };
     update_biller(&console, &staff, &biller.slug, action, |biller| biller.settings.paused = pause).await?;
@@ -42,13 +39,10 @@ pub(super) async fn pause(
 /// `GET /billers/{slug}/rollout`: the impact of the rollout in the form.
 pub(super) async fn preview_rollout(
     State(console): State<Console>,
-    staff: Staff,
-    Path(slug): Path<String>,
-    RawQuery(query): RawQuery,
+    Operator(staff): Operator,
+    PathBiller(biller): PathBiller,
+    StrictQuery(fields): StrictQuery,
 ) -> Result<Response, HttpError> {
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes());
-    let fields = fields.map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))?;
-    let biller = billers::find(&console, &slug).await?;
     let (shown, rollout) = parse_rollout(&fields, &biller);
     let Some((percent, _)) = rollout else {
         return billers::page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
@@ -62,16 +56,13 @@ pub(super) async fn preview_rollout(
     billers::page(&console, &staff, StatusCode::OK, &biller, PageState { impact, ..shown }).await
 }
 
-/// `POST /billers/{slug}/rollout`: for whom an active biller counts, and from when on. The allow-list stays as it is.
+/// `POST /billers/{slug}/rollout`: sets percentage and activation date. The allow list does not change.
 pub(super) async fn rollout(
     State(console): State<Console>,
-    staff: Staff,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Operator(staff): Operator,
+    PathBiller(biller): PathBiller,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
-    let biller = billers::find(&console, &slug).await?;
     let (shown, rollout) = parse_rollout(&fields, &biller);
     let Some((percent, from)) = rollout else {
         return billers::page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, &biller, shown).await;
@@ -87,7 +78,7 @@ pub(super) async fn rollout(
 /// A rollout's percentage and activation date.
 type RolloutForm = (Option<u8>, Option<Timestamp>);
 
-/// The form of the rollout as it is shown again, and what it says; none where something is wrong with it.
+/// The submitted form, and the rollout unless the form is invalid.
 fn parse_rollout(fields: &Fields, biller: &Biller) -> (PageState, Option<RolloutForm>) {
     let text = |name: &str| fields.get(name).unwrap_or_default().trim();
     let mut errors = Vec::new();
@@ -96,8 +87,10 @@ fn parse_rollout(fields: &Fields, biller: &Biller) -> (PageState, Option<Rollout
         number => {
             let percent = number.parse::<u8>().ok().filter(|percent| *percent <= 100);
             if percent.is_none() {
-                errors
-                    .push(("percent".to_owned(), "A rollout is a number from 0 to 100, or nothing for all".to_owned()));
+                errors.push((
+                    "percent".to_owned(),
+                    "Enter a percentage from 0 to 100, or leave it empty for all users".to_owned(),
+                ));
             }
             percent
         }
@@ -107,10 +100,7 @@ fn parse_rollout(fields: &Fields, biller: &Biller) -> (PageState, Option<Rollout
         text => {
             let at = simulation_form::parse_time(text);
             if at.is_none() {
-                errors.push((
-                    "active_from".to_owned(),
-                    "Write the activation date as a day and a time of day".to_owned(),
-                ));
+                errors.push(("active_from".to_owned(), "Enter the activation date and time".to_owned()));
             }
             at
         }
@@ -143,20 +133,18 @@ async fn update_biller(
 pub(super) async fn kill_switch(
     State(console): State<Console>,
     staff: Staff,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let was_set = query.as_deref() == Some("done");
+    let was_set = fields.has("done");
     kill_switch_page(&console, &staff, StatusCode::OK, Vec::new(), was_set).await
 }
 
-/// `POST /kill-switch`: for every instance, from the next request on.
+/// `POST /set-kill-switch`: sets it for all instances.
 pub(super) async fn set_kill_switch(
     State(console): State<Console>,
-    staff: Staff,
-    headers: HeaderMap,
-    body: Bytes,
+    Operator(staff): Operator,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
     let text = match (fields.get("kill_switch").unwrap_or_default(), fields.get("biller").unwrap_or_default().trim()) {
         ("biller", biller) => format!("{biller}=legacy"),
         (value, _) => value.to_owned(),
@@ -171,7 +159,7 @@ pub(super) async fn set_kill_switch(
             Ok(Redirect::to("/kill-switch?done").into_response())
         }
         None => {
-            let errors = vec![("biller".to_owned(), "Name a biller of the list".to_owned())];
+            let errors = vec![("biller".to_owned(), "Choose a biller from the list".to_owned())];
             kill_switch_page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, errors, false).await
         }
     }
@@ -190,7 +178,7 @@ async fn kill_switch_page(
         chrome,
         effective: console.app.routing.kill_switch.current(&known).to_string(),
         file_problem: console.app.routing.kill_switch.file_problem(),
-        set: known.kill_switch().map_or_else(|| "never set".to_owned(), ToString::to_string),
+        set: known.kill_switch().map_or_else(|| "not set".to_owned(), ToString::to_string),
         billers,
         errors: errors.into(),
         can_operate: staff.can_operate(),
@@ -202,12 +190,11 @@ async fn kill_switch_page(
 pub(super) async fn changes(
     State(console): State<Console>,
     staff: Staff,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let done = match fields.get("done") {
-        Some("approved") => Some("The change is made, from the next request on."),
-        Some("rejected") => Some("The change was declined."),
+        Some("approved") => Some("Change approved. It takes effect immediately."),
+        Some("rejected") => Some("Change rejected."),
         _ => None,
     };
     let billers = console.app.directory.billers().await?;
@@ -235,12 +222,10 @@ pub(super) async fn changes(
 /// `POST /changes/{id}`: approves or rejects a change of another operator.
 pub(super) async fn decide(
     State(console): State<Console>,
-    staff: Staff,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Operator(staff): Operator,
+    PathId(id): PathId,
+    Form(fields): Form,
 ) -> Result<Redirect, HttpError> {
-    let fields = forms::read(&headers, &body)?;
     let approve = fields.get("decision") == Some("approve");
     let refuse = |status, detail: &str| HttpError {
         reason: "approval_denied",
@@ -251,12 +236,13 @@ pub(super) async fn decide(
         ApprovalOutcome::Done => {
             Ok(Redirect::to(if approve { "/changes?done=approved" } else { "/changes?done=rejected" }))
         }
-        ApprovalOutcome::NotFound => {
-            Err(refuse(StatusCode::NOT_FOUND, "There is no change that waits under this address."))
-        }
+        ApprovalOutcome::NotFound => Err(refuse(
+            StatusCode::NOT_FOUND,
+            "This pending approval does not exist. It may have been decided already.",
+        )),
         ApprovalOutcome::RequesterCannotApprove => {
-            Err(refuse(StatusCode::FORBIDDEN, "Who asked for a change cannot confirm it."))
+            Err(refuse(StatusCode::FORBIDDEN, "The requester of a change cannot approve it."))
         }
-        ApprovalOutcome::HostTaken => Err(refuse(StatusCode::CONFLICT, "One of its hosts is another biller's by now.")),
+        ApprovalOutcome::HostTaken => Err(refuse(StatusCode::CONFLICT, "Another biller now uses one of the hosts.")),
     }
 }

@@ -1,17 +1,17 @@
 //! Reference codes: from the code that a customer reads out to the decision record. Every lookup has a reason and is audited.
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::forms::Reason;
 use super::pages::{DecisionView, DecisionsPage};
 use super::staff::Staff;
-use super::{Console, facts, forms, respond, verdict};
+use super::{Console, facts, respond, verdict};
 use crate::audit::{LookupResult, StoredEntry};
 use crate::provisioning::Job;
 use crate::web::HttpError;
+use crate::web::extract::Form;
 use signpost_core::decision::{Facts, Verdict};
 use signpost_core::reference::CodeKind;
 use signpost_core::{ReferenceCode, Timestamp};
@@ -28,29 +28,24 @@ pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result
 pub(super) async fn look_up(
     State(console): State<Console>,
     staff: Staff,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
     let typed: String = fields.get("code").unwrap_or_default().trim().chars().take(40).collect();
-    let reason = forms::reason(&fields);
     let form_values = (typed.as_str(), fields.get("reason").unwrap_or_default());
     let code = ReferenceCode::parse(&typed);
     let mut errors = Vec::new();
     if code.is_none() {
-        errors.push(("code".to_owned(), "A reference code has 16 letters and digits".to_owned()));
+        errors.push(("code".to_owned(), "Enter a reference code of 16 letters and digits".to_owned()));
     }
-    if reason.is_none() {
-        errors.push(("reason".to_owned(), "Enter a reason for this lookup: 3 to 200 characters".to_owned()));
-    }
-    let (Some(code), Some(reason)) = (code, &reason) else {
+    let reason = Reason::parse(&fields).map_err(|error| errors.push(error));
+    let (Some(code), Ok(reason)) = (code, reason) else {
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form_values, errors, None);
     };
     console.check_lookup_limit(&staff)?;
-    match find(&console, &staff, &code, reason).await? {
+    match find(&console, &staff, &code, reason.as_str()).await? {
         Some(found) => page(&console, &staff, StatusCode::OK, (code.as_str(), form_values.1), Vec::new(), Some(found)),
         None => {
-            let sentence = "Unknown reference code; check it letter by letter".to_owned();
+            let sentence = "Unknown reference code. Check each character".to_owned();
             page(&console, &staff, StatusCode::NOT_FOUND, form_values, vec![("code".to_owned(), sentence)], None)
         }
     }
@@ -69,7 +64,7 @@ async fn find(
             code,
             at,
             match kind {
-                CodeKind::Page => "A page that stands on no decision".to_owned(),
+                CodeKind::Page => "A page without a routing decision".to_owned(),
                 CodeKind::Row(row) => format!("Row {row} of the routing table; details not recorded"),
                 CodeKind::Error => "An error page; details not recorded".to_owned(),
             },
@@ -85,7 +80,7 @@ async fn job(console: &Console, code: &ReferenceCode) -> Result<Option<Job>, Htt
 
 fn job_view(code: &ReferenceCode, job: &Job) -> DecisionView {
     let mut found = unrecorded_view(code, job.created_at, format!("Enablement job: {}", job.state.as_str()));
-    found.link = Some(("Open the job".to_owned(), format!("/jobs/{}", job.id)));
+    found.link = Some(("View job".to_owned(), format!("/jobs/{}", job.id)));
     found.lines = vec![("Message", job.display_message().to_owned())];
     if !job.problem.is_empty() {
         found.lines.push(("Problem", job.problem.clone()));
@@ -106,7 +101,7 @@ async fn entry_view(console: &Console, entry: StoredEntry) -> Result<DecisionVie
     lines.extend(entry.username_mask.map(|name| ("Username", name)));
     lines.extend(entry.biller.map(|biller| ("Biller", biller)));
     lines.extend(revision.map(|revision| ("Configuration", revision)));
-    let mut tail: Vec<(&str, String)> = vec![("Reference", entry.code.clone()), ("When", entry.at.to_string())];
+    let mut tail: Vec<(&str, String)> = vec![("Reference", entry.code.clone()), ("Time", entry.at.to_string())];
     tail.extend(lines.iter().cloned());
     let fact_lines = facts.as_ref().map(facts::lines).unwrap_or_default();
     let text = verdict.as_ref().map_or_else(
@@ -132,7 +127,7 @@ fn unrecorded_view(code: &ReferenceCode, at: Timestamp, line: String) -> Decisio
     DecisionView {
         code: code.to_string(),
         at: at.to_string(),
-        text: format!("Reference: {code}\nWhen: {at}\n{line}\n"),
+        text: format!("Reference: {code}\nTime: {at}\n{line}\n"),
         line,
         lines: Vec::new(),
         link: None,

@@ -1,4 +1,4 @@
-//! Refusals as pages for staff: what happened, and why.
+//! Error pages for staff.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -41,27 +41,27 @@ fn is_bare(response: &Response) -> bool {
 
 fn error_text(error: &HttpError) -> (&'static str, &'static str) {
     match error.status.as_u16() {
-        400 => ("That could not be read", "Go back and try again. If it came from a link, the link was changed."),
-        403 if error.reason == "cross_site" => {
-            ("This came from another site", "Nothing was done. Open the page here and send its form again.")
+        400 => ("Invalid request", "Go back and try again. If you followed a link, check that it is complete."),
+        403 if error.reason == "cross_site" => (
+            "Cross-site request blocked",
+            "Nothing was changed. Open the page in the console and submit the form again.",
+        ),
+        403 if error.reason == "approval_denied" => {
+            ("Approval not possible", "Open the pending approvals to see the current state.")
         }
-        403 if error.reason == "approval_denied" => ("Another person must approve this", "Ask another operator."),
-        403 => ("Your role does not allow this", "Ask a colleague with the required role, or request that role."),
-        404 => ("There is nothing here", "It may have been removed, or the address is wrong."),
-        405 => ("This page is asked for in another way", "Open it from the console's own pages."),
-        409 => ("This is not possible at the moment", "Look at how things stand now, then decide again."),
-        413 => ("That is too long", "Send it in several parts."),
-        421 => ("This address is not the console's", "Use the address that you were given."),
+        403 => ("Access denied", "Your role does not allow this. Ask your administrator for the required role."),
+        404 => ("Page not found", "Check the address. The item may have been removed."),
+        405 => ("Method not allowed", "Open this page from the console navigation."),
+        409 => ("Conflict with the current state", "Reload the page and try again."),
+        413 => ("Request too large", "Split the request into smaller parts."),
+        421 => ("Wrong host", "Use the configured address of the console."),
         429 => (
             "Too many lookups",
-            "There is a limit for each person. Wait a minute; if the day's limit is reached, ask an operator.",
+            "You have reached your lookup limit. Wait a minute. If you have reached the daily limit, try again tomorrow.",
         ),
-        502 => ("SecureAuth refused", "Nothing more was done. What it said is below."),
-        503 => (
-            "This does not work at the moment",
-            "Try again in a minute. Sign-ins of customers are not affected by this page.",
-        ),
-        500.. => ("Something went wrong", "It has been written to the log. Try again in a minute."),
-        _ => ("This was refused", "Nothing was done."),
+        502 => ("SecureAuth rejected the request", "The remaining steps were not run. See the response below."),
+        503 => ("Service unavailable", "Try again in a minute. Customer sign-ins are not affected."),
+        500.. => ("Something went wrong", "The error has been logged. Try again in a minute."),
+        _ => ("Request rejected", "Nothing was changed."),
     }
 }

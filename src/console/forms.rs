@@ -1,24 +1,36 @@
-//! Reading what browsers send.
+//! Fields that several forms have.
 
-use axum::http::HeaderMap;
-use http::{StatusCode, header};
-
-use crate::web::HttpError;
 use crate::web::fields::Fields;
 
-/// A form's fields; anything but a browser's form is refused.
-pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Fields, HttpError> {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(HttpError::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+/// Why staff look something up: 3 to 200 characters, for the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reason(String);
+
+impl Reason {
+    /// The field `reason` of a form, or the error to show at it.
+    pub(super) fn parse(fields: &Fields) -> Result<Self, (String, String)> {
+        let text = fields.get("reason").unwrap_or_default().trim();
+        let is_valid = (3..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        let error = || ("reason".to_owned(), "Enter a reason of 3 to 200 characters".to_owned());
+        is_valid.then(|| Self(text.to_owned())).ok_or_else(error)
     }
-    Fields::parse(body).map_err(|_| HttpError::from_status(StatusCode::BAD_REQUEST))
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
-/// A reason that says something: 3 to 200 characters.
-pub(super) fn reason(fields: &Fields) -> Option<String> {
-    let text = fields.get("reason").unwrap_or_default().trim();
-    let is_valid = (3..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    is_valid.then(|| text.to_owned())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_trimmed_and_says_something() {
+        let parse = |body: &str| Reason::parse(&Fields::parse(body.as_bytes()).unwrap());
+        assert_eq!(parse("reason=+ticket+17+").unwrap().as_str(), "ticket 17");
+        let (short, long, line) = ("reason=ab", format!("reason={}", "x".repeat(201)), "reason=one%0Atwo");
+        for body in ["", short, long.as_str(), line] {
+            assert_eq!(parse(body).unwrap_err().0, "reason", "{body}");
+        }
+    }
 }

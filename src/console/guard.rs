@@ -1,12 +1,11 @@
-//! Access: pages require a signed-in staff member with the right role.
+//! Access: pages require a signed-in staff member. The role is up to the handler; see `extract`.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::pages::{ContinuePage, SignInPage};
-use super::staff::Staff;
 use super::{Console, respond, session, sign_in};
 use crate::web::HttpError;
 use signpost_core::paths::LocalAddress;
@@ -40,20 +39,6 @@ pub(super) async fn require_session(
     // For the page that may be made of a error.
     response.extensions_mut().insert(staff);
     Ok(response)
-}
-
-/// Pages that change something.
-pub(super) async fn require_operator(staff: Staff, request: Request, next: Next) -> Response {
-    if staff.can_operate() { next.run(request).await } else { role_required() }
-}
-
-/// Pages about what staff and users did.
-pub(super) async fn require_auditor(staff: Staff, request: Request, next: Next) -> Response {
-    if staff.can_audit() { next.run(request).await } else { role_required() }
-}
-
-fn role_required() -> Response {
-    HttpError { reason: "role_required", ..HttpError::from_status(StatusCode::FORBIDDEN) }.into_response()
 }
 
 fn is_cross_site(headers: &HeaderMap) -> bool {

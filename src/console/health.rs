@@ -1,4 +1,4 @@
-//! How everything does, at a glance.
+//! Health of the service and of each biller.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -10,7 +10,7 @@ use super::{Console, respond};
 use crate::state::{BillerHealth, DailyStats, MigrationStats, ServiceHealth};
 use crate::web::HttpError;
 
-/// How everything does.
+/// The health page.
 pub(super) const HEALTH: &str = "/health";
 
 /// Height of a chart, in its own units.
@@ -35,23 +35,26 @@ fn lines(health: &ServiceHealth) -> Vec<(&'static str, Badge, String)> {
     let some = health.jobs.iter().filter(|(_, count)| **count > 0);
     let jobs: Vec<String> = some.map(|(state, count)| format!("{count} {}", state.replace('_', " "))).collect();
     let needs_attention = health.jobs.get("needs_attention").copied().unwrap_or(0) > 0;
-    let jobs_badge = if needs_attention { badge("attention", "bad") } else { badge("well", "good") };
+    let jobs_badge = if needs_attention { badge("needs attention", "bad") } else { badge("OK", "good") };
     let queued_tasks = &health.queued_tasks;
-    let queued_tasks_badge = if queued_tasks.failing > 0 { badge("failing", "warn") } else { badge("well", "good") };
+    let queued_tasks_badge = if queued_tasks.failing > 0 { badge("failing", "warn") } else { badge("OK", "good") };
     let mut lines = vec![
         ("Jobs", jobs_badge, if jobs.is_empty() { "none yet".to_owned() } else { jobs.join(", ") }),
         (
-            "Mails and resets",
+            "Queued tasks",
             queued_tasks_badge,
-            format!("{} wait, {} of them tried in vain", queued_tasks.pending, queued_tasks.failing),
+            format!("{} pending, {} failing", queued_tasks.pending, queued_tasks.failing),
         ),
     ];
     if let Some(integrity) = &health.integrity {
         let (tone, text) = match integrity.usernames {
-            0 => (badge("well", "good"), "No username has two legacy billers.".to_owned()),
+            0 => (badge("OK", "good"), "No username has more than one legacy biller.".to_owned()),
             count => {
                 let samples = integrity.samples.join(", ");
-                (badge("alarm", "bad"), format!("{count} username(s) have two legacy billers or more: {samples}"))
+                (
+                    badge("conflict", "bad"),
+                    format!("Usernames with more than one legacy biller: {count}, for example {samples}"),
+                )
             }
         };
         lines.push(("Integrity", tone, text));
@@ -76,7 +79,7 @@ fn health_row(biller: &BillerHealth) -> HealthRow {
     let returns = match (biller.returns.started, biller.returns.alarm) {
         (0, _) => badge("no sign-ins", ""),
         (started, alarm) => {
-            let word = format!("{} of {started} came back", biller.returns.returned);
+            let word = format!("{} of {started}", biller.returns.returned);
             badge(word, if alarm { "bad" } else { "good" })
         }
     };
@@ -92,7 +95,7 @@ fn health_row(biller: &BillerHealth) -> HealthRow {
         users: match (biller.user_changes.pending, biller.user_changes.failing) {
             (0, _) => "none".to_owned(),
             (pending, 0) => pending.to_string(),
-            (pending, failing) => format!("{pending}, {failing} of them in vain"),
+            (pending, failing) => format!("{pending}, {failing} failing"),
         },
         legacy_share: share(board.legacy_share),
         first_success: share(board.first_sign_in_success_rate),
@@ -116,9 +119,9 @@ fn bars(days: &[DailyStats]) -> Vec<Bar> {
 
 fn chart_description(board: &MigrationStats) -> String {
     match board.days.last() {
-        None => "No sign-in in 30 days.".to_owned(),
+        None => "No sign-ins in 30 days.".to_owned(),
         Some(last) => format!(
-            "{} sign-ins in 30 days, {} of them from old addresses; on {} {}.",
+            "{} sign-ins in 30 days, {} of them from legacy addresses; {} on {}.",
             board.sign_ins, board.via_legacy_addresses, last.day, last.sign_ins
         ),
     }

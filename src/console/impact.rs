@@ -4,18 +4,19 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
+use axum::response::Response;
+use axum::response::sse::Event;
 use futures_util::stream::{Stream, unfold};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::Console;
+use super::extract::{Operator, PathId};
 use super::impact_jobs::{ImpactQuery, JobStatus};
 use super::pages::{ImpactView, ProgressView};
 use super::staff::Staff;
+use super::{Console, respond};
 use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
 use crate::routing::{Impact, Outcome, Progress, ProposedChange};
@@ -47,7 +48,7 @@ pub(super) async fn preview(
         routing.impact(&after, &progress_sink).await
     });
     let Some(mut count) = count else {
-        let line = "Not counted: too many other counts are still under way.".to_owned();
+        let line = "Preview not available: too many previews are running. Try again later.".to_owned();
         return Ok(ImpactView { line, refresh_url, ..ImpactView::default() });
     };
     // Whichever comes first, it is shown as it stands then.
@@ -60,16 +61,13 @@ pub(super) async fn preview(
 /// 9.2).
 pub(super) async fn events(
     State(console): State<Console>,
-    staff: Staff,
-    Path(id): Path<String>,
+    Operator(staff): Operator,
+    PathId(id): PathId,
 ) -> Result<Response, HttpError> {
     let count = console.impact_jobs.find(&id, &staff.identity());
     let mut count = count.ok_or_else(|| HttpError::from_status(StatusCode::NOT_FOUND))?;
     count.status.mark_changed();
-    let mut response = Sse::new(progress_events(count.status)).keep_alive(KeepAlive::default()).into_response();
-    // Proxies that gather answers would hold the events back.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(respond::event_stream(progress_events(count.status)))
 }
 
 /// Ends with the count, which ends with this instance.
@@ -93,12 +91,12 @@ fn progress_json(status: &JobStatus) -> String {
     json.to_string()
 }
 
-const IN_PROGRESS: &str = "This is being counted. There is no need to wait for it.";
+const IN_PROGRESS: &str = "Calculating the impact. You can submit the form without waiting.";
 
 fn progress_text(Progress { done, total }: Progress) -> String {
     match total {
-        0 => "Not begun yet".to_owned(),
-        _ => format!("{} of {} usernames looked at", format_thousands(done), format_thousands(total)),
+        0 => "Not started".to_owned(),
+        _ => format!("{} of {} usernames evaluated", format_thousands(done), format_thousands(total)),
     }
 }
 
@@ -111,7 +109,7 @@ fn view(status: JobStatus, id: String, refresh_url: String) -> ImpactView {
         }
         JobStatus::Ended(_, Ok(impact)) => result_view(&impact),
         JobStatus::Ended(_, Err(why)) => {
-            ImpactView { line: format!("Not counted: {why}."), refresh_url, ..ImpactView::default() }
+            ImpactView { line: format!("Preview failed: {why}."), refresh_url, ..ImpactView::default() }
         }
     }
 }
@@ -120,12 +118,15 @@ fn result_view(impact: &Impact) -> ImpactView {
     let mut warnings = Vec::new();
     if impact.ambiguous > 0 {
         warnings.push(format!(
-            "{} would become ambiguous: more than one biller, and only the person knows which.",
+            "Usernames that would become ambiguous because they belong to several billers: {}.",
             format_thousands(impact.ambiguous)
         ));
     }
     if impact.no_destination > 0 {
-        warnings.push(format!("{} would have nowhere to sign in.", format_thousands(impact.no_destination)));
+        warnings.push(format!(
+            "Usernames that would have no sign-in destination: {}.",
+            format_thousands(impact.no_destination)
+        ));
     }
     let transitions = impact.transitions.iter();
     let transitions = transitions.map(|step| {
@@ -138,7 +139,7 @@ fn result_view(impact: &Impact) -> ImpactView {
     });
     ImpactView {
         line: format!(
-            "Of {} usernames at this biller, {} would be taken elsewhere at the shared sign-in page.",
+            "Of {} usernames at this biller, {} would have a new destination at the shared sign-in page.",
             format_thousands(impact.usernames),
             format_thousands(impact.changed)
         ),
@@ -175,6 +176,6 @@ mod tests {
             [0, 999, 1000, 120_000, 1_000_000].map(format_thousands),
             ["0", "999", "1,000", "120,000", "1,000,000"]
         );
-        assert_eq!(progress_text(Progress { done: 0, total: 0 }), "Not begun yet");
+        assert_eq!(progress_text(Progress { done: 0, total: 0 }), "Not started");
     }
 }

@@ -169,13 +169,13 @@ where
         Ok(Ok(Ok(impact))) => Ok(Arc::new(impact)),
         Ok(Ok(Err(error))) => {
             tracing::error!(error = %error, "what a change would do could not be counted");
-            Err("the database failed")
+            Err("the database is unavailable")
         }
         Ok(Err(error)) => {
             tracing::error!(error = %error, "what a change would do could not be counted");
-            Err("something went wrong in the console")
+            Err("an internal error occurred")
         }
-        Err(_) => Err("it took longer than a quarter of an hour"),
+        Err(_) => Err("the count exceeded 15 minutes"),
     }
 }
 
@@ -250,10 +250,10 @@ mod tests {
         let fixture = Fixture::new();
         let (mut failed, end) = fixture.begin(&query("ann", 1), 1).unwrap();
         drop(end);
-        assert_eq!(end_of(&mut failed).await, Err("the database failed"));
+        assert_eq!(end_of(&mut failed).await, Err("the database is unavailable"));
         let panics = async |_: ProgressSink| panic!("on purpose");
         let mut panicked = fixture.counts.get_or_start(query("ann", 2), 1, panics).unwrap();
-        assert_eq!(end_of(&mut panicked).await, Err("something went wrong in the console"));
+        assert_eq!(end_of(&mut panicked).await, Err("an internal error occurred"));
         assert_eq!(
             fixture.begin(&query("ann", 1), 1).unwrap().0.id,
             failed.id,

@@ -1,32 +1,31 @@
-//! Jobs that move billers, as they go on. The page is whole without a script; with one it follows the job by itself.
+//! Enablement jobs. The page works without a script; the script updates it while the job runs.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::State;
+use axum::response::sse::Event;
+use axum::response::{Redirect, Response};
 use futures_util::stream::{Stream, unfold};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 
+use super::extract::{Operator, PathJob, find_job};
 use super::pages::{Badge, JobPage, JobView};
 use super::staff::Staff;
 use super::{Console, respond};
 use crate::provisioning::{Job, JobState, StepState};
 use crate::web::HttpError;
 
-/// How often a job is looked at for those who watch it.
+/// How often a job is polled while its page is open.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// `GET /jobs/{id}`
 pub(super) async fn page(
     State(console): State<Console>,
     staff: Staff,
-    Path(id): Path<String>,
+    PathJob(job): PathJob,
 ) -> Result<Response, HttpError> {
-    let job = find(&console, &id).await?;
     let billers = console.app.directory.billers().await?;
     let biller = billers.by_id(&job.biller_id).ok_or_else(|| HttpError::from_status(StatusCode::NOT_FOUND))?;
     let steps = console.app.provisioning.steps(&job).await?;
@@ -44,16 +43,8 @@ pub(super) async fn page(
 
 /// `GET /jobs/{id}/events`: how far the job is, at each change until it has ended (server-sent events, HTML standard, section
 /// 9.2).
-pub(super) async fn events(
-    State(console): State<Console>,
-    _: Staff,
-    Path(id): Path<String>,
-) -> Result<Response, HttpError> {
-    let job = find(&console, &id).await?;
-    let mut response = Sse::new(progress_events(console, job.id)).keep_alive(KeepAlive::default()).into_response();
-    // Proxies that gather answers would hold the events back.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+pub(super) async fn events(State(console): State<Console>, _: Staff, PathJob(job): PathJob) -> Response {
+    respond::event_stream(progress_events(console, job.id))
 }
 
 /// Ends with the job, with this instance, and when the job cannot be read: the browser comes back then.
@@ -61,7 +52,7 @@ fn progress_events(console: Console, id: String) -> impl Stream<Item = Result<Ev
     unfold((console, id, Some(String::new())), async |(console, id, seen)| {
         let seen = seen?;
         loop {
-            let job = find(&console, &id).await.ok()?;
+            let job = find_job(&console, &id).await.ok()?;
             let text = progress_json(&job);
             if text != seen {
                 let next = (!job.state.is_final()).then(|| text.clone());
@@ -86,15 +77,13 @@ fn progress_json(job: &Job) -> String {
 /// `POST /jobs/{id}/cancel`
 pub(super) async fn cancel(
     State(console): State<Console>,
-    staff: Staff,
-    Path(id): Path<String>,
-    _: HeaderMap,
+    Operator(staff): Operator,
+    PathJob(job): PathJob,
 ) -> Result<Redirect, HttpError> {
-    let job = find(&console, &id).await?;
     let billers = console.app.directory.billers().await?;
     let biller = billers.by_id(&job.biller_id).ok_or_else(|| HttpError::from_status(StatusCode::NOT_FOUND))?;
     let open = console.app.provisioning.latest_job(&biller.id).await?;
-    // An earlier job's page must not turn a later one back.
+    // The page of an earlier job must not cancel a later one.
     if open.is_some_and(|open| open.id == job.id) {
         let result = console.app.provisioning.cancel(&biller.slug, &console.actor_context(&staff)).await;
         result.map_err(super::provisioning_error::http_error)?;
@@ -102,18 +91,14 @@ pub(super) async fn cancel(
     Ok(Redirect::to(&format!("/jobs/{}", job.id)))
 }
 
-async fn find(console: &Console, id: &str) -> Result<Job, HttpError> {
-    console.app.provisioning.job(id).await?.ok_or_else(|| HttpError::from_status(StatusCode::NOT_FOUND))
-}
-
 /// A job, to be read.
 pub(super) fn view(job: &Job) -> JobView {
     let (word, tone) = match job.state {
         JobState::Queued => ("queued", ""),
         JobState::Running => ("running", "warn"),
-        JobState::RollingBack => ("being undone", "warn"),
+        JobState::RollingBack => ("rolling back", "warn"),
         JobState::Active => ("done", "good"),
-        JobState::RolledBack => ("undone", "bad"),
+        JobState::RolledBack => ("rolled back", "bad"),
         JobState::NeedsAttention => ("needs attention", "bad"),
     };
     JobView {
@@ -134,10 +119,10 @@ pub(super) fn view(job: &Job) -> JobView {
 
 fn step_text(state: StepState) -> &'static str {
     match state {
-        StepState::Existing => "was there, stays",
-        StepState::Reactivated => "was there, switched on",
-        StepState::Intended => "about to be made",
-        StepState::Confirmed => "made",
-        StepState::RolledBack => "taken away again",
+        StepState::Existing => "existed before, kept",
+        StepState::Reactivated => "existed before, reactivated",
+        StepState::Intended => "pending",
+        StepState::Confirmed => "created",
+        StepState::RolledBack => "removed",
     }
 }

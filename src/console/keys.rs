@@ -1,19 +1,19 @@
-//! API keys of machine clients: made, shown once, ended.
+//! API keys of machine clients: create, list, revoke.
 //!
-//! Keys that could confirm a change, or make further keys, are made at the command line only: with one of them an operator
-//! could approve its owner's changes.
+//! Keys that can approve changes or create keys are created on the command line only: such a key would let an operator
+//! approve their own changes.
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::response::{Redirect, Response};
 use http::StatusCode;
 
+use super::extract::{Operator, PathId};
 use super::pages::{Badge, KeyForm, KeyView, KeysPage};
 use super::staff::Staff;
-use super::{Console, forms, respond, simulation_form};
+use super::{Console, respond, simulation_form};
 use crate::access::{ApiKey, Audience, NewApiKey, Scope};
 use crate::web::HttpError;
+use crate::web::extract::{Form, Query};
 use crate::web::fields::Fields;
 use signpost_core::{Slug, Timestamp};
 
@@ -35,20 +35,18 @@ const SELECTABLE_SCOPES: [Scope; 8] = [
 pub(super) async fn list(
     State(console): State<Console>,
     staff: Staff,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let done = (query.as_deref() == Some("revoked")).then_some("The key is refused from the next request on.");
+    let done = fields.has("revoked").then_some("API key revoked.");
     page(&console, &staff, StatusCode::OK, (KeyForm::default(), Vec::new()), None, done).await
 }
 
 /// `POST /new-key`: makes one; the answer is the only place where it can be seen.
 pub(super) async fn create(
     State(console): State<Console>,
-    staff: Staff,
-    headers: HeaderMap,
-    body: Bytes,
+    Operator(staff): Operator,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
     let form = form(&fields);
     match parse_form(&console, &form).await? {
         Ok(new) => {
@@ -62,8 +60,8 @@ pub(super) async fn create(
 /// `POST /keys/{id}/revoke`
 pub(super) async fn revoke(
     State(console): State<Console>,
-    staff: Staff,
-    Path(id): Path<String>,
+    Operator(staff): Operator,
+    PathId(id): PathId,
 ) -> Result<Redirect, HttpError> {
     if !console.app.api_keys.list().await?.iter().any(|key| key.id == id) {
         return Err(HttpError::from_status(StatusCode::NOT_FOUND));
@@ -94,18 +92,18 @@ async fn parse_form(console: &Console, form: &KeyForm) -> Result<Result<NewApiKe
     }
     let scopes: Vec<Scope> = form.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
     if scopes.is_empty() {
-        invalid("simulate", "Choose what the key allows");
+        invalid("simulate", "Choose at least one scope");
     }
     let names = form.billers.split([',', ' ']).filter(|name| !name.is_empty());
     let billers: Vec<Option<Slug>> =
         names.map(|name| Slug::parse(name).ok().filter(|slug| known.by_slug(slug).is_some())).collect();
     if billers.iter().any(Option::is_none) {
-        invalid("billers", "Name billers by their short names, with commas between");
+        invalid("billers", "Enter slugs of existing billers, separated by commas");
     }
     let expires_at = simulation_form::parse_time(&form.expires_at);
     let is_past = |at: Timestamp| at <= console.app.clock.now();
     if (expires_at.is_none() && !form.expires_at.is_empty()) || expires_at.is_some_and(is_past) {
-        invalid("expires_at", "Write the end as a day and a time of day to come");
+        invalid("expires_at", "Enter a date and time in the future");
     }
     let billers: Vec<Slug> = billers.into_iter().flatten().collect();
     let new = NewApiKey {
@@ -122,9 +120,9 @@ fn view(key: &ApiKey, now: Timestamp) -> KeyView {
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
     let billers = key.billers.as_ref().map(|billers| billers.iter().map(Slug::as_str).collect::<Vec<_>>().join(", "));
     let (word, tone) = match (key.revoked_at, key.expires_at) {
-        (Some(_), _) => ("ended", ""),
+        (Some(_), _) => ("revoked", ""),
         (None, Some(end)) if end <= now => ("expired", ""),
-        (None, _) => ("good", "good"),
+        (None, _) => ("active", "good"),
     };
     KeyView {
         id: key.id.clone(),
@@ -133,7 +131,7 @@ fn view(key: &ApiKey, now: Timestamp) -> KeyView {
         is_active: tone == "good",
         scopes: scopes.join(", "),
         billers: billers.unwrap_or_else(|| "all".to_owned()),
-        expires_at: key.expires_at.map_or_else(|| "no end".to_owned(), |at| at.to_string()),
+        expires_at: key.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
         last_used: key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
     }
 }

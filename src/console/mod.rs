@@ -9,6 +9,7 @@ mod ciam;
 mod controls;
 mod decisions;
 mod errors;
+mod extract;
 mod facts;
 mod forms;
 mod guard;
@@ -140,27 +141,20 @@ impl Console {
 /// Everything that staff can ask for.
 pub fn router(console: &Console) -> Router {
     let table = routes::all();
-    let operators = Routes::new(table)
+    let inside = Routes::new(table)
         .route(wizard::WIZARD, get(wizard::form).post(wizard::submit))
         .route(routes::CIAM, get(ciam::form).post(ciam::submit))
         .route(routes::PAUSE, post(controls::pause))
         .route(routes::ROLLOUT, get(controls::preview_rollout).post(controls::rollout))
         .route(routes::IMPACT_EVENTS, get(impact::events))
         .route(routes::SETTINGS, get(settings::form).post(settings::save))
-        .route(routes::SECUREAUTH, post(secureauth::submit))
         .route(routes::CANCEL_JOB, post(jobs::cancel))
         .route(routes::NEW_KEY, post(keys::create))
         .route(routes::REVOKE_KEY, post(keys::revoke))
         .route(routes::SET_KILL_SWITCH, post(controls::set_kill_switch))
         .route(routes::CHANGE, post(controls::decide))
-        .into_router()
-        .layer(middleware::from_fn(guard::require_operator));
-    let auditors = Routes::new(table)
         .route(audit::AUDIT, get(audit::page))
         .route(routes::AUDIT_EXPORT, post(audit::export))
-        .into_router()
-        .layer(middleware::from_fn(guard::require_auditor));
-    let inside = Routes::new(table)
         .route(paths::ROOT, get(sign_in::home))
         .route(simulate::SIMULATE, get(simulate::show).post(simulate::submit))
         .route(routes::BATCH, get(batch::form).post(batch::submit))
@@ -169,15 +163,13 @@ pub fn router(console: &Console) -> Router {
         .route(routes::BILLERS, get(billers::list))
         .route(routes::BILLER, get(billers::show))
         .route(routes::READINESS, get(billers::readiness))
-        .route(routes::SECUREAUTH, get(secureauth::show))
+        .route(routes::SECUREAUTH, get(secureauth::show).post(secureauth::submit))
         .route(routes::JOB, get(jobs::page))
         .route(routes::JOB_EVENTS, get(jobs::events))
         .route(controls::KILL_SWITCH, get(controls::kill_switch))
         .route(controls::CHANGES, get(controls::changes))
         .route(health::HEALTH, get(health::page))
         .route(keys::KEYS, get(keys::list))
-        .merge(operators)
-        .merge(auditors)
         .into_router()
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(middleware::from_fn_with_state(console.clone(), guard::require_session));

@@ -1,8 +1,12 @@
 //! Pages as answers: what stands around each, and the headers it needs.
 
+use std::convert::Infallible;
+
 use askama::Template;
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
-use http::StatusCode;
+use futures_util::stream::Stream;
+use http::{HeaderValue, StatusCode};
 
 use super::Console;
 use super::pages::Chrome;
@@ -22,6 +26,14 @@ pub(super) fn chrome(console: &Console, staff: Option<&Staff>) -> Chrome {
         company: console.app.config.help.company.clone(),
         staff: staff.cloned(),
     }
+}
+
+/// Server-sent events (HTML standard, section 9.2).
+pub(super) fn event_stream(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
+    let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
+    // Proxies that buffer responses would hold the events back.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
 }
 
 /// A page.

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
+use super::extract::{Operator, PathBiller, find_biller};
 use super::pages::{FormValues, SecureauthPage};
 use super::staff::Staff;
-use super::{Console, billers, forms, respond};
+use super::{Console, respond};
 use crate::directory::Biller;
 use crate::provisioning::{CiamMode, ProvisioningError};
 use crate::secureauth::management::{PasswordPolicy, Strength};
 use crate::web::HttpError;
+use crate::web::extract::{Form, Query};
 use crate::web::fields::Fields;
 
 type Errors = Vec<(String, String)>;
@@ -23,14 +23,12 @@ type Errors = Vec<(String, String)>;
 pub(super) async fn show(
     State(console): State<Console>,
     staff: Staff,
-    Path(slug): Path<String>,
-    RawQuery(query): RawQuery,
+    PathBiller(biller): PathBiller,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let biller = billers::find(&console, &slug).await?;
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let done = match fields.get("done") {
-        Some("saved") => Some("Saved and synced."),
-        Some("synced") => Some("SecureAuth settings synced."),
+        Some("saved") => Some("Settings saved and synced."),
+        Some("synced") => Some("Settings synced."),
         _ => None,
     };
     let form = current_form(&biller);
@@ -40,13 +38,10 @@ pub(super) async fn show(
 /// `POST /billers/{slug}/secureauth`: keeps what is wanted, if that was sent, and brings it there.
 pub(super) async fn submit(
     State(console): State<Console>,
-    staff: Staff,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Operator(staff): Operator,
+    PathBiller(biller): PathBiller,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
-    let biller = billers::find(&console, &slug).await?;
     let (provisioning, actor) = (&console.app.provisioning, console.actor_context(&staff));
     let is_save = fields.get("action") == Some("save");
     let form = submitted_form(&fields);
@@ -72,7 +67,7 @@ pub(super) async fn submit(
         Err(ProvisioningError::Directory(error)) => Err(error.into()),
         Err(error) => {
             let kept = if is_save { "Saved in Signpost, but not synced" } else { "Settings not synced" };
-            let biller = billers::find(&console, biller.slug.as_str()).await?;
+            let biller = find_biller(&console, &biller.slug).await?;
             let form = current_form(&biller);
             let shown = (form, None, vec![("kept".to_owned(), format!("{kept}: {error}"))]);
             let is_theirs = matches!(error, ProvisioningError::Call(_) | ProvisioningError::ResourceMissing { .. });
@@ -134,7 +129,7 @@ async fn page(
     let (kept, load_error) = match console.app.provisioning.remote_settings(biller).await {
         Ok(kept) => (kept, None),
         Err(ProvisioningError::Directory(error)) => return Err(error.into()),
-        Err(error) => (Vec::new(), Some(format!("The settings cannot be shown: {error}."))),
+        Err(error) => (Vec::new(), Some(format!("Cannot load the SecureAuth settings: {error}."))),
     };
     let has_passwords = form.of("mode") != CiamMode::Sso.as_str() && !kept.is_empty();
     let numbers = PasswordPolicy::default().counts().map(|(field, label, _)| (field, label)).to_vec();

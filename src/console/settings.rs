@@ -1,6 +1,6 @@
 //! The form with a biller's settings. Changes of where its users sign in need an approval, as everywhere.
 
-use axum::extract::{Multipart, Path, State};
+use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,9 +9,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::extract::{Operator, PathBiller};
 use super::pages::{FormValues, SettingsPage};
 use super::staff::Staff;
-use super::{Console, billers, respond};
+use super::{Console, respond};
 use crate::config::Secret;
 use crate::directory::import_billers::{BillerRow, UpsertError, WriteMode};
 use crate::directory::{Biller, BillerPatch, BrandingPatch, Colours, LogoSource, OidcSettings, Support};
@@ -151,24 +152,23 @@ struct SubmittedForm {
 /// `GET /billers/{slug}/settings`
 pub(super) async fn form(
     State(console): State<Console>,
-    staff: Staff,
-    Path(slug): Path<String>,
+    Operator(staff): Operator,
+    PathBiller(biller): PathBiller,
 ) -> Result<Response, HttpError> {
-    let biller = billers::find(&console, &slug).await?;
     page(&console, &staff, StatusCode::OK, &biller, current_form(&biller), Vec::new())
 }
 
 /// `POST /billers/{slug}/settings`: saves everything or nothing, and never over another person's changes.
 pub(super) async fn save(
     State(console): State<Console>,
-    staff: Staff,
-    Path(slug): Path<String>,
+    Operator(staff): Operator,
+    PathBiller(biller): PathBiller,
     parts: Multipart,
 ) -> Result<Response, HttpError> {
-    let biller = billers::find(&console, &slug).await?;
     let submitted = read(parts).await?;
     if submitted.version != form_version(&current_form(&biller)) {
-        let text = "Another person has changed the biller in the meantime: these are the settings now".to_owned();
+        let text =
+            "The settings have changed since you opened this page. Review the current values and try again".to_owned();
         let errors = vec![("name".to_owned(), text)];
         return page(&console, &staff, StatusCode::CONFLICT, &biller, current_form(&biller), errors);
     }

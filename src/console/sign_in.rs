@@ -28,7 +28,7 @@ pub(super) const CALLBACK: &str = "/callback";
 /// Signing out.
 pub(super) const SIGN_OUT: &str = "/sign-out";
 
-/// The cookie of a sign-in under way. `Lax`: it has to come along from the provider.
+/// The cookie of a sign-in under way. `Lax`: the request from the provider must carry it.
 const COOKIE: &str = "__Host-staff-t";
 const REQUEST_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// No address of ours is longer, a sealed question included.
@@ -66,7 +66,7 @@ pub(super) async fn begin(
     if headers.get("sec-purpose").is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch")) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let registration = console.registration().ok_or_else(|| unavailable("the client secret cannot be read"))?;
+    let registration = console.registration().ok_or_else(|| unavailable("cannot read the client secret"))?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let random = &console.app.random;
     let mut request = AuthorizationRequest {
@@ -183,6 +183,6 @@ fn next_page(requested: Option<&str>) -> LocalAddress {
 fn unavailable(reason: &str) -> HttpError {
     tracing::error!(reason, "staff cannot sign in");
     let mut error = HttpError::from_status(StatusCode::SERVICE_UNAVAILABLE);
-    error.detail = Some(format!("The provider where staff sign in cannot be used: {reason}."));
+    error.detail = Some(format!("The staff identity provider is unavailable: {reason}."));
     error
 }

@@ -1,19 +1,17 @@
 //! Simulations: a question, its answer, and the page that the customer would see. Nothing is executed, sent or counted; that
 //! it was asked is kept.
 
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
 use super::pages::{AnswerView, SimulatePage, SimulationForm};
 use super::simulation_form::{self, SealedRequest};
 use super::staff::Staff;
-use super::{Console, forms, respond, verdict};
+use super::{Console, respond, verdict};
 use crate::audit::{Action, AuditEvent};
 use crate::routing::{SimulationError, SimulationRequest, SimulationResult};
-use crate::web::fields::Fields;
+use crate::web::extract::{Form, Query};
 use crate::web::{HttpError, paths};
 use signpost_core::decision::Decision;
 
@@ -24,10 +22,8 @@ pub(super) const SIMULATE: &str = "/simulate";
 pub(super) async fn submit(
     State(console): State<Console>,
     staff: Staff,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
     match simulation_form::read(&console, &fields) {
         (_, Some(question)) => {
             let sealed = SealedRequest { requested_by: staff.identity(), question };
@@ -42,9 +38,8 @@ pub(super) async fn submit(
 pub(super) async fn show(
     State(console): State<Console>,
     staff: Staff,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let Some(token) = fields.get("q") else {
         return page(&console, &staff, StatusCode::OK, simulation_form::empty_form(), None).await;
     };
@@ -74,7 +69,7 @@ pub(super) fn form_error(error: &SimulationError) -> (String, String) {
         None => "username",
     };
     let sentence = match error {
-        SimulationError::UsernameMissing => "Enter the username that was typed at the shared sign-in page".to_owned(),
+        SimulationError::UsernameMissing => "Enter a username for the shared sign-in page".to_owned(),
         // An address stays as it was written.
         SimulationError::NotServed(_) | SimulationError::NotAnAddress(_) => error.to_string(),
         other => {
@@ -101,12 +96,12 @@ async fn view(
         ("Signpost simulation", format!("{} by {}", console.app.clock.now(), staff.name)),
         ("Question", simulation_form::describe(question)),
     ];
-    let text = verdict::text(&verdict, &head, &would_change, &[("Same question", link.clone())]);
+    let text = verdict::text(&verdict, &head, &would_change, &[("Link", link.clone())]);
     let instead = match answer.routing_result.verdict.decision {
         Decision::LegacyLogin => {
-            "No page of ours: the browser goes on to the legacy login at once, with the username handed over."
+            "No page is shown. The browser continues directly to the legacy login with the username."
         }
-        _ => "No page of ours: the browser goes on to the biller's SecureAuth sign-in at once.",
+        _ => "No page is shown. The browser continues directly to the biller's SecureAuth sign-in.",
     };
     let page = (console.preview)(&console.app, answer).await;
     AnswerView { verdict, would_change, instead, page, text, link }

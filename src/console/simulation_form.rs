@@ -86,18 +86,18 @@ pub(super) fn read(console: &Console, fields: &Fields) -> (SimulationForm, Optio
     };
     match (form.at.as_str(), parse_time(&form.at)) {
         ("", _) => {}
-        (_, None) => problem("at", "Write the time as a day and a time of day"),
+        (_, None) => problem("at", "Enter a date and time"),
         (_, at) => question.at = at,
     }
     match (form.kill_switch.as_str(), form.kill_switch.parse()) {
         ("", _) => {}
         (_, Ok(kill)) => question.kill_switch = Some(kill),
-        (_, Err(_)) => problem("kill_switch", "The kill switch is off, all-legacy, hold or some-biller=legacy"),
+        (_, Err(_)) => problem("kill_switch", "Enter off, all-legacy, hold or SLUG=legacy"),
     }
     for name in form.remembered.split([',', ' ']).filter(|name| !name.is_empty()) {
         match Slug::parse(name) {
             Ok(slug) => question.remembered.push(slug),
-            Err(_) => problem("remembered", "Remembered billers are short names with commas between"),
+            Err(_) => problem("remembered", "Enter biller slugs, separated by commas"),
         }
     }
     form.errors = problems.into();
@@ -113,7 +113,7 @@ fn parse_override(question: &mut SimulationRequest, row: &BillerOverride) -> Res
         (false, true) => return Err(format!("Choose an override for {}", row.slug)),
         (false, false) => {}
     }
-    let slug = Slug::parse(&row.slug).map_err(|_| format!("{:?} is no biller's short name", row.slug))?;
+    let slug = Slug::parse(&row.slug).map_err(|_| format!("{:?} is not a valid slug", row.slug))?;
     let states = [CiamState::Legacy, CiamState::Enabling, CiamState::Active, CiamState::Suspended];
     if let Some(state) = states.into_iter().find(|state| state.as_str() == row.state) {
         question.billers.insert(slug.clone(), state);
@@ -125,7 +125,7 @@ fn parse_override(question: &mut SimulationRequest, row: &BillerOverride) -> Res
     }
     if !row.percent.is_empty() {
         let percent = row.percent.trim_end_matches('%').trim().parse::<u8>().ok().filter(|percent| *percent <= 100);
-        let percent = Some(percent.ok_or_else(|| "A rollout is a number from 0 to 100".to_owned())?);
+        let percent = Some(percent.ok_or_else(|| "Enter a rollout percentage from 0 to 100".to_owned())?);
         question.rollouts.insert(slug, Rollout { allow: None, percent });
     }
     Ok(())
@@ -181,10 +181,7 @@ pub(super) fn describe(question: &SimulationRequest) -> String {
         }),
     );
     parts.extend(
-        question
-            .rollouts
-            .iter()
-            .filter_map(|(slug, rollout)| Some(format!("{slug} rolled out to {} %", rollout.percent?))),
+        question.rollouts.iter().filter_map(|(slug, rollout)| Some(format!("rollout of {slug} {}%", rollout.percent?))),
     );
     parts.extend(question.directory.map(|availability| {
         format!("directory {}", if availability == DirectoryAvailability::Up { "up" } else { "down" })

@@ -1,20 +1,20 @@
 //! Find a user: memberships, and sign-in events from SecureAuth. Names and addresses are masked
 //! unless a role and a reason allow; every lookup has a reason and is audited.
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::forms::Reason;
 use super::pages::{Badge, MembershipView, SignInView, UserSearchPage, UserView};
 use super::staff::Staff;
-use super::{Console, forms, respond};
+use super::{Console, respond};
 use crate::audit::{Action, AuditEvent};
 use crate::directory::{Biller, Billers, UserRecord};
 use crate::provisioning::ProvisioningError;
 use crate::secureauth::management::SecureAuthEvent;
 use crate::web::HttpError;
+use crate::web::extract::Form;
 use signpost_core::text::mask;
 use signpost_core::{UserId, UsernameInput};
 
@@ -29,39 +29,35 @@ struct UserQuery {
     unmask: bool,
 }
 
-/// `GET /people`
+/// `GET /users`
 pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
     page(&console, &staff, StatusCode::OK, UserQuery::default(), Vec::new(), None)
 }
 
-/// `POST /people`
+/// `POST /users`
 pub(super) async fn look_up(
     State(console): State<Console>,
     staff: Staff,
-    headers: HeaderMap,
-    body: Bytes,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
     let query = UserQuery {
         username: fields.get("username").unwrap_or_default().trim().to_owned(),
         reason: fields.get("reason").unwrap_or_default().to_owned(),
         unmask: fields.has("unmask") && staff.can_audit(),
     };
-    let (name, reason) = (UsernameInput::parse(&query.username), forms::reason(&fields));
+    let (name, reason) = (UsernameInput::parse(&query.username), Reason::parse(&fields));
     let mut errors = Vec::new();
     if let Err(error) = &name {
-        errors.push(("username".to_owned(), format!("This is no username: {error}")));
+        errors.push(("username".to_owned(), format!("Invalid username: {error}")));
     }
-    if reason.is_none() {
-        errors.push(("reason".to_owned(), "Enter a reason for this lookup: 3 to 200 characters".to_owned()));
-    }
-    let (Ok(name), Some(reason)) = (name, reason) else {
+    let reason = reason.map_err(|error| errors.push(error));
+    let (Ok(name), Ok(reason)) = (name, reason) else {
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, query, errors, None);
     };
     console.check_lookup_limit(&staff)?;
     let audit_event =
         AuditEvent::new(Action::UserLookedUp).with("username", mask(name.raw())).with("unmask", query.unmask);
-    console.record(&staff, audit_event, Some(&reason)).await?;
+    console.record(&staff, audit_event, Some(reason.as_str())).await?;
     let billers = console.app.directory.billers().await?;
     let mut found = Vec::new();
     if let Some(username) = name.username() {
@@ -108,9 +104,10 @@ async fn history(
 ) -> Result<(Vec<SignInView>, Option<String>), HttpError> {
     match console.app.provisioning.history(biller, user).await {
         Ok(events) => Ok((events.iter().map(event).collect(), None)),
-        Err(ProvisioningError::NotConfigured | ProvisioningError::NotProvisioned(_)) => {
-            Ok((Vec::new(), Some("Not kept at SecureAuth by Signpost: no history from there.".to_owned())))
-        }
+        Err(ProvisioningError::NotConfigured | ProvisioningError::NotProvisioned(_)) => Ok((
+            Vec::new(),
+            Some("Signpost does not manage this user at SecureAuth, so no events are available.".to_owned()),
+        )),
         Err(ProvisioningError::Directory(error)) => Err(error.into()),
         Err(error) => Ok((Vec::new(), Some(format!("SecureAuth did not respond: {error}")))),
     }

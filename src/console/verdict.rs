@@ -44,9 +44,9 @@ pub(super) fn text(
     }
     let _ = writeln!(out, "{}", view.line);
     let _ = writeln!(out, "Because: {}", view.because);
-    let _ = writeln!(out, "Row {} of the routing table, by the rule {}", view.row, view.rule);
+    let _ = writeln!(out, "Row {} of the routing table, rule {}", view.row, view.rule);
     if !would_change.is_empty() {
-        let _ = writeln!(out, "\nWould change it:");
+        let _ = writeln!(out, "\nWhat would change the decision:");
         for sentence in would_change {
             let _ = writeln!(out, "- {sentence}");
         }

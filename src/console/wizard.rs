@@ -1,18 +1,18 @@
 //! The biller wizard: a new biller, which can be enabled in the same step.
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
+use super::extract::Operator;
 use super::pages::{WizardForm, WizardPage};
 use super::staff::Staff;
-use super::{Console, ciam, forms, respond};
+use super::{Console, ciam, respond};
 use crate::directory::import_billers::{BillerRow, UpsertError, WriteMode};
 use crate::directory::{BillerPatch, PasswordCarryOver, Support};
 use crate::provisioning::CONFIRM_MESSAGE;
 use crate::web::HttpError;
+use crate::web::extract::Form;
 use crate::web::fields::Fields;
 use signpost_core::{Locale, LocalizedText, Slug};
 
@@ -20,18 +20,16 @@ use signpost_core::{Locale, LocalizedText, Slug};
 pub(super) const WIZARD: &str = "/new-biller";
 
 /// `GET /new-biller`
-pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
+pub(super) async fn form(State(console): State<Console>, Operator(staff): Operator) -> Result<Response, HttpError> {
     page(&console, &staff, StatusCode::OK, WizardForm::default(), Vec::new(), None)
 }
 
 /// `POST /new-biller`: validates the form, confirms the enablement if requested, then creates the biller.
 pub(super) async fn submit(
     State(console): State<Console>,
-    staff: Staff,
-    headers: HeaderMap,
-    body: Bytes,
+    Operator(staff): Operator,
+    Form(fields): Form,
 ) -> Result<Response, HttpError> {
-    let fields = forms::read(&headers, &body)?;
     let form = parse_form(&fields);
     let input = match biller_row(&form) {
         Ok(input) => input,
@@ -40,7 +38,7 @@ pub(super) async fn submit(
     let slug = input.slug.clone();
     let is_confirmed = !form.ciam || fields.has("confirmed");
     if form.ciam && !console.app.provisioning.is_configured() {
-        let sentence = "The settings have no [secureauth] section: no biller can be enabled here".to_owned();
+        let sentence = "Cannot enable CIAM: the configuration has no [secureauth] section".to_owned();
         let errors = vec![("ciam".to_owned(), sentence)];
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None);
     }
@@ -87,7 +85,7 @@ fn parse_form(fields: &Fields) -> WizardForm {
 fn biller_row(form: &WizardForm) -> Result<BillerRow, Vec<(String, String)>> {
     let mut errors = Vec::new();
     if form.name.is_empty() {
-        errors.push(("name".to_owned(), "Enter the biller's name as customers know it".to_owned()));
+        errors.push(("name".to_owned(), "Enter the name that customers see".to_owned()));
     }
     let slug = Slug::parse(&form.slug)
         .map_err(|error| errors.push(("slug".to_owned(), format!("Invalid slug: {error}"))))
@@ -114,9 +112,7 @@ fn biller_row(form: &WizardForm) -> Result<BillerRow, Vec<(String, String)>> {
 
 fn form_errors(error: UpsertError) -> Result<Vec<(String, String)>, HttpError> {
     match error {
-        UpsertError::SlugTaken => {
-            Ok(vec![("slug".to_owned(), "There is a biller with this short name already".to_owned())])
-        }
+        UpsertError::SlugTaken => Ok(vec![("slug".to_owned(), "Another biller already uses this slug".to_owned())]),
         UpsertError::NotFound => Err(HttpError::from_status(StatusCode::NOT_FOUND)),
         UpsertError::Directory(error) => Err(error.into()),
         UpsertError::Invalid(errors) => Ok(errors

@@ -12,7 +12,7 @@ use crate::db::is_logged_text;
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Calls `step` until `stop` is cancelled; the step that is running then finishes first. `step` returns whether it found work.
-/// An idle worker looks again after `POLL_INTERVAL`, or at once after `wake`.
+/// An idle worker polls again after `POLL_INTERVAL`, or at once after `wake`.
 pub async fn run_worker<F, E>(queue: &'static str, stop: &CancellationToken, wake: &Notify, step: impl Fn() -> F)
 where
     F: Future<Output = Result<bool, E>>,

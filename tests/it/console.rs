@@ -210,7 +210,7 @@ async fn staff_without_a_role_get_no_session() {
     for harness in ConsoleHarness::on_each_database().await {
         let mut browser = harness.browser();
         let answer = harness.enter(&mut browser, "nobody", "/sign-in").await;
-        assert_eq!((answer.status, answer.title()), (StatusCode::FORBIDDEN, "You have no role here"));
+        assert_eq!((answer.status, answer.title()), (StatusCode::FORBIDDEN, "No console role"));
         assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
         harness.provider.set_issuer_state("staff", IssuerState::Down);
         let mut late = harness.browser();
@@ -275,7 +275,7 @@ async fn every_page_enforces_its_roles() {
         }
         let (_, support) = &mut people[1];
         assert_eq!(support.get("/no-such-page").await.status, StatusCode::NOT_FOUND);
-        assert_eq!(support.get("/new-biller").await.title(), "Your role does not allow this");
+        assert_eq!(support.get("/new-biller").await.title(), "Access denied");
     }
 }
 
@@ -288,7 +288,7 @@ async fn cross_site_posts_are_rejected_and_links_need_a_same_site_step() {
             let answer = browser.send(request).await;
             assert_eq!(
                 (answer.status, answer.title()),
-                (StatusCode::FORBIDDEN, "This came from another site"),
+                (StatusCode::FORBIDDEN, "Cross-site request blocked"),
                 "{header:?}"
             );
         }
@@ -354,7 +354,7 @@ async fn simulation_shows_verdict_trace_and_customer_page() {
         let mut colleague = harness.sign_in("operator").await;
         let shared = colleague.get(&link).await;
         assert!(shared.body.contains("Goes to: Riverside Water"));
-        assert!(shared.body.contains("Empty: O***d, as in the link"), "{}", shared.body);
+        assert!(shared.body.contains("Leave empty to use O***d from the link"), "{}", shared.body);
         let form = shared.body.split("srcdoc").next().unwrap();
         assert!(!form.contains("value=\"One-Moved\""), "and to nobody else");
         let kept = form.split("name=\"sealed_request\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -362,7 +362,7 @@ async fn simulation_shows_verdict_trace_and_customer_page() {
             [("username", ""), ("sealed_request", &*kept), ("biller-1", "riverside-water"), ("state-1", "suspended")];
         let (_, otherwise) = ask(&mut colleague, &fields).await;
         assert!(otherwise.body.contains("Goes to: Riverside Water – the legacy login"), "{}", otherwise.body);
-        assert!(otherwise.body.contains("No page of ours"));
+        assert!(otherwise.body.contains("No page is shown"));
     }
 }
 
@@ -476,7 +476,7 @@ async fn batch_simulation_exports_safe_csv() {
             }
         }
         let page = batch(&mut browser, list, "page").await;
-        assert!(page.body.contains("<h2 id=\"answers\">4 answers</h2>"), "{}", page.body);
+        assert!(page.body.contains("<h2 id=\"answers\">4 results</h2>"), "{}", page.body);
         let refused = batch(&mut browser, &"ann\n".repeat(501), "csv").await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         let long = batch(&mut browser, &"x".repeat(300 * 1024), "csv").await;
@@ -506,7 +506,7 @@ async fn reference_code_finds_the_decision_and_the_lookup_is_audited() {
             "Goes to: Riverside Water – SecureAuth, via the bookmark notice",
             "bookmark notice",
             "o***d",
-            "the username belongs to it",
+            "membership of the username",
             "single_migrated",
             "<dt>Configuration</dt><dd>billers ",
             "2026-11-22T08:00:00Z",
@@ -589,7 +589,7 @@ async fn failed_job_shows_a_reference_code() {
         assert!(page.body.contains(failure), "{}", page.body);
         let code = page.reference();
         let found = browser.post("/decisions", &[("code", &code), ("reason", "ticket 17")]).await;
-        assert_eq!(found.link("Open the job"), job);
+        assert_eq!(found.link("View job"), job);
     }
 }
 
@@ -601,7 +601,7 @@ async fn wizard_creates_billers_with_and_without_ciam() {
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(wrong.body.contains("href=\"#name\"") && wrong.body.contains("href=\"#slug\""), "{}", wrong.body);
         let taken = browser.post("/new-biller", &[("name", "Riverside"), ("slug", "riverside-water")]).await;
-        assert!(taken.body.contains("There is a biller with this short name already"));
+        assert!(taken.body.contains("Another biller already uses this slug"));
         let plain = [("name", "Lakeside <Power>"), ("slug", "lakeside-power"), ("phone", "+1 555 010 0199")];
         let made = browser.post("/new-biller", &plain).await;
         assert_eq!(made.location(), "/billers/lakeside-power?done=created");
@@ -619,7 +619,7 @@ async fn wizard_creates_billers_with_and_without_ciam() {
         let done = wait_for_job(&harness, &mut browser, &started.location()).await;
         assert!(done.body.contains("Organization and users successfully created in SecureAuth."), "{}", done.body);
         let page = browser.get("/billers/hillside-power").await;
-        assert!(page.body.contains("password and a second factor"), "{}", page.body);
+        assert!(page.body.contains("password and second factor"), "{}", page.body);
     }
 }
 
@@ -663,7 +663,7 @@ async fn sign_in_change_needs_approval() {
         assert_eq!(saved.location(), "/billers/riverside-water?done=pending");
         let page = asker.get("/changes").await;
         assert!(page.body.contains("pay.evil.example") && page.body.contains("Withdraw request"), "{}", page.body);
-        assert!(page.body.contains("Asked by operator"), "{}", page.body);
+        assert!(page.body.contains("Requested by operator"), "{}", page.body);
         let decide = page.body.split("action=\"/changes/").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let decide = format!("/changes/{decide}");
         assert_eq!(asker.post(&decide, &[("decision", "approve")]).await.status, StatusCode::FORBIDDEN, "by oneself");
@@ -706,8 +706,11 @@ async fn impact_is_previewed_before_a_change() {
     for harness in ConsoleHarness::on_each_database().await {
         let mut browser = harness.sign_in("operator").await;
         let asked = browser.get("/billers/oakdale-city/ciam").await;
-        assert!(asked.body.contains("Of 3 usernames at this biller, 3 would be taken elsewhere"), "{}", asked.body);
-        assert!(asked.body.contains("1 would become ambiguous"), "moved-and-legacy then has two moved ones");
+        assert!(asked.body.contains("Of 3 usernames at this biller, 3 would have a new destination"), "{}", asked.body);
+        assert!(
+            asked.body.contains("because they belong to several billers: 1."),
+            "moved-and-legacy then has two moved ones"
+        );
         assert!(asked.body.contains("o***y") && !asked.body.contains("one-legacy"), "samples are masked");
         let preview = browser.get("/billers/riverside-water/rollout?percent=0&active_from=").await;
         assert_eq!(preview.status, StatusCode::OK);
@@ -715,7 +718,7 @@ async fn impact_is_previewed_before_a_change() {
         let wrong = browser.get("/billers/riverside-water/rollout?percent=101").await;
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
         let unchanged = browser.get("/billers/riverside-water").await;
-        assert!(!unchanged.body.contains("rolled out to"), "nothing was changed");
+        assert!(!unchanged.body.contains("rollout "), "nothing was changed");
     }
 }
 
@@ -756,8 +759,12 @@ async fn sign_in_history_comes_from_secureauth() {
         fields.extend([("username".to_owned(), "two-legacy".to_owned()), ("password".to_owned(), "wrong".to_owned())]);
         crate::harness::external_post(start.location().split('?').next().unwrap(), &fields).await;
         let found = browser.post("/users", &[("username", "two-legacy"), ("reason", "ticket 17")]).await;
-        assert!(found.body.contains("What SecureAuth noted") && found.body.contains("failed"), "{}", found.body);
-        assert!(found.body.contains("no history from there"), "the other biller is not kept there");
+        assert!(
+            found.body.contains("SecureAuth events, newest first") && found.body.contains("failed"),
+            "{}",
+            found.body
+        );
+        assert!(found.body.contains("so no events are available"), "the other biller is not kept there");
     }
 }
 
@@ -769,7 +776,7 @@ async fn audit_trail_is_filtered_and_exports_safe_csv() {
         operator.post("/decisions", &[("code", "0000-0000-0000-0000"), ("reason", "=cmd()|x")]).await;
         let mut auditor = harness.sign_in("auditor").await;
         let all = auditor.get("/audit").await;
-        assert!(all.body.contains("<td data-name=\"What\" class=\"mono\">biller.paused</td>"), "{}", all.body);
+        assert!(all.body.contains("<td data-name=\"Action\" class=\"mono\">biller.paused</td>"), "{}", all.body);
         let held = auditor.get("/audit?action=biller.paused&biller=riverside-water&actor=operator").await;
         assert!(held.body.contains("biller.paused</td>") && !held.body.contains("code.looked_up</td>"));
         let wrong = auditor.get("/audit?since=tomorrow").await;
@@ -792,8 +799,12 @@ async fn health_page_shows_billers_and_integrity_alarm() {
         harness.world.sign_in(&mut customer, "riverside-water", "one-moved").await;
         let mut browser = harness.sign_in("support").await;
         let health = browser.get("/health").await;
-        assert!(health.body.contains("1 username(s) have two legacy billers or more: t***y"), "{}", health.body);
-        assert!(health.body.contains("1 of 1 came back"), "{}", health.body);
+        assert!(
+            health.body.contains("Usernames with more than one legacy biller: 1, for example t***y"),
+            "{}",
+            health.body
+        );
+        assert!(health.body.contains("data-name=\"Completed\"><span class=\"badge good\">1 of 1<"), "{}", health.body);
         assert!(health.body.contains("1 sign-ins in 30 days") && health.body.contains("<rect class=\"all\""));
         for name in ["Riverside Water", "Oakdale City", "Cedar County"] {
             assert!(health.body.contains(name), "{name}");

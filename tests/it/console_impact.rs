@@ -14,7 +14,7 @@ use crate::harness::{Browser, TestResponse, World};
 
 const CIAM: &str = "/billers/oakdale-city/ciam";
 const ROLLOUT: &str = "/billers/summit-telecom/rollout?percent=10&active_from=";
-const RESULT: &str = "Of 3 usernames at this biller, 3 would be taken elsewhere";
+const RESULT: &str = "Of 3 usernames at this biller, 3 would have a new destination";
 
 /// How often it was written down that somebody asked.
 async fn preview_count(world: &World) -> usize {
@@ -55,16 +55,16 @@ async fn page_does_not_block_on_a_long_preview() {
     let page = browser.get(CIAM).await;
     assert_eq!(page.status, StatusCode::OK);
     for shown in
-        ["0 of 3 usernames looked at</label>", "max=\"3\" value=\"0\"></progress>", "<button>Enable CIAM</button>"]
+        ["0 of 3 usernames evaluated</label>", "max=\"3\" value=\"0\"></progress>", "<button>Enable CIAM</button>"]
     {
         assert!(page.body.contains(shown), "{shown}: {}", page.body);
     }
-    assert_eq!(page.link("Look again"), CIAM);
+    assert_eq!(page.link("Refresh"), CIAM);
     let place = events_of(&page);
     let mut events = Events::open(&browser, &place).await;
     let so_far = events.next().await.unwrap();
     assert_eq!((&so_far["final"], &so_far["done"], &so_far["total"]), (&json!(false), &json!(0), &json!(3)));
-    assert_eq!(so_far["count"], "0 of 3 usernames looked at");
+    assert_eq!(so_far["count"], "0 of 3 usernames evaluated");
     assert_eq!(events_of(&browser.get(CIAM).await), place, "a second look is at the same count");
     let mut other = browser.clone();
     other.cookies = harness.sign_in("second").await.cookies;
@@ -88,7 +88,7 @@ async fn controls_work_during_a_preview_and_restart_it() {
     let held = harness.world.lock_users().await;
     let page = browser.get(ROLLOUT).await;
     let place = events_of(&page);
-    assert_eq!(page.link("Look again"), ROLLOUT);
+    assert_eq!(page.link("Refresh"), ROLLOUT);
     let mut events = Events::open(&browser, &place).await;
     let set = browser.post("/billers/summit-telecom/rollout", &[("percent", "0"), ("active_from", "")]).await;
     assert_eq!(set.location(), "/billers/summit-telecom?done=rollout");
@@ -110,7 +110,7 @@ async fn results_are_cached_for_a_minute_until_billers_change() {
         let mut browser = harness.sign_in("operator").await;
         for _ in 0..2 {
             let page = browser.get(CIAM).await;
-            assert!(page.body.contains(RESULT) && !page.body.contains("Look again"), "{}", page.body);
+            assert!(page.body.contains(RESULT) && !page.body.contains("Refresh"), "{}", page.body);
             assert_eq!(preview_count(&harness.world).await, 1, "counted once, noted once");
         }
         browser.get(ROLLOUT).await;
@@ -123,7 +123,7 @@ async fn results_are_cached_for_a_minute_until_billers_change() {
         assert_eq!(preview_count(&harness.world).await, 3);
         browser.post("/billers/oakdale-city/pause", &[("pause", "yes")]).await;
         let held = browser.get(CIAM).await;
-        assert!(held.body.contains("Of 4 usernames at this biller, 0 would be"), "it is held: {}", held.body);
+        assert!(held.body.contains("Of 4 usernames at this biller, 0 would have"), "it is held: {}", held.body);
         assert_eq!(preview_count(&harness.world).await, 4);
     }
 }
@@ -136,8 +136,8 @@ async fn failed_previews_are_reported_and_can_be_retried() {
         db.run(sql!("ALTER TABLE membership RENAME TO away"), vec![]).await.unwrap();
         let failed = browser.get(CIAM).await;
         assert_eq!(failed.status, StatusCode::OK);
-        assert!(failed.body.contains("Not counted: the database failed."), "{}", failed.body);
-        assert!(failed.body.contains("<button>Enable CIAM</button>") && failed.link("Look again") == CIAM);
+        assert!(failed.body.contains("Preview failed: the database is unavailable."), "{}", failed.body);
+        assert!(failed.body.contains("<button>Enable CIAM</button>") && failed.link("Refresh") == CIAM);
         db.run(sql!("ALTER TABLE away RENAME TO membership"), vec![]).await.unwrap();
         harness.world.advance(Duration::from_secs(5)).await;
         assert!(browser.get(CIAM).await.body.contains(RESULT));

@@ -185,7 +185,7 @@ async fn drift_is_shown_and_synced() {
             browser.post("/billers/pinehill-gas/ciam", &[("action", "enable"), ("mode", "password")]).await.location();
         wait_for_job(&harness, &mut browser, &job).await;
         let page = support.get(SECUREAUTH).await;
-        assert!(page.body.contains("in line") && !page.body.contains("Desired settings"), "{}", page.body);
+        assert!(page.body.contains("in sync") && !page.body.contains("Desired settings"), "{}", page.body);
 
         let pools = harness.world.issuers.snapshot()["pools"].clone();
         let mut pools = pools.as_array().unwrap().iter().map(|id| id.as_str().unwrap());
@@ -205,7 +205,7 @@ async fn drift_is_shown_and_synced() {
             assert!(line(&page, name).contains("badge warn"), "{name}");
         }
         let digits = line(&page, "Passwords: digits at least");
-        assert!(digits.contains("left to SecureAuth") && !digits.contains("badge warn"), "{digits}");
+        assert!(digits.contains("SecureAuth default") && !digits.contains("badge warn"), "{digits}");
 
         harness.world.issuers.faults().add(FaultRule::new("PUT", "/pools/", Fault::status(422)).times(1));
         let refused = browser.post(SECUREAUTH, &[("action", "sync")]).await;
@@ -216,7 +216,7 @@ async fn drift_is_shown_and_synced() {
             format!("{SECUREAUTH}?done=synced")
         );
         let page = browser.get(SECUREAUTH).await;
-        assert!(page.body.contains("in line"), "{}", page.body);
+        assert!(page.body.contains("in sync"), "{}", page.body);
         assert!(
             line(&page, "Passwords: digits at least").contains(">1</td>"),
             "what is left to SecureAuth stays: {}",
@@ -240,9 +240,9 @@ async fn password_policy_and_mfa_are_saved_and_synced() {
         let wanted = [("action", "save"), ("mode", "mfa"), ("min_length", "12"), ("strength", "very_strong")];
         assert_eq!(browser.post(SECUREAUTH, &wanted).await.location(), format!("{SECUREAUTH}?done=saved"));
         let page = browser.get(SECUREAUTH).await;
-        assert!(page.body.contains("in line") && page.body.contains("email_otp, totp"), "{}", page.body);
+        assert!(page.body.contains("in sync") && page.body.contains("email_otp, totp"), "{}", page.body);
         assert!(page.body.contains("value=\"12\"") && page.body.contains("very strong"), "{}", page.body);
-        assert!(browser.get("/billers/pinehill-gas").await.body.contains("password and a second factor"));
+        assert!(browser.get("/billers/pinehill-gas").await.body.contains("password and second factor"));
         let kept = list_events(&harness.world.state.db, &EventFilter::default(), None, 1000).await.unwrap();
         assert!(kept.iter().any(|event| event.action == "settings.synced"), "{kept:?}");
     }

@@ -96,7 +96,7 @@ pub struct ReadinessPage {
     pub checks: Vec<(String, Badge, String)>,
 }
 
-/// Asks before a biller is switched on or off.
+/// Confirms the enablement, suspension or resumption of a biller.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/ciam.html")]
 pub struct CiamPage {
@@ -123,7 +123,7 @@ pub struct ImpactView {
     pub line: String,
     /// How far it is, while it is counted.
     pub progress: Option<ProgressView>,
-    /// Where it can be looked at again; empty: nothing more will come.
+    /// URL to refresh the result; empty when it is final.
     pub refresh_url: String,
     /// Worth a second look.
     pub warnings: Vec<String>,
@@ -136,7 +136,7 @@ pub struct ImpactView {
 pub struct ProgressView {
     /// Its id.
     pub id: String,
-    /// Usernames looked at so far.
+    /// Usernames evaluated so far.
     pub done: u64,
     /// Usernames in all; 0: not known yet.
     pub total: u64,
@@ -165,7 +165,7 @@ pub struct WizardPage {
 pub struct WizardForm {
     /// Name as customers know it.
     pub name: String,
-    /// Permanent short name.
+    /// Permanent slug.
     pub slug: String,
     /// Hosts of its own.
     pub hosts: String,
@@ -179,7 +179,7 @@ pub struct WizardForm {
     pub ciam: bool,
     /// How users will sign in.
     pub mode: String,
-    /// Whether passwords come along.
+    /// How passwords are carried over.
     pub passwords: String,
 }
 
@@ -195,7 +195,7 @@ pub struct JobPage {
     pub slug: String,
     /// The biller's name.
     pub name: String,
-    /// What it made, or is about to: kind, id and state.
+    /// Provisioned resources: kind, id and state.
     pub steps: Vec<(String, String, &'static str)>,
     /// The reader may turn it back.
     pub can_cancel: bool,

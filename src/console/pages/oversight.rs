@@ -1,10 +1,10 @@
-//! The pages about how everything does, and who did what.
+//! Pages for health, users and the audit trail.
 
 use askama::Template;
 
 use super::{Badge, Chrome, FormErrors};
 
-/// How everything does.
+/// Health of the service.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/health.html")]
 pub struct HealthPage {
@@ -18,7 +18,7 @@ pub struct HealthPage {
     pub billers: Vec<HealthRow>,
 }
 
-/// How a biller does.
+/// Health of a biller.
 #[derive(Clone, Debug)]
 pub struct HealthRow {
     /// Its slug.
@@ -31,9 +31,9 @@ pub struct HealthRow {
     pub issuer: Badge,
     /// Calls to the issuer, and how long they took.
     pub calls: String,
-    /// Who came back from it.
+    /// Sign-ins completed there.
     pub returns: Badge,
-    /// Changes of users on their way.
+    /// Pending user changes.
     pub users: String,
     /// Share of sign-ins that still begin at an old address, of those 30 days.
     pub legacy_share: String,
@@ -62,7 +62,7 @@ pub struct Bar {
     pub old_y: u32,
 }
 
-/// Who did what.
+/// The audit trail.
 #[derive(Clone, Debug, Template)]
 #[template(path = "console/audit.html")]
 pub struct AuditPage {
@@ -95,7 +95,7 @@ pub struct AuditFilter {
     pub until: String,
 }
 
-/// An act, to be read.
+/// An audit event as text.
 #[derive(Clone, Debug)]
 pub struct AuditEventView {
     /// When.
@@ -158,7 +158,7 @@ pub struct MembershipView {
     pub slug: String,
     /// The biller's name.
     pub name: String,
-    /// A change of the user is on its way to SecureAuth.
+    /// A change of the user is pending.
     pub is_pending: bool,
     /// Why there is no history.
     pub no_history: Option<String>,

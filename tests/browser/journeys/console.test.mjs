@@ -1,4 +1,4 @@
-// The staff console, as staff use it: asking, looking up, moving a biller, making one. Every page is looked at.
+// The staff console, as staff use it: simulations, lookups, billers and keys. Every page is checked.
 
 import assert from "node:assert/strict";
 import { checkPage, screenshotPath } from "../lib/checks.mjs";
@@ -32,7 +32,7 @@ world.journey("staff sign in, come back to the page they asked for, and sign out
   await expectHeading(page, "Sign in to the console");
   if (v.js) await checkPage(page, "console-sign-in");
   await at(v, "/decisions", "support");
-  await expectHeading(page, "What happened to a customer?");
+  await expectHeading(page, "Find a decision");
   await page.getByText("support").first().waitFor();
   const cookies = await v.context.cookies(world.console);
   const session = cookies.find(({ name }) => name === "__Host-staff");
@@ -49,9 +49,9 @@ world.journey("a link in a ticket, which is another site, opens its question", a
   const { page } = v;
   await at(v, "/simulate", "support");
   await page.getByLabel("Username").fill("one-moved");
-  await page.getByRole("button", { name: "Simulate", exact: true }).click();
+  await page.getByRole("button", { name: "Run simulation" }).click();
   await goesTo(page, "Riverside Water");
-  const link = await page.getByRole("link", { name: "Link to the same question" }).getAttribute("href");
+  const link = await page.getByRole("link", { name: "Link to this simulation" }).getAttribute("href");
   assert.ok(!link.includes("one-moved"));
   // The legacy portal stands on 127.0.0.1, which is another site than localhost.
   await page.goto(world.legacy);
@@ -78,27 +78,27 @@ world.journey("support simulates, by the keyboard alone", async (v) => {
   const font = await frame.locator("h1").evaluate((h1) => getComputedStyle(h1).fontSize).catch(() => "no script");
   if (v.js) assert.notEqual(font, "32px", "in the customers' stylesheet");
   await page.getByRole("listitem").filter({ hasText: "if riverside-water were suspended" }).waitFor();
-  const text = await page.getByLabel("As text, names masked").inputValue();
+  const text = await page.getByLabel("Plain text with masked usernames").inputValue();
   assert.match(text, /username o\*\*\*d at \/login/);
   assert.ok(!text.includes("one-moved"));
   if (v.js) await checkPage(page, "console-simulated");
-  await page.getByText("What if …").click();
+  await page.getByText("Overrides").click();
   await page.getByLabel("Biller", { exact: true }).first().fill("riverside-water");
   await page.getByLabel("Issuer", { exact: true }).first().selectOption("down");
-  await page.getByRole("button", { name: "Simulate", exact: true }).click();
+  await page.getByRole("button", { name: "Run simulation" }).click();
   await page.getByRole("heading", { level: 2, name: "Goes to: Riverside Water – the outage page" }).waitFor();
   await page.getByLabel("Username").fill("");
-  await page.getByRole("button", { name: "Simulate", exact: true }).click();
+  await page.getByRole("button", { name: "Run simulation" }).click();
   await page.getByRole("alert").waitFor();
   if (v.js) await checkPage(page, "console-simulate-error");
 });
 
-world.journey("many questions at once", async (v) => {
+world.journey("batch simulation", async (v) => {
   const { page } = v;
   await at(v, "/simulate/batch", "auditor");
-  await page.getByLabel(/^Questions as CSV/).fill("username,entry\none-moved,\ntwo-moved,\n,/b/oakdale-city\n@x,/nowhere\n");
-  await page.getByRole("button", { name: "Simulate", exact: true }).click();
-  await page.getByRole("heading", { name: "4 answers" }).waitFor();
+  await page.getByLabel(/^Sign-ins as CSV/).fill("username,entry\none-moved,\ntwo-moved,\n,/b/oakdale-city\n@x,/nowhere\n");
+  await page.getByRole("button", { name: "Run simulation" }).click();
+  await page.getByRole("heading", { name: "4 results" }).waitFor();
   if (v.js) await checkPage(page, "console-batch");
 });
 
@@ -110,10 +110,10 @@ world.journey("a reference code leads support to the decision", async (v) => {
   await at(v, "/decisions", "support");
   if (v.js) await checkPage(page, "console-decisions");
   await page.getByLabel("Code").fill(code.toLowerCase());
-  await page.getByRole("button", { name: "Look up" }).click();
+  await page.getByRole("button", { name: "Find decision" }).click();
   await page.getByRole("alert").getByRole("link", { name: /reason/ }).click();
   await page.getByLabel("Reason").fill("ticket 17");
-  await page.getByRole("button", { name: "Look up" }).click();
+  await page.getByRole("button", { name: "Find decision" }).click();
   await page.getByRole("heading", { level: 2, name: "Goes to: the recovery page" }).waitFor();
   await page.getByText("t***d").first().waitFor();
   assert.ok(!(await page.locator("main").innerText()).includes("two-moved"));
@@ -147,26 +147,26 @@ world.journey("an operator enables a biller and watches", async (v) => {
   await page.getByRole("link", { name, exact: true }).click();
   await page.getByText("Active (Yes)").waitFor();
   await page.getByRole("link", { name: "Readiness check" }).click();
-  await expectHeading(page, `Is ${name} ready?`);
+  await expectHeading(page, `Readiness check: ${name}`);
   if (v.js) await checkPage(page, "console-readiness");
   assert.equal(urlWithoutQuery(page), new URL(`/billers/${slug}/readiness`, world.console).href);
 });
 
-world.journey("an operator changes a biller's look, which has to be readable", async (v) => {
+world.journey("an operator changes a biller's branding, which has to be readable", async (v) => {
   const { page } = v;
   await at(v, "/billers/riverside-water");
-  await page.getByRole("link", { name: "Change the settings" }).click();
-  await expectHeading(page, "Settings of Riverside Water");
+  await page.getByRole("link", { name: "Edit settings" }).click();
+  await expectHeading(page, "Settings: Riverside Water");
   if (v.js) await checkPage(page, "console-settings");
   await page.getByLabel("Colour on light pages").fill("#ffcc00");
-  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Save settings" }).click();
   const problem = page.getByRole("alert").getByRole("link", { name: /need 4.5:1.*would do$/ });
   if (v.js) await checkPage(page, "console-settings-error");
   const better = (await problem.innerText()).match(/(#[0-9a-f]{6}) would do$/)[1];
   await problem.click();
   await page.getByLabel("Colour on light pages").fill(better);
-  await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("status").getByText("The settings are saved").waitFor();
+  await page.getByRole("button", { name: "Save settings" }).click();
+  await page.getByRole("status").getByText("Settings saved").waitFor();
   const customer = await v.inAnotherBrowser();
   await customer.page.goto(new URL("/b/riverside-water/reset", world.gateway).href);
   const link = customer.page.getByRole("button").first();
@@ -177,51 +177,51 @@ world.journey("an operator changes a biller's look, which has to be readable", a
   }
 });
 
-world.journey("an operator sees that SecureAuth has other settings, and brings ours there", async (v) => {
+world.journey("an operator sees drift and syncs the settings", async (v) => {
   const { page } = v;
   const [slug, name] = v.js ? ["brookside-waste", "Brookside Waste"] : ["hilltop-waste", "Hilltop Waste"];
   await at(v, "/new-biller");
   await page.getByLabel("Name", { exact: true }).fill(name);
-  await page.getByLabel("Short name").fill(slug);
+  await page.getByLabel("Slug").fill(slug);
   await page.getByLabel("CIAM (SSO/MFA) Authentication").check();
-  await page.getByRole("button", { name: "Make the biller" }).click();
-  await page.getByRole("button", { name: "Make the biller and enable CIAM" }).click();
+  await page.getByRole("button", { name: "Create biller" }).click();
+  await page.getByRole("button", { name: "Create biller and enable CIAM" }).click();
   for (let times = 0; times < 400 && !(await page.getByText(SUCCESS).isVisible()); times += 1) {
     if (v.js) await page.waitForTimeout(100);
     else await page.getByRole("link", { name: "Refresh" }).click({ timeout: 2000 }).catch(() => page.reload());
   }
   await page.goto(new URL(`/billers/${slug}/settings`, world.console).href);
   await page.getByLabel("Name", { exact: true }).fill(`${name} and Recycling`);
-  await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("link", { name: "At SecureAuth" }).click();
-  await expectHeading(page, `${name} and Recycling at SecureAuth`);
+  await page.getByRole("button", { name: "Save settings" }).click();
+  await page.getByRole("link", { name: "SecureAuth settings" }).click();
+  await expectHeading(page, `SecureAuth settings: ${name} and Recycling`);
   await page.getByRole("row", { name: /^Name of the pool/ }).getByText("drift").waitFor();
   if (v.js) await checkPage(page, "console-secureauth-drift");
   await page.getByRole("button", { name: "Sync settings" }).click();
-  await page.getByText("in line", { exact: true }).waitFor();
+  await page.getByText("in sync", { exact: true }).waitFor();
   await page.getByLabel("Characters at least", { exact: true }).fill("12");
   await page.getByRole("button", { name: "Save and sync" }).click();
   await page.getByRole("row", { name: /^Passwords: characters at least.*12.*12/ }).waitFor();
   if (v.js) await checkPage(page, "console-secureauth");
 });
 
-world.journey("an operator makes a biller with the box for CIAM ticked", async (v) => {
+world.journey("an operator creates a biller with the box for CIAM ticked", async (v) => {
   const { page } = v;
   await at(v, "/new-biller");
-  await page.getByRole("button", { name: "Make the biller" }).click();
+  await page.getByRole("button", { name: "Create biller" }).click();
   await page.getByRole("alert").waitFor();
   if (v.js) await checkPage(page, "console-wizard-error");
   await page.getByLabel("Name", { exact: true }).fill(v.js ? "Lakeside Power" : "Hillside Power");
-  await page.getByLabel("Short name").fill(v.js ? "lakeside-power" : "hillside-power");
+  await page.getByLabel("Slug").fill(v.js ? "lakeside-power" : "hillside-power");
   await page.getByLabel("CIAM (SSO/MFA) Authentication").check();
-  await page.getByRole("button", { name: "Make the biller" }).click();
+  await page.getByRole("button", { name: "Create biller" }).click();
   await page.getByText(CONFIRM).waitFor();
   if (v.js) await checkPage(page, "console-wizard-confirm");
-  await page.getByRole("button", { name: "Make the biller and enable CIAM" }).click();
+  await page.getByRole("button", { name: "Create biller and enable CIAM" }).click();
   await expectHeading(page, `CIAM of ${v.js ? "Lakeside" : "Hillside"} Power`);
 });
 
-world.journey("what stops everything, and what needs an approval", async (v) => {
+world.journey("the kill switch and pending approvals", async (v) => {
   const { page } = v;
   await at(v, "/kill-switch");
   await checkPage(page, "console-kill-switch");
@@ -229,7 +229,7 @@ world.journey("what stops everything, and what needs an approval", async (v) => 
   await expectHeading(page, "Pending approvals");
   await checkPage(page, "console-changes");
   await page.goto(new URL("/no-such-page", world.console).href);
-  await expectHeading(page, "There is nothing here");
+  await expectHeading(page, "Page not found");
   await checkPage(page, "console-not-found");
 }, { scripts: [true] });
 
@@ -237,13 +237,13 @@ world.journey("support reads billers and changes none", async (v) => {
   const { page } = v;
   await at(v, "/billers/riverside-water", "support");
   await expectHeading(page, "Riverside Water");
-  assert.equal(await page.getByRole("link", { name: "Switch off" }).count(), 0);
-  assert.equal(await page.getByRole("button", { name: "Hold" }).count(), 0);
+  assert.equal(await page.getByRole("link", { name: "Suspend biller" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Pause biller" }).count(), 0);
   await page.goto(new URL("/billers/riverside-water/ciam", world.console).href);
-  await expectHeading(page, "Your role does not allow this");
+  await expectHeading(page, "Access denied");
 });
 
-world.journey("health, people and the audit trail", async (v) => {
+world.journey("health, users and the audit trail", async (v) => {
   const { page } = v;
   const customer = await v.inAnotherBrowser();
   await typeUsername(customer, "one-moved");
@@ -252,36 +252,36 @@ world.journey("health, people and the audit trail", async (v) => {
   await at(v, "/health", "auditor");
   await page.getByRole("img", { name: /sign-ins in 30 days/ }).first().waitFor();
   await checkPage(page, "console-health");
-  await page.getByRole("link", { name: "People" }).click();
+  await page.getByRole("link", { name: "Users" }).click();
   await page.getByLabel("Username").fill("shared-name");
   await page.getByLabel("Reason").fill("ticket 17");
-  await page.getByRole("button", { name: "Look up" }).click();
+  await page.getByRole("button", { name: "Find user" }).click();
   await page.getByText("s***e").first().waitFor();
-  await checkPage(page, "console-people");
+  await checkPage(page, "console-users");
   await page.getByRole("link", { name: "API keys" }).click();
   await expectHeading(page, "API keys");
   await checkPage(page, "console-keys");
-  await page.getByRole("link", { name: "Audit" }).click();
-  await expectHeading(page, "Who did what");
+  await page.getByRole("link", { name: "Audit trail" }).click();
+  await expectHeading(page, "Audit trail");
   await page.getByText("user.looked_up").last().waitFor();
   await checkPage(page, "console-audit");
 }, { scripts: [true] });
 
-world.journey("an operator makes a key, which is shown once, and ends it", async (v) => {
+world.journey("an operator creates an API key, which is shown once, and revokes it", async (v) => {
   const { page } = v;
   await at(v, "/keys");
   const name = `reports ${v.js}`;
-  await page.getByRole("button", { name: "Make the key" }).click();
+  await page.getByRole("button", { name: "Create API key" }).click();
   await page.getByRole("alert").waitFor();
   if (v.js) await checkPage(page, "console-keys-error");
   await page.getByLabel("Name", { exact: true }).fill(name);
   await page.getByLabel("billers:read").check();
-  await page.getByRole("button", { name: "Make the key" }).click();
+  await page.getByRole("button", { name: "Create API key" }).click();
   const key = await page.locator("#key").innerText();
   assert.match(key, /^sp_[0-9a-f]{12}_/);
   if (v.js) await checkPage(page, "console-key-made");
   await page.goto(new URL("/keys", world.console).href);
   assert.ok(!(await page.locator("body").innerText()).includes(key), "shown once");
-  await page.getByRole("button", { name: `End the key ${name}` }).click();
-  await page.getByRole("status").getByText("refused from the next request on").waitFor();
+  await page.getByRole("button", { name: `Revoke API key ${name}` }).click();
+  await page.getByRole("status").getByText("API key revoked.").waitFor();
 });
