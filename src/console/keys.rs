@@ -20,7 +20,7 @@ use signpost_core::{Slug, Timestamp};
 /// API keys.
 pub(super) const KEYS: &str = "/keys";
 
-const SELECTABLE_SCOPES: [Scope; 8] = [
+const SELECTABLE_SCOPES: &[Scope] = &[
     Scope::Simulate,
     Scope::DecisionsRead,
     Scope::BillersRead,
@@ -147,7 +147,7 @@ async fn page(
     let now = console.app.clock.now();
     let mut keys: Vec<KeyView> = console.app.api_keys.list().await?.iter().map(|key| view(key, now)).collect();
     keys.sort_by_key(|key| !key.is_active);
-    let selectable_scopes = SELECTABLE_SCOPES.map(Scope::as_str).to_vec();
+    let selectable_scopes = SELECTABLE_SCOPES.iter().map(|scope| scope.as_str()).collect();
     let (errors, can_operate) = (errors.into(), staff.can_operate());
     respond::page(console, Some(staff), status, |chrome| KeysPage {
         chrome,

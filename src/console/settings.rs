@@ -36,7 +36,7 @@ const fn field(name: &'static str, current: fn(&Biller) -> String, apply: fn(&mu
 }
 
 /// The fields of the form, without the logo. Each needs a line in `templates/console/settings.html`.
-const FIELDS: [FormField; 17] = [
+const FIELDS: &[FormField] = &[
     field("name", |b| b.name.clone(), |p, text| p.name = Some(text.into())),
     field("contact_email", |b| or_empty(&b.settings.contact_email), |p, text| p.contact_email = Some(text.into())),
     field("phone", |b| or_empty(&b.settings.support.phone), |p, text| support(p).phone = non_empty(text)),
@@ -228,7 +228,7 @@ fn form_version(form: &FormValues) -> String {
 
 fn patch(biller: &Biller, submitted: &SubmittedForm) -> BillerPatch {
     let mut patch = BillerPatch { oidc: biller.settings.oidc.clone(), ..BillerPatch::default() };
-    for field in &FIELDS {
+    for field in FIELDS {
         (field.apply)(&mut patch, submitted.form.of(field.name));
     }
     // Saving an unchanged registration would unpin its issuer.
