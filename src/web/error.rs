@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 
 use signpost_core::Locale;
 
+/// `Retry-After` of our own faults.
+const FAULT_RETRY_SECONDS: u16 = 5;
+
 /// An error response, before it is rendered.
 #[derive(Clone, Debug)]
 pub struct HttpError {
@@ -148,7 +151,7 @@ impl HttpError {
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         // An outage of the database is logged once, when it begins.
         if crate::db::is_logged(error) {
-            return Self::from_status(StatusCode::SERVICE_UNAVAILABLE);
+            return Self::unavailable();
         }
         let mut chain = error.to_string();
         let mut cause = error.source();
@@ -161,7 +164,12 @@ impl HttpError {
             cause = inner.source();
         }
         tracing::error!(error = chain, "internal error");
-        Self::from_status(StatusCode::SERVICE_UNAVAILABLE)
+        Self::unavailable()
+    }
+
+    /// A fault of our own, which is often over as soon as the database is back.
+    fn unavailable() -> Self {
+        Self { retry_after: FAULT_RETRY_SECONDS, ..Self::from_status(StatusCode::SERVICE_UNAVAILABLE) }
     }
 }
 

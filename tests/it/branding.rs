@@ -154,7 +154,7 @@ async fn contrast_is_checked_against_the_stylesheet_colours() {
 #[tokio::test]
 async fn biller_texts_in_another_language_carry_a_lang_attribute() {
     let world = World::start().await;
-    let support = "support = { phone = \"+1\", hours = { en = \"Weekdays\", es = \"Días laborables\" }, alternative_payment = \"By mail.\" }";
+    let support = "support = { phone = \"+1 555 010 0142\", hours = { en = \"Weekdays\", es = \"Días laborables\" }, alternative_payment = \"By mail.\" }";
     world.import_billers(&format!("[[billers]]\nslug = \"cedar-county\"\n{support}\n")).await;
     let mut browser = world.browser();
     let english = browser.get("/b/cedar-county?lang=en").await;
