@@ -48,7 +48,7 @@ world.journey("staff sign in, come back to the page they asked for, and sign out
 world.journey("a link in a ticket, which is another site, opens its question", async (v) => {
   const { page } = v;
   await at(v, "/simulate", "support");
-  await page.getByLabel("Username").fill("one-moved");
+  await page.getByLabel("Username", { exact: true }).fill("one-moved");
   await page.getByRole("button", { name: "Run simulation" }).click();
   await goesTo(page, "Riverside Water");
   const link = await page.getByRole("link", { name: "Link to this simulation" }).getAttribute("href");
@@ -68,7 +68,7 @@ world.journey("support simulates, by the keyboard alone", async (v) => {
   const { page } = v;
   await at(v, "/simulate", "support");
   if (v.js) await checkPage(page, "console-simulate");
-  await page.getByLabel("Username").focus();
+  await page.getByLabel("Username", { exact: true }).focus();
   await page.keyboard.type("one-moved");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { level: 2, name: /^Goes to: Riverside Water – SecureAuth/ }).waitFor();
@@ -87,7 +87,7 @@ world.journey("support simulates, by the keyboard alone", async (v) => {
   await page.getByLabel("Issuer", { exact: true }).first().selectOption("down");
   await page.getByRole("button", { name: "Run simulation" }).click();
   await page.getByRole("heading", { level: 2, name: "Goes to: Riverside Water – the outage page" }).waitFor();
-  await page.getByLabel("Username").fill("");
+  await page.getByLabel("Username", { exact: true }).fill("");
   await page.getByRole("button", { name: "Run simulation" }).click();
   await page.getByRole("alert").waitFor();
   if (v.js) await checkPage(page, "console-simulate-error");
@@ -253,7 +253,7 @@ world.journey("health, users and the audit trail", async (v) => {
   await page.getByRole("img", { name: /sign-ins in 30 days/ }).first().waitFor();
   await checkPage(page, "console-health");
   await page.getByRole("link", { name: "Users" }).click();
-  await page.getByLabel("Username").fill("shared-name");
+  await page.getByLabel("Username", { exact: true }).fill("shared-name");
   await page.getByLabel("Reason").fill("ticket 17");
   await page.getByRole("button", { name: "Find user" }).click();
   await page.getByText("s***e").first().waitFor();
