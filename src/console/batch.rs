@@ -112,8 +112,7 @@ async fn answer(console: &Console, line: usize, question: &SimulationRequest) ->
             verdict.decision.label().clone_into(&mut found.decision);
             found.biller = verdict.biller.as_ref().map(ToString::to_string).unwrap_or_default();
             found.row = verdict.row.to_string();
-            let because = verdict.trace.iter().find(|step| step.rule == verdict.rule);
-            found.because = because.map(|step| step.because.clone()).unwrap_or_default();
+            found.because = verdict.because().unwrap_or_default().to_owned();
         }
         Err(SimulationError::Directory(error)) => return Err(error.into()),
         Err(error) => found.error = simulate::form_error(&error).1,

@@ -292,7 +292,8 @@ async fn a_reference_code_leads_to_its_decision_record() {
         let facts = serde_json::from_value(found["facts"].clone()).unwrap();
         assert_eq!(json!(signpost_core::decision::decide(&facts)), found["verdict"], "it can be decided again");
         let billers = world.state.directory.billers().await.unwrap();
-        let revision = json!({ "billers": billers.revision(), "settings": world.state.config.fingerprint() });
+        let revision = json!({ "billers": billers.revision(), "settings": world.state.config.fingerprint(),
+            "program": env!("CARGO_PKG_VERSION") });
         assert_eq!(found["revision"], revision);
 
         let filter = EventFilter { action: Some(Action::CodeLookedUp), ..EventFilter::default() };

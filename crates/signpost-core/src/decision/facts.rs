@@ -1,8 +1,9 @@
-//! The input of a decision. Facts can be stored and read back, so that a decision can be replayed.
+//! The input of a decision. Facts can be stored and read back, so that a decision can be replayed. Defaults are left out.
 
 use serde::{Deserialize, Serialize};
 
 use super::biller::{Biller, RolloutFacts};
+use super::defaults::{default_true, is_default, is_true};
 use super::kill_switch::KillSwitchState;
 use crate::text::hash64;
 use crate::{Slug, Timestamp, Username};
@@ -11,7 +12,7 @@ use crate::{Slug, Timestamp, Username};
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     pub now: Timestamp,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub kill_switch: KillSwitchState,
     pub entry: EntryPoint,
     /// The username that the customer typed. `None`: nothing was typed, or RFC 8265 forbids the name.
@@ -23,10 +24,10 @@ pub struct Facts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_known: Option<Biller>,
     /// What to do when the directory is unavailable.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub directory_policy: DirectoryPolicy,
     /// Billers that this device remembers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remembered: Vec<Slug>,
 }
 
@@ -59,10 +60,10 @@ pub enum Directory {
     Unavailable,
     Read {
         /// The biller that the address names. `None`: the address names none, or the directory does not have it.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         named: Option<Biller>,
         /// Memberships of the username, without those of deleted users.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         memberships: Vec<Membership>,
     },
 }
@@ -84,13 +85,13 @@ pub enum DirectoryPolicy {
 pub struct Membership {
     pub biller: Biller,
     /// The user has an account for this biller in the legacy system.
-    #[serde(default = "default_true")]
+    #[serde(default = "default_true", skip_serializing_if = "is_true")]
     pub legacy_account: bool,
     /// The username is on the biller's rollout allow list.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub allow_listed: bool,
     /// The username's bucket in the biller's percentage rollout, 0 to 99: see [`rollout_bucket`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub bucket: u8,
 }
 
@@ -98,10 +99,6 @@ pub struct Membership {
 pub fn rollout_bucket(biller: &Slug, username_key: &str) -> u8 {
     let bits = hash64(format!("{biller}\0{username_key}").as_bytes());
     u8::try_from(bits % 100).unwrap_or(0)
-}
-
-const fn default_true() -> bool {
-    true
 }
 
 impl Membership {
