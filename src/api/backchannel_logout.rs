@@ -7,8 +7,8 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::problem::{not_found, problem};
 use crate::handoffs::TokenKind;
+use crate::sessions::SessionFilter;
 use crate::state::AppState;
-use crate::web::biller_sessions::{BillerSessions, SessionFilter};
 use crate::web::extract::BillerPath;
 use crate::web::fields::Fields;
 use crate::web::{HttpError, registrations};
@@ -48,7 +48,7 @@ pub(super) async fn receive(
         return Err(reject("already_used"));
     }
     // Consumed last: after a crash in between, the issuer sends the token again, and ending sessions twice is harmless.
-    let ended = BillerSessions::new(&state).end(&biller.id, filter).await?;
+    let ended = state.biller_sessions.end(&biller.id, filter).await?;
     consumed.consume(TokenKind::Logout, &id).await?;
     tracing::info!(biller = %biller.slug, ended, "the issuer ended sessions");
     Ok(StatusCode::OK)

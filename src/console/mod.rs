@@ -54,6 +54,7 @@ use crate::access::StaffLimits;
 use crate::config;
 use crate::directory::import_billers::ImportContext;
 use crate::secureauth::{AuthorizationParams, ClientAuth, Registration};
+use crate::sessions::{SessionKind, Sessions};
 use crate::state::AppState;
 use crate::web::preview::Preview;
 use crate::web::routes::Routes;
@@ -71,6 +72,7 @@ pub struct Console {
     /// What all handlers hold.
     pub app: AppState,
     public_url: Arc<Url>,
+    sessions: Sessions,
     limits: Arc<StaffLimits>,
     preview: Preview,
     impact_jobs: Arc<ImpactJobs>,
@@ -84,7 +86,8 @@ impl Console {
         let public_url = Arc::new(settings.public_url.clone()?);
         let limits = Arc::new(StaffLimits::new(settings));
         let impact_jobs = Arc::new(ImpactJobs::new(app.clock.clone(), app.random.clone(), app.shutdown.clone()));
-        Some(Self { app: app.clone(), public_url, limits, preview, impact_jobs })
+        let sessions = staff_sessions(app);
+        Some(Self { app: app.clone(), public_url, sessions, limits, preview, impact_jobs })
     }
 
     fn settings(&self) -> &config::Console {
@@ -136,6 +139,11 @@ impl Console {
     fn absolute(&self, path: &str) -> String {
         self.public_url.join(path).map_or_else(|_| self.public_url.to_string(), String::from)
     }
+}
+
+/// Sessions of staff, by the settings.
+pub fn staff_sessions(app: &AppState) -> Sessions {
+    Sessions::new(app.db.clone(), app.clock.clone(), SessionKind::Staff, &app.config.console)
 }
 
 /// Everything that staff can ask for.

@@ -24,14 +24,14 @@ use crate::audit::{self, Metric};
 use crate::directory::{Biller, BindTo, IssuerEndpoint, OidcSettings, SubjectMatch, User, UserStatus};
 use crate::handoffs::{Envelope, FlowContext, TokenKind};
 use crate::secureauth::{self, ProviderError, Registration, SignIn};
+use crate::sessions::{NewBillerSession, SessionDetails, SessionFilter};
 use crate::state::AppState;
-use crate::web::biller_sessions::{BillerSessions, NewBillerSession, SessionDetails, SessionFilter};
 use crate::web::client::ClientAddress;
 use crate::web::device::Device;
 use crate::web::extract::{BillerPath, is_form};
 use crate::web::fields::Fields;
 use crate::web::language::Language;
-use crate::web::{HttpError, cookies, paths, registrations};
+use crate::web::{HttpError, browser_session, cookies, paths, registrations};
 use signpost_core::{Locale, Purpose, Slug, UserId, Username};
 
 const MAX_CODE_LENGTH: usize = 4096;
@@ -277,8 +277,7 @@ impl Callback<'_> {
             return Ok(Err(CallbackError::NotAMember("unknown_user")));
         };
         if user.status != UserStatus::Active {
-            let sessions = BillerSessions::new(self.state);
-            sessions.end(&biller.id, SessionFilter::User(&user.id)).await?;
+            self.state.biller_sessions.end(&biller.id, SessionFilter::User(&user.id)).await?;
             return Ok(Err(CallbackError::UserNotActive));
         }
         let now = self.state.clock.now();
@@ -310,14 +309,13 @@ impl Callback<'_> {
         };
         let new = NewBillerSession {
             biller_id: &biller.id,
-            user,
+            user_id: &user.id,
             issuer: &registration.issuer,
             subject: &sign_in.subject,
             auth_time: sign_in.auth_time,
             details,
         };
-        let sessions = BillerSessions::new(state);
-        let row = sessions.sign_in(self.session, new).await?;
+        let row = browser_session::sign_in(&state.biller_sessions, self.session, new).await?;
         if self.fields.has("iss") {
             state.directory.pin_iss(biller, &registration.issuer).await?;
         }

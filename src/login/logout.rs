@@ -11,11 +11,11 @@ use super::pages::{LogoutPage, SignedInBiller, SignedOutPage};
 use super::signed_in::{sessions, signed_in};
 use super::{redirect_loop, show};
 use crate::directory::Biller;
+use crate::sessions::BillerSession;
 use crate::state::AppState;
-use crate::web::biller_sessions::{BillerSession, BillerSessions};
 use crate::web::extract::{Form, Query};
 use crate::web::language::Language;
-use crate::web::{HttpError, cookies, paths, registrations};
+use crate::web::{HttpError, browser_session, cookies, paths, registrations};
 use signpost_core::{KeyRing, Purpose, Slug};
 
 /// `GET /logout`: asks first, because a link must not sign anybody out. `?biller=` asks about one biller only.
@@ -60,7 +60,7 @@ pub(super) async fn submit(
         (None, _) => return Ok(Redirect::to(paths::LOGOUT).into_response()),
     };
     let Some((biller, _)) = found else { return Ok(Redirect::to(paths::SIGNED_OUT).into_response()) };
-    let ended = BillerSessions::new(&state).sign_out(&session, &biller.id).await?;
+    let ended = browser_session::sign_out(&state.biller_sessions, &session, &biller.id).await?;
     let target = match &ended {
         Some(row) => end_session_address(&state, biller, Some(row)).await,
         None => None,

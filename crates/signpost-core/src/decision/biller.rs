@@ -161,6 +161,24 @@ pub enum OutagePolicy {
 }
 
 impl Biller {
+    /// A biller in this state. The other facts have their defaults.
+    pub fn new(slug: Slug, state: CiamState) -> Self {
+        Self {
+            slug,
+            state,
+            active_from: None,
+            ciam_mode: None,
+            paused: false,
+            private: false,
+            legacy_accounts: true,
+            when_suspended: SuspensionPolicy::default(),
+            rollout: RolloutFacts::default(),
+            issuer: IssuerHealth::default(),
+            maintenance: None,
+            outage_policy: OutagePolicy::default(),
+        }
+    }
+
     /// The biller is active and its activation date has passed.
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.state == CiamState::Active && self.active_from.is_none_or(|from| from <= now)

@@ -102,6 +102,11 @@ pub fn rollout_bucket(biller: &Slug, username_key: &str) -> u8 {
 }
 
 impl Membership {
+    /// A user with a legacy account, on no allow list.
+    pub fn new(biller: Biller) -> Self {
+        Self { biller, legacy_account: true, allow_listed: false, bucket: 0 }
+    }
+
     /// This membership signs in at SecureAuth: its biller is active and the rollout includes the username.
     pub fn is_ciam(&self, now: Timestamp) -> bool {
         self.biller.is_active(now) && self.in_rollout()
@@ -124,6 +129,25 @@ impl Membership {
 }
 
 impl Facts {
+    /// A request at an entry point, with what the directory returned. The other facts have their defaults.
+    pub fn new(now: Timestamp, entry: EntryPoint, directory: Directory) -> Self {
+        Self {
+            now,
+            kill_switch: KillSwitchState::Off,
+            entry,
+            username: None,
+            directory,
+            last_known: None,
+            directory_policy: DirectoryPolicy::default(),
+            remembered: Vec::new(),
+        }
+    }
+
+    /// A username with these memberships at the shared login page.
+    pub fn at_shared(now: Timestamp, memberships: Vec<Membership>) -> Self {
+        Self::new(now, EntryPoint::Shared, Directory::Read { named: None, memberships })
+    }
+
     /// The memberships. Empty when the directory is unavailable.
     pub fn memberships(&self) -> &[Membership] {
         match &self.directory {
@@ -142,6 +166,22 @@ impl Facts {
     /// Every biller in the facts: the one that the address names, then those of the memberships.
     pub fn billers(&self) -> impl Iterator<Item = &Biller> {
         self.named().into_iter().chain(self.memberships().iter().map(|membership| &membership.biller))
+    }
+
+    /// The billers that a response to this customer may name: the one that the address names, else those of the memberships
+    /// that are not private. A rule that responds with the name of a biller searches here.
+    pub fn nameable_billers(&self) -> impl Iterator<Item = &Biller> {
+        let (named, memberships) = match &self.entry {
+            EntryPoint::Named { .. } => (self.named(), <&[Membership]>::default()),
+            EntryPoint::Shared => (None, self.memberships()),
+        };
+        let members = memberships.iter().map(|membership| &membership.biller).filter(|biller| !biller.private);
+        named.into_iter().chain(members)
+    }
+
+    /// Whether a response to this customer may name this biller.
+    pub fn may_name(&self, slug: &Slug) -> bool {
+        self.nameable_billers().any(|biller| biller.slug == *slug)
     }
 
     /// Every biller in the facts, to change it in a what-if simulation.
