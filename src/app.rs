@@ -221,6 +221,7 @@ pub fn router(state: AppState) -> Router {
         .layer(session_cookie::customer_layer(customer_sessions(&state)))
         .layer(middleware::from_fn(session_cookie::fix_removal))
         .layer(CsrfLayer::new())
+        .layer(middleware::from_fn(session_cookie::require_single))
         .merge(login::cross_site_router())
         .merge(api::router())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))

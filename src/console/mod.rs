@@ -58,7 +58,7 @@ use crate::sessions::{SessionKind, Sessions};
 use crate::state::AppState;
 use crate::web::preview::Preview;
 use crate::web::routes::Routes;
-use crate::web::{HttpError, assets, brand, layers, paths};
+use crate::web::{HttpError, assets, brand, layers, paths, session_cookie};
 
 /// No form is longer, a pasted list of questions included.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -191,6 +191,7 @@ pub fn router(console: &Console) -> Router {
         .into_router()
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CsrfLayer::new())
+        .layer(middleware::from_fn(session_cookie::require_single))
         .layer(middleware::from_fn_with_state(console.clone(), require_own_host))
         .layer(middleware::from_fn(layers::local_path))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))

@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::pages::{ContinuePage, ErrorPage, NoRolePage, SignedOutPage};
 use super::staff::{Role, Staff};
@@ -45,6 +46,7 @@ struct AuthorizationRequest {
     at: Timestamp,
     next: LocalAddress,
     needs_iss: bool,
+    token_endpoint: Url,
 }
 
 /// The address that signs in and then goes on to `next`.
@@ -69,19 +71,20 @@ pub(super) async fn begin(
     let registration = console.registration().ok_or_else(|| unavailable("cannot read the client secret"))?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let random = &console.app.random;
-    let mut request = AuthorizationRequest {
-        id: random.token::<16>(),
-        nonce: random.token::<24>(),
-        verifier: random.token::<48>(),
-        at: console.app.clock.now(),
-        next: next_page(fields.get("next")),
-        needs_iss: false,
-    };
-    let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.verifier };
-    let wanted = secureauth::RequestParams { state: &request.id, login_hint: None, locale: Locale::English };
+    let (id, nonce, verifier) = (random.token::<16>(), random.token::<24>(), random.token::<48>());
+    let secrets = secureauth::AuthorizationSecrets { nonce: &nonce, pkce_verifier: &verifier };
+    let wanted = secureauth::RequestParams { state: &id, login_hint: None, locale: Locale::English };
     let result = console.app.providers.authorization_url(&registration, secrets, wanted).await;
     let (address, provider, _) = result.map_err(|error| unavailable(error.reason()))?;
-    request.needs_iss = provider.sends_iss();
+    let request = AuthorizationRequest {
+        id,
+        nonce,
+        verifier,
+        at: console.app.clock.now(),
+        next: next_page(fields.get("next")),
+        needs_iss: provider.sends_iss(),
+        token_endpoint: provider.token_endpoint().clone(),
+    };
     let mut response = Redirect::to(address.as_str()).into_response();
     let sealed = console.app.keys.seal(Purpose::AuthorizationRequest, COOKIE, &request);
     cookies::add(response.headers_mut(), [cookies::set(COOKIE, sealed, REQUEST_LIFETIME)]);
@@ -149,9 +152,11 @@ async fn complete_sign_in(console: &Console, headers: &HeaderMap, query: &str) -
         return Ok(SignInOutcome::Rejected("already_used"));
     }
     let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.verifier };
-    let sign_in = match state.providers.redeem(&registration, secrets, code.to_owned()).await {
+    let sign_in = match state.providers.redeem(&registration, &request.token_endpoint, secrets, code.to_owned()).await {
         Ok(sign_in) => sign_in,
-        Err(ProviderError::Unavailable(reason)) => return Err(unavailable(reason)),
+        Err(error @ (ProviderError::Unavailable(_) | ProviderError::Throttled { .. })) => {
+            return Err(unavailable(error.reason()));
+        }
         Err(error) => return Ok(SignInOutcome::Rejected(error.reason())),
     };
     let settings = console.settings();

@@ -29,18 +29,15 @@ pub(super) async fn begin(
     let Some((registration, _)) = registrations::for_biller(state, biller) else {
         return decision_pages::outage(&PageContext::from_ref(state), &request, biller);
     };
-    let authorization = AuthorizationRequest::new(&state.random, &biller.slug, &registration.issuer);
-    let mut authorization = Envelope::new(&state.clock, &state.random, authorization);
+    let (nonce, pkce_verifier) = (state.random.token::<24>(), state.random.token::<48>());
+    let envelope = Envelope::new(&state.clock, &state.random, ());
     let oauth_state = OAuthState {
         slug: biller.slug.clone(),
-        authorization_request_id: authorization.id.clone(),
+        authorization_request_id: envelope.id.clone(),
         flow: request.flow.clone(),
     };
     let oauth_state = oauth_state.seal(&state.keys);
-    let secrets = AuthorizationSecrets {
-        nonce: &authorization.content.nonce,
-        pkce_verifier: &authorization.content.pkce_verifier,
-    };
+    let secrets = AuthorizationSecrets { nonce: &nonce, pkce_verifier: &pkce_verifier };
     let parameters = RequestParams {
         state: &oauth_state,
         login_hint: request.flow.name.as_deref(),
@@ -57,7 +54,15 @@ pub(super) async fn begin(
         Err(error) => return issuer_unavailable(state, request, biller, &error).await,
     };
     state.returns.record_started(&biller.slug);
-    authorization.content.needs_iss = provider.sends_iss() || biller.pinned_iss.as_ref() == Some(&registration.issuer);
+    let authorization = envelope.map(|()| AuthorizationRequest {
+        slug: biller.slug.clone(),
+        token_endpoint: provider.token_endpoint().clone(),
+        needs_iss: provider.sends_iss() || biller.pinned_iss.as_ref() == Some(&registration.issuer),
+        form_post: registration.authorization_params.form_post,
+        issuer: registration.issuer,
+        nonce,
+        pkce_verifier,
+    });
     let mut response = Redirect::to(address.as_str()).into_response();
     let lines = authorization_request::cookies(&state.keys, &authorization, headers);
     cookies::add(response.headers_mut(), lines);

@@ -49,10 +49,11 @@ pub(super) fn error_class(error: &str) -> &'static str {
 pub(super) fn provider_failed(keys: &KeyRing, slug: &Slug, flow: &FlowContext, error: &ProviderError) -> HttpError {
     tracing::warn!(biller = %slug, reason = error.reason(), "the token response was rejected");
     let status = match error {
-        ProviderError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        ProviderError::Unavailable(_) | ProviderError::Throttled { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_GATEWAY,
     };
-    HttpError::new(status, error.reason(), "error-provider-failed")
+    let retry_after = if let ProviderError::Throttled { seconds, .. } = error { *seconds } else { 0 };
+    HttpError { retry_after, ..HttpError::new(status, error.reason(), "error-provider-failed") }
         .for_biller(slug.as_str())
         .with_link("action-try-again", addresses::sign_in(keys, slug, flow))
         .recorded()

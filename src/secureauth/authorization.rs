@@ -9,6 +9,7 @@ use openidconnect::{
 };
 use url::Url;
 
+use super::http::DEFAULT_RETRY_AFTER;
 use super::{IssuerContact, Provider, ProviderError, Providers, Registration};
 use signpost_core::Locale;
 
@@ -39,7 +40,7 @@ impl Providers {
         params: RequestParams<'_>,
     ) -> Result<(Url, Arc<Provider>, IssuerContact), ProviderError> {
         let (provider, contact) = self.get(registration).await?;
-        let client = client(registration, &provider)?
+        let client = client(registration, &provider, &provider.document.token_endpoint)?
             .set_auth_uri(AuthUrl::from_url(provider.document.authorization_endpoint.clone()));
         let verifier = PkceCodeVerifier::new(secrets.pkce_verifier.to_owned());
         let (state, nonce) = (CsrfToken::new(params.state.to_owned()), Nonce::new(secrets.nonce.to_owned()));
@@ -102,6 +103,7 @@ impl Providers {
             response = match self.http().post(endpoint, &fields, auth.header(&registration.client_id)).await? {
                 (200 | 201, body) => Ok(body),
                 (401, _) => Err(ProviderError::InvalidClient),
+                (429, _) => Err(ProviderError::Throttled { status: 429, seconds: DEFAULT_RETRY_AFTER }),
                 _ => Err(ProviderError::Rejected("par_rejected")),
             };
             if response != Err(ProviderError::InvalidClient) {
@@ -128,11 +130,15 @@ pub(super) type TokenClient = CoreClient<
     openidconnect::EndpointNotSet,
 >;
 
-pub(super) fn client(registration: &Registration, provider: &Provider) -> Result<TokenClient, ProviderError> {
+pub(super) fn client(
+    registration: &Registration,
+    provider: &Provider,
+    token_endpoint: &Url,
+) -> Result<TokenClient, ProviderError> {
     let issuer = IssuerUrl::new(registration.issuer.clone());
     let issuer = issuer.map_err(|_| ProviderError::InvalidResponse("invalid_issuer_url"))?;
-    Ok(CoreClient::new(ClientId::new(registration.client_id.clone()), issuer, provider.keys.clone())
+    Ok(CoreClient::new(ClientId::new(registration.client_id.clone()), issuer, provider.keys.keys.clone())
         .set_auth_type(AuthType::RequestBody)
         .set_redirect_uri(RedirectUrl::from_url(registration.redirect_uri.clone()))
-        .set_token_uri(TokenUrl::from_url(provider.document.token_endpoint.clone())))
+        .set_token_uri(TokenUrl::from_url(token_endpoint.clone())))
 }

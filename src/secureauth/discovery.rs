@@ -1,5 +1,7 @@
 //! The discovery document (OpenID Connect Discovery 1.0, section 3; RFC 8414; RFC 9207, section 3).
 
+use std::collections::BTreeSet;
+
 use openidconnect::core::{
     CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
     CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
@@ -10,6 +12,33 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Http, ProviderError, Registration};
+
+/// Parameters of requests that Signpost sends a browser with.
+const RESERVED_PARAMETERS: [&str; 23] = [
+    "acr_values",
+    "claims",
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "display",
+    "id_token_hint",
+    "login_hint",
+    "logout_hint",
+    "max_age",
+    "nonce",
+    "post_logout_redirect_uri",
+    "prompt",
+    "redirect_uri",
+    "registration",
+    "request",
+    "request_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+    "ui_locales",
+];
 
 type Metadata = ProviderMetadata<
     Extra,
@@ -92,7 +121,33 @@ pub(super) fn parse(
             return Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed"));
         }
     }
+    for endpoint in [&document.authorization_endpoint].into_iter().chain(&document.end_session_endpoint) {
+        check_own_parameters(endpoint)?;
+    }
     Ok(document)
+}
+
+/// An endpoint that browsers are sent to may have parameters of its own (RFC 6749, section 3.1), but each once, and none that
+/// Signpost adds.
+fn check_own_parameters(endpoint: &Url) -> Result<(), ProviderError> {
+    let mut names = BTreeSet::new();
+    for (name, _) in endpoint.query_pairs() {
+        if RESERVED_PARAMETERS.contains(&&*name) || !names.insert(name) {
+            return Err(ProviderError::InvalidResponse("discovery_reserved_parameter"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a token endpoint, as it was when the browser was sent away, is still allowed.
+pub(super) fn check_token_endpoint(
+    endpoint: &Url,
+    registration: &Registration,
+    http: &Http,
+) -> Result<(), ProviderError> {
+    http.check_target(endpoint)?;
+    let is_allowed = is_allowed_endpoint(endpoint, registration);
+    if is_allowed { Ok(()) } else { Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed")) }
 }
 
 /// Endpoints must be on the issuer's origin, or on a host that the registration allows.

@@ -7,6 +7,9 @@ pub enum ProviderError {
     /// No connection, a TLS error, a timeout, or a 5xx.
     #[error("the identity provider did not respond ({0})")]
     Unavailable(&'static str),
+    /// A 429, or a 503 that says when to try again.
+    #[error("the identity provider is overloaded and asks to try again after {seconds} s")]
+    Throttled { status: u16, seconds: u16 },
     /// `invalid_client` (RFC 6749, section 5.2)
     #[error("the identity provider rejected the client credentials")]
     InvalidClient,
@@ -22,13 +25,33 @@ impl ProviderError {
     /// Whether this counts as a failure of the issuer. Only failures of Signpost's own calls do, since a browser could fake the
     /// others.
     pub fn is_issuer_failure(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::InvalidClient)
+        matches!(self, Self::Unavailable(_) | Self::InvalidClient | Self::Throttled { status: 503, .. })
+    }
+
+    /// Whether documents that were read earlier stay usable: the current ones cannot be read, which says nothing about the
+    /// earlier ones. A document that can be read and contradicts the registration counts.
+    pub(super) fn allows_cached_documents(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Throttled { .. } => true,
+            Self::InvalidResponse(reason) => {
+                matches!(
+                    *reason,
+                    "unexpected_status"
+                        | "unexpected_redirect"
+                        | "discovery_malformed"
+                        | "jwks_malformed"
+                        | "response_too_large"
+                )
+            }
+            Self::InvalidClient | Self::Rejected(_) => false,
+        }
     }
 
     /// A code for logs and decision records.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unavailable(reason) | Self::Rejected(reason) | Self::InvalidResponse(reason) => reason,
+            Self::Throttled { .. } => "throttled",
             Self::InvalidClient => "invalid_client",
         }
     }
@@ -38,6 +61,7 @@ impl From<HttpClientError> for ProviderError {
     fn from(error: HttpClientError) -> Self {
         match error {
             HttpClientError::Unavailable(reason) => Self::Unavailable(reason),
+            HttpClientError::Throttled { status, seconds } => Self::Throttled { status, seconds },
             HttpClientError::Rejected(reason) => Self::InvalidResponse(reason),
         }
     }

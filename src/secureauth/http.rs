@@ -19,12 +19,18 @@ use super::addresses::{PrivateAddress, PublicResolver, is_allowed};
 use signpost_core::Timestamp;
 
 const MAX_BODY: usize = 256 * 1024;
+/// Seconds that customers are asked to wait, whatever the server says.
+const RETRY_AFTER: std::ops::RangeInclusive<u16> = 1..=120;
+pub(super) const DEFAULT_RETRY_AFTER: u16 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpClientError {
     /// No connection, a TLS error, a timeout, an invalid response, or a 5xx.
     #[error("no response ({0})")]
     Unavailable(&'static str),
+    /// A 429, or a 503 that says when to try again.
+    #[error("overloaded, retry after {seconds} s")]
+    Throttled { status: u16, seconds: u16 },
     /// Signpost does not accept the URL or the response.
     #[error("rejected ({0})")]
     Rejected(&'static str),
@@ -100,6 +106,9 @@ impl Http {
             request = request.header(AUTHORIZATION, value);
         }
         let response = request.send().await.map_err(|error| classify(&error))?;
+        if let Some(throttled) = throttled(&response) {
+            return Err(throttled);
+        }
         match response.status().as_u16() {
             500.. => Err(HttpClientError::Unavailable("server_error")),
             300..400 => Err(HttpClientError::Rejected("unexpected_redirect")),
@@ -181,6 +190,9 @@ impl Http {
         let request = reqwest::Request::try_from(request).map_err(|error| classify(&error))?;
         let response = self.client.execute(request).await.map_err(|error| classify(&error))?;
         let status = response.status();
+        if let Some(throttled) = throttled(&response) {
+            return Err(throttled);
+        }
         if status.is_server_error() {
             return Err(HttpClientError::Unavailable("server_error"));
         }
@@ -202,6 +214,17 @@ impl<'c> AsyncHttpClient<'c> for Http {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.clone().execute(request))
     }
+}
+
+/// A 429, or a 503 with `Retry-After` (RFC 9110, section 10.2.3). A date counts as no hint.
+fn throttled(response: &reqwest::Response) -> Option<HttpClientError> {
+    let status = response.status().as_u16();
+    let hint = response.headers().get(header::RETRY_AFTER);
+    if status != 429 && !(status == 503 && hint.is_some()) {
+        return None;
+    }
+    let seconds = hint.and_then(|value| value.to_str().ok()?.parse::<u16>().ok()).unwrap_or(DEFAULT_RETRY_AFTER);
+    Some(HttpClientError::Throttled { status, seconds: seconds.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end()) })
 }
 
 fn classify(error: &reqwest::Error) -> HttpClientError {

@@ -10,7 +10,7 @@ use super::{Provider, ProviderError, Providers, Registration, checks};
 use signpost_core::Timestamp;
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-/// The maximum distance of `iat` from now, in seconds.
+/// The maximum age of a token by its `iat`, in seconds.
 const MAX_AGE: i64 = 600;
 const MAX_TOKEN_LENGTH: usize = 16 * 1024;
 
@@ -85,12 +85,16 @@ impl<'t> Jws<'t> {
     /// key.
     fn verify(&self, provider: &Provider) -> Option<bool> {
         let alg: CoreJwsSigningAlgorithm = serde_json::from_value(Value::String(self.alg.clone())).ok()?;
-        let kind = if self.alg.starts_with("ES") { CoreJsonWebKeyType::EllipticCurve } else { CoreJsonWebKeyType::RSA };
+        let kind = match alg {
+            CoreJwsSigningAlgorithm::EdDsa => CoreJsonWebKeyType::OctetKeyPair,
+            _ if self.alg.starts_with("ES") => CoreJsonWebKeyType::EllipticCurve,
+            _ => CoreJsonWebKeyType::RSA,
+        };
         let named = |key: &&CoreJsonWebKey| match &self.kid {
             Some(kid) => key.key_id().is_some_and(|id| id.as_str() == kid),
             None => true,
         };
-        let candidates = provider.keys.keys().iter().filter(|key| *key.key_type() == kind).filter(named);
+        let candidates = provider.keys.keys.keys().iter().filter(|key| *key.key_type() == kind).filter(named);
         let mut verified = None;
         for key in candidates {
             let is_good = key.verify_signature(&alg, self.input.as_bytes(), &self.signature).is_ok();
@@ -112,7 +116,7 @@ fn check(
     }
     let is_for_us = match claims.get("aud") {
         Some(Value::String(one)) => *one == registration.client_id,
-        Some(Value::Array(several)) => several.iter().any(|one| *one == registration.client_id),
+        Some(Value::Array(several)) => matches!(&several[..], [one] if *one == registration.client_id),
         _ => false,
     };
     if !is_for_us {
@@ -120,7 +124,7 @@ fn check(
     }
     let seconds = |name: &str| claims.get(name).and_then(checks::seconds);
     let now = now.seconds();
-    if seconds("iat").is_none_or(|at| (at - now).abs() > MAX_AGE) {
+    if seconds("iat").is_none_or(|at| at > now + checks::LEEWAY || at < now - MAX_AGE) {
         return Err(rejected("iat_out_of_window"));
     }
     // Providers of earlier drafts send none.

@@ -8,9 +8,11 @@ use openidconnect::{
     TokenResponse,
 };
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::authorization::client;
 use super::client_auth::Authenticated;
+use super::discovery::check_token_endpoint;
 use super::token_errors::{VerificationError, token_error};
 use super::{AuthorizationSecrets, ClientAuth, Provider, ProviderError, Providers, Registration, checks};
 use signpost_core::Timestamp;
@@ -49,16 +51,21 @@ impl SignIn {
 impl Providers {
     /// Redeems an authorization code and checks the response. The code is sent once. Only if the client credentials are rejected,
     /// it is sent again with the next ones: the provider has not looked at the code then.
+    ///
+    /// `token_endpoint` is the one of the time when the browser was sent to the provider, so that a discovery document that
+    /// changes meanwhile does not divert the code.
     pub async fn redeem(
         &self,
         registration: &Registration,
+        token_endpoint: &Url,
         secrets: AuthorizationSecrets<'_>,
         code: String,
     ) -> Result<SignIn, ProviderError> {
+        check_token_endpoint(token_endpoint, registration, self.http())?;
         let (provider, _) = self.get(registration).await?;
         let mut response = Err(ProviderError::InvalidClient);
         for (at, auth) in registration.auth.iter().enumerate() {
-            response = self.exchange(registration, &provider, auth, secrets, code.clone()).await;
+            response = self.exchange(registration, (&provider, token_endpoint), auth, secrets, code.clone()).await;
             if response.as_ref().err() != Some(&ProviderError::InvalidClient) {
                 if at > 0 {
                     tracing::warn!(
@@ -85,12 +92,12 @@ impl Providers {
     async fn exchange(
         &self,
         registration: &Registration,
-        provider: &Provider,
+        (provider, token_endpoint): (&Provider, &Url),
         auth: &ClientAuth,
         secrets: AuthorizationSecrets<'_>,
         code: String,
     ) -> Result<CoreTokenResponse, ProviderError> {
-        let client = client(registration, provider)?;
+        let client = client(registration, provider, token_endpoint)?;
         let mut request = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(secrets.pkce_verifier.to_owned()));
@@ -123,7 +130,7 @@ impl Providers {
         let verifier = CoreIdTokenVerifier::new_public_client(
             ClientId::new(registration.client_id.clone()),
             issuer,
-            provider.keys.clone(),
+            provider.keys.keys.clone(),
         )
         .set_allowed_algs(algs)
         .set_time_fn(move || lenient);

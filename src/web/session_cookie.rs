@@ -6,11 +6,12 @@ use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderValue;
 use http::header::SET_COOKIE;
+use http::{HeaderValue, StatusCode};
 use tower_sessions::service::PlaintextCookie;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
+use super::HttpError;
 use super::cookies::{self, SameSite};
 use super::paths::LOGOUT;
 use super::session_store::TowerSessions;
@@ -34,6 +35,11 @@ impl SessionCookie {
         cookies::get(headers, self.name).map(|cookie| cookie.value().to_owned())
     }
 
+    /// Whether the request has the cookie more than once, as no browser sends a `__Host-` cookie.
+    pub fn is_repeated(self, headers: &HeaderMap) -> bool {
+        cookies::all(headers).filter(|cookie| cookie.name() == self.name).count() > 1
+    }
+
     /// The `Set-Cookie` line of a session id.
     pub fn set(self, id: &str, max_age: Duration) -> String {
         cookies::line(self.name, id, max_age, self.same_site)
@@ -54,6 +60,18 @@ pub fn customer_layer(sessions: Sessions) -> SessionManagerLayer<TowerSessions, 
         .with_same_site(CUSTOMER.same_site)
         .with_path("/")
         .with_expiry(Expiry::OnSessionEnd)
+}
+
+/// Rejects a request with two session cookies: the session library would take one of them.
+///
+/// # Errors
+/// 400 `session_cookie_repeated`
+pub async fn require_single(request: Request, next: Next) -> Result<Response, HttpError> {
+    if [CUSTOMER, STAFF].iter().any(|cookie| cookie.is_repeated(request.headers())) {
+        let reason = "session_cookie_repeated";
+        return Err(HttpError { reason, ..HttpError::from_status(StatusCode::BAD_REQUEST) });
+    }
+    Ok(next.run(request).await)
 }
 
 /// Corrects what tower-sessions does about an absent session: the removal of a `__Host-` cookie needs the

@@ -132,6 +132,7 @@ rejected! {
     audience_mismatch => set("aud", "d");
     audience_missing => unset("aud");
     audience_empty => set("aud", json!([]));
+    audience_with_a_stranger => set("aud", json!(["c", "stranger"]));
     issued_at_missing => unset("iat");
     issued_two_hours_ago => set("iat", now().seconds() - 7200);
     issued_in_the_future => set("iat", now().seconds() + 7200);

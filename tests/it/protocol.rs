@@ -160,9 +160,46 @@ async fn submit_form_post(browser: &mut Browser, address: &str) -> String {
     answer.location()
 }
 
+/// Riverside Water's provider answers by form post.
+async fn use_form_post(world: &World) {
+    let registration = format!(
+        "[[billers]]\nslug = \"riverside-water\"\nname = \"Riverside Water\"\n[billers.oidc]\nissuer = \"{}\"\n\
+         client_id = \"{}\"\nresponse_mode = \"form_post\"\n",
+        world.issuer("riverside-water"),
+        secureauth_standin::world::client_id("riverside-water"),
+    );
+    world.import_billers(&registration).await;
+}
+
+/// Only the response mode that was asked for is accepted.
+#[tokio::test]
+async fn responses_in_another_mode_are_rejected() {
+    for (settings, is_form_post) in [("", false), ("response_mode = \"form_post\"", true)] {
+        for as_form in [false, true] {
+            let (world, provider) = world_with(&format!("client_secret = \"s\"\n{settings}")).await;
+            let mut browser = world.browser();
+            let start = browser.get("/b/hostile").await;
+            let sent = parse_form(start.location().split_once('?').unwrap().1);
+            *provider.nonce.lock().unwrap() = sent["nonce"].clone();
+            let answer = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([("code", "code"), ("state", sent["state"].as_str())])
+                .finish();
+            let mut address = format!("/callback/hostile?{answer}");
+            if as_form {
+                address = submit_form_post(&mut browser, &address).await;
+            }
+            let page = browser.get(&address).await;
+            let expected = if as_form == is_form_post { StatusCode::SEE_OTHER } else { StatusCode::BAD_REQUEST };
+            assert_eq!(page.status, expected, "{settings}, as a form: {as_form}");
+            assert_eq!(provider.calls("token"), usize::from(as_form == is_form_post));
+        }
+    }
+}
+
 #[tokio::test]
 async fn form_post_responses_keep_cookies_and_hide_the_code() {
     let world = World::start().await;
+    use_form_post(&world).await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
     let callback = world.authenticate(&start.location(), "one-moved").await;
@@ -180,6 +217,7 @@ async fn form_post_responses_keep_cookies_and_hide_the_code() {
 #[tokio::test]
 async fn form_posts_without_cookies_do_not_loop() {
     let world = World::start().await;
+    use_form_post(&world).await;
     let mut browser = world.browser();
     let mut next = "/b/riverside-water".to_owned();
     let mut rounds = 0;

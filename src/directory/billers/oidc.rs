@@ -11,7 +11,8 @@ use crate::config::{Secret, check_url, is_host_name};
 use crate::secureauth::AuthorizationParams;
 use signpost_core::{BillerId, FieldErrors, KeyRing, Purpose};
 
-const VERIFIABLE_ALGORITHMS: [&str; 8] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384"];
+const VERIFIABLE_ALGORITHMS: [&str; 9] =
+    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 const PROMPTS: [&str; 3] = ["login", "select_account", "consent"];
 
 /// A registration at an OpenID Connect provider.

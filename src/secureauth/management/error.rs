@@ -57,6 +57,7 @@ impl CallError {
 impl From<HttpClientError> for CallError {
     fn from(error: HttpClientError) -> Self {
         match error {
+            HttpClientError::Throttled { .. } => Self::Throttled,
             HttpClientError::Unavailable(reason) | HttpClientError::Rejected(reason) => Self::OutcomeUnknown(reason),
         }
     }
