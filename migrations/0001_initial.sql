@@ -67,7 +67,11 @@ CREATE TABLE issuer_health (
     reason       TEXT NOT NULL,
     changed_at   BIGINT NOT NULL,
     checked_at   BIGINT NOT NULL,
-    probed_until BIGINT NOT NULL DEFAULT 0
+    probed_until BIGINT NOT NULL DEFAULT 0,
+    -- Why the registration or the provider is set up wrong, in one word. Empty: no sign-in has met such a fault since the last
+    -- one that succeeded.
+    fault        TEXT NOT NULL DEFAULT '',
+    fault_since  BIGINT
 );
 
 -- Issuers that have sent the `iss` parameter in an authorization response (RFC 9207). From then on it is required.

@@ -24,7 +24,7 @@ use signpost_core::{Clock, KeyRing, Random};
 
 pub use health::{
     BillerHealth, CircuitBreaker, DailyStats, Integrity, IntegrityCache, MigrationStats, Queue, ReturnStats,
-    ServiceHealth,
+    ServiceHealth, SetupFault,
 };
 
 /// The services that a request handler can use. A clone is one reference count.

@@ -63,11 +63,12 @@ fn lines(health: &ServiceHealth) -> Vec<(&'static str, Badge, String)> {
 }
 
 fn health_row(biller: &BillerHealth) -> HealthRow {
-    let issuer = match &biller.issuer {
-        None => badge("none", ""),
-        Some(issuer) if issuer.open => badge(format!("down: {}", issuer.reason), "bad"),
-        Some(issuer) if issuer.failures == 0 => badge("up", "good"),
-        Some(issuer) => badge(format!("{} failed", issuer.failures), "warn"),
+    let issuer = match (&biller.issuer, &biller.setup_fault) {
+        (None, _) => badge("none", ""),
+        (Some(issuer), _) if issuer.open => badge(format!("down: {}", issuer.reason), "bad"),
+        (_, Some(fault)) => badge(format!("setup fault: {}", fault.reason), "bad"),
+        (Some(issuer), None) if issuer.failures == 0 => badge("up", "good"),
+        (Some(issuer), None) => badge(format!("{} failed", issuer.failures), "warn"),
     };
     let calls = match biller.calls.calls {
         0 => "none yet".to_owned(),

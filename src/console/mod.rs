@@ -112,6 +112,7 @@ impl Console {
                 prompt: Some("login".to_owned()),
                 ..AuthorizationParams::default()
             },
+            claims: vec![settings.role_claim.clone()],
         })
     }
 

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::authorization_request::{self, AuthorizationRequest, OAuthState};
+use super::callback_error::setup_fault;
 use super::decision_pages;
 use super::decision_record::record;
 use super::login_request::LoginRequest;
@@ -51,7 +52,13 @@ pub(super) async fn begin(
     record_contact(state, biller, &outcome).await;
     let (address, provider, _) = match outcome {
         Ok(outcome) => outcome,
-        Err(error) => return issuer_unavailable(state, request, biller, &error).await,
+        Err(error) => {
+            if let Some(fault) = error.setup_fault() {
+                tracing::warn!(biller = %biller.slug, reason = fault, "a sign-in could not start");
+                return Err(setup_fault(&state.keys, &biller.slug, &request.flow, fault));
+            }
+            return issuer_unavailable(state, request, biller, &error).await;
+        }
     };
     state.returns.record_started(&biller.slug);
     let authorization = envelope.map(|()| AuthorizationRequest {

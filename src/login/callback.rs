@@ -275,7 +275,14 @@ impl Callback<'_> {
     ) -> Result<Result<User, CallbackError>, HttpError> {
         let directory = &self.state.directory;
         let Some(claim) = sign_in.claim(&oidc.bind_claim) else {
-            return Ok(Err(CallbackError::NotAMember("claim_missing")));
+            tracing::warn!(
+                biller = %biller.slug,
+                claim = oidc.bind_claim,
+                received = sign_in.claim_names().join(" "),
+                "the claim that identifies users is missing"
+            );
+            registrations::record_setup_fault(self.state, biller, "claim_missing").await;
+            return Ok(Err(CallbackError::ClaimMissing));
         };
         let found = match oidc.bind_to {
             BindTo::UserId => directory.user_by_id(&biller.id, &UserId::from_stored(claim.to_owned())).await?,

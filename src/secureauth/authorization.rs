@@ -10,6 +10,7 @@ use openidconnect::{
 use url::Url;
 
 use super::http::DEFAULT_RETRY_AFTER;
+use super::token_errors::setup_fault;
 use super::{IssuerContact, Provider, ProviderError, Providers, Registration};
 use signpost_core::Locale;
 
@@ -95,18 +96,18 @@ impl Providers {
         }
         let Some(endpoint) = &provider.document.par_endpoint else { return Ok(None) };
         let fields: Vec<(String, String)> = address.query_pairs().into_owned().collect();
-        let mut response = Err(ProviderError::InvalidClient);
+        let mut response = Err(ProviderError::INVALID_CLIENT);
         for auth in &registration.auth {
             let proof = auth.fields((&registration.client_id, &registration.issuer), self.clock().now(), &self.random);
             let proof = proof.into_iter().map(|(name, value)| (name.to_owned(), value));
             let fields: Vec<_> = fields.iter().cloned().chain(proof).collect();
             response = match self.http().post(endpoint, &fields, auth.header(&registration.client_id)).await? {
                 (200 | 201, body) => Ok(body),
-                (401, _) => Err(ProviderError::InvalidClient),
+                (401, _) => Err(ProviderError::INVALID_CLIENT),
                 (429, _) => Err(ProviderError::Throttled { status: 429, seconds: DEFAULT_RETRY_AFTER }),
-                _ => Err(ProviderError::Rejected("par_rejected")),
+                (_, body) => Err(rejected_request(&body)),
             };
-            if response != Err(ProviderError::InvalidClient) {
+            if response != Err(ProviderError::INVALID_CLIENT) {
                 break;
             }
         }
@@ -119,6 +120,19 @@ impl Providers {
             .append_pair("request_uri", &pushed.request_uri);
         Ok(Some(short))
     }
+}
+
+/// The error of a pushed authorization request (RFC 9126, section 2.3).
+fn rejected_request(body: &[u8]) -> ProviderError {
+    #[derive(serde::Deserialize)]
+    struct Rejection {
+        error: String,
+        #[serde(default)]
+        error_description: String,
+    }
+    let rejection = serde_json::from_slice::<Rejection>(body);
+    let fault = rejection.ok().and_then(|rejection| setup_fault(&rejection.error, &rejection.error_description));
+    fault.map_or(ProviderError::Rejected("par_rejected"), ProviderError::Setup)
 }
 
 pub(super) type TokenClient = CoreClient<

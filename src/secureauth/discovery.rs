@@ -73,6 +73,9 @@ pub(super) struct DiscoveryDocument {
     pub authorization_endpoint: Url,
     pub token_endpoint: Url,
     pub jwks_uri: Url,
+    pub userinfo_endpoint: Option<Url>,
+    /// The claims that the provider can send, if it says so.
+    pub claims_supported: Option<Vec<String>>,
     pub end_session_endpoint: Option<Url>,
     pub iss_parameter_supported: bool,
     /// Pushed authorization requests (RFC 9126)
@@ -109,13 +112,18 @@ pub(super) fn parse(
         authorization_endpoint: metadata.authorization_endpoint().url().clone(),
         token_endpoint: token_endpoint.url().clone(),
         jwks_uri: metadata.jwks_uri().url().clone(),
+        userinfo_endpoint: metadata.userinfo_endpoint().map(|endpoint| endpoint.url().clone()),
+        claims_supported: metadata
+            .claims_supported()
+            .map(|claims| claims.iter().map(|claim| claim.to_string()).collect()),
         end_session_endpoint: extra.end_session_endpoint.clone(),
         iss_parameter_supported: extra.authorization_response_iss_parameter_supported,
         par_endpoint: extra.pushed_authorization_request_endpoint.clone(),
         par_required: extra.require_pushed_authorization_requests,
     };
     let endpoints = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri].into_iter();
-    for endpoint in endpoints.chain(&document.end_session_endpoint).chain(&document.par_endpoint) {
+    let optional = [&document.end_session_endpoint, &document.par_endpoint, &document.userinfo_endpoint];
+    for endpoint in endpoints.chain(optional.into_iter().flatten()) {
         http.check_target(endpoint)?;
         if !is_allowed_endpoint(endpoint, registration) {
             return Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed"));

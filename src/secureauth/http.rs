@@ -72,6 +72,41 @@ impl Http {
         }
     }
 
+    /// Gets UserInfo with an access token (OpenID Connect Core, section 5.3.1). Returns the media type and the body.
+    pub async fn get_with_token(&self, url: &Url, token: &str) -> Result<(String, Vec<u8>), HttpClientError> {
+        self.check_target(url)?;
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| HttpClientError::Rejected("invalid_access_token"))?;
+        value.set_sensitive(true);
+        let request = self.client.get(url.clone()).header(AUTHORIZATION, value);
+        let request = request.header("accept", "application/json, application/jwt");
+        let response = request.send().await.map_err(|error| classify(&error))?;
+        if let Some(throttled) = throttled(&response) {
+            return Err(throttled);
+        }
+        match response.status().as_u16() {
+            200 => {
+                let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default();
+                let media_type = media_type.trim().to_ascii_lowercase();
+                Ok((media_type, read_limited(response, MAX_BODY).await?))
+            }
+            500.. => Err(HttpClientError::Unavailable("server_error")),
+            300..400 => Err(HttpClientError::Rejected("unexpected_redirect")),
+            _ => Err(HttpClientError::Rejected("userinfo_rejected")),
+        }
+    }
+
+    /// The server's clock by the `Date` header of its response (RFC 9110, section 6.6.1), in seconds since 1970.
+    pub async fn server_time(&self, url: &Url) -> Result<Option<i64>, HttpClientError> {
+        self.check_target(url)?;
+        let response = self.client.get(url.clone()).send().await.map_err(|error| classify(&error))?;
+        let date = response.headers().get(header::DATE).and_then(|value| value.to_str().ok());
+        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        let since = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
+        Ok(since.and_then(|since| i64::try_from(since.as_secs()).ok()))
+    }
+
     /// Returns the status of a GET, and the target if it is a redirect.
     pub async fn redirect_target(&self, url: &Url) -> Result<(u16, Option<Url>), HttpClientError> {
         self.check_target(url)?;

@@ -38,6 +38,11 @@ impl SignIn {
         self.claims.get(name).and_then(Value::as_str)
     }
 
+    /// The names of all claims.
+    pub fn claim_names(&self) -> Vec<&str> {
+        self.claims.keys().map(String::as_str).collect()
+    }
+
     /// A claim that is a string or a list of strings, such as roles.
     pub fn string_list(&self, name: &str) -> Vec<&str> {
         match self.claims.get(name) {
@@ -63,10 +68,10 @@ impl Providers {
     ) -> Result<SignIn, ProviderError> {
         check_token_endpoint(token_endpoint, registration, self.http())?;
         let (provider, _) = self.get(registration).await?;
-        let mut response = Err(ProviderError::InvalidClient);
+        let mut response = Err(ProviderError::INVALID_CLIENT);
         for (at, auth) in registration.auth.iter().enumerate() {
             response = self.exchange(registration, (&provider, token_endpoint), auth, secrets, code.clone()).await;
-            if response.as_ref().err() != Some(&ProviderError::InvalidClient) {
+            if response.as_ref().err() != Some(&ProviderError::INVALID_CLIENT) {
                 if at > 0 {
                     tracing::warn!(
                         issuer = registration.issuer,
@@ -79,14 +84,42 @@ impl Providers {
         let response = response?;
         check_token_response(&response)?;
         let id_token = response.id_token().ok_or(ProviderError::InvalidResponse("missing_id_token"))?;
-        match self.verify(registration, &provider, id_token, &response, secrets) {
+        let verified = match self.verify(registration, &provider, id_token, &response, secrets) {
             Err(VerificationError::UnknownKey) => {
                 let provider = self.with_refetched_keys(registration).await?;
                 self.verify(registration, &provider, id_token, &response, secrets)
             }
             other => other,
+        };
+        let mut sign_in = verified.map_err(VerificationError::into_error)?;
+        if !registration.claims.iter().all(|name| sign_in.claims.contains_key(name)) {
+            let access_token = response.access_token().secret();
+            let more = self.user_info(registration, &provider, access_token, &sign_in.subject).await?;
+            // What the ID token says holds: UserInfo adds to it.
+            for (name, value) in more.unwrap_or_default() {
+                sign_in.claims.entry(name).or_insert(value);
+            }
         }
-        .map_err(VerificationError::into_error)
+        Ok(sign_in)
+    }
+
+    /// Whether the token endpoint accepts the client credentials: it rejects a made-up code, not the client.
+    ///
+    /// # Errors
+    /// The rejection of the first credentials that are rejected, or the response that says neither.
+    pub async fn check_credentials(&self, registration: &Registration) -> Result<(), ProviderError> {
+        let (provider, _) = self.get(registration).await?;
+        let (nonce, pkce_verifier) = (self.random.token::<16>(), self.random.token::<48>());
+        let secrets = AuthorizationSecrets { nonce: &nonce, pkce_verifier: &pkce_verifier };
+        for auth in &registration.auth {
+            let code = self.random.token::<24>();
+            match self.exchange(registration, (&provider, provider.token_endpoint()), auth, secrets, code).await {
+                Err(ProviderError::Rejected("invalid_grant")) => {}
+                Err(error) => return Err(error),
+                Ok(_) => return Err(ProviderError::InvalidResponse("made_up_code_accepted")),
+            }
+        }
+        Ok(())
     }
 
     async fn exchange(

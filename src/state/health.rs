@@ -11,6 +11,7 @@ use super::Services;
 use crate::audit::{DailyCounts, Metric, daily_stats_since, day_of, start_of_day};
 use crate::db::DbError;
 use crate::directory::{Biller, DirectoryError};
+use crate::provisioning::advice;
 use crate::telemetry::{CallStats, ReturnCount};
 use signpost_core::decision::CiamState;
 use signpost_core::text::mask;
@@ -50,6 +51,9 @@ pub struct BillerHealth {
     pub state: CiamState,
     /// The circuit breaker of its identity provider, shared by all instances. Null: it has no identity provider.
     pub issuer: Option<CircuitBreaker>,
+    /// Why its registration or its identity provider is set up wrong. Null: sign-ins have met no such fault since the last one
+    /// that succeeded.
+    pub setup_fault: Option<SetupFault>,
     /// This instance's latest calls to its identity provider.
     pub calls: CallStats,
     /// Returns from its identity provider at this instance, over the last ten to twenty minutes.
@@ -69,6 +73,19 @@ pub struct CircuitBreaker {
     /// The last failure, in one word.
     pub reason: String,
     /// Time of the last change, RFC 3339.
+    #[serde(serialize_with = "optional_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+}
+
+/// A fault that every sign-in at a biller meets, until its registration or its identity provider is set right.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SetupFault {
+    /// In one word, such as `invalid_client`: see docs/reference/diagnosis.md.
+    pub reason: String,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// Time of the first sign-in that met it, RFC 3339.
     #[serde(serialize_with = "optional_text")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
@@ -207,6 +224,11 @@ impl Services {
                 failures: health.failures,
                 reason: health.reason.clone(),
                 since: health.since,
+            }),
+            setup_fault: health.fault.clone().map(|reason| SetupFault {
+                advice: advice(&reason),
+                reason,
+                since: health.fault_since,
             }),
             calls: self.calls.stats(&biller.slug),
             returns: ReturnStats { started, returned, alarm: count.is_alarming() },

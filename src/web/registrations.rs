@@ -113,8 +113,19 @@ pub async fn probe_and_record(state: &AppState, biller: &Biller) -> bool {
     true
 }
 
-/// Records a failed call to a biller's issuer, if the issuer is to blame. A database error is logged only.
+/// Records that every sign-in at a biller fails because it is set up wrong. A database error is logged only.
+pub async fn record_setup_fault(state: &AppState, biller: &Biller, fault: &str) {
+    if biller.health.fault.as_deref() != Some(fault) {
+        log_write_error(state.directory.record_setup_fault(biller, fault, state.clock.now()).await);
+    }
+}
+
+/// Records a failed call to a biller's issuer, if the issuer is to blame, or the setup fault that it shows. A database error is
+/// logged only.
 pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint, error: &ProviderError) {
+    if let Some(fault) = error.setup_fault() {
+        record_setup_fault(state, biller, fault).await;
+    }
     if error.is_issuer_failure() {
         let now = state.clock.now();
         log_write_error(state.directory.record_issuer_failure(biller, endpoint, error.reason(), now).await);
@@ -123,7 +134,8 @@ pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: 
 
 /// Records a successful call to a biller's issuer, if it had failed before.
 pub async fn record_issuer_success(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint) {
-    if biller.health.failures > 0 || biller.health.is_down {
+    let health = &biller.health;
+    if health.failures > 0 || health.is_down || health.fault.is_some() {
         log_write_error(state.directory.record_issuer_success(biller, endpoint, state.clock.now()).await);
     }
 }

@@ -473,7 +473,7 @@ async fn overload_asks_customers_to_return_and_429_is_no_outage() {
 }
 
 #[tokio::test]
-async fn invalid_client_is_an_issuer_failure_and_invalid_grant_is_not() {
+async fn invalid_client_is_a_setup_fault_and_invalid_grant_is_not() {
     let (world, provider) = world().await;
     let health = async || world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap().health.clone();
     *provider.change.lock().unwrap() = Some(Arc::new(respond_with(json!([{"error": "invalid_grant"}]))));
@@ -483,7 +483,11 @@ async fn invalid_client_is_an_issuer_failure_and_invalid_grant_is_not() {
     assert_eq!(health().await.failures, 0);
     *provider.change.lock().unwrap() = Some(Arc::new(respond_with(json!([{"error": "invalid_client"}]))));
     try_sign_in(&world, &provider).await;
-    assert_eq!(health().await.failures, 1);
+    let found = health().await;
+    assert_eq!((found.failures, found.fault.as_deref()), (0, Some("invalid_client")), "a setup fault, no outage");
+    *provider.change.lock().unwrap() = None;
+    assert!(try_sign_in(&world, &provider).await.1);
+    assert_eq!(health().await.fault, None, "cleared by a sign-in that succeeds");
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Browser, World, now, slug};
+use crate::harness::{Browser, TestResponse, World, now, slug};
+use signpost::audit::LookupResult;
+
 use crate::hostile_provider::{Provider, ProviderResponse, jwk, respond_with, set, try_sign_in, world_with};
 
 fn parse_form(text: &str) -> BTreeMap<String, String> {
@@ -120,15 +122,31 @@ async fn par_is_used_where_supported() {
 
 #[tokio::test]
 async fn par_errors_show_a_page_and_par_outages_fall_back() {
-    for (status, text) in [
-        (400, r#"{"error":"invalid_request"}"#),
-        (401, r#"{"error":"invalid_client"}"#),
-        (403, "<html>"),
-        (201, "<html>"),
-        (201, "{}"),
-        (302, ""),
-        (413, ""),
+    for (status, text, fault) in [
+        (400, r#"{"error":"invalid_request"}"#, "invalid_request"),
+        (
+            400,
+            r#"{"error":"invalid_request","error_description":"redirect_uri is not registered"}"#,
+            "invalid_redirect_uri",
+        ),
+        (400, r#"{"error":"unauthorized_client"}"#, "unauthorized_client"),
+        (400, r#"{"error":"invalid_scope"}"#, "invalid_scope"),
+        (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
     ] {
+        let (world, provider) = world_with_par("client_secret = \"s\"").await;
+        *provider.pushed.lock().unwrap() = (status, text.to_owned());
+        let page = world.browser().get("/b/hostile").await;
+        assert_eq!((page.status, page.title()), (StatusCode::BAD_GATEWAY, "Signing in at Hostile is not working"));
+        assert!(!page.body.contains("Try again") && page.headers.get("retry-after").is_none(), "{text}");
+        let LookupResult::Recorded(entry) = world.decision(&page.reference()).await else { panic!("{text}") };
+        assert_eq!(entry.details["reason"], fault);
+        let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+        assert_eq!((biller.health.fault.as_deref(), biller.health.failures), (Some(fault), 0));
+        let report = world.state.health(None).await.unwrap();
+        let report = report.billers.iter().find(|biller| biller.slug.as_str() == "hostile").unwrap();
+        assert_eq!(report.setup_fault.as_ref().unwrap().reason, fault);
+    }
+    for (status, text) in [(403, "<html>"), (201, "<html>"), (201, "{}"), (302, ""), (413, "")] {
         let (world, provider) = world_with_par("client_secret = \"s\"").await;
         *provider.pushed.lock().unwrap() = (status, text.to_owned());
         let page = world.browser().get("/b/hostile").await;
@@ -171,6 +189,11 @@ async fn use_form_post(world: &World) {
     world.import_billers(&registration).await;
 }
 
+/// The stand-in answers by query; the form is ours to send.
+async fn authenticate(world: &World, start: &TestResponse) -> String {
+    world.authenticate(&start.location().replace("&response_mode=form_post", ""), "one-moved").await
+}
+
 /// Only the response mode that was asked for is accepted.
 #[tokio::test]
 async fn responses_in_another_mode_are_rejected() {
@@ -202,7 +225,7 @@ async fn form_post_responses_keep_cookies_and_hide_the_code() {
     use_form_post(&world).await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
-    let callback = world.authenticate(&start.location(), "one-moved").await;
+    let callback = authenticate(&world, &start).await;
     let again = submit_form_post(&mut browser, &callback).await;
     let code = parse_form(callback.split_once('?').unwrap().1)["code"].clone();
     assert!(again.starts_with("/callback/riverside-water?response=") && !again.contains(&code));
@@ -227,7 +250,7 @@ async fn form_posts_without_cookies_do_not_loop() {
         if start.status != StatusCode::SEE_OTHER {
             break start;
         }
-        let callback = world.authenticate(&start.location(), "one-moved").await;
+        let callback = authenticate(&world, &start).await;
         let again = submit_form_post(&mut browser, &callback).await;
         browser.cookies.clear();
         let answer = browser.get(&again).await;
