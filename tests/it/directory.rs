@@ -159,7 +159,7 @@ async fn user_import_validates_the_whole_file_before_writing() {
         assert!(billers_of(&world.state.directory, "fine").await.is_empty(), "nothing was written");
         for (text, says) in [
             ("username,first_name\nx,1\n", "email is missing"),
-            ("username;email\nx;1\n", "separated by commas or tabs"),
+            ("username|email\nx|1\n", "separated by commas, semicolons or tabs"),
             ("username,email,phone\nx,x@mail.example,1\n", "\"phone\""),
             ("username,email,identifiers.Uid\nx,,x\n", "twice"),
             ("", "missing"),
