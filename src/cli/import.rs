@@ -76,7 +76,7 @@ pub(super) fn import_context(state: &AppState) -> Result<import_billers::ImportC
     Ok(import_billers::ImportContext {
         keys: state.keys.clone(),
         actor: super::actor_context(state)?,
-        allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
+        addresses: state.config.oidc.address_policy(),
         own_hosts: crate::routing::own_hosts(&state.config),
     })
 }

@@ -168,7 +168,7 @@ impl World {
         let context = import_billers::ImportContext {
             keys: self.state.keys.clone(),
             actor: self.state.actor_context(Actor::System),
-            allow_loopback_issuers: true,
+            addresses: signpost::config::AddressPolicy::loopback(true),
             own_hosts: vec!["localhost:8080".to_owned()],
         };
         self.state.directory.import_billers(rows, &context, false).await.unwrap();
@@ -215,7 +215,7 @@ impl World {
 
     /// A management API client beside the gateway's own.
     pub(crate) fn management(&self) -> Management {
-        let http = Http::new(Duration::from_secs(5), true).unwrap();
+        let http = Http::new(Duration::from_secs(5), &signpost::config::AddressPolicy::loopback(true)).unwrap();
         let client =
             |id: &str| management::ServiceClient { client_id: id.to_owned(), client_secret: service_secret(id).into() };
         let management_config = ManagementConfig {
