@@ -83,8 +83,8 @@ impl App {
             .map_err(|error| BuildError::Db { url: redact_password(url), error })?;
         let keys = key_ring(&config, &random)?;
         let timeout = Duration::from_secs(config.oidc.timeout_seconds);
-        let http = Http::new(timeout, config.oidc.allow_loopback_issuers)
-            .map_err(|error| BuildError::Http(error.to_string()))?;
+        let http =
+            Http::new(timeout, &config.oidc.address_policy()).map_err(|error| BuildError::Http(error.to_string()))?;
         let directory = Directory::new(db.clone());
         let (decisions, log_writer) = DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone());
         let management = management(&config, &http, &clock, &random)?;

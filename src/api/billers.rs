@@ -200,7 +200,7 @@ fn import_context(state: &AppState, key: &ApiKey) -> ImportContext {
     ImportContext {
         keys: state.keys.clone(),
         actor: state.actor_context(key.actor()),
-        allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
+        addresses: state.config.oidc.address_policy(),
         own_hosts: crate::routing::own_hosts(&state.config),
     }
 }

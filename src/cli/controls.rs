@@ -80,9 +80,9 @@ pub(super) struct EndSessions {
 fn from(text: &str) -> Result<From, String> {
     match text {
         "now" => Ok(From::Now),
-        text => Timestamp::parse_rfc3339(text)
-            .map(From::At)
-            .ok_or_else(|| "expected now, or a time such as 2026-12-01T06:00:00Z".to_owned()),
+        text => Timestamp::parse(text).map(From::At).ok_or_else(|| {
+            "expected now, a time such as 2026-12-01T06:00:00Z, or a date such as 2026-12-01 (UTC)".to_owned()
+        }),
     }
 }
 

@@ -101,7 +101,8 @@ pub(super) fn rollout(text: &str) -> Result<(Slug, Rollout), String> {
 }
 
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text).ok_or_else(|| "expected a time such as 2026-11-22T08:00:00Z".to_owned())
+    Timestamp::parse(text)
+        .ok_or_else(|| "expected a time such as 2026-11-22T08:00:00Z, or a date such as 2026-11-22 (UTC)".to_owned())
 }
 
 pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {

@@ -59,6 +59,9 @@ fn lines(health: &ServiceHealth) -> Vec<(&'static str, Badge, String)> {
         };
         lines.push(("Integrity", tone, text));
     }
+    if let Some(problem) = &health.kill_switch_file_problem {
+        lines.push(("Kill switch file", badge("not understood", "bad"), format!("{problem}.")));
+    }
     lines
 }
 

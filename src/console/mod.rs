@@ -130,7 +130,7 @@ impl Console {
     fn import_context(&self, staff: &Staff) -> ImportContext {
         ImportContext {
             keys: self.app.keys.clone(),
-            allow_loopback_issuers: self.app.config.oidc.allow_loopback_issuers,
+            addresses: self.app.config.oidc.address_policy(),
             actor: self.actor_context(staff),
             own_hosts: crate::routing::own_hosts(&self.app.config),
         }

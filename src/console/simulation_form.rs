@@ -197,9 +197,7 @@ pub(super) fn describe(question: &SimulationRequest) -> String {
 
 /// A time as a browser's field has it, or with its zone.
 pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
-    let seconds = format!("{text}:00Z");
-    let zone = format!("{text}Z");
-    [text, &zone, &seconds].into_iter().find_map(Timestamp::parse_rfc3339)
+    Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}Z")))
 }
 
 #[cfg(test)]
@@ -209,7 +207,13 @@ mod tests {
     #[test]
     fn browser_time_formats_are_parsed() {
         let at = Timestamp::parse_rfc3339("2026-11-22T08:00:00Z");
-        for text in ["2026-11-22T08:00", "2026-11-22T08:00:00", "2026-11-22T08:00:00Z", "2026-11-22T09:00:00+01:00"] {
+        for text in [
+            "2026-11-22T08:00",
+            "2026-11-22T08:00:00",
+            "2026-11-22T08:00:00Z",
+            "2026-11-22T09:00:00+01:00",
+            "2026-11-22 08:00",
+        ] {
             assert_eq!(parse_time(text), at, "{text}");
         }
         assert_eq!(parse_time("tomorrow"), None);

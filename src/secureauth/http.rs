@@ -15,7 +15,8 @@ use url::{Host, Url};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use super::addresses::{PrivateAddress, PublicResolver, is_allowed};
+use super::addresses::{PrivateAddress, PublicResolver};
+use crate::config::AddressPolicy;
 use signpost_core::Timestamp;
 
 const MAX_BODY: usize = 256 * 1024;
@@ -39,24 +40,25 @@ pub enum HttpClientError {
 #[derive(Clone, Debug)]
 pub struct Http {
     client: reqwest::Client,
-    allow_loopback: bool,
+    addresses: Arc<AddressPolicy>,
 }
 
 impl Http {
-    /// `timeout` limits each call. `allow_loopback` permits http and this machine, for development.
+    /// `timeout` limits each call. Names are resolved by `addresses` at every connection.
     #[expect(clippy::disallowed_methods, reason = "the one client there is")]
-    pub fn new(timeout: Duration, allow_loopback: bool) -> Result<Self, reqwest::Error> {
+    pub fn new(timeout: Duration, addresses: &AddressPolicy) -> Result<Self, reqwest::Error> {
+        let addresses = Arc::new(addresses.clone());
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(timeout.min(Duration::from_secs(2)))
             .timeout(timeout)
-            .https_only(!allow_loopback)
+            .https_only(!addresses.allow_loopback)
             .tls_info(true)
-            .dns_resolver(Arc::new(PublicResolver { allow_loopback }))
+            .dns_resolver(Arc::new(PublicResolver { addresses: Arc::clone(&addresses) }))
             .user_agent(concat!("signpost/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, allow_loopback })
+        Ok(Self { client, addresses })
     }
 
     /// Gets a JSON document. Any status but 200 is an error.
@@ -202,7 +204,7 @@ impl Http {
 
     /// Fails if calls to this URL are not allowed. Host names are checked when they are resolved, at every connection.
     pub fn check_target(&self, url: &Url) -> Result<(), HttpClientError> {
-        let secure = url.scheme() == "https" || (self.allow_loopback && url.scheme() == "http");
+        let secure = url.scheme() == "https" || (self.addresses.allow_loopback && url.scheme() == "http");
         if !secure || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return Err(HttpClientError::Rejected("invalid_endpoint_url"));
         }
@@ -213,7 +215,7 @@ impl Http {
             None => return Err(HttpClientError::Rejected("invalid_endpoint_url")),
         };
         match literal {
-            Some(ip) if !is_allowed(ip, self.allow_loopback) => Err(HttpClientError::Rejected("private_address")),
+            Some(ip) if !self.addresses.allows(ip) => Err(HttpClientError::Rejected("private_address")),
             _ => Ok(()),
         }
     }
@@ -294,7 +296,7 @@ mod tests {
 
     #[test]
     fn private_addresses_are_rejected_in_every_spelling() {
-        let http = Http::new(Duration::from_secs(1), false).unwrap();
+        let http = Http::new(Duration::from_secs(1), &AddressPolicy::default()).unwrap();
         for bad in [
             "https://127.0.0.1/",
             "https://2130706433/",
@@ -316,11 +318,16 @@ mod tests {
             assert!(http.check_target(&Url::parse(bad).unwrap()).is_err(), "{bad}");
         }
         assert!(http.check_target(&Url::parse("https://login.example.com/x").unwrap()).is_ok());
+        let private_networks = vec!["10.1.0.0/16".parse().unwrap()];
+        let addresses = AddressPolicy { private_networks, ..AddressPolicy::default() };
+        let http = Http::new(Duration::from_secs(1), &addresses).unwrap();
+        assert!(http.check_target(&Url::parse("https://10.1.2.3/").unwrap()).is_ok());
+        assert!(http.check_target(&Url::parse("https://10.2.2.3/").unwrap()).is_err());
     }
 
     #[tokio::test]
     async fn names_resolving_to_private_addresses_are_rejected() {
-        let http = Http::new(Duration::from_secs(2), false).unwrap();
+        let http = Http::new(Duration::from_secs(2), &AddressPolicy::default()).unwrap();
         let result = http.get(&Url::parse("https://localhost/").unwrap()).await;
         assert_eq!(result, Err(HttpClientError::Rejected("private_address")));
     }

@@ -41,6 +41,9 @@ pub struct ServiceHealth {
     pub queued_tasks: Queue,
     /// Result of the integrity check. Null for an API key that is limited to some billers.
     pub integrity: Option<Integrity>,
+    /// Why this instance's kill switch file cannot be understood, and what is in effect instead. Null: it can, or there is
+    /// none, or the API key is limited to some billers.
+    pub kill_switch_file_problem: Option<String>,
 }
 
 /// The health of one biller.
@@ -208,6 +211,7 @@ impl Services {
             jobs: if is_unrestricted { self.provisioning.jobs_by_state().await? } else { BTreeMap::new() },
             queued_tasks: if is_unrestricted { self.queued_tasks().await? } else { Queue::default() },
             integrity: if is_unrestricted { Some(self.integrity().await?) } else { None },
+            kill_switch_file_problem: if is_unrestricted { self.routing.kill_switch.file_problem() } else { None },
         })
     }
 

@@ -36,7 +36,7 @@ fn management_config(base: &str, paths: PathMode) -> ManagementConfig {
 }
 
 pub(crate) fn management(world: &World) -> Management {
-    let http = Http::new(Duration::from_secs(5), true).unwrap();
+    let http = Http::new(Duration::from_secs(5), &signpost::config::AddressPolicy::loopback(true)).unwrap();
     let config = management_config(&world.issuer_base, PathMode::Default);
     Management::new(http, config, world.clock.clone(), world.state.random.clone())
 }
@@ -89,7 +89,7 @@ async fn urls_follow_the_path_mode() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/x", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, recorder).await });
-    let http = Http::new(Duration::from_secs(5), true).unwrap();
+    let http = Http::new(Duration::from_secs(5), &signpost::config::AddressPolicy::loopback(true)).unwrap();
     for (paths, import, expected) in [
         (
             PathMode::Default,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 use utoipa::ToSchema;
 
-use crate::config::{Secret, check_url, is_host_name};
+use crate::config::{AddressPolicy, Secret, check_url, is_host_name};
 use crate::secureauth::AuthorizationParams;
 use signpost_core::{BillerId, FieldErrors, KeyRing, Purpose};
 
@@ -153,11 +153,11 @@ impl OidcSettings {
         }
     }
 
-    pub(super) fn validate(&self, allow_http: bool) -> FieldErrors {
+    pub(super) fn validate(&self, addresses: &AddressPolicy) -> FieldErrors {
         let mut errors = FieldErrors::default();
         match Url::parse(&self.issuer) {
             Ok(url) if url.query().is_some() => errors.push("issuer", "must not have a query"),
-            Ok(url) => drop(errors.check("issuer", check_url(&url, allow_http))),
+            Ok(url) => drop(errors.check("issuer", check_url(&url, addresses))),
             Err(_) => errors.push("issuer", "must be an https URL"),
         }
         for host in &self.extra_hosts {
