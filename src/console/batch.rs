@@ -116,7 +116,7 @@ async fn answer(console: &Console, line: usize, question: &SimulationRequest) ->
             found.because = because.map(|step| step.because.clone()).unwrap_or_default();
         }
         Err(SimulationError::Directory(error)) => return Err(error.into()),
-        Err(error) => found.error = simulate::form_error(&error).1,
+        Err(error) => found.error = simulate::form_error(&error).message,
     }
     Ok(found)
 }

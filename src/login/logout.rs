@@ -95,7 +95,7 @@ pub(super) async fn signed_out(
 
 /// The issuer's end-session endpoint, if it has one. For a session that has ended, with the parameters of the request.
 async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&BillerSession>) -> Option<url::Url> {
-    let (registration, _) = registrations::for_biller(state, biller)?;
+    let (registration, _) = registrations::for_biller(&state.keys, &state.config, biller)?;
     let (provider, _) = state.providers.get(&registration).await.ok()?;
     let mut address = provider.end_session_endpoint()?.clone();
     if let Some(row) = ended {

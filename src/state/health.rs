@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::FromRef;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::Services;
+use super::AppState;
 use crate::audit::{DailyCounts, Metric, daily_stats_since, day_of, start_of_day};
-use crate::db::DbError;
-use crate::directory::{Biller, DirectoryError};
-use crate::telemetry::{CallStats, ReturnCount};
+use crate::db::{Db, DbError};
+use crate::directory::{Biller, Directory, DirectoryError};
+use crate::mail::Mail;
+use crate::provisioning::Provisioning;
+use crate::telemetry::{CallStats, CallbackReturns, IssuerCalls, ReturnCount};
 use signpost_core::decision::CiamState;
 use signpost_core::text::mask;
-use signpost_core::{Slug, Timestamp};
+use signpost_core::{Clock, Slug, Timestamp};
 
 /// Days in the migration statistics.
 const STATS_DAYS: i64 = 30;
@@ -159,9 +162,37 @@ fn optional_text<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result
     }
 }
 
-impl Services {
+/// What the health report is made from.
+#[derive(Clone, Debug)]
+pub struct HealthReporter {
+    clock: Clock,
+    db: Db,
+    directory: Directory,
+    provisioning: Provisioning,
+    mail: Mail,
+    returns: Arc<CallbackReturns>,
+    calls: Arc<IssuerCalls>,
+    integrity_cache: IntegrityCache,
+}
+
+impl FromRef<AppState> for HealthReporter {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            clock: state.clock.clone(),
+            db: state.db.clone(),
+            directory: state.directory.clone(),
+            provisioning: state.provisioning.clone(),
+            mail: state.mail.clone(),
+            returns: Arc::clone(&state.returns),
+            calls: Arc::clone(&state.calls),
+            integrity_cache: state.integrity_cache.clone(),
+        }
+    }
+}
+
+impl HealthReporter {
     /// The health report. `scope` are the billers that the caller may see; `None`: all billers and the whole installation.
-    pub async fn health(&self, scope: Option<&[Slug]>) -> Result<ServiceHealth, DirectoryError> {
+    pub async fn report(&self, scope: Option<&[Slug]>) -> Result<ServiceHealth, DirectoryError> {
         let now = self.clock.now();
         let billers = self.directory.billers().await?;
         let today = day_of(now);
