@@ -23,8 +23,8 @@ use crate::telemetry::{CallbackReturns, IssuerCalls};
 use signpost_core::{Clock, KeyRing, Random};
 
 pub use health::{
-    BillerHealth, CircuitBreaker, DailyStats, Integrity, IntegrityCache, MigrationStats, Queue, ReturnStats,
-    ServiceHealth, SetupFault,
+    BillerHealth, CircuitBreaker, DailyStats, HealthReporter, Integrity, IntegrityCache, MigrationStats, Queue,
+    ReturnStats, ServiceHealth, SetupFault,
 };
 
 /// The services that a request handler can use. A clone is one reference count.

@@ -127,7 +127,7 @@ async fn answer(console: &Console, line: usize, question: &SimulationRequest) ->
             found.because = verdict.because().unwrap_or_default().to_owned();
         }
         Err(SimulationError::Directory(error)) => return Err(error.into()),
-        Err(error) => found.error = simulate::form_error(&error).1,
+        Err(error) => found.error = simulate::form_error(&error).message,
     }
     Ok(found)
 }

@@ -1,13 +1,13 @@
 //! Health of the service and of each biller.
 
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::Response;
 use http::StatusCode;
 
 use super::pages::{Badge, Bar, HealthPage, HealthRow};
 use super::staff::Staff;
 use super::{Console, respond};
-use crate::state::{BillerHealth, DailyStats, MigrationStats, ServiceHealth};
+use crate::state::{BillerHealth, DailyStats, HealthReporter, MigrationStats, ServiceHealth};
 use crate::web::HttpError;
 
 /// The health page.
@@ -18,7 +18,7 @@ const CHART_HEIGHT: i64 = 40;
 
 /// `GET /health`
 pub(super) async fn page(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
-    let health = console.app.health(None).await?;
+    let health = HealthReporter::from_ref(&console.app).report(None).await?;
     respond::page(&console, Some(&staff), StatusCode::OK, |chrome| HealthPage {
         chrome,
         at: health.at.to_string(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
@@ -17,7 +17,7 @@ use super::staff::{Role, Staff};
 use super::{Console, respond};
 use crate::handoffs::TokenKind;
 use crate::secureauth::{self, ProviderError};
-use crate::web::fields::Fields;
+use crate::web::extract::{Query, StrictQuery};
 use crate::web::{HttpError, cookies, paths};
 use signpost_core::paths::LocalAddress;
 use signpost_core::{Locale, Purpose, Timestamp};
@@ -62,14 +62,13 @@ pub(super) async fn home() -> Redirect {
 /// `GET /sign-in`: to the staff's provider.
 pub(super) async fn begin(
     State(console): State<Console>,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     if headers.get("sec-purpose").is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch")) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let registration = console.registration().ok_or_else(|| unavailable("cannot read the client secret"))?;
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let random = &console.app.random;
     let (id, nonce, verifier) = (random.token::<16>(), random.token::<24>(), random.token::<48>());
     let secrets = secureauth::AuthorizationSecrets { nonce: &nonce, pkce_verifier: &verifier };
@@ -94,10 +93,10 @@ pub(super) async fn begin(
 /// `GET /callback`. As at customers' sign-ins: first what needs no call, then the attempt is used up, then the code is sent.
 pub(super) async fn finish(
     State(console): State<Console>,
-    RawQuery(query): RawQuery,
+    query: Result<StrictQuery, HttpError>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let mut response = match complete_sign_in(&console, &headers, query.as_deref().unwrap_or_default()).await? {
+    let mut response = match complete_sign_in(&console, &headers, query.ok()).await? {
         SignInOutcome::SignedIn { cookie, to } => {
             let mut response = respond::page(&console, None, StatusCode::OK, |chrome| ContinuePage { chrome, to })?;
             cookies::add(response.headers_mut(), [cookie]);
@@ -125,9 +124,13 @@ enum SignInOutcome {
     Rejected(&'static str),
 }
 
-async fn complete_sign_in(console: &Console, headers: &HeaderMap, query: &str) -> Result<SignInOutcome, HttpError> {
+async fn complete_sign_in(
+    console: &Console,
+    headers: &HeaderMap,
+    query: Option<StrictQuery>,
+) -> Result<SignInOutcome, HttpError> {
     let state = &console.app;
-    let Ok(fields) = Fields::parse(query.as_bytes()) else { return Ok(SignInOutcome::Rejected("malformed_request")) };
+    let Some(StrictQuery(fields)) = query else { return Ok(SignInOutcome::Rejected("malformed_request")) };
     let cookie = cookies::get(headers, COOKIE);
     let request = cookie.and_then(|cookie| {
         state.keys.open::<AuthorizationRequest>(Purpose::AuthorizationRequest, COOKIE, cookie.value()).ok()

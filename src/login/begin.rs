@@ -27,7 +27,7 @@ pub(super) async fn begin(
     request: LoginRequest,
     biller: &Biller,
 ) -> Result<Response, HttpError> {
-    let Some((registration, _)) = registrations::for_biller(state, biller) else {
+    let Some((registration, _)) = registrations::for_biller(&state.keys, &state.config, biller) else {
         return decision_pages::outage(&PageContext::from_ref(state), &request, biller);
     };
     let (nonce, pkce_verifier) = (state.random.token::<24>(), state.random.token::<48>());

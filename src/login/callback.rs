@@ -163,7 +163,7 @@ impl Callback<'_> {
         let state = self.state;
         state.returns.record_returned(self.slug);
         let biller = self.active_biller().await?.ok_or_else(|| self.fail(CallbackError::BillerNotActive))?;
-        let Some((registration, oidc)) = registrations::for_biller(state, &biller) else {
+        let Some((registration, oidc)) = registrations::for_biller(&state.keys, &state.config, &biller) else {
             return Err(self.fail(CallbackError::BillerNotActive));
         };
         if request.is_expired(FLOW_TIMEOUT, state.clock.now()) || request.content.issuer != registration.issuer {

@@ -11,6 +11,7 @@ use super::pages::{LogoutPage, SignedInBiller, SignedOutPage};
 use super::signed_in::{sessions, signed_in};
 use super::{redirect_loop, show};
 use crate::directory::Biller;
+use crate::handoffs::FlowContext;
 use crate::sessions::BillerSession;
 use crate::state::AppState;
 use crate::web::extract::{Form, Query};
@@ -40,7 +41,7 @@ pub(super) async fn confirm(
         .map(|(biller, _)| SignedInBiller { name: biller.name.clone(), slug: biller.slug.to_string() })
         .collect();
     let pages = PageContext::from_ref(&state);
-    let chrome = show::chrome(&pages, &language, pages.new_code().as_str(), None);
+    let chrome = show::chrome(&pages, &language, &FlowContext::default(), None);
     show::form_page(StatusCode::OK, &LogoutPage { chrome, billers }, targets)
 }
 
@@ -85,9 +86,8 @@ pub(super) async fn signed_out(
     let remaining = signed_in(&state, &session).await.unwrap_or_default();
     let pages = PageContext::from_ref(&state);
     let page = SignedOutPage {
-        chrome: show::chrome(&pages, &language, pages.new_code().as_str(), biller.map(|biller| &**biller)),
+        chrome: show::chrome(&pages, &language, &FlowContext::default(), biller.map(|biller| &**biller)),
         biller: biller.map(|biller| biller.name.clone()),
-        sign_in_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| paths::biller(&biller.slug)),
         remaining: remaining.iter().map(|(biller, _)| biller.name.clone()).collect(),
     };
     show::page(StatusCode::OK, &page)
@@ -95,7 +95,7 @@ pub(super) async fn signed_out(
 
 /// The issuer's end-session endpoint, if it has one. For a session that has ended, with the parameters of the request.
 async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&BillerSession>) -> Option<url::Url> {
-    let (registration, _) = registrations::for_biller(state, biller)?;
+    let (registration, _) = registrations::for_biller(&state.keys, &state.config, biller)?;
     let (provider, _) = state.providers.get(&registration).await.ok()?;
     let mut address = provider.end_session_endpoint()?.clone();
     if let Some(row) = ended {

@@ -33,6 +33,11 @@ impl Provider {
         self.document.iss_parameter_supported
     }
 
+    /// Whether the provider lists the claims that it can send, and this one is not among them.
+    pub fn lacks_claim(&self, name: &str) -> bool {
+        self.document.claims_supported.as_ref().is_some_and(|claims| !claims.iter().any(|claim| claim == name))
+    }
+
     /// Where codes are redeemed.
     pub fn token_endpoint(&self) -> &url::Url {
         &self.document.token_endpoint

@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::FromRef;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::Services;
+use super::AppState;
 use crate::audit::{DailyCounts, Metric, daily_stats_since, day_of, start_of_day};
-use crate::db::DbError;
-use crate::directory::{Biller, DirectoryError};
-use crate::provisioning::advice;
-use crate::telemetry::{CallStats, ReturnCount};
+use crate::db::{Db, DbError};
+use crate::directory::{Biller, Directory, DirectoryError};
+use crate::mail::Mail;
+use crate::provisioning::{Provisioning, advice};
+use crate::routing::KillSwitch;
+use crate::telemetry::{CallStats, CallbackReturns, IssuerCalls, ReturnCount};
 use signpost_core::decision::CiamState;
 use signpost_core::text::mask;
-use signpost_core::{Slug, Timestamp};
+use signpost_core::{Clock, Slug, Timestamp};
 
 /// Days in the migration statistics.
 const STATS_DAYS: i64 = 30;
@@ -179,9 +182,39 @@ fn optional_text<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result
     }
 }
 
-impl Services {
+/// What the health report is made from.
+#[derive(Clone, Debug)]
+pub struct HealthReporter {
+    clock: Clock,
+    db: Db,
+    directory: Directory,
+    provisioning: Provisioning,
+    mail: Mail,
+    kill_switch: KillSwitch,
+    returns: Arc<CallbackReturns>,
+    calls: Arc<IssuerCalls>,
+    integrity_cache: IntegrityCache,
+}
+
+impl FromRef<AppState> for HealthReporter {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            clock: state.clock.clone(),
+            db: state.db.clone(),
+            directory: state.directory.clone(),
+            provisioning: state.provisioning.clone(),
+            mail: state.mail.clone(),
+            kill_switch: state.routing.kill_switch.clone(),
+            returns: Arc::clone(&state.returns),
+            calls: Arc::clone(&state.calls),
+            integrity_cache: state.integrity_cache.clone(),
+        }
+    }
+}
+
+impl HealthReporter {
     /// The health report. `scope` are the billers that the caller may see; `None`: all billers and the whole installation.
-    pub async fn health(&self, scope: Option<&[Slug]>) -> Result<ServiceHealth, DirectoryError> {
+    pub async fn report(&self, scope: Option<&[Slug]>) -> Result<ServiceHealth, DirectoryError> {
         let now = self.clock.now();
         let billers = self.directory.billers().await?;
         let today = day_of(now);
@@ -211,7 +244,7 @@ impl Services {
             jobs: if is_unrestricted { self.provisioning.jobs_by_state().await? } else { BTreeMap::new() },
             queued_tasks: if is_unrestricted { self.queued_tasks().await? } else { Queue::default() },
             integrity: if is_unrestricted { Some(self.integrity().await?) } else { None },
-            kill_switch_file_problem: if is_unrestricted { self.routing.kill_switch.file_problem() } else { None },
+            kill_switch_file_problem: if is_unrestricted { self.kill_switch.file_problem() } else { None },
         })
     }
 

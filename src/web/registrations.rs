@@ -5,18 +5,20 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::paths;
+use crate::config::Config;
 use crate::db::is_logged;
 use crate::directory::{Biller, IssuerEndpoint, OidcSettings};
 use crate::secureauth::{ProviderError, Registration};
 use crate::state::AppState;
+use signpost_core::KeyRing;
 
 /// The pause between probes of an issuer that fails while an instance starts.
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
 
 /// A biller's client registration and OIDC settings; none if the biller is not registered, or if its secret was sealed under a
 /// key that is gone.
-pub fn for_biller<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registration, &'b OidcSettings)> {
-    let registration = biller.registration(&state.keys, paths::redirect_uri(&state.config, &biller.slug))?;
+pub fn for_biller<'b>(keys: &KeyRing, config: &Config, biller: &'b Biller) -> Option<(Registration, &'b OidcSettings)> {
+    let registration = biller.registration(keys, paths::redirect_uri(config, &biller.slug))?;
     Some((registration, biller.settings.oidc.as_ref()?))
 }
 
@@ -25,7 +27,7 @@ pub fn for_biller<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registrat
 /// # Errors
 /// The error of the provider, or `None` if the biller is not registered.
 pub async fn probe(state: &AppState, biller: &Biller) -> Result<(), Option<ProviderError>> {
-    let Some((registration, _)) = for_biller(state, biller) else { return Err(None) };
+    let Some((registration, _)) = for_biller(&state.keys, &state.config, biller) else { return Err(None) };
     state.providers.probe(&registration).await.map_err(Some)
 }
 

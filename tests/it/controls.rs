@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use axum::extract::FromRef;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewApiKey, Scope};
+use signpost::state::HealthReporter;
 use signpost_core::Slug;
 use signpost_core::decision::KillSwitchState;
 
@@ -54,7 +56,7 @@ async fn kill_switch_file_overrides_the_database() {
     assert!(world.state.routing.kill_switch.file_problem().unwrap().contains("not UTF-8"));
     let health = |scope: Option<Vec<Slug>>| {
         let state = world.state.clone();
-        async move { state.health(scope.as_deref()).await.unwrap().kill_switch_file_problem }
+        async move { HealthReporter::from_ref(&state).report(scope.as_deref()).await.unwrap().kill_switch_file_problem }
     };
     let problem = health(None).await.unwrap();
     assert!(problem.contains("not UTF-8") && problem.contains("hold is in effect"), "{problem}");

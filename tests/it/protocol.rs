@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::extract::FromRef;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{Request, StatusCode};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Browser, TestResponse, World, now, slug};
 use signpost::audit::LookupResult;
+use signpost::state::HealthReporter;
 
 use crate::hostile_provider::{Provider, ProviderResponse, jwk, respond_with, set, try_sign_in, world_with};
 
@@ -142,7 +144,7 @@ async fn par_errors_show_a_page_and_par_outages_fall_back() {
         assert_eq!(entry.details["reason"], fault);
         let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
         assert_eq!((biller.health.fault.as_deref(), biller.health.failures), (Some(fault), 0));
-        let report = world.state.health(None).await.unwrap();
+        let report = HealthReporter::from_ref(&world.state).report(None).await.unwrap();
         let report = report.billers.iter().find(|biller| biller.slug.as_str() == "hostile").unwrap();
         assert_eq!(report.setup_fault.as_ref().unwrap().reason, fault);
     }

@@ -168,15 +168,15 @@ impl Facts {
         self.named().into_iter().chain(self.memberships().iter().map(|membership| &membership.biller))
     }
 
-    /// The billers that a response to this customer may name: the one that the address names, else those of the memberships
-    /// that are not private. A rule that responds with the name of a biller searches here.
+    /// The billers that a response to this customer may name: the named one, and at the shared login page those of the
+    /// memberships that are not private. A rule that responds with the name of a biller searches here.
     pub fn nameable_billers(&self) -> impl Iterator<Item = &Biller> {
-        let (named, memberships) = match &self.entry {
-            EntryPoint::Named { .. } => (self.named(), <&[Membership]>::default()),
-            EntryPoint::Shared => (None, self.memberships()),
+        let memberships = match &self.entry {
+            EntryPoint::Named { .. } => <&[Membership]>::default(),
+            EntryPoint::Shared => self.memberships(),
         };
         let members = memberships.iter().map(|membership| &membership.biller).filter(|biller| !biller.private);
-        named.into_iter().chain(members)
+        self.named().into_iter().chain(members)
     }
 
     /// Whether a response to this customer may name this biller.
