@@ -48,6 +48,8 @@ pub(crate) struct Provider {
     pub last_pushed: Arc<Mutex<(String, String)>>,
     /// The token endpoint's status and `Retry-After` while it is overloaded.
     pub throttle: Arc<Mutex<Option<(u16, Option<&'static str>)>>>,
+    /// What UserInfo answers: status, media type and body.
+    pub user_info: Arc<Mutex<(u16, &'static str, String)>>,
     /// What it serves instead of its documents: a status and a body.
     pub broken: Arc<Mutex<Option<(u16, &'static str)>>>,
 }
@@ -78,6 +80,7 @@ impl Provider {
             pushed: Arc::new(Mutex::new((201, r#"{"request_uri":"urn:x:1","expires_in":60}"#.to_owned()))),
             last_pushed: Arc::default(),
             throttle: Arc::default(),
+            user_info: Arc::new(Mutex::new((401, "text/plain", String::new()))),
             broken: Arc::default(),
         };
         let app = Router::new()
@@ -93,6 +96,7 @@ impl Provider {
                 }),
             )
             .route("/par", post(Self::par))
+            .route("/userinfo", get(Self::serve_user_info))
             .fallback(|State(p): State<Self>| async move { p.calls.lock().unwrap().push("other".to_owned()) })
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -112,6 +116,13 @@ impl Provider {
         *p.last_pushed.lock().unwrap() = (authorization(&headers), body);
         let (status, text) = p.pushed.lock().unwrap().clone();
         (StatusCode::from_u16(status).unwrap(), text).into_response()
+    }
+
+    async fn serve_user_info(State(p): State<Self>, headers: HeaderMap) -> Response {
+        p.calls.lock().unwrap().push("userinfo".to_owned());
+        assert_eq!(authorization(&headers), "Bearer access");
+        let (status, media_type, body) = p.user_info.lock().unwrap().clone();
+        (StatusCode::from_u16(status).unwrap(), [("content-type", media_type)], body).into_response()
     }
 
     pub(crate) fn calls(&self, call: &str) -> usize {
@@ -288,7 +299,7 @@ pub(crate) fn set(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut P
     move |response: &mut ProviderResponse| drop(response.claims.insert(name.to_owned(), value.clone()))
 }
 
-fn unset(name: &'static str) -> impl Fn(&mut ProviderResponse) + Send + Sync {
+pub(crate) fn unset(name: &'static str) -> impl Fn(&mut ProviderResponse) + Send + Sync {
     move |response: &mut ProviderResponse| drop(response.claims.remove(name))
 }
 

@@ -14,7 +14,9 @@ use crate::harness::{Browser, TestResponse, World, now, slug};
 use signpost::audit::LookupResult;
 use signpost::state::HealthReporter;
 
-use crate::hostile_provider::{Provider, ProviderResponse, jwk, respond_with, set, try_sign_in, world_with};
+use crate::hostile_provider::{
+    Provider, ProviderResponse, answer_to_callback, jwk, respond_with, set, sign, try_sign_in, unset, world_with,
+};
 
 fn parse_form(text: &str) -> BTreeMap<String, String> {
     form_urlencoded::parse(text.as_bytes()).into_owned().collect()
@@ -189,6 +191,101 @@ async fn use_form_post(world: &World) {
         secureauth_standin::world::client_id("riverside-water"),
     );
     world.import_billers(&registration).await;
+}
+
+/// Many providers send the claims of a profile at UserInfo only.
+#[tokio::test]
+async fn claims_that_the_id_token_lacks_come_from_userinfo() {
+    let (world, provider) = world_with("client_secret = \"s\"").await;
+    *provider.change.lock().unwrap() = Some(Arc::new(unset("preferred_username")));
+    let claims = |sub: &str| json!({ "sub": sub, "preferred_username": "one-moved" });
+    let about = |aud: &str| {
+        let mut claims = claims("subject-1");
+        claims["iss"] = json!(provider.issuer);
+        claims["aud"] = json!(aud);
+        claims
+    };
+    let header = json!({ "alg": "RS256", "kid": "k1" });
+    let signed = |claims: &Value, key| sign(&header, claims, key);
+    let forged = signed(&about("c"), &provider.other_key);
+    let unsigned =
+        format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(about("c").to_string()));
+    for (what, media_type, body, reason) in [
+        ("plain", "application/json; charset=utf-8", claims("subject-1").to_string(), None),
+        ("signed", "application/jwt", signed(&about("c"), &provider.key), None),
+        ("signed without audience", "application/jwt", signed(&claims("subject-1"), &provider.key), None),
+        ("of another user", "application/json", claims("subject-2").to_string(), Some("userinfo_subject_mismatch")),
+        (
+            "without subject",
+            "application/json",
+            "{\"preferred_username\":\"one-moved\"}".to_owned(),
+            Some("userinfo_subject_mismatch"),
+        ),
+        ("signed by another", "application/jwt", forged, Some("invalid_signature")),
+        ("not signed", "application/jwt", unsigned, Some("invalid_algorithm")),
+        (
+            "for another client",
+            "application/jwt",
+            signed(&about("d"), &provider.key),
+            Some("userinfo_of_another_client"),
+        ),
+        ("html", "text/html", "<html>".to_owned(), Some("userinfo_malformed")),
+        (
+            "still without the claim",
+            "application/json",
+            "{\"sub\":\"subject-1\",\"name\":\"x\"}".to_owned(),
+            Some("claim_missing"),
+        ),
+    ] {
+        *provider.user_info.lock().unwrap() = (200, media_type, body);
+        let before = provider.calls("userinfo");
+        let mut browser = world.browser();
+        let answer = answer_to_callback(&mut browser, &provider).await;
+        assert_eq!(provider.calls("userinfo"), before + 1, "{what}");
+        let Some(reason) = reason else {
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{what}: {}", answer.body);
+            continue;
+        };
+        assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{what}");
+        assert!(!browser.cookies.contains_key("__Host-s"), "{what}");
+        let LookupResult::Recorded(entry) = world.decision(&answer.reference()).await else { panic!("{what}") };
+        assert_eq!(entry.details["reason"], reason, "{what}");
+    }
+    let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+    assert_eq!((biller.health.fault.as_deref(), biller.health.failures), (Some("claim_missing"), 0));
+    // With the claim in the ID token there is no call.
+    *provider.change.lock().unwrap() = None;
+    let before = provider.calls("userinfo");
+    assert!(try_sign_in(&world, &provider).await.1);
+    assert_eq!(provider.calls("userinfo"), before);
+    for status in [401, 403, 500, 503, 302] {
+        *provider.change.lock().unwrap() = Some(Arc::new(unset("preferred_username")));
+        *provider.user_info.lock().unwrap() = (status, "text/plain", String::new());
+        assert!(!try_sign_in(&world, &provider).await.1, "{status}");
+    }
+}
+
+/// Errors of the authorization answer that only an operator can end.
+#[tokio::test]
+async fn setup_faults_in_the_authorization_answer_never_say_try_again() {
+    for (error, title) in [
+        ("unauthorized_client", "Signing in at Riverside Water is not working"),
+        ("invalid_scope", "Signing in at Riverside Water is not working"),
+        ("unsupported_response_type", "Signing in at Riverside Water is not working"),
+        ("invalid_request", "Signing in at Riverside Water is not working"),
+        ("temporarily_unavailable", "Sorry, there is a problem"),
+    ] {
+        let world = World::start().await;
+        let mut browser = world.browser();
+        let start = browser.get("/b/riverside-water").await;
+        let state = parse_form(start.location().split_once('?').unwrap().1)["state"].clone();
+        let page = browser.get(&format!("/callback/riverside-water?state={state}&error={error}")).await;
+        assert_eq!(page.title(), title, "{error}");
+        let LookupResult::Recorded(entry) = world.decision(&page.reference()).await else { panic!("{error}") };
+        assert_eq!(entry.details["reason"], error);
+        let biller = world.state.directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
+        assert_eq!(biller.health.fault, None, "a browser could fake it");
+    }
 }
 
 /// The stand-in answers by query; the form is ours to send.
