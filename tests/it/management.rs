@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use signpost::config::{ImportPath, PathMode};
 use signpost::secureauth::Http;
 use signpost::secureauth::management::{
-    CallError, ExportError, Management, ManagementConfig, NewPool, PasswordPolicy, PoolSettings, SecureAuthEventQuery,
-    ServiceClient,
+    CallError, ExportError, ImportCall, Management, ManagementConfig, NewPool, PasswordPolicy, PoolSettings,
+    SecureAuthEventQuery, ServiceClient,
 };
 use signpost_core::{Clock, Random};
 use tokio::net::TcpListener;
@@ -131,7 +131,7 @@ async fn urls_follow_the_path_mode() {
         seen.lock().unwrap().clear();
         management.organization("acme").await.unwrap();
         management.has_claim("acme", "none").await.unwrap();
-        management.import_users(&signpost::secureauth::management::Dump::default()).await.unwrap();
+        management.import_users(ImportCall::Put, &signpost::secureauth::management::Dump::default()).await.unwrap();
         assert_eq!(*seen.lock().unwrap(), expected);
     }
 }
