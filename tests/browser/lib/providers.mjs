@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stopProcess, waitUntil } from "./gateway.mjs";
@@ -24,7 +24,7 @@ export async function startProvider(starting, name, { offset, issuerPath = "", c
   const origin = `http://127.0.0.1:${port}`;
   const state = join(starting.folder, name);
   mkdirSync(state);
-  const clock = starting.file(`${name}.clock`, "+0\n");
+  const clock = starting.file(`${name}.clock`, clockText(0));
   const log = logFile(`-${name}`);
   const output = openSync(log, "w");
   const child = spawn(join(HERE, "../providers", name, "start"), {
@@ -49,7 +49,17 @@ export async function startProvider(starting, name, { offset, issuerPath = "", c
   await waitUntil(answers, `${name} serves`, START_TIMEOUT);
   return {
     origin,
-    /** Sets how many seconds the provider's clock is ahead; negative if it is behind. */
-    setClock: (seconds) => writeFileSync(clock, `${seconds < 0 ? "" : "+"}${seconds}\n`),
+    /** Sets how many seconds the provider's clock is ahead, or behind if negative. */
+    setClock(seconds) {
+      // In place: the provider has mapped the file.
+      const file = openSync(clock, "r+");
+      writeSync(file, clockText(seconds), 0);
+      closeSync(file);
+    },
   };
+}
+
+/** As tests/providers/clock.c reads it. */
+function clockText(seconds) {
+  return String(seconds).padEnd(15) + "\n";
 }
