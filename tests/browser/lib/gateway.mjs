@@ -16,13 +16,14 @@ import { expectHeading, signIn } from "./steps.mjs";
 
 const START_TIMEOUT = 60_000;
 const WAIT_TIMEOUT = 10_000;
+const READING_SCOPES = ["audit:read", "billers:read"].flatMap((scope) => ["--scope", scope]);
 const run = promisify(execFile);
 
 /**
  * Starts a gateway and a browser before the tests of a file and stops both after them.
  *
- * `setUp(world)` returns `{ billers, users, listen, server, limits }`. `billers` are rows of a biller file; `users` are
- * usernames that exist at every biller; `server` and `limits` extend those sections of the settings. Set `listen` if a
+ * `setUp(world)` returns `{ billers, users, withoutUsers, listen, server, limits }`. `billers` are rows of a biller file; `users`
+ * are usernames that exist at every biller but those whose slug is in `withoutUsers`; `server` and `limits` extend those sections of the settings. Set `listen` if a
  * reverse proxy listens on the public port. Register cleanups with `world.onStop`.
  */
 export function useGateway(setUp, { timeout = 120_000 } = {}) {
@@ -33,6 +34,7 @@ export function useGateway(setUp, { timeout = 120_000 } = {}) {
 }
 
 class GatewayWorld extends World {
+  #apiKey;
   #cleanups = [];
   #setUp;
 
@@ -54,13 +56,16 @@ class GatewayWorld extends World {
     this.gateway = `http://localhost:${this.port}`;
     this.portal = await startPortal(this);
     this.onStop(() => this.portal.close());
-    const { billers, users = ["one-moved"], listen = this.port, server = {}, limits = {} } = await this.#setUp(this);
+    const setUp = await this.#setUp(this);
+    const { billers, users = ["one-moved"], withoutUsers = [], listen = this.port, server = {}, limits = {} } = setUp;
     this.#writeSettings(listen, server, limits);
     await this.command("migrate");
     await this.command("import", "billers", this.file("billers.toml", billers.map(billerToml).join("\n")));
     const rows = users.map((username, index) => `${username},person-${index}@example.com`);
     const csv = this.file("users.csv", ["username,email", ...rows, ""].join("\n"));
-    for (const { slug } of billers) await this.command("import", "users", csv, "--biller", slug);
+    for (const { slug } of billers.filter(({ slug }) => !withoutUsers.includes(slug))) {
+      await this.command("import", "users", csv, "--biller", slug);
+    }
     const key = await this.command("keys", "create", "--name", "portal", "--scope", "handoff:redeem");
     this.portal.key = key.trim();
     await this.#serve();
@@ -83,6 +88,14 @@ class GatewayWorld extends World {
   async command(...args) {
     const { stdout } = await run(BINARY, [...args, "--config", join(this.folder, "signpost.toml")]);
     return stdout;
+  }
+
+  /** The answer to a GET of the API, with a key that reads everything. */
+  async api(path) {
+    this.#apiKey ??= (await this.command("keys", "create", "--name", "journeys", ...READING_SCOPES)).trim();
+    const answer = await fetch(this.url(path), { headers: { authorization: `Bearer ${this.#apiKey}` } });
+    assert.equal(answer.status, 200, path);
+    return answer.json();
   }
 
   /** Ids of the published keys, the active one first. */

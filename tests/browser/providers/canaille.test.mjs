@@ -2,43 +2,23 @@
 // an `auth_time` with a fraction.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { openSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { stopProcess, parseIdTokenHint, expectPortal, waitUntil, useGateway } from "../lib/gateway.mjs";
+import { parseIdTokenHint, expectPortal, waitUntil, useGateway } from "../lib/gateway.mjs";
+import { PASSWORD, START_TIMEOUT, startProvider } from "../lib/providers.mjs";
 import * as step from "../lib/steps.mjs";
-import { HERE, logFile } from "../lib/world.mjs";
 
-const PASSWORD = "correct horse";
 const CLIENT_SECRET = "a secret: 100 % + more";
-/** Where it is installed, by the first start. */
-const VENV = process.env.SIGNPOST_SECOND_PROVIDER_VENV ?? join(tmpdir(), "signpost-second-provider");
-const START_TIMEOUT = 300_000;
 
 const world = useGateway(async (starting) => {
-  const port = starting.port + 1;
-  const issuer = `http://127.0.0.1:${port}`;
-  const environment = { PORT: port, GATEWAY: starting.gateway, CLIENT_ID: "signpost", CLIENT_SECRET, VENV };
-  const log = logFile("-canaille");
-  const output = openSync(log, "w");
-  const child = spawn(join(HERE, "../second-provider/start"), {
-    env: { ...process.env, ...environment },
-    stdio: ["ignore", output, output],
-  });
-  starting.onStop(async () => {
-    await stopProcess(child);
-    rmSync(join(VENV, `state-${port}`), { recursive: true, force: true });
-  });
-  starting.externalOrigins.push(issuer);
-  starting.issuer = issuer;
-  const answers = async () => {
-    assert.equal(child.exitCode, null, `Canaille stopProcess, see ${log}`);
-    const answer = await fetch(`${issuer}/.well-known/openid-configuration`).catch(() => undefined);
-    return answer?.ok;
+  const { gateway } = starting;
+  const client = {
+    client_id: "signpost",
+    client_secret: CLIENT_SECRET,
+    redirect_uris: [`${gateway}/callback/second`],
+    post_logout_redirect_uris: [`${gateway}/signed-out`],
   };
-  await waitUntil(answers, "Canaille serves", START_TIMEOUT);
-  return { billers: [{ slug: "second", oidc: { issuer, client_id: "signpost", client_secret: CLIENT_SECRET } }] };
+  const { origin } = await startProvider(starting, "canaille", { offset: 1, clients: [client] });
+  starting.issuer = origin;
+  return { billers: [{ slug: "second", oidc: { issuer: origin, client_id: "signpost", client_secret: CLIENT_SECRET } }] };
 }, { timeout: START_TIMEOUT + 60_000 });
 
 const seconds = () => Math.floor(Date.now() / 1000);
