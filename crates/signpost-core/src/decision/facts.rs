@@ -209,3 +209,25 @@ impl Facts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::CiamState;
+
+    #[test]
+    fn private_billers_are_nameable_only_at_their_own_addresses() {
+        let slug = |text: &str| Slug::parse(text).unwrap();
+        let clinic = Biller { private: true, ..Biller::new(slug("clinic"), CiamState::Active) };
+        let water = Biller::new(slug("water"), CiamState::Active);
+        let now = Timestamp::from_millis(0);
+        let mut shared = Facts::at_shared(now, [&clinic, &water].map(|biller| Membership::new(biller.clone())).into());
+        assert_eq!((shared.may_name(&clinic.slug), shared.may_name(&water.slug)), (false, true));
+        let named = Directory::Read { named: Some(clinic.clone()), memberships: Vec::new() };
+        let entry = EntryPoint::Named { slug: clinic.slug.clone(), via: Via::VanityPath };
+        assert!(Facts::new(now, entry, named.clone()).may_name(&clinic.slug));
+        shared.directory = named;
+        assert!(shared.may_name(&clinic.slug), "a username that names its biller by itself");
+        assert!(!shared.may_name(&water.slug));
+    }
+}
