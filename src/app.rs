@@ -30,6 +30,7 @@ use crate::secureauth::management::{Management, ManagementConfig, ServiceClient}
 use crate::secureauth::{Http, Providers};
 use crate::sessions::{BillerSessions, SessionKind, Sessions};
 use crate::state::{AppState, IntegrityCache, Services};
+use crate::telemetry::Condition;
 use crate::web::{headers, language, layers, registrations, serve, session_cookie};
 use crate::{api, console, login};
 use signpost_core::routes::{self, ErrorFormat};
@@ -268,12 +269,11 @@ async fn run_until(stop: CancellationToken, work: impl Future<Output = ()>) {
 
 /// Deletes expired rows at regular intervals.
 async fn sweep(state: AppState) {
+    let failing = Condition::new();
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
         state.limits.evict_idle();
-        if let Err(error) = sweep_once(&state).await {
-            tracing::warn!(error = %error, "expired rows were not deleted");
-        }
+        log_change(&failing, "expired rows are not deleted", sweep_once(&state).await);
     }
 }
 
@@ -314,18 +314,29 @@ async fn reload_keys(state: AppState) {
 
 /// Keeps what handoffs to the legacy login need while the database is away, and stores what was consumed meanwhile.
 async fn prepare_for_outages(state: AppState) {
+    let failing = [Condition::new(), Condition::new()];
     loop {
-        for (what, done) in [
-            ("the API keys for outages were not refreshed", state.api_keys.refresh_offline_keys().await),
+        let done = [
+            ("the API keys for outages are not refreshed", state.api_keys.refresh_offline_keys().await),
             ("handoffs that were redeemed in an outage are not stored yet", state.consumed_tokens.persist().await),
-        ] {
-            if let Err(error) = done
-                && !error.is_logged()
-            {
-                tracing::warn!(error = %error, "{what}");
-            }
+        ];
+        for (condition, (what, done)) in failing.iter().zip(done) {
+            log_change(condition, what, done);
         }
         tokio::time::sleep(OUTAGE_DATA_INTERVAL).await;
+    }
+}
+
+/// Logs that background work begins to fail, and that it succeeds again.
+fn log_change(condition: &Condition, what: &'static str, done: Result<(), DbError>) {
+    match done {
+        Ok(()) => {
+            if let Some(lasted) = condition.ends() {
+                tracing::info!(what, seconds = lasted.as_secs(), "background work succeeds again");
+            }
+        }
+        Err(error) if error.is_logged() || !condition.begins() => {}
+        Err(error) => tracing::warn!(what, error = %error, "background work fails and is repeated"),
     }
 }
 

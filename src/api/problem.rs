@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::web::HttpError;
 use crate::web::error::FieldError;
-use crate::web::layers::RequestId;
+use crate::web::request_id::RequestId;
 use signpost_core::FieldErrors;
 
 /// An error (RFC 9457).

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::db::{Db, DbError, Sql, Tx};
+use crate::telemetry::Condition;
 use crate::{sql, values};
 use signpost_core::{Slug, Timestamp};
 
@@ -61,12 +62,17 @@ pub fn start_of_day(day: i64) -> Timestamp {
     Timestamp::from_millis(day.saturating_mul(DAY * 1000))
 }
 
-/// Adds one. If the write fails, it logs a warning: a lost count must not fail a sign-in.
+/// Adds one. A lost count must not fail a sign-in: when writes begin to fail, it logs a warning.
 pub async fn increment(db: &Db, biller: &Slug, metric: Metric, now: Timestamp) {
-    if let Err(error) = db.run(ADD, values![biller.as_str(), metric.as_str(), day_of(now), 1_i64]).await
-        && !error.is_logged()
-    {
-        tracing::warn!(%biller, metric = metric.as_str(), error = %error, "a usage counter was not written");
+    static UNWRITTEN: Condition = Condition::new();
+    match db.run(ADD, values![biller.as_str(), metric.as_str(), day_of(now), 1_i64]).await {
+        Ok(_) => {
+            if let Some(lasted) = UNWRITTEN.ends() {
+                tracing::info!(seconds = lasted.as_secs(), "usage counters are written again");
+            }
+        }
+        Err(error) if error.is_logged() || !UNWRITTEN.begins() => {}
+        Err(error) => tracing::warn!(error = %error, "usage counters are not written"),
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::Metric;
 use super::store::{self, PendingEntry};
 use crate::db::Db;
+use crate::telemetry::{note_biller, note_reference};
 use signpost_core::reference::CodeKind;
 use signpost_core::text::{keyed_hash, mask};
 use signpost_core::{Clock, KeyRing, Random, ReferenceCode, UsernameInput};
@@ -85,13 +86,19 @@ impl DecisionLog {
 
     /// A code for a page without a decision. Nothing is recorded.
     pub fn page_code(&self) -> ReferenceCode {
-        ReferenceCode::new(&self.code_key, CodeKind::Page, self.clock.now(), &self.random)
+        let code = ReferenceCode::new(&self.code_key, CodeKind::Page, self.clock.now(), &self.random);
+        note_reference(&code.to_string());
+        code
     }
 
     /// Queues an entry and returns its code. Never waits: if the queue is full, the entry is dropped and counted.
     pub fn record(&self, kind: CodeKind, entry: LogEntry) -> ReferenceCode {
         let now = self.clock.now();
         let code = ReferenceCode::new(&self.code_key, kind, now, &self.random);
+        note_reference(&code.to_string());
+        if let Some(biller) = &entry.biller {
+            note_biller(biller);
+        }
         let key = entry.name.as_ref().map(|name| name.username().map_or(name.raw(), |username| username.as_str()));
         // As text: a JSON tree takes ten times the memory while the entry waits.
         let stored = PendingEntry {

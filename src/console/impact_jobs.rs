@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::directory::DirectoryError;
 use crate::routing::{Impact, Progress, ProposedChange};
@@ -127,12 +128,13 @@ impl ImpactJobs {
         let sender = Arc::new(sender);
         let work = work(progress_sink(Arc::clone(&sender)));
         let (clock, stopping) = (self.clock.clone(), self.stopping.clone());
-        let task = tokio::spawn(async move {
+        let counted = async move {
             tokio::select! {
                 result = result(work) => drop(sender.send_replace(JobStatus::Ended(clock.now(), result))),
                 () = stopping.cancelled() => {}
             }
-        });
+        };
+        let task = tokio::spawn(counted.in_current_span());
         let count = ImpactJob { id: self.random.token::<9>(), status, query, revision, task: task.abort_handle() };
         jobs.push(count.clone());
         Some(count)
@@ -164,7 +166,7 @@ where
     W: Future<Output = Result<Impact, DirectoryError>> + Send + 'static,
 {
     // In a task of its own, so that a panic is an end as well.
-    let counted = AbortOnDropHandle::new(tokio::spawn(work));
+    let counted = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     match tokio::time::timeout(JOB_TIMEOUT, counted).await {
         Ok(Ok(Ok(impact))) => Ok(Arc::new(impact)),
         Ok(Ok(Err(error))) => {

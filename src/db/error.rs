@@ -14,6 +14,11 @@ pub enum DbError {
     /// The circuit breaker is open: no connection was attempted. It is logged when it opens and closes, not by each request.
     #[error("{AWAY}: {0}")]
     Away(Arc<str>),
+    /// The server accepts connections, and the pool has none free.
+    #[error(
+        "all connections to the database are in use: find the statements that take long, or raise database.connections"
+    )]
+    Exhausted,
     #[error("the database file does not exist: run `signpost migrate` to create it")]
     DatabaseNotFound,
     #[error(
@@ -37,7 +42,7 @@ impl DbError {
     /// Whether the database could not be reached, as opposed to a statement that failed.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Away(_) => true,
+            Self::Away(_) | Self::Exhausted => true,
             Self::Failed(error) => is_connection_failure(error),
             _ => false,
         }

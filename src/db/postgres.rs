@@ -46,7 +46,24 @@ impl PostgresPool {
             away = self.opened() => Err(away),
             acquired = self.pool.acquire() => match acquired {
                 Ok(connection) => Ok(Checked::new(connection)),
+                Err(error @ sqlx::Error::PoolTimedOut) => {
+                    self.report(classify(error));
+                    Err(self.why_timed_out().await)
+                }
                 Err(error) => Err(self.report(classify(error))),
+            },
+        }
+    }
+
+    /// What a pool that timed out does not say: why no connection can be opened, or that all of them are in use.
+    async fn why_timed_out(&self) -> DbError {
+        let options = self.pool.connect_options();
+        tokio::select! {
+            biased;
+            away = self.opened() => away,
+            connected = connect(&options) => match connected {
+                Ok(()) => DbError::Exhausted,
+                Err(error) => classify(error),
             },
         }
     }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::queue::LEASE_TIME;
 use super::{Mail, QueuedTask, TaskError};
 use crate::db::DbError;
 use crate::queue::run_worker;
+use crate::telemetry::Condition;
 
 /// Shorter than the lease, so that no other worker runs the same task meanwhile.
 const TASK_TIMEOUT: Duration = Duration::from_secs(25);
@@ -20,7 +22,8 @@ impl Mail {
     pub async fn run_workers(&self, stop: CancellationToken) {
         // Nothing wakes a worker: the cost of a task must not follow its request in time.
         let never = Notify::new();
-        let workers = (0..WORKERS).map(|_| run_worker("tasks", &stop, &never, || self.run_next_task()));
+        let failing = Condition::new();
+        let workers = (0..WORKERS).map(|_| run_worker(("tasks", &failing), &stop, &never, || self.run_next_task()));
         futures_util::future::join_all(workers).await;
     }
 
@@ -33,7 +36,8 @@ impl Mail {
             self.queue.complete(&leased, &[], self.clock.now()).await?;
             return Ok(true);
         };
-        let done = tokio::time::timeout(TASK_TIMEOUT, self.perform(id, task)).await;
+        let span = tracing::error_span!("task", task = id, kind = task.kind(), attempts);
+        let done = tokio::time::timeout(TASK_TIMEOUT, self.perform(id, task).instrument(span)).await;
         let now = self.clock.now();
         let reason = match done.unwrap_or_else(|_| Err(TaskError::Retry("timeout".to_owned()))) {
             Ok(next) => {

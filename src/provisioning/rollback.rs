@@ -65,7 +65,7 @@ impl Provisioning {
         self.failpoints.hit("rollback", "written");
         tx.commit().await?;
         self.failpoints.hit("rollback", "done");
-        tracing::warn!(job = job.id, biller = %biller.slug, state = state.as_str(), "an enablement job was rolled back");
+        tracing::warn!(state = state.as_str(), "an enablement job was rolled back");
         Ok(())
     }
 

@@ -7,30 +7,36 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::db::is_logged_text;
+use crate::telemetry::Condition;
 
 /// How often an idle worker looks for work.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Calls `step` until `stop` is cancelled; the step that is running then finishes first. `step` returns whether it found work.
 /// An idle worker polls again after `POLL_INTERVAL`, or at once after `wake`.
-pub async fn run_worker<F, E>(queue: &'static str, stop: &CancellationToken, wake: &Notify, step: impl Fn() -> F)
-where
+/// Workers of one queue share `failing`, so that one of them logs that the queue cannot be read.
+pub async fn run_worker<F, E>(
+    (queue, failing): (&'static str, &Condition),
+    stop: &CancellationToken,
+    wake: &Notify,
+    step: impl Fn() -> F,
+) where
     F: Future<Output = Result<bool, E>>,
     E: Display,
 {
-    let mut is_failing = false;
     while !stop.is_cancelled() {
         let done = step().await;
-        if done.is_ok() && std::mem::take(&mut is_failing) {
-            tracing::info!(queue, "the queue can be read again");
+        if done.is_ok()
+            && let Some(lasted) = failing.ends()
+        {
+            tracing::info!(queue, seconds = lasted.as_secs(), "the queue can be read again");
         }
         match done {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(error) if is_failing || is_logged_text(&error.to_string()) => {}
+            Err(error) if is_logged_text(&error.to_string()) || !failing.begins() => {}
             Err(error) => {
                 tracing::warn!(error = %error, queue, "the queue cannot be read; the worker tries again");
-                is_failing = true;
             }
         }
         tokio::select! {
@@ -69,7 +75,7 @@ mod tests {
                 }
             }
         };
-        run_worker("test", &stop, &wake, step).await;
+        run_worker(("test", &Condition::new()), &stop, &wake, step).await;
         assert_eq!((calls.load(Ordering::Relaxed), finished.load(Ordering::Relaxed)), (4, 1));
     }
 }

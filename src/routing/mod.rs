@@ -14,6 +14,7 @@ pub use simulation::{DirectoryAvailability, SimulationError, SimulationRequest, 
 use crate::config::{Config, LegacyPath};
 use crate::db::is_logged;
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
+use crate::telemetry::Condition;
 use percent_encoding::percent_decode_str;
 use signpost_core::decision::{
     CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Verdict, Via, decide,
@@ -80,13 +81,23 @@ pub struct Routing {
     clock: Clock,
     /// Held during an impact analysis, which uses several database connections. Sign-ins need some as well.
     impact_lock: Arc<tokio::sync::Mutex<()>>,
+    /// Whether the directory cannot be read at the moment.
+    unreadable: Arc<Condition>,
 }
 
 impl Routing {
     pub fn new(directory: Directory, config: Arc<Config>, clock: Clock) -> Self {
         let settings = config.fingerprint().into();
         let kill_switch = KillSwitch::new(&config.routing);
-        Self { directory, kill_switch, config, settings, clock, impact_lock: Arc::default() }
+        Self {
+            directory,
+            kill_switch,
+            config,
+            settings,
+            clock,
+            impact_lock: Arc::default(),
+            unreadable: Arc::default(),
+        }
     }
 
     pub async fn route(&self, routing_request: &RoutingRequest) -> RoutingResult {
@@ -150,9 +161,15 @@ impl Routing {
 
     async fn read(&self, routing_request: &RoutingRequest, limit: Duration) -> (DirectoryFacts, Arc<Billers>) {
         match tokio::time::timeout(limit, self.read_directory(routing_request)).await {
-            Ok(Ok(read)) => return read,
-            Ok(Err(error)) if is_logged(&error) => {}
+            Ok(Ok(read)) => {
+                if let Some(lasted) = self.unreadable.ends() {
+                    tracing::info!(seconds = lasted.as_secs(), "the directory can be read again");
+                }
+                return read;
+            }
+            Ok(Err(error)) if is_logged(&error) || !self.unreadable.begins() => {}
             Ok(Err(error)) => tracing::error!(error = %error, "the directory cannot be read; routing without it"),
+            Err(_) if !self.unreadable.begins() => {}
             Err(_) => tracing::error!("the directory did not respond in time; routing without it"),
         }
         (DirectoryFacts::Unavailable, self.directory.last_known_billers())

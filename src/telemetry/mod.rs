@@ -1,7 +1,9 @@
 //! Logs and counters. A log line never contains a query string, a token, a cookie, a username or an email address.
 
 mod callback_returns;
+mod condition;
 mod issuer_calls;
+mod request_span;
 
 use std::io::IsTerminal;
 
@@ -9,7 +11,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 pub use callback_returns::{CallbackReturns, ReturnCount};
+pub use condition::Condition;
 pub use issuer_calls::{CallStats, IssuerCalls};
+pub use request_span::{in_request_span, note_biller, note_reference, request_span};
 
 use crate::config::{Log, LogFormat};
 
@@ -22,7 +26,8 @@ pub fn init(log: &Log) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_span_events(FmtSpan::NONE);
     let _ = match log.format {
-        LogFormat::Json => lines.json().try_init(),
+        // One span at a time is open; the list of spans would repeat it.
+        LogFormat::Json => lines.json().with_span_list(false).try_init(),
         LogFormat::Text => lines.try_init(),
     };
 }

@@ -8,34 +8,49 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{StatusCode, header};
 
+use super::request_id::{self, IncomingIds, RequestId};
 use super::{HttpError, paths};
 use crate::routing::public_host;
 use crate::state::AppState;
+use crate::telemetry::{in_request_span, note_biller, request_span};
+use signpost_core::Slug;
 use signpost_core::text::hash64;
 
 /// Longer `Cookie` headers get 431. A browser never has that many cookies of ours.
 const MAX_COOKIE_BYTES: usize = 16 * 1024;
 
-/// The id of a request, in the log and in the response header `X-Request-Id`.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub String);
-
-/// Logs one line for each request: id, method, route, status and duration. The log has the route's pattern instead of the path, and
-/// no query, because these may contain personal data.
+/// Gives each request an id and a span, and logs one line for it with status and duration. The log has the route's pattern
+/// instead of the path, and no query, because these may contain personal data.
 pub async fn log(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = format!("{:012x}", hash64(&state.random.bytes::<16>()) >> 16);
-    let method = request.method().clone();
+    let incoming = IncomingIds::of(&request, &state.config.server.trusted_proxies);
+    let id = incoming.request.unwrap_or_else(|| format!("{:012x}", hash64(&state.random.bytes::<16>()) >> 16));
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = route.as_deref().unwrap_or("-");
+    let slug = biller_in_path(route, request.uri().path()).map(str::to_owned);
+    let span = request_span(&id, request.method().as_str(), route, incoming.trace.as_deref());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
-    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let status = response.status().as_u16();
-    tracing::info!(request = id, %method, route = route.as_deref().unwrap_or("-"), status, millis, "request");
+    let mut response = in_request_span(span, async {
+        // Only what names a biller is logged: a path can hold anything.
+        let billers = state.directory.last_known_billers();
+        if let Some(biller) = slug.and_then(|slug| billers.by_slug(&Slug::parse(&slug).ok()?).cloned()) {
+            note_biller(biller.slug.as_str());
+        }
+        let response = next.run(request).await;
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status = response.status().as_u16(), millis, "request");
+        response
+    })
+    .await;
     if let Ok(value) = id.parse() {
-        response.headers_mut().insert("x-request-id", value);
+        response.headers_mut().insert(request_id::HEADER, value);
     }
     response
+}
+
+/// The segment of a path that stands for the biller in its route.
+fn biller_in_path<'p>(route: &str, path: &'p str) -> Option<&'p str> {
+    route.split('/').zip(path.split('/')).find_map(|(name, segment)| (name == "{slug}").then_some(segment))
 }
 
 /// Refuses paths that a browser would take for another host, on every listener, so that no page can repeat one as an address.

@@ -15,6 +15,7 @@ pub mod layers;
 pub mod paths;
 pub mod preview;
 pub mod registrations;
+pub mod request_id;
 pub mod routes;
 pub mod serve;
 pub mod session_cookie;

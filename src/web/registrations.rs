@@ -10,6 +10,7 @@ use crate::db::is_logged;
 use crate::directory::{Biller, IssuerEndpoint, OidcSettings};
 use crate::secureauth::{ProviderError, Registration};
 use crate::state::AppState;
+use crate::telemetry::Condition;
 use signpost_core::KeyRing;
 
 /// The pause between probes of an issuer that fails while an instance starts.
@@ -143,9 +144,14 @@ pub async fn record_issuer_success(state: &AppState, biller: &Biller, endpoint: 
 }
 
 fn log_write_error(written: Result<(), crate::directory::DirectoryError>) {
-    if let Err(error) = written
-        && !is_logged(&error)
-    {
-        tracing::warn!(error = %error, "issuer health could not be recorded");
+    static UNWRITTEN: Condition = Condition::new();
+    match written {
+        Ok(()) => {
+            if let Some(lasted) = UNWRITTEN.ends() {
+                tracing::info!(seconds = lasted.as_secs(), "issuer health is recorded again");
+            }
+        }
+        Err(error) if is_logged(&error) || !UNWRITTEN.begins() => {}
+        Err(error) => tracing::warn!(error = %error, "issuer health could not be recorded"),
     }
 }

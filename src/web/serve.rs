@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::client::Peer;
+use crate::telemetry::Condition;
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 32 * 1024;
@@ -31,6 +32,7 @@ pub async fn serve(
 ) {
     let slots = Arc::new(Semaphore::new(max_connections));
     let connections = TaskTracker::new();
+    let refusing = Condition::new();
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
         let accepted = tokio::select! {
@@ -39,6 +41,9 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                if let Some(lasted) = refusing.ends() {
+                    tracing::info!(seconds = lasted.as_secs(), "connections are accepted again");
+                }
                 let (app, stop) = (app.clone(), stop.clone());
                 connections.spawn(async move {
                     connection(stream, Peer(peer), app, stop).await;
@@ -47,7 +52,9 @@ pub async fn serve(
             }
             Err(error) => {
                 // Usually the process is out of file descriptors: wait for some to be released instead of spinning.
-                tracing::warn!(error = %error, "failed to accept a connection");
+                if refusing.begins() {
+                    tracing::error!(error = %error, "no connection can be accepted; trying again");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -1,6 +1,8 @@
 //! The job worker: claims a job, provisions the biller, and rolls back if that fails.
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::job::{FAILURE_MESSAGE, JobState};
 use super::ledger::LeasedJob;
@@ -8,6 +10,7 @@ use super::stop::StopReason;
 use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::queue::{LeaseLost, run_worker};
 use crate::secureauth::management::Management;
+use crate::telemetry::Condition;
 
 impl Provisioning {
     /// Claims one job and works on it as far as possible. Returns whether there was one.
@@ -15,8 +18,9 @@ impl Provisioning {
         let Some(management) = &self.management else { return Ok(false) };
         let Some(mut job) = self.ledger.claim().await? else { return Ok(false) };
         let (leased, management) = (job.clone(), management.with_lease(job.lease.clone()));
+        let span = tracing::error_span!("job", job = leased.id, biller = Empty);
         let result = tokio::select! {
-            result = self.advance(&management, &mut job) => result,
+            result = self.advance(&management, &mut job).instrument(span.clone()) => result,
             lost = self.keep_lease_alive(&leased) => Err(lost.into()),
         };
         match result {
@@ -31,8 +35,9 @@ impl Provisioning {
 
     /// Runs jobs until `stop`. A running job is abandoned then; the next worker resumes it when the lease has ended.
     pub async fn run_job_worker(&self, stop: CancellationToken) {
+        let failing = Condition::new();
         tokio::select! {
-            () = run_worker("jobs", &stop, &self.wake, || self.run_next_job()) => {}
+            () = run_worker(("jobs", &failing), &stop, &self.wake, || self.run_next_job()) => {}
             () = stop.cancelled() => {}
         }
     }
@@ -53,12 +58,13 @@ impl Provisioning {
         let Some(biller) = billers.by_id(&job.biller_id).cloned() else {
             return self.mark_needs_attention(job, "The biller no longer exists.").await;
         };
+        tracing::Span::current().record("biller", biller.slug.as_str());
         if job.state == JobState::Running {
             match self.provision(management, job, &biller).await {
                 Ok(()) => return Ok(()),
                 Err(StopReason::CancelRequested) => self.start_rollback(job, "The setup was cancelled.").await?,
                 Err(StopReason::Failed(why)) => {
-                    tracing::error!(job = job.id, biller = %biller.slug, why, "an enablement job failed");
+                    tracing::error!(why, "an enablement job failed");
                     self.ledger.record_problem(job, &why).await?;
                     self.start_rollback(job, FAILURE_MESSAGE).await?;
                 }

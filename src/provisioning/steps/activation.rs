@@ -44,7 +44,7 @@ impl Provisioning {
         self.failpoints.hit("activation", "written");
         tx.commit().await?;
         self.failpoints.hit("activation", "done");
-        tracing::info!(job = job.id, biller = %biller.slug, "a biller is active");
+        tracing::info!("a biller is active");
         Ok(())
     }
 }

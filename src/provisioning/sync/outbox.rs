@@ -4,12 +4,14 @@ use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::PushError;
 use crate::directory::LeasedUserChange;
 use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::queue::{RetryPolicy, run_worker};
 use crate::secureauth::management::{CallError, Management};
+use crate::telemetry::Condition;
 use signpost_core::decision::CiamState;
 
 const RETRY_POLICY: RetryPolicy =
@@ -31,7 +33,7 @@ impl Provisioning {
     pub async fn run_outbox_worker(&self, stop: CancellationToken) {
         let never = Notify::new();
         let step = || async { self.deliver().await.map(|claimed| claimed > 0) };
-        run_worker("user_changes", &stop, &never, step).await;
+        run_worker(("user_changes", &Condition::new()), &stop, &never, step).await;
     }
 
     async fn deliver_one(&self, management: &Management, change: &LeasedUserChange) -> Result<(), ProvisioningError> {
@@ -42,14 +44,15 @@ impl Provisioning {
             return Ok(self.directory.discard_user_changes(&change.biller).await?);
         };
         // The push ends with the lease.
-        let push = self.push_user(management, (biller, &user_pool), &change.user);
+        let span = tracing::error_span!("push", biller = biller.slug.as_str(), user = %change.user, attempts = change.attempts);
+        let push = self.push_user(management, (biller, &user_pool), &change.user).instrument(span.clone());
         let problem = match tokio::time::timeout(self.lease_time, push).await {
             Ok(Ok(())) => return Ok(self.user_changes.complete(change).await?),
             Ok(Err(PushError::Db(error))) => return Err(error.into()),
             Ok(Err(error)) => error,
             Err(_) => CallError::OutcomeUnknown("timeout").into(),
         };
-        tracing::warn!(biller = %biller.slug, user = %change.user, error = %problem, "a change of a user was not pushed");
+        span.in_scope(|| tracing::warn!(error = %problem, "a change of a user was not pushed"));
         let now = self.clock.now();
         let due = RETRY_POLICY.next_attempt(change.attempts, (change.queued_at, now), &self.random).unwrap_or(now);
         Ok(self.user_changes.reschedule(change, due, &problem.to_string()).await?)
