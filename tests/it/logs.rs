@@ -1,13 +1,15 @@
 //! What never stands in a log: codes, tokens, cookies, usernames.
 
+use http::Request;
 use serde_json::json;
 use signpost::sql;
+use signpost::web::client::Peer;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::harness::{World, each_database};
+use crate::harness::{Browser, World, each_database};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -81,10 +83,58 @@ async fn secrets_are_not_logged() {
     secrets.extend(["canary@".to_owned(), "mail.example".to_owned()]);
 
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("\"/callback/{slug}\"") && log.contains("status=303"), "requests are logged by route: {log}");
+    let is_callback = |line: &str| line.contains("route=\"/callback/{slug}\"") && line.contains("status=303");
+    assert!(log.lines().any(is_callback), "requests are logged by route: {log}");
     assert!(log.contains("smtp 451") && log.contains("smtp 550"), "and mails by their fate: {log}");
     for secret in secrets {
         assert!(!log.contains(&secret), "{secret} stands in the log");
+    }
+}
+
+/// What a request logs can be joined by its id, and by what the proxy, the biller and the customer know.
+#[tokio::test]
+async fn every_line_of_a_request_carries_its_fields() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_span_list(false)
+        .with_env_filter(tracing_subscriber::EnvFilter::new("off,signpost=info"))
+        .with_writer(captured.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::start().await;
+    let state = world.state.with(|services| {
+        let mut config = (*services.config).clone();
+        config.server.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        services.config = Arc::new(config);
+    });
+    let browser = Browser::new(signpost::app::router(state));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (peer, request_id, is_kept) in [("10.0.0.1:9", "proxy-1", true), ("203.0.113.9:9", "stranger-1", false)] {
+        captured.0.lock().unwrap().clear();
+        let peer = Peer(peer.parse().unwrap());
+        let request = Request::get("/b/cedar-county?secret=x")
+            .header("x-request-id", request_id)
+            .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
+            .extension(peer);
+        let page = browser.clone().send(request).await;
+        let id = page.header("x-request-id").to_owned();
+        assert_eq!(id == request_id, is_kept);
+        let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(!lines.is_empty());
+        for line in &lines {
+            let span = &line["span"];
+            assert_eq!(
+                (&span["name"], &span["request"], &span["method"], &span["route"]),
+                (&json!("http"), &json!(id), &json!("GET"), &json!("/b/{slug}")),
+                "{line}"
+            );
+            assert_eq!(span.get("trace"), is_kept.then_some(&json!(trace)), "{line}");
+        }
+        let last = &lines.last().unwrap()["span"];
+        assert_eq!((&last["biller"], &last["reference"]), (&json!("cedar-county"), &json!(page.reference())));
+        assert!(!log.contains("secret"), "{log}");
     }
 }
 
