@@ -17,6 +17,7 @@ use super::staff::{Role, Staff};
 use super::{Console, respond};
 use crate::handoffs::TokenKind;
 use crate::secureauth::{self, ProviderError};
+use crate::web::fetch_metadata::{is_prefetch, require_navigation};
 use crate::web::fields::Fields;
 use crate::web::{HttpError, cookies, paths};
 use signpost_core::paths::LocalAddress;
@@ -65,9 +66,10 @@ pub(super) async fn begin(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    if headers.get("sec-purpose").is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch")) {
+    if is_prefetch(&headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    require_navigation(&headers)?;
     let registration = console.registration().ok_or_else(|| unavailable("cannot read the client secret"))?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let random = &console.app.random;
@@ -97,6 +99,10 @@ pub(super) async fn finish(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
+    if is_prefetch(&headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    require_navigation(&headers)?;
     let mut response = match complete_sign_in(&console, &headers, query.as_deref().unwrap_or_default()).await? {
         SignInOutcome::SignedIn { cookie, to } => {
             let mut response = respond::page(&console, None, StatusCode::OK, |chrome| ContinuePage { chrome, to })?;
@@ -173,6 +179,7 @@ async fn complete_sign_in(console: &Console, headers: &HeaderMap, query: &str) -
 
 /// `POST /sign-out`
 pub(super) async fn sign_out(State(console): State<Console>, headers: HeaderMap) -> Result<Response, HttpError> {
+    require_navigation(&headers)?;
     let removal = console.end_session(&headers).await?;
     let mut response = respond::page(&console, None, StatusCode::OK, |chrome| SignedOutPage { chrome })?;
     cookies::add(response.headers_mut(), [removal]);
