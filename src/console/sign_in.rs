@@ -18,6 +18,7 @@ use super::{Console, respond};
 use crate::handoffs::TokenKind;
 use crate::secureauth::{self, ProviderError};
 use crate::web::extract::{Query, StrictQuery};
+use crate::web::fetch_metadata::{is_prefetch, require_navigation};
 use crate::web::{HttpError, cookies, paths};
 use signpost_core::paths::LocalAddress;
 use signpost_core::{Locale, Purpose, Timestamp};
@@ -65,9 +66,10 @@ pub(super) async fn begin(
     Query(fields): Query,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    if headers.get("sec-purpose").is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch")) {
+    if is_prefetch(&headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    require_navigation(&headers)?;
     let registration = console.registration().ok_or_else(|| unavailable("cannot read the client secret"))?;
     let random = &console.app.random;
     let (id, nonce, verifier) = (random.token::<16>(), random.token::<24>(), random.token::<48>());
@@ -96,6 +98,10 @@ pub(super) async fn finish(
     query: Result<StrictQuery, HttpError>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
+    if is_prefetch(&headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    require_navigation(&headers)?;
     let mut response = match complete_sign_in(&console, &headers, query.ok()).await? {
         SignInOutcome::SignedIn { cookie, to } => {
             let mut response = respond::page(&console, None, StatusCode::OK, |chrome| ContinuePage { chrome, to })?;
@@ -176,6 +182,7 @@ async fn complete_sign_in(
 
 /// `POST /sign-out`
 pub(super) async fn sign_out(State(console): State<Console>, headers: HeaderMap) -> Result<Response, HttpError> {
+    require_navigation(&headers)?;
     let removal = console.end_session(&headers).await?;
     let mut response = respond::page(&console, None, StatusCode::OK, |chrome| SignedOutPage { chrome })?;
     cookies::add(response.headers_mut(), [removal]);

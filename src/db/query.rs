@@ -80,8 +80,14 @@ macro_rules! read {
 const SQLITE_LIST: &str = "(SELECT value FROM json_each($2))";
 const POSTGRES_LIST: &str = "(SELECT value FROM json_array_elements_text($2::json))";
 
+/// The text of a statement that is about to run, as a trace event of the caller's thread. It has no values.
+fn traced(sql: Sql) -> &'static str {
+    tracing::trace!(target: "signpost::statements", statement = sql.text());
+    sql.text()
+}
+
 fn with_list(sql: Sql, list: &str) -> AssertSqlSafe<String> {
-    AssertSqlSafe(sql.text().replace("{keys}", list))
+    AssertSqlSafe(traced(sql).replace("{keys}", list))
 }
 
 fn list_values(value: Value, keys: &[&str]) -> Vec<Value> {
@@ -90,7 +96,7 @@ fn list_values(value: Value, keys: &[&str]) -> Vec<Value> {
 
 impl Db {
     pub async fn all(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
-        let text = sql.text();
+        let text = traced(sql);
         match self {
             Self::Sqlite { read, .. } => all!(Sqlite, text, values, &mut acquire(read).await?),
             Self::Postgres(pool) => read!(pool, text, values),
@@ -113,7 +119,7 @@ impl Db {
 
     /// Runs one statement that writes, without a transaction of its own. Returns how many rows it affected.
     pub async fn run(&self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
-        let text = sql.text();
+        let text = traced(sql);
         match self {
             Self::Sqlite { write, writer_queue, .. } => {
                 let deadline = Instant::now() + BUSY_TIMEOUT;
@@ -161,7 +167,7 @@ impl Db {
 
 impl Tx {
     pub async fn all(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
-        let text = sql.text();
+        let text = traced(sql);
         match self {
             Self::Sqlite(tx) => all!(Sqlite, text, values, tx.connection()?),
             Self::Postgres(tx) => all!(Postgres, text, values, tx.connection()?),
@@ -184,7 +190,7 @@ impl Tx {
 
     /// Returns how many rows the statement affected.
     pub async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
-        let text = sql.text();
+        let text = traced(sql);
         match self {
             Self::Sqlite(tx) => run!(Sqlite, text, values, tx.connection()?),
             Self::Postgres(tx) => run!(Postgres, text, values, tx.connection()?),

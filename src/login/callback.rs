@@ -16,7 +16,6 @@ use tower_sessions::Session;
 
 use super::authorization_request::{self, AuthorizationRequest, FLOW_TIMEOUT, OAuthState};
 use super::callback_error::{CallbackError, error_class, provider_failed};
-use super::fetch_metadata::{is_prefetch, require_navigation};
 use super::redirect_loop::{self, Destination};
 use super::{addresses, signed_in};
 use crate::access::Client;
@@ -29,6 +28,7 @@ use crate::state::AppState;
 use crate::web::client::ClientAddress;
 use crate::web::device::Device;
 use crate::web::extract::{BillerPath, is_form};
+use crate::web::fetch_metadata::{is_prefetch, require_navigation};
 use crate::web::fields::Fields;
 use crate::web::language::Language;
 use crate::web::{HttpError, browser_session, cookies, paths, registrations};

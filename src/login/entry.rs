@@ -6,7 +6,6 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
-use super::fetch_metadata::{is_cross_site, is_prefetch};
 use super::follow::decide_and_follow;
 use super::login_request::LoginRequest;
 use super::page_context::PageContext;
@@ -15,6 +14,7 @@ use crate::handoffs::FlowContext;
 use crate::state::AppState;
 use crate::web::device::Device;
 use crate::web::extract::{Query, TypedBillerPath};
+use crate::web::fetch_metadata::{is_cross_site, is_prefetch};
 use crate::web::fields::Fields;
 use crate::web::language::Language;
 use crate::web::{HttpError, cookies, paths};

@@ -6,13 +6,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 
 use super::decision_record::{chosen_biller, record};
-use super::fetch_metadata::{is_prefetch, require_navigation};
 use super::login_request::LoginRequest;
 use super::page_context::PageContext;
 use super::redirect_loop::{self, Destination};
 use super::{begin, decision_pages};
 use crate::handoffs::FlowContext;
 use crate::state::AppState;
+use crate::web::fetch_metadata::{is_prefetch, require_navigation};
 use crate::web::{HttpError, cookies};
 use signpost_core::decision::{Decision, EntryPoint};
 

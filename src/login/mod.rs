@@ -11,7 +11,6 @@ mod decision_pages;
 mod decision_record;
 mod entry;
 pub mod errors;
-mod fetch_metadata;
 mod flow_query;
 mod follow;
 mod help;
@@ -34,13 +33,13 @@ mod verify;
 
 pub use preview::preview;
 
-use axum::Router;
 use axum::routing::{MethodFilter, get, on};
+use axum::{Router, middleware};
 use signpost_core::routes;
 
 use crate::state::AppState;
 use crate::web::routes::Routes;
-use crate::web::{assets, brand, paths};
+use crate::web::{assets, brand, fetch_metadata, paths};
 
 /// Form posts of identity providers. They come from another site, without our cookies.
 pub fn cross_site_router() -> Router<AppState> {
@@ -73,4 +72,5 @@ pub fn router() -> Router<AppState> {
         .route(paths::VERIFY, get(verify::verify))
         .into_router()
         .fallback(legacy_links::legacy_path)
+        .layer(middleware::from_fn(fetch_metadata::require_navigation_of_forms))
 }

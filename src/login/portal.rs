@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::extract::{FromRef, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
 use tower_sessions::Session;
 
 use super::addresses;
@@ -13,6 +14,7 @@ use super::signed_in::signed_in;
 use crate::handoffs::FlowContext;
 use crate::state::AppState;
 use crate::web::extract::{BillerPath, Query};
+use crate::web::fetch_metadata::{is_prefetch, require_navigation};
 use crate::web::language::Language;
 use crate::web::{HttpError, cookies, paths};
 
@@ -27,6 +29,10 @@ pub(super) async fn go(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
+    if is_prefetch(&headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    require_navigation(&headers)?;
     let is_own_link = fields.has("h");
     let hint = fields.get("h").and_then(|hint| FlowContext::open_hint(&state.keys, &slug, hint));
     let mut flow = hint.unwrap_or_default();

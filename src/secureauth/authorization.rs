@@ -7,11 +7,12 @@ use openidconnect::{
     AuthType, AuthUrl, ClientId, CsrfToken, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
     TokenUrl,
 };
+use serde_json::Value;
 use url::Url;
 
 use super::http::DEFAULT_RETRY_AFTER;
 use super::token_errors::setup_fault;
-use super::{IssuerContact, Provider, ProviderError, Providers, Registration};
+use super::{IssuerContact, Provider, ProviderError, Providers, Registration, json};
 use signpost_core::Locale;
 
 /// The secrets of one authorization request, from its start to the callback.
@@ -90,10 +91,6 @@ impl Providers {
         provider: &Provider,
         address: &Url,
     ) -> Result<Option<Url>, ProviderError> {
-        #[derive(serde::Deserialize)]
-        struct Pushed {
-            request_uri: String,
-        }
         let Some(endpoint) = &provider.document.par_endpoint else { return Ok(None) };
         let fields: Vec<(String, String)> = address.query_pairs().into_owned().collect();
         let mut response = Err(ProviderError::INVALID_CLIENT);
@@ -111,15 +108,24 @@ impl Providers {
                 break;
             }
         }
-        let pushed: Pushed =
-            serde_json::from_slice(&response?).map_err(|_| ProviderError::InvalidResponse("par_response_malformed"))?;
+        let request_uri = pushed_request_uri(&response?)?;
         let mut short = provider.document.authorization_endpoint.clone();
         short
             .query_pairs_mut()
             .append_pair("client_id", &registration.client_id)
-            .append_pair("request_uri", &pushed.request_uri);
+            .append_pair("request_uri", &request_uri);
         Ok(Some(short))
     }
+}
+
+/// The response to a pushed authorization request (RFC 9126, section 2.2).
+fn pushed_request_uri(body: &[u8]) -> Result<String, ProviderError> {
+    let members = json::object(body).map_err(|_| ProviderError::InvalidResponse("par_response_malformed"))?;
+    if members.contains_key("error") {
+        return Err(ProviderError::InvalidResponse("error_beside_request_uri"));
+    }
+    let request_uri = members.get("request_uri").and_then(Value::as_str).filter(|uri| !uri.is_empty());
+    request_uri.map(str::to_owned).ok_or(ProviderError::InvalidResponse("par_response_malformed"))
 }
 
 /// The error of a pushed authorization request (RFC 9126, section 2.3).

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::ProviderError;
+use super::{ProviderError, json};
 use signpost_core::Timestamp;
 
 /// Accepted clock skew, in seconds.
@@ -20,7 +20,8 @@ const MAX_LIFETIME: i64 = 24 * 3600;
 pub(super) fn payload(id_token: &str) -> Result<Map<String, Value>, ProviderError> {
     let encoded = id_token.split('.').nth(1).unwrap_or_default();
     let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| ProviderError::InvalidResponse("id_token_malformed"))?;
-    serde_json::from_slice(&bytes).map_err(|_| ProviderError::InvalidResponse("id_token_malformed"))
+    // RFC 7519, section 4: claim names are unique.
+    json::object(&bytes).map_err(|_| ProviderError::InvalidResponse("id_token_malformed"))
 }
 
 pub(super) fn check(claims: &Map<String, Value>, client_id: &str, now: Timestamp) -> Result<(), ProviderError> {

@@ -6,7 +6,7 @@ use openidconnect::JsonWebKey;
 use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeyType, CoreJwsSigningAlgorithm};
 use serde_json::{Map, Value};
 
-use super::{Provider, ProviderError};
+use super::{Provider, ProviderError, json};
 
 const MAX_TOKEN_LENGTH: usize = 16 * 1024;
 
@@ -26,7 +26,7 @@ impl<'t> Jws<'t> {
         let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else { return Err(UNREADABLE) };
         let object = |part: &str| -> Result<Map<String, Value>, ProviderError> {
             let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| UNREADABLE)?;
-            serde_json::from_slice(&bytes).map_err(|_| UNREADABLE)
+            json::object(&bytes).map_err(|_| UNREADABLE)
         };
         if token.len() > MAX_TOKEN_LENGTH {
             return Err(UNREADABLE);

@@ -9,6 +9,7 @@ mod client_auth;
 mod discovery;
 mod error;
 mod http;
+mod json;
 mod jwks;
 mod jws;
 mod logout_token;

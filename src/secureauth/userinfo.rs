@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::jws::Jws;
-use super::{Provider, ProviderError, Providers, Registration};
+use super::{Provider, ProviderError, Providers, Registration, json};
 
 impl Providers {
     /// The claims of UserInfo, signed or not. `None`: the provider has no such endpoint.
@@ -22,7 +22,7 @@ impl Providers {
         let claims = if media_type == "application/jwt" {
             self.signed_claims(registration, provider, &body).await?
         } else {
-            serde_json::from_slice(&body).map_err(|_| ProviderError::InvalidResponse("userinfo_malformed"))?
+            json::object(&body).map_err(|_| ProviderError::InvalidResponse("userinfo_malformed"))?
         };
         // OpenID Connect Core, section 5.3.2: otherwise the claims are of another user.
         if claims.get("sub").and_then(Value::as_str) != Some(subject) {

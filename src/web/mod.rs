@@ -8,6 +8,7 @@ pub mod cookies;
 pub mod device;
 pub mod error;
 pub mod extract;
+pub mod fetch_metadata;
 pub mod fields;
 pub mod headers;
 pub mod language;

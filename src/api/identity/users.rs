@@ -362,10 +362,9 @@ impl Identity {
 
     async fn find(&self, key: &ApiKey, id: &UserId) -> Result<(Arc<Billers>, UserRecord), HttpError> {
         let billers = self.directory.billers().await?;
-        let record = self.directory.user_record(id).await?.ok_or_else(not_found)?;
         let scope = biller_scope(key, &billers);
-        let is_in_scope = scope.is_none_or(|own| record.billers.iter().any(|(biller, _)| own.contains(biller)));
-        if is_in_scope { Ok((billers, record)) } else { Err(not_found()) }
+        let record = self.directory.user_record(id, scope.as_deref()).await?.ok_or_else(not_found)?;
+        Ok((billers, record))
     }
 }
 

@@ -22,6 +22,10 @@ macro_rules! columns {
 }
 
 const ONE: Sql = sql!(columns!("FROM users u WHERE u.id = $1"));
+/// One statement finds neither an unknown user nor one of other billers, so that its time does not tell them apart.
+const ONE_IN_SCOPE: Sql = sql!(columns!(
+    "FROM users u WHERE u.id = $1 AND u.id IN (SELECT m.user_id FROM membership m WHERE m.user_id = $1 AND m.biller_id IN {keys})"
+));
 const ALL: Sql =
     sql!(columns!("FROM users u WHERE u.id > $1 AND $2 LIKE '%,' || u.status || ',%' ORDER BY u.id LIMIT $3"));
 /// The condition on empty addresses lets SQLite use its partial index.
@@ -146,9 +150,20 @@ impl Directory {
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
-    /// Finds deleted users as well.
-    pub async fn user_record(&self, user: &UserId) -> Result<Option<UserRecord>, DirectoryError> {
-        let Some(row) = self.db.one(ONE, values![user.as_str()]).await? else { return Ok(None) };
+    /// A user of at least one of the billers in scope. Without a scope it finds deleted users as well.
+    pub async fn user_record(
+        &self,
+        user: &UserId,
+        scope: Option<&[BillerId]>,
+    ) -> Result<Option<UserRecord>, DirectoryError> {
+        let row = match scope {
+            None => self.db.one(ONE, values![user.as_str()]).await?,
+            Some(scope) => {
+                let ids: Vec<&str> = scope.iter().map(BillerId::as_str).collect();
+                self.db.all_in(ONE_IN_SCOPE, user.as_str().into(), &ids).await?.into_iter().next()
+            }
+        };
+        let Some(row) = row else { return Ok(None) };
         Ok(self.with_billers(vec![read(&row)?]).await?.pop())
     }
 

@@ -137,8 +137,10 @@ impl Directory {
     ) -> Result<(), IdentityError> {
         let context = WriteContext::of(actor);
         tx.run(LOCK_IDENTITY, values![]).await?;
-        let row = tx.one(STATUS, values![user.as_str()]).await?.ok_or(IdentityError::UserNotFound(0))?;
+        // Both statements run for an unknown user too, which so takes as long as a user out of scope.
+        let row = tx.one(STATUS, values![user.as_str()]).await?;
         let rows = tx.all(BILLERS_OF, values![user.as_str()]).await?;
+        let row = row.ok_or(IdentityError::UserNotFound(0))?;
         let theirs = rows.iter().map(|row| row.text("id")).collect::<Result<Vec<_>, DbError>>()?;
         if let Some(scope) = scope {
             let own = theirs.iter().filter(|id| scope.iter().any(|own| own.as_str() == id.as_str())).count();

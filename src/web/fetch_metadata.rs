@@ -1,12 +1,15 @@
 //! How a browser came to send a request.
 
+use axum::extract::Request;
 use axum::http::HeaderMap;
-use http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{Method, StatusCode};
 
-use crate::web::HttpError;
+use super::HttpError;
 
 /// A browser that loads pages in advance must not start anything.
-pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
+pub fn is_prefetch(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose"]
         .iter()
         .filter_map(|name| headers.get(*name)?.to_str().ok())
@@ -15,7 +18,10 @@ pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
 
 /// Only a top-level navigation starts or ends a sign-in: a frame, an image or a script of another page does not. Browsers that
 /// send no `Sec-Fetch-Dest` are let through.
-pub(super) fn require_navigation(headers: &HeaderMap) -> Result<(), HttpError> {
+///
+/// # Errors
+/// 403 `not_a_navigation`
+pub fn require_navigation(headers: &HeaderMap) -> Result<(), HttpError> {
     match headers.get("sec-fetch-dest") {
         Some(destination) if destination != "document" => {
             Err(HttpError::new(StatusCode::FORBIDDEN, "not_a_navigation", "error-cross-site"))
@@ -24,7 +30,15 @@ pub(super) fn require_navigation(headers: &HeaderMap) -> Result<(), HttpError> {
     }
 }
 
+/// Refuses forms that are not sent by a navigation, with [`require_navigation`].
+pub async fn require_navigation_of_forms(request: Request, next: Next) -> Result<Response, HttpError> {
+    if request.method() == Method::POST {
+        require_navigation(request.headers())?;
+    }
+    Ok(next.run(request).await)
+}
+
 /// Whether another site led here (W3C, Fetch Metadata Request Headers).
-pub(super) fn is_cross_site(headers: &HeaderMap) -> bool {
+pub fn is_cross_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site")
 }
