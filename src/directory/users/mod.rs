@@ -1,6 +1,7 @@
 //! Users and their memberships.
 
 mod contacts;
+mod ended_sessions;
 pub mod import;
 mod integrity;
 mod listing;
