@@ -67,7 +67,11 @@ CREATE TABLE issuer_health (
     reason       TEXT NOT NULL,
     changed_at   BIGINT NOT NULL,
     checked_at   BIGINT NOT NULL,
-    probed_until BIGINT NOT NULL DEFAULT 0
+    probed_until BIGINT NOT NULL DEFAULT 0,
+    -- Why the registration or the provider is set up wrong, in one word. Empty: no sign-in has met such a fault since the last
+    -- one that succeeded.
+    fault        TEXT NOT NULL DEFAULT '',
+    fault_since  BIGINT
 );
 
 -- Issuers that have sent the `iss` parameter in an authorization response (RFC 9207). From then on it is required.
@@ -162,18 +166,22 @@ CREATE INDEX user_change_due ON user_change (due_at);
 
 -- Sessions and tokens -------------------------------------------------------------------------------------------------
 
--- Browser sessions of customers, by the hash of the session id. Ended rows stay until they are swept, so that no late write
--- revives a session.
+-- Sessions of customers and staff, by the hash of the session id. `owner` is the browser session id of a customer's session, or
+-- the subject of a member of staff. Ended rows stay until they are swept, so that no late write revives a session.
 CREATE TABLE session (
-    id_hash            TEXT PRIMARY KEY,
-    browser_session_id TEXT NOT NULL,
-    data               TEXT NOT NULL,
-    created_at         BIGINT NOT NULL,
-    last_seen          BIGINT NOT NULL,
-    ended_at           BIGINT
+    id_hash    TEXT PRIMARY KEY,
+    kind       TEXT NOT NULL,
+    owner      TEXT NOT NULL,
+    data       TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    last_seen  BIGINT NOT NULL,
+    ended_at   BIGINT
 );
 
-CREATE INDEX session_last_seen ON session (last_seen);
+-- The redemption of a handoff asks whether the browser session behind it lives.
+CREATE INDEX session_owner ON session (kind, owner);
+
+CREATE INDEX session_last_seen ON session (kind, last_seen);
 
 -- Sign-ins of a browser session, one row per biller.
 CREATE TABLE biller_session (
@@ -202,19 +210,7 @@ CREATE INDEX biller_session_sid ON biller_session (biller_id, sid);
 
 CREATE INDEX biller_session_user ON biller_session (user_id);
 
--- Console sessions of staff, by the hash of the session id.
-CREATE TABLE staff_session (
-    id_hash    TEXT PRIMARY KEY,
-    issuer     TEXT NOT NULL,
-    subject    TEXT NOT NULL,
-    name       TEXT NOT NULL,
-    roles      TEXT NOT NULL,
-    created_at BIGINT NOT NULL,
-    last_seen  BIGINT NOT NULL,
-    ended_at   BIGINT
-);
-
-CREATE INDEX staff_session_last_seen ON staff_session (last_seen);
+CREATE INDEX biller_session_created ON biller_session (created_at);
 
 -- Single-use tokens that have been used, such as authorization requests and handoffs: only the first insert succeeds.
 CREATE TABLE consumed_token (

@@ -16,8 +16,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
-use tower_sessions::cookie::SameSite;
-use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::access::{ApiKeys, IdempotencyKey, RateLimits};
 use crate::audit::{self, DecisionLog};
@@ -30,9 +28,9 @@ use crate::provisioning::{self, Provisioning};
 use crate::routing::Routing;
 use crate::secureauth::management::{Management, ManagementConfig, ServiceClient};
 use crate::secureauth::{Http, Providers};
+use crate::sessions::{BillerSessions, SessionKind, Sessions};
 use crate::state::{AppState, IntegrityCache, Services};
-use crate::web::session_store::{self, DbSessionStore};
-use crate::web::{headers, language, layers, registrations, serve};
+use crate::web::{headers, language, layers, registrations, serve, session_cookie};
 use crate::{api, console, login};
 use signpost_core::routes::{self, ErrorFormat};
 use signpost_core::{Clock, KeyRing, Random};
@@ -51,8 +49,6 @@ const OUTAGE_DATA_INTERVAL: Duration = Duration::from_secs(10);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
 const SECONDS_PER_DAY: u64 = 24 * 3600;
 const IDEMPOTENCY_RETENTION: Duration = Duration::from_secs(24 * 3600);
-/// Retention of ended and idle sessions.
-const SESSION_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -87,8 +83,8 @@ impl App {
             .map_err(|error| BuildError::Db { url: redact_password(url), error })?;
         let keys = key_ring(&config, &random)?;
         let timeout = Duration::from_secs(config.oidc.timeout_seconds);
-        let http = Http::new(timeout, config.oidc.allow_loopback_issuers)
-            .map_err(|error| BuildError::Http(error.to_string()))?;
+        let http =
+            Http::new(timeout, &config.oidc.address_policy()).map_err(|error| BuildError::Http(error.to_string()))?;
         let directory = Directory::new(db.clone());
         let (decisions, log_writer) = DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone());
         let management = management(&config, &http, &clock, &random)?;
@@ -126,7 +122,7 @@ impl App {
             returns: Arc::default(),
             calls: Arc::default(),
             integrity_cache: IntegrityCache::default(),
-            verified_sessions: Arc::default(),
+            biller_sessions: BillerSessions::new(db.clone(), clock.clone(), random.clone(), &config.sessions),
             consumed_tokens: ConsumedTokens::new(db.clone(), clock.clone()),
             limits,
             config,
@@ -218,21 +214,14 @@ pub fn key_ring(config: &Config, random: &Random) -> Result<KeyRing, BuildError>
 
 /// Every route of the public listener, with its layers.
 pub fn router(state: AppState) -> Router {
-    let sessions =
-        SessionManagerLayer::new(DbSessionStore::new(state.db.clone(), state.clock.clone(), &state.config.sessions))
-            .with_name(session_store::COOKIE)
-            .with_secure(true)
-            .with_http_only(true)
-            .with_same_site(SameSite::Lax)
-            .with_path("/")
-            .with_expiry(Expiry::OnSessionEnd);
     let within = |limit| TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit);
     let slow = api::slow_router().layer(RequestBodyLimitLayer::new(MAX_BODY)).layer(within(SLOW_REQUEST_TIMEOUT));
     login::router()
         .layer(middleware::from_fn(language::remember))
-        .layer(sessions)
-        .layer(middleware::from_fn(session_store::fix_session_cookie))
+        .layer(session_cookie::customer_layer(customer_sessions(&state)))
+        .layer(middleware::from_fn(session_cookie::fix_removal))
         .layer(CsrfLayer::new())
+        .layer(middleware::from_fn(session_cookie::require_single))
         .merge(login::cross_site_router())
         .merge(api::router())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
@@ -247,6 +236,10 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), layers::log))
         .layer(middleware::from_fn_with_state(state.clone(), headers::set))
         .with_state(state)
+}
+
+fn customer_sessions(state: &AppState) -> Sessions {
+    Sessions::new(state.db.clone(), state.clock.clone(), SessionKind::Customer, &state.config.sessions)
 }
 
 /// The console with its layers. `None`: the configuration has no console.
@@ -287,7 +280,9 @@ async fn sweep(state: AppState) {
 async fn sweep_once(state: &AppState) -> Result<(), DbError> {
     let now = state.clock.now();
     state.consumed_tokens().sweep().await?;
-    session_store::sweep(&state.db, now.minus(SESSION_RETENTION)).await?;
+    customer_sessions(state).sweep().await?;
+    state.biller_sessions.sweep().await?;
+    console::staff_sessions(state).sweep().await?;
     let retention = &state.config.audit;
     state.decisions.sweep(Duration::from_secs(retention.decision_retention_days * SECONDS_PER_DAY)).await?;
     audit::sweep_events(&state.db, now.minus(Duration::from_secs(retention.event_retention_days * SECONDS_PER_DAY)))

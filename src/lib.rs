@@ -14,6 +14,8 @@ pub mod queue;
 
 pub mod secureauth;
 
+pub mod sessions;
+
 pub mod directory;
 
 pub mod routing;

@@ -1,7 +1,6 @@
 //! The application state of request handlers.
 
 mod health;
-mod verified_sessions;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -19,14 +18,13 @@ use crate::mail::Mail;
 use crate::provisioning::Provisioning;
 use crate::routing::Routing;
 use crate::secureauth::Providers;
+use crate::sessions::BillerSessions;
 use crate::telemetry::{CallbackReturns, IssuerCalls};
 use signpost_core::{Clock, KeyRing, Random};
 
-pub use verified_sessions::{VerifiedSessions, VerifiedUser};
-
 pub use health::{
-    BillerHealth, CircuitBreaker, DailyStats, Integrity, IntegrityCache, MigrationStats, Queue, ReturnStats,
-    ServiceHealth,
+    BillerHealth, CircuitBreaker, DailyStats, HealthReporter, Integrity, IntegrityCache, MigrationStats, Queue,
+    ReturnStats, ServiceHealth, SetupFault,
 };
 
 /// The services that a request handler can use. A clone is one reference count.
@@ -76,7 +74,7 @@ pub struct Services {
     pub returns: Arc<CallbackReturns>,
     pub calls: Arc<IssuerCalls>,
     pub integrity_cache: IntegrityCache,
-    pub verified_sessions: Arc<VerifiedSessions>,
+    pub biller_sessions: BillerSessions,
     pub consumed_tokens: ConsumedTokens,
     pub limits: Arc<RateLimits>,
 }
@@ -124,6 +122,7 @@ from_ref! {
     DecisionLog: decisions,
     Provisioning: provisioning,
     ApiKeys: api_keys,
+    BillerSessions: biller_sessions,
     Mail: mail,
     Arc<RateLimits>: limits,
 }

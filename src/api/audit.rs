@@ -143,8 +143,8 @@ fn parse_filter(query: &ListQuery, key: &ApiKey) -> Result<EventFilter, HttpErro
     let time = |name: &str| {
         let text = query.filter(name);
         let read = |text| {
-            Timestamp::parse_rfc3339(text)
-                .ok_or_else(|| invalid_parameter("`since` and `until` must be RFC 3339 times."))
+            Timestamp::parse(text)
+                .ok_or_else(|| invalid_parameter("`since` and `until` must be RFC 3339 times such as 2026-11-22T08:00:00Z, or dates such as 2026-11-22."))
         };
         text.map(read).transpose()
     };

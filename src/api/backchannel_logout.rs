@@ -1,22 +1,52 @@
 //! `POST /backchannel-logout/{slug}`: an issuer reports that a user signed out there (OpenID Connect Back-Channel Logout 1.0,
 //! section 2.5).
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use http::{HeaderMap, StatusCode, header};
 
 use super::problem::{not_found, problem};
-use crate::handoffs::TokenKind;
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::handoffs::{ConsumedTokens, TokenKind};
+use crate::secureauth::Providers;
+use crate::sessions::{BillerSessions, SessionFilter};
 use crate::state::AppState;
-use crate::web::biller_sessions::{BillerSessions, SessionFilter};
 use crate::web::extract::BillerPath;
 use crate::web::fields::Fields;
 use crate::web::{HttpError, registrations};
+use signpost_core::KeyRing;
 use signpost_core::text::sha256;
+
+/// What the handler uses.
+#[derive(Clone)]
+pub(super) struct LogoutServices {
+    config: Arc<Config>,
+    keys: KeyRing,
+    directory: Directory,
+    providers: Providers,
+    biller_sessions: BillerSessions,
+    consumed_tokens: ConsumedTokens,
+}
+
+impl FromRef<AppState> for LogoutServices {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            config: Arc::clone(&state.config),
+            keys: state.keys.clone(),
+            directory: state.directory.clone(),
+            providers: state.providers.clone(),
+            biller_sessions: state.biller_sessions.clone(),
+            consumed_tokens: state.consumed_tokens(),
+        }
+    }
+}
 
 /// Ends the sessions that the logout token names. Answers 400 to a token that is used, altered, expired or another client's.
 pub(super) async fn receive(
-    State(state): State<AppState>,
+    State(services): State<LogoutServices>,
     BillerPath(slug): BillerPath,
     headers: HeaderMap,
     body: Bytes,
@@ -28,11 +58,11 @@ pub(super) async fn receive(
     }
     let fields = Fields::parse(&body).map_err(|_| reject("malformed_request"))?;
     let token = fields.get("logout_token").ok_or_else(|| reject("logout_token_missing"))?;
-    let billers = state.directory.billers().await?;
+    let billers = services.directory.billers().await?;
     let biller = billers.by_slug(&slug).cloned().ok_or_else(not_found)?;
-    let (registration, _) =
-        registrations::for_biller(&state, &biller).ok_or_else(|| reject("client_not_registered"))?;
-    let read = state.providers.logout_token(&registration, token).await.map_err(|error| {
+    let (registration, _) = registrations::for_biller(&services.keys, &services.config, &biller)
+        .ok_or_else(|| reject("client_not_registered"))?;
+    let read = services.providers.logout_token(&registration, token).await.map_err(|error| {
         tracing::warn!(biller = %biller.slug, reason = error.reason(), "a logout token was rejected");
         reject(error.reason())
     })?;
@@ -43,12 +73,12 @@ pub(super) async fn receive(
         (None, None) => return Err(reject("subject_missing")),
     };
     let id = sha256(format!("{}\n{}", biller.id, read.id).as_bytes());
-    let consumed = state.consumed_tokens();
+    let consumed = &services.consumed_tokens;
     if consumed.contains(TokenKind::Logout, &id).await? {
         return Err(reject("already_used"));
     }
     // Consumed last: after a crash in between, the issuer sends the token again, and ending sessions twice is harmless.
-    let ended = BillerSessions::new(&state).end(&biller.id, filter).await?;
+    let ended = services.biller_sessions.end(&biller.id, filter).await?;
     consumed.consume(TokenKind::Logout, &id).await?;
     tracing::info!(biller = %biller.slug, ended, "the issuer ended sessions");
     Ok(StatusCode::OK)

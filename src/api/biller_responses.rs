@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 
 use super::jobs::JobResponse;
 use super::pending_changes::PendingChangeResponse;
+use crate::config::Config;
 use crate::directory::{Biller, BillerSettings, Branding};
 use crate::routing::biller_login_url;
-use crate::state::AppState;
 use crate::web::paths;
 use signpost_core::decision::{CiamMode, CiamState};
 use signpost_core::{BillerId, Colour, Slug, Timestamp};
@@ -97,7 +97,7 @@ pub(super) struct CreatedBiller {
 }
 
 impl BillerResponse {
-    pub(super) fn new(state: &AppState, biller: &Biller) -> Self {
+    pub(super) fn new(config: &Config, now: Timestamp, biller: &Biller) -> Self {
         let is_migrated = matches!(biller.state, CiamState::Active | CiamState::Suspended);
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
         Self {
@@ -105,11 +105,11 @@ impl BillerResponse {
             slug: biller.slug.clone(),
             name: biller.name.clone(),
             ciam: Ciam {
-                active: biller.is_active(state.clock.now()),
+                active: biller.is_active(now),
                 status: biller.state,
                 mode: biller.ciam_mode,
                 activated_at: time(biller.active_from.filter(|_| is_migrated)),
-                login_url: biller_login_url(&state.config, biller),
+                login_url: biller_login_url(config, biller),
             },
             active_from: time(biller.active_from),
             hosts: biller.hosts.clone(),

@@ -1,7 +1,9 @@
 //! `/api/v1/billers`: what a CRM's biller wizard does. The fields are those of a file of billers.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -15,14 +17,52 @@ use super::jobs::JobResponse;
 use super::json::{Fields, JsonBody};
 use super::problem::{invalid_fields, not_found, problem, validation_failed};
 use super::{ciam, idempotency, pending_changes};
-use crate::access::{ApiKey, Scope, scope};
-use crate::directory::Biller;
+use crate::access::{Scope, scope};
+use crate::audit::ActorContext;
+use crate::config::Config;
+use crate::db::Db;
 use crate::directory::import_billers::{ImportContext, UpsertError, WriteMode};
-use crate::provisioning::{EnablementOptions, Job};
+use crate::directory::{Biller, Directory};
+use crate::provisioning::{EnablementOptions, Job, Provisioning};
 use crate::state::AppState;
 use crate::web::extract::BillerPath;
 use crate::web::{HttpError, paths};
-use signpost_core::Slug;
+use signpost_core::{Clock, KeyRing, Slug};
+
+/// What the handlers of billers use.
+#[derive(Clone)]
+pub(super) struct BillerServices {
+    config: Arc<Config>,
+    keys: KeyRing,
+    clock: Clock,
+    db: Db,
+    directory: Directory,
+    provisioning: Provisioning,
+}
+
+impl FromRef<AppState> for BillerServices {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            config: Arc::clone(&state.config),
+            keys: state.keys.clone(),
+            clock: state.clock.clone(),
+            db: state.db.clone(),
+            directory: state.directory.clone(),
+            provisioning: state.provisioning.clone(),
+        }
+    }
+}
+
+impl BillerServices {
+    fn import_context(&self, key: &ApiKeyFor<scope::BillersWrite>) -> ImportContext {
+        ImportContext {
+            keys: self.keys.clone(),
+            actor: key.actor_context().clone(),
+            addresses: self.config.oidc.address_policy(),
+            own_hosts: crate::routing::own_hosts(&self.config),
+        }
+    }
+}
 
 /// List billers
 ///
@@ -34,11 +74,11 @@ use signpost_core::Slug;
 )]
 pub(super) async fn list(
     key: ApiKeyFor<scope::BillersRead>,
-    State(state): State<AppState>,
+    State(services): State<BillerServices>,
 ) -> Result<Json<BillerList>, HttpError> {
-    let billers = state.directory.billers().await?;
+    let billers = services.directory.billers().await?;
     let visible = billers.iter().filter(|biller| key.permits_biller(&biller.slug));
-    let visible = visible.map(|biller| BillerResponse::new(&state, biller));
+    let visible = visible.map(|biller| BillerResponse::new(&services.config, services.clock.now(), biller));
     Ok(Json(BillerList { billers: visible.collect() }))
 }
 
@@ -51,11 +91,11 @@ pub(super) async fn list(
 )]
 pub(super) async fn get(
     key: ApiKeyFor<scope::BillersRead>,
-    State(state): State<AppState>,
+    State(services): State<BillerServices>,
     BillerPath(slug): BillerPath,
 ) -> Result<Json<BillerDetails>, HttpError> {
-    let biller = find_biller(&state.directory, &key, &slug).await?;
-    Ok(Json(details(&state, &biller).await?))
+    let biller = find_biller(&services.directory, &key, &slug).await?;
+    Ok(Json(details(&services, &biller).await?))
 }
 
 /// Create a biller
@@ -79,7 +119,7 @@ pub(super) async fn get(
 )]
 pub(super) async fn create(
     key: ApiKeyFor<scope::BillersWrite>,
-    State(state): State<AppState>,
+    State(services): State<BillerServices>,
     idempotency_header: IdempotencyKeyHeader,
     JsonBody(Fields(mut fields)): JsonBody<Fields>,
 ) -> Result<Response, HttpError> {
@@ -91,50 +131,53 @@ pub(super) async fn create(
         let detail = "The API key is restricted to other billers.";
         return Err(problem(StatusCode::FORBIDDEN, "api_key_restricted", detail));
     }
-    if options.is_some() && !state.provisioning.is_configured() {
+    if options.is_some() && !services.provisioning.is_configured() {
         return Err(ciam::http_error(crate::provisioning::ProvisioningError::NotConfigured));
     }
     let slug = row.slug.clone();
-    let mut tx = state.db.begin().await?;
+    let mut tx = services.db.begin().await?;
     let is_first = match &idempotency_key {
-        Some(idempotency_key) => idempotency_key.claim(&mut tx, state.clock.now()).await?,
+        Some(idempotency_key) => idempotency_key.claim(&mut tx, services.clock.now()).await?,
         None => true,
     };
     if is_first {
         let biller =
-            state.directory.upsert_biller_in(&mut tx, row, &import_context(&state, &key), WriteMode::Create).await;
+            services.directory.upsert_biller_in(&mut tx, row, &services.import_context(&key), WriteMode::Create).await;
         let biller = biller.map_err(http_error)?;
         tx.commit().await?;
         tracing::info!(biller = %biller.slug, key = key.id, "a biller was created");
     } else {
         drop(tx);
         if let Some(idempotency_key) = &idempotency_key
-            && let Some(body) = idempotency::replay(&state.db, idempotency_key).await?
+            && let Some(body) = idempotency::replay(&services.db, idempotency_key).await?
         {
             return Ok(created_response(&slug, body));
         }
     }
     let job = match options {
-        Some(options) => Some(enable(&state, &key, &slug, options).await?),
+        Some(options) => Some(enable(&services, key.actor_context(), &slug, options).await?),
         None => None,
     };
     let job = job.map(|job| JobResponse::new(&job, Some(slug.clone())));
-    let biller = find_biller(&state.directory, &key, &slug).await?;
-    let body = json!(CreatedBiller { details: details(&state, &biller).await?, job }).to_string();
+    let biller = find_biller(&services.directory, &key, &slug).await?;
+    let body = json!(CreatedBiller { details: details(&services, &biller).await?, job }).to_string();
     let Some(idempotency_key) = idempotency_key else { return Ok(created_response(&slug, body)) };
-    idempotency_key.store_response(&state.db, StatusCode::CREATED.as_u16(), &body).await?;
+    idempotency_key.store_response(&services.db, StatusCode::CREATED.as_u16(), &body).await?;
     // Two repetitions of a request may get this far: both return the response that was stored.
-    Ok(created_response(&slug, idempotency::replay(&state.db, &idempotency_key).await?.unwrap_or(body)))
+    Ok(created_response(&slug, idempotency::replay(&services.db, &idempotency_key).await?.unwrap_or(body)))
 }
 
 /// The enablement job of a new biller. Of all repetitions of a request, one starts it.
-async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, options: EnablementOptions) -> Result<Job, HttpError> {
-    let biller = state.directory.biller_by_slug(slug).await?.ok_or_else(not_found)?;
-    match state.provisioning.latest_job(&biller.id).await? {
+async fn enable(
+    services: &BillerServices,
+    actor: &ActorContext,
+    slug: &Slug,
+    options: EnablementOptions,
+) -> Result<Job, HttpError> {
+    let biller = services.directory.biller_by_slug(slug).await?.ok_or_else(not_found)?;
+    match services.provisioning.latest_job(&biller.id).await? {
         Some(job) => Ok(job),
-        None => {
-            state.provisioning.start(slug, options, &state.actor_context(key.actor())).await.map_err(ciam::http_error)
-        }
+        None => services.provisioning.start(slug, options, actor).await.map_err(ciam::http_error),
     }
 }
 
@@ -154,11 +197,11 @@ async fn enable(state: &AppState, key: &ApiKey, slug: &Slug, options: Enablement
 )]
 pub(super) async fn update(
     key: ApiKeyFor<scope::BillersWrite>,
-    State(state): State<AppState>,
+    State(services): State<BillerServices>,
     BillerPath(slug): BillerPath,
     JsonBody(Fields(mut fields)): JsonBody<Fields>,
 ) -> Result<Json<BillerDetails>, HttpError> {
-    find_biller(&state.directory, &key, &slug).await?;
+    find_biller(&services.directory, &key, &slug).await?;
     let own = fields.insert("slug".to_owned(), json!(slug));
     if own.is_some_and(|own| own != json!(slug)) {
         return Err(validation_failed([("slug", "cannot change".to_owned())]));
@@ -168,22 +211,22 @@ pub(super) async fn update(
         return Err(validation_failed([(field, elsewhere)]));
     }
     let row = parse_biller_row(fields)?;
-    let mut tx = state.db.begin().await?;
+    let mut tx = services.db.begin().await?;
     let changed =
-        state.directory.upsert_biller_in(&mut tx, row, &import_context(&state, &key), WriteMode::Update).await;
+        services.directory.upsert_biller_in(&mut tx, row, &services.import_context(&key), WriteMode::Update).await;
     changed.map_err(http_error)?;
     tx.commit().await?;
     tracing::info!(biller = %slug, key = key.id, "a biller was updated");
-    let biller = find_biller(&state.directory, &key, &slug).await?;
-    let mut pending = pending_changes::visible_to(&state.directory, &key).await?;
+    let biller = find_biller(&services.directory, &key, &slug).await?;
+    let mut pending = pending_changes::visible_to(&services.directory, &key).await?;
     pending.retain(|change| change.biller == slug);
-    Ok(Json(BillerDetails { pending_changes: Some(pending), ..details(&state, &biller).await? }))
+    Ok(Json(BillerDetails { pending_changes: Some(pending), ..details(&services, &biller).await? }))
 }
 
-async fn details(state: &AppState, biller: &Biller) -> Result<BillerDetails, HttpError> {
+async fn details(services: &BillerServices, biller: &Biller) -> Result<BillerDetails, HttpError> {
     Ok(BillerDetails {
-        biller: BillerResponse::new(state, biller),
-        pending_user_changes: state.directory.backlog_of(&biller.id).await?,
+        biller: BillerResponse::new(&services.config, services.clock.now(), biller),
+        pending_user_changes: services.directory.backlog_of(&biller.id).await?,
         pending_changes: None,
     })
 }
@@ -194,15 +237,6 @@ fn created_response(slug: &Slug, body: String) -> Response {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
-}
-
-fn import_context(state: &AppState, key: &ApiKey) -> ImportContext {
-    ImportContext {
-        keys: state.keys.clone(),
-        actor: state.actor_context(key.actor()),
-        allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
-        own_hosts: crate::routing::own_hosts(&state.config),
-    }
 }
 
 fn http_error(error: UpsertError) -> HttpError {

@@ -10,9 +10,8 @@ use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::problem;
 use crate::access::{Scope, scope};
-use crate::handoffs::RedeemedHandoff;
-use crate::state::AppState;
-use crate::web::biller_sessions::BillerSessions;
+use crate::handoffs::{Handoffs, RedeemedHandoff};
+use crate::sessions::BillerSessions;
 use crate::web::{HttpError, paths};
 
 /// A handoff token.
@@ -38,12 +37,11 @@ pub(super) struct HandoffToken {
 )]
 pub(super) async fn redeem(
     key: ApiKeyFor<scope::HandoffRedeem>,
-    State(state): State<AppState>,
+    State(handoffs): State<Handoffs>,
+    State(sessions): State<BillerSessions>,
     JsonBody(request): JsonBody<HandoffToken>,
 ) -> Result<Json<RedeemedHandoff>, HttpError> {
-    let sessions = BillerSessions::new(&state);
-    let find_session = |id: String| async move { Ok(sessions.portal_session(&id).await?) };
-    match state.handoffs().redeem(&key, &request.token, find_session).await? {
+    match handoffs.redeem(&key, &request.token, &sessions).await? {
         Some(redeemed) => Ok(Json(redeemed)),
         None => {
             let detail = "The handoff token is used, expired, or not for this API key.";

@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use super::auth::ApiKeyFor;
 use crate::access::{Scope, scope};
-use crate::state::{AppState, ServiceHealth};
+use crate::state::{HealthReporter, ServiceHealth};
 use crate::web::{HttpError, paths};
 
 /// Get service health
@@ -19,7 +19,7 @@ use crate::web::{HttpError, paths};
 )]
 pub(super) async fn get(
     key: ApiKeyFor<scope::AuditRead>,
-    State(state): State<AppState>,
+    State(reporter): State<HealthReporter>,
 ) -> Result<Json<ServiceHealth>, HttpError> {
-    Ok(Json(state.health(key.billers.as_deref()).await?))
+    Ok(Json(reporter.report(key.billers.as_deref()).await?))
 }

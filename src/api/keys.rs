@@ -188,7 +188,7 @@ async fn parse_request(
     if audience == Some(None) {
         errors.push(("audience", "must be legacy or portal; omit the field for both".to_owned()));
     }
-    let expires_at = request.expires_at.as_deref().map(Timestamp::parse_rfc3339);
+    let expires_at = request.expires_at.as_deref().map(Timestamp::parse);
     if expires_at.is_some_and(|at| at.is_none_or(|at| at <= own.actor_context().now())) {
         errors.push(("expires_at", "must be a future time, such as 2027-01-01T00:00:00Z".to_owned()));
     }

@@ -10,9 +10,22 @@ pub fn row<'c>(cells: impl IntoIterator<Item = &'c str>) -> String {
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
+/// Puts an apostrophe before a formula, and before a text that looks escaped already, so that [`unescape_formula`] restores
+/// every text.
 fn escape_formula(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    if is_formula { format!("'{text}") } else { text.to_owned() }
+    if is_formula(text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// A cell of a file that Signpost reads, without the apostrophe that an export puts before formulas.
+pub fn unescape_formula(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(rest) if is_formula(rest.trim_start_matches('\'')) => rest,
+        _ => cell,
+    }
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
 }
 
 #[cfg(test)]
@@ -26,5 +39,8 @@ mod tests {
             assert_eq!(row([formula]), format!("'{formula}\r\n"));
         }
         assert_eq!(row(["=1,2"]), "\"'=1,2\"\r\n");
+        for text in ["=1+1", "'=1", "''+1", "'", "'a", "O'Brien", "a=b", "", "-"] {
+            assert_eq!(unescape_formula(&escape_formula(text)), text);
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::Metric;
 use super::store::{self, PendingEntry};
@@ -17,7 +18,10 @@ use signpost_core::{Clock, KeyRing, Random, ReferenceCode, UsernameInput};
 /// Entries that wait to be written. Further ones are dropped and counted, so that memory stays bounded.
 const QUEUE_CAPACITY: usize = 10_000;
 const BATCH_SIZE: usize = 500;
-const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
+/// How long an entry waits for others at most, so that a quiet instance does not commit each decision by itself.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+/// The pause before a failed batch is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Default)]
 pub struct LogEntry {
@@ -29,7 +33,7 @@ pub struct LogEntry {
     pub response: &'static str,
     /// The usage counter to increase.
     pub metric: Option<Metric>,
-    /// Facts and verdict, or the cause of an error.
+    /// Facts, rule and revision of a decision, or the cause of an error.
     pub details: Json,
 }
 
@@ -99,7 +103,7 @@ impl DecisionLog {
                 CodeKind::Error => "error".to_owned(),
             },
             biller: entry.biller,
-            username_hash: key.map(|key| keyed_hash(&self.name_key, key.as_bytes())),
+            username_hash: key.map(|key| self.username_hash(key)),
             username_mask: entry.name.as_ref().map(|name| mask(name.raw())),
             response: entry.response.to_owned(),
             metric: entry.metric,
@@ -109,6 +113,13 @@ impl DecisionLog {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         code
+    }
+
+    /// 96 bits tell usernames apart and keep the log small.
+    fn username_hash(&self, username: &str) -> String {
+        let mut hash = keyed_hash(&self.name_key, username.as_bytes());
+        hash.truncate(16);
+        hash
     }
 
     /// Waits until all entries so far are written.
@@ -133,21 +144,21 @@ fn code_key(keys: &KeyRing) -> [u8; 32] {
     keys.derive_key("reference codes")
 }
 
+/// Why a batch is written now.
+struct Batch {
+    /// A caller waits for the write.
+    flush_reply: Option<oneshot::Sender<()>>,
+    /// No caller is left.
+    closed: bool,
+}
+
 impl LogWriter {
     /// Runs until every [`DecisionLog`] is dropped, then writes the rest. While the database fails, entries stay queued.
     pub async fn run(mut self) {
         let mut pending: Vec<PendingEntry> = Vec::new();
         loop {
-            let message = tokio::time::timeout(FLUSH_INTERVAL, self.queue.recv()).await;
-            let closed = matches!(message, Ok(None));
-            let mut flush_reply = None;
-            match message {
-                Ok(Some(Message::Write(entry))) => pending.push(entry),
-                Ok(Some(Message::Flush(done))) => flush_reply = Some(done),
-                Ok(None) | Err(_) => {}
-            }
-            let due = is_flush_due(pending.len(), flush_reply.is_some() || closed, self.queue.is_empty());
-            if due && !pending.is_empty() {
+            let Batch { flush_reply, closed } = self.collect(&mut pending).await;
+            if !pending.is_empty() {
                 self.write(&mut pending).await;
             }
             if let Some(done) = flush_reply {
@@ -159,6 +170,25 @@ impl LogWriter {
         }
     }
 
+    /// Waits for an entry, then collects others until the batch is full, its time is over, or a caller flushes.
+    async fn collect(&mut self, pending: &mut Vec<PendingEntry>) -> Batch {
+        let mut due = (!pending.is_empty()).then(|| Instant::now() + FLUSH_INTERVAL);
+        while pending.len() < BATCH_SIZE {
+            let message = match due {
+                Some(due) => tokio::time::timeout_at(due, self.queue.recv()).await,
+                None => Ok(self.queue.recv().await),
+            };
+            match message {
+                Ok(Some(Message::Write(entry))) => pending.push(entry),
+                Ok(Some(Message::Flush(done))) => return Batch { flush_reply: Some(done), closed: false },
+                Ok(None) => return Batch { flush_reply: None, closed: true },
+                Err(_) => break,
+            }
+            due.get_or_insert_with(|| Instant::now() + FLUSH_INTERVAL);
+        }
+        Batch { flush_reply: None, closed: false }
+    }
+
     async fn write(&mut self, pending: &mut Vec<PendingEntry>) {
         if let Err(error) = store::insert(&self.db, pending).await {
             let excess = pending.len().saturating_sub(QUEUE_CAPACITY);
@@ -168,7 +198,7 @@ impl LogWriter {
                 tracing::warn!(error = %error, pending = pending.len(), "decisions are not written now; they wait");
                 self.is_failing = true;
             }
-            tokio::time::sleep(FLUSH_INTERVAL).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         } else {
             if std::mem::take(&mut self.is_failing) {
                 tracing::info!(written = pending.len(), "decisions are written again");
@@ -180,8 +210,4 @@ impl LogWriter {
             }
         }
     }
-}
-
-fn is_flush_due(pending: usize, flush_requested: bool, queue_is_empty: bool) -> bool {
-    flush_requested || queue_is_empty || pending >= BATCH_SIZE
 }

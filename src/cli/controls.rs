@@ -8,8 +8,8 @@ use clap::Args;
 use super::CliResult;
 use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
+use crate::sessions::SessionFilter;
 use crate::state::AppState;
-use crate::web::biller_sessions::{BillerSessions, SessionFilter};
 use signpost_core::decision::KillSwitchState;
 use signpost_core::{Rollout, Slug, Timestamp, Username};
 
@@ -80,9 +80,9 @@ pub(super) struct EndSessions {
 fn from(text: &str) -> Result<From, String> {
     match text {
         "now" => Ok(From::Now),
-        text => Timestamp::parse_rfc3339(text)
-            .map(From::At)
-            .ok_or_else(|| "expected now, or a time such as 2026-12-01T06:00:00Z".to_owned()),
+        text => Timestamp::parse(text).map(From::At).ok_or_else(|| {
+            "expected now, a time such as 2026-12-01T06:00:00Z, or a date such as 2026-12-01 (UTC)".to_owned()
+        }),
     }
 }
 
@@ -182,21 +182,22 @@ pub(super) async fn rollout(config: &Path, arguments: RolloutArguments) -> CliRe
 pub(super) async fn end_sessions(config: &Path, arguments: EndSessions) -> CliResult {
     let state = super::open(config).await?.state;
     let biller = known(&state, &arguments.slug).await?;
-    let (sessions, actor) = (BillerSessions::new(&state), super::actor_context(&state)?);
+    let (sessions, actor) = (&state.biller_sessions, super::actor_context(&state)?);
+    let target = (&biller.id, &biller.slug);
     let ended = match (&arguments.username, &arguments.sid) {
         (Some(name), _) => {
             let username = Username::parse(name).with_context(|| format!("{name:?}"))?;
             let user = state.directory.user_by_username(&biller.id, &username).await?;
             let Some(user) = user else { bail!("{} has no user {name}", biller.slug) };
-            sessions.end_audited(&biller, SessionFilter::User(&user.id), &actor).await?
+            sessions.end_audited(target, SessionFilter::User(&user.id), &actor).await?
         }
         (None, Some(sid)) => {
             let Some(oidc) = &biller.settings.oidc else { bail!("{} has no issuer", biller.slug) };
             sessions
-                .end_audited(&biller, SessionFilter::Sid { issuer: &oidc.issuer, sid, subject: None }, &actor)
+                .end_audited(target, SessionFilter::Sid { issuer: &oidc.issuer, sid, subject: None }, &actor)
                 .await?
         }
-        (None, None) => sessions.end_audited(&biller, SessionFilter::All, &actor).await?,
+        (None, None) => sessions.end_audited(target, SessionFilter::All, &actor).await?,
     };
     outln!("{ended} session(s) ended");
     Ok(())

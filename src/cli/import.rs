@@ -24,6 +24,7 @@ pub(super) enum Arguments {
     },
     /// Import the users of a biller from a CSV or TSV file
     ///
+    /// Delimiter (comma, semicolon, tab) and encoding (UTF-8, UTF-16, Windows-1252) are detected; --dry-run shows them.
     /// Columns: username (or identifiers.Uid) and email; optional: first_name (payload.first_name), last_name
     /// (payload.last_name), status, metadata.roles, and password_hash (PHC string or bcrypt) or credentials.password.
     Users(Users),
@@ -75,7 +76,7 @@ pub(super) fn import_context(state: &AppState) -> Result<import_billers::ImportC
     Ok(import_billers::ImportContext {
         keys: state.keys.clone(),
         actor: super::actor_context(state)?,
-        allow_loopback_issuers: state.config.oidc.allow_loopback_issuers,
+        addresses: state.config.oidc.address_policy(),
         own_hosts: crate::routing::own_hosts(&state.config),
     })
 }
@@ -116,6 +117,10 @@ async fn import(state: &AppState, users: Users) -> CliResult {
     let done = state.directory.import_users(&users.file, &biller, options, context, &progress).await;
     bar.finish_and_clear();
     let done = done?;
+    outln!("read as {}", done.format);
+    if done.skipped_rows > 0 {
+        outln!("{} row(s) without any value skipped", done.skipped_rows);
+    }
     if users.dry_run {
         outln!("{} row(s) checked, no errors; nothing was imported", done.rows);
     } else {

@@ -4,8 +4,6 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::CliResult;
 use crate::audit::Action;
@@ -28,10 +26,8 @@ pub(super) struct Arguments {
 }
 
 fn moment(text: &str) -> Result<(Timestamp, i16), String> {
-    let wrong = || "expected a time such as 2026-11-28T06:00:00-05:00".to_owned();
-    let timestamp = Timestamp::parse_rfc3339(text).ok_or_else(wrong)?;
-    let offset = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?.offset();
-    Ok((timestamp, offset.whole_minutes()))
+    Timestamp::parse_with_offset(text)
+        .ok_or_else(|| "expected a time with its UTC offset, such as 2026-11-28T06:00:00-05:00".to_owned())
 }
 
 pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {

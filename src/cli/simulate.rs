@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::CliResult;
 use crate::routing::{DirectoryAvailability, SimulationError, SimulationRequest, SimulationResult};
 use crate::state::AppState;
-use signpost_core::decision::{CiamState, IssuerHealth, KillSwitchState, RuleOutcome, Verdict};
+use signpost_core::decision::{CiamState, IssuerHealth, KillSwitchState, NO_TRACE, RuleOutcome, Verdict};
 use signpost_core::{Rollout, Slug, Timestamp};
 
 #[derive(Debug, Args)]
@@ -101,7 +101,8 @@ pub(super) fn rollout(text: &str) -> Result<(Slug, Rollout), String> {
 }
 
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text).ok_or_else(|| "expected a time such as 2026-11-22T08:00:00Z".to_owned())
+    Timestamp::parse(text)
+        .ok_or_else(|| "expected a time such as 2026-11-22T08:00:00Z, or a date such as 2026-11-22 (UTC)".to_owned())
 }
 
 pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
@@ -225,7 +226,7 @@ pub(super) fn text(verdict: &Verdict, biller: Option<&str>) -> String {
         Some(biller) => format!("Goes to:  {destination} ({biller})\n"),
         None => format!("Goes to:  {destination}\n"),
     };
-    let because = verdict.trace.iter().find(|step| step.rule == verdict.rule).map_or("", |step| &step.because);
+    let because = verdict.because().unwrap_or(NO_TRACE);
     let _ = writeln!(out, "Because:  {because}");
     let _ = writeln!(out, "Row:      {} of the routing table, by the rule {}\n", verdict.row, verdict.rule.as_str());
     for step in &verdict.trace {

@@ -36,7 +36,7 @@ pub(super) async fn run(config: &Path, arguments: Sync) -> CliResult {
     let drift = provisioning.drift(slug).await?;
     print_drift(&drift);
     let count = drift.to_repair().count();
-    if count == 0 {
+    if drift.is_empty() {
         outln!("no differences");
         return Ok(());
     }
@@ -60,6 +60,11 @@ pub(super) async fn run(config: &Path, arguments: Sync) -> CliResult {
 
 fn print_drift(drift: &Drift) {
     outln!("{} users here, {} at SecureAuth", drift.directory_users, drift.pool_users);
+    match drift.deactivated {
+        Some(true) => outln!("the biller is suspended, but its organization is active at SecureAuth"),
+        Some(false) => outln!("the biller is active, but its organization is deactivated at SecureAuth"),
+        None => {}
+    }
     print_group("missing at SecureAuth", &drift.missing, ToString::to_string);
     print_group("different", &drift.different, |(user, fields)| format!("{user}  {}", fields.join(", ")));
     print_group("at SecureAuth, but deleted here or no longer users of the biller", &drift.extra, ToString::to_string);

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use url::Url;
 
-use super::checks;
+use super::checks::{self, AddressPolicy};
+use super::forms;
 use super::problems::{Problems, toml_problem};
 use super::secret::Secret;
 use super::sections::{
@@ -82,15 +83,15 @@ fn section<T: DeserializeOwned + Default>(
     let mut valid = Table::new();
     for (key, value, variable) in overrides {
         settings.remove(&key);
-        let is_valid = |value: &Value| read::<T>(single_entry(&key, value.clone()), name, &mut Vec::new()).is_some();
-        match interpretations(&value).into_iter().find(is_valid) {
-            Some(value) => drop(valid.insert(key, value)),
-            None => problems.push(format!("{variable}: invalid value for {name}.{key}, or unknown setting")),
+        match accept::<T>((name, &key), interpretations(&value)) {
+            Ok(accepted) if !value.trim().is_empty() => drop(valid.insert(key, accepted)),
+            accepted => problems.push(refusal(&variable, (name, &key), &value, accepted.err().unwrap_or_default())),
         }
     }
     for (key, value) in settings {
-        if read::<T>(single_entry(&key, value.clone()), name, problems).is_some() {
-            valid.insert(key, value);
+        match accept::<T>((name, &key), spellings(value)) {
+            Ok(value) => drop(valid.insert(key, value)),
+            Err(found) => problems.extend(found),
         }
     }
     T::deserialize(Value::Table(valid)).unwrap_or_default()
@@ -100,11 +101,74 @@ fn single_entry(key: &str, value: Value) -> Value {
     Value::Table(Table::from_iter([(key.to_owned(), value)]))
 }
 
-/// How to read the value of a variable, in this order: as TOML, as a text, or as a list separated by commas.
+/// The first value that the key accepts, or the problems of the first one.
+fn accept<T: DeserializeOwned>((section, key): (&str, &str), values: Vec<Value>) -> Result<Value, Vec<String>> {
+    let mut problems = Vec::new();
+    for (at, value) in values.into_iter().enumerate() {
+        let mut found = Vec::new();
+        if read::<T>(single_entry(key, value.clone()), section, &mut found).is_some() {
+            return Ok(value);
+        }
+        if at == 0 {
+            let shown = if is_secret(section, key) { None } else { forms::shown(&value) };
+            problems = found.into_iter().map(|problem| forms::explain(problem, shown.as_deref())).collect();
+        }
+    }
+    Err(problems)
+}
+
+/// What is wrong with a variable. Its value is shown unless it may be a secret.
+fn refusal(variable: &str, (section, key): (&str, &str), value: &str, found: Vec<String>) -> String {
+    let path = format!("{section}.{key}: ");
+    let found = found.into_iter().next().unwrap_or_default();
+    let reason = found.strip_prefix(&path).unwrap_or(&found);
+    let place = format!("{variable} ({section}.{key})");
+    if reason == "unknown setting" {
+        return format!("{place}: unknown setting");
+    }
+    if value.trim().is_empty() {
+        let expected = reason.split_once("expected ").map_or("a text", |(_, form)| form);
+        let form = expected.split(", not ").next().unwrap_or_default();
+        return format!("{place}: the value is empty; expected {form}. Unset the variable to use the settings file");
+    }
+    format!("{place}: {reason}")
+}
+
+fn is_secret(section: &str, key: &str) -> bool {
+    matches!(section, "secrets" | "database") || key.contains("secret") || key.contains("password")
+}
+
+/// How to read the value of a variable, in this order: as TOML, as a text, as a list separated by commas, and as another
+/// spelling of a word.
 fn interpretations(value: &str) -> Vec<Value> {
+    let value = value.trim_end_matches(['\r', '\n']);
+    let text = Value::String(value.to_owned());
+    if value.trim().is_empty() {
+        return vec![text];
+    }
     let toml = format!("v = {value}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("v"));
     let list = value.split(',').map(|part| Value::String(part.trim().to_owned())).collect();
-    toml.into_iter().chain([Value::String(value.to_owned()), Value::Array(list)]).collect()
+    let mut all = spellings(text);
+    all.insert(1, Value::Array(list));
+    toml.into_iter().chain(all).collect()
+}
+
+/// A value as it is, and in the usual spellings of booleans and of words in lower case.
+fn spellings(value: Value) -> Vec<Value> {
+    let boolean = match &value {
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => None,
+        },
+        Value::Integer(number) => [false, true].into_iter().find(|flag| i64::from(*flag) == *number),
+        _ => None,
+    };
+    let lower = match &value {
+        Value::String(text) => Some(Value::String(text.trim().to_ascii_lowercase())),
+        _ => None,
+    };
+    [Some(value), lower, boolean.map(Value::Boolean)].into_iter().flatten().collect()
 }
 
 /// Unknown keys and invalid values become problems.
@@ -135,12 +199,17 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     check_mail(&config.mail, problems);
     check_console(&config.console, problems);
     check_keys(&config.secrets.keys, problems);
-    let allow_loopback = config.oidc.allow_loopback_issuers;
+    let addresses = config.oidc.address_policy();
+    for network in &addresses.private_networks {
+        if let Err(problem) = checks::check_private_network(network) {
+            problems.push(format!("oidc.allow_private_networks: {network} {problem}"));
+        }
+    }
     match (&config.legacy.login_url, &config.legacy.login_template) {
         (None, None) => problems.push("legacy.login_url: missing; users of legacy billers sign in there".into()),
         (Some(_), Some(_)) => problems.push("legacy.login_template: cannot be combined with legacy.login_url".into()),
         (None, Some(template)) => match Url::parse(&template.replace(['{', '}'], "")) {
-            Ok(url) => check_address("legacy.login_template", &url, allow_loopback, problems),
+            Ok(url) => check_address("legacy.login_template", &url, &addresses, problems),
             Err(_) => problems.push("legacy.login_template: is not a URL".into()),
         },
         _ => {}
@@ -159,7 +228,7 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     ];
     for (name, url) in urls {
         if let Some(url) = url {
-            check_address(name, url, allow_loopback, problems);
+            check_address(name, url, &addresses, problems);
         }
     }
     check_help(&config.help, problems);
@@ -242,11 +311,14 @@ fn check_secureauth(secureauth: &SecureAuth, problems: &mut Vec<String>) {
 
 /// With a server, mail needs a sender, and a password needs encryption.
 fn check_mail(mail: &Mail, problems: &mut Vec<String>) {
-    if mail.server.is_none() {
-        return;
+    let Some(server) = &mail.server else { return };
+    if let Err(problem) = checks::check_mail_server(server) {
+        problems.push(format!("mail.server: {server:?} {problem}"));
     }
     if mail.from.is_empty() {
         problems.push("mail.from: missing".into());
+    } else if let Err(problem) = checks::check_sender(&mail.from) {
+        problems.push(format!("mail.from: {:?} {problem}", mail.from));
     }
     match (&mail.username, mail.password.as_ref().map(Secret::reveal)) {
         (None, None) => {}
@@ -335,9 +407,9 @@ fn check_return_to(return_to: &ReturnTo, problems: &mut Vec<String>) {
 }
 
 /// An address where customers or our own calls go.
-fn check_address(name: &str, url: &Url, allow_loopback: bool, problems: &mut Vec<String>) {
-    if let Err(problem) = checks::check_url(url, allow_loopback) {
-        let hint = match allow_loopback {
+fn check_address(name: &str, url: &Url, addresses: &AddressPolicy, problems: &mut Vec<String>) {
+    if let Err(problem) = checks::check_url(url, addresses) {
+        let hint = match addresses.allow_loopback {
             true => "",
             false => "; oidc.allow_loopback_issuers allows http and this machine, for development",
         };

@@ -3,6 +3,7 @@
 //! `signpost.example.toml` describes every setting. The environment overrides the file: `SIGNPOST__SECTION__KEY=value`.
 
 mod checks;
+mod forms;
 mod load;
 mod problems;
 mod secret;
@@ -10,7 +11,7 @@ mod sections;
 
 use std::path::Path;
 
-pub use checks::{check_display_text, check_mail_address, check_phone, check_url, is_host_name, is_public_address};
+pub use checks::{AddressPolicy, check_display_text, check_mail_address, check_phone, check_url, is_host_name};
 pub use problems::Problems;
 pub(crate) use problems::toml_problem;
 pub use secret::Secret;

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::Url;
 
+use super::checks::AddressPolicy;
 use super::secret::Secret;
 use signpost_core::decision::{DirectoryPolicy, KillSwitchState};
 use signpost_core::{KeyRing, LocalizedText, Random, Slug};
@@ -294,13 +295,30 @@ impl Default for Audit {
 #[serde(default)]
 pub struct Oidc {
     pub allow_loopback_issuers: bool,
+    /// Private networks that issuers, portals and SecureAuth may be in.
+    #[serde(deserialize_with = "deserialize_networks")]
+    pub allow_private_networks: Vec<IpNet>,
     pub timeout_seconds: u64,
     pub probe_seconds: u64,
 }
 
+impl Oidc {
+    pub fn address_policy(&self) -> AddressPolicy {
+        AddressPolicy {
+            allow_loopback: self.allow_loopback_issuers,
+            private_networks: self.allow_private_networks.clone(),
+        }
+    }
+}
+
 impl Default for Oidc {
     fn default() -> Self {
-        Self { allow_loopback_issuers: false, timeout_seconds: 5, probe_seconds: 15 }
+        Self {
+            allow_loopback_issuers: false,
+            allow_private_networks: Vec::new(),
+            timeout_seconds: 5,
+            probe_seconds: 15,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::audit::{Action, AuditEvent, EventFilter, StoredEvent, list_events};
 use crate::web::extract::{Form, Query};
 use crate::web::fields::Fields;
 use crate::web::{HttpError, paths};
-use signpost_core::Slug;
+use signpost_core::{FieldErrors, Slug};
 
 /// The audit trail.
 pub(super) const AUDIT: &str = "/audit";
@@ -34,7 +34,7 @@ pub(super) async fn page(
     let (status, found, errors) = match parse_filter(&filter) {
         Ok(event_filter) => {
             let found = list_events(&console.app.db, &event_filter, fields.get("before"), PAGE_SIZE + 1).await?;
-            (StatusCode::OK, found, Vec::new())
+            (StatusCode::OK, found, FieldErrors::default())
         }
         Err(errors) => (StatusCode::UNPROCESSABLE_ENTITY, Vec::new(), errors),
     };
@@ -46,7 +46,7 @@ pub(super) async fn page(
         events: found.iter().take(PAGE_SIZE).map(view).collect(),
         filter,
         older,
-        errors: errors.into(),
+        errors,
     })
 }
 
@@ -92,19 +92,19 @@ fn filter_fields(fields: &Fields) -> AuditFilter {
     }
 }
 
-fn parse_filter(filter: &AuditFilter) -> Result<EventFilter, Vec<(String, String)>> {
-    let mut errors = Vec::new();
+fn parse_filter(filter: &AuditFilter) -> Result<EventFilter, FieldErrors> {
+    let mut errors = FieldErrors::default();
     let mut time = |field: &str, text: &str| {
         let at = simulation_form::parse_time(text);
         if at.is_none() && !text.is_empty() {
-            errors.push((field.to_owned(), "Enter a date and time".to_owned()));
+            errors.push(field, "Enter a date and time");
         }
         at
     };
     let (since, until) = (time("since", &filter.since), time("until", &filter.until));
     let biller = Slug::parse(&filter.biller).ok();
     if biller.is_none() && !filter.biller.is_empty() {
-        errors.push(("biller".to_owned(), "Enter the slug of a biller".to_owned()));
+        errors.push("biller", "Enter the slug of a biller");
     }
     let action = Action::parse(&filter.action);
     let actor = Some(filter.actor.clone()).filter(|actor| !actor.is_empty());

@@ -8,6 +8,7 @@ use super::pages::{BatchPage, BatchRow};
 use super::staff::Staff;
 use super::{Console, respond, simulate};
 use crate::audit::{Action, AuditEvent, csv_export};
+use crate::directory::import_users;
 use crate::routing::{SimulationError, SimulationRequest};
 use crate::web::HttpError;
 
@@ -25,28 +26,28 @@ pub(super) async fn submit(
     staff: Staff,
     mut parts: Multipart,
 ) -> Result<Response, HttpError> {
-    let (mut list, mut file, mut as_csv) = (String::new(), String::new(), false);
+    let (mut list, mut file, mut as_csv) = (Vec::new(), Vec::new(), false);
     while let Some(part) = parts.next_field().await.map_err(|error| HttpError::from_status(error.status()))? {
         let name = part.name().unwrap_or_default().to_owned();
         let bytes = part.bytes().await.map_err(|error| HttpError::from_status(error.status()))?;
-        let text = String::from_utf8(bytes.to_vec());
-        match (name.as_str(), text) {
-            ("list", Ok(text)) => list = text,
-            ("file", Ok(text)) => file = text,
-            ("format", Ok(text)) => as_csv = text == "csv",
-            (_, Ok(_)) => {}
-            (_, Err(_)) => {
-                let error = Some("The file is not UTF-8 text".to_owned());
-                return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, list, error, Vec::new());
-            }
+        match name.as_str() {
+            "list" => list = bytes.to_vec(),
+            "file" => file = bytes.to_vec(),
+            "format" => as_csv = bytes.as_ref() == b"csv",
+            _ => {}
         }
     }
-    let text = if file.trim().is_empty() { list } else { file };
-    let questions = match parse_questions(&text) {
+    let sent = if file.trim_ascii().is_empty() { list } else { file };
+    let refuse = |text: String, problem| {
+        page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, text, Some(problem), Vec::new())
+    };
+    let (text, format) = match import_users::decode(&sent, is_column) {
+        Ok(decoded) => decoded,
+        Err(error) => return refuse(String::new(), format!("The list cannot be read: {error}")),
+    };
+    let questions = match parse_questions(&text, &format) {
         Ok(questions) => questions,
-        Err(problem) => {
-            return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, text, Some(problem), Vec::new());
-        }
+        Err(problem) => return refuse(text, problem),
     };
     console.check_batch_limit(&staff)?;
     console.record(&staff, AuditEvent::new(Action::SimulationRun).with("questions", questions.len()), None).await?;
@@ -57,19 +58,30 @@ pub(super) async fn submit(
     if as_csv { Ok(csv(&answers)) } else { page(&console, &staff, StatusCode::OK, text, None, answers) }
 }
 
+fn is_column(name: &str) -> bool {
+    name.eq_ignore_ascii_case("username") || name.eq_ignore_ascii_case("entry")
+}
+
 /// The questions of a list, each with its line.
-fn parse_questions(text: &str) -> Result<Vec<(usize, SimulationRequest)>, String> {
-    // As browsers send it, each line ends in two characters, and lines would be counted from another one.
-    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+fn parse_questions(text: &str, format: &import_users::Format) -> Result<Vec<(usize, SimulationRequest)>, String> {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(format.delimiter.byte())
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
     let mut columns: Option<(Option<usize>, Option<usize>)> = None;
     let mut questions = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| format!("Cannot read the list: {error}"))?;
         let line = record.position().map_or(0, csv::Position::line) as usize;
-        let cell =
-            |at: Option<usize>| at.and_then(|at| record.get(at)).filter(|text| !text.is_empty()).map(str::to_owned);
+        if (format.has_hint && line == 1) || record.iter().all(str::is_empty) {
+            continue;
+        }
+        let cell = |at: Option<usize>| {
+            let text = at.and_then(|at| record.get(at)).filter(|text| !text.is_empty());
+            text.map(|text| csv_export::unescape_formula(text).to_owned())
+        };
         let Some((username, entry)) = columns else {
             let named = |name: &str| record.iter().position(|cell| cell.eq_ignore_ascii_case(name));
             let (username, entry) = (named("username"), named("entry"));
@@ -112,11 +124,10 @@ async fn answer(console: &Console, line: usize, question: &SimulationRequest) ->
             verdict.decision.label().clone_into(&mut found.decision);
             found.biller = verdict.biller.as_ref().map(ToString::to_string).unwrap_or_default();
             found.row = verdict.row.to_string();
-            let because = verdict.trace.iter().find(|step| step.rule == verdict.rule);
-            found.because = because.map(|step| step.because.clone()).unwrap_or_default();
+            found.because = verdict.because().unwrap_or_default().to_owned();
         }
         Err(SimulationError::Directory(error)) => return Err(error.into()),
-        Err(error) => found.error = simulate::form_error(&error).1,
+        Err(error) => found.error = simulate::form_error(&error).message,
     }
     Ok(found)
 }
@@ -154,7 +165,8 @@ mod tests {
     type Row = (usize, Option<String>, Option<String>);
 
     fn read(text: &str) -> Result<Vec<Row>, String> {
-        Ok(parse_questions(text)?
+        let (text, format) = import_users::decode(text.as_bytes(), is_column).map_err(|error| error.to_string())?;
+        Ok(parse_questions(&text, &format)?
             .into_iter()
             .map(|(line, question)| (line, question.username, question.entry))
             .collect())
@@ -167,6 +179,8 @@ mod tests {
         assert_eq!(read("username\r\nann\r\n").unwrap(), [(2, name("ann"), None)]);
         let both = read("\u{feff}Entry,username,x\n/b/riverside-water,,1\n,\"a,b\",\n").unwrap();
         assert_eq!(both, [(2, None, name("/b/riverside-water")), (3, name("a,b"), None)]);
+        let tabs = "sep=\t\r\nusername\tentry\r\n\t\r\n'=ann\t/b/x\r\n";
+        assert_eq!(read(tabs).unwrap(), [(4, name("=ann"), name("/b/x"))], "as spreadsheets write it");
         assert!(read("ann,/login\n").is_err(), "which is which?");
         assert!(read("").is_err() && read("username\n").is_err());
         assert!(read(&"ann\n".repeat(MAX_ROWS)).is_ok() && read(&"ann\n".repeat(MAX_ROWS + 1)).is_err());

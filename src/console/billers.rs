@@ -13,6 +13,7 @@ use crate::provisioning::CheckStatus;
 use crate::routing::biller_login_url;
 use crate::web::HttpError;
 use crate::web::extract::Query;
+use signpost_core::FieldErrors;
 use signpost_core::decision::{CiamMode, CiamState, KillSwitchState, OutagePolicy, SuspensionPolicy};
 
 /// `GET /billers`
@@ -66,7 +67,7 @@ pub(super) struct PageState {
     /// What that rollout would do.
     pub impact: Option<ImpactView>,
     /// What is wrong with it.
-    pub errors: Vec<(String, String)>,
+    pub errors: FieldErrors,
 }
 
 impl PageState {
@@ -74,7 +75,7 @@ impl PageState {
         let percent = biller.settings.rollout.percent.map(|percent| percent.to_string()).unwrap_or_default();
         let active_from =
             biller.active_from.map(|at| at.to_string().trim_end_matches('Z').to_owned()).unwrap_or_default();
-        Self { done: None, percent, active_from, impact: None, errors: Vec::new() }
+        Self { done: None, percent, active_from, impact: None, errors: FieldErrors::default() }
     }
 }
 
@@ -118,7 +119,7 @@ pub(super) async fn page(
         active_from: shown.active_from,
         impact: shown.impact,
         done: shown.done,
-        errors: shown.errors.into(),
+        errors: shown.errors,
         can_operate: staff.can_operate(),
     })
 }

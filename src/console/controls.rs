@@ -16,7 +16,7 @@ use crate::web::HttpError;
 use crate::web::extract::{Form, Query, StrictQuery};
 use crate::web::fields::Fields;
 use signpost_core::decision::KillSwitchState;
-use signpost_core::{Rollout, Slug, Timestamp};
+use signpost_core::{FieldErrors, Rollout, Slug, Timestamp};
 
 /// The kill switch.
 pub(super) const KILL_SWITCH: &str = "/kill-switch";
@@ -81,16 +81,13 @@ type RolloutForm = (Option<u8>, Option<Timestamp>);
 /// The submitted form, and the rollout unless the form is invalid.
 fn parse_rollout(fields: &Fields, biller: &Biller) -> (PageState, Option<RolloutForm>) {
     let text = |name: &str| fields.get(name).unwrap_or_default().trim();
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     let percent = match text("percent").trim_end_matches('%').trim() {
         "" => None,
         number => {
             let percent = number.parse::<u8>().ok().filter(|percent| *percent <= 100);
             if percent.is_none() {
-                errors.push((
-                    "percent".to_owned(),
-                    "Enter a percentage from 0 to 100, or leave it empty for all users".to_owned(),
-                ));
+                errors.push("percent", "Enter a percentage from 0 to 100, or leave it empty for all users");
             }
             percent
         }
@@ -100,7 +97,7 @@ fn parse_rollout(fields: &Fields, biller: &Biller) -> (PageState, Option<Rollout
         text => {
             let at = simulation_form::parse_time(text);
             if at.is_none() {
-                errors.push(("active_from".to_owned(), "Enter the activation date and time".to_owned()));
+                errors.push("active_from", "Enter the activation date and time");
             }
             at
         }
@@ -136,7 +133,7 @@ pub(super) async fn kill_switch(
     Query(fields): Query,
 ) -> Result<Response, HttpError> {
     let was_set = fields.has("done");
-    kill_switch_page(&console, &staff, StatusCode::OK, Vec::new(), was_set).await
+    kill_switch_page(&console, &staff, StatusCode::OK, FieldErrors::default(), was_set).await
 }
 
 /// `POST /set-kill-switch`: sets it for all instances.
@@ -159,7 +156,7 @@ pub(super) async fn set_kill_switch(
             Ok(Redirect::to("/kill-switch?done").into_response())
         }
         None => {
-            let errors = vec![("biller".to_owned(), "Choose a biller from the list".to_owned())];
+            let errors = FieldErrors::one("biller", "Choose a biller from the list");
             kill_switch_page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, errors, false).await
         }
     }
@@ -169,7 +166,7 @@ async fn kill_switch_page(
     console: &Console,
     staff: &Staff,
     status: StatusCode,
-    errors: Vec<(String, String)>,
+    errors: FieldErrors,
     was_set: bool,
 ) -> Result<Response, HttpError> {
     let known = console.app.directory.billers().await?;
@@ -180,7 +177,7 @@ async fn kill_switch_page(
         file_problem: console.app.routing.kill_switch.file_problem(),
         set: known.kill_switch().map_or_else(|| "not set".to_owned(), ToString::to_string),
         billers,
-        errors: errors.into(),
+        errors,
         can_operate: staff.can_operate(),
         was_set,
     })

@@ -14,14 +14,14 @@ use crate::web::HttpError;
 use crate::web::extract::Form;
 use signpost_core::decision::{Facts, Verdict};
 use signpost_core::reference::CodeKind;
-use signpost_core::{ReferenceCode, Timestamp};
+use signpost_core::{FieldErrors, ReferenceCode, Timestamp};
 
 /// Lookups of reference codes.
 pub(super) const DECISIONS: &str = "/decisions";
 
 /// `GET /decisions`
 pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
-    page(&console, &staff, StatusCode::OK, ("", ""), Vec::new(), None)
+    page(&console, &staff, StatusCode::OK, ("", ""), FieldErrors::default(), None)
 }
 
 /// `POST /decisions`
@@ -33,20 +33,22 @@ pub(super) async fn look_up(
     let typed: String = fields.get("code").unwrap_or_default().trim().chars().take(40).collect();
     let form_values = (typed.as_str(), fields.get("reason").unwrap_or_default());
     let code = ReferenceCode::parse(&typed);
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     if code.is_none() {
-        errors.push(("code".to_owned(), "Enter a reference code of 16 letters and digits".to_owned()));
+        errors.push("code", "Enter a reference code of 16 letters and digits");
     }
-    let reason = Reason::parse(&fields).map_err(|error| errors.push(error));
+    let reason = Reason::parse(&fields).map_err(|error| errors.extend([error]));
     let (Some(code), Ok(reason)) = (code, reason) else {
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form_values, errors, None);
     };
     console.check_lookup_limit(&staff)?;
     match find(&console, &staff, &code, reason.as_str()).await? {
-        Some(found) => page(&console, &staff, StatusCode::OK, (code.as_str(), form_values.1), Vec::new(), Some(found)),
+        Some(found) => {
+            page(&console, &staff, StatusCode::OK, (code.as_str(), form_values.1), FieldErrors::default(), Some(found))
+        }
         None => {
-            let sentence = "Unknown reference code. Check each character".to_owned();
-            page(&console, &staff, StatusCode::NOT_FOUND, form_values, vec![("code".to_owned(), sentence)], None)
+            let errors = FieldErrors::one("code", "Unknown reference code. Check each character");
+            page(&console, &staff, StatusCode::NOT_FOUND, form_values, errors, None)
         }
     }
 }
@@ -143,9 +145,9 @@ fn page(
     staff: &Staff,
     status: StatusCode,
     (code, reason): (&str, &str),
-    errors: Vec<(String, String)>,
+    errors: FieldErrors,
     found: Option<DecisionView>,
 ) -> Result<Response, HttpError> {
-    let (code, reason, errors) = (code.to_owned(), reason.to_owned(), errors.into());
+    let (code, reason) = (code.to_owned(), reason.to_owned());
     respond::page(console, Some(staff), status, |chrome| DecisionsPage { chrome, code, reason, errors, found })
 }

@@ -1,13 +1,13 @@
 //! Health of the service and of each biller.
 
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::Response;
 use http::StatusCode;
 
 use super::pages::{Badge, Bar, HealthPage, HealthRow};
 use super::staff::Staff;
 use super::{Console, respond};
-use crate::state::{BillerHealth, DailyStats, MigrationStats, ServiceHealth};
+use crate::state::{BillerHealth, DailyStats, HealthReporter, MigrationStats, ServiceHealth};
 use crate::web::HttpError;
 
 /// The health page.
@@ -18,7 +18,7 @@ const CHART_HEIGHT: i64 = 40;
 
 /// `GET /health`
 pub(super) async fn page(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
-    let health = console.app.health(None).await?;
+    let health = HealthReporter::from_ref(&console.app).report(None).await?;
     respond::page(&console, Some(&staff), StatusCode::OK, |chrome| HealthPage {
         chrome,
         at: health.at.to_string(),
@@ -59,15 +59,19 @@ fn lines(health: &ServiceHealth) -> Vec<(&'static str, Badge, String)> {
         };
         lines.push(("Integrity", tone, text));
     }
+    if let Some(problem) = &health.kill_switch_file_problem {
+        lines.push(("Kill switch file", badge("not understood", "bad"), format!("{problem}.")));
+    }
     lines
 }
 
 fn health_row(biller: &BillerHealth) -> HealthRow {
-    let issuer = match &biller.issuer {
-        None => badge("none", ""),
-        Some(issuer) if issuer.open => badge(format!("down: {}", issuer.reason), "bad"),
-        Some(issuer) if issuer.failures == 0 => badge("up", "good"),
-        Some(issuer) => badge(format!("{} failed", issuer.failures), "warn"),
+    let issuer = match (&biller.issuer, &biller.setup_fault) {
+        (None, _) => badge("none", ""),
+        (Some(issuer), _) if issuer.open => badge(format!("down: {}", issuer.reason), "bad"),
+        (_, Some(fault)) => badge(format!("setup fault: {}", fault.reason), "bad"),
+        (Some(issuer), None) if issuer.failures == 0 => badge("up", "good"),
+        (Some(issuer), None) => badge(format!("{} failed", issuer.failures), "warn"),
     };
     let calls = match biller.calls.calls {
         0 => "none yet".to_owned(),

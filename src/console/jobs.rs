@@ -124,5 +124,6 @@ fn step_text(state: StepState) -> &'static str {
         StepState::Intended => "pending",
         StepState::Confirmed => "created",
         StepState::RolledBack => "removed",
+        StepState::Selected => "selected",
     }
 }

@@ -15,7 +15,7 @@ use crate::access::{ApiKey, Audience, NewApiKey, Scope};
 use crate::web::HttpError;
 use crate::web::extract::{Form, Query};
 use crate::web::fields::Fields;
-use signpost_core::{Slug, Timestamp};
+use signpost_core::{FieldErrors, Slug, Timestamp};
 
 /// API keys.
 pub(super) const KEYS: &str = "/keys";
@@ -38,7 +38,7 @@ pub(super) async fn list(
     Query(fields): Query,
 ) -> Result<Response, HttpError> {
     let done = fields.has("revoked").then_some("API key revoked.");
-    page(&console, &staff, StatusCode::OK, (KeyForm::default(), Vec::new()), None, done).await
+    page(&console, &staff, StatusCode::OK, (KeyForm::default(), FieldErrors::default()), None, done).await
 }
 
 /// `POST /new-key`: makes one; the answer is the only place where it can be seen.
@@ -51,7 +51,7 @@ pub(super) async fn create(
     match parse_form(&console, &form).await? {
         Ok(new) => {
             let key = console.app.api_keys.create(&new, &console.actor_context(&staff)).await?;
-            page(&console, &staff, StatusCode::OK, (KeyForm::default(), Vec::new()), Some(key), None).await
+            page(&console, &staff, StatusCode::OK, (KeyForm::default(), FieldErrors::default()), Some(key), None).await
         }
         Err(errors) => page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, (form, errors), None, None).await,
     }
@@ -83,10 +83,10 @@ fn form(fields: &Fields) -> KeyForm {
 }
 
 /// The key that is asked for, or what is wrong.
-async fn parse_form(console: &Console, form: &KeyForm) -> Result<Result<NewApiKey, Vec<(String, String)>>, HttpError> {
+async fn parse_form(console: &Console, form: &KeyForm) -> Result<Result<NewApiKey, FieldErrors>, HttpError> {
     let known = console.app.directory.billers().await?;
-    let mut errors = Vec::new();
-    let mut invalid = |field: &str, sentence: &str| errors.push((field.to_owned(), sentence.to_owned()));
+    let mut errors = FieldErrors::default();
+    let mut invalid = |field: &str, sentence: &str| errors.push(field, sentence);
     if !(1..=100).contains(&form.name.len()) || form.name.chars().any(char::is_control) {
         invalid("name", "Enter a name of 1 to 100 characters");
     }
@@ -140,7 +140,7 @@ async fn page(
     console: &Console,
     staff: &Staff,
     status: StatusCode,
-    (form, errors): (KeyForm, Vec<(String, String)>),
+    (form, errors): (KeyForm, FieldErrors),
     created_key: Option<String>,
     done: Option<&'static str>,
 ) -> Result<Response, HttpError> {
@@ -148,7 +148,7 @@ async fn page(
     let mut keys: Vec<KeyView> = console.app.api_keys.list().await?.iter().map(|key| view(key, now)).collect();
     keys.sort_by_key(|key| !key.is_active);
     let selectable_scopes = SELECTABLE_SCOPES.iter().map(|scope| scope.as_str()).collect();
-    let (errors, can_operate) = (errors.into(), staff.can_operate());
+    let can_operate = staff.can_operate();
     respond::page(console, Some(staff), status, |chrome| KeysPage {
         chrome,
         keys,

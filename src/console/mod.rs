@@ -54,10 +54,11 @@ use crate::access::StaffLimits;
 use crate::config;
 use crate::directory::import_billers::ImportContext;
 use crate::secureauth::{AuthorizationParams, ClientAuth, Registration};
+use crate::sessions::{SessionKind, Sessions};
 use crate::state::AppState;
 use crate::web::preview::Preview;
 use crate::web::routes::Routes;
-use crate::web::{HttpError, assets, brand, layers, paths};
+use crate::web::{HttpError, assets, brand, layers, paths, session_cookie};
 
 /// No form is longer, a pasted list of questions included.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -71,6 +72,7 @@ pub struct Console {
     /// What all handlers hold.
     pub app: AppState,
     public_url: Arc<Url>,
+    sessions: Sessions,
     limits: Arc<StaffLimits>,
     preview: Preview,
     impact_jobs: Arc<ImpactJobs>,
@@ -84,7 +86,8 @@ impl Console {
         let public_url = Arc::new(settings.public_url.clone()?);
         let limits = Arc::new(StaffLimits::new(settings));
         let impact_jobs = Arc::new(ImpactJobs::new(app.clock.clone(), app.random.clone(), app.shutdown.clone()));
-        Some(Self { app: app.clone(), public_url, limits, preview, impact_jobs })
+        let sessions = staff_sessions(app);
+        Some(Self { app: app.clone(), public_url, sessions, limits, preview, impact_jobs })
     }
 
     fn settings(&self) -> &config::Console {
@@ -109,6 +112,7 @@ impl Console {
                 prompt: Some("login".to_owned()),
                 ..AuthorizationParams::default()
             },
+            claims: vec![settings.role_claim.clone()],
         })
     }
 
@@ -126,7 +130,7 @@ impl Console {
     fn import_context(&self, staff: &Staff) -> ImportContext {
         ImportContext {
             keys: self.app.keys.clone(),
-            allow_loopback_issuers: self.app.config.oidc.allow_loopback_issuers,
+            addresses: self.app.config.oidc.address_policy(),
             actor: self.actor_context(staff),
             own_hosts: crate::routing::own_hosts(&self.app.config),
         }
@@ -136,6 +140,11 @@ impl Console {
     fn absolute(&self, path: &str) -> String {
         self.public_url.join(path).map_or_else(|_| self.public_url.to_string(), String::from)
     }
+}
+
+/// Sessions of staff, by the settings.
+pub fn staff_sessions(app: &AppState) -> Sessions {
+    Sessions::new(app.db.clone(), app.clock.clone(), SessionKind::Staff, &app.config.console)
 }
 
 /// Everything that staff can ask for.
@@ -183,6 +192,7 @@ pub fn router(console: &Console) -> Router {
         .into_router()
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CsrfLayer::new())
+        .layer(middleware::from_fn(session_cookie::require_single))
         .layer(middleware::from_fn_with_state(console.clone(), require_own_host))
         .layer(middleware::from_fn(layers::local_path))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))

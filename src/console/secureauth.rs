@@ -16,8 +16,7 @@ use crate::secureauth::management::{PasswordPolicy, Strength};
 use crate::web::HttpError;
 use crate::web::extract::{Form, Query};
 use crate::web::fields::Fields;
-
-type Errors = Vec<(String, String)>;
+use signpost_core::FieldErrors;
 
 /// `GET /billers/{slug}/secureauth`: asks SecureAuth now.
 pub(super) async fn show(
@@ -32,7 +31,7 @@ pub(super) async fn show(
         _ => None,
     };
     let form = current_form(&biller);
-    page(&console, &staff, StatusCode::OK, &biller, (form, done, Vec::new())).await
+    page(&console, &staff, StatusCode::OK, &biller, (form, done, FieldErrors::default())).await
 }
 
 /// `POST /billers/{slug}/secureauth`: keeps what is wanted, if that was sent, and brings it there.
@@ -69,7 +68,7 @@ pub(super) async fn submit(
             let kept = if is_save { "Saved in Signpost, but not synced" } else { "Settings not synced" };
             let biller = find_biller(&console, &biller.slug).await?;
             let form = current_form(&biller);
-            let shown = (form, None, vec![("kept".to_owned(), format!("{kept}: {error}"))]);
+            let shown = (form, None, FieldErrors::one("kept", format!("{kept}: {error}")));
             let is_theirs = matches!(error, ProvisioningError::Call(_) | ProvisioningError::ResourceMissing { .. });
             let status = if is_theirs { StatusCode::BAD_GATEWAY } else { StatusCode::CONFLICT };
             page(&console, &staff, status, &biller, shown).await
@@ -94,14 +93,14 @@ fn submitted_form(fields: &Fields) -> FormValues {
 }
 
 /// The policy that was typed.
-fn parse_policy(form: &FormValues) -> Result<PasswordPolicy, Errors> {
-    let mut errors = Errors::new();
+fn parse_policy(form: &FormValues) -> Result<PasswordPolicy, FieldErrors> {
+    let mut errors = FieldErrors::default();
     let mut number = |field: &str| match form.of(field) {
         "" => None,
         text => {
             let number = text.parse().ok();
             if number.is_none() {
-                errors.push((field.to_owned(), format!("{text} is not a number")));
+                errors.push(field, format!("{text} is not a number"));
             }
             number
         }
@@ -115,7 +114,7 @@ fn parse_policy(form: &FormValues) -> Result<PasswordPolicy, Errors> {
         not_used_since: number("not_used_since"),
         strength: Strength::parse(form.of("strength")),
     };
-    errors.extend(policy.problems().into_iter().map(|(field, text)| (field.to_owned(), text)));
+    policy.problems().into_iter().for_each(|(field, text)| errors.push(field, text));
     if errors.is_empty() { Ok(policy) } else { Err(errors) }
 }
 
@@ -124,7 +123,7 @@ async fn page(
     staff: &Staff,
     status: StatusCode,
     biller: &Biller,
-    (form, done, errors): (FormValues, Option<&'static str>, Errors),
+    (form, done, errors): (FormValues, Option<&'static str>, FieldErrors),
 ) -> Result<Response, HttpError> {
     let (kept, load_error) = match console.app.provisioning.remote_settings(biller).await {
         Ok(kept) => (kept, None),
@@ -155,7 +154,7 @@ async fn page(
         form,
         numbers,
         done,
-        errors: errors.into(),
+        errors,
         can_operate: staff.can_operate(),
     })
 }

@@ -19,7 +19,7 @@ use crate::directory::{Biller, BillerPatch, BrandingPatch, Colours, LogoSource, 
 use crate::web::{HttpError, paths};
 use signpost_core::decision::CiamState;
 use signpost_core::text::sha256;
-use signpost_core::{FieldError, Locale, LocalizedText};
+use signpost_core::{FieldError, FieldErrors, Locale, LocalizedText};
 
 /// A field of the form.
 struct FormField {
@@ -155,7 +155,7 @@ pub(super) async fn form(
     Operator(staff): Operator,
     PathBiller(biller): PathBiller,
 ) -> Result<Response, HttpError> {
-    page(&console, &staff, StatusCode::OK, &biller, current_form(&biller), Vec::new())
+    page(&console, &staff, StatusCode::OK, &biller, current_form(&biller), FieldErrors::default())
 }
 
 /// `POST /billers/{slug}/settings`: saves everything or nothing, and never over another person's changes.
@@ -167,9 +167,8 @@ pub(super) async fn save(
 ) -> Result<Response, HttpError> {
     let submitted = read(parts).await?;
     if submitted.version != form_version(&current_form(&biller)) {
-        let text =
-            "The settings have changed since you opened this page. Review the current values and try again".to_owned();
-        let errors = vec![("name".to_owned(), text)];
+        let text = "The settings have changed since you opened this page. Review the current values and try again";
+        let errors = FieldErrors::one("name", text);
         return page(&console, &staff, StatusCode::CONFLICT, &biller, current_form(&biller), errors);
     }
     let patch = patch(&biller, &submitted);
@@ -244,12 +243,12 @@ fn patch(biller: &Biller, submitted: &SubmittedForm) -> BillerPatch {
 }
 
 /// An error at the form's field, or at the first field if the form has none for it.
-fn form_error(error: &FieldError) -> (String, String) {
+fn form_error(error: &FieldError) -> FieldError {
     let name = error.field.rsplit('.').next().unwrap_or_default();
     if FIELDS.iter().any(|field| field.name == name) || name == "logo" {
-        (name.to_owned(), capitalize(&error.message))
+        FieldError { field: name.to_owned(), message: capitalize(&error.message) }
     } else {
-        ("name".to_owned(), capitalize(&error.to_string()))
+        FieldError { field: "name".to_owned(), message: capitalize(&error.to_string()) }
     }
 }
 
@@ -264,7 +263,7 @@ fn page(
     status: StatusCode,
     biller: &Biller,
     form: FormValues,
-    errors: Vec<(String, String)>,
+    errors: FieldErrors,
 ) -> Result<Response, HttpError> {
     let logo = biller.branding.logo.as_ref();
     respond::page(console, Some(staff), status, |chrome| SettingsPage {
@@ -276,6 +275,6 @@ fn page(
         logo: logo.map(|logo| (paths::brand_logo(&biller.slug, &logo.hash), logo.width, logo.height)),
         has_issuer: biller.settings.oidc.is_some(),
         is_migrated: matches!(biller.state, CiamState::Active | CiamState::Suspended),
-        errors: errors.into(),
+        errors,
     })
 }

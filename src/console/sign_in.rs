@@ -5,18 +5,19 @@
 
 use std::time::Duration;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::pages::{ContinuePage, ErrorPage, NoRolePage, SignedOutPage};
 use super::staff::{Role, Staff};
 use super::{Console, respond};
 use crate::handoffs::TokenKind;
 use crate::secureauth::{self, ProviderError};
-use crate::web::fields::Fields;
+use crate::web::extract::{Query, StrictQuery};
 use crate::web::{HttpError, cookies, paths};
 use signpost_core::paths::LocalAddress;
 use signpost_core::{Locale, Purpose, Timestamp};
@@ -45,6 +46,7 @@ struct AuthorizationRequest {
     at: Timestamp,
     next: LocalAddress,
     needs_iss: bool,
+    token_endpoint: Url,
 }
 
 /// The address that signs in and then goes on to `next`.
@@ -60,28 +62,28 @@ pub(super) async fn home() -> Redirect {
 /// `GET /sign-in`: to the staff's provider.
 pub(super) async fn begin(
     State(console): State<Console>,
-    RawQuery(query): RawQuery,
+    Query(fields): Query,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     if headers.get("sec-purpose").is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch")) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let registration = console.registration().ok_or_else(|| unavailable("cannot read the client secret"))?;
-    let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let random = &console.app.random;
-    let mut request = AuthorizationRequest {
-        id: random.token::<16>(),
-        nonce: random.token::<24>(),
-        verifier: random.token::<48>(),
-        at: console.app.clock.now(),
-        next: next_page(fields.get("next")),
-        needs_iss: false,
-    };
-    let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.verifier };
-    let wanted = secureauth::RequestParams { state: &request.id, login_hint: None, locale: Locale::English };
+    let (id, nonce, verifier) = (random.token::<16>(), random.token::<24>(), random.token::<48>());
+    let secrets = secureauth::AuthorizationSecrets { nonce: &nonce, pkce_verifier: &verifier };
+    let wanted = secureauth::RequestParams { state: &id, login_hint: None, locale: Locale::English };
     let result = console.app.providers.authorization_url(&registration, secrets, wanted).await;
     let (address, provider, _) = result.map_err(|error| unavailable(error.reason()))?;
-    request.needs_iss = provider.sends_iss();
+    let request = AuthorizationRequest {
+        id,
+        nonce,
+        verifier,
+        at: console.app.clock.now(),
+        next: next_page(fields.get("next")),
+        needs_iss: provider.sends_iss(),
+        token_endpoint: provider.token_endpoint().clone(),
+    };
     let mut response = Redirect::to(address.as_str()).into_response();
     let sealed = console.app.keys.seal(Purpose::AuthorizationRequest, COOKIE, &request);
     cookies::add(response.headers_mut(), [cookies::set(COOKIE, sealed, REQUEST_LIFETIME)]);
@@ -91,10 +93,10 @@ pub(super) async fn begin(
 /// `GET /callback`. As at customers' sign-ins: first what needs no call, then the attempt is used up, then the code is sent.
 pub(super) async fn finish(
     State(console): State<Console>,
-    RawQuery(query): RawQuery,
+    query: Result<StrictQuery, HttpError>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let mut response = match complete_sign_in(&console, &headers, query.as_deref().unwrap_or_default()).await? {
+    let mut response = match complete_sign_in(&console, &headers, query.ok()).await? {
         SignInOutcome::SignedIn { cookie, to } => {
             let mut response = respond::page(&console, None, StatusCode::OK, |chrome| ContinuePage { chrome, to })?;
             cookies::add(response.headers_mut(), [cookie]);
@@ -122,9 +124,13 @@ enum SignInOutcome {
     Rejected(&'static str),
 }
 
-async fn complete_sign_in(console: &Console, headers: &HeaderMap, query: &str) -> Result<SignInOutcome, HttpError> {
+async fn complete_sign_in(
+    console: &Console,
+    headers: &HeaderMap,
+    query: Option<StrictQuery>,
+) -> Result<SignInOutcome, HttpError> {
     let state = &console.app;
-    let Ok(fields) = Fields::parse(query.as_bytes()) else { return Ok(SignInOutcome::Rejected("malformed_request")) };
+    let Some(StrictQuery(fields)) = query else { return Ok(SignInOutcome::Rejected("malformed_request")) };
     let cookie = cookies::get(headers, COOKIE);
     let request = cookie.and_then(|cookie| {
         state.keys.open::<AuthorizationRequest>(Purpose::AuthorizationRequest, COOKIE, cookie.value()).ok()
@@ -149,9 +155,11 @@ async fn complete_sign_in(console: &Console, headers: &HeaderMap, query: &str) -
         return Ok(SignInOutcome::Rejected("already_used"));
     }
     let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.verifier };
-    let sign_in = match state.providers.redeem(&registration, secrets, code.to_owned()).await {
+    let sign_in = match state.providers.redeem(&registration, &request.token_endpoint, secrets, code.to_owned()).await {
         Ok(sign_in) => sign_in,
-        Err(ProviderError::Unavailable(reason)) => return Err(unavailable(reason)),
+        Err(error @ (ProviderError::Unavailable(_) | ProviderError::Throttled { .. })) => {
+            return Err(unavailable(error.reason()));
+        }
         Err(error) => return Ok(SignInOutcome::Rejected(error.reason())),
     };
     let settings = console.settings();

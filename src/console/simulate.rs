@@ -13,6 +13,7 @@ use crate::audit::{Action, AuditEvent};
 use crate::routing::{SimulationError, SimulationRequest, SimulationResult};
 use crate::web::extract::{Form, Query};
 use crate::web::{HttpError, paths};
+use signpost_core::FieldError;
 use signpost_core::decision::Decision;
 
 /// One question.
@@ -55,14 +56,14 @@ pub(super) async fn show(
         }
         Err(SimulationError::Directory(error)) => Err(error.into()),
         Err(error) => {
-            form.errors = vec![form_error(&error)].into();
+            form.errors = [form_error(&error)].into_iter().collect();
             page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, None).await
         }
     }
 }
 
 /// The field's id, and what is wrong, in a sentence.
-pub(super) fn form_error(error: &SimulationError) -> (String, String) {
+pub(super) fn form_error(error: &SimulationError) -> FieldError {
     let field = match error.field() {
         Some("billers" | "issuers" | "rollouts") => "biller-1",
         Some(field) => field,
@@ -78,7 +79,7 @@ pub(super) fn form_error(error: &SimulationError) -> (String, String) {
             letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
         }
     };
-    (field.to_owned(), sentence)
+    FieldError { field: field.to_owned(), message: sentence }
 }
 
 async fn view(

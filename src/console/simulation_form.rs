@@ -11,7 +11,7 @@ use crate::routing::{DirectoryAvailability, SimulationRequest};
 use crate::web::fields::Fields;
 use signpost_core::decision::{CiamState, IssuerHealth};
 use signpost_core::text::mask;
-use signpost_core::{Locale, Purpose, Rollout, Slug, Timestamp, paths};
+use signpost_core::{FieldErrors, Locale, Purpose, Rollout, Slug, Timestamp, paths};
 
 /// Billers that can be otherwise in one question.
 const OVERRIDE_ROWS: usize = 2;
@@ -67,7 +67,7 @@ pub(super) fn read(console: &Console, fields: &Fields) -> (SimulationForm, Optio
         .and_then(|text| SealedRequest::open(console, text))
         .and_then(|s| s.question.username);
     form.masked_username = earlier.as_deref().map(mask).unwrap_or_default();
-    let mut problems = Vec::new();
+    let mut problems = FieldErrors::default();
     let mut question = SimulationRequest {
         username: if form.username.is_empty() { earlier } else { Some(form.username.clone()) },
         entry: Some(form.entry.clone()).filter(|entry| !entry.is_empty()),
@@ -76,9 +76,9 @@ pub(super) fn read(console: &Console, fields: &Fields) -> (SimulationForm, Optio
     };
     for (at, row) in form.rows.iter().enumerate() {
         parse_override(&mut question, row)
-            .unwrap_or_else(|problem| problems.push((format!("biller-{}", at + 1), problem)));
+            .unwrap_or_else(|problem| problems.push(format!("biller-{}", at + 1), problem));
     }
-    let mut problem = |field: &str, sentence: &str| problems.push((field.to_owned(), sentence.to_owned()));
+    let mut problem = |field: &str, sentence: &str| problems.push(field, sentence);
     question.directory = match form.directory.as_str() {
         "up" => Some(DirectoryAvailability::Up),
         "down" => Some(DirectoryAvailability::Down),
@@ -100,7 +100,7 @@ pub(super) fn read(console: &Console, fields: &Fields) -> (SimulationForm, Optio
             Err(_) => problem("remembered", "Enter biller slugs, separated by commas"),
         }
     }
-    form.errors = problems.into();
+    form.errors = problems;
     let is_good = form.errors.is_empty();
     (form, is_good.then_some(question))
 }
@@ -197,9 +197,7 @@ pub(super) fn describe(question: &SimulationRequest) -> String {
 
 /// A time as a browser's field has it, or with its zone.
 pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
-    let seconds = format!("{text}:00Z");
-    let zone = format!("{text}Z");
-    [text, &zone, &seconds].into_iter().find_map(Timestamp::parse_rfc3339)
+    Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}Z")))
 }
 
 #[cfg(test)]
@@ -209,7 +207,13 @@ mod tests {
     #[test]
     fn browser_time_formats_are_parsed() {
         let at = Timestamp::parse_rfc3339("2026-11-22T08:00:00Z");
-        for text in ["2026-11-22T08:00", "2026-11-22T08:00:00", "2026-11-22T08:00:00Z", "2026-11-22T09:00:00+01:00"] {
+        for text in [
+            "2026-11-22T08:00",
+            "2026-11-22T08:00:00",
+            "2026-11-22T08:00:00Z",
+            "2026-11-22T09:00:00+01:00",
+            "2026-11-22 08:00",
+        ] {
             assert_eq!(parse_time(text), at, "{text}");
         }
         assert_eq!(parse_time("tomorrow"), None);

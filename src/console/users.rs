@@ -16,7 +16,7 @@ use crate::secureauth::management::SecureAuthEvent;
 use crate::web::HttpError;
 use crate::web::extract::Form;
 use signpost_core::text::mask;
-use signpost_core::{UserId, UsernameInput};
+use signpost_core::{FieldErrors, UserId, UsernameInput};
 
 /// Lookups of users.
 pub(super) const USERS: &str = "/users";
@@ -31,7 +31,7 @@ struct UserQuery {
 
 /// `GET /users`
 pub(super) async fn form(State(console): State<Console>, staff: Staff) -> Result<Response, HttpError> {
-    page(&console, &staff, StatusCode::OK, UserQuery::default(), Vec::new(), None)
+    page(&console, &staff, StatusCode::OK, UserQuery::default(), FieldErrors::default(), None)
 }
 
 /// `POST /users`
@@ -46,11 +46,11 @@ pub(super) async fn look_up(
         unmask: fields.has("unmask") && staff.can_audit(),
     };
     let (name, reason) = (UsernameInput::parse(&query.username), Reason::parse(&fields));
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     if let Err(error) = &name {
-        errors.push(("username".to_owned(), format!("Invalid username: {error}")));
+        errors.push("username", format!("Invalid username: {error}"));
     }
-    let reason = reason.map_err(|error| errors.push(error));
+    let reason = reason.map_err(|error| errors.extend([error]));
     let (Ok(name), Ok(reason)) = (name, reason) else {
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, query, errors, None);
     };
@@ -65,7 +65,7 @@ pub(super) async fn look_up(
             found.push(view(&console, &billers, user_record, query.unmask).await?);
         }
     }
-    page(&console, &staff, StatusCode::OK, query, Vec::new(), Some(found))
+    page(&console, &staff, StatusCode::OK, query, FieldErrors::default(), Some(found))
 }
 
 async fn view(
@@ -134,11 +134,11 @@ fn page(
     staff: &Staff,
     status: StatusCode,
     query: UserQuery,
-    errors: Vec<(String, String)>,
+    errors: FieldErrors,
     found: Option<Vec<UserView>>,
 ) -> Result<Response, HttpError> {
     let UserQuery { username, reason, unmask } = query;
-    let (can_unmask, errors) = (staff.can_audit(), errors.into());
+    let can_unmask = staff.can_audit();
     respond::page(console, Some(staff), status, |chrome| UserSearchPage {
         chrome,
         username,

@@ -4,14 +4,13 @@ use std::fmt::Write;
 
 use super::pages::{StepView, VerdictView};
 use crate::directory::Billers;
-use signpost_core::decision::{RuleOutcome, Verdict};
+use signpost_core::decision::{NO_TRACE, RuleOutcome, Verdict};
 
 /// For a page.
 pub(super) fn view(verdict: &Verdict, billers: &Billers) -> VerdictView {
     let slug = verdict.biller.as_ref();
     let name = slug.map(|slug| billers.by_slug(slug).map_or_else(|| slug.to_string(), |biller| biller.name.clone()));
     let destination = verdict.decision.label();
-    let because = verdict.trace.iter().find(|step| step.rule == verdict.rule).map(|step| step.because.clone());
     let step = |step: &signpost_core::decision::TraceStep| StepView {
         rule: step.rule.as_str(),
         outcome: match step.outcome {
@@ -26,7 +25,7 @@ pub(super) fn view(verdict: &Verdict, billers: &Billers) -> VerdictView {
         line: name.map_or_else(|| format!("Goes to: {destination}"), |name| format!("Goes to: {name} – {destination}")),
         row: verdict.row,
         rule: verdict.rule.as_str(),
-        because: because.unwrap_or_default(),
+        because: verdict.because().unwrap_or(NO_TRACE).to_owned(),
         steps: verdict.trace.iter().map(step).collect(),
     }
 }

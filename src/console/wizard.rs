@@ -14,14 +14,14 @@ use crate::provisioning::CONFIRM_MESSAGE;
 use crate::web::HttpError;
 use crate::web::extract::Form;
 use crate::web::fields::Fields;
-use signpost_core::{Locale, LocalizedText, Slug};
+use signpost_core::{FieldError, FieldErrors, Locale, LocalizedText, Slug};
 
 /// The wizard.
 pub(super) const WIZARD: &str = "/new-biller";
 
 /// `GET /new-biller`
 pub(super) async fn form(State(console): State<Console>, Operator(staff): Operator) -> Result<Response, HttpError> {
-    page(&console, &staff, StatusCode::OK, WizardForm::default(), Vec::new(), None)
+    page(&console, &staff, StatusCode::OK, WizardForm::default(), FieldErrors::default(), None)
 }
 
 /// `POST /new-biller`: validates the form, confirms the enablement if requested, then creates the biller.
@@ -38,8 +38,7 @@ pub(super) async fn submit(
     let slug = input.slug.clone();
     let is_confirmed = !form.ciam || fields.has("confirmed");
     if form.ciam && !console.app.provisioning.is_configured() {
-        let sentence = "Cannot enable CIAM: the configuration has no [secureauth] section".to_owned();
-        let errors = vec![("ciam".to_owned(), sentence)];
+        let errors = FieldErrors::one("ciam", "Cannot enable CIAM: the configuration has no [secureauth] section");
         return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None);
     }
     let mut tx = console.app.db.begin().await?;
@@ -51,7 +50,7 @@ pub(super) async fn submit(
     {
         Ok(_) if is_confirmed => tx.commit().await?,
         // Nothing is written before it is confirmed.
-        Ok(_) => return page(&console, &staff, StatusCode::OK, form, Vec::new(), Some(CONFIRM_MESSAGE)),
+        Ok(_) => return page(&console, &staff, StatusCode::OK, form, FieldErrors::default(), Some(CONFIRM_MESSAGE)),
         Err(error) => {
             let errors = form_errors(error)?;
             return page(&console, &staff, StatusCode::UNPROCESSABLE_ENTITY, form, errors, None);
@@ -82,14 +81,12 @@ fn parse_form(fields: &Fields) -> WizardForm {
     }
 }
 
-fn biller_row(form: &WizardForm) -> Result<BillerRow, Vec<(String, String)>> {
-    let mut errors = Vec::new();
+fn biller_row(form: &WizardForm) -> Result<BillerRow, FieldErrors> {
+    let mut errors = FieldErrors::default();
     if form.name.is_empty() {
-        errors.push(("name".to_owned(), "Enter the name that customers see".to_owned()));
+        errors.push("name", "Enter the name that customers see");
     }
-    let slug = Slug::parse(&form.slug)
-        .map_err(|error| errors.push(("slug".to_owned(), format!("Invalid slug: {error}"))))
-        .ok();
+    let slug = errors.check("slug", Slug::parse(&form.slug).map_err(|error| format!("Invalid slug: {error}")));
     let Some(slug) = slug.filter(|_| errors.is_empty()) else { return Err(errors) };
     let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let mut hours = LocalizedText::default();
@@ -110,16 +107,16 @@ fn biller_row(form: &WizardForm) -> Result<BillerRow, Vec<(String, String)>> {
     Ok(BillerRow { slug, patch })
 }
 
-fn form_errors(error: UpsertError) -> Result<Vec<(String, String)>, HttpError> {
+fn form_errors(error: UpsertError) -> Result<FieldErrors, HttpError> {
     match error {
-        UpsertError::SlugTaken => Ok(vec![("slug".to_owned(), "Another biller already uses this slug".to_owned())]),
+        UpsertError::SlugTaken => Ok(FieldErrors::one("slug", "Another biller already uses this slug")),
         UpsertError::NotFound => Err(HttpError::from_status(StatusCode::NOT_FOUND)),
         UpsertError::Directory(error) => Err(error.into()),
         UpsertError::Invalid(errors) => Ok(errors
             .iter()
             .map(|error| {
                 let field = if error.field.starts_with("hosts") { "hosts" } else { "name" };
-                (field.to_owned(), error.to_string())
+                FieldError { field: field.to_owned(), message: error.to_string() }
             })
             .collect()),
     }
@@ -130,10 +127,9 @@ fn page(
     staff: &Staff,
     status: StatusCode,
     form: WizardForm,
-    errors: Vec<(String, String)>,
+    errors: FieldErrors,
     confirm: Option<&'static str>,
 ) -> Result<Response, HttpError> {
     let can_enable = console.app.provisioning.is_configured();
-    let errors = errors.into();
     respond::page(console, Some(staff), status, |chrome| WizardPage { chrome, form, errors, confirm, can_enable })
 }

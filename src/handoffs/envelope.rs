@@ -20,6 +20,11 @@ impl<T> Envelope<T> {
         Self { id: random.token::<16>(), at: clock.now(), content }
     }
 
+    /// The same envelope around other content.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Envelope<U> {
+        Envelope { id: self.id, at: self.at, content: change(self.content) }
+    }
+
     pub fn is_expired(&self, lifetime: Duration, now: Timestamp) -> bool {
         self.at.plus(lifetime) <= now
     }

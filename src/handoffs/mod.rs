@@ -13,4 +13,4 @@ pub use consumed::{ConsumedTokens, TokenKind};
 pub use envelope::Envelope;
 pub use flow::FlowContext;
 pub use issue::{Handoffs, legacy_origin, recover_url};
-pub use redeem::{Identity, PortalSession, RedeemedHandoff};
+pub use redeem::{Identity, RedeemedHandoff};

@@ -11,7 +11,8 @@ use super::flow::FlowContext;
 use super::issue::{Handoffs, LegacyHandoff, PortalHandoff};
 use crate::access::{ApiKey, Audience};
 use crate::directory::DirectoryError;
-use signpost_core::{Locale, Purpose, Slug, Timestamp};
+use crate::sessions::{BillerSession, BillerSessions};
+use signpost_core::{Locale, Purpose, Slug};
 
 const DEFAULT_LEGACY_SECONDS: u64 = 120;
 const DEFAULT_PORTAL_SECONDS: u64 = 60;
@@ -59,32 +60,19 @@ pub struct Identity {
     pub state: Option<String>,
 }
 
-/// The live session behind a handoff to a portal.
-#[derive(Clone, Debug)]
-pub struct PortalSession {
-    pub username: String,
-    pub subject: String,
-    pub issuer: String,
-    pub auth_time: Timestamp,
-    pub amr: Vec<String>,
-}
-
 impl Handoffs {
-    /// Redeems a token for the holder of an API key. `find_session` finds a live biller session by its id.
+    /// Redeems a token for the holder of an API key.
     ///
     /// The answer is the same for an unknown, consumed or expired token and for one that is not for this key: none.
     ///
     /// # Errors
     /// The database failed. The token can be redeemed again.
-    pub async fn redeem<F>(
+    pub async fn redeem(
         &self,
         key: &ApiKey,
         token: &str,
-        find_session: impl FnOnce(String) -> F,
-    ) -> Result<Option<RedeemedHandoff>, DirectoryError>
-    where
-        F: Future<Output = Result<Option<PortalSession>, DirectoryError>>,
-    {
+        sessions: &BillerSessions,
+    ) -> Result<Option<RedeemedHandoff>, DirectoryError> {
         if let Ok(legacy) = self.keys.open::<Envelope<LegacyHandoff>>(Purpose::LegacyHandoff, "", token) {
             return self.redeem_legacy(key, legacy).await;
         }
@@ -98,7 +86,7 @@ impl Handoffs {
         if is_foreign || portal.is_expired(lifetime, self.clock.now()) {
             return Ok(None);
         }
-        match find_session(portal.content.session.clone()).await? {
+        match sessions.live_by_id(&portal.content.session).await? {
             Some(session) => self.redeem_portal(portal, session).await,
             None => Ok(None),
         }
@@ -148,7 +136,7 @@ impl Handoffs {
     async fn redeem_portal(
         &self,
         token: Envelope<PortalHandoff>,
-        session: PortalSession,
+        session: BillerSession,
     ) -> Result<Option<RedeemedHandoff>, DirectoryError> {
         let flow = token.content.flow;
         let biller = match &flow.biller {
@@ -160,7 +148,7 @@ impl Handoffs {
         {
             return Ok(None);
         }
-        let name = Some(session.username);
+        let name = Some(session.details.username);
         let recovery = FlowContext { name: name.clone(), biller: None, ..flow.for_recovery() };
         Ok(Some(RedeemedHandoff {
             kind: "portal",
@@ -174,7 +162,7 @@ impl Handoffs {
                 sub: session.subject,
                 iss: session.issuer,
                 auth_time: session.auth_time.seconds(),
-                amr: session.amr,
+                amr: session.details.amr,
                 state: flow.portal_state,
             }),
         }))

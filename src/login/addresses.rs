@@ -1,8 +1,5 @@
 //! Addresses of our own pages, with the flow context sealed into them.
 
-use super::page_context::PageContext;
-use super::pages::Link;
-use crate::directory::Biller;
 use crate::handoffs::FlowContext;
 use crate::web::paths;
 use signpost_core::{KeyRing, Slug};
@@ -19,11 +16,6 @@ pub(super) fn page(keys: &KeyRing, path: &str, flow: &FlowContext) -> String {
 /// Like [`page`], with one length for every username.
 pub(super) fn padded_page(keys: &KeyRing, path: &str, flow: &FlowContext) -> String {
     paths::with_query(path, "t", &flow.seal_recovery_padded(keys))
-}
-
-/// The form for sign-in links by mail; none if we cannot send mail.
-pub(super) fn links(pages: &PageContext, flow: &FlowContext) -> Option<String> {
-    pages.can_send_mail.then(|| page(&pages.keys, paths::LINKS, flow))
 }
 
 /// Starts the flow at a biller, after a click of the customer.
@@ -46,13 +38,8 @@ fn hint(keys: &KeyRing, path: &str, slug: &Slug, flow: &FlowContext) -> String {
     paths::with_query(path, "h", &flow.seal_hint(keys, slug))
 }
 
-/// A link to a biller's sign-in, labelled with its name.
-pub(super) fn biller_link(keys: &KeyRing, flow: &FlowContext, biller: &Biller) -> Link {
-    Link { label: biller.name.clone(), url: sign_in(keys, &biller.slug, flow) }
-}
-
 /// A biller's sign-in with no more than a return target.
-pub(super) fn plain_sign_in(biller: &Biller, return_to: Option<&str>) -> String {
-    let path = paths::biller(&biller.slug);
+pub(super) fn plain_sign_in(slug: &Slug, return_to: Option<&str>) -> String {
+    let path = paths::biller(slug);
     return_to.map_or_else(|| path.clone(), |return_to| paths::with_query(&path, "return_to", return_to))
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::handoffs::{Envelope, FlowContext};
 use crate::web::cookies;
-use signpost_core::{KeyRing, Purpose, Random, Slug, Timestamp};
+use signpost_core::{KeyRing, Purpose, Slug, Timestamp};
 
 /// How long a customer may take at the identity provider.
 pub(super) const FLOW_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -41,22 +42,14 @@ pub(super) struct AuthorizationRequest {
     pub slug: Slug,
     /// The issuer that the browser was sent to.
     pub issuer: String,
+    /// Where the code will be redeemed.
+    pub token_endpoint: Url,
     /// The response must carry `iss` (RFC 9207).
     pub needs_iss: bool,
+    /// The response must come by form post, or by query.
+    pub form_post: bool,
     pub nonce: String,
     pub pkce_verifier: String,
-}
-
-impl AuthorizationRequest {
-    pub(super) fn new(random: &Random, slug: &Slug, issuer: &str) -> Self {
-        Self {
-            slug: slug.clone(),
-            issuer: issuer.to_owned(),
-            needs_iss: false,
-            nonce: random.token::<24>(),
-            pkce_verifier: random.token::<48>(),
-        }
-    }
 }
 
 /// The `Set-Cookie` lines that add a request, and remove the oldest ones if there are too many.

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::authorization_request::{self, AuthorizationRequest, OAuthState};
+use super::callback_error::setup_fault;
 use super::decision_pages;
 use super::decision_record::record;
 use super::login_request::LoginRequest;
@@ -26,21 +27,18 @@ pub(super) async fn begin(
     request: LoginRequest,
     biller: &Biller,
 ) -> Result<Response, HttpError> {
-    let Some((registration, _)) = registrations::for_biller(state, biller) else {
+    let Some((registration, _)) = registrations::for_biller(&state.keys, &state.config, biller) else {
         return decision_pages::outage(&PageContext::from_ref(state), &request, biller);
     };
-    let authorization = AuthorizationRequest::new(&state.random, &biller.slug, &registration.issuer);
-    let mut authorization = Envelope::new(&state.clock, &state.random, authorization);
+    let (nonce, pkce_verifier) = (state.random.token::<24>(), state.random.token::<48>());
+    let envelope = Envelope::new(&state.clock, &state.random, ());
     let oauth_state = OAuthState {
         slug: biller.slug.clone(),
-        authorization_request_id: authorization.id.clone(),
+        authorization_request_id: envelope.id.clone(),
         flow: request.flow.clone(),
     };
     let oauth_state = oauth_state.seal(&state.keys);
-    let secrets = AuthorizationSecrets {
-        nonce: &authorization.content.nonce,
-        pkce_verifier: &authorization.content.pkce_verifier,
-    };
+    let secrets = AuthorizationSecrets { nonce: &nonce, pkce_verifier: &pkce_verifier };
     let parameters = RequestParams {
         state: &oauth_state,
         login_hint: request.flow.name.as_deref(),
@@ -54,10 +52,24 @@ pub(super) async fn begin(
     record_contact(state, biller, &outcome).await;
     let (address, provider, _) = match outcome {
         Ok(outcome) => outcome,
-        Err(error) => return issuer_unavailable(state, request, biller, &error).await,
+        Err(error) => {
+            if let Some(fault) = error.setup_fault() {
+                tracing::warn!(biller = %biller.slug, reason = fault, "a sign-in could not start");
+                return Err(setup_fault(&state.keys, &biller.slug, &request.flow, fault));
+            }
+            return issuer_unavailable(state, request, biller, &error).await;
+        }
     };
     state.returns.record_started(&biller.slug);
-    authorization.content.needs_iss = provider.sends_iss() || biller.pinned_iss.as_ref() == Some(&registration.issuer);
+    let authorization = envelope.map(|()| AuthorizationRequest {
+        slug: biller.slug.clone(),
+        token_endpoint: provider.token_endpoint().clone(),
+        needs_iss: provider.sends_iss() || biller.pinned_iss.as_ref() == Some(&registration.issuer),
+        form_post: registration.authorization_params.form_post,
+        issuer: registration.issuer,
+        nonce,
+        pkce_verifier,
+    });
     let mut response = Redirect::to(address.as_str()).into_response();
     let lines = authorization_request::cookies(&state.keys, &authorization, headers);
     cookies::add(response.headers_mut(), lines);

@@ -16,7 +16,7 @@ use tower_sessions::Session;
 
 use super::authorization_request::{self, AuthorizationRequest, FLOW_TIMEOUT, OAuthState};
 use super::callback_error::{CallbackError, error_class, provider_failed};
-use super::fetch_metadata::is_prefetch;
+use super::fetch_metadata::{is_prefetch, require_navigation};
 use super::redirect_loop::{self, Destination};
 use super::{addresses, signed_in};
 use crate::access::Client;
@@ -24,14 +24,14 @@ use crate::audit::{self, Metric};
 use crate::directory::{Biller, BindTo, IssuerEndpoint, OidcSettings, SubjectMatch, User, UserStatus};
 use crate::handoffs::{Envelope, FlowContext, TokenKind};
 use crate::secureauth::{self, ProviderError, Registration, SignIn};
+use crate::sessions::{NewBillerSession, SessionDetails, SessionFilter};
 use crate::state::AppState;
-use crate::web::biller_sessions::{BillerSessions, NewBillerSession, SessionDetails, SessionFilter};
 use crate::web::client::ClientAddress;
 use crate::web::device::Device;
 use crate::web::extract::{BillerPath, is_form};
 use crate::web::fields::Fields;
 use crate::web::language::Language;
-use crate::web::{HttpError, cookies, paths, registrations};
+use crate::web::{HttpError, browser_session, cookies, paths, registrations};
 use signpost_core::{Locale, Purpose, Slug, UserId, Username};
 
 const MAX_CODE_LENGTH: usize = 4096;
@@ -59,12 +59,18 @@ pub(super) async fn finish(
     if is_prefetch(&headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    require_navigation(&headers)?;
     let fail = |error: CallbackError| error.into_http_error(&state.keys, &slug, None);
-    let query = open_form_post(&state, &slug, query.unwrap_or_default()).map_err(fail)?;
+    let (query, is_form_post) = open_form_post(&state, &slug, query.unwrap_or_default()).map_err(fail)?;
     let fields = parse_response(&query).map_err(fail)?;
     let oauth_state = OAuthState::open(&state.keys, fields.get("state").unwrap_or_default());
-    let OAuthState { slug: issued_for, authorization_request_id: request_id, flow } =
+    let OAuthState { slug: issued_for, authorization_request_id: request_id, mut flow } =
         oauth_state.ok_or_else(|| fail(CallbackError::InvalidState))?;
+    let request = authorization_request::find(&state.keys, &headers, &request_id);
+    if request.is_none() {
+        // The state may be a stranger's, whose username stays with the browser that typed it.
+        flow.name = None;
+    }
     let mut response = if issued_for == slug {
         let locale = language.or(flow.locale).locale;
         let callback = Callback {
@@ -77,13 +83,17 @@ pub(super) async fn finish(
             fields: &fields,
             request_id: &request_id,
             flow: &flow,
+            is_form_post,
         };
-        let finished = callback.finish().await;
+        let finished = match request {
+            Some(request) => callback.finish(request).await,
+            None => callback.without_request().await,
+        };
         let sign_in = || addresses::sign_in(&state.keys, &slug, &flow);
         finished.map_err(|error| error.or_link("action-sign-in", sign_in)).into_response()
     } else {
         // The request is consumed, so that its code works nowhere else; but only for the browser that sent it.
-        if authorization_request::find(&state.keys, &headers, &request_id).is_some() {
+        if request.is_some() {
             state.consumed_tokens().consume(TokenKind::AuthorizationRequest, &request_id).await?;
         }
         CallbackError::MixUp.into_http_error(&state.keys, &issued_for, Some(&flow)).into_response()
@@ -115,13 +125,13 @@ pub(super) async fn form_post(
     Ok(Redirect::to(&paths::with_query(&paths::callback(&slug), RESPONSE_PARAMETER, &sealed)).into_response())
 }
 
-/// The form that [`form_post`] sealed, or the query as it is.
-fn open_form_post(state: &AppState, slug: &Slug, query: String) -> Result<String, CallbackError> {
+/// The form that [`form_post`] sealed, or the query as it is; and whether it was a form.
+fn open_form_post(state: &AppState, slug: &Slug, query: String) -> Result<(String, bool), CallbackError> {
     let fields = Fields::parse(query.as_bytes()).unwrap_or_default();
-    let Some(sealed) = fields.get(RESPONSE_PARAMETER) else { return Ok(query) };
+    let Some(sealed) = fields.get(RESPONSE_PARAMETER) else { return Ok((query, false)) };
     let token = state.keys.open::<Envelope<FormPostResponse>>(Purpose::FormPostResponse, slug.as_str(), sealed);
     let token = token.ok().filter(|token| !token.is_expired(FLOW_TIMEOUT, state.clock.now()));
-    token.map(|token| token.content.form).ok_or(CallbackError::InvalidResponse("invalid_sealed_response"))
+    token.map(|token| (token.content.form, true)).ok_or(CallbackError::InvalidResponse("invalid_sealed_response"))
 }
 
 fn parse_response(query: &str) -> Result<Fields, CallbackError> {
@@ -145,17 +155,15 @@ struct Callback<'a> {
     fields: &'a Fields,
     request_id: &'a str,
     flow: &'a FlowContext,
+    is_form_post: bool,
 }
 
 impl Callback<'_> {
-    async fn finish(&self) -> Result<Response, HttpError> {
+    async fn finish(&self, request: Envelope<AuthorizationRequest>) -> Result<Response, HttpError> {
         let state = self.state;
-        let Some(request) = authorization_request::find(&state.keys, self.headers, self.request_id) else {
-            return self.without_request().await;
-        };
         state.returns.record_returned(self.slug);
         let biller = self.active_biller().await?.ok_or_else(|| self.fail(CallbackError::BillerNotActive))?;
-        let Some((registration, oidc)) = registrations::for_biller(state, &biller) else {
+        let Some((registration, oidc)) = registrations::for_biller(&state.keys, &state.config, &biller) else {
             return Err(self.fail(CallbackError::BillerNotActive));
         };
         if request.is_expired(FLOW_TIMEOUT, state.clock.now()) || request.content.issuer != registration.issuer {
@@ -182,6 +190,9 @@ impl Callback<'_> {
         if is_wrong || request.slug != *self.slug {
             return Err(CallbackError::IssuerMismatch);
         }
+        if request.form_post != self.is_form_post {
+            return Err(CallbackError::InvalidResponse("response_mode_mismatch"));
+        }
         if let Some(error) = self.fields.get("error") {
             return Err(CallbackError::AuthorizationError(error_class(error)));
         }
@@ -202,7 +213,7 @@ impl Callback<'_> {
         let state = self.state;
         let secrets = secureauth::AuthorizationSecrets { nonce: &request.nonce, pkce_verifier: &request.pkce_verifier };
         let started = Instant::now();
-        let redeemed = state.providers.redeem(registration, secrets, code.to_owned()).await;
+        let redeemed = state.providers.redeem(registration, &request.token_endpoint, secrets, code.to_owned()).await;
         let is_success = !redeemed.as_ref().is_err_and(ProviderError::is_issuer_failure);
         state.calls.record(self.slug, started.elapsed(), is_success);
         match redeemed {
@@ -264,7 +275,14 @@ impl Callback<'_> {
     ) -> Result<Result<User, CallbackError>, HttpError> {
         let directory = &self.state.directory;
         let Some(claim) = sign_in.claim(&oidc.bind_claim) else {
-            return Ok(Err(CallbackError::NotAMember("claim_missing")));
+            tracing::warn!(
+                biller = %biller.slug,
+                claim = oidc.bind_claim,
+                received = sign_in.claim_names().join(" "),
+                "the claim that identifies users is missing"
+            );
+            registrations::record_setup_fault(self.state, biller, "claim_missing").await;
+            return Ok(Err(CallbackError::ClaimMissing));
         };
         let found = match oidc.bind_to {
             BindTo::UserId => directory.user_by_id(&biller.id, &UserId::from_stored(claim.to_owned())).await?,
@@ -277,8 +295,7 @@ impl Callback<'_> {
             return Ok(Err(CallbackError::NotAMember("unknown_user")));
         };
         if user.status != UserStatus::Active {
-            let sessions = BillerSessions::new(self.state);
-            sessions.end(&biller.id, SessionFilter::User(&user.id)).await?;
+            self.state.biller_sessions.end(&biller.id, SessionFilter::User(&user.id)).await?;
             return Ok(Err(CallbackError::UserNotActive));
         }
         let now = self.state.clock.now();
@@ -310,14 +327,13 @@ impl Callback<'_> {
         };
         let new = NewBillerSession {
             biller_id: &biller.id,
-            user,
+            user_id: &user.id,
             issuer: &registration.issuer,
             subject: &sign_in.subject,
             auth_time: sign_in.auth_time,
             details,
         };
-        let sessions = BillerSessions::new(state);
-        let row = sessions.sign_in(self.session, new).await?;
+        let row = browser_session::sign_in(&state.biller_sessions, self.session, new).await?;
         if self.fields.has("iss") {
             state.directory.pin_iss(biller, &registration.issuer).await?;
         }

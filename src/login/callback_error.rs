@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::addresses;
 use crate::handoffs::FlowContext;
-use crate::secureauth::ProviderError;
+use crate::secureauth::{ProviderError, setup_fault as setup_fault_reason};
 use crate::web::{HttpError, paths};
 use signpost_core::{KeyRing, Slug};
 
@@ -28,6 +28,8 @@ pub(super) enum CallbackError {
     AuthorizationError(&'static str),
     /// The user is not a member of this biller, or the subject belongs to another member.
     NotAMember(&'static str),
+    /// Neither the ID token nor UserInfo has the claim that identifies the user.
+    ClaimMissing,
     /// The user is suspended.
     UserNotActive,
 }
@@ -41,21 +43,37 @@ pub(super) fn error_class(error: &str) -> &'static str {
         }
         "temporarily_unavailable" => "temporarily_unavailable",
         "server_error" => "server_error",
-        _ => "other_provider_error",
+        other => setup_fault_reason(other, "").unwrap_or("other_provider_error"),
     }
+}
+
+/// The biller's registration or its provider is set up wrong. Trying again does not help.
+pub(super) fn setup_fault(keys: &KeyRing, slug: &Slug, flow: &FlowContext, fault: &'static str) -> HttpError {
+    HttpError::new(StatusCode::BAD_GATEWAY, fault, "error-setup-fault")
+        .for_biller(slug.as_str())
+        .with_link("action-find-biller", addresses::page(keys, paths::RECOVER, flow))
+        .recorded()
 }
 
 /// The token endpoint failed, or its response is invalid. A code is never sent twice.
 pub(super) fn provider_failed(keys: &KeyRing, slug: &Slug, flow: &FlowContext, error: &ProviderError) -> HttpError {
     tracing::warn!(biller = %slug, reason = error.reason(), "the token response was rejected");
+    if let Some(fault) = error.setup_fault() {
+        return setup_fault(keys, slug, flow, fault);
+    }
     let status = match error {
-        ProviderError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        ProviderError::Unavailable(_) | ProviderError::Throttled { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_GATEWAY,
     };
-    HttpError::new(status, error.reason(), "error-provider-failed")
+    let retry_after = if let ProviderError::Throttled { seconds, .. } = error { *seconds } else { 0 };
+    HttpError { retry_after, ..HttpError::new(status, error.reason(), "error-provider-failed") }
         .for_biller(slug.as_str())
         .with_link("action-try-again", addresses::sign_in(keys, slug, flow))
         .recorded()
+}
+
+fn find(keys: &KeyRing, flow: Option<&FlowContext>) -> String {
+    flow.map_or_else(|| paths::RECOVER.to_owned(), |flow| addresses::page(keys, paths::RECOVER, flow))
 }
 
 impl CallbackError {
@@ -66,10 +84,12 @@ impl CallbackError {
         // Without a flow of ours anyone could cause this error by the thousand.
         let error = if flow.is_some() { error.recorded() } else { error };
         match self {
+            Self::AuthorizationError(reason) if setup_fault_reason(reason, "").is_some() => {
+                error.with_link("action-find-biller", find(keys, flow))
+            }
+            Self::ClaimMissing => error.with_link("action-find-biller", find(keys, flow)),
             Self::NotAMember(_) | Self::UserNotActive => {
-                let find = flow.map(|flow| addresses::page(keys, paths::RECOVER, flow));
-                let find = find.unwrap_or_else(|| paths::RECOVER.to_owned());
-                error.with_link("action-find-biller", find).with_link("action-try-again", restart)
+                error.with_link("action-find-biller", find(keys, flow)).with_link("action-try-again", restart)
             }
             _ => error.with_link("action-sign-in", restart),
         }
@@ -90,7 +110,11 @@ impl CallbackError {
             Self::AuthorizationError(reason @ ("temporarily_unavailable" | "server_error")) => {
                 (StatusCode::SERVICE_UNAVAILABLE, reason, "error-provider-unavailable")
             }
+            Self::AuthorizationError(reason) if setup_fault_reason(reason, "").is_some() => {
+                (StatusCode::BAD_GATEWAY, reason, "error-setup-fault")
+            }
             Self::AuthorizationError(reason) => (BAD, reason, "error-provider-denied"),
+            Self::ClaimMissing => (StatusCode::BAD_GATEWAY, "claim_missing", "error-setup-fault"),
             Self::NotAMember(reason) => (StatusCode::FORBIDDEN, reason, "error-not-a-member"),
             Self::UserNotActive => (StatusCode::FORBIDDEN, "user_not_active", "error-user-not-active"),
         }

@@ -32,7 +32,7 @@ pub(super) fn page(pages: &PageContext, request: &LoginRequest, result: &Routing
 fn notice(pages: &PageContext, request: &LoginRequest, biller: &Biller) -> Result<Response, HttpError> {
     let LoginRequest { language, flow, device, .. } = request;
     let page = NoticePage {
-        chrome: show::chrome(pages, language, &flow.reference, Some(biller)),
+        chrome: show::chrome(pages, language, flow, Some(biller)),
         biller: biller.name.clone(),
         address: biller_login_url(&pages.config, biller),
         continue_url: request.sign_in_link(pages, &biller.slug),
@@ -47,7 +47,7 @@ fn notice(pages: &PageContext, request: &LoginRequest, biller: &Biller) -> Resul
 
 pub(super) fn outage(pages: &PageContext, request: &LoginRequest, biller: &Biller) -> Result<Response, HttpError> {
     let LoginRequest { language, flow, .. } = request;
-    let mut chrome = show::chrome(pages, language, &flow.reference, Some(biller));
+    let mut chrome = show::chrome(pages, language, flow, Some(biller));
     let now = pages.clock.now();
     let maintenance = biller.maintenance_at(now);
     let page = OutagePage {
@@ -63,7 +63,7 @@ pub(super) fn outage(pages: &PageContext, request: &LoginRequest, biller: &Bille
 
 fn hold(pages: &PageContext, request: &LoginRequest, biller: Option<&Biller>) -> Result<Response, HttpError> {
     let LoginRequest { language, flow, .. } = request;
-    let mut chrome = show::chrome(pages, language, &flow.reference, biller);
+    let mut chrome = show::chrome(pages, language, flow, biller);
     let slug = match &request.routing.entry {
         EntryPoint::Named { slug, .. } => Some(slug),
         EntryPoint::Shared => biller.map(|biller| &biller.slug),
@@ -89,7 +89,7 @@ fn recovery(pages: &PageContext, request: &LoginRequest, result: &RoutingResult)
     };
     let links = FlowContext { portal_state: None, restarts: 0, ..flow.clone() };
     let suggestions = result.verdict.suggested_billers.iter().filter_map(|slug| result.billers.by_slug(slug));
-    let suggestions = suggestions.map(|biller| addresses::biller_link(&pages.keys, &links, biller)).collect();
+    let suggestions = suggestions.map(|biller| show::biller_link(&pages.keys, &links, biller)).collect();
     let mut page = RecoverPage { suggestions, ..recover::page(pages, language, flow, reason) };
     page.search.remember = flow.remember;
     show::lookup_page(pages, status, &page)

@@ -20,14 +20,6 @@ pub(super) fn record(decisions: &DecisionLog, request: &RoutingRequest, result: 
     if matches!(request.entry, EntryPoint::Named { .. }) && verdict.decision == Decision::Recovery {
         return decisions.page_code();
     }
-    let response = match verdict.decision {
-        Decision::BookmarkNotice => "bookmark notice",
-        Decision::SecureauthLogin => "redirect to SecureAuth",
-        Decision::LegacyLogin => "redirect to the legacy login",
-        Decision::Recovery => "recovery page",
-        Decision::OutagePage => "outage page",
-        Decision::HoldPage => "hold page",
-    };
     let metric = match (verdict.decision, &request.entry) {
         // A customer who comes from the notice has typed a username.
         (Decision::SecureauthLogin, _) if request.name.is_some() => Some(Metric::SharedEntrySignIn),
@@ -39,7 +31,7 @@ pub(super) fn record(decisions: &DecisionLog, request: &RoutingRequest, result: 
         metric,
         biller: verdict.biller.as_ref().map(ToString::to_string),
         name: request.name.clone(),
-        response,
+        response: verdict.decision.response(),
         details: result.details(),
     };
     decisions.record(CodeKind::Row(verdict.row), entry)

@@ -124,8 +124,7 @@ fn page(pages: &PageContext, directory: &Directory, language: &Language, details
     let billers = directory.last_known_billers();
     let slug = details.flow.biller.as_ref();
     let biller = slug.and_then(|slug| billers.by_slug(slug).cloned());
-    let reference = &details.flow.reference;
-    let chrome = show::chrome(pages, language, reference, biller.as_deref());
+    let chrome = show::chrome(pages, language, &details.flow, biller.as_deref());
     let i18n = chrome.i18n;
     let name = biller.as_ref().map(|biller| biller.name.as_str()).or(slug.map(Slug::as_str));
     let title = title(i18n, &details.message, name);
@@ -139,7 +138,7 @@ fn page(pages: &PageContext, directory: &Directory, language: &Language, details
         Ok(html) => Html(html).into_response(),
         Err(error) => {
             tracing::error!(error = %error, "the error page cannot be rendered");
-            format!("{}. {} {}", page.title, i18n.t("reference"), reference).into_response()
+            format!("{}. {} {}", page.title, i18n.t("reference"), page.chrome.reference).into_response()
         }
     }
 }

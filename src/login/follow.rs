@@ -3,8 +3,10 @@
 use axum::extract::FromRef;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
 
 use super::decision_record::{chosen_biller, record};
+use super::fetch_metadata::{is_prefetch, require_navigation};
 use super::login_request::LoginRequest;
 use super::page_context::PageContext;
 use super::redirect_loop::{self, Destination};
@@ -14,12 +16,17 @@ use crate::state::AppState;
 use crate::web::{HttpError, cookies};
 use signpost_core::decision::{Decision, EntryPoint};
 
-/// Decides, records the decision, and follows it.
+/// Decides, records the decision, and follows it. Only for a navigation: nothing is decided for a page that a browser loads in
+/// advance or into another page.
 pub(super) async fn decide_and_follow(
     state: &AppState,
     headers: &HeaderMap,
     request: LoginRequest,
 ) -> Result<Response, HttpError> {
+    if is_prefetch(headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    require_navigation(headers)?;
     let result = state.routing.route(&request.routing).await;
     let code = record(&state.decisions, &request.routing, &result);
     let request = request.with_reference(&code);

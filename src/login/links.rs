@@ -102,18 +102,15 @@ pub(super) async fn sent(
 }
 
 fn sent_page(pages: &PageContext, language: Language, flow: &FlowContext) -> Result<Response, HttpError> {
-    let to = |path| addresses::page(&pages.keys, path, flow);
-    let language = language.at(to(paths::LINKS_SENT));
-    let chrome = show::chrome(pages, &language, pages.new_code().as_str(), None);
-    show::page(StatusCode::OK, &LinksSentPage { chrome, again_url: to(paths::LINKS), back_url: to(paths::LOGIN) })
+    let language = language.at(addresses::page(&pages.keys, paths::LINKS_SENT, flow));
+    let chrome = show::chrome(pages, &language, flow, None);
+    show::page(StatusCode::OK, &LinksSentPage { chrome })
 }
 
 fn page(pages: &PageContext, language: &Language, flow: FlowContext) -> LinksPage {
-    let flow = FlowContext { locale: Some(language.locale), ..flow };
     LinksPage {
-        chrome: show::chrome(pages, language, pages.new_code().as_str(), None),
+        chrome: show::chrome(pages, language, &flow, None),
         error: None,
-        back_url: addresses::page(&pages.keys, paths::LOGIN, &flow),
         username: flow.name.unwrap_or_default(),
         return_to: flow.return_to,
     }

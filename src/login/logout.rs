@@ -11,11 +11,12 @@ use super::pages::{LogoutPage, SignedInBiller, SignedOutPage};
 use super::signed_in::{sessions, signed_in};
 use super::{redirect_loop, show};
 use crate::directory::Biller;
+use crate::handoffs::FlowContext;
+use crate::sessions::BillerSession;
 use crate::state::AppState;
-use crate::web::biller_sessions::{BillerSession, BillerSessions};
 use crate::web::extract::{Form, Query};
 use crate::web::language::Language;
-use crate::web::{HttpError, cookies, paths, registrations};
+use crate::web::{HttpError, browser_session, cookies, paths, registrations};
 use signpost_core::{KeyRing, Purpose, Slug};
 
 /// `GET /logout`: asks first, because a link must not sign anybody out. `?biller=` asks about one biller only.
@@ -40,7 +41,7 @@ pub(super) async fn confirm(
         .map(|(biller, _)| SignedInBiller { name: biller.name.clone(), slug: biller.slug.to_string() })
         .collect();
     let pages = PageContext::from_ref(&state);
-    let chrome = show::chrome(&pages, &language, pages.new_code().as_str(), None);
+    let chrome = show::chrome(&pages, &language, &FlowContext::default(), None);
     show::form_page(StatusCode::OK, &LogoutPage { chrome, billers }, targets)
 }
 
@@ -60,7 +61,7 @@ pub(super) async fn submit(
         (None, _) => return Ok(Redirect::to(paths::LOGOUT).into_response()),
     };
     let Some((biller, _)) = found else { return Ok(Redirect::to(paths::SIGNED_OUT).into_response()) };
-    let ended = BillerSessions::new(&state).sign_out(&session, &biller.id).await?;
+    let ended = browser_session::sign_out(&state.biller_sessions, &session, &biller.id).await?;
     let target = match &ended {
         Some(row) => end_session_address(&state, biller, Some(row)).await,
         None => None,
@@ -85,9 +86,8 @@ pub(super) async fn signed_out(
     let remaining = signed_in(&state, &session).await.unwrap_or_default();
     let pages = PageContext::from_ref(&state);
     let page = SignedOutPage {
-        chrome: show::chrome(&pages, &language, pages.new_code().as_str(), biller.map(|biller| &**biller)),
+        chrome: show::chrome(&pages, &language, &FlowContext::default(), biller.map(|biller| &**biller)),
         biller: biller.map(|biller| biller.name.clone()),
-        sign_in_url: biller.map_or_else(|| paths::LOGIN.to_owned(), |biller| paths::biller(&biller.slug)),
         remaining: remaining.iter().map(|(biller, _)| biller.name.clone()).collect(),
     };
     show::page(StatusCode::OK, &page)
@@ -95,7 +95,7 @@ pub(super) async fn signed_out(
 
 /// The issuer's end-session endpoint, if it has one. For a session that has ended, with the parameters of the request.
 async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&BillerSession>) -> Option<url::Url> {
-    let (registration, _) = registrations::for_biller(state, biller)?;
+    let (registration, _) = registrations::for_biller(&state.keys, &state.config, biller)?;
     let (provider, _) = state.providers.get(&registration).await.ok()?;
     let mut address = provider.end_session_endpoint()?.clone();
     if let Some(row) = ended {

@@ -20,8 +20,8 @@ use super::{addresses, show};
 use crate::access::Client;
 use crate::directory::Biller;
 use crate::handoffs::FlowContext;
+use crate::sessions::BillerSession;
 use crate::state::AppState;
-use crate::web::biller_sessions::BillerSession;
 use crate::web::client::ClientAddress;
 use crate::web::device::Device;
 use crate::web::extract::Form;
@@ -129,7 +129,7 @@ fn suggestions(state: &AppState, language: &Language, headers: &HeaderMap, retur
     let return_to = PageContext::from_ref(state).resolve_return_to(return_to);
     let flow = FlowContext { locale: Some(language.locale), return_to, remember: true, ..FlowContext::default() };
     let billers = Device::from_headers(&state.keys, headers).billers(&state.directory.last_known_billers());
-    billers.iter().map(|biller| addresses::biller_link(&state.keys, &flow, biller)).collect()
+    billers.iter().map(|biller| show::biller_link(&state.keys, &flow, biller)).collect()
 }
 
 fn portal_address(slug: &Slug, return_to: Option<&str>) -> String {
@@ -148,7 +148,7 @@ fn choose(
         .map(|(biller, _)| Link { label: biller.name.clone(), url: portal_address(&biller.slug, return_to) })
         .collect();
     portals.sort_by(|a, b| a.label.cmp(&b.label));
-    let chrome = show::chrome(pages, language, pages.new_code().as_str(), None);
+    let chrome = show::chrome(pages, language, &FlowContext::default(), None);
     let other = format!("{}?other", paths::LOGIN);
     let other = return_to.map_or_else(|| other.clone(), |return_to| paths::with_query(&other, "return_to", return_to));
     portals.push(Link { label: chrome.i18n.t("action-other-biller"), url: other });
@@ -158,14 +158,9 @@ fn choose(
 fn login_page(pages: &PageContext, language: &Language, requested: Option<&str>) -> LoginPage {
     let return_to = pages.resolve_return_to(requested);
     let is_allowed = return_to.is_some();
-    let flow = FlowContext { locale: Some(language.locale), return_to, ..FlowContext::default() };
-    let to = |path| addresses::page(&pages.keys, path, &flow);
+    let flow = FlowContext { return_to, ..FlowContext::default() };
     LoginPage {
-        reset_url: to(paths::RESET),
-        recover_url: to(paths::RECOVER),
-        links_url: addresses::links(pages, &flow),
-        help_url: to(paths::HELP),
-        chrome: show::chrome(pages, language, pages.new_code().as_str(), None),
+        chrome: show::chrome(pages, language, &flow, None),
         username: String::new(),
         error: None,
         remember: false,

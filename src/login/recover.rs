@@ -9,14 +9,14 @@ use http::StatusCode;
 use super::flow_query::FlowQuery;
 use super::page_context::PageContext;
 use super::pages::{RecoverPage, RecoveryReason, Search};
+use super::show;
 use super::username_form::sanitize;
-use super::{addresses, show};
 use crate::directory::{Billers, Directory};
 use crate::handoffs::FlowContext;
 use crate::i18n::Translator;
+use crate::web::HttpError;
 use crate::web::device::Device;
 use crate::web::language::Language;
-use crate::web::{HttpError, paths};
 
 /// `GET /recover`. `?q=` searches for a biller by its name.
 pub(super) async fn recover(
@@ -34,7 +34,7 @@ pub(super) async fn recover(
         FlowContext { locale: Some(language.locale), biller: None, remember: fields.has("remember"), ..flow.clone() };
     let remembered = Device::from_headers(&pages.keys, &headers).billers(&billers);
     let mut page = page(&pages, &language, &flow, reason);
-    page.suggestions = remembered.iter().map(|biller| addresses::biller_link(&pages.keys, &links, biller)).collect();
+    page.suggestions = remembered.iter().map(|biller| show::biller_link(&pages.keys, &links, biller)).collect();
     page.search.remember = links.remember;
     if let Some(text) = fields.get("q") {
         search(&pages, &mut page, &links, &billers, sanitize(text.trim()));
@@ -48,7 +48,7 @@ fn search(pages: &PageContext, page: &mut RecoverPage, links: &FlowContext, bill
         return;
     }
     let found = billers.search(&text);
-    page.search.results = found.iter().map(|biller| addresses::biller_link(&pages.keys, links, biller)).collect();
+    page.search.results = found.iter().map(|biller| show::biller_link(&pages.keys, links, biller)).collect();
     page.reason =
         if page.search.results.is_empty() { RecoveryReason::NoSearchResults } else { RecoveryReason::SearchResults };
     page.search.text = text;
@@ -61,13 +61,10 @@ pub(super) fn page(
     flow: &FlowContext,
     reason: RecoveryReason,
 ) -> RecoverPage {
-    let links = FlowContext { locale: Some(language.locale), ..flow.clone() };
     RecoverPage {
-        chrome: show::chrome(pages, language, &flow.reference, None),
+        chrome: show::chrome(pages, language, flow, None),
         reason,
         suggestions: Vec::new(),
-        reset_url: addresses::page(&pages.keys, paths::RESET, &links),
-        links_url: addresses::links(pages, &links),
         search: Search { token: flow.seal_recovery(&pages.keys), ..Search::default() },
         username: flow.name.clone(),
         return_to: flow.return_to.clone(),

@@ -186,7 +186,7 @@ fn sent_page(
     let language = language.at(addresses::padded_page(&pages.keys, paths::RESET_SENT, &flow));
     let back = match biller {
         Some(biller) => {
-            Link { label: biller.name.clone(), url: addresses::plain_sign_in(biller, flow.return_to.as_deref()) }
+            Link { label: biller.name.clone(), url: addresses::plain_sign_in(&biller.slug, flow.return_to.as_deref()) }
         }
         None => Link {
             label: pages.config.help.company.clone(),
@@ -194,7 +194,7 @@ fn sent_page(
         },
     };
     let page = ResetSentPage {
-        chrome: show::chrome(&pages, &language, code.as_str(), biller),
+        chrome: show::chrome(&pages, &language, &flow, biller),
         legacy_reset_url: state.handoffs().legacy_reset_url(&flow),
         back,
     };
@@ -206,19 +206,12 @@ fn action(biller: Option<&Biller>) -> String {
 }
 
 fn page(pages: &PageContext, language: &Language, biller: Option<&Biller>, flow: FlowContext) -> ResetPage {
-    let flow = FlowContext { locale: Some(language.locale), ..flow };
-    let to = |path| addresses::page(&pages.keys, path, &flow);
     ResetPage {
-        chrome: show::chrome(pages, language, pages.new_code().as_str(), biller),
+        chrome: show::chrome(pages, language, &flow, biller),
         error: None,
         action: action(biller),
-        back_url: match biller {
-            Some(biller) => addresses::plain_sign_in(biller, flow.return_to.as_deref()),
-            None => to(paths::LOGIN),
-        },
-        forgot_username_url: addresses::links(pages, &flow).unwrap_or_else(|| to(paths::RECOVER)),
-        username: flow.name.clone().unwrap_or_default(),
-        return_to: flow.return_to.clone(),
+        username: flow.name.unwrap_or_default(),
+        return_to: flow.return_to,
     }
 }
 
@@ -229,7 +222,7 @@ fn external_password_page(
     biller: &Biller,
     return_to: Option<&str>,
 ) -> Result<Response, HttpError> {
-    let chrome = show::chrome(pages, language, pages.new_code().as_str(), Some(biller));
-    let sign_in_url = addresses::plain_sign_in(biller, return_to);
-    show::page(StatusCode::OK, &ExternalPasswordPage { chrome, biller: biller.name.clone(), sign_in_url })
+    let flow = FlowContext { return_to: return_to.map(str::to_owned), ..FlowContext::default() };
+    let chrome = show::chrome(pages, language, &flow, Some(biller));
+    show::page(StatusCode::OK, &ExternalPasswordPage { chrome, biller: biller.name.clone() })
 }

@@ -4,19 +4,21 @@ use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 
+use super::addresses;
 use super::page_context::PageContext;
-use super::pages::{Chrome, Contact, OperatorText, OtherLanguage};
+use super::pages::{Chrome, Contact, Link, OperatorText, OtherLanguage, PageLinks};
 use crate::directory::Biller;
-use crate::handoffs;
+use crate::handoffs::{self, FlowContext};
 use crate::i18n::Translator;
 use crate::web::brand::Brand;
 use crate::web::headers::PagePolicy;
 use crate::web::language::{Language, PARAMETER, SamePage};
 use crate::web::{HttpError, assets, paths};
-use signpost_core::Locale;
+use signpost_core::{KeyRing, Locale};
 
-/// The shared parts. On a page about a biller the contact is the biller's own.
-pub(super) fn chrome(pages: &PageContext, language: &Language, code: &str, biller: Option<&Biller>) -> Chrome {
+/// The shared parts. On a page about a biller the contact is the biller's own. Links take the flow along. The page shows the
+/// reference code of the flow, or a new one if the flow has none.
+pub(super) fn chrome(pages: &PageContext, language: &Language, flow: &FlowContext, biller: Option<&Biller>) -> Chrome {
     let help_url = match biller {
         Some(biller) => paths::with_query(paths::HELP, "biller", biller.slug.as_str()),
         None => paths::HELP.to_owned(),
@@ -27,13 +29,24 @@ pub(super) fn chrome(pages: &PageContext, language: &Language, code: &str, bille
         company: pages.config.help.company.clone(),
         stylesheet: assets::STYLESHEET.path.clone(),
         logo: assets::LOGO.path.clone(),
-        reference: code.to_owned(),
+        reference: if flow.reference.is_empty() { pages.new_code().to_string() } else { flow.reference.clone() },
         contact: biller
             .map_or_else(|| company(pages, language.locale), |biller| biller_contact(pages, biller, language.locale)),
         biller: biller.map(|biller| biller.name.clone()),
         brand: biller.map(Brand::for_biller).unwrap_or_default(),
         help_url,
+        links: PageLinks {
+            keys: pages.keys.clone(),
+            flow: FlowContext { locale: Some(language.locale), ..flow.clone() },
+            biller: biller.map(|biller| biller.slug.clone()),
+            can_send_mail: pages.can_send_mail,
+        },
     }
+}
+
+/// A link to a biller's sign-in, labelled with its name.
+pub(super) fn biller_link(keys: &KeyRing, flow: &FlowContext, biller: &Biller) -> Link {
+    Link { label: biller.name.clone(), url: addresses::sign_in(keys, &biller.slug, flow) }
 }
 
 fn other_languages(language: &Language) -> Vec<OtherLanguage> {

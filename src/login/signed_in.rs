@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tower_sessions::Session;
 
 use crate::directory::Biller;
+use crate::sessions::BillerSession;
 use crate::state::AppState;
-use crate::web::HttpError;
-use crate::web::biller_sessions::{BillerSession, BillerSessions};
+use crate::web::{HttpError, browser_session};
 
 /// Billers with this browser's session at each.
 pub(super) type SignedIn = Vec<(Arc<Biller>, BillerSession)>;
@@ -25,7 +25,7 @@ pub(super) async fn signed_in(state: &AppState, session: &Session) -> Result<Sig
 
 /// All sessions, including those at billers where sign-in is disabled now.
 pub(super) async fn sessions(state: &AppState, session: &Session) -> Result<SignedIn, HttpError> {
-    let rows = BillerSessions::new(state).live(session).await?;
+    let rows = browser_session::live(&state.biller_sessions, session).await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }

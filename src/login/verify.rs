@@ -11,7 +11,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tower_sessions::Session;
 
 use super::signed_in::signed_in;
-use crate::state::{AppState, VerifiedUser};
+use crate::sessions::VerifiedUser;
+use crate::state::AppState;
 use crate::web::extract::Query;
 use crate::web::fields::Fields;
 use crate::web::paths;
@@ -40,7 +41,7 @@ pub(super) async fn verify(
         return StatusCode::UNAUTHORIZED.into_response();
     };
     let session_id = session.id().map(|id| id.to_string()).unwrap_or_default();
-    let verified = &state.verified_sessions;
+    let verified = &state.biller_sessions.verified;
     let within = (state.clock.now(), Duration::from_secs(state.config.sessions.verify_grace_seconds));
     let rows = match signed_in(&state, &session).await {
         Ok(rows) => rows,

@@ -32,13 +32,13 @@ impl Provisioning {
                 self.failpoints.hit(kind, "deleting");
                 match self.roll_back_step(management, job, &ids, step).await {
                     Ok(()) => retryable.retain(|retryable| *retryable != kind),
-                    Err(CallError::Rejected(_)) if is_last && is_absent(management, &ids, kind).await? => {
+                    Err(error) if error.is_final() && is_last && is_absent(management, &ids, kind).await? => {
                         retryable.retain(|retryable| *retryable != kind);
                     }
-                    Err(CallError::Rejected(rejection)) if is_last => {
-                        leftovers.push(format!("{kind} {} ({rejection})", step.object_id));
+                    Err(error) if error.is_final() && is_last => {
+                        leftovers.push(format!("{kind} {} ({error})", step.object_id));
                     }
-                    Err(CallError::Rejected(_)) => retryable.push(kind),
+                    Err(error) if error.is_final() => retryable.push(kind),
                     Err(error) => return Err(StopReason::RetryLater(ProvisioningError::Call(error))),
                 }
                 self.failpoints.hit(kind, "deleted");
@@ -78,7 +78,7 @@ impl Provisioning {
     ) -> Result<(), CallError> {
         let id = step.object_id.as_str();
         match (step.kind.as_str(), step.state) {
-            (_, StepState::Existing | StepState::RolledBack) => Ok(()),
+            (_, StepState::Existing | StepState::RolledBack | StepState::Selected) => Ok(()),
             ("organization", StepState::Reactivated) => management.set_organization_deactivated(id, true).await,
             ("organization", StepState::Intended) => {
                 // Another system may have created it meanwhile.

@@ -170,14 +170,9 @@ impl Routing {
     /// The facts that are the same for every username at the shared login page.
     fn common_facts(&self, billers: &Billers) -> Facts {
         Facts {
-            now: self.clock.now(),
             kill_switch: self.kill_switch.current(billers),
-            entry: EntryPoint::Shared,
-            username: None,
-            directory: DirectoryFacts::Unavailable,
-            last_known: None,
             directory_policy: self.config.routing.directory_down,
-            remembered: Vec::new(),
+            ..Facts::new(self.clock.now(), EntryPoint::Shared, DirectoryFacts::Unavailable)
         }
     }
 }

@@ -50,11 +50,13 @@ pub struct RoutingResult {
 }
 
 impl RoutingResult {
-    /// The content of the decision log: facts, verdict and revision. The revision is a number that grows with every change
-    /// of billers and operational controls, and a fingerprint of the configuration.
+    /// What the decision log stores beside the outcome: facts, rule and revision. The revision is a number that grows with
+    /// every change of billers and operational controls, a fingerprint of the configuration, and the version of Signpost.
     pub fn details(&self) -> serde_json::Value {
-        let revision = serde_json::json!({ "billers": self.billers.revision(), "settings": *self.settings });
-        serde_json::json!({ "verdict": self.verdict, "facts": self.facts, "revision": revision })
+        let program = env!("CARGO_PKG_VERSION");
+        let revision =
+            serde_json::json!({ "billers": self.billers.revision(), "settings": *self.settings, "program": program });
+        serde_json::json!({ "rule": self.verdict.rule, "facts": self.facts, "revision": revision })
     }
 }
 

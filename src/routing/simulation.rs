@@ -260,8 +260,10 @@ mod time_text {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
         let read = |text: String| {
-            let at = Timestamp::parse_rfc3339(&text);
-            at.ok_or_else(|| D::Error::custom("expected a time such as 2026-11-22T08:00:00Z"))
+            let at = Timestamp::parse(&text);
+            at.ok_or_else(|| {
+                D::Error::custom("expected a time such as 2026-11-22T08:00:00Z or a date such as 2026-11-22")
+            })
         };
         text.map(read).transpose()
     }

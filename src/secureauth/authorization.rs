@@ -9,6 +9,8 @@ use openidconnect::{
 };
 use url::Url;
 
+use super::http::DEFAULT_RETRY_AFTER;
+use super::token_errors::setup_fault;
 use super::{IssuerContact, Provider, ProviderError, Providers, Registration};
 use signpost_core::Locale;
 
@@ -39,7 +41,7 @@ impl Providers {
         params: RequestParams<'_>,
     ) -> Result<(Url, Arc<Provider>, IssuerContact), ProviderError> {
         let (provider, contact) = self.get(registration).await?;
-        let client = client(registration, &provider)?
+        let client = client(registration, &provider, &provider.document.token_endpoint)?
             .set_auth_uri(AuthUrl::from_url(provider.document.authorization_endpoint.clone()));
         let verifier = PkceCodeVerifier::new(secrets.pkce_verifier.to_owned());
         let (state, nonce) = (CsrfToken::new(params.state.to_owned()), Nonce::new(secrets.nonce.to_owned()));
@@ -94,17 +96,18 @@ impl Providers {
         }
         let Some(endpoint) = &provider.document.par_endpoint else { return Ok(None) };
         let fields: Vec<(String, String)> = address.query_pairs().into_owned().collect();
-        let mut response = Err(ProviderError::InvalidClient);
+        let mut response = Err(ProviderError::INVALID_CLIENT);
         for auth in &registration.auth {
             let proof = auth.fields((&registration.client_id, &registration.issuer), self.clock().now(), &self.random);
             let proof = proof.into_iter().map(|(name, value)| (name.to_owned(), value));
             let fields: Vec<_> = fields.iter().cloned().chain(proof).collect();
             response = match self.http().post(endpoint, &fields, auth.header(&registration.client_id)).await? {
                 (200 | 201, body) => Ok(body),
-                (401, _) => Err(ProviderError::InvalidClient),
-                _ => Err(ProviderError::Rejected("par_rejected")),
+                (401, _) => Err(ProviderError::INVALID_CLIENT),
+                (429, _) => Err(ProviderError::Throttled { status: 429, seconds: DEFAULT_RETRY_AFTER }),
+                (_, body) => Err(rejected_request(&body)),
             };
-            if response != Err(ProviderError::InvalidClient) {
+            if response != Err(ProviderError::INVALID_CLIENT) {
                 break;
             }
         }
@@ -119,6 +122,19 @@ impl Providers {
     }
 }
 
+/// The error of a pushed authorization request (RFC 9126, section 2.3).
+fn rejected_request(body: &[u8]) -> ProviderError {
+    #[derive(serde::Deserialize)]
+    struct Rejection {
+        error: String,
+        #[serde(default)]
+        error_description: String,
+    }
+    let rejection = serde_json::from_slice::<Rejection>(body);
+    let fault = rejection.ok().and_then(|rejection| setup_fault(&rejection.error, &rejection.error_description));
+    fault.map_or(ProviderError::Rejected("par_rejected"), ProviderError::Setup)
+}
+
 pub(super) type TokenClient = CoreClient<
     openidconnect::EndpointNotSet,
     openidconnect::EndpointNotSet,
@@ -128,11 +144,15 @@ pub(super) type TokenClient = CoreClient<
     openidconnect::EndpointNotSet,
 >;
 
-pub(super) fn client(registration: &Registration, provider: &Provider) -> Result<TokenClient, ProviderError> {
+pub(super) fn client(
+    registration: &Registration,
+    provider: &Provider,
+    token_endpoint: &Url,
+) -> Result<TokenClient, ProviderError> {
     let issuer = IssuerUrl::new(registration.issuer.clone());
     let issuer = issuer.map_err(|_| ProviderError::InvalidResponse("invalid_issuer_url"))?;
-    Ok(CoreClient::new(ClientId::new(registration.client_id.clone()), issuer, provider.keys.clone())
+    Ok(CoreClient::new(ClientId::new(registration.client_id.clone()), issuer, provider.keys.keys.clone())
         .set_auth_type(AuthType::RequestBody)
         .set_redirect_uri(RedirectUrl::from_url(registration.redirect_uri.clone()))
-        .set_token_uri(TokenUrl::from_url(provider.document.token_endpoint.clone())))
+        .set_token_uri(TokenUrl::from_url(token_endpoint.clone())))
 }

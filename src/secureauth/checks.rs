@@ -11,7 +11,7 @@ use signpost_core::Timestamp;
 
 /// Accepted clock skew, in seconds.
 pub(super) const LEEWAY: i64 = 60;
-/// The maximum distance of `iat` from now, in seconds.
+/// The maximum age of a token by its `iat`, in seconds.
 const MAX_AGE: i64 = 600;
 /// In seconds
 const MAX_LIFETIME: i64 = 24 * 3600;
@@ -31,8 +31,15 @@ pub(super) fn check(claims: &Map<String, Value>, client_id: &str, now: Timestamp
     if required("exp")? > now + MAX_LIFETIME {
         return Err(ProviderError::InvalidResponse("exp_too_far_ahead"));
     }
-    if (required("iat")? - now).abs() > MAX_AGE {
-        return Err(ProviderError::InvalidResponse("iat_out_of_window"));
+    let issued_at = required("iat")?;
+    if issued_at > now + LEEWAY {
+        return Err(ProviderError::InvalidResponse("iat_in_future"));
+    }
+    if issued_at < now - MAX_AGE {
+        return Err(ProviderError::InvalidResponse("iat_too_old"));
+    }
+    if number("auth_time").transpose()?.is_some_and(|at| at > now + LEEWAY) {
+        return Err(ProviderError::InvalidResponse("auth_time_in_future"));
     }
     if number("nbf").transpose()?.is_some_and(|not_before| not_before > now + LEEWAY) {
         return Err(ProviderError::InvalidResponse("nbf_in_future"));
@@ -93,7 +100,9 @@ mod tests {
     fn a_minimal_token_is_accepted() {
         assert_eq!(checked(|_| {}), Ok(()));
         assert_eq!(checked(|c| drop(c.insert("azp".into(), json!("c")))), Ok(()));
-        assert_eq!(checked(|c| drop(c.insert("nbf".into(), json!(NOW + 59)))), Ok(()));
+        for name in ["nbf", "iat", "auth_time"] {
+            assert_eq!(checked(|c| drop(c.insert(name.into(), json!(NOW + 59)))), Ok(()));
+        }
         assert_eq!(checked(|c| drop(c.insert("iat".into(), json!(NOW as f64 - 0.5)))), Ok(()));
     }
 
@@ -103,6 +112,9 @@ mod tests {
             ("nbf", json!(NOW + 3600)),
             ("iat", json!(NOW - 7 * 86_400)),
             ("iat", json!(NOW + 10 * 365 * 86_400)),
+            ("iat", json!(NOW + 61)),
+            ("auth_time", json!(NOW + 61)),
+            ("auth_time", json!("now")),
             ("iat", json!("now")),
             ("exp", json!(NOW + 10 * 365 * 86_400)),
             ("exp", json!(1e300)),

@@ -1,5 +1,7 @@
 //! Client authentication at the token endpoint and at the pushed authorization request endpoint.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use http::{HeaderValue, header};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::{Http, HttpClientError};
 use signpost_core::sign::client_assertion;
@@ -83,7 +87,48 @@ impl<'c> AsyncHttpClient<'c> for Authenticated<'_> {
             let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
             *request.body_mut() = body.into_bytes();
         }
-        self.http.call(request)
+        Box::pin(async move {
+            let response = self.http.call(request).await?;
+            match response.status().as_u16() {
+                200 => check_members(response.body()).map(|()| response),
+                _ => Ok(response),
+            }
+        })
+    }
+}
+
+/// Checks what the library ignores: data after the JSON object, repeated members, and an error beside tokens.
+fn check_members(body: &[u8]) -> Result<(), HttpClientError> {
+    let Members(names) =
+        serde_json::from_slice(body).map_err(|_| HttpClientError::Rejected("token_response_malformed"))?;
+    let is_ambiguous = names.contains("error") && (names.contains("id_token") || names.contains("access_token"));
+    if is_ambiguous { Err(HttpClientError::Rejected("error_beside_tokens")) } else { Ok(()) }
+}
+
+/// The names of a JSON object's members, each there once (RFC 8259, section 4).
+struct Members(BTreeSet<String>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = BTreeSet<String>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object whose members have different names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut names = BTreeSet::new();
+                while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                    if !names.insert(name) {
+                        return Err(serde::de::Error::custom("a member is repeated"));
+                    }
+                }
+                Ok(names)
+            }
+        }
+        deserializer.deserialize_map(Object).map(Self)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The discovery document (OpenID Connect Discovery 1.0, section 3; RFC 8414; RFC 9207, section 3).
 
+use std::collections::BTreeSet;
+
 use openidconnect::core::{
     CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
     CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
@@ -10,6 +12,33 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Http, ProviderError, Registration};
+
+/// Parameters of requests that Signpost sends a browser with.
+const RESERVED_PARAMETERS: [&str; 23] = [
+    "acr_values",
+    "claims",
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "display",
+    "id_token_hint",
+    "login_hint",
+    "logout_hint",
+    "max_age",
+    "nonce",
+    "post_logout_redirect_uri",
+    "prompt",
+    "redirect_uri",
+    "registration",
+    "request",
+    "request_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+    "ui_locales",
+];
 
 type Metadata = ProviderMetadata<
     Extra,
@@ -44,6 +73,9 @@ pub(super) struct DiscoveryDocument {
     pub authorization_endpoint: Url,
     pub token_endpoint: Url,
     pub jwks_uri: Url,
+    pub userinfo_endpoint: Option<Url>,
+    /// The claims that the provider can send, if it says so.
+    pub claims_supported: Option<Vec<String>>,
     pub end_session_endpoint: Option<Url>,
     pub iss_parameter_supported: bool,
     /// Pushed authorization requests (RFC 9126)
@@ -80,19 +112,50 @@ pub(super) fn parse(
         authorization_endpoint: metadata.authorization_endpoint().url().clone(),
         token_endpoint: token_endpoint.url().clone(),
         jwks_uri: metadata.jwks_uri().url().clone(),
+        userinfo_endpoint: metadata.userinfo_endpoint().map(|endpoint| endpoint.url().clone()),
+        claims_supported: metadata
+            .claims_supported()
+            .map(|claims| claims.iter().map(|claim| claim.to_string()).collect()),
         end_session_endpoint: extra.end_session_endpoint.clone(),
         iss_parameter_supported: extra.authorization_response_iss_parameter_supported,
         par_endpoint: extra.pushed_authorization_request_endpoint.clone(),
         par_required: extra.require_pushed_authorization_requests,
     };
     let endpoints = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri].into_iter();
-    for endpoint in endpoints.chain(&document.end_session_endpoint).chain(&document.par_endpoint) {
+    let optional = [&document.end_session_endpoint, &document.par_endpoint, &document.userinfo_endpoint];
+    for endpoint in endpoints.chain(optional.into_iter().flatten()) {
         http.check_target(endpoint)?;
         if !is_allowed_endpoint(endpoint, registration) {
             return Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed"));
         }
     }
+    for endpoint in [&document.authorization_endpoint].into_iter().chain(&document.end_session_endpoint) {
+        check_own_parameters(endpoint)?;
+    }
     Ok(document)
+}
+
+/// An endpoint that browsers are sent to may have parameters of its own (RFC 6749, section 3.1), but each once, and none that
+/// Signpost adds.
+fn check_own_parameters(endpoint: &Url) -> Result<(), ProviderError> {
+    let mut names = BTreeSet::new();
+    for (name, _) in endpoint.query_pairs() {
+        if RESERVED_PARAMETERS.contains(&&*name) || !names.insert(name) {
+            return Err(ProviderError::InvalidResponse("discovery_reserved_parameter"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a token endpoint, as it was when the browser was sent away, is still allowed.
+pub(super) fn check_token_endpoint(
+    endpoint: &Url,
+    registration: &Registration,
+    http: &Http,
+) -> Result<(), ProviderError> {
+    http.check_target(endpoint)?;
+    let is_allowed = is_allowed_endpoint(endpoint, registration);
+    if is_allowed { Ok(()) } else { Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed")) }
 }
 
 /// Endpoints must be on the issuer's origin, or on a host that the registration allows.

@@ -2,14 +2,31 @@
 
 use super::http::HttpClientError;
 
+/// Responses that contradict the registration.
+const SETUP_FAULTS: [&str; 10] = [
+    "discovery_algorithm_mismatch",
+    "discovery_endpoint_not_allowed",
+    "discovery_issuer_mismatch",
+    "discovery_no_token_endpoint",
+    "discovery_reserved_parameter",
+    "invalid_algorithm",
+    "invalid_endpoint_url",
+    "private_address",
+    "private_key_published",
+    "weak_key",
+];
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
     /// No connection, a TLS error, a timeout, or a 5xx.
     #[error("the identity provider did not respond ({0})")]
     Unavailable(&'static str),
-    /// `invalid_client` (RFC 6749, section 5.2)
-    #[error("the identity provider rejected the client credentials")]
-    InvalidClient,
+    /// A 429, or a 503 that says when to try again.
+    #[error("the identity provider is overloaded and asks to try again after {seconds} s")]
+    Throttled { status: u16, seconds: u16 },
+    /// The provider rejected the request because of the registration, such as with `invalid_client` (RFC 6749, section 5.2).
+    #[error("the identity provider rejected the registration ({0})")]
+    Setup(&'static str),
     /// The provider rejected this sign-in, such as with `invalid_grant`.
     #[error("the identity provider rejected the sign-in ({0})")]
     Rejected(&'static str),
@@ -19,17 +36,51 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    pub(super) const INVALID_CLIENT: Self = Self::Setup("invalid_client");
+
+    /// The reason, if the registration or the provider is set up wrong: every customer meets it, and no customer can help it.
+    /// It is not an outage.
+    pub fn setup_fault(&self) -> Option<&'static str> {
+        match self {
+            Self::Setup(reason) => Some(reason),
+            Self::InvalidResponse(reason) if SETUP_FAULTS.contains(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether this counts as a failure of the issuer. Only failures of Signpost's own calls do, since a browser could fake the
     /// others.
     pub fn is_issuer_failure(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::InvalidClient)
+        matches!(self, Self::Unavailable(_) | Self::Throttled { status: 503, .. })
+    }
+
+    /// Whether documents that were read earlier stay usable: the current ones cannot be read, which says nothing about the
+    /// earlier ones. A document that can be read and contradicts the registration counts.
+    pub(super) fn allows_cached_documents(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Throttled { .. } => true,
+            Self::InvalidResponse(reason) => {
+                matches!(
+                    *reason,
+                    "unexpected_status"
+                        | "unexpected_redirect"
+                        | "discovery_malformed"
+                        | "jwks_malformed"
+                        | "response_too_large"
+                )
+            }
+            Self::Setup(_) | Self::Rejected(_) => false,
+        }
     }
 
     /// A code for logs and decision records.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Unavailable(reason) | Self::Rejected(reason) | Self::InvalidResponse(reason) => reason,
-            Self::InvalidClient => "invalid_client",
+            Self::Unavailable(reason)
+            | Self::Setup(reason)
+            | Self::Rejected(reason)
+            | Self::InvalidResponse(reason) => reason,
+            Self::Throttled { .. } => "throttled",
         }
     }
 }
@@ -38,6 +89,7 @@ impl From<HttpClientError> for ProviderError {
     fn from(error: HttpClientError) -> Self {
         match error {
             HttpClientError::Unavailable(reason) => Self::Unavailable(reason),
+            HttpClientError::Throttled { status, seconds } => Self::Throttled { status, seconds },
             HttpClientError::Rejected(reason) => Self::InvalidResponse(reason),
         }
     }

@@ -15,16 +15,23 @@ use url::{Host, Url};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use super::addresses::{PrivateAddress, PublicResolver, is_allowed};
+use super::addresses::{PrivateAddress, PublicResolver};
+use crate::config::AddressPolicy;
 use signpost_core::Timestamp;
 
 const MAX_BODY: usize = 256 * 1024;
+/// Seconds that customers are asked to wait, whatever the server says.
+const RETRY_AFTER: std::ops::RangeInclusive<u16> = 1..=120;
+pub(super) const DEFAULT_RETRY_AFTER: u16 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpClientError {
     /// No connection, a TLS error, a timeout, an invalid response, or a 5xx.
     #[error("no response ({0})")]
     Unavailable(&'static str),
+    /// A 429, or a 503 that says when to try again.
+    #[error("overloaded, retry after {seconds} s")]
+    Throttled { status: u16, seconds: u16 },
     /// Signpost does not accept the URL or the response.
     #[error("rejected ({0})")]
     Rejected(&'static str),
@@ -33,24 +40,25 @@ pub enum HttpClientError {
 #[derive(Clone, Debug)]
 pub struct Http {
     client: reqwest::Client,
-    allow_loopback: bool,
+    addresses: Arc<AddressPolicy>,
 }
 
 impl Http {
-    /// `timeout` limits each call. `allow_loopback` permits http and this machine, for development.
+    /// `timeout` limits each call. Names are resolved by `addresses` at every connection.
     #[expect(clippy::disallowed_methods, reason = "the one client there is")]
-    pub fn new(timeout: Duration, allow_loopback: bool) -> Result<Self, reqwest::Error> {
+    pub fn new(timeout: Duration, addresses: &AddressPolicy) -> Result<Self, reqwest::Error> {
+        let addresses = Arc::new(addresses.clone());
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(timeout.min(Duration::from_secs(2)))
             .timeout(timeout)
-            .https_only(!allow_loopback)
+            .https_only(!addresses.allow_loopback)
             .tls_info(true)
-            .dns_resolver(Arc::new(PublicResolver { allow_loopback }))
+            .dns_resolver(Arc::new(PublicResolver { addresses: Arc::clone(&addresses) }))
             .user_agent(concat!("signpost/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, allow_loopback })
+        Ok(Self { client, addresses })
     }
 
     /// Gets a JSON document. Any status but 200 is an error.
@@ -64,6 +72,41 @@ impl Http {
             300..400 => Err(HttpClientError::Rejected("unexpected_redirect")),
             _ => Err(HttpClientError::Rejected("unexpected_status")),
         }
+    }
+
+    /// Gets UserInfo with an access token (OpenID Connect Core, section 5.3.1). Returns the media type and the body.
+    pub async fn get_with_token(&self, url: &Url, token: &str) -> Result<(String, Vec<u8>), HttpClientError> {
+        self.check_target(url)?;
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| HttpClientError::Rejected("invalid_access_token"))?;
+        value.set_sensitive(true);
+        let request = self.client.get(url.clone()).header(AUTHORIZATION, value);
+        let request = request.header("accept", "application/json, application/jwt");
+        let response = request.send().await.map_err(|error| classify(&error))?;
+        if let Some(throttled) = throttled(&response) {
+            return Err(throttled);
+        }
+        match response.status().as_u16() {
+            200 => {
+                let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default();
+                let media_type = media_type.trim().to_ascii_lowercase();
+                Ok((media_type, read_limited(response, MAX_BODY).await?))
+            }
+            500.. => Err(HttpClientError::Unavailable("server_error")),
+            300..400 => Err(HttpClientError::Rejected("unexpected_redirect")),
+            _ => Err(HttpClientError::Rejected("userinfo_rejected")),
+        }
+    }
+
+    /// The server's clock by the `Date` header of its response (RFC 9110, section 6.6.1), in seconds since 1970.
+    pub async fn server_time(&self, url: &Url) -> Result<Option<i64>, HttpClientError> {
+        self.check_target(url)?;
+        let response = self.client.get(url.clone()).send().await.map_err(|error| classify(&error))?;
+        let date = response.headers().get(header::DATE).and_then(|value| value.to_str().ok());
+        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        let since = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
+        Ok(since.and_then(|since| i64::try_from(since.as_secs()).ok()))
     }
 
     /// Returns the status of a GET, and the target if it is a redirect.
@@ -100,6 +143,9 @@ impl Http {
             request = request.header(AUTHORIZATION, value);
         }
         let response = request.send().await.map_err(|error| classify(&error))?;
+        if let Some(throttled) = throttled(&response) {
+            return Err(throttled);
+        }
         match response.status().as_u16() {
             500.. => Err(HttpClientError::Unavailable("server_error")),
             300..400 => Err(HttpClientError::Rejected("unexpected_redirect")),
@@ -158,7 +204,7 @@ impl Http {
 
     /// Fails if calls to this URL are not allowed. Host names are checked when they are resolved, at every connection.
     pub fn check_target(&self, url: &Url) -> Result<(), HttpClientError> {
-        let secure = url.scheme() == "https" || (self.allow_loopback && url.scheme() == "http");
+        let secure = url.scheme() == "https" || (self.addresses.allow_loopback && url.scheme() == "http");
         if !secure || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return Err(HttpClientError::Rejected("invalid_endpoint_url"));
         }
@@ -169,7 +215,7 @@ impl Http {
             None => return Err(HttpClientError::Rejected("invalid_endpoint_url")),
         };
         match literal {
-            Some(ip) if !is_allowed(ip, self.allow_loopback) => Err(HttpClientError::Rejected("private_address")),
+            Some(ip) if !self.addresses.allows(ip) => Err(HttpClientError::Rejected("private_address")),
             _ => Ok(()),
         }
     }
@@ -181,6 +227,9 @@ impl Http {
         let request = reqwest::Request::try_from(request).map_err(|error| classify(&error))?;
         let response = self.client.execute(request).await.map_err(|error| classify(&error))?;
         let status = response.status();
+        if let Some(throttled) = throttled(&response) {
+            return Err(throttled);
+        }
         if status.is_server_error() {
             return Err(HttpClientError::Unavailable("server_error"));
         }
@@ -202,6 +251,17 @@ impl<'c> AsyncHttpClient<'c> for Http {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.clone().execute(request))
     }
+}
+
+/// A 429, or a 503 with `Retry-After` (RFC 9110, section 10.2.3). A date counts as no hint.
+fn throttled(response: &reqwest::Response) -> Option<HttpClientError> {
+    let status = response.status().as_u16();
+    let hint = response.headers().get(header::RETRY_AFTER);
+    if status != 429 && !(status == 503 && hint.is_some()) {
+        return None;
+    }
+    let seconds = hint.and_then(|value| value.to_str().ok()?.parse::<u16>().ok()).unwrap_or(DEFAULT_RETRY_AFTER);
+    Some(HttpClientError::Throttled { status, seconds: seconds.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end()) })
 }
 
 fn classify(error: &reqwest::Error) -> HttpClientError {
@@ -236,7 +296,7 @@ mod tests {
 
     #[test]
     fn private_addresses_are_rejected_in_every_spelling() {
-        let http = Http::new(Duration::from_secs(1), false).unwrap();
+        let http = Http::new(Duration::from_secs(1), &AddressPolicy::default()).unwrap();
         for bad in [
             "https://127.0.0.1/",
             "https://2130706433/",
@@ -258,11 +318,16 @@ mod tests {
             assert!(http.check_target(&Url::parse(bad).unwrap()).is_err(), "{bad}");
         }
         assert!(http.check_target(&Url::parse("https://login.example.com/x").unwrap()).is_ok());
+        let private_networks = vec!["10.1.0.0/16".parse().unwrap()];
+        let addresses = AddressPolicy { private_networks, ..AddressPolicy::default() };
+        let http = Http::new(Duration::from_secs(1), &addresses).unwrap();
+        assert!(http.check_target(&Url::parse("https://10.1.2.3/").unwrap()).is_ok());
+        assert!(http.check_target(&Url::parse("https://10.2.2.3/").unwrap()).is_err());
     }
 
     #[tokio::test]
     async fn names_resolving_to_private_addresses_are_rejected() {
-        let http = Http::new(Duration::from_secs(2), false).unwrap();
+        let http = Http::new(Duration::from_secs(2), &AddressPolicy::default()).unwrap();
         let result = http.get(&Url::parse("https://localhost/").unwrap()).await;
         assert_eq!(result, Err(HttpClientError::Rejected("private_address")));
     }

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use openidconnect::core::CoreJsonWebKeySet;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::discovery::{self, DiscoveryDocument};
-use super::{Http, ProviderError, Registration, jwks};
+use super::jwks::{self, SigningKeys};
+use super::{Http, ProviderError, Registration};
 use signpost_core::{Clock, Random, Timestamp};
 
 const FRESH_FOR: Duration = Duration::from_secs(60);
@@ -24,13 +24,23 @@ const FAILURE_TTL: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct Provider {
     pub(super) document: DiscoveryDocument,
-    pub(super) keys: CoreJsonWebKeySet,
+    pub(super) keys: SigningKeys,
 }
 
 impl Provider {
     /// Whether the authorization response must carry `iss` (RFC 9207).
     pub fn sends_iss(&self) -> bool {
         self.document.iss_parameter_supported
+    }
+
+    /// Whether the provider lists the claims that it can send, and this one is not among them.
+    pub fn lacks_claim(&self, name: &str) -> bool {
+        self.document.claims_supported.as_ref().is_some_and(|claims| !claims.iter().any(|claim| claim == name))
+    }
+
+    /// Where codes are redeemed.
+    pub fn token_endpoint(&self) -> &url::Url {
+        &self.document.token_endpoint
     }
 
     /// OpenID Connect RP-Initiated Logout 1.0
@@ -53,6 +63,8 @@ pub enum IssuerContact {
 struct CacheEntry {
     provider: Option<(Arc<Provider>, Timestamp)>,
     failure: Option<(ProviderError, Timestamp)>,
+    /// The failure that the log has, until the issuer recovers.
+    reported: Option<ProviderError>,
     forced_refresh_at: Option<Timestamp>,
 }
 
@@ -98,20 +110,24 @@ impl Providers {
         let (failure, contact) = match recent_failure {
             Some((failure, _)) => (failure, IssuerContact::NotContacted),
             None => match self.fetch(registration).await {
-                Ok(provider) => return Ok((entry.store(provider, now), IssuerContact::Succeeded)),
+                Ok(provider) => return Ok((entry.store(registration, provider, now), IssuerContact::Succeeded)),
                 Err(failure) => {
                     entry.failure = Some((failure.clone(), self.clock.now()));
                     (failure.clone(), IssuerContact::Failed(failure))
                 }
             },
         };
-        match &entry.provider {
-            Some((provider, at)) if failure.is_issuer_failure() && at.plus(STALE_FOR) > now => {
-                tracing::warn!(
-                    issuer = registration.issuer,
-                    reason = failure.reason(),
-                    "the issuer failed; a cached document is used"
-                );
+        let cached = entry.provider.clone();
+        match &cached {
+            Some((provider, at)) if failure.allows_cached_documents() && at.plus(STALE_FOR) > now => {
+                if contact != IssuerContact::NotContacted && entry.reported.as_ref() != Some(&failure) {
+                    tracing::warn!(
+                        issuer = registration.issuer,
+                        reason = failure.reason(),
+                        "the issuer's documents cannot be read; the cached ones are used for up to 24 hours"
+                    );
+                    entry.reported = Some(failure);
+                }
                 Ok((Arc::clone(provider), contact))
             }
             _ => Err(failure),
@@ -126,7 +142,7 @@ impl Providers {
         let now = self.clock.now();
         match fetched {
             Ok(provider) => {
-                entry.store(provider, now);
+                entry.store(registration, provider, now);
                 Ok(())
             }
             Err(failure) => {
@@ -154,7 +170,7 @@ impl Providers {
         }
         entry.forced_refresh_at = Some(now);
         let provider = self.fetch(registration).await?;
-        Ok(entry.store(provider, now))
+        Ok(entry.store(registration, provider, now))
     }
 
     async fn fetch(&self, registration: &Registration) -> Result<Provider, ProviderError> {
@@ -177,7 +193,16 @@ impl Providers {
 }
 
 impl CacheEntry {
-    fn store(&mut self, provider: Provider, now: Timestamp) -> Arc<Provider> {
+    fn store(&mut self, registration: &Registration, provider: Provider, now: Timestamp) -> Arc<Provider> {
+        let issuer = &registration.issuer;
+        let skipped = &provider.keys.skipped;
+        let is_known = self.provider.as_ref().is_some_and(|(earlier, _)| earlier.keys.skipped == *skipped);
+        if !skipped.is_empty() && !is_known {
+            tracing::warn!(issuer, keys = skipped.join(", "), "unusable keys of the issuer are skipped");
+        }
+        if self.reported.take().is_some() {
+            tracing::info!(issuer, "the issuer's documents can be read again");
+        }
         let provider = Arc::new(provider);
         self.provider = Some((Arc::clone(&provider), now));
         self.failure = None;

@@ -15,7 +15,9 @@ impl Providers {
         let secrets = AuthorizationSecrets { nonce: &nonce, pkce_verifier: &verifier };
         let params = RequestParams { state: "readiness", login_hint: None, locale: Locale::default() };
         let (address, ..) = match self.authorization_url(&silent, secrets, params).await {
-            Err(ProviderError::Rejected("par_rejected")) => return Ok(Some(false)),
+            Err(ProviderError::Rejected("par_rejected") | ProviderError::Setup("invalid_redirect_uri")) => {
+                return Ok(Some(false));
+            }
             result => result?,
         };
         let is_own =

@@ -20,6 +20,8 @@ pub struct Registration {
     /// Hosts besides the issuer's that its endpoints may have.
     pub extra_hosts: Vec<String>,
     pub authorization_params: AuthorizationParams,
+    /// Claims that the caller needs. Those that the ID token lacks are fetched from UserInfo.
+    pub claims: Vec<String>,
 }
 
 /// Optional parameters of the authorization request (OpenID Connect Core, section 3.1.2.1).

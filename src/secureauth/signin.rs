@@ -8,9 +8,11 @@ use openidconnect::{
     TokenResponse,
 };
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::authorization::client;
 use super::client_auth::Authenticated;
+use super::discovery::check_token_endpoint;
 use super::token_errors::{VerificationError, token_error};
 use super::{AuthorizationSecrets, ClientAuth, Provider, ProviderError, Providers, Registration, checks};
 use signpost_core::Timestamp;
@@ -36,6 +38,11 @@ impl SignIn {
         self.claims.get(name).and_then(Value::as_str)
     }
 
+    /// The names of all claims.
+    pub fn claim_names(&self) -> Vec<&str> {
+        self.claims.keys().map(String::as_str).collect()
+    }
+
     /// A claim that is a string or a list of strings, such as roles.
     pub fn string_list(&self, name: &str) -> Vec<&str> {
         match self.claims.get(name) {
@@ -49,17 +56,22 @@ impl SignIn {
 impl Providers {
     /// Redeems an authorization code and checks the response. The code is sent once. Only if the client credentials are rejected,
     /// it is sent again with the next ones: the provider has not looked at the code then.
+    ///
+    /// `token_endpoint` is the one of the time when the browser was sent to the provider, so that a discovery document that
+    /// changes meanwhile does not divert the code.
     pub async fn redeem(
         &self,
         registration: &Registration,
+        token_endpoint: &Url,
         secrets: AuthorizationSecrets<'_>,
         code: String,
     ) -> Result<SignIn, ProviderError> {
+        check_token_endpoint(token_endpoint, registration, self.http())?;
         let (provider, _) = self.get(registration).await?;
-        let mut response = Err(ProviderError::InvalidClient);
+        let mut response = Err(ProviderError::INVALID_CLIENT);
         for (at, auth) in registration.auth.iter().enumerate() {
-            response = self.exchange(registration, &provider, auth, secrets, code.clone()).await;
-            if response.as_ref().err() != Some(&ProviderError::InvalidClient) {
+            response = self.exchange(registration, (&provider, token_endpoint), auth, secrets, code.clone()).await;
+            if response.as_ref().err() != Some(&ProviderError::INVALID_CLIENT) {
                 if at > 0 {
                     tracing::warn!(
                         issuer = registration.issuer,
@@ -72,25 +84,53 @@ impl Providers {
         let response = response?;
         check_token_response(&response)?;
         let id_token = response.id_token().ok_or(ProviderError::InvalidResponse("missing_id_token"))?;
-        match self.verify(registration, &provider, id_token, &response, secrets) {
+        let verified = match self.verify(registration, &provider, id_token, &response, secrets) {
             Err(VerificationError::UnknownKey) => {
                 let provider = self.with_refetched_keys(registration).await?;
                 self.verify(registration, &provider, id_token, &response, secrets)
             }
             other => other,
+        };
+        let mut sign_in = verified.map_err(VerificationError::into_error)?;
+        if !registration.claims.iter().all(|name| sign_in.claims.contains_key(name)) {
+            let access_token = response.access_token().secret();
+            let more = self.user_info(registration, &provider, access_token, &sign_in.subject).await?;
+            // What the ID token says holds: UserInfo adds to it.
+            for (name, value) in more.unwrap_or_default() {
+                sign_in.claims.entry(name).or_insert(value);
+            }
         }
-        .map_err(VerificationError::into_error)
+        Ok(sign_in)
+    }
+
+    /// Whether the token endpoint accepts the client credentials: it rejects a made-up code, not the client.
+    ///
+    /// # Errors
+    /// The rejection of the first credentials that are rejected, or the response that says neither.
+    pub async fn check_credentials(&self, registration: &Registration) -> Result<(), ProviderError> {
+        let (provider, _) = self.get(registration).await?;
+        let (nonce, pkce_verifier) = (self.random.token::<16>(), self.random.token::<48>());
+        let secrets = AuthorizationSecrets { nonce: &nonce, pkce_verifier: &pkce_verifier };
+        for auth in &registration.auth {
+            let code = self.random.token::<24>();
+            match self.exchange(registration, (&provider, provider.token_endpoint()), auth, secrets, code).await {
+                Err(ProviderError::Rejected("invalid_grant")) => {}
+                Err(error) => return Err(error),
+                Ok(_) => return Err(ProviderError::InvalidResponse("made_up_code_accepted")),
+            }
+        }
+        Ok(())
     }
 
     async fn exchange(
         &self,
         registration: &Registration,
-        provider: &Provider,
+        (provider, token_endpoint): (&Provider, &Url),
         auth: &ClientAuth,
         secrets: AuthorizationSecrets<'_>,
         code: String,
     ) -> Result<CoreTokenResponse, ProviderError> {
-        let client = client(registration, provider)?;
+        let client = client(registration, provider, token_endpoint)?;
         let mut request = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(secrets.pkce_verifier.to_owned()));
@@ -123,7 +163,7 @@ impl Providers {
         let verifier = CoreIdTokenVerifier::new_public_client(
             ClientId::new(registration.client_id.clone()),
             issuer,
-            provider.keys.clone(),
+            provider.keys.keys.clone(),
         )
         .set_allowed_algs(algs)
         .set_time_fn(move || lenient);

@@ -11,15 +11,31 @@ where
 {
     match error {
         RequestTokenError::ServerResponse(response) => match response.error_type() {
-            CoreErrorResponseType::InvalidClient | CoreErrorResponseType::UnauthorizedClient => {
-                ProviderError::InvalidClient
-            }
             CoreErrorResponseType::InvalidGrant => ProviderError::Rejected("invalid_grant"),
-            _ => ProviderError::Rejected("token_endpoint_error"),
+            other => setup_fault(other.as_ref(), "")
+                .map_or(ProviderError::Rejected("token_endpoint_error"), ProviderError::Setup),
         },
         RequestTokenError::Request(error) => (*error).into(),
         RequestTokenError::Parse(..) => ProviderError::InvalidResponse("token_response_malformed"),
         RequestTokenError::Other(_) => ProviderError::InvalidResponse("token_response_unusable"),
+    }
+}
+
+/// The errors that a wrong registration causes (RFC 6749, sections 4.1.2.1 and 5.2; RFC 9126, section 2.3). Providers have no
+/// code of their own for an unregistered redirect URI, but name it in the description.
+pub fn setup_fault(code: &str, description: &str) -> Option<&'static str> {
+    match code {
+        "invalid_request" | "invalid_redirect_uri" if description.contains("redirect_uri") => {
+            Some("invalid_redirect_uri")
+        }
+        "invalid_redirect_uri" => Some("invalid_redirect_uri"),
+        "invalid_client" => Some("invalid_client"),
+        "unauthorized_client" => Some("unauthorized_client"),
+        "invalid_request" => Some("invalid_request"),
+        "invalid_scope" => Some("invalid_scope"),
+        "unsupported_grant_type" => Some("unsupported_grant_type"),
+        "unsupported_response_type" => Some("unsupported_response_type"),
+        _ => None,
     }
 }
 

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::FromRef;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::Services;
+use super::AppState;
 use crate::audit::{DailyCounts, Metric, daily_stats_since, day_of, start_of_day};
-use crate::db::DbError;
-use crate::directory::{Biller, DirectoryError};
-use crate::telemetry::{CallStats, ReturnCount};
+use crate::db::{Db, DbError};
+use crate::directory::{Biller, Directory, DirectoryError};
+use crate::mail::Mail;
+use crate::provisioning::{Provisioning, advice};
+use crate::routing::KillSwitch;
+use crate::telemetry::{CallStats, CallbackReturns, IssuerCalls, ReturnCount};
 use signpost_core::decision::CiamState;
 use signpost_core::text::mask;
-use signpost_core::{Slug, Timestamp};
+use signpost_core::{Clock, Slug, Timestamp};
 
 /// Days in the migration statistics.
 const STATS_DAYS: i64 = 30;
@@ -40,6 +44,9 @@ pub struct ServiceHealth {
     pub queued_tasks: Queue,
     /// Result of the integrity check. Null for an API key that is limited to some billers.
     pub integrity: Option<Integrity>,
+    /// Why this instance's kill switch file cannot be understood, and what is in effect instead. Null: it can, or there is
+    /// none, or the API key is limited to some billers.
+    pub kill_switch_file_problem: Option<String>,
 }
 
 /// The health of one biller.
@@ -50,6 +57,9 @@ pub struct BillerHealth {
     pub state: CiamState,
     /// The circuit breaker of its identity provider, shared by all instances. Null: it has no identity provider.
     pub issuer: Option<CircuitBreaker>,
+    /// Why its registration or its identity provider is set up wrong. Null: sign-ins have met no such fault since the last one
+    /// that succeeded.
+    pub setup_fault: Option<SetupFault>,
     /// This instance's latest calls to its identity provider.
     pub calls: CallStats,
     /// Returns from its identity provider at this instance, over the last ten to twenty minutes.
@@ -69,6 +79,19 @@ pub struct CircuitBreaker {
     /// The last failure, in one word.
     pub reason: String,
     /// Time of the last change, RFC 3339.
+    #[serde(serialize_with = "optional_text")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+}
+
+/// A fault that every sign-in at a biller meets, until its registration or its identity provider is set right.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SetupFault {
+    /// In one word, such as `invalid_client`: see docs/reference/diagnosis.md.
+    pub reason: String,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// Time of the first sign-in that met it, RFC 3339.
     #[serde(serialize_with = "optional_text")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
@@ -159,9 +182,39 @@ fn optional_text<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result
     }
 }
 
-impl Services {
+/// What the health report is made from.
+#[derive(Clone, Debug)]
+pub struct HealthReporter {
+    clock: Clock,
+    db: Db,
+    directory: Directory,
+    provisioning: Provisioning,
+    mail: Mail,
+    kill_switch: KillSwitch,
+    returns: Arc<CallbackReturns>,
+    calls: Arc<IssuerCalls>,
+    integrity_cache: IntegrityCache,
+}
+
+impl FromRef<AppState> for HealthReporter {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            clock: state.clock.clone(),
+            db: state.db.clone(),
+            directory: state.directory.clone(),
+            provisioning: state.provisioning.clone(),
+            mail: state.mail.clone(),
+            kill_switch: state.routing.kill_switch.clone(),
+            returns: Arc::clone(&state.returns),
+            calls: Arc::clone(&state.calls),
+            integrity_cache: state.integrity_cache.clone(),
+        }
+    }
+}
+
+impl HealthReporter {
     /// The health report. `scope` are the billers that the caller may see; `None`: all billers and the whole installation.
-    pub async fn health(&self, scope: Option<&[Slug]>) -> Result<ServiceHealth, DirectoryError> {
+    pub async fn report(&self, scope: Option<&[Slug]>) -> Result<ServiceHealth, DirectoryError> {
         let now = self.clock.now();
         let billers = self.directory.billers().await?;
         let today = day_of(now);
@@ -191,6 +244,7 @@ impl Services {
             jobs: if is_unrestricted { self.provisioning.jobs_by_state().await? } else { BTreeMap::new() },
             queued_tasks: if is_unrestricted { self.queued_tasks().await? } else { Queue::default() },
             integrity: if is_unrestricted { Some(self.integrity().await?) } else { None },
+            kill_switch_file_problem: if is_unrestricted { self.kill_switch.file_problem() } else { None },
         })
     }
 
@@ -207,6 +261,11 @@ impl Services {
                 failures: health.failures,
                 reason: health.reason.clone(),
                 since: health.since,
+            }),
+            setup_fault: health.fault.clone().map(|reason| SetupFault {
+                advice: advice(&reason),
+                reason,
+                since: health.fault_since,
             }),
             calls: self.calls.stats(&biller.slug),
             returns: ReturnStats { started, returned, alarm: count.is_alarming() },

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use cookie::{Cookie, SameSite};
+use cookie::Cookie;
+pub use cookie::SameSite;
 use http::{HeaderValue, header};
 
 pub fn all(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
@@ -25,12 +26,8 @@ pub fn set(name: impl Into<String>, value: impl Into<String>, max_age: Duration)
     line(name, value, max_age, SameSite::Lax)
 }
 
-/// Like [`set`], for a cookie that browsers do not send with links from other sites.
-pub fn set_strict(name: impl Into<String>, value: impl Into<String>, max_age: Duration) -> String {
-    line(name, value, max_age, SameSite::Strict)
-}
-
-fn line(name: impl Into<String>, value: impl Into<String>, max_age: Duration, same_site: SameSite) -> String {
+/// Like [`set`], with a choice of what other sites' links may carry.
+pub fn line(name: impl Into<String>, value: impl Into<String>, max_age: Duration, same_site: SameSite) -> String {
     let mut cookie = Cookie::new(name.into(), value.into());
     cookie.set_path("/");
     cookie.set_secure(true);

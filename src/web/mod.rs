@@ -1,8 +1,8 @@
 //! HTTP that all audiences share: extractors, routers, middleware, security headers, errors, languages, sessions and assets.
 
 pub mod assets;
-pub mod biller_sessions;
 pub mod brand;
+pub mod browser_session;
 pub mod client;
 pub mod cookies;
 pub mod device;
@@ -17,6 +17,7 @@ pub mod preview;
 pub mod registrations;
 pub mod routes;
 pub mod serve;
+pub mod session_cookie;
 pub mod session_store;
 
 pub use error::HttpError;

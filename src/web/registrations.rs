@@ -5,18 +5,20 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::paths;
+use crate::config::Config;
 use crate::db::is_logged;
 use crate::directory::{Biller, IssuerEndpoint, OidcSettings};
 use crate::secureauth::{ProviderError, Registration};
 use crate::state::AppState;
+use signpost_core::KeyRing;
 
 /// The pause between probes of an issuer that fails while an instance starts.
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
 
 /// A biller's client registration and OIDC settings; none if the biller is not registered, or if its secret was sealed under a
 /// key that is gone.
-pub fn for_biller<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registration, &'b OidcSettings)> {
-    let registration = biller.registration(&state.keys, paths::redirect_uri(&state.config, &biller.slug))?;
+pub fn for_biller<'b>(keys: &KeyRing, config: &Config, biller: &'b Biller) -> Option<(Registration, &'b OidcSettings)> {
+    let registration = biller.registration(keys, paths::redirect_uri(config, &biller.slug))?;
     Some((registration, biller.settings.oidc.as_ref()?))
 }
 
@@ -25,7 +27,7 @@ pub fn for_biller<'b>(state: &AppState, biller: &'b Biller) -> Option<(Registrat
 /// # Errors
 /// The error of the provider, or `None` if the biller is not registered.
 pub async fn probe(state: &AppState, biller: &Biller) -> Result<(), Option<ProviderError>> {
-    let Some((registration, _)) = for_biller(state, biller) else { return Err(None) };
+    let Some((registration, _)) = for_biller(&state.keys, &state.config, biller) else { return Err(None) };
     state.providers.probe(&registration).await.map_err(Some)
 }
 
@@ -113,8 +115,19 @@ pub async fn probe_and_record(state: &AppState, biller: &Biller) -> bool {
     true
 }
 
-/// Records a failed call to a biller's issuer, if the issuer is to blame. A database error is logged only.
+/// Records that every sign-in at a biller fails because it is set up wrong. A database error is logged only.
+pub async fn record_setup_fault(state: &AppState, biller: &Biller, fault: &str) {
+    if biller.health.fault.as_deref() != Some(fault) {
+        log_write_error(state.directory.record_setup_fault(biller, fault, state.clock.now()).await);
+    }
+}
+
+/// Records a failed call to a biller's issuer, if the issuer is to blame, or the setup fault that it shows. A database error is
+/// logged only.
 pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint, error: &ProviderError) {
+    if let Some(fault) = error.setup_fault() {
+        record_setup_fault(state, biller, fault).await;
+    }
     if error.is_issuer_failure() {
         let now = state.clock.now();
         log_write_error(state.directory.record_issuer_failure(biller, endpoint, error.reason(), now).await);
@@ -123,7 +136,8 @@ pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: 
 
 /// Records a successful call to a biller's issuer, if it had failed before.
 pub async fn record_issuer_success(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint) {
-    if biller.health.failures > 0 || biller.health.is_down {
+    let health = &biller.health;
+    if health.failures > 0 || health.is_down || health.fault.is_some() {
         log_write_error(state.directory.record_issuer_success(biller, endpoint, state.clock.now()).await);
     }
 }

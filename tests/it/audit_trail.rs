@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use signpost::access::{NewApiKey, Scope};
 use signpost::audit::{Action, Actor, EventFilter, StoredEvent, list_events};
 use signpost::provisioning::EnablementOptions;
+use signpost::sessions::SessionFilter;
 use signpost::sql;
-use signpost::web::biller_sessions::{BillerSessions, SessionFilter};
 use signpost_core::UserId;
 use signpost_core::decision::KillSwitchState;
 
@@ -156,7 +156,11 @@ async fn user_changes_record_audit_events_without_personal_data() {
 
         let riverside = teams.by_slug(&slug("riverside-water")).unwrap();
         let user = UserId::from_stored(user);
-        BillerSessions::new(state).end_audited(riverside, SessionFilter::User(&user), &world.actor()).await.unwrap();
+        state
+            .biller_sessions
+            .end_audited((&riverside.id, &riverside.slug), SessionFilter::User(&user), &world.actor())
+            .await
+            .unwrap();
         events.one("sessions.revoked", Some("riverside-water")).await;
         world.import_users("pinehill-gas", &["ann"]).await;
         assert_eq!(events.one("users.imported", Some("pinehill-gas")).await.details["rows"], 1);
@@ -292,7 +296,8 @@ async fn a_reference_code_leads_to_its_decision_record() {
         let facts = serde_json::from_value(found["facts"].clone()).unwrap();
         assert_eq!(json!(signpost_core::decision::decide(&facts)), found["verdict"], "it can be decided again");
         let billers = world.state.directory.billers().await.unwrap();
-        let revision = json!({ "billers": billers.revision(), "settings": world.state.config.fingerprint() });
+        let revision = json!({ "billers": billers.revision(), "settings": world.state.config.fingerprint(),
+            "program": env!("CARGO_PKG_VERSION") });
         assert_eq!(found["revision"], revision);
 
         let filter = EventFilter { action: Some(Action::CodeLookedUp), ..EventFilter::default() };

@@ -154,3 +154,65 @@ fn problems_never_contain_secrets() {
     let told = problems(GOOD, &[("SIGNPOST__SECRETS__KEYS", SECRET)]).join("\n");
     assert!(!told.is_empty() && !told.contains(SECRET), "{told}");
 }
+
+#[test]
+fn usual_spellings_of_booleans_and_words_are_accepted() {
+    for (value, expected) in
+        [("yes", true), ("On", true), ("TRUE", true), ("1", true), ("no", false), ("off\n", false), ("0", false)]
+    {
+        let set = [("SIGNPOST__LIMITS__EXEMPT_LOOPBACK".to_owned(), value.to_owned())];
+        assert_eq!(Config::from_text(GOOD, set).unwrap().limits.exempt_loopback, expected, "{value}");
+    }
+    for (value, expected) in [("\"yes\"", true), ("1", true), ("\"Off\"", false), ("0", false)] {
+        let text = format!("{GOOD}\n[limits]\nexempt_loopback = {value}");
+        assert_eq!(Config::from_text(&text, []).unwrap().limits.exempt_loopback, expected, "{value}");
+    }
+    let upper = [("SIGNPOST__LOG__FORMAT".to_owned(), "JSON".to_owned())];
+    assert_eq!(Config::from_text(GOOD, upper).unwrap().log.format, signpost::config::LogFormat::Json);
+    let phone = [("SIGNPOST__HELP__PHONE".to_owned(), "1".to_owned())];
+    assert!(Config::from_text(GOOD, phone).is_err(), "a text stays a text");
+}
+
+#[test]
+fn invalid_and_empty_values_are_refused_with_key_value_and_form() {
+    for (name, value, expected) in [
+        ("SERVER__LISTEN", "", &["(server.listen)", "is empty", "an IP address and a port", "Unset the variable"][..]),
+        ("SERVER__PUBLIC_URL", " ", &["(server.public_url)", "is empty", "a URL such as"]),
+        ("SESSIONS__IDLE_MINUTES", "", &["(sessions.idle_minutes)", "is empty", "a whole number"]),
+        ("HELP__PHONE", "", &["(help.phone)", "is empty", "a text"]),
+        ("LIMITS__EXEMPT_LOOPBACK", "", &["(limits.exempt_loopback)", "is empty", "true or false"]),
+        ("LOG__FORMAT", "", &["(log.format)", "is empty", "`text` or `json`"]),
+        ("SECRETS__KEYS", "", &["(secrets.keys)", "is empty", "a list of texts"]),
+        ("SERVER__LISTEN", "nowhere", &["(server.listen)", "\"nowhere\"", "an IP address and a port"]),
+        ("SESSIONS__IDLE_MINUTES", "soon", &["(sessions.idle_minutes)", "\"soon\"", "a whole number"]),
+        ("LIMITS__EXEMPT_LOOPBACK", "maybe", &["(limits.exempt_loopback)", "\"maybe\"", "yes, no, on, off"]),
+        ("LEGACY__LOGIN_URL", "classic.example", &["(legacy.login_url)", "\"classic.example\"", "a URL such as"]),
+        ("LOG__FORMAT", "xml", &["(log.format)", "xml", "`json`"]),
+    ] {
+        let found = problems(GOOD, &[(&format!("SIGNPOST__{name}"), value)]);
+        assert!(!found.is_empty(), "{name}={value:?}");
+        assert!(expected.iter().all(|part| found[0].contains(part)), "{name}={value:?}: {found:?}");
+    }
+    let found = problems(&format!("{GOOD}\n[limits]\nexempt_loopback = \"maybe\""), &[]);
+    assert!(found[0].starts_with("limits.exempt_loopback: expected true or false"), "{found:?}");
+    assert!(found[0].ends_with("not \"maybe\""), "{found:?}");
+    let told = problems(GOOD, &[("SIGNPOST__MAIL__PASSWORD", "[\"s3cr3t\"]")]).join("\n");
+    assert!(!told.contains("s3cr3t"), "{told}");
+}
+
+#[test]
+fn mail_and_private_networks_are_checked() {
+    let mail = |server: &str, from: &str| {
+        problems(&format!("{GOOD}\n[mail]\nserver = \"{server}\"\nfrom = \"{from}\"\ntls = \"none\""), &[])
+    };
+    assert_eq!(mail("mail.example.com", "Example Pay <a@b.example>"), Vec::<String>::new());
+    assert!(mail("smtp://mail.example.com", "a@b.example")[0].starts_with("mail.server: \"smtp://mail.example.com\""));
+    assert!(mail("mail.example.com", "a@b.example, c@d.example")[0].starts_with("mail.from: "));
+    let networks = |list: &str| problems(&format!("{GOOD}\n[oidc]\nallow_private_networks = [{list}]"), &[]);
+    assert_eq!(networks("\"10.20.0.0/16\", \"192.168.7.9\""), Vec::<String>::new());
+    assert!(networks("\"169.254.0.0/16\"")[0].contains("169.254.0.0/16 is not within 10.0.0.0/8"));
+    let internal = GOOD.replace("https://portal.example.com", "https://10.20.1.1");
+    assert!(problems(&internal, &[])[0].contains("oidc.allow_private_networks"));
+    let allowed = format!("{internal}\n[oidc]\nallow_private_networks = [\"10.20.0.0/16\"]");
+    assert_eq!(problems(&allowed, &[]), Vec::<String>::new());
+}

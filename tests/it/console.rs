@@ -438,7 +438,7 @@ async fn every_override_affects_the_decision() {
 /// Every row of every table but those of staff.
 async fn rows(world: &World) -> BTreeMap<String, Vec<String>> {
     let mut rows = world.dump_tables().await;
-    rows.retain(|table, _| !["audit_event", "staff_session", "consumed_token"].contains(&table.as_str()));
+    rows.retain(|table, _| !["audit_event", "session", "consumed_token"].contains(&table.as_str()));
     rows
 }
 

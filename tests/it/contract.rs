@@ -93,7 +93,8 @@ async fn traffic() -> Vec<ApiCall> {
     assert!(!management.audit_events(&query).await.unwrap().is_empty());
     provisioning.suspend(&slug(BILLER), &world.actor()).await.unwrap();
     // Everything is taken away again.
-    world.issuers.faults().add(FaultRule::new("PUT", "/configuration", Fault::status(422)).times(100));
+    world.issuers.faults().add(FaultRule::new("PUT", "/configuration", Fault::ModeRefused).times(100));
+    world.issuers.faults().add(FaultRule::new("PATCH", "/configuration", Fault::status(403)).after(2).times(100));
     let job = provisioning.start(&slug("oakdale-city"), EnablementOptions::default(), &world.actor()).await.unwrap();
     while !provisioning.job(&job.id).await.unwrap().unwrap().state.is_final() {
         provisioning.run_next_job().await.unwrap();

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use axum::extract::FromRef;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewApiKey, Scope};
+use signpost::state::HealthReporter;
+use signpost_core::Slug;
 use signpost_core::decision::KillSwitchState;
 
 use crate::harness::{Browser, World, each_database, slug};
@@ -51,9 +54,17 @@ async fn kill_switch_file_overrides_the_database() {
     std::fs::write(&file, b"\xff\xfeo\0f\0f\0").unwrap();
     assert_eq!(submit_username(&mut browser, "one-moved").await.1, "Signing in is paused");
     assert!(world.state.routing.kill_switch.file_problem().unwrap().contains("not UTF-8"));
+    let health = |scope: Option<Vec<Slug>>| {
+        let state = world.state.clone();
+        async move { HealthReporter::from_ref(&state).report(scope.as_deref()).await.unwrap().kill_switch_file_problem }
+    };
+    let problem = health(None).await.unwrap();
+    assert!(problem.contains("not UTF-8") && problem.contains("hold is in effect"), "{problem}");
+    assert_eq!(health(Some(Vec::new())).await, None, "a limited key sees its billers only");
     std::fs::write(&file, "\u{feff}all-legacy\r\n").unwrap();
     assert_eq!(submit_username(&mut browser, "one-moved").await.0, 303, "as Windows editors write it");
     assert_eq!(world.state.routing.kill_switch.file_problem(), None);
+    assert_eq!(health(None).await, None);
     std::fs::write(&file, "off\n").unwrap();
     world.state.directory.set_kill_switch(&KillSwitchState::Hold, &world.actor()).await.unwrap();
     assert_eq!(submit_username(&mut browser, "one-moved").await.0, 200, "the file counts first");

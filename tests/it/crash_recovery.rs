@@ -23,7 +23,7 @@ const USERS: usize = 900;
 const JOB_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Failpoints of provisioning, in order.
-const PROVISIONING_FAILPOINTS: [&str; 25] = [
+const PROVISIONING_FAILPOINTS: [&str; 28] = [
     "organization.checked",
     "organization.intended",
     "organization.created",
@@ -40,7 +40,10 @@ const PROVISIONING_FAILPOINTS: [&str; 25] = [
     "claim.intended",
     "claim.created",
     "claim.confirmed",
-    "password.probed",
+    "probe.marked",
+    "probe.sent",
+    "probe.compared",
+    "probe.recorded",
     "users.sent",
     "users.checkpointed",
     "changes.sent",
@@ -222,6 +225,36 @@ async fn provisioning_resumes_after_a_kill_at_every_failpoint() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rollback_resumes_after_a_kill_at_every_failpoint() {
     kill_at_each(ROLLBACK_FAILPOINTS, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_method_of_the_import_is_found_once() {
+    for (fault, expected) in [(Fault::ModeIgnored, 2), (Fault::ModeRefused, 1)] {
+        let what = format!("{fault:?}");
+        let scenario = CrashScenario::start(false).await;
+        scenario.world.issuers.faults().add(FaultRule::new("PUT", "/configuration", fault).times(1000));
+        exit_status(scenario.spawn_worker("probe.recorded")).await;
+        let next = scenario.spawn_worker("none");
+        scenario.wait_until_final().await;
+        exit_status(next).await;
+        let calls = scenario.world.issuers.api_calls();
+        let puts = calls.iter().filter(|call| call.method == "PUT" && call.path.ends_with("/configuration"));
+        assert_eq!(puts.count(), expected, "{what}: the next worker knows the method");
+        assert_eq!(scenario.assert_consistent(&what).await, JobState::Active);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rollback_of_an_import_by_patch_resumes_after_a_kill() {
+    let scenario = CrashScenario::start(false).await;
+    let faults = scenario.world.issuers.faults();
+    faults.add(FaultRule::new("PUT", "/configuration", Fault::ModeIgnored).times(1000));
+    faults.add(FaultRule::new("PATCH", "/configuration", Fault::status(422)).after(4).times(1000));
+    exit_status(scenario.spawn_worker("pool.deleted")).await;
+    let next = scenario.spawn_worker("none");
+    scenario.wait_until_final().await;
+    exit_status(next).await;
+    assert_eq!(scenario.assert_consistent("pool.deleted").await, JobState::RolledBack);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -120,19 +120,24 @@ prop_compose! {
         maintenance in prop::option::of((NOW - 2..NOW + 2, 0_i64..3)),
         outage_policy in prop::sample::select(vec![OutagePolicy::Hold, OutagePolicy::Legacy, OutagePolicy::Proceed]),
     ) -> Biller {
-        Biller {
-            slug, state, active_from: active_from.map(Timestamp::from_millis), ciam_mode, paused, private, legacy_accounts,
-            when_suspended, rollout: RolloutFacts { allow_list, percent }, issuer, outage_policy,
-            maintenance: maintenance.map(|(from, length)| MaintenanceWindow {
-                from: Timestamp::from_millis(from), until: Timestamp::from_millis(from + length),
-            }),
-        }
+        let mut biller = Biller::new(slug, state);
+        biller.active_from = active_from.map(Timestamp::from_millis);
+        biller.ciam_mode = ciam_mode;
+        (biller.paused, biller.private, biller.legacy_accounts) = (paused, private, legacy_accounts);
+        biller.when_suspended = when_suspended;
+        biller.rollout = RolloutFacts { allow_list, percent };
+        biller.issuer = issuer;
+        biller.maintenance = maintenance.map(|(from, length)| MaintenanceWindow {
+            from: Timestamp::from_millis(from), until: Timestamp::from_millis(from + length),
+        });
+        biller.outage_policy = outage_policy;
+        biller
     }
 }
 
 prop_compose! {
     fn membership()(biller in biller(), legacy_account in prop::bool::ANY, allow_listed in prop::bool::ANY, bucket in 0_u8..100)
-        -> Membership { Membership { biller, legacy_account, allow_listed, bucket } }
+        -> Membership { Membership { legacy_account, allow_listed, bucket, ..Membership::new(biller) } }
 }
 
 fn kill_switch() -> impl Strategy<Value = KillSwitchState> {
@@ -170,16 +175,11 @@ prop_compose! {
         remembered in prop::collection::vec(slug(), 0..3),
     ) -> Facts {
         let username = username.map(|name| Username::parse(&name).unwrap());
-        Facts {
-            now: Timestamp::from_millis(NOW),
-            kill_switch,
-            entry,
-            username,
-            directory,
-            last_known: None,
-            directory_policy,
-            remembered,
-        }
+        let mut facts = Facts::new(Timestamp::from_millis(NOW), entry, directory);
+        (facts.kill_switch, facts.directory_policy) = (kill_switch, directory_policy);
+        facts.username = username;
+        facts.remembered = remembered;
+        facts
     }
 }
 

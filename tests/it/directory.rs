@@ -55,7 +55,7 @@ async fn biller_import_is_atomic() {
         let context = import_billers::ImportContext {
             keys: world.state.keys.clone(),
             actor: world.state.actor_context(Actor::System),
-            allow_loopback_issuers: false,
+            addresses: signpost::config::AddressPolicy::loopback(false),
             own_hosts: vec!["localhost:8080".to_owned()],
         };
         let file = r#"
@@ -113,6 +113,9 @@ async fn biller_import_is_atomic() {
 fn biller_files_are_toml_or_json_and_reject_unknown_fields() {
     let json = r#"[{"slug":"a-biller","name":"A"}]"#;
     assert_eq!(import_billers::parse(json, true).unwrap().len(), 1);
+    let times = "[[billers]]\nslug = \"a-biller\"\nname = \"A\"\nactive_from = 2026-11-22T08:00:00Z\n";
+    let rows = import_billers::parse(times, false).unwrap();
+    assert_eq!(rows[0].patch.active_from.as_deref(), Some("2026-11-22T08:00:00Z"), "a time of TOML");
     assert_eq!(import_billers::parse(r#"{"billers":[{"slug":"a-biller","name":"A"}]}"#, true).unwrap().len(), 1);
     for bad in
         [r#"[{"slug":"a-biller","name":"A","colour":"red"}]"#, r#"[{"slug":"Not A Slug","name":"A"}]"#, "[", "{}"]
@@ -159,7 +162,7 @@ async fn user_import_validates_the_whole_file_before_writing() {
         assert!(billers_of(&world.state.directory, "fine").await.is_empty(), "nothing was written");
         for (text, says) in [
             ("username,first_name\nx,1\n", "email is missing"),
-            ("username;email\nx;1\n", "separated by commas or tabs"),
+            ("username|email\nx|1\n", "separated by commas, semicolons or tabs"),
             ("username,email,phone\nx,x@mail.example,1\n", "\"phone\""),
             ("username,email,identifiers.Uid\nx,,x\n", "twice"),
             ("", "missing"),
@@ -366,7 +369,7 @@ async fn vanity_host_can_change_billers_within_a_file_and_public_host_is_reserve
         let context = import_billers::ImportContext {
             keys: world.state.keys.clone(),
             actor: world.state.actor_context(Actor::System),
-            allow_loopback_issuers: true,
+            addresses: signpost::config::AddressPolicy::loopback(true),
             own_hosts: vec!["localhost:8080".to_owned()],
         };
         let file = "[[billers]]\nslug = \"a-new-one\"\nname = \"N\"\nhosts = [\"localhost:8080\"]\n";

@@ -1,15 +1,21 @@
 //! How billers, jobs and queues do, and how each biller's move goes.
 
+use axum::extract::FromRef;
 use http::StatusCode;
 use serde_json::json;
 use signpost::access::Scope;
 use signpost::audit::Action;
-use signpost::directory::{Biller, FAILURES_TO_OPEN, IssuerEndpoint};
+use signpost::directory::{Biller, DirectoryError, FAILURES_TO_OPEN, IssuerEndpoint};
+use signpost::state::{HealthReporter, ServiceHealth};
 
 use crate::billers_api::ApiClient;
-use crate::harness::{each_database, now, slug};
+use crate::harness::{World, each_database, now, slug};
 
 const HEALTH: &str = "/api/v1/health";
+
+async fn report(world: &World) -> Result<ServiceHealth, DirectoryError> {
+    HealthReporter::from_ref(&world.state).report(None).await
+}
 
 #[tokio::test]
 async fn migration_statistics_are_reported_per_biller() {
@@ -75,7 +81,7 @@ async fn circuit_breakers_queues_and_directory_integrity_are_reported() {
                 .await
                 .unwrap();
         }
-        let health = world.state.health(None).await.unwrap();
+        let health = report(&world).await.unwrap();
         let issuer =
             |of: &str| health.billers.iter().find(|one| one.slug == slug(of)).and_then(|one| one.issuer.as_ref());
         let cedar = issuer("cedar-county").unwrap();
@@ -86,12 +92,12 @@ async fn circuit_breakers_queues_and_directory_integrity_are_reported() {
         assert_eq!((integrity.usernames, integrity.samples), (1, vec!["t***y".to_owned()]));
         // Somebody whose biller is suspended besides a legacy one breaks it as well; it is looked at once a minute.
         world.import_users("summit-telecom", &["one-legacy"]).await;
-        assert_eq!(world.state.health(None).await.unwrap().integrity.unwrap().usernames, 1);
+        assert_eq!(report(&world).await.unwrap().integrity.unwrap().usernames, 1);
         world.clock.advance(std::time::Duration::from_secs(61));
-        assert_eq!(world.state.health(None).await.unwrap().integrity.unwrap().usernames, 2);
+        assert_eq!(report(&world).await.unwrap().integrity.unwrap().usernames, 2);
 
         world.browser().post("/reset", &[("username", "one-moved")]).await;
-        assert_eq!(world.state.health(None).await.unwrap().queued_tasks.pending, 1);
+        assert_eq!(report(&world).await.unwrap().queued_tasks.pending, 1);
 
         let narrow = ApiClient::new(&world, &[Scope::AuditRead], Some(&["oakdale-city"])).await;
         let (_, seen) = narrow.get(HEALTH).await;

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::harness::{World, now, slug};
+use crate::harness::{Browser, TestResponse, World, now, slug};
 
 pub(crate) type Change = Arc<dyn Fn(&mut ProviderResponse) + Send + Sync>;
 
@@ -46,6 +46,12 @@ pub(crate) struct Provider {
     /// What it answers to a pushed request, and the last one that came.
     pub pushed: Arc<Mutex<(u16, String)>>,
     pub last_pushed: Arc<Mutex<(String, String)>>,
+    /// The token endpoint's status and `Retry-After` while it is overloaded.
+    pub throttle: Arc<Mutex<Option<(u16, Option<&'static str>)>>>,
+    /// What UserInfo answers: status, media type and body.
+    pub user_info: Arc<Mutex<(u16, &'static str, String)>>,
+    /// What it serves instead of its documents: a status and a body.
+    pub broken: Arc<Mutex<Option<(u16, &'static str)>>>,
 }
 
 impl Provider {
@@ -73,6 +79,9 @@ impl Provider {
             calls: Arc::default(),
             pushed: Arc::new(Mutex::new((201, r#"{"request_uri":"urn:x:1","expires_in":60}"#.to_owned()))),
             last_pushed: Arc::default(),
+            throttle: Arc::default(),
+            user_info: Arc::new(Mutex::new((401, "text/plain", String::new()))),
+            broken: Arc::default(),
         };
         let app = Router::new()
             .route(
@@ -87,15 +96,19 @@ impl Provider {
                 }),
             )
             .route("/par", post(Self::par))
+            .route("/userinfo", get(Self::serve_user_info))
             .fallback(|State(p): State<Self>| async move { p.calls.lock().unwrap().push("other".to_owned()) })
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         provider
     }
 
-    fn serve_document(&self, call: &str, document: &Mutex<Value>) -> Json<Value> {
+    fn serve_document(&self, call: &str, document: &Mutex<Value>) -> Response {
         self.calls.lock().unwrap().push(call.to_owned());
-        Json(document.lock().unwrap().clone())
+        match *self.broken.lock().unwrap() {
+            Some((status, body)) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
+            None => Json(document.lock().unwrap().clone()).into_response(),
+        }
     }
 
     async fn par(State(p): State<Self>, headers: HeaderMap, body: String) -> Response {
@@ -105,12 +118,24 @@ impl Provider {
         (StatusCode::from_u16(status).unwrap(), text).into_response()
     }
 
+    async fn serve_user_info(State(p): State<Self>, headers: HeaderMap) -> Response {
+        p.calls.lock().unwrap().push("userinfo".to_owned());
+        assert_eq!(authorization(&headers), "Bearer access");
+        let (status, media_type, body) = p.user_info.lock().unwrap().clone();
+        (StatusCode::from_u16(status).unwrap(), [("content-type", media_type)], body).into_response()
+    }
+
     pub(crate) fn calls(&self, call: &str) -> usize {
         self.calls.lock().unwrap().iter().filter(|made| *made == call).count()
     }
 
     fn token(&self, request: (String, String)) -> Response {
         self.calls.lock().unwrap().push("token".to_owned());
+        if let Some((status, hint)) = *self.throttle.lock().unwrap() {
+            let hint = hint.map(|seconds| [("retry-after", seconds)]);
+            let status = StatusCode::from_u16(status).unwrap();
+            return hint.map_or_else(|| status.into_response(), |hint| (status, hint).into_response());
+        }
         let seconds = now().seconds();
         let mut response = ProviderResponse {
             claims: json!({
@@ -206,15 +231,31 @@ pub(crate) async fn world_with(settings: &str) -> (World, Provider) {
     (world, provider)
 }
 
+/// The answer to the callback, or to the start if that leads nowhere.
+pub(crate) async fn answer_to_callback(browser: &mut Browser, provider: &Provider) -> TestResponse {
+    let start = browser.get("/b/hostile").await;
+    if !start.headers.contains_key("location") {
+        return start;
+    }
+    let state = sent_state(provider, &start);
+    browser.get(&format!("/callback/hostile?code=code&state={state}")).await
+}
+
+/// The `state` of an authorization request, whose nonce the provider remembers.
+fn sent_state(provider: &Provider, start: &TestResponse) -> String {
+    let sent = url::Url::parse(&start.location()).unwrap();
+    let get = |name: &str| sent.query_pairs().find(|(n, _)| n == name).unwrap().1.into_owned();
+    *provider.nonce.lock().unwrap() = get("nonce");
+    get("state")
+}
+
 /// A sign-in as far as the answer to the callback; says whether it was let in.
 pub(crate) async fn try_sign_in(world: &World, provider: &Provider) -> (StatusCode, bool, String) {
     let mut browser = world.browser();
-    let start = browser.get("/b/hostile").await;
-    let Some(location) = start.headers.get("location") else { return (start.status, false, start.title().to_owned()) };
-    let sent = url::Url::parse(location.to_str().unwrap()).unwrap();
-    let get = |name: &str| sent.query_pairs().find(|(n, _)| n == name).unwrap().1.into_owned();
-    *provider.nonce.lock().unwrap() = get("nonce");
-    let answer = browser.get(&format!("/callback/hostile?code=code&state={}", get("state"))).await;
+    let answer = answer_to_callback(&mut browser, provider).await;
+    if answer.status == StatusCode::SERVICE_UNAVAILABLE && provider.calls("token") == 0 {
+        return (answer.status, false, answer.title().to_owned());
+    }
     let let_in = browser.cookies.contains_key("__Host-s");
     if !let_in {
         assert!(answer.body.contains("/b/hostile"), "no way on: {}", answer.body);
@@ -258,7 +299,7 @@ pub(crate) fn set(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut P
     move |response: &mut ProviderResponse| drop(response.claims.insert(name.to_owned(), value.clone()))
 }
 
-fn unset(name: &'static str) -> impl Fn(&mut ProviderResponse) + Send + Sync {
+pub(crate) fn unset(name: &'static str) -> impl Fn(&mut ProviderResponse) + Send + Sync {
     move |response: &mut ProviderResponse| drop(response.claims.remove(name))
 }
 
@@ -276,7 +317,20 @@ fn answer(name: &'static str, value: impl Into<Value>) -> impl Fn(&mut ProviderR
     move |response: &mut ProviderResponse| response.answer[name] = value.clone()
 }
 
+/// The body that the provider would send.
+fn body_of(response: &ProviderResponse) -> String {
+    let header = json!({ "alg": "RS256", "typ": "JWT", "kid": response.kid });
+    let mut body = response.answer.clone();
+    body["id_token"] = json!(sign(&header, &Value::Object(response.claims.clone()), &response.key));
+    body.to_string()
+}
+
+fn after_response(more: &'static str) -> impl Fn(&mut ProviderResponse) + Send + Sync {
+    move |response: &mut ProviderResponse| response.answer = json!(format!("{}{more}", body_of(response)))
+}
+
 accepted! {
+    a_response_with_a_line_break_after_it_is_accepted => after_response("\r\n");
     a_minimal_token_is_accepted => |_: &mut ProviderResponse| {};
     a_token_with_unknown_claims_is_accepted => set("https://odd.example/x", json!({"a": [1, null]}));
     a_token_type_in_capitals_is_accepted => answer("token_type", "BEARER");
@@ -320,6 +374,9 @@ rejected! {
     issued_last_week => set("iat", now().seconds() - 604_800);
     issued_in_ten_years => set("iat", now().seconds() + 315_360_000);
     issued_at_missing => unset("iat");
+    issued_in_two_minutes => set("iat", now().seconds() + 120);
+    authenticated_in_two_minutes => set("auth_time", now().seconds() + 120);
+    authenticated_at_no_time => set("auth_time", "now");
     not_before_tomorrow => set("nbf", now().seconds() + 86_400);
     nonce_of_another => set("nonce", "another");
     nonce_missing => unset("nonce");
@@ -378,6 +435,12 @@ rejected! {
     response_with_another_token_type => answer("token_type", "DPoP");
     response_without_token_type => answer("token_type", "absent");
     response_is_null => respond_with(Value::Null);
+    response_with_an_error_beside_tokens => answer("error", "invalid_grant");
+    response_with_data_after_it => after_response("{}");
+    response_with_text_after_it => after_response("</html>");
+    response_with_a_repeated_member => |response: &mut ProviderResponse| {
+        response.answer = json!(body_of(response).replacen('{', "{\"token_type\":\"Bearer\",", 1));
+    };
     response_is_truncated => respond_with(json!("{\"access_token\":\"a"));
     response_is_html => respond_with(json!("<html></html>"));
     response_has_a_byte_order_mark => respond_with(json!("\u{feff}{}"));
@@ -389,7 +452,6 @@ rejected! {
     response_is_a_malformed_error => respond_with(json!([{"message": "no"}, 401]));
     response_is_unauthorized_in_html => respond_with(json!(401));
     response_is_forbidden_in_html => respond_with(json!(403));
-    response_is_too_many_requests_in_html => respond_with(json!(429));
     response_is_invalid_client => respond_with(json!([{"error": "invalid_client"}]));
     response_is_not_found_in_html => respond_with(json!(404));
     response_is_too_large => |response: &mut ProviderResponse| response.answer["padding"] = json!("x".repeat(300 * 1024));
@@ -403,7 +465,26 @@ async fn a_token_endpoint_5xx_is_an_outage_and_is_not_retried() {
 }
 
 #[tokio::test]
-async fn invalid_client_is_an_issuer_failure_and_invalid_grant_is_not() {
+async fn overload_asks_customers_to_return_and_429_is_no_outage() {
+    for (status, hint, seconds, failures) in
+        [(429, None, "5", 0), (429, Some("17"), "17", 0), (429, Some("86400"), "5", 0), (503, Some("9999"), "120", 1)]
+    {
+        let (world, provider) = world().await;
+        *provider.throttle.lock().unwrap() = Some((status, hint));
+        let mut browser = world.browser();
+        let answer = answer_to_callback(&mut browser, &provider).await;
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (StatusCode::SERVICE_UNAVAILABLE, seconds),
+            "{hint:?}"
+        );
+        let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+        assert_eq!(biller.health.failures, failures, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn invalid_client_is_a_setup_fault_and_invalid_grant_is_not() {
     let (world, provider) = world().await;
     let health = async || world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap().health.clone();
     *provider.change.lock().unwrap() = Some(Arc::new(respond_with(json!([{"error": "invalid_grant"}]))));
@@ -413,7 +494,11 @@ async fn invalid_client_is_an_issuer_failure_and_invalid_grant_is_not() {
     assert_eq!(health().await.failures, 0);
     *provider.change.lock().unwrap() = Some(Arc::new(respond_with(json!([{"error": "invalid_client"}]))));
     try_sign_in(&world, &provider).await;
-    assert_eq!(health().await.failures, 1);
+    let found = health().await;
+    assert_eq!((found.failures, found.fault.as_deref()), (0, Some("invalid_client")), "a setup fault, no outage");
+    *provider.change.lock().unwrap() = None;
+    assert!(try_sign_in(&world, &provider).await.1);
+    assert_eq!(health().await.fault, None, "cleared by a sign-in that succeeds");
 }
 
 #[tokio::test]
@@ -456,6 +541,118 @@ async fn unusable_keys_are_rejected() {
     let twice = json!({ "keys": [jwk(&provider.key, "k1"), jwk(&provider.other_key, "k1")] });
     *provider.keys.lock().unwrap() = twice;
     assert!(!try_sign_in(&world, &provider).await.1, "two keys of one id");
+}
+
+/// One bad key does not disable the good ones.
+#[tokio::test]
+async fn unusable_keys_are_skipped() {
+    let weak = || KeyPair::generate(KeySize::Rsa2048).map(|key| jwk(&key, "weak")).unwrap();
+    let changed = |change: fn(&mut Value)| {
+        let mut key = weak();
+        change(&mut key);
+        key
+    };
+    for (what, bad) in [
+        ("1024 bits", changed(|key| key["n"] = json!(URL_SAFE_NO_PAD.encode([0xff; 128])))),
+        ("no modulus", changed(|key| drop(key.as_object_mut().unwrap().remove("n")))),
+        ("bad base64", changed(|key| key["n"] = json!("!!!"))),
+        ("unknown type", json!({ "kty": "AKP", "kid": "pq", "pub": "AAAA" })),
+        ("unknown curve", json!({ "kty": "EC", "crv": "P-999", "x": "AA", "y": "AA" })),
+        ("no type", json!({ "kid": "odd" })),
+        ("no object", json!("key")),
+        ("another use", changed(|key| key["use"] = json!("tls"))),
+        ("no operation", changed(|key| key["key_ops"] = json!(["encrypt"]))),
+        ("operations as text", changed(|key| key["key_ops"] = json!("verify"))),
+    ] {
+        let (world, provider) = world().await;
+        *provider.keys.lock().unwrap() = json!({ "keys": [bad, jwk(&provider.key, "k1")] });
+        assert!(try_sign_in(&world, &provider).await.1, "{what}");
+        *provider.keys.lock().unwrap() = json!({ "keys": [bad] });
+        world.advance(std::time::Duration::from_secs(61)).await;
+        assert!(!try_sign_in(&world, &provider).await.1, "{what}, alone");
+    }
+    for operation in ["sign", "verify"] {
+        let (world, provider) = world().await;
+        let mut key = jwk(&provider.key, "k1");
+        key["key_ops"] = json!([operation]);
+        *provider.keys.lock().unwrap() = json!({ "keys": [key] });
+        assert_eq!(try_sign_in(&world, &provider).await.1, operation == "verify", "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn ed25519_tokens_verify_where_they_are_allowed() {
+    let pair = signature::Ed25519KeyPair::generate().unwrap();
+    let x = URL_SAFE_NO_PAD.encode(pair.public_key());
+    let key = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k1", "alg": "EdDSA", "use": "sig", "x": x });
+    let pair = Arc::new(pair);
+    for (algs, let_in) in [("[\"EdDSA\"]", true), ("[\"RS256\"]", false)] {
+        let (world, provider) = world_with(&format!("client_secret = \"s\"\nid_token_algs = {algs}")).await;
+        provider.discovery.lock().unwrap()["id_token_signing_alg_values_supported"] = json!(["RS256", "EdDSA"]);
+        *provider.keys.lock().unwrap() = json!({ "keys": [key] });
+        let pair = Arc::clone(&pair);
+        *provider.change.lock().unwrap() = Some(Arc::new(move |response: &mut ProviderResponse| {
+            let header = json!({ "alg": "EdDSA", "kid": "k1" });
+            let input = format!("{}.{}", encode(&header), encode(&Value::Object(response.claims.clone())));
+            let signature = URL_SAFE_NO_PAD.encode(pair.sign(input.as_bytes()));
+            response.raw = Some(format!("{input}.{signature}"));
+        }));
+        assert_eq!(try_sign_in(&world, &provider).await.1, let_in, "{algs}");
+    }
+}
+
+#[tokio::test]
+async fn endpoint_parameters_are_kept_unless_they_are_ours() {
+    for (query, accepted) in [
+        ("tenant=7", true),
+        ("tenant=7&policy=b2c", true),
+        ("client_id=evil", false),
+        ("redirect_uri=https%3A%2F%2Fevil.example", false),
+        ("request_uri=urn%3Ax", false),
+        ("%73tate=x", false),
+        ("tenant=7&tenant=8", false),
+    ] {
+        let (world, provider) = world().await;
+        provider.discovery.lock().unwrap()["authorization_endpoint"] =
+            json!(format!("{}/authorize?{query}", provider.issuer));
+        let start = world.browser().get("/b/hostile").await;
+        assert_eq!(start.status == StatusCode::SEE_OTHER, accepted, "{query}");
+        if accepted {
+            assert!(start.location().starts_with(&format!("{}/authorize?{query}&", provider.issuer)), "{query}");
+        }
+    }
+}
+
+/// Documents that cannot be read say nothing about those of a moment ago.
+#[tokio::test]
+async fn unreadable_documents_leave_the_cached_ones_in_use() {
+    for (status, body) in [(404, ""), (401, ""), (403, "no"), (500, ""), (200, "<html></html>"), (200, ""), (204, "")] {
+        let (world, provider) = world().await;
+        assert!(try_sign_in(&world, &provider).await.1);
+        *provider.broken.lock().unwrap() = Some((status, body));
+        for _ in 0..4 {
+            world.advance(std::time::Duration::from_secs(61)).await;
+            assert!(try_sign_in(&world, &provider).await.1, "{status} {body}");
+        }
+        let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+        assert_eq!(biller.health.is_down, status == 500, "{status} {body}");
+        world.advance(std::time::Duration::from_secs(25 * 3600)).await;
+        let start = world.browser().get("/b/hostile").await;
+        assert!(!start.headers.contains_key("location"), "{status} {body}, after a day");
+    }
+}
+
+/// A document that changes while the customer is away does not divert the code.
+#[tokio::test]
+async fn the_code_goes_to_the_token_endpoint_of_the_request() {
+    let (world, provider) = world().await;
+    let mut browser = world.browser();
+    let start = browser.get("/b/hostile").await;
+    let state = sent_state(&provider, &start);
+    provider.discovery.lock().unwrap()["token_endpoint"] = json!(format!("{}/elsewhere", provider.issuer));
+    world.advance(std::time::Duration::from_secs(120)).await;
+    let answer = browser.get(&format!("/callback/hostile?code=code&state={state}")).await;
+    assert_eq!((answer.status, provider.calls("token"), provider.calls("other")), (StatusCode::SEE_OTHER, 1, 0));
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ async fn impact_matches_simulating_every_user() {
         let context = import_billers::ImportContext {
             keys: world.state.keys.clone(),
             actor: world.actor(),
-            allow_loopback_issuers: true,
+            addresses: signpost::config::AddressPolicy::loopback(true),
             own_hosts: vec!["localhost:8080".to_owned()],
         };
         let rows = import_billers::parse(file, false).unwrap();

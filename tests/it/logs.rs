@@ -1,5 +1,6 @@
 //! What never stands in a log: codes, tokens, cookies, usernames.
 
+use serde_json::json;
 use signpost::sql;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -132,6 +133,43 @@ async fn reference_code_finds_the_decision() {
         ));
     })
     .await;
+}
+
+/// The log stores the outcome and the facts. If the rules have changed since, it says what was decided, not why.
+#[tokio::test]
+async fn decision_that_cannot_be_replayed_has_its_outcome_but_no_trace() {
+    each_database(|world| async move {
+        let page = world.browser().post("/login", &[("username", "one-moved")]).await;
+        let code = page.reference();
+        world.state.decisions.flush().await;
+        let forged = sql!("UPDATE decision_log SET kind = 'row 3', response = 'redirect to the legacy login'");
+        assert_eq!(world.state.db.run(forged, vec![]).await.unwrap(), 1);
+        let signpost::audit::LookupResult::Recorded(entry) = world.decision(&code).await else { panic!("recorded") };
+        let verdict = &entry.details["verdict"];
+        assert_eq!((&verdict["row"], &verdict["decision"]), (&json!(3), &json!("legacy_login")));
+        assert_eq!((&verdict["rule"], &verdict["trace"]), (&json!("single_migrated"), &json!([])));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn decision_takes_few_bytes() {
+    let world = World::start().await;
+    for name in ["one-moved", "unheard-of-name"] {
+        world.browser().post("/login", &[("username", name)]).await;
+    }
+    world.state.decisions.flush().await;
+    let rows = world.state.db.all(
+        sql!("SELECT length(code) + length(kind) + length(coalesce(biller, '')) + length(username_hash) \
+              + length(username_mask) + length(response) + length(details) AS bytes, details FROM decision_log ORDER BY at"),
+        Vec::new(),
+    );
+    let rows = rows.await.unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let bytes = row.int("bytes").unwrap();
+        assert!(bytes < 350, "{bytes} bytes: {}", row.text("details").unwrap());
+    }
 }
 
 #[tokio::test]

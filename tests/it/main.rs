@@ -59,5 +59,6 @@ mod sign_in;
 mod simulations;
 mod standin_api;
 mod statements;
+mod user_files;
 mod verify;
 mod wording;

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use signpost::config::{ImportPath, PathMode};
 use signpost::secureauth::Http;
 use signpost::secureauth::management::{
-    CallError, ExportError, Management, ManagementConfig, NewPool, PasswordPolicy, PoolSettings, SecureAuthEventQuery,
-    ServiceClient,
+    CallError, ExportError, ImportCall, Management, ManagementConfig, NewPool, PasswordPolicy, PoolSettings,
+    SecureAuthEventQuery, ServiceClient,
 };
 use signpost_core::{Clock, Random};
 use tokio::net::TcpListener;
@@ -36,7 +36,7 @@ fn management_config(base: &str, paths: PathMode) -> ManagementConfig {
 }
 
 pub(crate) fn management(world: &World) -> Management {
-    let http = Http::new(Duration::from_secs(5), true).unwrap();
+    let http = Http::new(Duration::from_secs(5), &signpost::config::AddressPolicy::loopback(true)).unwrap();
     let config = management_config(&world.issuer_base, PathMode::Default);
     Management::new(http, config, world.clock.clone(), world.state.random.clone())
 }
@@ -89,7 +89,7 @@ async fn urls_follow_the_path_mode() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/x", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, recorder).await });
-    let http = Http::new(Duration::from_secs(5), true).unwrap();
+    let http = Http::new(Duration::from_secs(5), &signpost::config::AddressPolicy::loopback(true)).unwrap();
     for (paths, import, expected) in [
         (
             PathMode::Default,
@@ -131,7 +131,7 @@ async fn urls_follow_the_path_mode() {
         seen.lock().unwrap().clear();
         management.organization("acme").await.unwrap();
         management.has_claim("acme", "none").await.unwrap();
-        management.import_users(&signpost::secureauth::management::Dump::default()).await.unwrap();
+        management.import_users(ImportCall::Put, &signpost::secureauth::management::Dump::default()).await.unwrap();
         assert_eq!(*seen.lock().unwrap(), expected);
     }
 }

@@ -4,13 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::extract::FromRef;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Browser, World, now, slug};
-use crate::hostile_provider::{Provider, ProviderResponse, jwk, respond_with, set, try_sign_in, world_with};
+use crate::harness::{Browser, TestResponse, World, now, slug};
+use signpost::audit::LookupResult;
+use signpost::state::HealthReporter;
+
+use crate::hostile_provider::{
+    Provider, ProviderResponse, answer_to_callback, jwk, respond_with, set, sign, try_sign_in, unset, world_with,
+};
 
 fn parse_form(text: &str) -> BTreeMap<String, String> {
     form_urlencoded::parse(text.as_bytes()).into_owned().collect()
@@ -120,15 +126,31 @@ async fn par_is_used_where_supported() {
 
 #[tokio::test]
 async fn par_errors_show_a_page_and_par_outages_fall_back() {
-    for (status, text) in [
-        (400, r#"{"error":"invalid_request"}"#),
-        (401, r#"{"error":"invalid_client"}"#),
-        (403, "<html>"),
-        (201, "<html>"),
-        (201, "{}"),
-        (302, ""),
-        (413, ""),
+    for (status, text, fault) in [
+        (400, r#"{"error":"invalid_request"}"#, "invalid_request"),
+        (
+            400,
+            r#"{"error":"invalid_request","error_description":"redirect_uri is not registered"}"#,
+            "invalid_redirect_uri",
+        ),
+        (400, r#"{"error":"unauthorized_client"}"#, "unauthorized_client"),
+        (400, r#"{"error":"invalid_scope"}"#, "invalid_scope"),
+        (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
     ] {
+        let (world, provider) = world_with_par("client_secret = \"s\"").await;
+        *provider.pushed.lock().unwrap() = (status, text.to_owned());
+        let page = world.browser().get("/b/hostile").await;
+        assert_eq!((page.status, page.title()), (StatusCode::BAD_GATEWAY, "Signing in at Hostile is not working"));
+        assert!(!page.body.contains("Try again") && page.headers.get("retry-after").is_none(), "{text}");
+        let LookupResult::Recorded(entry) = world.decision(&page.reference()).await else { panic!("{text}") };
+        assert_eq!(entry.details["reason"], fault);
+        let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+        assert_eq!((biller.health.fault.as_deref(), biller.health.failures), (Some(fault), 0));
+        let report = HealthReporter::from_ref(&world.state).report(None).await.unwrap();
+        let report = report.billers.iter().find(|biller| biller.slug.as_str() == "hostile").unwrap();
+        assert_eq!(report.setup_fault.as_ref().unwrap().reason, fault);
+    }
+    for (status, text) in [(403, "<html>"), (201, "<html>"), (201, "{}"), (302, ""), (413, "")] {
         let (world, provider) = world_with_par("client_secret = \"s\"").await;
         *provider.pushed.lock().unwrap() = (status, text.to_owned());
         let page = world.browser().get("/b/hostile").await;
@@ -160,12 +182,149 @@ async fn submit_form_post(browser: &mut Browser, address: &str) -> String {
     answer.location()
 }
 
+/// Riverside Water's provider answers by form post.
+async fn use_form_post(world: &World) {
+    let registration = format!(
+        "[[billers]]\nslug = \"riverside-water\"\nname = \"Riverside Water\"\n[billers.oidc]\nissuer = \"{}\"\n\
+         client_id = \"{}\"\nresponse_mode = \"form_post\"\n",
+        world.issuer("riverside-water"),
+        secureauth_standin::world::client_id("riverside-water"),
+    );
+    world.import_billers(&registration).await;
+}
+
+/// Many providers send the claims of a profile at UserInfo only.
+#[tokio::test]
+async fn claims_that_the_id_token_lacks_come_from_userinfo() {
+    let (world, provider) = world_with("client_secret = \"s\"").await;
+    *provider.change.lock().unwrap() = Some(Arc::new(unset("preferred_username")));
+    let claims = |sub: &str| json!({ "sub": sub, "preferred_username": "one-moved" });
+    let about = |aud: &str| {
+        let mut claims = claims("subject-1");
+        claims["iss"] = json!(provider.issuer);
+        claims["aud"] = json!(aud);
+        claims
+    };
+    let header = json!({ "alg": "RS256", "kid": "k1" });
+    let signed = |claims: &Value, key| sign(&header, claims, key);
+    let forged = signed(&about("c"), &provider.other_key);
+    let unsigned =
+        format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(about("c").to_string()));
+    for (what, media_type, body, reason) in [
+        ("plain", "application/json; charset=utf-8", claims("subject-1").to_string(), None),
+        ("signed", "application/jwt", signed(&about("c"), &provider.key), None),
+        ("signed without audience", "application/jwt", signed(&claims("subject-1"), &provider.key), None),
+        ("of another user", "application/json", claims("subject-2").to_string(), Some("userinfo_subject_mismatch")),
+        (
+            "without subject",
+            "application/json",
+            "{\"preferred_username\":\"one-moved\"}".to_owned(),
+            Some("userinfo_subject_mismatch"),
+        ),
+        ("signed by another", "application/jwt", forged, Some("invalid_signature")),
+        ("not signed", "application/jwt", unsigned, Some("invalid_algorithm")),
+        (
+            "for another client",
+            "application/jwt",
+            signed(&about("d"), &provider.key),
+            Some("userinfo_of_another_client"),
+        ),
+        ("html", "text/html", "<html>".to_owned(), Some("userinfo_malformed")),
+        (
+            "still without the claim",
+            "application/json",
+            "{\"sub\":\"subject-1\",\"name\":\"x\"}".to_owned(),
+            Some("claim_missing"),
+        ),
+    ] {
+        *provider.user_info.lock().unwrap() = (200, media_type, body);
+        let before = provider.calls("userinfo");
+        let mut browser = world.browser();
+        let answer = answer_to_callback(&mut browser, &provider).await;
+        assert_eq!(provider.calls("userinfo"), before + 1, "{what}");
+        let Some(reason) = reason else {
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{what}: {}", answer.body);
+            continue;
+        };
+        assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{what}");
+        assert!(!browser.cookies.contains_key("__Host-s"), "{what}");
+        let LookupResult::Recorded(entry) = world.decision(&answer.reference()).await else { panic!("{what}") };
+        assert_eq!(entry.details["reason"], reason, "{what}");
+    }
+    let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+    assert_eq!((biller.health.fault.as_deref(), biller.health.failures), (Some("claim_missing"), 0));
+    // With the claim in the ID token there is no call.
+    *provider.change.lock().unwrap() = None;
+    let before = provider.calls("userinfo");
+    assert!(try_sign_in(&world, &provider).await.1);
+    assert_eq!(provider.calls("userinfo"), before);
+    for status in [401, 403, 500, 503, 302] {
+        *provider.change.lock().unwrap() = Some(Arc::new(unset("preferred_username")));
+        *provider.user_info.lock().unwrap() = (status, "text/plain", String::new());
+        assert!(!try_sign_in(&world, &provider).await.1, "{status}");
+    }
+}
+
+/// Errors of the authorization answer that only an operator can end.
+#[tokio::test]
+async fn setup_faults_in_the_authorization_answer_never_say_try_again() {
+    for (error, title) in [
+        ("unauthorized_client", "Signing in at Riverside Water is not working"),
+        ("invalid_scope", "Signing in at Riverside Water is not working"),
+        ("unsupported_response_type", "Signing in at Riverside Water is not working"),
+        ("invalid_request", "Signing in at Riverside Water is not working"),
+        ("temporarily_unavailable", "Sorry, there is a problem"),
+    ] {
+        let world = World::start().await;
+        let mut browser = world.browser();
+        let start = browser.get("/b/riverside-water").await;
+        let state = parse_form(start.location().split_once('?').unwrap().1)["state"].clone();
+        let page = browser.get(&format!("/callback/riverside-water?state={state}&error={error}")).await;
+        assert_eq!(page.title(), title, "{error}");
+        let LookupResult::Recorded(entry) = world.decision(&page.reference()).await else { panic!("{error}") };
+        assert_eq!(entry.details["reason"], error);
+        let biller = world.state.directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
+        assert_eq!(biller.health.fault, None, "a browser could fake it");
+    }
+}
+
+/// The stand-in answers by query; the form is ours to send.
+async fn authenticate(world: &World, start: &TestResponse) -> String {
+    world.authenticate(&start.location().replace("&response_mode=form_post", ""), "one-moved").await
+}
+
+/// Only the response mode that was asked for is accepted.
+#[tokio::test]
+async fn responses_in_another_mode_are_rejected() {
+    for (settings, is_form_post) in [("", false), ("response_mode = \"form_post\"", true)] {
+        for as_form in [false, true] {
+            let (world, provider) = world_with(&format!("client_secret = \"s\"\n{settings}")).await;
+            let mut browser = world.browser();
+            let start = browser.get("/b/hostile").await;
+            let sent = parse_form(start.location().split_once('?').unwrap().1);
+            *provider.nonce.lock().unwrap() = sent["nonce"].clone();
+            let answer = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([("code", "code"), ("state", sent["state"].as_str())])
+                .finish();
+            let mut address = format!("/callback/hostile?{answer}");
+            if as_form {
+                address = submit_form_post(&mut browser, &address).await;
+            }
+            let page = browser.get(&address).await;
+            let expected = if as_form == is_form_post { StatusCode::SEE_OTHER } else { StatusCode::BAD_REQUEST };
+            assert_eq!(page.status, expected, "{settings}, as a form: {as_form}");
+            assert_eq!(provider.calls("token"), usize::from(as_form == is_form_post));
+        }
+    }
+}
+
 #[tokio::test]
 async fn form_post_responses_keep_cookies_and_hide_the_code() {
     let world = World::start().await;
+    use_form_post(&world).await;
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
-    let callback = world.authenticate(&start.location(), "one-moved").await;
+    let callback = authenticate(&world, &start).await;
     let again = submit_form_post(&mut browser, &callback).await;
     let code = parse_form(callback.split_once('?').unwrap().1)["code"].clone();
     assert!(again.starts_with("/callback/riverside-water?response=") && !again.contains(&code));
@@ -180,6 +339,7 @@ async fn form_post_responses_keep_cookies_and_hide_the_code() {
 #[tokio::test]
 async fn form_posts_without_cookies_do_not_loop() {
     let world = World::start().await;
+    use_form_post(&world).await;
     let mut browser = world.browser();
     let mut next = "/b/riverside-water".to_owned();
     let mut rounds = 0;
@@ -189,7 +349,7 @@ async fn form_posts_without_cookies_do_not_loop() {
         if start.status != StatusCode::SEE_OTHER {
             break start;
         }
-        let callback = world.authenticate(&start.location(), "one-moved").await;
+        let callback = authenticate(&world, &start).await;
         let again = submit_form_post(&mut browser, &callback).await;
         browser.cookies.clear();
         let answer = browser.get(&again).await;

@@ -73,7 +73,7 @@ async fn a_rejected_call_rolls_everything_back() {
         let world = World::start().await;
         users(&world, 150).await;
         let before = world.issuers.snapshot();
-        let method = if path == "/configuration" { "PUT" } else { "POST" };
+        let method = if path == "/configuration" { "*" } else { "POST" };
         world.issuers.faults().add(FaultRule::new(method, path, Fault::status(422)).times(100));
         let job =
             world.state.provisioning.start(&slug(BILLER), EnablementOptions::default(), &world.actor()).await.unwrap();
@@ -112,6 +112,30 @@ const ROLLBACK_CALLS: [(&str, &str); 5] = [
     ("DELETE", "/organizations/"),
 ];
 
+/// What is wrong with SecureAuth during a whole job.
+#[derive(Clone, Copy, PartialEq)]
+enum Standing {
+    Nothing,
+    /// No import passes, and users have password hashes, so the job fails.
+    JobFails,
+    /// Users are imported by `PATCH`.
+    PutRefused,
+    /// Users are created one by one.
+    ImportsRefused,
+}
+
+impl Standing {
+    fn rules(self) -> Vec<FaultRule> {
+        let rule = |method, fault| FaultRule::new(method, "/configuration", fault).times(1000);
+        match self {
+            Self::Nothing => vec![],
+            Self::JobFails => vec![rule("*", Fault::status(422))],
+            Self::PutRefused => vec![rule("PUT", Fault::ModeRefused)],
+            Self::ImportsRefused => vec![rule("*", Fault::ModeRefused)],
+        }
+    }
+}
+
 /// Trouble that says nothing about whether it went well.
 fn transient_faults() -> Vec<Fault> {
     vec![
@@ -135,22 +159,24 @@ fn transient_faults() -> Vec<Fault> {
 async fn run_with_fault(
     (method, path): (&'static str, &'static str),
     fault: Fault,
-    (fails, times): (bool, usize),
+    (standing, times): (Standing, usize),
 ) -> JobState {
     let what = format!("{method} {path} {fault:?}");
     let world = World::start().await;
     users(&world, 3).await;
     let before = world.issuers.snapshot();
     let faults = world.issuers.faults();
-    if fails {
-        faults.add(FaultRule::new("PUT", "/configuration", Fault::status(422)).times(1000));
-    }
-    let others = faults.fired();
+    standing.rules().into_iter().for_each(|rule| faults.add(rule));
     faults.add(FaultRule::new(method, path, fault).times(times));
-    let job =
-        world.state.provisioning.start(&slug(BILLER), EnablementOptions::default(), &world.actor()).await.unwrap();
+    let mut options = EnablementOptions::default();
+    if standing == Standing::ImportsRefused {
+        options.passwords = PasswordCarryOver::ResetRequired;
+    }
+    let job = world.state.provisioning.start(&slug(BILLER), options, &world.actor()).await.unwrap();
     let job = finish(&world, &job).await;
-    assert!(faults.fired() > others, "{what}: the call is made");
+    let is_made = |call: &secureauth_standin::ApiCall| call.method == method && call.path.contains(path);
+    assert!(world.issuers.api_calls().iter().any(is_made), "{what}: the call is made");
+    assert!(faults.fired() > 0, "{what}");
     let there = world.issuers.snapshot();
     match job.state {
         JobState::Active => {
@@ -182,26 +208,33 @@ async fn pool_of(world: &World, job: &Job) -> String {
 async fn matrix(
     calls: &[(&'static str, &'static str)],
     faults: impl Fn() -> Vec<Fault>,
-    (fails, times): (bool, usize),
+    (standing, times): (Standing, usize),
 ) -> Vec<(String, JobState)> {
     let cases = calls.iter().flat_map(|call| faults().into_iter().map(move |fault| (*call, fault)));
     let run = |(call, fault): ((&'static str, &'static str), Fault)| async move {
         let what = format!("{} {} {fault:?}", call.0, call.1);
-        (what, tokio::spawn(run_with_fault(call, fault, (fails, times))).await.unwrap())
+        (what, tokio::spawn(run_with_fault(call, fault, (standing, times))).await.unwrap())
     };
     futures_util::stream::iter(cases.collect::<Vec<_>>()).map(run).buffer_unordered(4).collect().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transient_faults_during_provisioning_are_retried() {
-    for (what, ended) in matrix(&PROVISIONING_CALLS, transient_faults, (false, 1)).await {
+    for (what, ended) in matrix(&PROVISIONING_CALLS, transient_faults, (Standing::Nothing, 1)).await {
         assert_eq!(ended, JobState::Active, "{what}");
+    }
+    let fallbacks =
+        [(("PATCH", "/configuration"), Standing::PutRefused), (("POST", "/users"), Standing::ImportsRefused)];
+    for (call, standing) in fallbacks {
+        for (what, ended) in matrix(&[call], transient_faults, (standing, 1)).await {
+            assert_eq!(ended, JobState::Active, "{what}");
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transient_faults_during_rollback_are_retried() {
-    for (what, ended) in matrix(&ROLLBACK_CALLS, transient_faults, (true, 1)).await {
+    for (what, ended) in matrix(&ROLLBACK_CALLS, transient_faults, (Standing::JobFails, 1)).await {
         assert_eq!(ended, JobState::RolledBack, "{what}");
     }
 }
@@ -211,13 +244,14 @@ async fn conflicts_tell_own_resources_from_foreign_ones() {
     // What was made by a call that says that it is there already is ours.
     let making: Vec<_> =
         PROVISIONING_CALLS.into_iter().filter(|(method, path)| *method == "POST" && !path.contains("token")).collect();
-    for (what, ended) in matrix(&making, || vec![Fault::StatusAfter(409)], (false, 1)).await {
+    for (what, ended) in matrix(&making, || vec![Fault::StatusAfter(409)], (Standing::Nothing, 1)).await {
         assert_eq!(ended, JobState::Active, "{what}");
     }
     // A conflict with somebody else's, or with a change of somebody else's, ends with nothing left; an organization is looked
     // at again.
     let others: Vec<_> = making.into_iter().chain([("PUT", "/configuration")]).collect();
-    for (what, ended) in matrix(&others, || vec![Fault::status(409), Fault::status(412)], (false, 1)).await {
+    for (what, ended) in matrix(&others, || vec![Fault::status(409), Fault::status(412)], (Standing::Nothing, 1)).await
+    {
         let expected = if what.starts_with("POST /organizations Status { status: 409") {
             JobState::Active
         } else {
@@ -226,11 +260,13 @@ async fn conflicts_tell_own_resources_from_foreign_ones() {
         assert_eq!(ended, expected, "{what}");
     }
     // What cannot be taken away at first is tried again when the rest is gone.
-    for (what, ended) in matrix(&ROLLBACK_CALLS, || vec![Fault::status(409), Fault::status(412)], (true, 1)).await {
+    for (what, ended) in
+        matrix(&ROLLBACK_CALLS, || vec![Fault::status(409), Fault::status(412)], (Standing::JobFails, 1)).await
+    {
         assert_eq!(ended, JobState::RolledBack, "{what}");
     }
     // What goes with its organization is gone, whatever was answered before; the rest is named.
-    for (what, ended) in matrix(&ROLLBACK_CALLS, || vec![Fault::status(409)], (true, 1000)).await {
+    for (what, ended) in matrix(&ROLLBACK_CALLS, || vec![Fault::status(409)], (Standing::JobFails, 1000)).await {
         let goes_along = ["/claims/", "/clients/", "/idps/"].iter().any(|path| what.contains(path));
         assert_eq!(ended, if goes_along { JobState::RolledBack } else { JobState::NeedsAttention }, "{what}");
     }
@@ -241,7 +277,7 @@ async fn an_existing_organization_survives_rollback() {
     let world = World::start().await;
     world.import_billers("[[billers]]\nslug = \"maple-electric\"\nstate = \"legacy\"\n").await;
     let before = world.issuers.snapshot();
-    world.issuers.faults().add(FaultRule::new("PUT", "/configuration", Fault::status(422)).times(100));
+    world.issuers.faults().add(FaultRule::new("PUT", "/configuration", Fault::status(403)).times(100));
     let job = world
         .state
         .provisioning
@@ -321,4 +357,101 @@ async fn the_api_enables_and_suspends_a_biller() {
     assert_eq!(put(BILLER, json!({ "active": true })).await.0, StatusCode::OK);
     assert_eq!(put("nobody-here", json!({ "active": true })).await.0, StatusCode::NOT_FOUND);
     assert_eq!(put(BILLER, json!({ "activ": true })).await.0, StatusCode::BAD_REQUEST);
+}
+
+/// Moves the biller with 3 users of its own. Answers the job and how many calls of each import there were.
+async fn enable(world: &World, passwords: PasswordCarryOver) -> (Job, String, [usize; 2]) {
+    let options = EnablementOptions { passwords, ..EnablementOptions::default() };
+    let job = world.state.provisioning.start(&slug(BILLER), options, &world.actor()).await.unwrap();
+    let job = finish(world, &job).await;
+    let steps = world.state.provisioning.steps(&job).await.unwrap();
+    let method = steps.into_iter().find(|step| step.kind == "import").map(|step| step.object_id).unwrap_or_default();
+    (job, method, imports(world))
+}
+
+fn imports(world: &World) -> [usize; 2] {
+    let count = |method| {
+        let calls = world.issuers.api_calls().into_iter();
+        calls.filter(|call| call.method == method && call.path.ends_with("/configuration")).count()
+    };
+    ["PUT", "PATCH"].map(count)
+}
+
+#[tokio::test]
+async fn users_are_imported_by_patch_when_put_ignores_or_refuses_the_mode() {
+    let refused = [400, 404, 405, 422].map(Fault::status);
+    for fault in [Fault::ModeIgnored, Fault::ModeRefused].into_iter().chain(refused) {
+        let what = format!("{fault:?}");
+        let is_ignored = matches!(fault, Fault::ModeIgnored);
+        let world = World::start().await;
+        users(&world, 120).await;
+        world.issuers.faults().add(FaultRule::new("PUT", "/configuration", fault).times(1000));
+        let (job, method, imports) = enable(&world, PasswordCarryOver::Imported).await;
+        assert_eq!((job.state, method.as_str()), (JobState::Active, "PATCH /configuration"), "{what}");
+        // Two calls of the probe, two batches, and the changes since the job began: the same users.
+        assert_eq!(imports, [if is_ignored { 2 } else { 1 }, 2 + 2 + 2], "{what}");
+        assert!(world.sign_in(&mut world.browser(), BILLER, "pine0000").await.starts_with(PORTAL), "{what}");
+        let drift = world.state.provisioning.drift(&slug(BILLER)).await.unwrap();
+        assert!(drift.is_empty() && drift.unknown.is_empty(), "{what}: {drift:?}");
+        // A user who comes later goes the same way.
+        let hash = secureauth_standin::hash_password(crate::harness::PASSWORD, &world.state.random);
+        let csv = format!("username,email,password_hash\nlater,later@mail.example,\"{hash}\"\n");
+        world.import_csv(BILLER, &csv).await.unwrap();
+        while world.state.provisioning.deliver().await.unwrap() > 0 {}
+        assert_eq!(self::imports(&world), [imports[0], imports[1] + 1], "{what}");
+        assert!(world.sign_in(&mut world.browser(), BILLER, "later").await.starts_with(PORTAL), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn users_are_created_one_by_one_when_no_import_works() {
+    for fault in [Fault::ModeIgnored, Fault::ModeRefused] {
+        let what = format!("{fault:?}");
+        let world = World::start().await;
+        users(&world, 120).await;
+        world.issuers.faults().add(FaultRule::new("*", "/configuration", fault).times(1000));
+        let (job, method, imports) = enable(&world, PasswordCarryOver::ResetRequired).await;
+        assert_eq!((job.state, method.as_str()), (JobState::Active, "single user calls"), "{what}");
+        assert!(imports.iter().all(|count| *count <= 2), "{what}: {imports:?}");
+        let drift = world.state.provisioning.drift(&slug(BILLER)).await.unwrap();
+        assert_eq!((drift.is_empty(), drift.pool_users), (true, 121), "{what}: {drift:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hash_that_no_import_takes_rolls_the_job_back() {
+    let world = World::start().await;
+    users(&world, 3).await;
+    let before = world.issuers.snapshot();
+    world.issuers.faults().add(FaultRule::new("PUT", "/configuration", Fault::ModeIgnored).times(1000));
+    world.issuers.faults().add(FaultRule::new("PATCH", "/configuration", Fault::ModeRefused).times(1000));
+    let (job, method, _) = enable(&world, PasswordCarryOver::Imported).await;
+    assert_eq!((job.state, method.as_str()), (JobState::RolledBack, ""));
+    for part in
+        ["PUT /configuration: mode=update was ignored", "PATCH /configuration: 400", "--passwords reset-required"]
+    {
+        assert!(job.problem.contains(part), "{part}: {}", job.problem);
+    }
+    assert_eq!(world.issuers.snapshot(), before);
+}
+
+#[tokio::test]
+async fn a_deactivation_that_secureauth_ignores_is_an_error() {
+    let world = World::start().await;
+    users(&world, 3).await;
+    enable(&world, PasswordCarryOver::Imported).await;
+    let faults = world.issuers.faults();
+    faults.add(FaultRule::new("PUT", "/organizations/", Fault::FieldIgnored("deactivated")).times(1000));
+    let refused = world.state.provisioning.suspend(&slug(BILLER), &world.actor()).await.unwrap_err().to_string();
+    assert!(refused.contains("deactivated = true") && refused.contains("still false"), "{refused}");
+    assert_eq!(state(&world).await, CiamState::Suspended, "Signpost sends nobody there all the same");
+    let drift = world.state.provisioning.drift(&slug(BILLER)).await.unwrap();
+    assert_eq!(drift.deactivated, Some(true));
+    let biller = world.state.directory.biller_by_slug(&slug(BILLER)).await.unwrap().unwrap();
+    let differing = world.state.provisioning.remote_settings(&biller).await.unwrap();
+    let differing: Vec<_> = differing.iter().filter(|setting| !setting.is_in_sync()).collect();
+    assert_eq!((differing.len(), differing[0].name.as_str()), (1, "Organization deactivated"));
+    faults.clear();
+    world.state.provisioning.repair(&slug(BILLER), &drift, &world.actor(), || {}).await.unwrap();
+    assert!(world.state.provisioning.drift(&slug(BILLER)).await.unwrap().is_empty());
 }

@@ -29,7 +29,10 @@ async fn checks_report_status_and_advice() {
     let well = card(&world, "maple-electric").await;
     assert!(well.iter().all(|line| line.1 == CheckStatus::Pass), "{well:?}");
     let names: Vec<_> = well.iter().map(|line| line.0.as_str()).collect();
-    assert_eq!(names, ["issuer", "keys", "redirect_uri", "users", "users_without_email", "contrast", "vanity_host"]);
+    assert_eq!(
+        names,
+        ["issuer", "keys", "redirect_uri", "claim", "users", "users_without_email", "contrast", "vanity_host"]
+    );
 
     assert_eq!(status(&card(&world, "cedar-county").await, "issuer"), Some(CheckStatus::Fail), "its issuer is down");
     assert_eq!(status(&card(&world, "oakdale-city").await, "issuer"), Some(CheckStatus::Warning), "it has none yet");

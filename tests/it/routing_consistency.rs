@@ -11,7 +11,7 @@ use http::Request;
 use secureauth_standin::IssuerState;
 use serde_json::{Value, json};
 use signpost::access::Scope;
-use signpost::audit::Action;
+use signpost::audit::{Action, LookupResult};
 use signpost::directory::{Biller, FAILURES_TO_OPEN, IssuerEndpoint, Maintenance};
 use signpost::routing::SimulationRequest;
 use signpost::sql;
@@ -175,13 +175,17 @@ async fn sign_in_as_browser(world: &World, scenario: &Scenario) {
 /// The verdicts of the decision log, in the order they were made.
 async fn logged_decisions(world: &World) -> Vec<Value> {
     world.state.decisions.flush().await;
-    let rows = world.state.db.all(sql!("SELECT details FROM decision_log ORDER BY rowid"), vec![]).await.unwrap();
+    let rows = world.state.db.all(sql!("SELECT code FROM decision_log ORDER BY rowid"), vec![]).await.unwrap();
+    let mut verdicts = Vec::new();
+    for row in &rows {
+        let code = row.text("code").unwrap();
+        let LookupResult::Recorded(entry) = world.decision(&code).await else { panic!("{code} is recorded") };
+        verdicts.push(entry.details["verdict"].clone());
+    }
     if !rows.is_empty() {
         world.state.db.run(sql!("DELETE FROM decision_log"), vec![]).await.unwrap();
     }
-    rows.iter()
-        .map(|row| serde_json::from_str::<Value>(&row.text("details").unwrap()).unwrap()["verdict"].clone())
-        .collect()
+    verdicts
 }
 
 fn parts(answer: &Value) -> Value {

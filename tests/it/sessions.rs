@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use signpost::sessions::{Lifetime, SessionKind, Sessions};
 use signpost::sql;
-use signpost::web::session_store::DbSessionStore;
+use signpost::web::session_store::TowerSessions;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::SessionStore;
 
@@ -15,8 +16,9 @@ fn record() -> Record {
     Record { id: Id::default(), data, expiry_date: time::OffsetDateTime::UNIX_EPOCH }
 }
 
-fn store(world: &World) -> DbSessionStore {
-    DbSessionStore::new(world.state.db.clone(), world.clock.clone(), &world.state.config.sessions)
+fn store(world: &World) -> TowerSessions {
+    let config = &world.state.config;
+    TowerSessions(Sessions::new(world.state.db.clone(), world.clock.clone(), SessionKind::Customer, &config.sessions))
 }
 
 #[tokio::test]
@@ -46,6 +48,55 @@ async fn session_ids_are_stored_hashed() {
     let kept = rows[0].text("id_hash").unwrap();
     assert_eq!(kept.len(), 43);
     assert!(!kept.contains(&session.id.to_string()));
+}
+
+#[tokio::test]
+async fn session_of_one_kind_is_unknown_to_the_other() {
+    each_database(|world| async move {
+        let (db, clock, config) = (&world.state.db, &world.clock, &world.state.config);
+        let customers = Sessions::new(db.clone(), clock.clone(), SessionKind::Customer, &config.sessions);
+        let staff = Sessions::new(db.clone(), clock.clone(), SessionKind::Staff, &config.console);
+        assert!(customers.create("a", "owner", "{}").await.unwrap());
+        assert!(staff.load("a").await.unwrap().is_none());
+        assert!(!staff.save("a", "owner", "{}").await.unwrap());
+        staff.end("a").await.unwrap();
+        assert_eq!(staff.latest_of("owner").await.unwrap(), None);
+        staff.replace(Some("a"), "b", "owner", "{}").await.unwrap();
+        assert!(customers.load("b").await.unwrap().is_none());
+        assert!(customers.load("a").await.unwrap().is_some(), "only its own kind ends it");
+        staff.replace(Some("b"), "c", "owner", r#"{"name":"Ann"}"#).await.unwrap();
+        assert!(staff.load("b").await.unwrap().is_none());
+        assert_eq!(staff.latest_of("owner").await.unwrap().as_deref(), Some(r#"{"name":"Ann"}"#));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sweep_deletes_old_sessions_and_keeps_live_ones() {
+    each_database(|world| async move {
+        let (db, clock, config) = (&world.state.db, &world.clock, &world.state.config);
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        let month = Lifetime { idle: Duration::from_secs(30 * 86_400), absolute: Duration::from_secs(60 * 86_400) };
+        let customers = Sessions::new(db.clone(), clock.clone(), SessionKind::Customer, &config.sessions);
+        let staff = Sessions::new(db.clone(), clock.clone(), SessionKind::Staff, month);
+        for n in 0..600 {
+            customers.create(&format!("old {n}"), "", "{}").await.unwrap();
+        }
+        staff.create("long", "ann", "{}").await.unwrap();
+        world.advance(Duration::from_secs(8 * 86_400)).await;
+        customers.create("new", "", "{}").await.unwrap();
+        for _ in 0..2 {
+            customers.sweep().await.unwrap();
+            staff.sweep().await.unwrap();
+            world.state.biller_sessions.sweep().await.unwrap();
+        }
+        let count = async |sql| db.all(sql, Vec::new()).await.unwrap()[0].int("count").unwrap();
+        assert_eq!(count(sql!("SELECT count(*) AS count FROM session WHERE kind = 'customer'")).await, 1);
+        assert_eq!(count(sql!("SELECT count(*) AS count FROM biller_session")).await, 0);
+        assert!(staff.load("long").await.unwrap().is_some(), "a session that may be idle for a month is not swept");
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -104,6 +104,64 @@ async fn missing_cookies_restart_once_then_show_an_error() {
     assert!(page.link("Sign in</a>").starts_with("/b/riverside-water?h="));
 }
 
+/// A state that a stranger sends to another browser does not carry the stranger's username along.
+#[tokio::test]
+async fn foreign_state_reveals_no_username() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let notice = browser.post("/login", &[("username", "one-moved")]).await;
+    let start = browser.get(&notice.link("Continue to")).await;
+    let state = query(&start.location())["state"].clone();
+    for answer in ["code=x", "error=access_denied", "iss=https%3A%2F%2Fevil.example&code=x"] {
+        let mut victim = world.browser();
+        let answer = victim.get(&format!("/callback/riverside-water?state={state}&{answer}")).await;
+        let next = if answer.status == StatusCode::SEE_OTHER { answer.location() } else { answer.link("Sign in</a>") };
+        let sent = victim.get(&next).await;
+        assert!(!query(&sent.location()).contains_key("login_hint"), "{}", sent.location());
+    }
+    let elsewhere = world.browser().get(&format!("/callback/maple-electric?state={state}&code=x")).await;
+    let sent = world.browser().get(&elsewhere.link("Sign in</a>")).await;
+    assert!(!query(&sent.location()).contains_key("login_hint"), "{}", sent.location());
+}
+
+/// Only a top-level navigation starts a sign-in or goes on with one.
+#[tokio::test]
+async fn frames_images_and_scripts_start_nothing() {
+    let world = World::start().await;
+    for destination in ["iframe", "frame", "embed", "object", "image", "script", "style", "empty", "worker"] {
+        let fetch = |request: http::request::Builder| request.header("sec-fetch-dest", destination);
+        let mut browser = world.browser();
+        for path in ["/b/riverside-water", "/callback/riverside-water?code=x&state=x", "/Portal/Riverside/Login.aspx"] {
+            let answer = browser.send(fetch(Request::get(path))).await;
+            assert!(!answer.status.is_redirection() && !answer.status.is_success(), "{destination} {path}");
+            assert!(browser.cookies.is_empty(), "{destination} {path}");
+        }
+        let form = Request::post("/login").header("content-type", "application/x-www-form-urlencoded");
+        let form = fetch(form.header("sec-fetch-site", "same-origin"));
+        let answer = browser.send_with(form, axum::body::Body::from("username=one-moved")).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{destination}");
+    }
+    world.state.decisions.flush().await;
+    let rows = world.state.db.all(signpost::sql!("SELECT code FROM decision_log"), vec![]).await.unwrap();
+    assert!(rows.is_empty(), "nothing was decided");
+    let page = world.browser().send(Request::get("/b/riverside-water").header("sec-fetch-dest", "document")).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn repeated_session_cookies_are_rejected() {
+    let world = World::start().await;
+    let mut browser = world.browser();
+    world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+    let own = browser.cookies["__Host-s"].clone();
+    for cookies in [format!("__Host-s={own}; __Host-s={own}"), format!("__Host-s={own}; __Host-s=x")] {
+        for path in ["/login", "/auth/verify", "/logout"] {
+            let request = Request::get(path).header("cookie", &cookies);
+            assert_eq!(world.browser().send(request).await.status, StatusCode::BAD_REQUEST, "{path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn portal_state_and_return_to_are_preserved() {
     let world = World::start().await;

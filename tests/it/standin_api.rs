@@ -519,3 +519,166 @@ async fn fault_rules_apply_to_matching_requests() {
     assert_eq!(api.get(&list).await.1["users"].as_array().unwrap().len(), 3);
     assert_eq!(faults.fired(), 8);
 }
+
+/// Names of the users in the pool, by id.
+async fn names(api: &Api) -> Vec<Value> {
+    let (_, list) = api.get(&format!("{SYSTEM_POOLS}/acme-pool/users?limit=100")).await;
+    list["users"].as_array().unwrap().iter().map(|user| user["payload"]["name"].clone()).collect()
+}
+
+fn patch_of(dump: &Value) -> Value {
+    let lists = ["users", "user_identifiers", "user_verifiable_addresses", "user_credentials"];
+    let add = |list: &'static str| {
+        let entries = dump[list].as_array().unwrap().iter();
+        entries.map(move |entry| json!({ "op": "add", "path": format!("/{list}/-"), "value": entry }))
+    };
+    lists.into_iter().flat_map(add).collect()
+}
+
+#[tokio::test]
+async fn imports_obey_the_mode() {
+    let api = Api::start().await;
+    api.organization().await;
+    let named = |name: &str| {
+        let mut dump = tenant_dump(0..2, None, "valid");
+        dump["users"][0]["payload"]["name"] = json!(name);
+        dump
+    };
+    let put = async |query: &str, name: &str| api.call("PUT", &format!("{IMPORT}{query}"), named(name)).await.0;
+    let patch =
+        async |query: &str, name: &str| api.call("PATCH", &format!("{IMPORT}{query}"), patch_of(&named(name))).await.0;
+    let first = async || names(&api).await[0].clone();
+    assert_eq!((put("", "one").await, first().await), (204, json!("one")));
+    assert_eq!((put("", "two").await, first().await), (204, json!("two")), "without a mode it overwrites");
+    assert_eq!((put("?mode=update", "three").await, first().await), (204, json!("three")));
+    assert_eq!((put("?mode=ignore", "four").await, first().await), (204, json!("three")));
+    assert_eq!((put("?mode=fail", "five").await, first().await), (409, json!("three")));
+    assert_eq!(put("?mode=replace", "six").await, 400);
+    assert_eq!((patch("", "seven").await, first().await), (204, json!("three")), "the documented default is ignore");
+    assert_eq!((patch("?mode=update", "eight").await, first().await), (204, json!("eight")));
+    let others = json!([{ "op": "remove", "path": "/users/0" }]);
+    assert_eq!(api.call("PATCH", IMPORT, others).await.0, 422, "only additions are imitated");
+
+    let faults = api.standin.faults();
+    faults.add(FaultRule::new("PUT", "/configuration", Fault::ModeIgnored));
+    assert_eq!((put("?mode=update", "nine").await, first().await), (204, json!("eight")));
+    faults.add(FaultRule::new("PUT", "/configuration", Fault::ModeRefused).times(2));
+    assert_eq!((put("?mode=update", "ten").await, first().await), (400, json!("eight")));
+    assert_eq!((put("", "ten").await, first().await), (204, json!("ten")), "no mode, nothing to refuse");
+    faults.add(FaultRule::new("PUT", "/organizations/", Fault::FieldIgnored("deactivated")));
+    let organization = "/api/system/t/organizations/acme";
+    let (status, kept) = api.call("PUT", organization, json!({ "name": "Acme", "deactivated": true })).await;
+    assert_eq!((status, &kept["deactivated"]), (200, &json!(false)));
+}
+
+#[tokio::test]
+async fn rotated_client_secrets_stay_valid_until_they_expire_or_are_revoked() {
+    let api = api_with_ann().await;
+    let first = "0123456789abcdef0123456789abcdef".to_owned();
+    let rotate = async |query: &str| {
+        let (status, answer) =
+            api.call("POST", &format!("/api/system/t/client/gateway/rotateSecret{query}"), Value::Null).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["secret"].as_str().unwrap().to_owned()
+    };
+    let works = async |secret: &str| {
+        let fields = [("grant_type", "authorization_code"), ("code", "none"), ("redirect_uri", CALLBACK)];
+        let request = api.http.post(format!("{}/t/acme/oauth2/token", api.base)).basic_auth("gateway", Some(secret));
+        let answer: Value = request.form(&fields).send().await.unwrap().json().await.unwrap();
+        answer["error"] != "invalid_client"
+    };
+    let second = rotate("?auto_revoke_after=5m").await;
+    assert_eq!((works(&first).await, works(&second).await), (true, true));
+    api.clock.advance(Duration::from_secs(301));
+    assert_eq!((works(&first).await, works(&second).await), (false, true), "expired");
+    let (third, fourth, fifth) = (rotate("").await, rotate("").await, rotate("").await);
+    assert_eq!((works(&second).await, works(&third).await, works(&fourth).await), (false, true, true), "two are kept");
+    let client = "/api/system/t/client/gateway";
+    assert_eq!(api.get(client).await.1["rotated_secrets"], json!([fourth, third]));
+    assert_eq!(api.call("POST", &format!("{client}/revokeRotatedSecrets"), Value::Null).await.0, 204);
+    assert_eq!((works(&fourth).await, works(&fifth).await), (false, true), "revoked");
+    let wrong = format!("{client}/rotateSecret?auto_revoke_after=soon");
+    assert_eq!(api.call("POST", &wrong, Value::Null).await.0, 400);
+    assert_eq!(api.call("POST", "/api/system/t/client/nobody/rotateSecret", Value::Null).await.0, 404);
+    let (status, listed) = api.get("/api/system/t/clients/acme").await;
+    assert_eq!((status, &listed["clients"][0]["client_id"]), (200, &json!("gateway")));
+    assert_eq!(listed["clients"][0].get("client_secret"), None);
+    assert_eq!(api.get("/api/system/t/clients/nowhere").await.0, 404);
+}
+
+#[tokio::test]
+async fn passwords_are_verified_for_other_systems() {
+    let api = api_with_ann().await;
+    let verify = format!("{SYSTEM_POOLS}/acme-pool/user/password");
+    let v2 = async |body: Value| {
+        let (status, answer) = api.call("POST", &format!("{verify}/v2/verify"), body).await;
+        assert_eq!(status, 200, "{answer}");
+        (answer["id"].as_str().unwrap().to_owned(), answer["result"].as_str().unwrap().to_owned())
+    };
+    let result = |id: &str, result: &str| (id.to_owned(), result.to_owned());
+    let by_name = |password: &str| json!({ "identifier": "ANN", "password": password });
+    assert_eq!(v2(by_name("plain secret")).await, result("ann", "password_correct"));
+    assert_eq!(v2(json!({ "userID": "ann", "password": "plain secret" })).await, result("ann", "password_correct"));
+    assert_eq!(v2(by_name("wrong")).await, result("ann", "password_incorrect"));
+    assert_eq!(v2(json!({ "identifier": "nobody", "password": "x" })).await, result("", "user_not_found"));
+    let v1 = format!("{verify}/verify");
+    assert_eq!(api.call("POST", &v1, by_name("plain secret")).await.0, 200);
+    assert_eq!(api.call("POST", &v1, by_name("wrong")).await.0, 401, "the older form answers 401");
+    let both = json!({ "identifier": "ann", "userID": "ann", "password": "plain secret" });
+    assert_eq!(api.call("POST", &v1, both).await.0, 422);
+    api.call("PUT", &format!("{ANN}/password/state"), json!({ "state": "must_be_reset" })).await;
+    assert_eq!(v2(by_name("plain secret")).await, result("ann", "password_expired"));
+}
+
+#[tokio::test]
+async fn codes_are_generated_without_a_mail() {
+    let api = api_with_ann().await;
+    let new = json!({
+        "id": "ben", "status": "new", "identifiers": [{ "identifier": "ben", "type": "uid" }],
+        "verifiable_addresses": [{ "address": "ben@mail.example", "type": "email", "status": "active", "verified": false }],
+    });
+    assert_eq!(api.call("POST", ACME_USERS, new).await.0, 201);
+    let ben = format!("{ACME_USERS}/ben");
+    let (status, deprecated) = api.call("POST", &format!("{ben}/activation/generate"), json!({})).await;
+    assert_eq!((status, deprecated["code_id"].is_string()), (201, true));
+    let (status, codes) = api.call("POST", &format!("{ben}/code/generate"), json!({ "type": "activation" })).await;
+    assert_eq!(status, 201, "{codes}");
+    let activate = json!({ "code": codes["code"], "password": "a first password" });
+    assert_eq!(api.call("POST", &format!("{ben}/activate"), activate).await.0, 201);
+    assert_eq!(api.submit(&[("username", "ben"), ("password", "a first password")]).await.status(), 303);
+    let again = api.call("POST", &format!("{ben}/code/generate"), json!({ "type": "activation" })).await;
+    assert_eq!(again.0, 422, "the user is not new");
+    let (_, codes) = api.call("POST", &format!("{ANN}/code/generate"), json!({ "type": "reset_password" })).await;
+    let complete = json!({ "code": codes["extended_code"], "new_password": "another one" });
+    let path = format!("{SYSTEM_POOLS}/acme-pool/user/password/reset/complete");
+    assert_eq!(api.call("POST", &path, complete).await.0, 204);
+    assert!(api.standin.mails().is_empty());
+}
+
+/// Calls that Signpost does not make, for the vendor's OpenAPI files.
+#[cfg(vendor_files)]
+pub(crate) async fn calls_of_other_systems() -> Vec<secureauth_standin::ApiCall> {
+    let api = api_with_ann().await;
+    api.standin.record_bodies(true);
+    let before = api.standin.api_calls().len();
+    let verify = format!("{SYSTEM_POOLS}/acme-pool/user/password/v2/verify");
+    let client = "/api/system/t/client/gateway";
+    let import = "/api/identity/t/configuration?mode=update";
+    for (method, path, body) in [
+        ("PATCH", import, patch_of(&tenant_dump(0..2, None, "valid"))),
+        ("POST", &format!("{client}/rotateSecret"), Value::Null),
+        ("POST", &format!("{client}/revokeRotatedSecrets"), Value::Null),
+        ("GET", client, Value::Null),
+        ("GET", "/api/system/t/clients/acme", Value::Null),
+        ("POST", &verify, json!({ "identifier": "ann", "password": "plain secret" })),
+        ("POST", &verify.replace("v2/", ""), json!({ "userID": "ann", "password": "plain secret" })),
+        ("POST", &format!("{ANN}/code/generate"), json!({ "type": "reset_password" })),
+    ] {
+        let (status, answer) = api.call(method, path, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+    }
+    let new = json!({ "id": "ben", "status": "new", "identifiers": [{ "identifier": "ben", "type": "uid" }] });
+    assert_eq!(api.call("POST", ACME_USERS, new).await.0, 201);
+    assert_eq!(api.call("POST", &format!("{ACME_USERS}/ben/activation/generate"), json!({})).await.0, 201);
+    api.standin.api_calls().split_off(before)
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use signpost::db::Db;
-use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 use syn::punctuated::Punctuated;
 use syn::visit::Visit;
 use syn::{Expr, ItemMacro, Lit, Macro, Token};
@@ -138,4 +138,21 @@ async fn every_statement_can_be_prepared_on_sqlite() {
 #[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set")]
 async fn every_statement_can_be_prepared_on_postgresql() {
     prepare_all(&World::on_postgres("").await.unwrap().state.db).await;
+}
+
+/// Sessions are read with every request and swept while customers sign in: no statement reads a whole table of them.
+#[tokio::test]
+async fn statements_about_sessions_use_an_index() {
+    let world = World::start().await;
+    let Db::Sqlite { read, .. } = &world.state.db else { unreachable!("the world is on SQLite") };
+    let about_sessions: Vec<_> =
+        statements().into_iter().filter(|(place, _)| place.contains("/src/sessions/")).collect();
+    assert!(about_sessions.len() > 15, "{}", about_sessions.len());
+    for (place, statement) in about_sessions {
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+        for row in plan.fetch_all(read).await.unwrap() {
+            let step: String = row.get("detail");
+            assert!(!step.starts_with("SCAN"), "{place}: {step}\n    {statement}");
+        }
+    }
 }

@@ -96,7 +96,7 @@ async fn verify_can_redirect_to_sign_in() {
 
 #[tokio::test]
 async fn sessions_end_by_biller_user_and_sid() {
-    use signpost::web::biller_sessions::{BillerSessions, SessionFilter};
+    use signpost::sessions::SessionFilter;
     each_database(|world| async move {
         let riverside = world.state.directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
         let (mut one, mut two) = (world.browser(), world.browser());
@@ -107,7 +107,7 @@ async fn sessions_end_by_biller_user_and_sid() {
         };
         let user = signpost_core::Username::parse("one-moved").unwrap();
         let user = world.state.directory.user_by_username(&riverside.id, &user).await.unwrap().unwrap();
-        let sessions = BillerSessions::new(&world.state);
+        let sessions = &world.state.biller_sessions;
         assert_eq!(sessions.end(&riverside.id, SessionFilter::User(&user.id)).await.unwrap(), 1);
         assert_eq!((status(&mut one).await, status(&mut two).await), (401, 200));
         assert_eq!(sessions.end(&riverside.id, SessionFilter::All).await.unwrap(), 1);

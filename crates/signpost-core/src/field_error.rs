@@ -7,7 +7,8 @@ use std::fmt;
 pub struct FieldError {
     /// Dotted path, such as `oidc.issuer`.
     pub field: String,
-    /// Completes a sentence that starts with the field, such as `must be an https URL`.
+    /// Completes a sentence that starts with the field, such as `must be an https URL`. In a form of the console, which shows it
+    /// beside the field, it is a sentence of its own.
     pub message: String,
 }
 
@@ -16,6 +17,19 @@ pub struct FieldError {
 pub struct FieldErrors(Vec<FieldError>);
 
 impl FieldErrors {
+    pub fn one(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self(vec![FieldError { field: field.into(), message: message.into() }])
+    }
+
+    /// The message of a field's first error.
+    pub fn of(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|error| error.field == field).map(|error| error.message.as_str())
+    }
+
+    pub fn has(&self, field: &str) -> bool {
+        self.of(field).is_some()
+    }
+
     /// Adds an error.
     pub fn push(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(FieldError { field: field.into(), message: message.into() });

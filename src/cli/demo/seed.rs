@@ -40,7 +40,7 @@ pub(super) async fn import(state: &AppState, world: &World) -> Result<(), anyhow
     let context = import_billers::ImportContext {
         keys: state.keys.clone(),
         actor: state.actor_context(Actor::System),
-        allow_loopback_issuers: true,
+        addresses: state.config.oidc.address_policy(),
         own_hosts: crate::routing::own_hosts(&state.config),
     };
     state.directory.import_billers(rows, &context, false).await?;

@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{Chrome, FormErrors};
+use super::Chrome;
+use signpost_core::FieldErrors;
 
 /// A word with a colour: `good`, `warn`, `bad` or none.
 #[derive(Clone, Debug)]
@@ -75,7 +76,7 @@ pub struct BillerPage {
     /// What was just done.
     pub done: Option<&'static str>,
     /// What is wrong with a form: the field's id, and a sentence.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
     /// The reader may change it.
     pub can_operate: bool,
 }
@@ -153,7 +154,7 @@ pub struct WizardPage {
     /// What was filled in.
     pub form: WizardForm,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
     /// Everything is right, and the biller will be enabled as well: what that means.
     pub confirm: Option<&'static str>,
     /// Billers can be enabled here.
@@ -245,7 +246,7 @@ pub struct KillSwitchPage {
     /// Billers: slug and name.
     pub billers: Vec<(String, String)>,
     /// What is wrong with the form.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
     /// The reader may set it.
     pub can_operate: bool,
     /// It was just set.

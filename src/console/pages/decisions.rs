@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{Chrome, FormErrors, VerdictView};
+use super::{Chrome, VerdictView};
+use signpost_core::FieldErrors;
 
 /// Looks a reference code up.
 #[derive(Clone, Debug, Template)]
@@ -15,7 +16,7 @@ pub struct DecisionsPage {
     /// Why it is looked up.
     pub reason: String,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
     /// What was found.
     pub found: Option<DecisionView>,
 }

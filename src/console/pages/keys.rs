@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{Badge, Chrome, FormErrors};
+use super::{Badge, Chrome};
+use signpost_core::FieldErrors;
 
 /// API keys of machine clients.
 #[derive(Clone, Debug, Template)]
@@ -21,7 +22,7 @@ pub struct KeysPage {
     /// What was just done.
     pub done: Option<&'static str>,
     /// What is wrong with the form.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
     /// The reader may make and end keys.
     pub can_operate: bool,
 }

@@ -27,33 +27,6 @@ pub use simulate::{
 use super::staff::Staff;
 use signpost_core::paths::LocalAddress;
 
-/// What is wrong with a form: the field's id, and a sentence.
-#[derive(Clone, Debug, Default)]
-pub struct FormErrors(pub Vec<(String, String)>);
-
-impl FormErrors {
-    /// What is wrong with a field.
-    pub fn of(&self, field: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == field).map(|(_, sentence)| sentence.as_str())
-    }
-
-    /// Whether something is wrong with a field.
-    pub fn has(&self, field: &str) -> bool {
-        self.of(field).is_some()
-    }
-
-    /// Whether nothing is wrong.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl From<Vec<(String, String)>> for FormErrors {
-    fn from(problems: Vec<(String, String)>) -> Self {
-        Self(problems)
-    }
-}
-
 /// What every page has around its content.
 #[derive(Clone, Debug)]
 pub struct Chrome {

@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{Badge, Chrome, FormErrors};
+use super::{Badge, Chrome};
+use signpost_core::FieldErrors;
 
 /// Health of the service.
 #[derive(Clone, Debug, Template)]
@@ -77,7 +78,7 @@ pub struct AuditPage {
     /// Where older ones are.
     pub older: Option<String>,
     /// What is wrong with the filter.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
 }
 
 /// What is asked for of the audit trail.
@@ -131,7 +132,7 @@ pub struct UserSearchPage {
     /// The reader may see them so.
     pub can_unmask: bool,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
     /// Who was found; none: not asked yet.
     pub found: Option<Vec<UserView>>,
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
-use super::{Chrome, FormErrors};
+use super::Chrome;
+use signpost_core::FieldErrors;
 
 /// The form with a biller's settings.
 #[derive(Clone, Debug, Template)]
@@ -25,7 +26,7 @@ pub struct SettingsPage {
     /// Whether changes of where its users sign in need an approval.
     pub is_migrated: bool,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
 }
 
 /// What SecureAuth keeps of a biller.
@@ -55,7 +56,7 @@ pub struct SecureauthPage {
     /// What was just done.
     pub done: Option<&'static str>,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
     /// The reader may change it.
     pub can_operate: bool,
 }

@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{Chrome, FormErrors};
+use super::Chrome;
+use signpost_core::FieldErrors;
 
 /// A verdict, to be read.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ pub struct SimulationForm {
     /// The language of the page.
     pub locale: String,
     /// What is wrong: the field's id, and a sentence.
-    pub errors: FormErrors,
+    pub errors: FieldErrors,
 }
 
 /// As if a biller were otherwise.

@@ -48,6 +48,9 @@ pub struct IssuerStatus {
     pub reason: String,
     /// When it went down or came back.
     pub since: Option<Timestamp>,
+    /// Why the registration or the provider is set up wrong. It does not open the circuit breaker.
+    pub fault: Option<String>,
+    pub fault_since: Option<Timestamp>,
 }
 
 impl Biller {
@@ -117,6 +120,7 @@ impl Biller {
             id_token_algs: oidc.id_token_algs.clone(),
             extra_hosts: oidc.extra_hosts.clone(),
             authorization_params: oidc.authorization_params(),
+            claims: vec![oidc.bind_claim.clone()],
         })
     }
 

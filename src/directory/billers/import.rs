@@ -68,7 +68,8 @@ pub fn parse(text: &str, is_json: bool) -> Result<Vec<BillerRow>, ImportError> {
     let document: Value = if is_json {
         serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?
     } else {
-        toml::from_str(text).map_err(|error| invalid(toml_problem(text, &error)))?
+        let document = toml::from_str(text).map_err(|error| invalid(toml_problem(text, &error)))?;
+        with_times_as_text(document)
     };
     let rows = match document {
         Value::Array(rows) => rows,
@@ -99,6 +100,18 @@ pub fn parse(text: &str, is_json: bool) -> Result<Vec<BillerRow>, ImportError> {
         }
     }
     if problems.is_empty() { Ok(billers) } else { Err(ImportError::Invalid(problems)) }
+}
+
+/// TOML has a type for times, which serde represents as a map with one private key. JSON has texts.
+fn with_times_as_text(value: Value) -> Value {
+    match value {
+        Value::Object(mut fields) => match fields.remove("$__toml_private_datetime") {
+            Some(time) => time,
+            None => Value::Object(fields.into_iter().map(|(key, value)| (key, with_times_as_text(value))).collect()),
+        },
+        Value::Array(values) => Value::Array(values.into_iter().map(with_times_as_text).collect()),
+        other => other,
+    }
 }
 
 /// An error in one row of a file.

@@ -35,8 +35,13 @@ const HALF_OPEN: Sql = sql!(
 const CLAIM_PROBE: Sql =
     sql!("UPDATE issuer_health SET probed_until = $3 WHERE biller_id = $1 AND probed_until <= $2 AND failures > 0");
 const RECORD_SUCCESS: Sql = sql!(
-    "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, \
-     checked_at = $2 WHERE biller_id = $1 AND (state <> 'up' OR failures > 0)"
+    "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, checked_at = $2, \
+     fault = '', fault_since = NULL WHERE biller_id = $1 AND (state <> 'up' OR failures > 0 OR fault <> '')"
+);
+const RECORD_FAULT: Sql = sql!(
+    "INSERT INTO issuer_health (biller_id, state, failures, reason, changed_at, checked_at, fault, fault_since) \
+     VALUES ($1, 'up', 0, '', $3, $3, $2, $3) ON CONFLICT (biller_id) DO UPDATE SET \
+     fault = excluded.fault, fault_since = excluded.fault_since WHERE issuer_health.fault <> excluded.fault"
 );
 
 /// Time without a failure after which sign-ins may try a failing token endpoint again.
@@ -73,6 +78,17 @@ impl Directory {
         // Also with the first failure, so that other instances know that a success has something to clear.
         if is_first || opened {
             store::bump(&mut tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Records that the registration or the provider is set up wrong, until a sign-in succeeds.
+    pub async fn record_setup_fault(&self, biller: &Biller, fault: &str, now: Timestamp) -> Result<(), DirectoryError> {
+        let mut tx = self.db.begin().await?;
+        if tx.run(RECORD_FAULT, values![biller.id.as_str(), fault, now]).await? > 0 {
+            store::bump(&mut tx).await?;
+            tracing::error!(biller = %biller.slug, fault, "sign-ins fail because of a setup fault");
         }
         tx.commit().await?;
         Ok(())

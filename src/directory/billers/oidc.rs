@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 use utoipa::ToSchema;
 
-use crate::config::{Secret, check_url, is_host_name};
+use crate::config::{AddressPolicy, Secret, check_url, is_host_name};
 use crate::secureauth::AuthorizationParams;
 use signpost_core::{BillerId, FieldErrors, KeyRing, Purpose};
 
-const VERIFIABLE_ALGORITHMS: [&str; 8] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384"];
+const VERIFIABLE_ALGORITHMS: [&str; 9] =
+    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 const PROMPTS: [&str; 3] = ["login", "select_account", "consent"];
 
 /// A registration at an OpenID Connect provider.
@@ -152,11 +153,11 @@ impl OidcSettings {
         }
     }
 
-    pub(super) fn validate(&self, allow_http: bool) -> FieldErrors {
+    pub(super) fn validate(&self, addresses: &AddressPolicy) -> FieldErrors {
         let mut errors = FieldErrors::default();
         match Url::parse(&self.issuer) {
             Ok(url) if url.query().is_some() => errors.push("issuer", "must not have a query"),
-            Ok(url) => drop(errors.check("issuer", check_url(&url, allow_http))),
+            Ok(url) => drop(errors.check("issuer", check_url(&url, addresses))),
             Err(_) => errors.push("issuer", "must be an https URL"),
         }
         for host in &self.extra_hosts {

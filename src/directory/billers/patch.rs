@@ -10,7 +10,7 @@ use super::branding_patch::BrandingPatch;
 use super::oidc::OidcSettings;
 use super::settings::{PasswordCarryOver, Support, UserPoolRef};
 use crate::audit::ActorContext;
-use crate::config::{check_display_text, check_mail_address, check_phone, check_url, is_host_name};
+use crate::config::{AddressPolicy, check_display_text, check_mail_address, check_phone, check_url, is_host_name};
 use crate::secureauth::management::PasswordPolicy;
 use signpost_core::decision::{CiamMode, CiamState, OutagePolicy, SuspensionPolicy};
 use signpost_core::{FieldErrors, KeyRing, Locale, Rollout, Timestamp};
@@ -64,8 +64,8 @@ pub struct BillerPatch {
 pub struct ImportContext {
     /// Seals client secrets.
     pub keys: KeyRing,
-    /// Whether issuers may use http or be on this machine.
-    pub allow_loopback_issuers: bool,
+    /// Where issuers and portals may be.
+    pub addresses: AddressPolicy,
     /// Changes of where users sign in need an approval, unless Signpost itself is the actor.
     pub actor: ActorContext,
     /// The hosts of our own listeners, which no biller can have.
@@ -138,7 +138,7 @@ impl BillerPatch {
         set(&mut settings.rollout, rollout);
         let email = contact_email.map(|text| unless_empty(&text, parse_email, "an email address"));
         set(&mut settings.contact_email, email.and_then(|email| errors.check("contact_email", email)));
-        let url = portal_url.map(|text| parse_url(&text, context.allow_loopback_issuers));
+        let url = portal_url.map(|text| parse_url(&text, &context.addresses));
         set(&mut settings.portal_url, url.and_then(|url| errors.check("portal_url", url)));
         for (_, message) in password_policy.iter().flat_map(PasswordPolicy::problems) {
             errors.push("password_policy", message);
@@ -147,8 +147,8 @@ impl BillerPatch {
         set(&mut biller.name, name.map(|name| name.trim().to_owned()));
         errors.check("name", check_name(&biller.name));
         let time = active_from.map(|text| {
-            let parse = |text: &str| Timestamp::parse_rfc3339(text);
-            unless_empty(&text, parse, "a time such as 2026-11-22T08:00:00Z")
+            let parse = |text: &str| Timestamp::parse(text);
+            unless_empty(&text, parse, "a time such as 2026-11-22T08:00:00Z or a date such as 2026-11-22 (UTC)")
         });
         set(&mut biller.active_from, time.and_then(|time| errors.check("active_from", time)));
         let hosts =
@@ -189,12 +189,12 @@ fn unless_empty<T>(text: &str, parse: impl FnOnce(&str) -> Option<T>, expected: 
 }
 
 /// An empty text removes the address.
-fn parse_url(text: &str, allow_loopback: bool) -> Result<Option<String>, String> {
+fn parse_url(text: &str, addresses: &AddressPolicy) -> Result<Option<String>, String> {
     if text.is_empty() {
         return Ok(None);
     }
     let url = Url::parse(text).map_err(|_| format!("{text:?} is not a URL such as https://portal.example.com/in"))?;
-    check_url(&url, allow_loopback).map_err(str::to_owned)?;
+    check_url(&url, addresses).map_err(str::to_owned)?;
     Ok(Some(url.into()))
 }
 
@@ -251,7 +251,7 @@ pub(super) fn is_same_host(one: &str, other: &str) -> bool {
 
 /// A registration that is written anew forgets that its issuer named itself.
 fn set_oidc(biller: &mut Biller, mut oidc: OidcSettings, context: &ImportContext) -> Result<(), FieldErrors> {
-    let mut errors = oidc.validate(context.allow_loopback_issuers);
+    let mut errors = oidc.validate(&context.addresses);
     let before = biller.settings.oidc.take();
     // A saved secret must not be sent to another issuer.
     let saved = before.filter(|before| before.issuer == oidc.issuer).map(|_| biller.client_secrets.clone());

@@ -19,7 +19,7 @@ const REVISION: Sql = sql!("SELECT value FROM revision WHERE name = 'billers'");
 const BUMP: Sql = sql!("UPDATE revision SET value = value + 1 WHERE name = 'billers'");
 const BILLERS: Sql = sql!(
     "SELECT r.value AS revision, b.id, b.slug, b.name, b.state, b.active_from, \
-     b.settings, h.state AS issuer_state, h.failures, h.reason, h.changed_at, p.issuer AS pinned_iss \
+     b.settings, h.state AS issuer_state, h.failures, h.reason, h.changed_at, h.fault, h.fault_since, p.issuer AS pinned_iss \
      FROM revision r LEFT JOIN biller b ON 1 = 1 LEFT JOIN issuer_health h ON h.biller_id = b.id \
      LEFT JOIN iss_pin p ON p.biller_id = b.id \
      WHERE r.name = 'billers' ORDER BY b.slug"
@@ -103,6 +103,8 @@ fn read_biller(row: &Row) -> Result<Option<Biller>, DirectoryError> {
             failures: row.opt_int("failures")?.unwrap_or(0),
             reason: row.opt_text("reason")?.unwrap_or_default(),
             since: row.opt_time("changed_at")?,
+            fault: row.opt_text("fault")?.filter(|fault| !fault.is_empty()),
+            fault_since: row.opt_time("fault_since")?,
         },
         pinned_iss: row.opt_text("pinned_iss")?,
         slug: Slug::parse(&slug).map_err(|error| bad(&error.to_string()))?,

@@ -7,7 +7,7 @@ use super::user::UserStatus;
 use crate::audit::ActorContext;
 use crate::db::{DbError, Sql, Tx};
 use crate::directory::{Directory, outbox};
-use crate::{sql, values};
+use crate::{sessions, sql, values};
 use signpost_core::{BillerId, Random, Timestamp, UserId, Username};
 
 const CREATE: Sql = sql!(
@@ -23,9 +23,6 @@ const SET_EMAIL: Sql = sql!("UPDATE users SET email = $2, email_key = $3 WHERE i
 const SET_FIRST_NAME: Sql = sql!("UPDATE users SET first_name = $2 WHERE id = $1");
 const SET_LAST_NAME: Sql = sql!("UPDATE users SET last_name = $2 WHERE id = $1");
 const SET_STATUS: Sql = sql!("UPDATE users SET status = $2, deleted_at = $3 WHERE id = $1");
-const END_SESSIONS: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL");
-const END_BILLER_SESSIONS: Sql =
-    sql!("UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL");
 const INSERT_MEMBERSHIP: Sql = sql!(
     "INSERT INTO membership (username_key, biller_id, user_id, legacy_account, created_at) \
      SELECT username_key, $2, id, $4, $3 FROM users WHERE id = $1 \
@@ -166,7 +163,7 @@ impl Directory {
             let deleted_at = (status == UserStatus::Deleted).then_some(now);
             tx.run(SET_STATUS, values![id, status.as_str(), deleted_at]).await?;
             if status != UserStatus::Active {
-                tx.run(END_SESSIONS, values![id, now]).await?;
+                sessions::end_for_user(tx, id, now).await?;
             }
         }
         Ok(outbox::enqueue_user(tx, user, now, context.random).await?)
@@ -198,7 +195,7 @@ impl Directory {
     ) -> Result<bool, UserWriteError> {
         let removed = tx.run(DELETE_MEMBERSHIP, values![user.as_str(), biller.as_str()]).await? > 0;
         if removed {
-            tx.run(END_BILLER_SESSIONS, values![user.as_str(), biller.as_str(), context.now]).await?;
+            sessions::end_for_member(tx, biller.as_str(), user.as_str(), context.now).await?;
             outbox::enqueue_member(tx, (biller.as_str(), user.as_str()), context.now, context.random).await?;
         }
         Ok(removed)

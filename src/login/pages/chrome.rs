@@ -1,8 +1,11 @@
 //! The parts that all pages share.
 
+use crate::handoffs::FlowContext;
 use crate::i18n::Translator;
+use crate::login::addresses;
 use crate::web::brand::Brand;
-use signpost_core::{Locale, LocalizedText};
+use crate::web::paths;
+use signpost_core::{KeyRing, Locale, LocalizedText, Slug};
 
 /// How to reach the support of the company or of one biller.
 #[derive(Clone, Debug)]
@@ -73,6 +76,17 @@ pub struct OtherLanguage {
     pub form: Option<Vec<(String, String)>>,
 }
 
+/// What the links of a page are made from: the browser's flow, which they take along.
+#[derive(Clone, Debug)]
+pub struct PageLinks {
+    pub keys: KeyRing,
+    pub flow: FlowContext,
+    /// The biller that the page is about.
+    pub biller: Option<Slug>,
+    /// A mail server is configured.
+    pub can_send_mail: bool,
+}
+
 /// The parts that all pages share: header, language switch, contact, reference code.
 #[derive(Clone, Debug)]
 pub struct Chrome {
@@ -88,5 +102,36 @@ pub struct Chrome {
     /// Name of the biller that the page is about.
     pub biller: Option<String>,
     pub brand: Brand,
+    /// The link to the help page below the contact. The help page has none.
     pub help_url: String,
+    pub links: PageLinks,
+}
+
+impl Chrome {
+    /// The address of a page of ours, with the flow.
+    #[must_use]
+    pub fn to(&self, path: &str) -> String {
+        addresses::page(&self.links.keys, path, &self.links.flow)
+    }
+
+    /// The sign-in of the biller that the page is about, or the shared login page.
+    #[must_use]
+    pub fn to_sign_in(&self) -> String {
+        match &self.links.biller {
+            Some(slug) => addresses::plain_sign_in(slug, self.links.flow.return_to.as_deref()),
+            None => self.to(paths::LOGIN),
+        }
+    }
+
+    /// The password reset of the biller that the page is about, or that of any username.
+    #[must_use]
+    pub fn to_reset(&self) -> String {
+        self.links.biller.as_ref().map_or_else(|| self.to(paths::RESET), |slug| self.to(&paths::biller_reset(slug)))
+    }
+
+    /// The form for sign-in links by mail; none if we cannot send mail.
+    #[must_use]
+    pub fn to_email_links(&self) -> Option<String> {
+        self.links.can_send_mail.then(|| self.to(paths::LINKS))
+    }
 }

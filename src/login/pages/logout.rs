@@ -3,6 +3,11 @@
 use askama::Template;
 
 use super::Chrome;
+#[cfg(test)]
+use super::sample::{self, Sample, render};
+use crate::web::paths;
+#[cfg(test)]
+use signpost_core::Locale;
 
 /// Asks before signing out.
 #[derive(Clone, Debug, Template)]
@@ -26,7 +31,17 @@ pub struct SignedOutPage {
     pub chrome: Chrome,
     /// The biller that the customer signed out of.
     pub biller: Option<String>,
-    pub sign_in_url: String,
     /// Names of the billers where the customer is still signed in.
     pub remaining: Vec<String>,
+}
+
+#[cfg(test)]
+pub(super) fn samples(locale: Locale) -> Vec<Sample> {
+    let chrome = || sample::chrome(locale);
+    let biller = SignedInBiller { name: sample::BILLER.into(), slug: "riverside-water".into() };
+    vec![
+        render(&LogoutPage { chrome: chrome(), billers: vec![biller] }),
+        render(&SignedOutPage { chrome: chrome(), biller: None, remaining: vec![sample::BILLER.into()] }),
+        render(&SignedOutPage { chrome: chrome(), biller: Some(sample::BILLER.into()), remaining: vec![] }),
+    ]
 }

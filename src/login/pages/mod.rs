@@ -6,12 +6,14 @@ mod chrome;
 mod logout;
 mod recovery;
 mod reset;
+#[cfg(test)]
+mod sample;
 mod sign_in;
 #[cfg(test)]
 mod tests;
 mod unavailable;
 
-pub use chrome::{Chrome, Contact, Link, OperatorText, OtherLanguage};
+pub use chrome::{Chrome, Contact, Link, OperatorText, OtherLanguage, PageLinks};
 pub use logout::{LogoutPage, SignedInBiller, SignedOutPage};
 pub use recovery::{HelpPage, LinksPage, LinksSentPage, RecoverPage, RecoveryReason, Search};
 pub use reset::{ExternalPasswordPage, ResetPage, ResetSentPage};

@@ -2,7 +2,12 @@
 
 use askama::Template;
 
+#[cfg(test)]
+use super::sample::{self, Sample, render};
 use super::{Chrome, Contact, Link};
+use crate::web::paths;
+#[cfg(test)]
+use signpost_core::Locale;
 
 /// "I still can't sign in". The page is the same whether or not the username exists.
 #[derive(Clone, Debug, Template)]
@@ -15,10 +20,6 @@ pub struct RecoverPage {
     pub reason: RecoveryReason,
     /// Links to the billers that this device remembers.
     pub suggestions: Vec<Link>,
-    /// The password reset, with the username filled in.
-    pub reset_url: String,
-    /// The form for sign-in links by mail; none if we cannot send mail.
-    pub links_url: Option<String>,
     pub search: Search,
 }
 
@@ -80,8 +81,6 @@ pub struct LinksPage {
     pub error: Option<String>,
     /// The return target.
     pub return_to: Option<String>,
-    /// The sign-in page.
-    pub back_url: String,
 }
 
 /// Confirms the request for sign-in links. The page is the same whether or not the username exists.
@@ -89,10 +88,6 @@ pub struct LinksPage {
 #[template(path = "login/links_sent.html")]
 pub struct LinksSentPage {
     pub chrome: Chrome,
-    /// The form again, to try another address.
-    pub again_url: String,
-    /// The sign-in page.
-    pub back_url: String,
 }
 
 /// Answers to common questions, and contacts.
@@ -102,11 +97,42 @@ pub struct HelpPage {
     pub chrome: Chrome,
     /// The company's support, also if the page is about a biller.
     pub company: Contact,
-    /// The form for sign-in links by mail; none if we cannot send mail.
-    pub links_url: Option<String>,
-    pub reset_url: String,
-    /// The recovery page.
-    pub recover_url: String,
-    /// The sign-in page.
-    pub back_url: String,
+}
+
+#[cfg(test)]
+pub(super) fn recover_sample(locale: Locale, reason: RecoveryReason) -> RecoverPage {
+    RecoverPage {
+        chrome: sample::chrome(locale),
+        username: Some("ana".into()),
+        return_to: Some("bills".into()),
+        reason,
+        suggestions: vec![sample::link(sample::BILLER)],
+        search: Search {
+            text: "river\"side".into(),
+            results: vec![sample::link("Maple <Electric>")],
+            ..Search::default()
+        },
+    }
+}
+
+#[cfg(test)]
+pub(super) fn samples(locale: Locale) -> Vec<Sample> {
+    let chrome = || sample::chrome(locale);
+    let links = LinksPage { chrome: chrome(), username: "ana".into(), error: None, return_to: Some("bills".into()) };
+    let mut samples = vec![
+        render(&LinksPage { error: Some("Enter your username".into()), ..links.clone() }),
+        render(&links),
+        render(&LinksSentPage { chrome: chrome() }),
+        render(&HelpPage { chrome: chrome(), company: chrome().contact }),
+    ];
+    let reasons = [
+        RecoveryReason::Requested,
+        RecoveryReason::SeveralBillers,
+        RecoveryReason::LegacyFailed,
+        RecoveryReason::UnknownBiller,
+        RecoveryReason::SearchResults,
+        RecoveryReason::NoSearchResults,
+    ];
+    samples.extend(reasons.map(|reason| render(&recover_sample(locale, reason))));
+    samples
 }

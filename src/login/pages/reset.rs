@@ -2,7 +2,12 @@
 
 use askama::Template;
 
+#[cfg(test)]
+use super::sample::{self, Sample, render};
 use super::{Chrome, Link};
+use crate::web::paths;
+#[cfg(test)]
+use signpost_core::Locale;
 
 /// Asks for the username whose password to reset.
 #[derive(Clone, Debug, Template)]
@@ -15,10 +20,13 @@ pub struct ResetPage {
     pub action: String,
     /// The return target.
     pub return_to: Option<String>,
-    /// The sign-in page.
-    pub back_url: String,
+}
+
+impl ResetPage {
     /// The form for usernames by mail or, if we cannot send mail, the recovery page.
-    pub forgot_username_url: String,
+    fn to_forgot_username(&self) -> String {
+        self.chrome.to_email_links().unwrap_or_else(|| self.chrome.to(paths::RECOVER))
+    }
 }
 
 /// For a biller whose users sign in at a provider of its own: we cannot reset their passwords.
@@ -27,8 +35,6 @@ pub struct ResetPage {
 pub struct ExternalPasswordPage {
     pub chrome: Chrome,
     pub biller: String,
-    /// The sign-in page.
-    pub sign_in_url: String,
 }
 
 /// Says how to choose a new password. The page is the same for every username.
@@ -40,4 +46,26 @@ pub struct ResetSentPage {
     pub legacy_reset_url: String,
     /// The sign-in page to go back to.
     pub back: Link,
+}
+
+#[cfg(test)]
+pub(super) fn samples(locale: Locale) -> Vec<Sample> {
+    let chrome = || sample::chrome(locale);
+    let reset = ResetPage {
+        chrome: chrome(),
+        username: "ana".into(),
+        error: None,
+        action: paths::RESET.into(),
+        return_to: Some("bills".into()),
+    };
+    vec![
+        render(&ResetPage { error: Some("Enter your username".into()), ..reset.clone() }),
+        render(&reset),
+        render(&ExternalPasswordPage { chrome: chrome(), biller: sample::BILLER.into() }),
+        render(&ResetSentPage {
+            chrome: chrome(),
+            legacy_reset_url: "https://pay.example/reset".into(),
+            back: sample::link(sample::BILLER),
+        }),
+    ]
 }

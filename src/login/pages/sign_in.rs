@@ -2,7 +2,12 @@
 
 use askama::Template;
 
+#[cfg(test)]
+use super::sample::{self, Sample, render};
 use super::{Chrome, Link};
+use crate::web::paths;
+#[cfg(test)]
+use signpost_core::Locale;
 
 /// Asks for the username and nothing else.
 #[derive(Clone, Debug, Template)]
@@ -14,12 +19,6 @@ pub struct LoginPage {
     pub error: Option<String>,
     /// The return target.
     pub return_to: Option<String>,
-    pub reset_url: String,
-    /// The form for sign-in links by mail; none if we cannot send mail.
-    pub links_url: Option<String>,
-    /// The recovery page.
-    pub recover_url: String,
-    pub help_url: String,
     /// The customer asked this device to remember the biller.
     pub remember: bool,
     /// Links to the billers that this device remembers.
@@ -52,4 +51,42 @@ pub struct ChoosePage {
     pub chrome: Chrome,
     /// Links to the portals, in order of the billers' names.
     pub portals: Vec<Link>,
+}
+
+#[cfg(test)]
+pub(super) fn login_sample(locale: Locale) -> LoginPage {
+    LoginPage {
+        chrome: sample::chrome(locale),
+        username: "ana".into(),
+        error: None,
+        return_to: Some("bills".into()),
+        remember: true,
+        suggestions: vec![sample::link(sample::BILLER)],
+        forgotten: true,
+    }
+}
+
+#[cfg(test)]
+pub(super) fn samples(locale: Locale) -> Vec<Sample> {
+    let login = || login_sample(locale);
+    let notice = NoticePage {
+        chrome: sample::chrome(locale),
+        biller: sample::BILLER.into(),
+        address: "https://login.example.com/b/riverside-water".into(),
+        continue_url: sample::biller_path(),
+        keeps_password: true,
+        not_mine_url: paths::RECOVER.into(),
+        is_short: false,
+    };
+    vec![
+        render(&login()),
+        render(&LoginPage { error: Some("Enter your username".into()), ..login() }),
+        render(&NoticePage { keeps_password: false, ..notice.clone() }),
+        render(&NoticePage { is_short: true, ..notice.clone() }),
+        render(&notice),
+        render(&ChoosePage {
+            chrome: sample::chrome(locale),
+            portals: vec![sample::link(sample::BILLER), sample::link("Maple Electric")],
+        }),
+    ]
 }

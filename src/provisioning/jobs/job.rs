@@ -100,11 +100,13 @@ pub enum StepState {
     Confirmed,
     /// The job deleted the object again.
     RolledBack,
+    /// The job works in this way. There is nothing to delete.
+    Selected,
 }
 
 impl StepState {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Existing, Self::Reactivated, Self::Intended, Self::Confirmed, Self::RolledBack];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Existing, Self::Reactivated, Self::Intended, Self::Confirmed, Self::RolledBack, Self::Selected];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -113,16 +115,17 @@ impl StepState {
             Self::Intended => "intended",
             Self::Confirmed => "confirmed",
             Self::RolledBack => "rolled_back",
+            Self::Selected => "selected",
         }
     }
 }
 
-/// One provisioned resource of a job.
+/// One provisioned resource of a job, or a choice that it made.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// `organization`, `pool`, `connection`, `client` or `claim`.
+    /// `organization`, `pool`, `connection`, `client`, `claim` or `import`.
     pub kind: String,
-    /// Its exact id at SecureAuth.
+    /// Its exact id at SecureAuth. For `import`: the call that imports users.
     pub object_id: String,
     pub state: StepState,
     /// The client's secret, sealed.

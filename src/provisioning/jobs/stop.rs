@@ -30,10 +30,11 @@ pub(in crate::provisioning) fn retry_later(error: CallError) -> StopReason {
     StopReason::RetryLater(error.into())
 }
 
-/// A rejected call fails the job; a call with an unknown outcome is retried.
+/// A rejected or ignored call fails the job; a call with an unknown outcome is retried.
 pub(in crate::provisioning) fn fail_or_retry(error: &CallError) -> StopReason {
     match error {
         CallError::Rejected(rejection) => StopReason::Failed(format!("SecureAuth rejected a call: {rejection}")),
+        CallError::NotApplied { .. } => StopReason::Failed(error.to_string()),
         other => retry_later(other.clone()),
     }
 }

@@ -36,7 +36,26 @@ impl Provisioning {
             }
             Err(error) => failed_check("redirect_uri", "The issuer's response to a sign-in request", &error),
         });
+        checks.push(self.claim_check(biller, registration).await);
         checks
+    }
+}
+
+impl Provisioning {
+    /// Whether the provider can send the claim that identifies users.
+    async fn claim_check(&self, biller: &Biller, registration: &Registration) -> ReadinessCheck {
+        let claim = biller.settings.oidc.as_ref().map_or("", |oidc| oidc.bind_claim.as_str());
+        match self.providers.get(registration).await {
+            Ok((provider, _)) if provider.lacks_claim(claim) => {
+                let advice = format!(
+                    "oidc.bind_claim is {claim}, which is not among the provider's claims_supported. Let the provider send it, or set \
+                     oidc.bind_claim to a claim that it sends."
+                );
+                check("claim", CheckStatus::Warning, advice)
+            }
+            Ok(_) => check("claim", CheckStatus::Pass, format!("The claim {claim} identifies users.")),
+            Err(error) => failed_check("claim", "The issuer's discovery document", &error),
+        }
     }
 }
 

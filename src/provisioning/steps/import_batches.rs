@@ -1,13 +1,14 @@
-//! Imports a biller's users in concurrent batches.
+//! Imports a biller's users in concurrent batches, by the method that the probe found.
 
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
-use crate::directory::PasswordCarryOver;
 use crate::provisioning::Provisioning;
 use crate::provisioning::jobs::{LeasedJob, StopReason, fail_or_retry, retry_later};
+use crate::provisioning::sync::import_method::ImportMethod;
+use crate::provisioning::sync::push::{PushError, PushTarget};
 use crate::provisioning::sync::users::{self, DirectoryUser};
 use crate::secureauth::management::Management;
 use signpost_core::Timestamp;
@@ -35,9 +36,9 @@ impl Provisioning {
         job: &mut LeasedJob,
         pool: &str,
     ) -> Result<(), StopReason> {
-        self.probe_password_import(management, job, pool).await?;
+        let Some(method) = self.import_method(management, job, pool).await? else { return Ok(()) };
         let batches = self.batches(job, job.last_user_id.clone(), None);
-        let mut imported = self.import_stream(management, job, pool, batches);
+        let mut imported = self.import_stream(management, job, (pool, method), batches);
         let (mut after, mut done) = (job.last_user_id.clone(), job.done);
         let (mut uncheckpointed, mut checkpointed_at) = (0, self.clock.now());
         loop {
@@ -64,37 +65,17 @@ impl Provisioning {
         Ok(())
     }
 
-    /// SecureAuth does not document its format of password hashes. So one user is imported before all others.
-    async fn probe_password_import(
-        &self,
-        management: &Management,
-        job: &LeasedJob,
-        pool: &str,
-    ) -> Result<(), StopReason> {
-        if job.passwords != PasswordCarryOver::Imported || !job.last_user_id.is_empty() {
-            return Ok(());
-        }
-        let Some(user) = users::with_password(&self.db, &job.biller_id).await? else { return Ok(()) };
-        let dump = self.dump(job.passwords, (management.tenant(), pool), std::slice::from_ref(&user));
-        management.import_users(&dump).await.map_err(|error| match fail_or_retry(&error) {
-            StopReason::Failed(why) => StopReason::Failed(format!(
-                "the first user with a password hash was rejected ({why}). If the hash is the reason, enable with --passwords reset-required."
-            )),
-            other => other,
-        })?;
-        self.failpoints.hit("password", "probed");
-        Ok(())
-    }
-
     /// Imports users who were created or changed since the job began, and deletes users who were removed.
     async fn import_changes(&self, management: &Management, job: &LeasedJob, pool: &str) -> Result<(), StopReason> {
         self.ledger.renew_lease(job).await?;
-        let batches = self.batches(job, String::new(), Some(job.created_at));
-        let mut imported = self.import_stream(management, job, pool, batches);
-        while imported.try_next().await?.is_some() {
-            self.ledger.renew_lease(job).await?;
+        // Without a method there are no users.
+        if let Some(method) = self.import_method(management, job, pool).await? {
+            let batches = self.batches(job, String::new(), Some(job.created_at));
+            let mut imported = self.import_stream(management, job, (pool, method), batches);
+            while imported.try_next().await?.is_some() {
+                self.ledger.renew_lease(job).await?;
+            }
         }
-        drop(imported);
         for user in users::removed(&self.db, &job.biller_id).await? {
             self.ledger.renew_lease(job).await?;
             management.delete_user(pool, &user).await.map_err(|error| fail_or_retry(&error))?;
@@ -129,15 +110,28 @@ impl Provisioning {
         &'s self,
         management: &'s Management,
         job: &LeasedJob,
-        pool: &'s str,
+        (pool, method): (&'s str, ImportMethod),
         batches: impl Stream<Item = Result<Vec<DirectoryUser>, StopReason>> + Send + 's,
     ) -> BoxStream<'s, Result<(String, i64), StopReason>> {
-        let passwords = job.passwords;
-        let send = move |users: Vec<DirectoryUser>| async move {
-            let dump = self.dump(passwords, (management.tenant(), pool), &users);
-            management.import_users(&dump).await.map_err(|error| fail_or_retry(&error))?;
-            let count = i64::try_from(users.len()).unwrap_or(0);
-            Ok((users.into_iter().next_back().map(|user| user.id).unwrap_or_default(), count))
+        let (passwords, biller) = (job.passwords, job.biller_id.clone());
+        let send = move |users: Vec<DirectoryUser>| {
+            let biller = biller.clone();
+            async move {
+                match method {
+                    ImportMethod::Import(call) => {
+                        let dump = self.dump(passwords, (management.tenant(), pool), &users);
+                        management.import_users(call, &dump).await.map_err(|error| fail_or_retry(&error))?;
+                    }
+                    ImportMethod::SingleUsers => {
+                        let target = PushTarget { biller: &biller, pool, passwords };
+                        for user in &users {
+                            self.write_user(management, target, user).await.map_err(stop_reason)?;
+                        }
+                    }
+                }
+                let count = i64::try_from(users.len()).unwrap_or(0);
+                Ok((users.into_iter().next_back().map(|user| user.id).unwrap_or_default(), count))
+            }
         };
         batches.map_ok(send).try_buffered(MAX_CONCURRENT_REQUESTS).boxed()
     }
@@ -180,6 +174,14 @@ impl Provisioning {
         }
         self.failpoints.hit("users", "verified");
         Ok(())
+    }
+}
+
+fn stop_reason(error: PushError) -> StopReason {
+    match error {
+        PushError::Call(error) => fail_or_retry(&error),
+        PushError::Db(error) => error.into(),
+        other => StopReason::Failed(other.to_string()),
     }
 }
 

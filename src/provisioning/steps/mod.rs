@@ -3,6 +3,7 @@
 
 mod activation;
 mod import_batches;
+mod import_probe;
 mod organization;
 mod resources;
 

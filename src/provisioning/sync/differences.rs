@@ -25,7 +25,7 @@ pub(super) fn has_same_status(desired: &DirectoryUser, actual: &PoolUser) -> boo
     actual.status == desired.pool_status() || (actual.status == "new" && desired.pool_status() == "active")
 }
 
-pub(super) fn name_patch(desired: &DirectoryUser, actual: &PoolUser) -> Map<String, Value> {
+pub(in crate::provisioning) fn name_patch(desired: &DirectoryUser, actual: &PoolUser) -> Map<String, Value> {
     let fields = [("given_name", &desired.first_name), ("family_name", &desired.last_name)];
     let differs =
         |name: &str, value: &str| actual.payload.get(name).and_then(Value::as_str).unwrap_or_default() != value;

@@ -15,6 +15,7 @@ use crate::directory::{Biller, UserPoolRef};
 use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::secureauth::management::{CallError, ExportError, Management, PoolUser};
 use crate::sql;
+use signpost_core::decision::CiamState;
 use signpost_core::{Slug, UserId};
 
 const DIRECTORY_USERS: Sql = sql!(
@@ -38,9 +39,16 @@ pub struct Drift {
     pub extra: Vec<UserId>,
     /// Users of the pool whom the directory does not know, by id and name.
     pub unknown: Vec<(String, String)>,
+    /// Set if the organization's `deactivated` differs: Signpost's value. It is true for a suspended biller.
+    pub deactivated: Option<bool>,
 }
 
 impl Drift {
+    /// Whether a repair has something to do.
+    pub fn is_empty(&self) -> bool {
+        self.deactivated.is_none() && self.to_repair().next().is_none()
+    }
+
     /// The users that a repair pushes.
     pub fn to_repair(&self) -> impl Iterator<Item = &UserId> {
         self.missing.iter().chain(self.different.iter().map(|(user, _)| user)).chain(&self.extra)
@@ -68,11 +76,16 @@ impl From<DbError> for SyncError {
 }
 
 impl Provisioning {
-    /// Compares all users of a migrated biller with those of its pool.
+    /// Compares all users of a migrated biller with those of its pool, and whether its organization is deactivated.
     pub async fn drift(&self, slug: &Slug) -> Result<Drift, SyncError> {
         let biller = self.biller(slug).await?;
         let (management, user_pool) = self.require_user_pool(&biller).await?;
-        let mut drift = Drift::default();
+        let organization = management.organization(&user_pool.organization).await?;
+        let missing =
+            || ProvisioningError::ResourceMissing { kind: "organization", id: user_pool.organization.clone() };
+        let is_suspended = biller.state == CiamState::Suspended;
+        let differs = organization.ok_or_else(missing)?.deactivated != is_suspended;
+        let mut drift = Drift { deactivated: differs.then_some(is_suspended), ..Drift::default() };
         let seen = self.compare_pool(management, (&biller, &user_pool), &mut drift).await?;
         let mut after = String::new();
         loop {
@@ -131,7 +144,7 @@ impl Provisioning {
         }
     }
 
-    /// Pushes every user who differs. Returns the users for whom that failed. `on_progress` is called after each user.
+    /// Sets the organization's `deactivated` and pushes every user who differs. Returns the users for whom that failed. `on_progress` is called after each user.
     pub async fn repair(
         &self,
         slug: &Slug,
@@ -147,6 +160,9 @@ impl Provisioning {
                 AuditEvent::new(Action::UsersSynced).at(slug).with("users", drift.to_repair().count()),
             )
             .await?;
+        if let Some(deactivated) = drift.deactivated {
+            management.set_organization_deactivated(&user_pool.organization, deactivated).await?;
+        }
         let (biller, user_pool, on_progress) = (&biller, &user_pool, &on_progress);
         let results = drift.to_repair().map(|user| async move {
             let done = self.push_user(management, (biller, user_pool), user).await;

@@ -1,9 +1,10 @@
 //! Sync of a migrated biller with SecureAuth: changes of users, drift, and settings.
 
-mod differences;
+pub(super) mod differences;
 mod drift;
+pub(super) mod import_method;
 mod outbox;
-mod push;
+pub(super) mod push;
 pub(super) mod settings;
 pub(super) mod users;
 

@@ -9,13 +9,14 @@ use super::differences::{
     attributes_patch, emails, eq_ignore_case, has_same_status, identifiers_to_add, identifiers_to_remove, name_patch,
     stale_addresses,
 };
+use super::import_method::ImportMethod;
 use super::users::{self, DirectoryUser};
 use crate::db::{DbError, Sql};
-use crate::directory::{Biller, UserPoolRef};
+use crate::directory::{Biller, PasswordCarryOver, UserPoolRef};
 use crate::provisioning::Provisioning;
-use crate::secureauth::management::{CallError, Management, PoolUser};
+use crate::secureauth::management::{CallError, ImportCall, Management, PoolUser};
 use crate::{sql, values};
-use signpost_core::UserId;
+use signpost_core::{BillerId, UserId};
 
 const MEMBER: Sql = sql!(
     "SELECT u.id, u.username, u.email, u.first_name, u.last_name, u.status, u.attributes, u.created_at, \
@@ -32,10 +33,25 @@ pub enum PushError {
     /// Another user of the pool has the username or mail address.
     #[error("the username or mail address belongs to the user {0} at SecureAuth")]
     IdentifierTaken(String),
+    /// The job of the biller found no import that works, and other calls take no hashes.
+    #[error(
+        "the user has a password hash, which only an import takes, and SecureAuth accepts no import from Signpost: \
+         set the biller's passwords to reset_required, or create the user in SecureAuth's console"
+    )]
+    HashNeedsImport,
     #[error(transparent)]
     Call(#[from] CallError),
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+/// Where a user is written, and what goes along.
+#[derive(Clone, Copy)]
+pub(in crate::provisioning) struct PushTarget<'a> {
+    pub biller: &'a BillerId,
+    /// The pool's id.
+    pub pool: &'a str,
+    pub passwords: PasswordCarryOver,
 }
 
 impl Provisioning {
@@ -63,14 +79,25 @@ impl Provisioning {
         user: &UserId,
     ) -> Result<(), PushError> {
         let row = self.db.one(MEMBER, values![biller.id.as_str(), user.as_str()]).await?;
-        let desired = row.map(|row| users::from_row(&row)).transpose()?;
         let pool = user_pool.pool.as_str();
-        match (desired, management.user(pool, user.as_str()).await?) {
-            (None, None) => Ok(()),
-            (None, Some(_)) => Ok(management.delete_user(pool, user.as_str()).await?),
-            (Some(desired), _) if desired.identifiers().is_empty() => Err(PushError::UnsupportedUsername),
-            (Some(desired), None) => self.create_pool_user(management, (biller, user_pool), &desired).await,
-            (Some(desired), Some(actual)) => update_pool_user(management, pool, &desired, actual).await,
+        let target = PushTarget { biller: &biller.id, pool, passwords: biller.settings.passwords };
+        match row.map(|row| users::from_row(&row)).transpose()? {
+            Some(desired) => self.write_user(management, target, &desired).await,
+            None => Ok(management.delete_user(pool, user.as_str()).await?),
+        }
+    }
+
+    /// Creates a user in the pool, or updates what differs.
+    pub(in crate::provisioning) async fn write_user(
+        &self,
+        management: &Management,
+        target: PushTarget<'_>,
+        desired: &DirectoryUser,
+    ) -> Result<(), PushError> {
+        match management.user(target.pool, &desired.id).await? {
+            _ if desired.identifiers().is_empty() => Err(PushError::UnsupportedUsername),
+            None => self.create_pool_user(management, target, desired).await,
+            Some(actual) => update_pool_user(management, target.pool, desired, actual).await,
         }
     }
 
@@ -78,13 +105,18 @@ impl Provisioning {
     async fn create_pool_user(
         &self,
         management: &Management,
-        (biller, user_pool): (&Biller, &UserPoolRef),
+        PushTarget { biller, pool, passwords }: PushTarget<'_>,
         desired: &DirectoryUser,
     ) -> Result<(), PushError> {
-        let (pool, passwords) = (user_pool.pool.as_str(), biller.settings.passwords);
         let result = if self.credential(passwords, desired).is_some() {
-            let tenant_pool = (management.tenant(), pool);
-            management.import_users(&self.dump(passwords, tenant_pool, std::slice::from_ref(desired))).await
+            let import = match self.recorded_import_method(biller).await? {
+                Some(ImportMethod::Import(import)) => import,
+                Some(ImportMethod::SingleUsers) => return Err(PushError::HashNeedsImport),
+                // The biller had no users when it was enabled. The user is new, so the mode does not matter.
+                None => ImportCall::Put,
+            };
+            let dump = self.dump(passwords, (management.tenant(), pool), std::slice::from_ref(desired));
+            management.import_users(import, &dump).await
         } else {
             management.create_user(pool, &new_pool_user(desired)).await
         };

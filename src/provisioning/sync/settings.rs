@@ -8,6 +8,7 @@ use crate::directory::Biller;
 use crate::provisioning::{CiamMode, Provisioning, ProvisioningError, mechanisms};
 use crate::secureauth::management::{Organization, PasswordPolicy, Pool, PoolSettings};
 use signpost_core::Slug;
+use signpost_core::decision::CiamState;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteSetting {
@@ -67,8 +68,14 @@ impl Provisioning {
         actor.record_alone(&self.db, AuditEvent::new(Action::SettingsSynced).at(slug)).await?;
         let management = management.interactive();
         management.rename_organization(&user_pool.organization, &biller.name).await?;
+        management.set_organization_deactivated(&user_pool.organization, is_suspended(&biller)).await?;
         Ok(management.update_pool(&user_pool.pool, &pool_settings(&biller, mode_of(&biller))).await?)
     }
+}
+
+/// The organization of a suspended biller is deactivated.
+fn is_suspended(biller: &Biller) -> bool {
+    biller.state == CiamState::Suspended
 }
 
 fn mode_of(biller: &Biller) -> CiamMode {
@@ -101,6 +108,8 @@ fn compare(biller: &Biller, organization: &Organization, pool: &Pool) -> Vec<Rem
         settings.push(setting("Second factors", Some(list(second)), actual_second));
     }
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    let deactivated = yes_no(organization.deactivated);
+    settings.push(setting("Organization deactivated", Some(yes_no(is_suspended(biller))), deactivated));
     settings.push(setting("Public registration", Some(yes_no(false)), yes_no(pool.public_registration_allowed)));
     let case_insensitive = yes_no(pool.identifier_case_insensitive);
     settings.push(setting("Case-insensitive usernames", Some(yes_no(true)), case_insensitive));

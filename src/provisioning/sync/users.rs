@@ -40,6 +40,7 @@ const CHECK_PAGE_SIZE: i64 = 5000;
 const MAX_EXAMPLES: usize = 10;
 
 /// A user of the directory.
+#[derive(Clone)]
 pub(in crate::provisioning) struct DirectoryUser {
     pub id: String,
     pub username: String,

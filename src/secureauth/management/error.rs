@@ -18,6 +18,12 @@ pub enum CallError {
     /// A 4xx: the call had no effect.
     #[error("SecureAuth rejected the call: {0}")]
     Rejected(Rejection),
+    /// A 2xx, but the object does not have the value.
+    #[error(
+        "SecureAuth accepted {field} = {wanted} for {object}, but {field} is still {found}: set it in SecureAuth's console, \
+         and ask SecureAuth whether this tenant knows the field"
+    )]
+    NotApplied { object: String, field: &'static str, wanted: bool, found: bool },
 }
 
 /// A 4xx response.
@@ -48,6 +54,11 @@ impl Rejection {
 }
 
 impl CallError {
+    /// Whether a repetition would have the same result.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Rejected(_) | Self::NotApplied { .. })
+    }
+
     /// Whether the call was rejected with this status.
     pub fn is(&self, status: u16) -> bool {
         matches!(self, Self::Rejected(rejection) if rejection.status == status)
@@ -57,6 +68,7 @@ impl CallError {
 impl From<HttpClientError> for CallError {
     fn from(error: HttpClientError) -> Self {
         match error {
+            HttpClientError::Throttled { .. } => Self::Throttled,
             HttpClientError::Unavailable(reason) | HttpClientError::Rejected(reason) => Self::OutcomeUnknown(reason),
         }
     }

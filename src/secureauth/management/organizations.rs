@@ -1,11 +1,17 @@
 //! Organizations.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::json;
 
 use super::client::{Management, Workspace};
 use super::error::CallError;
 use super::requests::{decode, optional};
+
+/// SecureAuth's reads may lag behind: an organization is read this often, with [`READ_INTERVAL`] in between.
+const MAX_READS: u32 = 3;
+const READ_INTERVAL: Duration = Duration::from_millis(200);
 
 /// An organization: a biller's own issuer.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,10 +46,26 @@ impl Management {
         decode(self.post(Workspace::System, path, &body).await?)
     }
 
-    /// Deactivates or reactivates an organization. The rest of it stays.
+    /// Deactivates or reactivates an organization, and reads it back. The rest of it stays.
+    ///
+    /// # Errors
+    /// [`CallError::NotApplied`] if SecureAuth accepts the call and ignores the field, as versions before August 2025 do.
     pub async fn set_organization_deactivated(&self, id: &str, deactivated: bool) -> Result<(), CallError> {
         let path = format!("{}/organizations/{id}", self.api_prefix("system"));
-        self.read_modify_write(path, |organization| organization["deactivated"] = json!(deactivated)).await
+        self.read_modify_write(path.clone(), |organization| organization["deactivated"] = json!(deactivated)).await?;
+        let mut found = !deactivated;
+        for attempt in 0..MAX_READS {
+            if attempt > 0 {
+                tokio::time::sleep(READ_INTERVAL).await;
+            }
+            let organization: Organization = decode(self.get(Workspace::System, path.clone()).await?)?;
+            found = organization.deactivated;
+            if found == deactivated {
+                return Ok(());
+            }
+        }
+        let object = format!("the organization {id}");
+        Err(CallError::NotApplied { object, field: "deactivated", wanted: deactivated, found })
     }
 
     pub async fn rename_organization(&self, id: &str, name: &str) -> Result<(), CallError> {

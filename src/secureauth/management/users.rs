@@ -4,7 +4,6 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Dump;
 use super::calls::{ApiResponse, Call};
 use super::client::{Management, Workspace};
 use super::error::CallError;
@@ -202,16 +201,6 @@ impl Management {
         let call =
             Call::new(Workspace::System, Method::POST, path).body(body).idempotency_key(self.random.token::<32>());
         self.call(call).await.map(drop)
-    }
-
-    /// Imports users with their identifiers, addresses and passwords. A repetition changes nothing, since every id is chosen here.
-    ///
-    /// # Errors
-    /// 409 if another user of the pool has an identifier.
-    pub async fn import_users(&self, dump: &Dump<'_>) -> Result<(), CallError> {
-        // Versions of SecureAuth differ in what the mode means. Entries are complete, so the difference does not matter.
-        let path = format!("{}?mode=update", self.configuration_path());
-        self.call(Call::new(Workspace::System, Method::PUT, path).body(dump)).await.map(drop)
     }
 }
 

@@ -168,7 +168,7 @@ impl World {
         let context = import_billers::ImportContext {
             keys: self.state.keys.clone(),
             actor: self.state.actor_context(Actor::System),
-            allow_loopback_issuers: true,
+            addresses: signpost::config::AddressPolicy::loopback(true),
             own_hosts: vec!["localhost:8080".to_owned()],
         };
         self.state.directory.import_billers(rows, &context, false).await.unwrap();
@@ -189,10 +189,19 @@ impl World {
         biller: &str,
         text: &str,
     ) -> Result<import_users::Summary, import_users::ImportError> {
+        self.import_bytes(biller, text.as_bytes(), false).await
+    }
+
+    pub(crate) async fn import_bytes(
+        &self,
+        biller: &str,
+        bytes: &[u8],
+        dry_run: bool,
+    ) -> Result<import_users::Summary, import_users::ImportError> {
         let path = self.folder.path().join(format!("{}.csv", self.state.random.token::<8>()));
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, bytes).unwrap();
         let biller = self.state.directory.biller_by_slug(&slug(biller)).await.unwrap().unwrap();
-        let options = import_users::Options { legacy_accounts: true, dry_run: false, refuse_plain_passwords: false };
+        let options = import_users::Options { legacy_accounts: true, dry_run, refuse_plain_passwords: false };
         let context = import_users::ImportContext { actor: &self.actor(), keys: &self.state.keys };
         self.state.directory.import_users(&path, &biller, options, context, &|_| {}).await
     }
@@ -206,7 +215,7 @@ impl World {
 
     /// A management API client beside the gateway's own.
     pub(crate) fn management(&self) -> Management {
-        let http = Http::new(Duration::from_secs(5), true).unwrap();
+        let http = Http::new(Duration::from_secs(5), &signpost::config::AddressPolicy::loopback(true)).unwrap();
         let client =
             |id: &str| management::ServiceClient { client_id: id.to_owned(), client_secret: service_secret(id).into() };
         let management_config = ManagementConfig {

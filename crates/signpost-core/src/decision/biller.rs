@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::defaults::{default_true, is_default, is_true};
 use crate::{Rollout, Slug, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,30 +12,30 @@ pub struct Biller {
     pub slug: Slug,
     pub state: CiamState,
     /// The state `active` takes effect at this time. `None`: it takes effect at once.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_from: Option<Timestamp>,
     /// How users sign in at SecureAuth. `None`: unknown, or the biller is not migrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ciam_mode: Option<CiamMode>,
     /// An operator paused this biller. Its users and its addresses get the maintenance page.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub paused: bool,
     /// A username must never reveal this biller.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub private: bool,
     /// At least one user of this biller has a legacy account.
-    #[serde(default = "default_true")]
+    #[serde(default = "default_true", skip_serializing_if = "is_true")]
     pub legacy_accounts: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub when_suspended: SuspensionPolicy,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rollout: RolloutFacts,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub issuer: IssuerHealth,
     /// Planned maintenance of its identity provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<MaintenanceWindow>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub outage_policy: OutagePolicy,
 }
 
@@ -108,10 +109,10 @@ pub enum SuspensionPolicy {
 #[serde(deny_unknown_fields)]
 pub struct RolloutFacts {
     /// There is an allow list. Usernames on it are in the rollout.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub allow_list: bool,
     /// This percentage of usernames is in the rollout, 0 to 100. A username stays in it while the percentage grows.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<u8>,
 }
 
@@ -159,11 +160,25 @@ pub enum OutagePolicy {
     Proceed,
 }
 
-const fn default_true() -> bool {
-    true
-}
-
 impl Biller {
+    /// A biller in this state. The other facts have their defaults.
+    pub fn new(slug: Slug, state: CiamState) -> Self {
+        Self {
+            slug,
+            state,
+            active_from: None,
+            ciam_mode: None,
+            paused: false,
+            private: false,
+            legacy_accounts: true,
+            when_suspended: SuspensionPolicy::default(),
+            rollout: RolloutFacts::default(),
+            issuer: IssuerHealth::default(),
+            maintenance: None,
+            outage_policy: OutagePolicy::default(),
+        }
+    }
+
     /// The biller is active and its activation date has passed.
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.state == CiamState::Active && self.active_from.is_none_or(|from| from <= now)

@@ -26,6 +26,27 @@ pub enum Decision {
 }
 
 impl Decision {
+    pub const ALL: [Self; 6] = [
+        Self::BookmarkNotice,
+        Self::SecureauthLogin,
+        Self::LegacyLogin,
+        Self::Recovery,
+        Self::OutagePage,
+        Self::HoldPage,
+    ];
+
+    /// The page or redirect that the customer gets, as the decision log names it.
+    pub fn response(self) -> &'static str {
+        match self {
+            Self::BookmarkNotice => "bookmark notice",
+            Self::SecureauthLogin => "redirect to SecureAuth",
+            Self::LegacyLogin => "redirect to the legacy login",
+            Self::Recovery => "recovery page",
+            Self::OutagePage => "outage page",
+            Self::HoldPage => "hold page",
+        }
+    }
+
     /// The decision in words for support staff.
     pub fn label(self) -> &'static str {
         match self {

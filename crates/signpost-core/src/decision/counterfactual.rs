@@ -154,37 +154,13 @@ impl Counterfactual {
 mod tests {
     use super::*;
     use crate::Timestamp;
-    use crate::decision::EntryPoint;
 
     fn member(slug: &str, state: CiamState) -> Membership {
-        let biller = Biller {
-            slug: Slug::parse(slug).unwrap(),
-            state,
-            active_from: None,
-            ciam_mode: None,
-            paused: false,
-            private: false,
-            legacy_accounts: true,
-            when_suspended: crate::decision::SuspensionPolicy::Legacy,
-            rollout: RolloutFacts::default(),
-            issuer: IssuerHealth::Up,
-            maintenance: None,
-            outage_policy: crate::decision::OutagePolicy::Hold,
-        };
-        Membership { biller, legacy_account: true, allow_listed: false, bucket: 0 }
+        Membership::new(Biller::new(Slug::parse(slug).unwrap(), state))
     }
 
     fn descriptions(memberships: Vec<Membership>) -> Vec<String> {
-        let facts = Facts {
-            now: Timestamp::from_millis(0),
-            kill_switch: KillSwitchState::Off,
-            entry: EntryPoint::Shared,
-            username: None,
-            directory: Directory::Read { named: None, memberships },
-            last_known: None,
-            directory_policy: crate::decision::DirectoryPolicy::Legacy,
-            remembered: Vec::new(),
-        };
+        let facts = Facts::at_shared(Timestamp::from_millis(0), memberships);
         counterfactuals(&facts).into_iter().map(|counterfactual| counterfactual.description).collect()
     }
 

@@ -1,8 +1,9 @@
-//! The input of a decision. Facts can be stored and read back, so that a decision can be replayed.
+//! The input of a decision. Facts can be stored and read back, so that a decision can be replayed. Defaults are left out.
 
 use serde::{Deserialize, Serialize};
 
 use super::biller::{Biller, RolloutFacts};
+use super::defaults::{default_true, is_default, is_true};
 use super::kill_switch::KillSwitchState;
 use crate::text::hash64;
 use crate::{Slug, Timestamp, Username};
@@ -11,7 +12,7 @@ use crate::{Slug, Timestamp, Username};
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     pub now: Timestamp,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub kill_switch: KillSwitchState,
     pub entry: EntryPoint,
     /// The username that the customer typed. `None`: nothing was typed, or RFC 8265 forbids the name.
@@ -23,10 +24,10 @@ pub struct Facts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_known: Option<Biller>,
     /// What to do when the directory is unavailable.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub directory_policy: DirectoryPolicy,
     /// Billers that this device remembers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remembered: Vec<Slug>,
 }
 
@@ -59,10 +60,10 @@ pub enum Directory {
     Unavailable,
     Read {
         /// The biller that the address names. `None`: the address names none, or the directory does not have it.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         named: Option<Biller>,
         /// Memberships of the username, without those of deleted users.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         memberships: Vec<Membership>,
     },
 }
@@ -84,13 +85,13 @@ pub enum DirectoryPolicy {
 pub struct Membership {
     pub biller: Biller,
     /// The user has an account for this biller in the legacy system.
-    #[serde(default = "default_true")]
+    #[serde(default = "default_true", skip_serializing_if = "is_true")]
     pub legacy_account: bool,
     /// The username is on the biller's rollout allow list.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub allow_listed: bool,
     /// The username's bucket in the biller's percentage rollout, 0 to 99: see [`rollout_bucket`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub bucket: u8,
 }
 
@@ -100,11 +101,12 @@ pub fn rollout_bucket(biller: &Slug, username_key: &str) -> u8 {
     u8::try_from(bits % 100).unwrap_or(0)
 }
 
-const fn default_true() -> bool {
-    true
-}
-
 impl Membership {
+    /// A user with a legacy account, on no allow list.
+    pub fn new(biller: Biller) -> Self {
+        Self { biller, legacy_account: true, allow_listed: false, bucket: 0 }
+    }
+
     /// This membership signs in at SecureAuth: its biller is active and the rollout includes the username.
     pub fn is_ciam(&self, now: Timestamp) -> bool {
         self.biller.is_active(now) && self.in_rollout()
@@ -127,6 +129,25 @@ impl Membership {
 }
 
 impl Facts {
+    /// A request at an entry point, with what the directory returned. The other facts have their defaults.
+    pub fn new(now: Timestamp, entry: EntryPoint, directory: Directory) -> Self {
+        Self {
+            now,
+            kill_switch: KillSwitchState::Off,
+            entry,
+            username: None,
+            directory,
+            last_known: None,
+            directory_policy: DirectoryPolicy::default(),
+            remembered: Vec::new(),
+        }
+    }
+
+    /// A username with these memberships at the shared login page.
+    pub fn at_shared(now: Timestamp, memberships: Vec<Membership>) -> Self {
+        Self::new(now, EntryPoint::Shared, Directory::Read { named: None, memberships })
+    }
+
     /// The memberships. Empty when the directory is unavailable.
     pub fn memberships(&self) -> &[Membership] {
         match &self.directory {
@@ -145,6 +166,22 @@ impl Facts {
     /// Every biller in the facts: the one that the address names, then those of the memberships.
     pub fn billers(&self) -> impl Iterator<Item = &Biller> {
         self.named().into_iter().chain(self.memberships().iter().map(|membership| &membership.biller))
+    }
+
+    /// The billers that a response to this customer may name: the named one, and at the shared login page those of the
+    /// memberships that are not private. A rule that responds with the name of a biller searches here.
+    pub fn nameable_billers(&self) -> impl Iterator<Item = &Biller> {
+        let memberships = match &self.entry {
+            EntryPoint::Named { .. } => <&[Membership]>::default(),
+            EntryPoint::Shared => self.memberships(),
+        };
+        let members = memberships.iter().map(|membership| &membership.biller).filter(|biller| !biller.private);
+        self.named().into_iter().chain(members)
+    }
+
+    /// Whether a response to this customer may name this biller.
+    pub fn may_name(&self, slug: &Slug) -> bool {
+        self.nameable_billers().any(|biller| biller.slug == *slug)
     }
 
     /// Every biller in the facts, to change it in a what-if simulation.
@@ -170,5 +207,27 @@ impl Facts {
             EntryPoint::Named { slug, .. } => Some(slug),
             EntryPoint::Shared => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::CiamState;
+
+    #[test]
+    fn private_billers_are_nameable_only_at_their_own_addresses() {
+        let slug = |text: &str| Slug::parse(text).unwrap();
+        let clinic = Biller { private: true, ..Biller::new(slug("clinic"), CiamState::Active) };
+        let water = Biller::new(slug("water"), CiamState::Active);
+        let now = Timestamp::from_millis(0);
+        let mut shared = Facts::at_shared(now, [&clinic, &water].map(|biller| Membership::new(biller.clone())).into());
+        assert_eq!((shared.may_name(&clinic.slug), shared.may_name(&water.slug)), (false, true));
+        let named = Directory::Read { named: Some(clinic.clone()), memberships: Vec::new() };
+        let entry = EntryPoint::Named { slug: clinic.slug.clone(), via: Via::VanityPath };
+        assert!(Facts::new(now, entry, named.clone()).may_name(&clinic.slug));
+        shared.directory = named;
+        assert!(shared.may_name(&clinic.slug), "a username that names its biller by itself");
+        assert!(!shared.may_name(&water.slug));
     }
 }

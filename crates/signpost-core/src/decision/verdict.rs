@@ -18,7 +18,7 @@ pub struct Verdict {
     pub biller: Option<Slug>,
     /// The last rule that decided where the customer goes.
     pub rule: Rule,
-    /// Every rule, in order.
+    /// Every rule, in order. Empty for a recorded decision that this version of Signpost would decide differently.
     pub trace: Vec<TraceStep>,
     /// Remembered billers that the recovery page offers first.
     #[serde(skip)]
@@ -26,6 +26,16 @@ pub struct Verdict {
     /// The username has two or more legacy billers. The directory should hold one at most.
     #[serde(skip)]
     pub integrity_alarm: bool,
+}
+
+/// Instead of a reason, for a recorded decision without a trace.
+pub const NO_TRACE: &str = "Not available: another version of Signpost decided this, and this one decides differently.";
+
+impl Verdict {
+    /// The reason of the rule that decided. `None`: the verdict has no trace.
+    pub fn because(&self) -> Option<&str> {
+        self.trace.iter().find(|step| step.rule == self.rule).map(|step| step.because.as_str())
+    }
 }
 
 /// One rule in the trace.

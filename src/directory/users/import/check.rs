@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::file::Reader;
+use super::format::Format;
 use super::row::UserRow;
 use super::types::{ImportError, Options, Progress, ProgressSink};
 use signpost_core::Username;
@@ -13,14 +14,14 @@ use signpost_core::text::hash64;
 const MAX_REPORTED_PROBLEMS: usize = 100;
 
 #[derive(Default)]
-struct Problems {
+pub(super) struct Problems {
     rows: usize,
     count: usize,
     messages: Vec<String>,
 }
 
 impl Problems {
-    fn add_row(&mut self, line: u64, problems: impl IntoIterator<Item = String>) {
+    pub(super) fn add_row(&mut self, line: u64, problems: impl IntoIterator<Item = String>) {
         let before = self.count;
         for problem in problems {
             self.count += 1;
@@ -30,12 +31,30 @@ impl Problems {
         }
         self.rows += usize::from(self.count > before);
     }
+
+    pub(super) fn into_result(self) -> Result<(), ImportError> {
+        match self.count {
+            0 => Ok(()),
+            problems => Err(ImportError::Invalid { rows: self.rows, problems, messages: self.messages }),
+        }
+    }
 }
 
-/// Returns the number of rows.
-pub(super) fn check(path: &Path, options: Options, progress: ProgressSink<'_>) -> Result<u64, ImportError> {
+/// What the check found.
+pub(super) struct Checked {
+    pub rows: u64,
+    pub skipped_rows: u64,
+    pub problems: Problems,
+}
+
+pub(super) fn check(
+    path: &Path,
+    format: &Format,
+    options: Options,
+    progress: ProgressSink<'_>,
+) -> Result<Checked, ImportError> {
     let size = std::fs::metadata(path)?.len();
-    let mut reader = Reader::open(path)?;
+    let mut reader = Reader::open(path, format)?;
     if options.refuse_plain_passwords && reader.has_plain_passwords() {
         return Err(ImportError::Header("line 1: plaintext passwords are not allowed".to_owned()));
     }
@@ -55,7 +74,7 @@ pub(super) fn check(path: &Path, options: Options, progress: ProgressSink<'_>) -
                     }
                 }
                 if rows % 5000 == 0 {
-                    progress(Progress { phase: "checking", done: reader.position(), total: size });
+                    progress(Progress { phase: "checking", done: reader.position().min(size), total: size });
                 }
             }
             Err(error) => {
@@ -66,15 +85,9 @@ pub(super) fn check(path: &Path, options: Options, progress: ProgressSink<'_>) -
             }
         }
     }
-    seen.report_duplicates(path, &mut problems)?;
-    if problems.count > 0 {
-        return Err(ImportError::Invalid {
-            rows: problems.rows,
-            problems: problems.count,
-            messages: problems.messages,
-        });
-    }
-    Ok(rows)
+    let skipped_rows = reader.skipped_rows();
+    seen.report_duplicates(path, format, &mut problems)?;
+    Ok(Checked { rows, skipped_rows, problems })
 }
 
 /// Finds duplicate usernames in constant memory, whatever the size of the file. A bit that is set already means "perhaps a
@@ -103,12 +116,12 @@ impl SeenUsernames {
         self.bits[word] |= mask;
     }
 
-    fn report_duplicates(mut self, path: &Path, problems: &mut Problems) -> Result<(), ImportError> {
+    fn report_duplicates(mut self, path: &Path, format: &Format, problems: &mut Problems) -> Result<(), ImportError> {
         if self.candidates.is_empty() {
             return Ok(());
         }
         drop(std::mem::take(&mut self.bits));
-        let mut reader = Reader::open(path)?;
+        let mut reader = Reader::open(path, format)?;
         loop {
             match reader.next() {
                 Ok(None) => return Ok(()),

@@ -5,12 +5,18 @@
 //! if another process waits for the database.
 
 mod check;
+mod columns;
+mod encoding;
 mod file;
+mod format;
+mod leading_zeros;
 mod passwords;
 mod row;
 mod run;
 mod types;
 mod write;
 
+pub use encoding::TextEncoding;
+pub use format::{Delimiter, Format, decode};
 pub use row::is_mail_address;
 pub use types::{ImportContext, ImportError, Options, Progress, ProgressSink, Summary};

@@ -41,6 +41,9 @@ impl UserRow {
         if let Err(error) = &key {
             problems.push(format!("username: {error}"));
         }
+        if let Some(problem) = spreadsheet_damage(&raw.username) {
+            problems.push(format!("username: {problem}"));
+        }
         if status.is_none() {
             problems.push(format!("status: {:?} is not one of created, active, suspended, deleted", raw.status));
         }
@@ -71,7 +74,29 @@ fn check_texts(raw: &RawRow, problems: &mut Vec<String>) {
         if value.len() > MAX_NAME_BYTES || value.chars().any(char::is_control) {
             problems.push(format!("{name}: at most {MAX_NAME_BYTES} bytes, no control characters"));
         }
+        if is_spreadsheet_error(value) {
+            problems.push(format!("{name}: {value} is an error of a spreadsheet; correct the cell and export again"));
+        }
     }
+}
+
+/// What a spreadsheet did to a username: a long number became a rounded one such as `1.23457E+11`, or a cell had an error.
+fn spreadsheet_damage(text: &str) -> Option<String> {
+    let is_number =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','));
+    let parts = text.split_once(['E', 'e']).filter(|(mantissa, _)| is_number(mantissa));
+    let exponent = parts.and_then(|(_, exponent)| exponent.strip_prefix(['+', '-']));
+    if exponent.is_some_and(|digits| (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())) {
+        return Some(format!(
+            "{text} is a number that a spreadsheet rounded; format the column as text and export again"
+        ));
+    }
+    is_spreadsheet_error(text)
+        .then(|| format!("{text} is an error of a spreadsheet; correct the cell and export again"))
+}
+
+fn is_spreadsheet_error(text: &str) -> bool {
+    text.starts_with('#') && matches!(text, "#N/A" | "#NAME?" | "#VALUE!" | "#REF!" | "#DIV/0!" | "#NUM!" | "#NULL!")
 }
 
 fn check_passwords(raw: &RawRow, problems: &mut Vec<String>) {

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::check;
+use super::check::{self, Checked};
 use super::file::{self, Reader};
+use super::format::Format;
+use super::leading_zeros;
 use super::row::UserRow;
 use super::types::{
     ImportContext, ImportError, Options, Progress, ProgressSink, ROWS_PER_BATCH, SORT_WINDOW_ROWS, Summary,
@@ -37,13 +39,18 @@ impl Directory {
         progress: ProgressSink<'_>,
     ) -> Result<Summary, ImportError> {
         // The window is part of the hash, because progress counts rows in the order of the window.
-        let file_hash = format!("{}-{SORT_WINDOW_ROWS}", file::hash(path)?);
-        let rows = check::check(path, options, progress)?;
+        let (hash, format) = file::detect(path)?;
+        let file_hash = format!("{hash}-{SORT_WINDOW_ROWS}");
+        let mut checked = check::check(path, &format, options, progress)?;
+        leading_zeros::check(&self.db, biller.id.as_str(), (path, &format), &mut checked.problems).await?;
+        let Checked { rows, skipped_rows, problems } = checked;
+        problems.into_result()?;
+        let summary = Summary { format, rows, skipped_rows, created: 0, updated: 0, resumed_after: 0 };
         if options.dry_run {
-            return Ok(Summary { rows, ..Summary::default() });
+            return Ok(summary);
         }
         self.db.set_bulk_mode(true).await?;
-        let written = self.write_users((path, &file_hash), rows, biller, options, context, progress).await;
+        let written = self.write_users((path, &file_hash), summary, biller, options, context, progress).await;
         self.db.set_bulk_mode(false).await?;
         written
     }
@@ -51,13 +58,13 @@ impl Directory {
     async fn write_users(
         &self,
         (path, file_hash): (&Path, &str),
-        rows: u64,
+        mut summary: Summary,
         biller: &Biller,
         options: Options,
         context: ImportContext<'_>,
         progress: ProgressSink<'_>,
     ) -> Result<Summary, ImportError> {
-        let (biller_id, now) = (biller.id.as_str(), context.actor.now());
+        let (biller_id, now, rows) = (biller.id.as_str(), context.actor.now(), summary.rows);
         let mut tx = self.db.begin().await?;
         tx.run(BEGIN_RUN, values![biller_id, file_hash, now]).await?;
         let run = tx.one(RUN, values![biller_id, file_hash]).await?.ok_or(ImportError::AlreadyRunning)?;
@@ -65,13 +72,12 @@ impl Directory {
         let event = AuditEvent::new(Action::UsersImported).at(&biller.slug).with("rows", rows).with("after_row", done);
         context.actor.record(&mut tx, event.with("legacy_accounts", options.legacy_accounts)).await?;
         tx.commit().await?;
-        let (created, updated) = (run.int("created")?, run.int("updated")?);
-        let mut summary = Summary { rows, created, updated, resumed_after: done };
+        (summary.created, summary.updated, summary.resumed_after) = (run.int("created")?, run.int("updated")?, done);
         let mut writer = Writer { db: &self.db, biller_id, options, context, file_hash, done, now, open: None };
         let (sender, mut batches) = tokio::sync::mpsc::channel(SORT_WINDOW_ROWS / ROWS_PER_BATCH);
-        let from = path.to_owned();
-        let reading =
-            tokio::task::spawn_blocking(move || read_batches(&from, usize::try_from(done).unwrap_or(0), &sender));
+        let (from, format) = (path.to_owned(), summary.format.clone());
+        let skip = usize::try_from(done).unwrap_or(0);
+        let reading = tokio::task::spawn_blocking(move || read_batches(&from, &format, skip, &sender));
         loop {
             if batches.is_empty() {
                 writer.commit().await?;
@@ -88,8 +94,13 @@ impl Directory {
 
 /// Reads the file from row `done` on until the receiver is closed. Within a window, rows are sorted by username: rows that are
 /// neighbours in the index share its pages.
-fn read_batches(path: &Path, done: usize, batches: &tokio::sync::mpsc::Sender<Vec<Record>>) -> Result<(), ImportError> {
-    let mut reader = Reader::open(path)?;
+fn read_batches(
+    path: &Path,
+    format: &Format,
+    done: usize,
+    batches: &tokio::sync::mpsc::Sender<Vec<Record>>,
+) -> Result<(), ImportError> {
+    let mut reader = Reader::open(path, format)?;
     let mut written = done % SORT_WINDOW_ROWS;
     reader.skip(done - written)?;
     loop {

@@ -1,5 +1,6 @@
 //! What goes into an import and comes out of it.
 
+use super::format::Format;
 use crate::audit::ActorContext;
 use crate::db::DbError;
 use crate::directory::DirectoryError;
@@ -29,10 +30,14 @@ pub struct ImportContext<'a> {
     pub keys: &'a KeyRing,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
+    /// What was detected of the file.
+    pub format: Format,
     /// Rows in the file.
     pub rows: u64,
+    /// Further rows, of delimiters only.
+    pub skipped_rows: u64,
     /// New users, and new memberships of users that another biller had.
     pub created: i64,
     pub updated: i64,
@@ -44,7 +49,10 @@ pub struct Summary {
 pub enum ImportError {
     #[error("the file cannot be read: {0}")]
     File(#[from] std::io::Error),
-    /// The first line does not name the columns.
+    /// The file is no text that Signpost can read. The message says how to export one.
+    #[error("nothing was written: {0}")]
+    Format(String),
+    /// The header does not name the columns.
     #[error("nothing was written: {0}")]
     Header(String),
     #[error("{rows} row(s) are invalid, nothing was written:\n{}{}", .messages.join("\n"), more(*.problems, .messages.len()))]

@@ -11,7 +11,7 @@ use super::types::{BATCHES_PER_TRANSACTION, ImportContext, ImportError, Options,
 use crate::db::{BulkInsert, Db, DbError, ROWS_PER_STATEMENT, Sql, Tx, Value};
 use crate::directory::outbox;
 use crate::directory::users::user::UserStatus;
-use crate::{sql, values};
+use crate::{sessions, sql, values};
 use signpost_core::{Purpose, Timestamp, UserId};
 
 const ADVANCE: Sql =
@@ -40,9 +40,6 @@ const OTHER_MEMBERSHIP: Sql = sql!(
      WHERE m.user_id = $1 AND m.biller_id <> $2 LIMIT 1"
 );
 const DELETE_MEMBERSHIP: Sql = sql!("DELETE FROM membership WHERE user_id = $1 AND biller_id = $2");
-const END_SESSIONS: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL");
-const END_BILLER_SESSIONS: Sql =
-    sql!("UPDATE biller_session SET ended_at = $3 WHERE user_id = $1 AND biller_id = $2 AND ended_at IS NULL");
 
 pub(super) struct Writer<'w> {
     pub db: &'w Db,
@@ -205,12 +202,12 @@ impl Writer<'_> {
             let Some(id) = members.get(record.row.key.as_str()) else { continue };
             let is_deleted = record.row.status == UserStatus::Deleted;
             if is_deleted && tx.one(OTHER_MEMBERSHIP, values![id, self.biller_id]).await?.is_some() {
-                tx.run(END_BILLER_SESSIONS, values![id, self.biller_id, now]).await?;
+                sessions::end_for_member(tx, self.biller_id, id, now).await?;
                 tx.run(DELETE_MEMBERSHIP, values![id, self.biller_id]).await?;
                 outbox::enqueue_member(tx, (self.biller_id, id), now, self.context.actor.random()).await?;
                 record.is_written = true;
             } else {
-                tx.run(END_SESSIONS, values![id, now]).await?;
+                sessions::end_for_user(tx, id, now).await?;
             }
         }
         Ok(())

@@ -4,10 +4,12 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::client_secrets;
 use crate::secureauth::response::{ApiError, ApiResponse, ApiResult};
 use crate::secureauth::state::api::Api;
 use crate::secureauth::state::objects::{Objects, check_if_match, new_id, seeded_client_key, str_field};
 use crate::secureauth::state::records::{Json, Resource};
+use signpost_core::Timestamp;
 
 const MIN_SECRET_LENGTH: usize = 32;
 
@@ -15,6 +17,8 @@ const MIN_SECRET_LENGTH: usize = 32;
 pub(crate) struct OidcClient {
     pub id: String,
     pub secret: String,
+    /// Former secrets that are still valid.
+    pub rotated_secrets: Vec<String>,
     /// Compared exactly.
     pub redirect_uris: Vec<String>,
     /// Compared exactly.
@@ -24,7 +28,7 @@ pub(crate) struct OidcClient {
 }
 
 /// An active client of an organization.
-pub(crate) fn oidc_client(api: &Api, organization: &str, id: &str) -> Option<OidcClient> {
+pub(crate) fn oidc_client(api: &Api, organization: &str, id: &str, now: Timestamp) -> Option<OidcClient> {
     let objects = api.objects();
     let fits = |client: &&Resource| {
         str_field(&client.value, "authorization_server_id") == Some(organization)
@@ -39,6 +43,7 @@ pub(crate) fn oidc_client(api: &Api, organization: &str, id: &str) -> Option<Oid
     Some(OidcClient {
         id: id.to_owned(),
         secret: str_field(value, "client_secret")?.to_owned(),
+        rotated_secrets: client_secrets::rotated(value, now),
         redirect_uris: list("redirect_uris"),
         post_logout_redirect_uris: list("post_logout_redirect_uris"),
         auth_method: str_field(value, "token_endpoint_auth_method").map(str::to_owned),
@@ -59,7 +64,9 @@ pub(crate) fn list(call: &Call<'_>, server: &str) -> ApiResult {
         .take(limit)
         .map(|(_, client)| {
             let mut value = client.value.clone();
-            value.remove("client_secret");
+            for secret in ["client_secret", "rotated_secrets", client_secrets::EXPIRIES] {
+                value.remove(secret);
+            }
             Value::Object(value)
         })
         .collect();
@@ -111,7 +118,23 @@ pub(crate) fn item(call: &Call<'_>, id: &str) -> ApiResult {
         _ => return Err(ApiError::method_not_allowed()),
     }
     let client = objects.clients.get(id).ok_or_else(|| ApiError::not_found("the client"))?;
-    ApiResponse::single(Value::Object(client.value.clone()), client.version)
+    ApiResponse::single(client_secrets::render(&client.value, call.standin.now()), client.version)
+}
+
+/// `GET /api/system/{tenant}/client/{id}`
+pub(crate) fn system_item(call: &Call<'_>, id: &str) -> ApiResult {
+    call.require_method(&Method::GET)?;
+    call.require_scope(&["view_clients"])?;
+    item(call, id)
+}
+
+/// `GET /api/system/{tenant}/clients/{organization}`
+pub(crate) fn system_list(call: &Call<'_>, server: &str) -> ApiResult {
+    call.require_scope(&["view_clients"])?;
+    if !call.objects().organizations.contains_key(server) {
+        return Err(ApiError::not_found("the workspace"));
+    }
+    list(call, server)
 }
 
 fn complete(

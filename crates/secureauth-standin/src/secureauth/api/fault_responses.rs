@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::secureauth::response::ApiError;
 use crate::secureauth::state::faults::RetryAfter;
 use signpost_core::Timestamp;
 
@@ -27,6 +28,28 @@ pub(crate) fn status(status: u16, body: &Value, retry_after: Option<&RetryAfter>
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }
     response
+}
+
+/// The response of `Fault::ModeRefused`, if the query names a mode.
+pub(crate) fn mode_refused(uri: &Uri) -> Option<Response> {
+    let names_mode = form_urlencoded::parse(uri.query()?.as_bytes()).any(|(name, _)| name == "mode");
+    names_mode.then(|| ApiError::bad_request("the parameter mode is not known").into_api_response().into_response())
+}
+
+/// The address with `mode=ignore`.
+pub(crate) fn with_mode_ignored(uri: &Uri) -> Uri {
+    let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let others = pairs.filter(|(name, _)| name != "mode");
+    let query =
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(others).append_pair("mode", "ignore").finish();
+    format!("{}?{query}", uri.path()).parse().unwrap_or_else(|_| uri.clone())
+}
+
+/// A JSON body without one of its fields.
+pub(crate) fn without_field(body: &Bytes, name: &str) -> Bytes {
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else { return body.clone() };
+    fields.remove(name);
+    Bytes::from(Value::Object(fields).to_string())
 }
 
 pub(crate) fn garbage() -> Response {

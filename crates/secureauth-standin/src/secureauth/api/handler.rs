@@ -36,24 +36,31 @@ fn token_workspace(tenant: &str, path: &str) -> Option<Workspace> {
 /// Handles a call, with the fault that a rule injects.
 pub(crate) async fn handle(standin: &SecureAuthStandIn, request: Request) -> Response {
     let api = standin.api();
-    let (parts, body) = request.into_parts();
-    let path = parts.uri.path();
+    let (mut parts, body) = request.into_parts();
     let entry = api.journal.begin(&parts);
     let latency = api.faults.latency();
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let fault = api.faults.next_fault(parts.method.as_str(), path);
+    let fault = api.faults.next_fault(parts.method.as_str(), parts.uri.path());
     let bytes = to_bytes(body, BODY_LIMIT).await;
     let early = match &fault {
         Some(Fault::Status { status, body, retry_after }) => Some(faults::status(*status, body, retry_after.as_ref())),
         Some(Fault::Garbage) => Some(faults::garbage()),
         Some(Fault::DropBefore) => return faults::dropped(),
+        Some(Fault::ModeRefused) => faults::mode_refused(&parts.uri),
         Some(Fault::Delay(delay)) => {
             tokio::time::sleep(*delay).await;
             None
         }
-        Some(Fault::DropAfter | Fault::DelayAfter(_) | Fault::Truncated | Fault::StatusAfter(_)) | None => None,
+        Some(Fault::ModeIgnored) => {
+            parts.uri = faults::with_mode_ignored(&parts.uri);
+            None
+        }
+        Some(
+            Fault::DropAfter | Fault::DelayAfter(_) | Fault::Truncated | Fault::StatusAfter(_) | Fault::FieldIgnored(_),
+        )
+        | None => None,
     };
     let response = match (early, bytes) {
         (Some(response), bytes) => {
@@ -63,7 +70,10 @@ pub(crate) async fn handle(standin: &SecureAuthStandIn, request: Request) -> Res
             response
         }
         (None, Ok(bytes)) => {
-            let response = respond(standin, &parts, &bytes).await;
+            let response = match &fault {
+                Some(Fault::FieldIgnored(name)) => respond(standin, &parts, &faults::without_field(&bytes, name)).await,
+                _ => respond(standin, &parts, &bytes).await,
+            };
             if entry.with_bodies() { with_bodies(&entry, &bytes, response).await } else { response }
         }
         (None, Err(_)) => ApiError::bad_request("the body cannot be read").into_api_response().into_response(),

@@ -1,4 +1,4 @@
-//! `…/configuration`: bulk import and export.
+//! `…/configuration`: bulk import, by a dump or by a JSON Patch, and export.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::{identifiers, pools, user_json, users};
+use super::import_entries::{Bundle, Bundles, bundle_by_user};
+use super::import_mode::{self, Mode};
+use super::{pools, user_json};
 use crate::secureauth::response::{ApiError, ApiResponse, ApiResult, to_json};
 use crate::secureauth::state::objects::{Objects, Pool, str_field};
 use crate::secureauth::state::records::{Address, Credential, Identifier, Json, Member, Resource, User};
@@ -26,24 +28,21 @@ struct TenantDump {
     user_credentials: Vec<Credential>,
 }
 
-/// The part of a request that concerns one user.
-#[derive(Default)]
-struct Bundle {
-    user: Option<User>,
-    identifiers: Vec<Identifier>,
-    addresses: Vec<Address>,
-    credentials: Vec<Credential>,
-}
-
-/// Bundles by pool and user.
-type Bundles = HashMap<(String, String), Bundle>;
-
-/// `PUT` imports, `GET` exports.
+/// `PUT` and `PATCH` import, `GET` exports.
 pub(crate) fn configuration(call: &Call<'_>) -> ApiResult {
     match *call.method {
         Method::PUT => {
             call.require_scope(&["manage_configuration"])?;
-            put(call)
+            let dump = serde_json::from_slice(call.body)
+                .map_err(|error| ApiError::bad_request(format!("the body is not a TenantDump: {error}")))?;
+            // The vendor's OpenAPI file has no mode here: existing values are overwritten. Its guides have one.
+            import(call, dump, Mode::of(call)?.unwrap_or(Mode::Update))
+        }
+        Method::PATCH => {
+            call.require_scope(&["manage_configuration"])?;
+            let dump = serde_json::from_value(import_mode::additions(call.body)?)
+                .map_err(|error| ApiError::validation_error(format!("the patch adds no valid entries: {error}")))?;
+            import(call, dump, Mode::of(call)?.unwrap_or(Mode::Ignore))
         }
         Method::GET => {
             call.require_scope(&["read_configuration", "manage_configuration"])?;
@@ -54,9 +53,7 @@ pub(crate) fn configuration(call: &Call<'_>) -> ApiResult {
 }
 
 /// Imports all or nothing, which the vendor leaves open.
-fn put(call: &Call<'_>) -> ApiResult {
-    let dump: TenantDump = serde_json::from_slice(call.body)
-        .map_err(|error| ApiError::bad_request(format!("the body is not a TenantDump: {error}")))?;
+fn import(call: &Call<'_>, dump: TenantDump, mode: Mode) -> ApiResult {
     if dump.users.len() > MAX_USERS_PER_REQUEST {
         return Err(ApiError::validation_error(format!("more than {MAX_USERS_PER_REQUEST} users in a request")));
     }
@@ -66,7 +63,7 @@ fn put(call: &Call<'_>) -> ApiResult {
         let id = str_field(&pool, "id").ok_or_else(|| ApiError::validation_error("a pool has no id"))?.to_owned();
         new_pools.push((id, pool));
     }
-    let bundles = bundle_by_user(
+    let mut bundles = bundle_by_user(
         call.tenant(),
         dump.users,
         dump.user_identifiers,
@@ -74,6 +71,7 @@ fn put(call: &Call<'_>) -> ApiResult {
         dump.user_credentials,
     )?;
     let mut objects = call.objects();
+    import_mode::apply(mode, &objects, &mut new_pools, &mut bundles)?;
     check_owners(&objects, &new_pools, &bundles)?;
     for (id, value) in new_pools {
         let version = objects.version();
@@ -168,95 +166,6 @@ fn check_owners(objects: &Objects, new_pools: &[(String, Json)], bundles: &Bundl
         }
     }
     Ok(())
-}
-
-/// Checks every entry and puts together what belongs to one user.
-fn bundle_by_user(
-    tenant: &str,
-    users: Vec<User>,
-    identifiers: Vec<Identifier>,
-    addresses: Vec<Address>,
-    credentials: Vec<Credential>,
-) -> Result<Bundles, ApiError> {
-    let mut bundles = Bundles::new();
-    let take = std::mem::take::<String>;
-    for mut user in users {
-        check_required("user", tenant, &[&user.id, &user.user_pool_id], &user.tenant_id)?;
-        users::check_status(&user.status)?;
-        user.tenant_id.clear();
-        let key = (take(&mut user.user_pool_id), user.id.clone());
-        if bundles.insert(key, Bundle { user: Some(user), ..Bundle::default() }).is_some() {
-            return Err(ApiError::validation_error("a user is there twice"));
-        }
-    }
-    for mut entry in identifiers {
-        let moments = [&entry.created_at, &entry.updated_at];
-        check_required("identifier", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
-        check_required("identifier", tenant, &moments, &entry.tenant_id)?;
-        identifiers::check_identifier(&entry.kind, &entry.identifier)?;
-        if entry.identifier_lc != entry.identifier.to_lowercase() {
-            return Err(ApiError::validation_error("identifier_lc is not the lower-case identifier"));
-        }
-        entry.tenant_id.clear();
-        let key = (take(&mut entry.user_pool_id), take(&mut entry.user_id));
-        bundles.entry(key).or_default().identifiers.push(entry);
-    }
-    for mut entry in addresses {
-        let moments = [&entry.created_at, &entry.updated_at];
-        check_required("address", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
-        check_required("address", tenant, &moments, &entry.tenant_id)?;
-        identifiers::check_address(&entry)?;
-        if entry.address_lc != entry.address.to_lowercase() {
-            return Err(ApiError::validation_error("address_lc is not the lower-case address"));
-        }
-        entry.tenant_id.clear();
-        let key = (take(&mut entry.user_pool_id), take(&mut entry.user_id));
-        bundles.entry(key).or_default().addresses.push(entry);
-    }
-    for mut entry in credentials {
-        let moments = [&entry.created_at, &entry.updated_at];
-        check_required("credential", tenant, &[&entry.id, &entry.user_pool_id, &entry.user_id], &entry.tenant_id)?;
-        check_required("credential", tenant, &moments, &entry.tenant_id)?;
-        check_credential(&entry)?;
-        entry.tenant_id.clear();
-        let key = (take(&mut entry.user_pool_id), take(&mut entry.user_id));
-        bundles.entry(key).or_default().credentials.push(entry);
-    }
-    Ok(bundles)
-}
-
-fn check_required(what: &str, tenant: &str, fields: &[&String], tenant_id: &str) -> Result<(), ApiError> {
-    if tenant_id != tenant {
-        return Err(ApiError::validation_error(format!("tenant_id of a {what} is not this tenant")));
-    }
-    if fields.iter().any(|field| field.is_empty()) {
-        return Err(ApiError::validation_error(format!("a required field of a {what} is missing")));
-    }
-    Ok(())
-}
-
-/// A password needs a hash with a method, unless it must be reset.
-fn check_credential(credential: &Credential) -> Result<(), ApiError> {
-    let state = credential.state.as_deref().unwrap_or("valid");
-    if !matches!(state, "valid" | "must_be_reset" | "must_be_changed") {
-        return Err(ApiError::validation_error("state is not one of valid, must_be_reset, must_be_changed"));
-    }
-    match credential.kind.as_str() {
-        "password" if credential.payload.get("hashed_password").is_none() && state == "must_be_reset" => Ok(()),
-        "password" => {
-            let method = credential.payload["hashed_password"]["config"]["method"].as_str();
-            let known = matches!(method, Some("bcrypt" | "pbkdf2" | "argon2" | "sha" | "md5"));
-            if known && credential.hash().is_some() {
-                Ok(())
-            } else {
-                Err(ApiError::validation_error(
-                    "payload.hashed_password has no value, or no config with a known method",
-                ))
-            }
-        }
-        "totp" | "webauthn" => Ok(()),
-        _ => Err(ApiError::validation_error("a credential has another type than there are")),
-    }
 }
 
 /// All pools and users, including hashes.

@@ -80,7 +80,8 @@ fn connected_pools<'a>(objects: &'a Objects, organization: &'a str) -> impl Iter
         .filter_map(|idp| str_field(&idp.value, "identity_pool_id"))
 }
 
-fn pool_user(pool: &str, member: &Member, now: Timestamp) -> Option<PoolUser> {
+/// The user for a sign-in, if active.
+pub(super) fn pool_user(pool: &str, member: &Member, now: Timestamp) -> Option<PoolUser> {
     if member.user.status != "active" {
         return None;
     }

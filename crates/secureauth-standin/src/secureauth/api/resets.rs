@@ -50,8 +50,8 @@ pub(crate) fn request_user_reset(call: &Call<'_>, pool: &str, user: &str) -> Api
     ApiResponse::no_content()
 }
 
-/// Sends a code, which replaces the user's earlier ones.
-pub(crate) fn send_code(call: &Call<'_>, (pool, user): (&str, &str), address: &str, kind: MailKind) {
+/// Makes a code and an extended code, which replace the user's earlier ones.
+pub(crate) fn issue_code(call: &Call<'_>, (pool, user): (&str, &str), kind: MailKind) -> (String, String) {
     let (random, now) = (call.random(), call.standin.now());
     let (code, extended_code) = (random.token::<8>(), random.token::<32>());
     let mut objects = call.objects();
@@ -61,6 +61,12 @@ pub(crate) fn send_code(call: &Call<'_>, (pool, user): (&str, &str), address: &s
         let entry = MailCode { kind, pool, user, expires: now.plus(CODE_LIFETIME), extended };
         objects.codes.insert(code.clone(), entry);
     }
+    (code, extended_code)
+}
+
+/// Sends a code.
+pub(crate) fn send_code(call: &Call<'_>, (pool, user): (&str, &str), address: &str, kind: MailKind) {
+    let (code, extended_code) = issue_code(call, (pool, user), kind);
     lock(&call.standin.api().mails).push(Mail {
         kind,
         to: address.to_owned(),
@@ -69,7 +75,7 @@ pub(crate) fn send_code(call: &Call<'_>, (pool, user): (&str, &str), address: &s
         code,
         extended_code,
         organization: call.query.get("server_id").map(str::to_owned),
-        sent: now,
+        sent: call.standin.now(),
     });
 }
 

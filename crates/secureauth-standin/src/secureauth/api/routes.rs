@@ -2,8 +2,8 @@
 
 use super::call::Call;
 use super::{
-    activation, addresses, claims, clients, events, identifiers, idps, import, organizations, passwords, pools, resets,
-    users,
+    activation, addresses, claims, client_secrets, clients, events, identifiers, idps, import, organizations,
+    password_checks, passwords, pools, resets, users,
 };
 use crate::secureauth::response::{ApiError, ApiResult};
 use crate::secureauth::state::api::Workspace;
@@ -22,6 +22,10 @@ pub(crate) fn configuration(call: &Call<'_>, rest: &[&str]) -> ApiResult {
         }
         ["servers", server, "clients"] if admin => clients::list(call, server),
         ["servers", server, "claims"] if admin => claims::list(call, server),
+        ["client", id] if !admin => clients::system_item(call, id),
+        ["client", id, "rotateSecret"] if !admin => client_secrets::rotate(call, id),
+        ["client", id, "revokeRotatedSecrets"] if !admin => client_secrets::revoke(call, id),
+        ["clients", server] if !admin => clients::system_list(call, server),
         ["clients"] if admin => clients::collection(call),
         ["clients", id] if admin => clients::item(call, id),
         ["claims"] if admin => claims::collection(call),
@@ -35,6 +39,11 @@ pub(crate) async fn identities(call: &Call<'_>, rest: &[&str]) -> ApiResult {
     let system = call.workspace == Workspace::System;
     if let ["configuration"] = rest {
         return import::configuration(call);
+    }
+    if let ["pools", pool, "users", user, what @ ("activation" | "code"), "generate"] = rest
+        && system
+    {
+        return activation::generate(call, (pool, user), *what == "activation");
     }
     call.require_scope(&["identity"])?;
     match rest {
@@ -59,6 +68,8 @@ pub(crate) async fn identities(call: &Call<'_>, rest: &[&str]) -> ApiResult {
         ["pools", pool, "users", user, "password", "reset", "request"] if !system => {
             resets::request_user_reset(call, pool, user)
         }
+        ["pools", pool, "user", "password", "v2", "verify"] if system => password_checks::v2(call, pool).await,
+        ["pools", pool, "user", "password", "verify"] if system => password_checks::v1(call, pool).await,
         ["pools", pool, "user", "password", "reset", "request"] if system => resets::request_reset(call, pool),
         ["pools", pool, "user", "password", "reset", "complete" | "confirm"] if system => {
             resets::complete_reset(call, pool).await

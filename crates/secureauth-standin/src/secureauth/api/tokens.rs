@@ -12,7 +12,7 @@ use crate::secureauth::state::standin::SecureAuthStandIn;
 use crate::store::lock;
 use crate::web::{Fields, no_store};
 
-const SCOPES: [&str; 7] = [
+const SCOPES: [&str; 8] = [
     "identity",
     "identity_self_registration",
     "manage_clients",
@@ -20,6 +20,7 @@ const SCOPES: [&str; 7] = [
     "read_configuration",
     "revoke_tokens",
     "view_audit_events",
+    "view_clients",
 ];
 
 pub(crate) fn workspace(segment: &str) -> Option<Workspace> {

@@ -54,7 +54,7 @@ pub(crate) fn validate_request(
     }
     let page = |text: &str| Box::new(error_page(StatusCode::BAD_REQUEST, "This sign-in request is not valid", text));
     let named = fields.get("client_id").filter(|_| !fields.is_repeated("client_id"));
-    let Some(client) = named.and_then(|id| oidc_client(standin.api(), &issuer.id, id)) else {
+    let Some(client) = named.and_then(|id| oidc_client(standin.api(), &issuer.id, id, standin.now())) else {
         return Err(page("The client is not known here."));
     };
     let registered = |uri: &&str| client.redirect_uris.iter().any(|known| known == uri);

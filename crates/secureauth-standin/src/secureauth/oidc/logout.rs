@@ -46,7 +46,7 @@ async fn destination(standin: &SecureAuthStandIn, issuer: &Arc<Issuer>, fields: 
     if named.iter().any(|other| *other != first) {
         return None;
     }
-    let client = oidc_client(standin.api(), &issuer.id, first)?;
+    let client = oidc_client(standin.api(), &issuer.id, first, standin.now())?;
     let uri = fields.get("post_logout_redirect_uri")?;
     if !client.post_logout_redirect_uris.iter().any(|registered| registered == uri) {
         return None;

@@ -91,10 +91,15 @@ fn authenticate(
     if fields.get("client_id").is_some_and(|named| named != id) {
         return Err(INVALID);
     }
-    let client = oidc_client(standin.api(), &issuer.id, &id).ok_or(INVALID)?;
+    let client = oidc_client(standin.api(), &issuer.id, &id, standin.now()).ok_or(INVALID)?;
     let used = if headers.contains_key(header::AUTHORIZATION) { "client_secret_basic" } else { "client_secret_post" };
     let method_fits = client.auth_method.as_deref().is_none_or(|method| method == used);
-    if method_fits && constant_time_eq(&secret, &client.secret) { Ok(client) } else { Err(INVALID) }
+    let secrets = std::iter::once(&client.secret).chain(&client.rotated_secrets);
+    if method_fits && secrets.fold(false, |fits, known| fits | constant_time_eq(&secret, known)) {
+        Ok(client)
+    } else {
+        Err(INVALID)
+    }
 }
 
 fn error_response(issuer: &Issuer, (error, description): OAuthError) -> Response {

@@ -33,6 +33,12 @@ pub enum Fault {
     Delay(Duration),
     /// The request takes effect at once; the response is delayed.
     DelayAfter(Duration),
+    /// 400 for a request with the query parameter `mode`; other requests pass.
+    ModeRefused,
+    /// The query parameter `mode` counts as `ignore`, whatever it says.
+    ModeIgnored,
+    /// The request takes effect without this field of its body, as in a version of the vendor's that does not know the field.
+    FieldIgnored(&'static str),
 }
 
 /// Forms of the header `Retry-After`.

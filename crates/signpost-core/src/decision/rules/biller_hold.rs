@@ -1,20 +1,14 @@
 //! Row 0: an operator paused a biller.
 
 use crate::decision::choice::{Destination, Evaluation};
-use crate::decision::facts::{EntryPoint, Facts};
+use crate::decision::facts::Facts;
 
 pub(super) const DESCRIPTION: &str =
     "An operator paused the biller. Its users and its addresses get the maintenance page.";
 
 /// A username must not reveal a private biller, so a paused private biller pauses only its own addresses.
 pub(super) fn evaluate(facts: &Facts) -> Evaluation<'_> {
-    let paused_biller = match &facts.entry {
-        EntryPoint::Named { .. } => facts.named().filter(|biller| biller.paused),
-        EntryPoint::Shared => {
-            facts.memberships().iter().map(|m| &m.biller).find(|biller| biller.paused && !biller.private)
-        }
-    };
-    match paused_biller {
+    match facts.nameable_billers().find(|biller| biller.paused) {
         Some(biller) => {
             let because = format!("An operator paused {}. Show the maintenance page.", biller.slug);
             Evaluation::choose(Destination::HoldPage(Some(&biller.slug)), 0, because)

@@ -20,8 +20,7 @@ pub(super) fn evaluate(facts: &Facts) -> Evaluation<'_> {
             Evaluation::choose(Destination::LegacyLogin(named), 0, because)
         }
         KillSwitchState::BillerLegacy(slug) => {
-            let is_member = facts.memberships().iter().any(|m| m.biller.slug == *slug && !m.biller.private);
-            if named == Some(slug) || (named.is_none() && is_member) {
+            if named == Some(slug) || facts.may_name(slug) {
                 let because = format!("The kill switch sends users of {slug} to the legacy login.");
                 Evaluation::choose(Destination::LegacyLogin(Some(slug)), 0, because)
             } else {

@@ -49,9 +49,8 @@ fn check_memberships<'f>(facts: &'f Facts, choice: &Choice<'f>) -> Evaluation<'f
         return Evaluation::miss("The user has a legacy account.");
     }
     // The maintenance page names its biller, and a username must not reveal a private one.
-    let is_private = memberships.iter().any(|m| m.biller.private && slug == Some(&m.biller.slug));
     let destination = match choice.row {
-        0 | 3 if !is_private => Destination::HoldPage(slug),
+        0 | 3 if slug.is_none_or(|slug| facts.may_name(slug)) => Destination::HoldPage(slug),
         _ => Destination::Recovery,
     };
     let because = format!("The user has no usable legacy account. Show {}.", destination.decision().label());

@@ -1,18 +1,15 @@
 //! Who is signed in where: under one browser session, one row for each biller.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tower_sessions::Session;
 
-use super::session_store::BROWSER_SESSION_ID;
+use super::store::{Lifetime, RETENTION, SWEEP_BATCH, SessionKind};
+use super::verified::VerifiedSessions;
 use crate::audit::{Action, ActorContext, AuditEvent};
-use crate::db::{DbError, Row, Sql, Value};
-use crate::directory::{Biller, User};
-use crate::handoffs::PortalSession;
-use crate::state::AppState;
+use crate::db::{Db, DbError, Row, Sql, Tx, Value};
 use crate::{sql, values};
-use signpost_core::{BillerId, Timestamp, UserId, ids};
+use signpost_core::{BillerId, Clock, Random, Slug, Timestamp, UserId, ids};
 
 const END: Sql = sql!(
     "UPDATE biller_session SET ended_at = $3 \
@@ -33,13 +30,12 @@ const LIVE_BY_ID: Sql = sql!(
     "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
      FROM biller_session b JOIN users u ON u.id = b.user_id \
      WHERE b.id = $1 AND b.ended_at IS NULL AND b.created_at > $2 AND u.status = 'active' \
-     AND EXISTS (SELECT 1 FROM session s WHERE s.browser_session_id = b.browser_session_id AND s.ended_at IS NULL AND s.last_seen > $3)"
+     AND EXISTS (SELECT 1 FROM session s WHERE s.kind = $4 AND s.owner = b.browser_session_id \
+     AND s.ended_at IS NULL AND s.last_seen > $3)"
 );
-const END_USER: Sql = sql!(
-    "UPDATE biller_session SET ended_at = $3 \
-     WHERE biller_id = $1 AND user_id = $2 AND ended_at IS NULL"
-);
-
+const END_USER: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL");
+const END_MEMBER: Sql =
+    sql!("UPDATE biller_session SET ended_at = $3 WHERE biller_id = $1 AND user_id = $2 AND ended_at IS NULL");
 const END_BILLER: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE biller_id = $1 AND ended_at IS NULL");
 const END_SUBJECT: Sql = sql!(
     "UPDATE biller_session SET ended_at = $4 \
@@ -48,6 +44,13 @@ const END_SUBJECT: Sql = sql!(
 const END_SID: Sql = sql!(
     "UPDATE biller_session SET ended_at = $5 \
      WHERE biller_id = $1 AND issuer = $2 AND sid = $3 AND subject = COALESCE($4, subject) AND ended_at IS NULL"
+);
+
+const SWEEP: Sql = sql!(
+    "DELETE FROM biller_session WHERE id IN \
+     (SELECT b.id FROM biller_session b WHERE b.created_at < $1 AND NOT EXISTS \
+     (SELECT 1 FROM session s WHERE s.kind = $2 AND s.owner = b.browser_session_id \
+     AND s.ended_at IS NULL AND s.last_seen >= $1) LIMIT 500)"
 );
 
 /// As many tabs as have an attempt each.
@@ -91,7 +94,7 @@ pub struct NewBillerSession<'a> {
     /// The biller.
     pub biller_id: &'a BillerId,
     /// The user.
-    pub user: &'a User,
+    pub user_id: &'a UserId,
     /// The issuer that vouched.
     pub issuer: &'a str,
     /// Its subject.
@@ -105,47 +108,38 @@ pub struct NewBillerSession<'a> {
 /// The rows under browser sessions.
 #[derive(Clone, Debug)]
 pub struct BillerSessions {
-    state: AppState,
-    idle: Duration,
-    absolute: Duration,
+    db: Db,
+    clock: Clock,
+    random: Random,
+    lifetime: Lifetime,
+    /// Cleared whenever a session ends.
+    pub verified: Arc<VerifiedSessions>,
 }
 
 impl BillerSessions {
-    /// Of an application.
-    pub fn new(state: &AppState) -> Self {
-        let sessions = &state.config.sessions;
-        Self {
-            state: state.clone(),
-            idle: Duration::from_secs(sessions.idle_minutes * 60),
-            absolute: Duration::from_secs(sessions.absolute_hours * 3600),
-        }
+    pub fn new(db: Db, clock: Clock, random: Random, lifetime: impl Into<Lifetime>) -> Self {
+        Self { db, clock, random, lifetime: lifetime.into(), verified: Arc::default() }
     }
 
-    /// Signs a user in: rotates the session id, ends the biller's earlier row and starts a new one.
-    ///
-    /// # Errors
-    /// The database failed; no user is signed in then.
-    pub async fn sign_in(&self, session: &Session, new: NewBillerSession<'_>) -> Result<BillerSession, SignInError> {
-        let browser_session_id = match browser_session_id(session).await? {
-            Some(browser_session_id) => browser_session_id,
-            None => self.state.random.token::<18>(),
-        };
+    /// The id of a browser session that begins.
+    pub fn new_browser_session_id(&self) -> String {
+        self.random.token::<18>()
+    }
+
+    /// Ends the biller's earlier session in this browser and starts a new one.
+    pub async fn start(&self, browser_session_id: &str, new: NewBillerSession<'_>) -> Result<BillerSession, DbError> {
         // Tabs that finish at once: the later one ends the earlier one's row, and may have to try again to see it.
-        let mut inserted = self.insert(&browser_session_id, &new).await;
+        let mut inserted = self.insert(browser_session_id, &new).await;
         for _ in 0..MAX_CONCURRENT_TABS {
             if !matches!(inserted, Err(DbError::Conflict(_))) {
                 break;
             }
-            inserted = self.insert(&browser_session_id, &new).await;
+            inserted = self.insert(browser_session_id, &new).await;
         }
-        let id = inserted?;
-        session.cycle_id().await?;
-        session.insert(BROWSER_SESSION_ID, &browser_session_id).await?;
-        session.save().await?;
         Ok(BillerSession {
-            id,
+            id: inserted?,
             biller_id: new.biller_id.clone(),
-            user_id: new.user.id.clone(),
+            user_id: new.user_id.clone(),
             issuer: new.issuer.to_owned(),
             subject: new.subject.to_owned(),
             auth_time: new.auth_time,
@@ -154,11 +148,11 @@ impl BillerSessions {
     }
 
     async fn insert(&self, browser_session_id: &str, new: &NewBillerSession<'_>) -> Result<String, DbError> {
-        let now = self.state.clock.now();
-        let (biller, user) = (new.biller_id.as_str(), new.user.id.as_str());
-        let id = ids::uuid_v7(now, &self.state.random);
+        let now = self.clock.now();
+        let (biller, user) = (new.biller_id.as_str(), new.user_id.as_str());
+        let id = ids::uuid_v7(now, &self.random);
         let details = serde_json::to_string(&new.details).unwrap_or_default();
-        let mut tx = self.state.db.begin().await?;
+        let mut tx = self.db.begin().await?;
         tx.all(END, values![browser_session_id, biller, now]).await?;
         let sid = new.details.sid.clone();
         let row =
@@ -168,19 +162,10 @@ impl BillerSessions {
         Ok(id)
     }
 
-    /// Where this browser is signed in, latest first, whatever has become of the billers since.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn live(&self, session: &Session) -> Result<Vec<BillerSession>, SignInError> {
-        // Most visitors have no session, and need no query.
-        if session.id().is_none() {
-            return Ok(Vec::new());
-        }
-        let Some(browser_session_id) = browser_session_id(session).await? else { return Ok(Vec::new()) };
-        let oldest = self.state.clock.now().minus(self.absolute);
-        let rows = self.state.db.all(LIVE, values![browser_session_id, oldest]).await?;
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    /// The live rows of a browser session, latest first.
+    pub async fn live(&self, browser_session_id: &str) -> Result<Vec<BillerSession>, DbError> {
+        let oldest = self.clock.now().minus(self.lifetime.absolute);
+        self.db.all(LIVE, values![browser_session_id, oldest]).await?.iter().map(read).collect()
     }
 
     /// The row with this id, while it lives, its browser's session lives, and its user is active.
@@ -188,39 +173,25 @@ impl BillerSessions {
     /// # Errors
     /// The database failed.
     pub async fn live_by_id(&self, id: &str) -> Result<Option<BillerSession>, DbError> {
-        let now = self.state.clock.now();
-        let values = values![id, now.minus(self.absolute), now.minus(self.idle)];
-        self.state.db.one(LIVE_BY_ID, values).await?.as_ref().map(read).transpose()
+        let now = self.clock.now();
+        let Lifetime { idle, absolute } = self.lifetime;
+        let values = values![id, now.minus(absolute), now.minus(idle), SessionKind::Customer.as_str()];
+        self.db.one(LIVE_BY_ID, values).await?.as_ref().map(read).transpose()
     }
 
-    /// The live row with this id, for the redemption of a handoff.
-    pub async fn portal_session(&self, id: &str) -> Result<Option<PortalSession>, DbError> {
-        let session = self.live_by_id(id).await?;
-        Ok(session.map(|session| PortalSession {
-            username: session.details.username,
-            subject: session.subject,
-            issuer: session.issuer,
-            auth_time: session.auth_time,
-            amr: session.details.amr,
-        }))
-    }
-
-    /// Ends the browser's row for a biller, and the browser's session with the last of them. Answers what was ended.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn sign_out(&self, session: &Session, biller: &BillerId) -> Result<Option<BillerSession>, SignInError> {
-        let Some(browser_session_id) = browser_session_id(session).await? else { return Ok(None) };
-        let now = self.state.clock.now();
-        let mut tx = self.state.db.begin().await?;
-        let ended = tx.all(END, values![&browser_session_id, biller.as_str(), now]).await?;
-        let left = tx.all(LIVE, values![&browser_session_id, now.minus(self.absolute)]).await?;
+    /// Ends the browser's row for a biller. Returns what was ended, and whether no live row is left.
+    pub async fn end_in_browser(
+        &self,
+        browser_session_id: &str,
+        biller: &BillerId,
+    ) -> Result<(Option<BillerSession>, bool), DbError> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        let ended = tx.all(END, values![browser_session_id, biller.as_str(), now]).await?;
+        let left = tx.all(LIVE, values![browser_session_id, now.minus(self.lifetime.absolute)]).await?;
         tx.commit().await?;
-        self.state.verified_sessions.clear();
-        if left.is_empty() {
-            session.flush().await?;
-        }
-        Ok(ended.first().map(read).transpose()?)
+        self.verified.clear();
+        Ok((ended.first().map(read).transpose()?, left.is_empty()))
     }
 
     /// Ends rows of a biller, in whatever browser, on every instance at once; answers how many.
@@ -228,9 +199,9 @@ impl BillerSessions {
     /// # Errors
     /// The database failed.
     pub async fn end(&self, biller: &BillerId, filter: SessionFilter<'_>) -> Result<u64, DbError> {
-        let (statement, values) = filter.statement(biller, self.state.clock.now());
-        let ended = self.state.db.run(statement, values).await?;
-        self.state.verified_sessions.clear();
+        let (statement, values) = filter.statement(biller, self.clock.now());
+        let ended = self.db.run(statement, values).await?;
+        self.verified.clear();
         Ok(ended)
     }
 
@@ -240,21 +211,28 @@ impl BillerSessions {
     /// The database failed.
     pub async fn end_audited(
         &self,
-        biller: &Biller,
+        (biller, slug): (&BillerId, &Slug),
         filter: SessionFilter<'_>,
         actor: &ActorContext,
     ) -> Result<u64, DbError> {
-        let (statement, values) = filter.statement(&biller.id, actor.now());
-        let mut tx = self.state.db.begin().await?;
+        let (statement, values) = filter.statement(biller, actor.now());
+        let mut tx = self.db.begin().await?;
         let ended = tx.run(statement, values).await?;
-        let mut event = AuditEvent::new(Action::SessionsRevoked).at(&biller.slug).with("ended", ended);
+        let mut event = AuditEvent::new(Action::SessionsRevoked).at(slug).with("ended", ended);
         if let SessionFilter::User(user) = filter {
             event = event.about(user.as_str());
         }
         actor.record(&mut tx, event).await?;
         tx.commit().await?;
-        self.state.verified_sessions.clear();
+        self.verified.clear();
         Ok(ended)
+    }
+
+    /// Deletes rows older than the retention whose browser session is idle or has ended.
+    pub async fn sweep(&self) -> Result<(), DbError> {
+        let before = self.clock.now().minus(RETENTION.max(self.lifetime.idle));
+        while self.db.run(SWEEP, values![before, SessionKind::Customer.as_str()]).await? >= SWEEP_BATCH {}
+        Ok(())
     }
 }
 
@@ -288,32 +266,21 @@ impl SessionFilter<'_> {
         let biller = biller.as_str();
         match self {
             Self::All => (END_BILLER, values![biller, now]),
-            Self::User(user) => (END_USER, values![biller, user.as_str(), now]),
+            Self::User(user) => (END_MEMBER, values![biller, user.as_str(), now]),
             Self::Subject { issuer, subject } => (END_SUBJECT, values![biller, issuer, subject, now]),
             Self::Sid { issuer, sid, subject } => (END_SID, values![biller, issuer, sid, subject, now]),
         }
     }
 }
 
-/// Why signing in or out failed.
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// The database failed.
-    #[error(transparent)]
-    Db(#[from] DbError),
-    /// The browser's session could not be read or written.
-    #[error(transparent)]
-    Session(#[from] tower_sessions::session::Error),
+/// Ends all sessions of a user, in the transaction that makes the user inactive.
+pub async fn end_for_user(tx: &mut Tx, user: &str, now: Timestamp) -> Result<(), DbError> {
+    tx.run(END_USER, values![user, now]).await.map(drop)
 }
 
-impl From<SignInError> for super::HttpError {
-    fn from(error: SignInError) -> Self {
-        Self::internal(&error)
-    }
-}
-
-async fn browser_session_id(session: &Session) -> Result<Option<String>, tower_sessions::session::Error> {
-    session.get(BROWSER_SESSION_ID).await
+/// Ends a user's sessions at one biller, in the transaction that removes the membership.
+pub async fn end_for_member(tx: &mut Tx, biller: &str, user: &str, now: Timestamp) -> Result<(), DbError> {
+    tx.run(END_MEMBER, values![biller, user, now]).await.map(drop)
 }
 
 fn read(row: &Row) -> Result<BillerSession, DbError> {

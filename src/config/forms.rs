@@ -1,0 +1,39 @@
+//! The form that a setting expects, in words for operators.
+
+use toml::Value;
+
+/// Parts of serde's messages, with the form that is expected. The first match counts.
+const FORMS: [(&str, &str); 12] = [
+    ("expected a boolean", "true or false (also yes, no, on, off, 1, 0)"),
+    ("expected u16", "a whole number from 0 to 65535"),
+    ("expected u32", "a whole number"),
+    ("expected u64", "a whole number"),
+    ("expected usize", "a whole number"),
+    ("socket address", "an IP address and a port such as \"127.0.0.1:8080\""),
+    ("URL", "a URL such as \"https://login.example.com\""),
+    ("empty host", "a URL such as \"https://login.example.com\""),
+    ("invalid port number", "a URL such as \"https://login.example.com:8443\""),
+    ("domain name", "a URL such as \"https://login.example.com\""),
+    ("expected a sequence", "a list of texts; in the environment, values separated by commas"),
+    ("expected a string", "a text"),
+];
+
+/// Puts the form and the value into a problem that begins with the key.
+pub(super) fn explain(problem: String, value: Option<&str>) -> String {
+    let Some((path, sentence)) = problem.split_once(": ") else { return problem };
+    let Some((_, form)) = FORMS.iter().find(|(part, _)| sentence.contains(part)) else { return problem };
+    let not = value.map(|value| format!(", not {value}")).unwrap_or_default();
+    format!("{path}: expected {form}{not}")
+}
+
+/// A value as an operator wrote it. `None` for lists and tables.
+pub(super) fn shown(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(format!("{text:?}")),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(flag) => Some(flag.to_string()),
+        Value::Datetime(time) => Some(time.to_string()),
+        Value::Array(_) | Value::Table(_) => None,
+    }
+}
