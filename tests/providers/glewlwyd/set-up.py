@@ -126,6 +126,10 @@ def write_files():
     frontend = json.loads((ROOT / "etc/glewlwyd/config-2.7.json/config.json").read_text())
     (STATE / "webapp/config.json").write_text(json.dumps(frontend))
     schema = gzip.open(ROOT / "usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz", "rt").read()
+    # The provider reads a property that its own schema does not let clients have.
+    known = '"post_logout_redirect_uri":{"multiple":false'
+    assert known in schema, "the schema has changed"
+    schema = schema.replace(known, '"post_logout_redirect_uris":{"multiple":true')
     with sqlite3.connect(STATE / "glewlwyd.sqlite") as database:
         database.executescript(schema)
 
@@ -150,7 +154,7 @@ def configure():
             "confidential": True,
             "client_secret": client["client_secret"],
             "redirect_uri": client["redirect_uris"],
-            "post_logout_redirect_uri": client["post_logout_redirect_uris"][0],
+            "post_logout_redirect_uris": client["post_logout_redirect_uris"],
             "authorization_type": ["code"],
             "token_endpoint_auth_method": ["client_secret_basic", "client_secret_post"],
             "scope": SCOPES,
