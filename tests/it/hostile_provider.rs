@@ -419,6 +419,10 @@ rejected! {
         let text = Value::Object(response.claims.clone()).to_string().replacen('{', "{\"preferred_username\":\"two-moved\",", 1);
         response.raw = Some(sign_text(&format!("{}.{}", encode(&json!({"alg":"RS256","kid":"k1"})), URL_SAFE_NO_PAD.encode(text)), &response.key));
     };
+    unregistered_claim_duplicated => |response: &mut ProviderResponse| {
+        let text = Value::Object(response.claims.clone()).to_string().replacen('{', "{\"tenant\":1,\"tenant\":2,", 1);
+        response.raw = Some(sign_text(&format!("{}.{}", encode(&json!({"alg":"RS256","kid":"k1"})), URL_SAFE_NO_PAD.encode(text)), &response.key));
+    };
     payload_is_a_list => |response: &mut ProviderResponse| {
         response.raw = Some(sign(&json!({"alg":"RS256","kid":"k1"}), &json!([]), &response.key));
     };

@@ -2,6 +2,8 @@
 //! cannot be meant, repeated requests.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -295,6 +297,64 @@ async fn out_of_scope_resources_look_absent() {
     }
     assert!(answers[0].0.is_client_error());
     assert_eq!(answers[0], answers[1]);
+}
+
+/// The statements that a request runs, in their order, as the trace events of this thread tell.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<Vec<String>>>);
+
+impl Write for Statements {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let line: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        let statement = line["fields"]["statement"].as_str().unwrap_or_default();
+        self.0.lock().unwrap().push(statement.to_owned());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The time of an answer does not tell whether an id exists: both run the same statements.
+#[tokio::test]
+async fn foreign_and_unknown_ids_run_the_same_statements() {
+    let world = World::start().await;
+    let all = Client::new(&world, Scope::ALL, None).await;
+    let limited = Client::new(&world, Scope::ALL, Some(&[OWN])).await;
+    let new = json!({ "slug": FOREIGN, "name": "Lakeside Power" });
+    assert_eq!(all.send("POST", "/api/v1/billers", Some(&new)).await.status, StatusCode::CREATED);
+    let (foreign, unknown) = (ids(&all, FOREIGN, 0).await, unknown());
+    let statements = Statements::default();
+    let writer = statements.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(tracing_subscriber::EnvFilter::new("off,signpost::statements=trace"))
+        .with_writer(move || writer.clone())
+        .finish();
+    // For this thread: the test's runtime has one only.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let change = json!({ "name": "Ann" });
+    for (method, path, kind, body) in [
+        ("GET", "/identity/v1/users/ID", "UserId", None),
+        ("GET", "/identity/v1/users/ID/teams", "UserId", None),
+        ("PATCH", "/identity/v1/users/ID", "UserId", Some(&change)),
+        ("DELETE", "/identity/v1/users/ID", "UserId", None),
+        ("GET", "/identity/v1/teams/ID/members", "BillerId", None),
+        ("GET", "/api/v1/jobs/ID", "/jobs/", None),
+        ("GET", "/api/v1/jobs/ID/events", "/jobs/", None),
+    ] {
+        let mut run = Vec::new();
+        // The first request warms what is cached.
+        for id in [&unknown[kind], &foreign[kind], &unknown[kind]] {
+            statements.0.lock().unwrap().clear();
+            let answer = limited.send(method, &path.replace("ID", id), body).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}");
+            run.push(statements.0.lock().unwrap().clone());
+        }
+        assert!(!run[1].is_empty(), "{method} {path}");
+        assert_eq!(run[1], run[2], "{method} {path}");
+    }
 }
 
 #[tokio::test]

@@ -131,7 +131,12 @@ async fn frames_images_and_scripts_start_nothing() {
     for destination in ["iframe", "frame", "embed", "object", "image", "script", "style", "empty", "worker"] {
         let fetch = |request: http::request::Builder| request.header("sec-fetch-dest", destination);
         let mut browser = world.browser();
-        for path in ["/b/riverside-water", "/callback/riverside-water?code=x&state=x", "/Portal/Riverside/Login.aspx"] {
+        for path in [
+            "/b/riverside-water",
+            "/go/riverside-water",
+            "/callback/riverside-water?code=x&state=x",
+            "/Portal/Riverside/Login.aspx",
+        ] {
             let answer = browser.send(fetch(Request::get(path))).await;
             assert!(!answer.status.is_redirection() && !answer.status.is_success(), "{destination} {path}");
             assert!(browser.cookies.is_empty(), "{destination} {path}");

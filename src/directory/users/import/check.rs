@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::error::ImportError;
 use super::file::Reader;
 use super::format::Format;
 use super::row::UserRow;
-use super::types::{ImportError, Options, Progress, ProgressSink};
+use super::types::{Options, Progress, ProgressSink};
 use signpost_core::Username;
 use signpost_core::text::hash64;
 

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::columns::{self, Column};
 use super::encoding::TextEncoding;
+use super::error::ImportError;
 use super::format::Format;
-use super::types::ImportError;
 use crate::audit::csv_export::unescape_formula;
 
 const BUFFER_BYTES: usize = 256 * 1024;

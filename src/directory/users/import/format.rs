@@ -7,7 +7,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, Terminator};
 
 use super::encoding::{self, HOW_TO_EXPORT, TextEncoding};
-use super::types::ImportError;
+use super::error::ImportError;
 
 /// The header fits into these bytes.
 const HEAD_BYTES: u64 = 64 * 1024;

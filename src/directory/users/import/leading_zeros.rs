@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use super::check::Problems;
+use super::error::ImportError;
 use super::file::Reader;
 use super::format::Format;
-use super::types::ImportError;
 use crate::db::{Db, DbError, Sql};
 use crate::{sql, values};
 use signpost_core::Username;

@@ -7,6 +7,7 @@
 mod check;
 mod columns;
 mod encoding;
+mod error;
 mod file;
 mod format;
 mod leading_zeros;
@@ -17,6 +18,7 @@ mod types;
 mod write;
 
 pub use encoding::TextEncoding;
+pub use error::ImportError;
 pub use format::{Delimiter, Format, decode};
 pub use row::is_mail_address;
-pub use types::{ImportContext, ImportError, Options, Progress, ProgressSink, Summary};
+pub use types::{ImportContext, Options, Progress, ProgressSink, Summary};

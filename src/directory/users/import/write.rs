@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::error::ImportError;
 use super::passwords;
 use super::row::UserRow;
-use super::types::{BATCHES_PER_TRANSACTION, ImportContext, ImportError, Options, Summary};
+use super::types::{BATCHES_PER_TRANSACTION, ImportContext, Options, Summary};
 use crate::db::{BulkInsert, Db, DbError, ROWS_PER_STATEMENT, Sql, Tx, Value};
 use crate::directory::outbox;
 use crate::directory::users::user::UserStatus;
