@@ -333,6 +333,9 @@ CREATE TABLE audit_event (
     details    TEXT NOT NULL
 );
 
+-- The sweep of old events.
+CREATE INDEX audit_event_at ON audit_event (at);
+
 CREATE INDEX audit_event_actor ON audit_event (actor_id, id);
 
 CREATE INDEX audit_event_biller ON audit_event (biller, id);
@@ -347,6 +350,8 @@ CREATE TABLE daily_stats (
     count  BIGINT NOT NULL,
     PRIMARY KEY (biller, metric, day)
 );
+
+CREATE INDEX daily_stats_day ON daily_stats (day);
 
 -- The oldest program, by its own newest migration, that can use the schema of each migration. A migration without a row can be
 -- used by its own program only. A migration that only adds tables or optional columns repeats the number of the one before.

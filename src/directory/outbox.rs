@@ -23,7 +23,7 @@ macro_rules! on_conflict {
 const ENQUEUE_USER: Sql = sql!(concat!(
     insert_change!(),
     "SELECT b.id, m.user_id, $2, $3, $3, 0, '', 0, '' FROM biller b \
-     JOIN membership m ON m.biller_id = b.id AND m.user_id = $1 WHERE b.state <> 'legacy'",
+     CROSS JOIN membership m WHERE m.biller_id = b.id AND m.user_id = $1 AND b.state <> 'legacy'",
     on_conflict!()
 ));
 const ENQUEUE_MEMBER: Sql = sql!(concat!(

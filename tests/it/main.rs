@@ -47,6 +47,7 @@ mod outages;
 mod outbox;
 mod protocol;
 mod provisioning;
+mod query_plans;
 mod readiness;
 mod recovery;
 mod redirect_loops;

@@ -81,7 +81,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Every statement and where it stands.
-fn statements() -> Vec<(String, String)> {
+pub(crate) fn statements() -> Vec<(String, String)> {
     let mut statements = Vec::new();
     for path in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         if path.ends_with("db/statement.rs") {
@@ -101,7 +101,7 @@ fn statements() -> Vec<(String, String)> {
 }
 
 /// The statement as `all_in` and `bulk_insert` complete it.
-fn complete(statement: &str, list: &str) -> String {
+pub(crate) fn complete(statement: &str, list: &str) -> String {
     let statement = statement.replace("{keys}", list);
     let columns = statement.split(['(', ')']).nth(1).unwrap_or_default().split(',').count();
     let parameters: Vec<String> = (1..=columns).map(|at| format!("${at}")).collect();

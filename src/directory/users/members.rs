@@ -17,8 +17,9 @@ const LOCK_IDENTITY: Sql = sql!("UPDATE revision SET value = value + 1 WHERE nam
 /// begins with the biller.
 const EMAIL_TAKEN: Sql = sql!(
     "SELECT 1 AS taken FROM users me JOIN users u ON u.email_key = me.email_key AND u.email_key <> '' AND u.id <> me.id \
-     JOIN biller b ON u.status <> 'deleted' JOIN membership mine ON mine.biller_id = b.id AND mine.user_id = me.id \
-     JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1"
+     JOIN biller b ON u.status <> 'deleted' CROSS JOIN membership mine CROSS JOIN membership theirs \
+     WHERE me.id = $1 AND mine.biller_id = b.id AND mine.user_id = me.id \
+     AND theirs.biller_id = b.id AND theirs.user_id = u.id LIMIT 1"
 );
 /// The same for one biller.
 const EMAIL_TAKEN_AT: Sql = sql!(
@@ -27,7 +28,9 @@ const EMAIL_TAKEN_AT: Sql = sql!(
      JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1"
 );
 const STATUS: Sql = sql!("SELECT status, email_key FROM users WHERE id = $1");
-const BILLERS_OF: Sql = sql!("SELECT b.id FROM biller b JOIN membership m ON m.biller_id = b.id AND m.user_id = $1");
+/// SQLite keeps the order of a cross join: biller by biller, as the index requires.
+const BILLERS_OF: Sql =
+    sql!("SELECT b.id FROM biller b CROSS JOIN membership m WHERE m.biller_id = b.id AND m.user_id = $1");
 const EXISTING_USERS: Sql = sql!("SELECT id, status FROM users WHERE status <> $1 AND id IN {keys}");
 const MEMBERS_AMONG: Sql = sql!("SELECT user_id FROM membership WHERE biller_id = $1 AND user_id IN {keys}");
 const MEMBERS: Sql = sql!(

@@ -13,10 +13,10 @@ const BY_ID: Sql = sql!(
     "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.user_id = $1 AND m.biller_id = $2"
 );
-/// Joined from the billers, because the index begins with the biller.
+/// Joined from the billers, because the index begins with the biller. SQLite keeps the order of a cross join.
 const BILLERS_OF: Sql = sql!(
-    "SELECT b.id FROM biller b JOIN membership m ON m.biller_id = b.id AND m.user_id = $1 \
-     JOIN users u ON u.id = m.user_id WHERE u.status <> 'deleted' ORDER BY b.id"
+    "SELECT b.id FROM biller b CROSS JOIN membership m JOIN users u ON u.id = m.user_id \
+     WHERE m.biller_id = b.id AND m.user_id = $1 AND u.status <> 'deleted' ORDER BY b.id"
 );
 const EMAIL: Sql = sql!("SELECT email FROM users WHERE id = $1");
 
