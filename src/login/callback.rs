@@ -218,7 +218,11 @@ impl Callback<'_> {
         state.calls.record(self.slug, started.elapsed(), is_success);
         match redeemed {
             Ok(sign_in) => {
-                registrations::record_issuer_success(state, biller, IssuerEndpoint::Token).await;
+                if let Some(seconds) = sign_in.clock_drift {
+                    self.record_clock_drift(biller, seconds).await;
+                } else {
+                    registrations::record_issuer_success(state, biller, IssuerEndpoint::Token).await;
+                }
                 Ok(sign_in)
             }
             Err(error) => {
@@ -226,6 +230,22 @@ impl Callback<'_> {
                 Err(provider_failed(&state.keys, self.slug, self.flow, &error))
             }
         }
+    }
+
+    /// Sign-ins still work, but will not when the clocks differ more.
+    async fn record_clock_drift(&self, biller: &Biller, seconds: i64) {
+        const REASON: &str = "clock_drift";
+        if biller.health.fault.as_deref() == Some(REASON) {
+            return;
+        }
+        let (difference, side) = (seconds.abs(), if seconds > 0 { "ahead" } else { "behind" });
+        tracing::warn!(
+            biller = %biller.slug,
+            reason = REASON,
+            "the provider's clock is {difference} s {side} of ours: synchronize both"
+        );
+        registrations::record_issuer_success(self.state, biller, IssuerEndpoint::Token).await;
+        registrations::record_setup_fault(self.state, biller, REASON).await;
     }
 
     /// The biller, if it signs in users itself now.

@@ -138,7 +138,7 @@ fn rejected_request(body: &[u8]) -> ProviderError {
     }
     let rejection = serde_json::from_slice::<Rejection>(body);
     let fault = rejection.ok().and_then(|rejection| setup_fault(&rejection.error, &rejection.error_description));
-    fault.map_or(ProviderError::Rejected("par_rejected"), ProviderError::Setup)
+    ProviderError::Setup(fault.unwrap_or("par_rejected"))
 }
 
 pub(super) type TokenClient = CoreClient<

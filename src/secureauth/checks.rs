@@ -11,6 +11,8 @@ use signpost_core::Timestamp;
 
 /// Accepted clock skew, in seconds.
 pub(super) const LEEWAY: i64 = 60;
+/// The difference of clocks from which operators are warned, in seconds.
+pub(super) const DRIFT: i64 = 60;
 /// The maximum age of a token by its `iat`, in seconds.
 const MAX_AGE: i64 = 600;
 /// In seconds
@@ -71,6 +73,13 @@ pub(super) fn check_authorization_params(
         return Err(ProviderError::Rejected("reauthentication_required"));
     }
     Ok(())
+}
+
+/// How far the provider's clock is ahead of ours by `iat`, in seconds: the token has just been issued. `None`: too little to
+/// matter.
+pub(super) fn clock_drift(claims: &Map<String, Value>, now: Timestamp) -> Option<i64> {
+    let drift = claims.get("iat").and_then(seconds)? - now.seconds();
+    (drift.abs() >= DRIFT).then_some(drift)
 }
 
 /// A NumericDate (RFC 7519, section 2) in seconds. Some providers send a fraction.

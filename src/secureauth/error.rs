@@ -3,7 +3,12 @@
 use super::http::HttpClientError;
 
 /// Responses that contradict the registration.
-const SETUP_FAULTS: [&str; 10] = [
+pub(super) const SETUP_FAULTS: [&str; 14] = [
+    // The clocks differ, since the token has just been issued.
+    "expired",
+    "iat_in_future",
+    "iat_too_old",
+    "nbf_in_future",
     "discovery_algorithm_mismatch",
     "discovery_endpoint_not_allowed",
     "discovery_issuer_mismatch",

@@ -74,6 +74,22 @@ fn signing_key(key: &Value) -> Result<CoreJsonWebKey, &'static str> {
     serde_json::from_value(key.clone()).map_err(|_| "key_malformed")
 }
 
+/// The algorithms of a key (RFC 7518, section 3.1): the one that it names, or those of its type.
+pub(super) fn algorithms(key: &CoreJsonWebKey) -> Vec<&'static str> {
+    const RSA: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+    let written = serde_json::to_value(key).unwrap_or_default();
+    let text = |name: &str| written.get(name).and_then(Value::as_str).unwrap_or_default();
+    let of_type: &[&'static str] = match (text("kty"), text("crv")) {
+        ("RSA", _) => &RSA,
+        ("EC", "P-256") => &["ES256"],
+        ("EC", "P-384") => &["ES384"],
+        ("OKP", "Ed25519") => &["EdDSA"],
+        _ => &[],
+    };
+    let named: Vec<&'static str> = of_type.iter().copied().filter(|alg| *alg == text("alg")).collect();
+    if named.is_empty() { of_type.to_vec() } else { named }
+}
+
 fn check_rsa(key: &Value) -> Result<(), &'static str> {
     let number = |name: &str| {
         let encoded = key.get(name).and_then(Value::as_str)?;

@@ -4,7 +4,7 @@
 //! respond. An unknown key id allows one early fetch of the keys in a minute, recorded before it is made, so that it fails
 //! closed. A failure is cached for a few seconds, so that an unavailable issuer costs one caller a timeout, not all of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +36,11 @@ impl Provider {
     /// Whether the provider lists the claims that it can send, and this one is not among them.
     pub fn lacks_claim(&self, name: &str) -> bool {
         self.document.claims_supported.as_ref().is_some_and(|claims| !claims.iter().any(|claim| claim == name))
+    }
+
+    /// The algorithms that the provider's keys can sign with: their `alg`, or those of their type.
+    pub fn key_algorithms(&self) -> BTreeSet<&'static str> {
+        self.keys.keys.keys().iter().flat_map(|key| jwks::algorithms(key)).collect()
     }
 
     /// Where codes are redeemed.
@@ -150,6 +155,19 @@ impl Providers {
                 Err(failure)
             }
         }
+    }
+
+    /// The issuer that the discovery document names, whatever the registration says.
+    pub async fn documented_issuer(&self, registration: &Registration) -> Option<String> {
+        let bytes = self.http.get(&discovery::discovery_url(&registration.issuer).ok()?).await.ok()?;
+        let document: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        document.get("issuer")?.as_str().map(str::to_owned)
+    }
+
+    /// How far the issuer's clock is ahead of ours, in seconds. `None`: its response has no date.
+    pub async fn clock_difference(&self, registration: &Registration) -> Result<Option<i64>, ProviderError> {
+        let time = self.http.server_time(&discovery::discovery_url(&registration.issuer)?).await?;
+        Ok(time.map(|time| time - self.clock.now().seconds()))
     }
 
     /// Fetches the discovery document alone.

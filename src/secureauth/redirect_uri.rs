@@ -15,7 +15,7 @@ impl Providers {
         let secrets = AuthorizationSecrets { nonce: &nonce, pkce_verifier: &verifier };
         let params = RequestParams { state: "readiness", login_hint: None, locale: Locale::default() };
         let (address, ..) = match self.authorization_url(&silent, secrets, params).await {
-            Err(ProviderError::Rejected("par_rejected") | ProviderError::Setup("invalid_redirect_uri")) => {
+            Err(ProviderError::Setup("par_rejected" | "invalid_redirect_uri")) => {
                 return Ok(Some(false));
             }
             result => result?,

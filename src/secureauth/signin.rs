@@ -27,6 +27,8 @@ pub struct SignIn {
     pub amr: Vec<String>,
     /// The provider's session id, for logout.
     pub sid: Option<String>,
+    /// How far the provider's clock is ahead of ours, in seconds, if it matters: from [`checks::DRIFT`] on.
+    pub clock_drift: Option<i64>,
     /// The encoded token, as a hint for logout.
     pub id_token: String,
     claims: Map<String, Value>,
@@ -201,6 +203,7 @@ fn sign_in(id_token: String, claims: Map<String, Value>, now: Timestamp) -> Sign
         auth_time,
         amr: amr.unwrap_or_default(),
         sid: text("sid").filter(|sid| sid.len() <= 255),
+        clock_drift: checks::clock_drift(&claims, now),
         id_token,
         claims,
     }

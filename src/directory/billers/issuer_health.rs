@@ -88,7 +88,7 @@ impl Directory {
         let mut tx = self.db.begin().await?;
         if tx.run(RECORD_FAULT, values![biller.id.as_str(), fault, now]).await? > 0 {
             store::bump(&mut tx).await?;
-            tracing::error!(biller = %biller.slug, fault, "sign-ins fail because of a setup fault");
+            tracing::error!(biller = %biller.slug, reason = fault, "the registration or the provider is set up wrong");
         }
         tx.commit().await?;
         Ok(())

@@ -40,7 +40,7 @@ impl CheckStatus {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReadinessCheck {
-    /// `issuer`, `keys`, `redirect_uri`, `claim`, `users`, `users_without_email`, `contrast` or `vanity_host`.
+    /// `issuer`, `keys`, `redirect_uri`, `credentials`, `claim`, `clock`, `users`, `users_without_email`, `contrast` or `vanity_host`.
     pub name: &'static str,
     pub status: CheckStatus,
     /// The finding, and what to do about it.

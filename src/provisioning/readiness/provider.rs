@@ -9,14 +9,24 @@ use signpost_core::decision::CiamState;
 impl Provisioning {
     pub(super) async fn provider_checks(&self, biller: &Biller, registration: &Registration) -> Vec<ReadinessCheck> {
         if let Err(error) = self.providers.probe_discovery(registration).await {
-            return vec![failed_check("issuer", &registration.issuer, &error)];
+            let failed = match self.providers.documented_issuer(registration).await {
+                Some(documented) if error == ProviderError::InvalidResponse("discovery_issuer_mismatch") => {
+                    let settings = &registration.issuer;
+                    let advice = format!(
+                        "The discovery document says {documented}, the settings say {settings}. Set oidc.issuer to the former if it is right."
+                    );
+                    check("issuer", CheckStatus::Fail, advice)
+                }
+                _ => failed_check("issuer", &registration.issuer, &error),
+            };
+            return vec![failed];
         }
         let mut checks = vec![check("issuer", CheckStatus::Pass, format!("{} responds.", registration.issuer))];
         if let Err(error) = self.providers.probe(registration).await {
             checks.push(failed_check("keys", "The issuer's keys", &error));
             return checks;
         }
-        checks.push(check("keys", CheckStatus::Pass, "The issuer's keys are valid.".to_owned()));
+        checks.push(self.keys_check(registration).await);
         let uri = &registration.redirect_uri;
         checks.push(match self.providers.accepts_redirect_uri(registration).await {
             Ok(Some(true)) => check("redirect_uri", CheckStatus::Pass, format!("The issuer accepts {uri}.")),
@@ -36,12 +46,77 @@ impl Provisioning {
             }
             Err(error) => failed_check("redirect_uri", "The issuer's response to a sign-in request", &error),
         });
+        checks.push(self.credentials_check(biller, registration).await);
         checks.push(self.claim_check(biller, registration).await);
+        checks.push(self.clock_check(registration).await);
         checks
     }
 }
 
 impl Provisioning {
+    /// Whether a key can sign with an allowed algorithm.
+    async fn keys_check(&self, registration: &Registration) -> ReadinessCheck {
+        let provider = match self.providers.get(registration).await {
+            Ok((provider, _)) => provider,
+            Err(error) => return failed_check("keys", "The issuer's keys", &error),
+        };
+        let (allowed, signed) = (&registration.id_token_algs, provider.key_algorithms());
+        if allowed.iter().any(|alg| signed.contains(alg.as_str())) {
+            return check("keys", CheckStatus::Pass, "The issuer's keys are valid.".to_owned());
+        }
+        let signed: Vec<&str> = signed.into_iter().collect();
+        let advice = format!(
+            "The issuer's keys sign with {}, oidc.id_token_algs allows {}. Set oidc.id_token_algs to what the issuer signs with.",
+            signed.join(", "),
+            allowed.join(", ")
+        );
+        check("keys", CheckStatus::Fail, advice)
+    }
+
+    /// Whether the token endpoint accepts the client credentials. It gets a made-up code, which it should reject.
+    async fn credentials_check(&self, biller: &Biller, registration: &Registration) -> ReadinessCheck {
+        let (name, client) = ("credentials", &registration.client_id);
+        match self.providers.check_credentials(registration).await {
+            Ok(()) => check(name, CheckStatus::Pass, format!("The issuer accepts the credentials of {client}.")),
+            // A deactivated organization rejects every request.
+            Err(_) if biller.state == CiamState::Suspended => {
+                check(name, CheckStatus::Warning, "The biller is suspended, so its credentials are not tried.".to_owned())
+            }
+            Err(error @ ProviderError::Setup("invalid_client" | "unauthorized_client")) => {
+                let advice = format!(
+                    "The issuer rejects the client {client} or its secret ({}). {}",
+                    error.reason(),
+                    advice(error.reason())
+                );
+                check(name, CheckStatus::Fail, advice)
+            }
+            Err(error) => {
+                let advice = format!(
+                    "It is unknown whether the issuer accepts the credentials of {client} ({}). Try a sign-in.",
+                    error.reason()
+                );
+                check(name, CheckStatus::Warning, advice)
+            }
+        }
+    }
+
+    /// Whether the clocks agree: ID tokens are valid by both.
+    async fn clock_check(&self, registration: &Registration) -> ReadinessCheck {
+        let difference = match self.providers.clock_difference(registration).await {
+            Ok(Some(difference)) => difference,
+            Ok(None) => return check("clock", CheckStatus::Pass, "The issuer does not tell its time.".to_owned()),
+            Err(error) => return failed_check("clock", "The issuer's time", &error),
+        };
+        let (seconds, side) = (difference.abs(), if difference > 0 { "ahead" } else { "behind" });
+        let advice = format!("The issuer's clock is {seconds} s {side} of ours. Synchronize both with a time server.");
+        match difference {
+            // `iat` would be in the future, or too old.
+            60.. | ..=-600 => check("clock", CheckStatus::Fail, advice),
+            30.. | ..=-60 => check("clock", CheckStatus::Warning, advice),
+            _ => check("clock", CheckStatus::Pass, "The issuer's clock and ours agree.".to_owned()),
+        }
+    }
+
     /// Whether the provider can send the claim that identifies users.
     async fn claim_check(&self, biller: &Biller, registration: &Registration) -> ReadinessCheck {
         let claim = biller.settings.oidc.as_ref().map_or("", |oidc| oidc.bind_claim.as_str());
@@ -81,6 +156,25 @@ pub fn advice(reason: &str) -> &'static str {
         "invalid_client" => {
             "Import the biller again with the client id and secret that are registered at the provider."
         }
+        "unauthorized_client" => "Allow the client the authorization code flow at the provider.",
+        "invalid_redirect_uri" => "Register the redirect URI at the provider, exactly as `signpost check --biller` prints it.",
+        "par_rejected" | "invalid_request" => {
+            "Compare client id, secret, redirect URI and token_auth with the client at the provider."
+        }
+        "invalid_scope" => "Allow the client the scopes of oidc.scopes at the provider, or remove them.",
+        "unsupported_response_type" | "unsupported_grant_type" => {
+            "Allow the client the authorization code flow at the provider."
+        }
+        "invalid_algorithm" => "Set oidc.id_token_algs to the algorithms that the provider signs with.",
+        "claim_missing" => "Let the provider send the claim of oidc.bind_claim, or set oidc.bind_claim to one that it sends.",
+        "clock_drift" | "expired" | "iat_in_future" | "iat_too_old" | "nbf_in_future" => {
+            "Synchronize the clocks of the provider and of this machine with a time server."
+        }
+        "discovery_reserved_parameter" => {
+            "Its authorization or end-session endpoint has a query parameter that Signpost sets. Contact its operators."
+        }
+        "discovery_no_token_endpoint" => "Its discovery document names no token endpoint. Contact its operators.",
+        "invalid_endpoint_url" => "Its discovery document names an endpoint that is no https URL. Contact its operators.",
         _ => "Check the response of its discovery URL.",
     }
 }
