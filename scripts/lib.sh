@@ -14,15 +14,20 @@ step() {
   printf '== %s: passed in %d s\n' "$name" $((SECONDS - start))
 }
 
+become=()
+if [ "$(id -u)" -ne 0 ]; then become=(sudo); fi
+
+# Reads Debian's lists of packages, once.
+update_package_lists() {
+  [ -z "${apt_updated:-}" ] || return 0
+  "${become[@]}" apt-get update -qq
+  apt_updated=yes
+}
+
 # install PACKAGE…: from Debian's archive.
 install() {
-  local become=()
-  if [ "$(id -u)" -ne 0 ]; then become=(sudo); fi
   printf 'installing %s\n' "$*"
-  if [ -z "${apt_updated:-}" ]; then
-    "${become[@]}" apt-get update -qq
-    apt_updated=yes
-  fi
+  update_package_lists
   "${become[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install --yes -qq --no-install-recommends "$@" >/dev/null
 }

@@ -14,15 +14,26 @@ here=$(cd "$(dirname "${BASH_SOURCE[1]}")" && pwd)
 : "${PORT:?}" "${CLIENTS:?}" "${STATE:?}" "${CACHE:?}" "${CLOCK:?}"
 mkdir -p "$CACHE"
 
+# Runs an installation, one at a time: providers are started side by side.
+install_alone() {
+  (
+    flock 9
+    "$@" >&2
+  ) 9>"$CACHE/lock"
+}
+
 # Prints the folder of the virtual environment, which has exactly the pinned packages of requirements.txt.
 virtual_environment() {
-  local venv=$CACHE/venv
-  if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
-    python3 -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$here/requirements.txt" >&2
-    cp "$here/requirements.txt" "$venv/installed.txt"
-  fi
-  echo "$venv"
+  install_alone install_packages "$CACHE/venv"
+  echo "$CACHE/venv"
+}
+
+install_packages() {
+  local venv=$1
+  ! cmp -s "$here/requirements.txt" "$venv/installed.txt" || return 0
+  python3 -m venv --clear "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$here/requirements.txt"
+  cp "$here/requirements.txt" "$venv/installed.txt"
 }
 
 # Becomes the command, with a clock that is off by what the file $CLOCK says.

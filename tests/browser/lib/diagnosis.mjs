@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { waitUntil } from "./gateway.mjs";
 import { REFERENCE } from "./steps.mjs";
 import { HERE, logFile } from "./world.mjs";
 
 const ENGLISH = readFileSync(join(HERE, "../../locales/en.ftl"), "utf8").split("\n");
 
-/** An English text of the gateway by its key; undefined if there is none. */
-export function text(key) {
-  return ENGLISH.find((line) => line.startsWith(`${key} = `))?.slice(key.length + 3);
+/** An English text of the gateway about a biller, by its key; undefined if there is none. */
+export function text(key, biller) {
+  return ENGLISH.find((line) => line.startsWith(`${key} = `))?.slice(key.length + 3).replace("{ $biller }", biller);
 }
 
 /** The reason of the last log line about a biller since `start`, a position in the log; null if no line has one. */
@@ -27,8 +28,13 @@ export function logLength() {
 /** The reason in the decision record of the reference code on the page; null if the record is that of a decision. */
 export async function reasonInRecord(world, page) {
   const [code] = (await page.locator("footer code").innerText()).match(REFERENCE);
-  const { details } = JSON.parse(await world.command("decision", code, "--json"));
-  return details.reason ?? null;
+  let record;
+  // Records are written after the response; until then the answer is a line of text.
+  await waitUntil(async () => {
+    record = await world.command("decision", code, "--json");
+    return record.startsWith("{");
+  }, `the record of ${code} is written`);
+  return JSON.parse(record).details.reason ?? null;
 }
 
 /** The word for the setup fault in the report of service health; null if there is none. */

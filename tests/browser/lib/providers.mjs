@@ -12,6 +12,8 @@ import { HERE, logFile } from "./world.mjs";
 export const PASSWORD = "correct horse";
 /** What is installed once and shared by all runs. */
 const CACHE = process.env.SIGNPOST_PROVIDERS ?? join(tmpdir(), "signpost-providers");
+/** In milliseconds; the `Date` header has no fractions of a second. */
+const CLOCK_TOLERANCE = 5_000;
 /** Includes the installation. */
 export const START_TIMEOUT = 300_000;
 
@@ -49,12 +51,18 @@ export async function startProvider(starting, name, { offset, issuerPath = "", c
   await waitUntil(answers, `${name} serves`, START_TIMEOUT);
   return {
     origin,
-    /** Sets how many seconds the provider's clock is ahead, or behind if negative. */
-    setClock(seconds) {
+    /** Sets how many seconds the provider's clock is ahead, or behind if negative. Returns once its responses say so. */
+    async setClock(seconds) {
       // In place: the provider has mapped the file.
       const file = openSync(clock, "r+");
       writeSync(file, clockText(seconds), 0);
       closeSync(file);
+      // Servers keep the `Date` header for a moment, and browsers judge by it when cookies expire.
+      const isSet = async () => {
+        const date = Date.parse((await fetch(discovery)).headers.get("date"));
+        return Math.abs(date - Date.now() - 1000 * seconds) < CLOCK_TOLERANCE;
+      };
+      await waitUntil(isSet, `the clock of ${name} is set`);
     },
   };
 }

@@ -2,11 +2,14 @@
 // health and the readiness check say about each. One biller per provider and fault.
 
 import assert from "node:assert/strict";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { faultInHealth, findings, logLength, reasonInLog, reasonInRecord, text } from "../lib/diagnosis.mjs";
 import { expectPortal, useGateway, waitUntil } from "../lib/gateway.mjs";
 import { PASSWORD, START_TIMEOUT, startProvider } from "../lib/providers.mjs";
 import * as step from "../lib/steps.mjs";
+import { HERE } from "../lib/world.mjs";
 
 const SECRET = "a secret: 100 % + more";
 /** In seconds. Beyond what any check of a time allows. */
@@ -17,12 +20,14 @@ const CLOCK_DRIFT = 90;
 /**
  * By name: `script` and `path` of its issuer; `pushed` if it gets authorization requests pushed (RFC 9126); `signIn` and `signOut`
  * do what a person does on its pages; `refusal` is what its page says about a request that it refuses, and `asksFirst` that it
- * asks who it is before; `words` replaces reason words for faults that this provider does not tell apart.
+ * asks who it is before; `ignored` names warnings of the readiness check that it always gets; `words` replaces reason words for faults that this provider does not tell apart.
  */
 const PROVIDERS = {
   django: {
     script: "django-oauth-toolkit",
     path: "/o",
+    // It asks who it is before it looks at the request, so that the check cannot try one.
+    ignored: ["redirect_uri"],
     asksFirst: true,
     refusal: "Error: invalid_request",
     async signIn(page) {
@@ -38,6 +43,7 @@ const PROVIDERS = {
     script: "glewlwyd",
     path: "/api/oidc",
     pushed: true,
+    ignored: ["redirect_uri"],
     oidc: { token_auth: "client_secret_post" },
     words: { invalid_client: "par_rejected", invalid_redirect_uri: "par_rejected" },
     async signIn(page) {
@@ -52,7 +58,11 @@ const PROVIDERS = {
     script: "canaille",
     path: "",
     asksFirst: true,
-    refusal: "Error",
+    refusal: /Page not found|Bad request/,
+    // Its ID tokens live longer than what is too old for us.
+    words: { expired: "iat_too_old" },
+    // It sends the claim without naming it in `claims_supported`.
+    ignored: ["claim"],
     async signIn(page) {
       await page.getByRole("textbox", { name: "Login" }).fill("one-moved");
       await page.getByRole("button", { name: "Continue" }).click();
@@ -84,6 +94,7 @@ const FAULTS = {
   "wrong-secret": ({ pushed }) => ({
     oidc: { client_secret: "another" },
     before: pushed,
+    isUnfinished: !pushed,
     reason: "invalid_client",
     customer: "setup fault",
     readiness: "fail",
@@ -120,13 +131,15 @@ const FAULTS = {
   }),
   "clock-ahead": () => ({
     clock: CLOCK_OFF,
-    reason: "iat_out_of_window",
+    isUnfinished: true,
+    reason: "iat_in_future",
     customer: "setup fault",
     readiness: "fail",
     advice: [/clock/, /ahead/],
   }),
   "clock-behind": () => ({
     clock: -CLOCK_OFF,
+    isUnfinished: true,
     reason: "expired",
     customer: "setup fault",
     readiness: "fail",
@@ -134,6 +147,7 @@ const FAULTS = {
   }),
   "clock-drift": () => ({
     clock: -CLOCK_DRIFT,
+    isUnfinished: true,
     reason: "clock_drift",
     customer: "portal",
     readiness: "warning",
@@ -145,7 +159,10 @@ const NAMES = process.env.ONLY?.split(",") ?? Object.keys(PROVIDERS);
 const CASES = NAMES.flatMap((provider) =>
   Object.entries(FAULTS).map(([fault, of]) => {
     const slug = `${provider}-${fault}`;
-    return { slug, provider: PROVIDERS[provider], ...of({ ...PROVIDERS[provider], slug }) };
+    const said = of({ ...PROVIDERS[provider], slug });
+    // An answer without an error code.
+    const isUnfinished = said.isUnfinished || PROVIDERS[provider].words?.[said.reason] === "par_rejected";
+    return { slug, provider: PROVIDERS[provider], ...said, isUnfinished };
   }),
 );
 
@@ -175,8 +192,10 @@ const world = useGateway(async (starting) => {
   };
 }, { timeout: START_TIMEOUT + 60_000 });
 
-/** Whether the gateway tells setup faults from outages. Until then their journeys run, and may fail. */
-const todo = text("error-setup-fault") ? false : "there is no page for setup faults";
+/** Until this page exists, the readiness check knows neither credentials nor clocks, and its findings name one value only. */
+const DIAGNOSIS = join(HERE, "../../docs/reference/diagnosis.md");
+const isComplete = existsSync(DIAGNOSIS);
+const unfinished = isComplete ? {} : { todo: "docs/reference/diagnosis.md is missing" };
 
 function journey(name, body, options = {}) {
   test(name, { timeout: 90_000, ...options }, async () => {
@@ -201,8 +220,7 @@ async function signIn(page, provider) {
 }
 
 for (const name of NAMES) {
-  // The claim that identifies the user is at UserInfo only.
-  journey(`${name}: sign-in and logout`, (visitor) => signInAndOut(visitor, name), name === "userinfo" ? { todo } : {});
+  journey(`${name}: sign-in and logout`, (visitor) => signInAndOut(visitor, name));
 }
 
 async function signInAndOut(visitor, name) {
@@ -215,7 +233,7 @@ async function signInAndOut(visitor, name) {
   assert.equal(handoff.iss, world.providers[provider.script].origin + provider.path);
   const { status, "x-signpost-user": user } = await world.verify(visitor, name);
   assert.deepEqual([status, user], [200, "one-moved"]);
-  assert.deepEqual(await seenByOperators(name, 0), { log: null, health: null, readiness: "pass", advice: "" });
+  assert.deepEqual(await seenByOperators(name, provider), { log: null, health: null, readiness: "pass", advice: "" });
 
   await page.goto(world.url("/logout"));
   await page.getByRole("button", { name: `Sign out of ${name}` }).click();
@@ -229,18 +247,18 @@ async function signInAndOut(visitor, name) {
   lastSignIn = seconds();
 }
 
-for (const { slug, clock = 0, ...expected } of CASES) {
+for (const { slug, clock = 0, isUnfinished, ...expected } of CASES) {
   const { script } = expected.provider;
   const body = async ({ page }) => {
     const { setClock } = world.providers[script];
-    if (clock) setClock(clock);
+    if (clock) await setClock(clock);
     try {
       await runInto(page, slug, expected);
     } finally {
-      if (clock) setClock(0);
+      if (clock) await setClock(0);
     }
   };
-  journey(slug, body, { todo });
+  journey(slug, body, isUnfinished ? unfinished : {});
 }
 
 async function runInto(page, slug, { provider, before, customer, reason, readiness, advice }) {
@@ -249,13 +267,13 @@ async function runInto(page, slug, { provider, before, customer, reason, readine
   const asks = !before && (customer !== "provider" || provider.asksFirst);
   if (asks) await signIn(page, provider);
   lastSignIn = seconds();
-  const seen = customer === "provider" ? await refusal(page, provider) : await ownPage(page);
-  const { advice: given, ...operators } = await seenByOperators(slug, start);
+  const seen = customer === "provider" ? await refusal(page, provider) : await ownPage(page, slug);
+  const { advice: given, ...operators } = await seenByOperators(slug, provider, start);
   const word = provider.words?.[reason] ?? reason ?? null;
   const record = customer === "setup fault" ? word : null;
   const expected = { customer, record, log: word, health: word, readiness };
   assert.deepEqual({ ...seen, ...operators }, expected, given);
-  for (const value of advice) assert.match(given, value);
+  if (isComplete) for (const value of advice) assert.match(given, value);
 }
 
 /** The provider's own page for a request that it refuses, of which the gateway learns nothing. */
@@ -265,19 +283,19 @@ async function refusal(page, provider) {
 }
 
 /** A page of the gateway, or the portal. */
-async function ownPage(page) {
+async function ownPage(page, slug) {
   const isOurs = ({ origin, pathname }) => origin === world.portal.origin || /^\/(b|callback)\//.test(pathname);
   await page.waitForURL(isOurs);
   const heading = await page.getByRole("heading", { level: 1 }).innerText();
   if (page.url().startsWith(world.portal.origin)) return { customer: "portal", record: null };
-  const isSetupFault = heading === text("error-setup-fault");
+  const isSetupFault = heading === text("error-setup-fault", slug);
   if (isSetupFault) assert.doesNotMatch(await page.locator("main").innerText(), /few minutes/);
   return { customer: isSetupFault ? "setup fault" : heading, record: await reasonInRecord(world, page) };
 }
 
-/** What operators find out about a biller. That the redirect URI could not be tried is no finding. */
-async function seenByOperators(slug, start) {
-  const found = (await findings(world, slug)).filter(({ name, status }) => status === "fail" || name !== "redirect_uri");
+/** What operators find out about a biller. */
+async function seenByOperators(slug, { ignored = [] }, start = 0) {
+  const found = (await findings(world, slug)).filter(({ name, status }) => status === "fail" || !ignored.includes(name));
   return {
     log: reasonInLog(slug, start),
     health: await faultInHealth(world, slug),
@@ -285,3 +303,20 @@ async function seenByOperators(slug, start) {
     advice: found.map(({ advice }) => advice).join(" "),
   };
 }
+
+/** The reason words of the table, which is the first column of each row. */
+function documentedReasons() {
+  const rows = readFileSync(DIAGNOSIS, "utf8").matchAll(/^\| `(\w+)` \|/gm);
+  return [...rows].map(([, word]) => word);
+}
+
+test("every row of the table of diagnoses was run into, here or in a test of the program", unfinished, () => {
+  const folder = join(HERE, "../it");
+  const tests = readdirSync(folder).filter((file) => file.endsWith(".rs"));
+  const program = tests.map((file) => readFileSync(join(folder, file), "utf8")).join("");
+  const seen = new Set(CASES.map(({ reason, provider }) => provider.words?.[reason] ?? reason));
+  const documented = documentedReasons();
+  assert.ok(documented.length > 5, `${documented.length} rows`);
+  assert.deepEqual(documented.filter((word) => !seen.has(word) && !program.includes(`"${word}"`)), []);
+  assert.deepEqual([...seen].filter((word) => word && !documented.includes(word)), [], "not in the table");
+});
