@@ -6,9 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::CliResult;
-use crate::provisioning::{CheckStatus, advice};
-use crate::secureauth::ProviderError;
-use crate::web::registrations;
+use crate::provisioning::CheckStatus;
 use signpost_core::Slug;
 use signpost_core::decision::{CiamState, KillSwitchState};
 
@@ -96,13 +94,14 @@ async fn check_installation(config: &Path) -> CliResult {
                 biller.slug
             );
         }
-        match registrations::probe(&state, biller).await {
-            Ok(()) => outln!("ok    {}: issuer and keys respond", biller.slug),
-            Err(error) => {
-                let reason = error.as_ref().map_or("no_registration", ProviderError::reason);
-                failures += 1;
-                outln!("fail  {}: the issuer does not work ({reason}). {}", biller.slug, advice(reason));
-            }
+        let findings = state.provisioning.provider_findings(biller).await;
+        failures += findings.iter().filter(|finding| finding.status == CheckStatus::Fail).count();
+        for finding in findings.iter().filter(|finding| finding.status != CheckStatus::Pass) {
+            let word = if finding.status == CheckStatus::Fail { "fail" } else { "warn" };
+            outln!("{word}  {}: {}: {}", biller.slug, finding.name, finding.advice);
+        }
+        if findings.iter().all(|finding| finding.status != CheckStatus::Fail) {
+            outln!("ok    {}: customers can sign in at its identity provider", biller.slug);
         }
     }
     if failures > 0 {

@@ -99,3 +99,24 @@ impl From<HttpClientError> for ProviderError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::secureauth::token_errors::SETUP_ERRORS;
+
+    #[test]
+    fn every_setup_fault_is_in_docs_reference_diagnosis() {
+        let page = include_str!("../../docs/reference/diagnosis.md");
+        let documented: BTreeSet<&str> = page
+            .lines()
+            .filter(|line| line.contains("| `error-setup-fault` |"))
+            .filter_map(|line| line.split('`').nth(1))
+            .collect();
+        let others = ["par_rejected", "claim_missing"];
+        let expected: BTreeSet<&str> = SETUP_FAULTS.into_iter().chain(SETUP_ERRORS).chain(others).collect();
+        assert_eq!(documented, expected);
+    }
+}

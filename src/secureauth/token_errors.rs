@@ -21,22 +21,22 @@ where
     }
 }
 
+pub(super) const SETUP_ERRORS: [&str; 7] = [
+    "invalid_client",
+    "invalid_redirect_uri",
+    "invalid_request",
+    "invalid_scope",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_response_type",
+];
+
 /// The errors that a wrong registration causes (RFC 6749, sections 4.1.2.1 and 5.2; RFC 9126, section 2.3). Providers have no
 /// code of their own for an unregistered redirect URI, but name it in the description.
 pub fn setup_fault(code: &str, description: &str) -> Option<&'static str> {
-    match code {
-        "invalid_request" | "invalid_redirect_uri" if description.contains("redirect_uri") => {
-            Some("invalid_redirect_uri")
-        }
-        "invalid_redirect_uri" => Some("invalid_redirect_uri"),
-        "invalid_client" => Some("invalid_client"),
-        "unauthorized_client" => Some("unauthorized_client"),
-        "invalid_request" => Some("invalid_request"),
-        "invalid_scope" => Some("invalid_scope"),
-        "unsupported_grant_type" => Some("unsupported_grant_type"),
-        "unsupported_response_type" => Some("unsupported_response_type"),
-        _ => None,
-    }
+    let code =
+        if code == "invalid_request" && description.contains("redirect_uri") { "invalid_redirect_uri" } else { code };
+    SETUP_ERRORS.into_iter().find(|known| *known == code)
 }
 
 /// The error code of a standard error response.

@@ -46,11 +46,7 @@ const fn exception(file: &'static str, table: &'static str, reason: &'static str
     Exception { file, table, reason }
 }
 
-const EXCEPTIONS: [Exception; 8] = [
-    exception("web/biller_sessions.rs", "session", "the session table is being redesigned"),
-    exception("web/session_store.rs", "session", "the session table is being redesigned"),
-    exception("web/session_store.rs", "biller_session", "the session table is being redesigned"),
-    exception("console/session.rs", "staff_session", "one row per sign-in of staff, swept daily"),
+const EXCEPTIONS: [Exception; 4] = [
     exception("mail/queue.rs", "queued_task", "health counts the tasks that wait; done tasks are deleted"),
     exception("directory/outbox.rs", "user_change", "counts the changes that wait; sent changes are deleted"),
     exception("directory/users/integrity.rs", "membership", "`signpost check` compares the whole directory"),

@@ -31,7 +31,18 @@ async fn checks_report_status_and_advice() {
     let names: Vec<_> = well.iter().map(|line| line.0.as_str()).collect();
     assert_eq!(
         names,
-        ["issuer", "keys", "redirect_uri", "credentials", "claim", "clock", "users", "users_without_email", "contrast", "vanity_host"]
+        [
+            "issuer",
+            "keys",
+            "redirect_uri",
+            "credentials",
+            "claim",
+            "clock",
+            "users",
+            "users_without_email",
+            "contrast",
+            "vanity_host"
+        ]
     );
 
     assert_eq!(status(&card(&world, "cedar-county").await, "issuer"), Some(CheckStatus::Fail), "its issuer is down");

@@ -63,10 +63,11 @@ impl Provisioning {
         self.run_checks(biller, None).await
     }
 
-    async fn run_checks(&self, biller: &Biller, provisioned_pool: Option<&str>) -> Result<Readiness, DbError> {
+    /// Runs the checks of a biller's identity provider alone: what a sign-in needs.
+    pub async fn provider_findings(&self, biller: &Biller) -> Vec<ReadinessCheck> {
         let redirect_uri = self.public_url.join(&paths::callback(&biller.slug));
         let registration = redirect_uri.ok().and_then(|uri| biller.registration(&self.keys, uri));
-        let mut checks = match registration {
+        match registration {
             Some(registration) => self.provider_checks(biller, &registration).await,
             None if biller.state == CiamState::Legacy && biller.settings.oidc.is_none() => {
                 let advice = format!(
@@ -76,7 +77,11 @@ impl Provisioning {
                 vec![check("issuer", CheckStatus::Warning, advice)]
             }
             None => vec![check("issuer", CheckStatus::Fail, advice("no_registration").to_owned())],
-        };
+        }
+    }
+
+    async fn run_checks(&self, biller: &Biller, provisioned_pool: Option<&str>) -> Result<Readiness, DbError> {
+        let mut checks = self.provider_findings(biller).await;
         checks.push(self.users_check(biller, provisioned_pool).await?);
         checks.push(users::missing_emails_check(&self.db, &biller.id).await?);
         checks.push(contrast_check(biller));

@@ -79,9 +79,11 @@ impl Provisioning {
         match self.providers.check_credentials(registration).await {
             Ok(()) => check(name, CheckStatus::Pass, format!("The issuer accepts the credentials of {client}.")),
             // A deactivated organization rejects every request.
-            Err(_) if biller.state == CiamState::Suspended => {
-                check(name, CheckStatus::Warning, "The biller is suspended, so its credentials are not tried.".to_owned())
-            }
+            Err(_) if biller.state == CiamState::Suspended => check(
+                name,
+                CheckStatus::Warning,
+                "The biller is suspended, so its credentials are not tried.".to_owned(),
+            ),
             Err(error @ ProviderError::Setup("invalid_client" | "unauthorized_client")) => {
                 let advice = format!(
                     "The issuer rejects the client {client} or its secret ({}). {}",
@@ -157,7 +159,9 @@ pub fn advice(reason: &str) -> &'static str {
             "Import the biller again with the client id and secret that are registered at the provider."
         }
         "unauthorized_client" => "Allow the client the authorization code flow at the provider.",
-        "invalid_redirect_uri" => "Register the redirect URI at the provider, exactly as `signpost check --biller` prints it.",
+        "invalid_redirect_uri" => {
+            "Register the redirect URI at the provider, exactly as `signpost check --biller` prints it."
+        }
         "par_rejected" | "invalid_request" => {
             "Compare client id, secret, redirect URI and token_auth with the client at the provider."
         }
@@ -166,7 +170,9 @@ pub fn advice(reason: &str) -> &'static str {
             "Allow the client the authorization code flow at the provider."
         }
         "invalid_algorithm" => "Set oidc.id_token_algs to the algorithms that the provider signs with.",
-        "claim_missing" => "Let the provider send the claim of oidc.bind_claim, or set oidc.bind_claim to one that it sends.",
+        "claim_missing" => {
+            "Let the provider send the claim of oidc.bind_claim, or set oidc.bind_claim to one that it sends."
+        }
         "clock_drift" | "expired" | "iat_in_future" | "iat_too_old" | "nbf_in_future" => {
             "Synchronize the clocks of the provider and of this machine with a time server."
         }
@@ -174,7 +180,9 @@ pub fn advice(reason: &str) -> &'static str {
             "Its authorization or end-session endpoint has a query parameter that Signpost sets. Contact its operators."
         }
         "discovery_no_token_endpoint" => "Its discovery document names no token endpoint. Contact its operators.",
-        "invalid_endpoint_url" => "Its discovery document names an endpoint that is no https URL. Contact its operators.",
+        "invalid_endpoint_url" => {
+            "Its discovery document names an endpoint that is no https URL. Contact its operators."
+        }
         _ => "Check the response of its discovery URL.",
     }
 }

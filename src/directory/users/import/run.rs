@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use super::check::{self, Checked};
+use super::error::ImportError;
 use super::file::{self, Reader};
 use super::format::Format;
 use super::leading_zeros;
 use super::row::UserRow;
-use super::types::{
-    ImportContext, ImportError, Options, Progress, ProgressSink, ROWS_PER_BATCH, SORT_WINDOW_ROWS, Summary,
-};
+use super::types::{ImportContext, Options, Progress, ProgressSink, ROWS_PER_BATCH, SORT_WINDOW_ROWS, Summary};
 use super::write::{Record, Writer};
 use crate::audit::{Action, AuditEvent};
 use crate::db::Sql;
