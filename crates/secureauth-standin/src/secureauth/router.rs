@@ -1,8 +1,11 @@
 //! The routes.
 
+use std::time::{Duration, SystemTime};
+
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::DATE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -31,8 +34,19 @@ impl SecureAuthStandIn {
             .route(STYLE_PATH, get(async || stylesheet(&SECUREAUTH)))
             .fallback(async || not_found("no such path"))
             .layer(from_fn_with_state(self.clone(), dispatch))
+            .layer(from_fn_with_state(self.clone(), set_date))
             .with_state(self.clone())
     }
+}
+
+/// The `Date` of the stand-in's own clock, which tests may set.
+async fn set_date(State(standin): State<SecureAuthStandIn>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let since = Duration::from_secs(u64::try_from(standin.now().seconds()).unwrap_or(0));
+    if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since)) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
 }
 
 /// Records the request and finds its organization. Answers 503 if the organization is down.
