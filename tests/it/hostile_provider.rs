@@ -1,6 +1,7 @@
 //! An identity provider that lies, in every way that the library beneath does not see by itself and in the usual ones.
 //! Refused means: no session, a page with a way on, and one call to the token endpoint at most.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::encoding::AsDer;
@@ -8,6 +9,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{self, KeyPair as _};
 use axum::extract::State;
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -48,6 +50,8 @@ pub(crate) struct Provider {
     pub last_pushed: Arc<Mutex<(String, String)>>,
     /// The token endpoint's status and `Retry-After` while it is overloaded.
     pub throttle: Arc<Mutex<Option<(u16, Option<&'static str>)>>>,
+    /// Seconds that its clock is ahead, by the `Date` of its responses.
+    pub ahead: Arc<AtomicI64>,
     /// What UserInfo answers: status, media type and body.
     pub user_info: Arc<Mutex<(u16, &'static str, String)>>,
     /// What it serves instead of its documents: a status and a body.
@@ -82,6 +86,7 @@ impl Provider {
             throttle: Arc::default(),
             user_info: Arc::new(Mutex::new((401, "text/plain", String::new()))),
             broken: Arc::default(),
+            ahead: Arc::default(),
         };
         let app = Router::new()
             .route(
@@ -98,6 +103,13 @@ impl Provider {
             .route("/par", post(Self::par))
             .route("/userinfo", get(Self::serve_user_info))
             .fallback(|State(p): State<Self>| async move { p.calls.lock().unwrap().push("other".to_owned()) })
+            .layer(map_response_with_state(provider.clone(), async |State(p): State<Self>, mut response: Response| {
+                let seconds = now().seconds() + p.ahead.load(Ordering::SeqCst);
+                let since = std::time::Duration::from_secs(u64::try_from(seconds).unwrap());
+                let date = httpdate::fmt_http_date(std::time::UNIX_EPOCH + since);
+                response.headers_mut().insert("date", date.parse().unwrap());
+                response
+            }))
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         provider
@@ -155,6 +167,11 @@ impl Provider {
         let change = self.change.lock().unwrap().clone();
         if let Some(change) = change {
             change(&mut response);
+        }
+        let is_made_up =
+            !form_urlencoded::parse(response.request.1.as_bytes()).any(|field| field == ("code".into(), "code".into()));
+        if is_made_up && response.answer.is_object() {
+            return (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" }))).into_response();
         }
         response.header["kid"] = json!(response.kid);
         let token = response
@@ -696,7 +713,10 @@ async fn invalid_discovery_documents_are_rejected() {
             }
         }
         let (status, let_in, _) = try_sign_in(&world, &provider).await;
-        assert!(!let_in && status == StatusCode::SERVICE_UNAVAILABLE, "{field} = {value}: {status}");
+        // A document that cannot be read is an outage, one that contradicts the registration a setup fault.
+        let is_unreadable = value == json!(7) || value == json!("DROP");
+        let expected = if is_unreadable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
+        assert_eq!((let_in, status), (false, expected), "{field} = {value}");
         assert_eq!(provider.calls("token") + provider.calls("other"), 0);
     }
 }

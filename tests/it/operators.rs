@@ -15,9 +15,9 @@ const BILLER: &str = "pinehill-gas";
 
 #[tokio::test]
 async fn check_reports_readiness_by_exit_code() {
-    let world = World::start().await;
+    let world = World::with_system_clock().await;
     let (code, card, _) = world.command(&["check", "--biller", "maple-electric"]).await;
-    assert_eq!((code, card.lines().count()), (0, 7), "{card}");
+    assert_eq!((code, card.lines().count()), (0, 10), "{card}");
     assert!(card.lines().all(|line| line.starts_with("pass     ")), "{card}");
     let (code, card, why) = world.command(&["check", "--biller", "cedar-county"]).await;
     assert!(
@@ -37,7 +37,7 @@ async fn check_reports_readiness_by_exit_code() {
 
 #[tokio::test]
 async fn biller_is_enabled_suspended_and_resumed() {
-    let world = World::start().await;
+    let world = World::with_system_clock().await;
     let (code, out, stderr) = world.command(&["jobs"]).await;
     assert!(code == 0 && out.is_empty() && stderr.contains("no jobs yet"), "{stderr}");
     let (code, out, stderr) = world.command(&["enable", BILLER, "--mode", "mfa", "--watch"]).await;

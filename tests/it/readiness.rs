@@ -1,5 +1,7 @@
 //! The readiness card, and how activation holds itself by it.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,7 +11,8 @@ use signpost::access::Scope;
 use signpost::provisioning::{CheckStatus, EnablementOptions, JobState};
 
 use crate::billers_api::ApiClient;
-use crate::harness::{World, each_database, slug};
+use crate::harness::{World, each_database, now, slug};
+use crate::hostile_provider::{Provider, ProviderResponse, respond_with, try_sign_in, world_with};
 
 /// A biller's card: the level of each thing, and the advice.
 async fn card(world: &World, biller: &str) -> Vec<(String, CheckStatus, String)> {
@@ -170,4 +173,86 @@ async fn api_keys_read_readiness_of_their_own_billers_only() {
     let (status, card) = one.get("/api/v1/billers/maple-electric/readiness").await;
     assert_eq!((status, &card["biller"]), (StatusCode::OK, &Value::from("maple-electric")));
     assert_eq!(one.get("/api/v1/billers/clinic/readiness").await.0, StatusCode::NOT_FOUND);
+}
+
+/// What the readiness check says is what a sign-in meets, and names both values.
+#[tokio::test]
+async fn readiness_and_sign_ins_agree() {
+    type Fault = fn(&Provider);
+    const REFUSED: Fault = |provider| {
+        *provider.change.lock().unwrap() = Some(Arc::new(respond_with(json!([{ "error": "invalid_client" }, 401]))));
+    };
+    let faults: [(&str, &str, Fault, &str, &[&str]); 7] = [
+        ("nothing", "", |_| {}, "", &[]),
+        ("secret", "", REFUSED, "credentials", &["client c", "secret"]),
+        (
+            "algorithm of the keys",
+            "id_token_algs = [\"ES256\"]",
+            |provider| {
+                provider.discovery.lock().unwrap()["id_token_signing_alg_values_supported"] = json!(["RS256", "ES256"])
+            },
+            "keys",
+            &["RS256", "ES256", "id_token_algs"],
+        ),
+        (
+            "issuer",
+            "",
+            |provider| provider.discovery.lock().unwrap()["issuer"] = json!("https://other.example"),
+            "issuer",
+            &["https://other.example", "http://127.0.0.1:"],
+        ),
+        (
+            "endpoint",
+            "",
+            |provider| provider.discovery.lock().unwrap()["token_endpoint"] = json!("https://other.example/token"),
+            "issuer",
+            &["discovery_endpoint_not_allowed", "extra_hosts"],
+        ),
+        ("keys", "", |provider| *provider.keys.lock().unwrap() = json!({ "keys": [{ "kty": "oct" }] }), "keys", &[]),
+        ("documents", "", |provider| *provider.broken.lock().unwrap() = Some((500, "")), "issuer", &["server_error"]),
+    ];
+    for (what, settings, fault, failing, values) in faults {
+        let (world, provider) = world_with(&format!("client_secret = \"s\"\n{settings}")).await;
+        fault(&provider);
+        let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+        let found = world.state.provisioning.provider_findings(&biller).await;
+        let failed: Vec<_> = found.iter().filter(|finding| finding.status == CheckStatus::Fail).collect();
+        let names: Vec<&str> = failed.iter().map(|finding| finding.name).collect();
+        assert_eq!(names, if failing.is_empty() { vec![] } else { vec![failing] }, "{what}: {found:?}");
+        for value in values {
+            assert!(failed[0].advice.contains(value), "{what}: {}", failed[0].advice);
+        }
+        let (_, let_in, _) = try_sign_in(&world, &provider).await;
+        assert_eq!(let_in, failed.is_empty(), "{what}");
+    }
+}
+
+/// Clocks that differ are found before sign-ins fail.
+#[tokio::test]
+async fn clock_drift_is_a_warning_before_it_is_a_failure() {
+    for (ahead, status, let_in, fault) in [
+        (0, CheckStatus::Pass, true, None),
+        (-90, CheckStatus::Warning, true, Some("clock_drift")),
+        (-700, CheckStatus::Fail, false, Some("iat_too_old")),
+        (90, CheckStatus::Fail, false, Some("iat_in_future")),
+    ] {
+        let (world, provider) = world_with("client_secret = \"s\"").await;
+        // Ours differs by as much the other way.
+        if ahead < 0 {
+            world.advance(Duration::from_secs(u64::try_from(-ahead).unwrap())).await;
+        }
+        *provider.change.lock().unwrap() = Some(Arc::new(move |response: &mut ProviderResponse| {
+            let seconds = now().seconds() + ahead.max(0);
+            response.claims.insert("iat".into(), json!(seconds));
+            response.claims.insert("exp".into(), json!(seconds + 3600));
+        }));
+        provider.ahead.store(ahead.max(0), Ordering::SeqCst);
+        let find = async || world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+        let biller = find().await;
+        let found = world.state.provisioning.provider_findings(&biller).await;
+        let clock = found.iter().find(|finding| finding.name == "clock").unwrap();
+        assert_eq!(clock.status, status, "{ahead}: {}", clock.advice);
+        assert_eq!(try_sign_in(&world, &provider).await.1, let_in, "{ahead}");
+        assert_eq!(find().await.health.fault.as_deref(), fault, "{ahead}");
+    }
 }

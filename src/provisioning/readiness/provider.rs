@@ -3,6 +3,7 @@
 use super::{CheckStatus, ReadinessCheck, check};
 use crate::directory::Biller;
 use crate::provisioning::Provisioning;
+use crate::provisioning::steps::USER_ID_CLAIM;
 use crate::secureauth::{ProviderError, Registration};
 use signpost_core::decision::CiamState;
 
@@ -123,7 +124,8 @@ impl Provisioning {
     async fn claim_check(&self, biller: &Biller, registration: &Registration) -> ReadinessCheck {
         let claim = biller.settings.oidc.as_ref().map_or("", |oidc| oidc.bind_claim.as_str());
         match self.providers.get(registration).await {
-            Ok((provider, _)) if provider.lacks_claim(claim) => {
+            // Discovery documents list the standard claims, and not those that an enablement job creates.
+            Ok((provider, _)) if claim != USER_ID_CLAIM && provider.lacks_claim(claim) => {
                 let advice = format!(
                     "oidc.bind_claim is {claim}, which is not among the provider's claims_supported. Let the provider send it, or set \
                      oidc.bind_claim to a claim that it sends."

@@ -8,7 +8,7 @@ mod organization;
 mod resources;
 
 pub(super) use organization::organization_tag;
-pub(super) use resources::{Resource, ResourceIds};
+pub(super) use resources::{Resource, ResourceIds, USER_ID_CLAIM};
 
 use super::jobs::{LeasedJob, Step, StopReason};
 use super::sync::settings::pool_settings;

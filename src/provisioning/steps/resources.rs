@@ -9,7 +9,7 @@ use crate::secureauth::management::{CallError, Management, NewClient, NewPool, P
 use signpost_core::{Purpose, Slug};
 
 /// The ID token claim with Signpost's user id.
-pub(super) const USER_ID_CLAIM: &str = "signpost_user_id";
+pub(in crate::provisioning) const USER_ID_CLAIM: &str = "signpost_user_id";
 
 /// The ids of everything that a job creates.
 pub(in crate::provisioning) struct ResourceIds {
