@@ -35,6 +35,9 @@ pub(crate) struct ProviderResponse {
     pub request: (String, String),
 }
 
+/// A status, and the value of `Retry-After`.
+pub(crate) type Throttle = (u16, Option<&'static str>);
+
 #[derive(Clone)]
 pub(crate) struct Provider {
     pub issuer: String,
@@ -49,7 +52,7 @@ pub(crate) struct Provider {
     pub pushed: Arc<Mutex<(u16, String)>>,
     pub last_pushed: Arc<Mutex<(String, String)>>,
     /// The token endpoint's status and `Retry-After` while it is overloaded.
-    pub throttle: Arc<Mutex<Option<(u16, Option<&'static str>)>>>,
+    pub throttle: Arc<Mutex<Option<Throttle>>>,
     /// Seconds that its clock is ahead, by the `Date` of its responses.
     pub ahead: Arc<AtomicI64>,
     /// What UserInfo answers: status, media type and body.

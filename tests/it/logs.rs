@@ -115,7 +115,7 @@ async fn every_line_of_a_request_carries_its_fields() {
         let peer = Peer(peer.parse().unwrap());
         let request = Request::get("/b/cedar-county?secret=x")
             .header("x-request-id", request_id)
-            .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
+            .header("traceparent", format!("00-{trace}-1111222233334444-01"))
             .extension(peer);
         let page = browser.clone().send(request).await;
         let id = page.header("x-request-id").to_owned();
