@@ -157,11 +157,14 @@ impl Providers {
         }
     }
 
-    /// The issuer that the discovery document names, whatever the registration says.
-    pub async fn documented_issuer(&self, registration: &Registration) -> Option<String> {
+    /// A member of the discovery document, whatever the registration says.
+    pub async fn documented(&self, registration: &Registration, member: &str) -> Option<String> {
         let bytes = self.http.get(&discovery::discovery_url(&registration.issuer).ok()?).await.ok()?;
         let document: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-        document.get("issuer")?.as_str().map(str::to_owned)
+        match document.get(member)? {
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
     }
 
     /// How far the issuer's clock is ahead of ours, in seconds. `None`: its response has no date.
@@ -204,8 +207,9 @@ impl Providers {
 
     fn entry(&self, registration: &Registration) -> Arc<AsyncMutex<CacheEntry>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two registrations at one issuer may allow different hosts and algorithms.
-        let key = format!("{} {}", registration.client_id, registration.issuer);
+        // Two registrations at one issuer may allow different hosts and algorithms, by which its documents are checked.
+        let Registration { client_id, issuer, id_token_algs, extra_hosts, .. } = registration;
+        let key = format!("{client_id} {issuer} {id_token_algs:?} {extra_hosts:?}");
         Arc::clone(entries.entry(key).or_default())
     }
 }

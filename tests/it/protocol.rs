@@ -273,6 +273,48 @@ async fn claims_that_the_id_token_lacks_come_from_userinfo() {
     }
 }
 
+/// Each fault has its word in the decision record: see docs/reference/diagnosis.md.
+#[tokio::test]
+async fn refused_sign_ins_have_their_reason_word() {
+    type Fault = fn(&Provider);
+    fn discovery(provider: &Provider, member: &str, value: Value) {
+        provider.discovery.lock().unwrap()[member] = value;
+    }
+    fn token(provider: &Provider, change: impl Fn(&mut ProviderResponse) + Send + Sync + 'static) {
+        *provider.change.lock().unwrap() = Some(Arc::new(change));
+    }
+    let faults: [(&str, Fault); 10] = [
+        ("unsupported_grant_type", |p| token(p, respond_with(json!([{ "error": "unsupported_grant_type" }])))),
+        ("discovery_algorithm_mismatch", |p| discovery(p, "id_token_signing_alg_values_supported", json!(["ES256"]))),
+        ("discovery_no_token_endpoint", |p| discovery(p, "token_endpoint", Value::Null)),
+        ("discovery_reserved_parameter", |p| {
+            discovery(p, "authorization_endpoint", json!(format!("{}/authorize?state=x", p.issuer)));
+        }),
+        ("invalid_endpoint_url", |p| discovery(p, "authorization_endpoint", json!("javascript:alert(1)"))),
+        ("private_address", |p| discovery(p, "jwks_uri", json!("http://10.0.0.1/keys"))),
+        ("private_key_published", |p| {
+            *p.keys.lock().unwrap() =
+                json!({ "keys": [{ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA" }] });
+        }),
+        ("weak_key", |p| {
+            let n = URL_SAFE_NO_PAD.encode([0xff; 128]);
+            *p.keys.lock().unwrap() = json!({ "keys": [{ "kty": "RSA", "n": n, "e": "AQAB" }] });
+        }),
+        ("nbf_in_future", |p| token(p, set("nbf", now().seconds() + 3600))),
+        ("throttled", |p| *p.throttle.lock().unwrap() = Some((429, None))),
+    ];
+    for (word, fault) in faults {
+        let (world, provider) = world_with("client_secret = \"s\"").await;
+        fault(&provider);
+        let page = answer_to_callback(&mut world.browser(), &provider).await;
+        let LookupResult::Recorded(entry) = world.decision(&page.reference()).await else { panic!("{word}") };
+        assert_eq!(entry.details["reason"], word, "{}", page.title());
+        let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+        assert_eq!(biller.health.fault.as_deref(), Some(word).filter(|word| *word != "throttled"));
+        assert!(!biller.health.is_down, "{word}");
+    }
+}
+
 /// Errors of the authorization answer that only an operator can end.
 #[tokio::test]
 async fn setup_faults_in_the_authorization_answer_never_say_try_again() {

@@ -10,17 +10,7 @@ use signpost_core::decision::CiamState;
 impl Provisioning {
     pub(super) async fn provider_checks(&self, biller: &Biller, registration: &Registration) -> Vec<ReadinessCheck> {
         if let Err(error) = self.providers.probe_discovery(registration).await {
-            let failed = match self.providers.documented_issuer(registration).await {
-                Some(documented) if error == ProviderError::InvalidResponse("discovery_issuer_mismatch") => {
-                    let settings = &registration.issuer;
-                    let advice = format!(
-                        "The discovery document says {documented}, the settings say {settings}. Set oidc.issuer to the former if it is right."
-                    );
-                    check("issuer", CheckStatus::Fail, advice)
-                }
-                _ => failed_check("issuer", &registration.issuer, &error),
-            };
-            return vec![failed];
+            return vec![self.issuer_check(registration, &error).await];
         }
         let mut checks = vec![check("issuer", CheckStatus::Pass, format!("{} responds.", registration.issuer))];
         if let Err(error) = self.providers.probe(registration).await {
@@ -55,6 +45,25 @@ impl Provisioning {
 }
 
 impl Provisioning {
+    /// Why the discovery document cannot be used, with both values if it contradicts the settings.
+    async fn issuer_check(&self, registration: &Registration, error: &ProviderError) -> ReadinessCheck {
+        let (member, setting, value) = match error.reason() {
+            "discovery_issuer_mismatch" => ("issuer", "oidc.issuer", registration.issuer.clone()),
+            "discovery_algorithm_mismatch" => {
+                let allowed = registration.id_token_algs.join(", ");
+                ("id_token_signing_alg_values_supported", "oidc.id_token_algs", allowed)
+            }
+            _ => return failed_check("issuer", &registration.issuer, error),
+        };
+        let Some(documented) = self.providers.documented(registration, member).await else {
+            return failed_check("issuer", &registration.issuer, error);
+        };
+        let advice = format!(
+            "The discovery document says {documented}, {setting} says {value}. If the document is right, set {setting} to what it says."
+        );
+        check("issuer", CheckStatus::Fail, advice)
+    }
+
     /// Whether a key can sign with an allowed algorithm.
     async fn keys_check(&self, registration: &Registration) -> ReadinessCheck {
         let provider = match self.providers.get(registration).await {

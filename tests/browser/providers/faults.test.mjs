@@ -43,7 +43,7 @@ const PROVIDERS = {
     script: "glewlwyd",
     path: "/api/oidc",
     pushed: true,
-    ignored: ["redirect_uri"],
+    ignored: ["redirect_uri", "credentials"],
     oidc: { token_auth: "client_secret_post" },
     words: { invalid_client: "par_rejected", invalid_redirect_uri: "par_rejected" },
     async signIn(page) {
@@ -124,7 +124,8 @@ const FAULTS = {
   }),
   "wrong-algorithm": () => ({
     oidc: { id_token_algs: ["ES256"] },
-    reason: "invalid_algorithm",
+    before: true,
+    reason: "discovery_algorithm_mismatch",
     customer: "setup fault",
     readiness: "fail",
     advice: [/\bRS256\b/, /\bES256\b/, /id_token_algs/],
