@@ -27,7 +27,7 @@ pub struct SignIn {
     pub amr: Vec<String>,
     /// The provider's session id, for logout.
     pub sid: Option<String>,
-    /// How far the provider's clock is ahead of ours, in seconds, if it matters: from [`checks::DRIFT`] on.
+    /// How far the provider's clock is ahead of ours, in seconds, if it is a minute or more.
     pub clock_drift: Option<i64>,
     /// The encoded token, as a hint for logout.
     pub id_token: String,
