@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value as Json;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -179,7 +180,19 @@ impl LogWriter {
 
     /// Waits for an entry, then collects others until the batch is full, its time is over, or a caller flushes.
     async fn collect(&mut self, pending: &mut Vec<PendingEntry>) -> Batch {
-        let mut due = (!pending.is_empty()).then(|| Instant::now() + FLUSH_INTERVAL);
+        let mut due = None;
+        if !pending.is_empty() {
+            // The last write failed. The batch may be full, but callers that flush must not wait until the database is back.
+            due = Some(Instant::now() + FLUSH_INTERVAL);
+            loop {
+                match self.queue.try_recv() {
+                    Ok(Message::Write(entry)) => pending.push(entry),
+                    Ok(Message::Flush(done)) => return Batch { flush_reply: Some(done), closed: false },
+                    Err(TryRecvError::Disconnected) => return Batch { flush_reply: None, closed: true },
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+        }
         while pending.len() < BATCH_SIZE {
             let message = match due {
                 Some(due) => tokio::time::timeout_at(due, self.queue.recv()).await,

@@ -218,11 +218,8 @@ impl Callback<'_> {
         state.calls.record(self.slug, started.elapsed(), is_success);
         match redeemed {
             Ok(sign_in) => {
-                if let Some(seconds) = sign_in.clock_drift {
-                    self.record_clock_drift(biller, seconds).await;
-                } else {
-                    registrations::record_issuer_success(state, biller, IssuerEndpoint::Token).await;
-                }
+                registrations::record_issuer_success(state, biller, IssuerEndpoint::Token).await;
+                self.record_fault(biller, registration, &sign_in).await;
                 Ok(sign_in)
             }
             Err(error) => {
@@ -232,20 +229,23 @@ impl Callback<'_> {
         }
     }
 
-    /// Sign-ins still work, but will not when the clocks differ more.
-    async fn record_clock_drift(&self, biller: &Biller, seconds: i64) {
-        const REASON: &str = "clock_drift";
-        if biller.health.fault.as_deref() == Some(REASON) {
-            return;
+    /// Records the setup fault that a valid ID token shows, or that there is none.
+    async fn record_fault(&self, biller: &Biller, registration: &Registration, sign_in: &SignIn) {
+        let is_missing = |name: &String| sign_in.claim(name).is_none();
+        if registration.claims.iter().any(is_missing) {
+            return registrations::record_setup_fault(self.state, biller, "claim_missing").await;
         }
-        let (difference, side) = (seconds.abs(), if seconds > 0 { "ahead" } else { "behind" });
-        tracing::warn!(
-            biller = %biller.slug,
-            reason = REASON,
-            "the provider's clock is {difference} s {side} of ours: synchronize both"
-        );
-        registrations::record_issuer_success(self.state, biller, IssuerEndpoint::Token).await;
-        registrations::record_setup_fault(self.state, biller, REASON).await;
+        // Sign-ins still work, but will not when the clocks differ more.
+        let Some(seconds) = sign_in.clock_drift else {
+            return registrations::clear_setup_fault(self.state, biller).await;
+        };
+        let reason = "clock_drift";
+        if biller.health.fault.as_deref() != Some(reason) {
+            let (difference, side) = (seconds.abs(), if seconds > 0 { "ahead" } else { "behind" });
+            let slug = &biller.slug;
+            tracing::warn!(biller = %slug, reason, "the provider's clock is {difference} s {side} of ours: synchronize both");
+        }
+        registrations::record_setup_fault(self.state, biller, reason).await;
     }
 
     /// The biller, if it signs in users itself now.
@@ -301,7 +301,6 @@ impl Callback<'_> {
                 received = sign_in.claim_names().join(" "),
                 "the claim that identifies users is missing"
             );
-            registrations::record_setup_fault(self.state, biller, "claim_missing").await;
             return Ok(Err(CallbackError::ClaimMissing));
         };
         let found = match oidc.bind_to {

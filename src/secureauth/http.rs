@@ -99,14 +99,16 @@ impl Http {
         }
     }
 
-    /// The server's clock by the `Date` header of its response (RFC 9110, section 6.6.1), in seconds since 1970.
+    /// The server's clock by the `Date` header of its response (RFC 9110, section 6.6.1), in seconds since 1970. A response that
+    /// a cache kept is as much older as its `Age` says (RFC 9111, section 5.1).
     pub async fn server_time(&self, url: &Url) -> Result<Option<i64>, HttpClientError> {
         self.check_target(url)?;
         let response = self.client.get(url.clone()).send().await.map_err(|error| classify(&error))?;
         let date = response.headers().get(header::DATE).and_then(|value| value.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let since = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
-        Ok(since.and_then(|since| i64::try_from(since.as_secs()).ok()))
+        let age = response.headers().get(header::AGE).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
+        Ok(since.and_then(|since| i64::try_from(since.as_secs()).ok()).map(|time| time + i64::from(age.unwrap_or(0))))
     }
 
     /// Returns the status of a GET, and the target if it is a redirect.

@@ -123,6 +123,13 @@ pub async fn record_setup_fault(state: &AppState, biller: &Biller, fault: &str) 
     }
 }
 
+/// Records that a sign-in at a biller met no setup fault, if one was recorded before.
+pub async fn clear_setup_fault(state: &AppState, biller: &Biller) {
+    if biller.health.fault.is_some() {
+        log_write_error(state.directory.clear_setup_fault(biller).await);
+    }
+}
+
 /// Records a failed call to a biller's issuer, if the issuer is to blame, or the setup fault that it shows. A database error is
 /// logged only.
 pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint, error: &ProviderError) {
@@ -137,8 +144,7 @@ pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: 
 
 /// Records a successful call to a biller's issuer, if it had failed before.
 pub async fn record_issuer_success(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint) {
-    let health = &biller.health;
-    if health.failures > 0 || health.is_down || health.fault.is_some() {
+    if biller.health.failures > 0 || biller.health.is_down {
         log_write_error(state.directory.record_issuer_success(biller, endpoint, state.clock.now()).await);
     }
 }

@@ -148,11 +148,11 @@ fn problems_never_contain_secrets() {
         format!("[secrets]\nkeys = [{{ inline = \"{SECRET}\" }}]"),
         format!("[database]\nurl = [\"{SECRET}\"]"),
     ] {
-        let told = problems(&text, &[]).join("\n");
-        assert!(!told.is_empty() && !told.contains(SECRET), "{told}");
+        let reported = problems(&text, &[]).join("\n");
+        assert!(!reported.is_empty() && !reported.contains(SECRET), "{reported}");
     }
-    let told = problems(GOOD, &[("SIGNPOST__SECRETS__KEYS", SECRET)]).join("\n");
-    assert!(!told.is_empty() && !told.contains(SECRET), "{told}");
+    let reported = problems(GOOD, &[("SIGNPOST__SECRETS__KEYS", SECRET)]).join("\n");
+    assert!(!reported.is_empty() && !reported.contains(SECRET), "{reported}");
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn invalid_and_empty_values_are_refused_with_key_value_and_form() {
     let found = problems(&format!("{GOOD}\n[limits]\nexempt_loopback = \"maybe\""), &[]);
     assert!(found[0].starts_with("limits.exempt_loopback: expected true or false"), "{found:?}");
     assert!(found[0].ends_with("not \"maybe\""), "{found:?}");
-    let told = problems(GOOD, &[("SIGNPOST__MAIL__PASSWORD", "[\"s3cr3t\"]")]).join("\n");
-    assert!(!told.contains("s3cr3t"), "{told}");
+    let secret = [("SIGNPOST__MAIL__PASSWORD", "[\"s3cr3t\"]")];
+    assert_eq!(problems(GOOD, &secret), Vec::<String>::new(), "a secret is text, whatever it looks like");
 }
 
 #[test]

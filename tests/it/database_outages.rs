@@ -6,7 +6,9 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use serde_json::json;
 use signpost::access::{NewApiKey, Scope};
+use signpost::audit::LogEntry;
 use signpost::db::Db;
+use signpost_core::reference::CodeKind;
 
 use crate::harness::{Browser, TestResponse, World, each_database, wait_for};
 
@@ -48,6 +50,28 @@ fn token(response: &TestResponse) -> String {
 async fn is_away(db: &Db) -> Option<()> {
     let error = db.one(signpost::sql!("SELECT 1 AS value"), Vec::new()).await.err()?;
     error.to_string().contains("the database is away: Connection refused").then_some(())
+}
+
+/// A caller that flushes the decision log, such as the shutdown, does not wait for the database to come back.
+#[tokio::test]
+async fn flush_of_a_long_decision_log_returns_during_an_outage() {
+    let Some((world, mut proxy)) = World::behind_proxy("").await else { return };
+    proxy.stop().await;
+    wait_for(Duration::from_secs(10), "the database is away", || is_away(&world.state.db)).await;
+    for _ in 0..2_000 {
+        world.state.decisions.record(CodeKind::Error, LogEntry { response: "a page", ..LogEntry::default() });
+    }
+    let flush = || tokio::time::timeout(Duration::from_secs(20), world.state.decisions.flush());
+    for _ in 0..3 {
+        flush().await.expect("the flush returns");
+    }
+    proxy.resume().await;
+    let db = &world.state.db;
+    let count = async || {
+        let row = db.one(signpost::sql!("SELECT count(*) AS total FROM decision_log"), vec![]).await.ok().flatten()?;
+        (row.int("total").unwrap() == 2_000).then_some(())
+    };
+    wait_for(Duration::from_secs(20), "nothing is lost", count).await;
 }
 
 #[tokio::test]

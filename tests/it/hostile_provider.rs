@@ -55,6 +55,8 @@ pub(crate) struct Provider {
     pub throttle: Arc<Mutex<Option<Throttle>>>,
     /// Seconds that its clock is ahead, by the `Date` of its responses.
     pub ahead: Arc<AtomicI64>,
+    /// Seconds that a cache has kept its responses.
+    pub age: Arc<AtomicI64>,
     /// What UserInfo answers: status, media type and body.
     pub user_info: Arc<Mutex<(u16, &'static str, String)>>,
     /// What it serves instead of its documents: a status and a body.
@@ -90,6 +92,7 @@ impl Provider {
             user_info: Arc::new(Mutex::new((401, "text/plain", String::new()))),
             broken: Arc::default(),
             ahead: Arc::default(),
+            age: Arc::default(),
         };
         let app = Router::new()
             .route(
@@ -107,10 +110,12 @@ impl Provider {
             .route("/userinfo", get(Self::serve_user_info))
             .fallback(|State(p): State<Self>| async move { p.calls.lock().unwrap().push("other".to_owned()) })
             .layer(map_response_with_state(provider.clone(), async |State(p): State<Self>, mut response: Response| {
-                let seconds = now().seconds() + p.ahead.load(Ordering::SeqCst);
+                let age = p.age.load(Ordering::SeqCst);
+                let seconds = now().seconds() + p.ahead.load(Ordering::SeqCst) - age;
                 let since = std::time::Duration::from_secs(u64::try_from(seconds).unwrap());
                 let date = httpdate::fmt_http_date(std::time::UNIX_EPOCH + since);
                 response.headers_mut().insert("date", date.parse().unwrap());
+                response.headers_mut().insert("age", age.into());
                 response
             }))
             .with_state(provider.clone());

@@ -261,6 +261,11 @@ async fn claims_that_the_id_token_lacks_come_from_userinfo() {
     }
     let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
     assert_eq!((biller.health.fault.as_deref(), biller.health.failures), (Some("claim_missing"), 0));
+    // The state changed once: a fault that lasts is not written again, and no instance reads the billers again.
+    let revision = async || world.state.directory.billers().await.unwrap().revision();
+    let before = revision().await;
+    assert!(!try_sign_in(&world, &provider).await.1);
+    assert_eq!(revision().await, before);
     // With the claim in the ID token there is no call.
     *provider.change.lock().unwrap() = None;
     let before = provider.calls("userinfo");

@@ -254,5 +254,9 @@ async fn clock_drift_is_a_warning_before_it_is_a_failure() {
         assert_eq!(clock.status, status, "{ahead}: {}", clock.advice);
         assert_eq!(try_sign_in(&world, &provider).await.1, let_in, "{ahead}");
         assert_eq!(find().await.health.fault.as_deref(), fault, "{ahead}");
+        // A cache in between keeps the response, and its date.
+        provider.age.store(86_400, Ordering::SeqCst);
+        let found = world.state.provisioning.provider_findings(&biller).await;
+        assert_eq!(found.iter().find(|finding| finding.name == "clock").unwrap().status, status, "{ahead}, cached");
     }
 }

@@ -35,9 +35,11 @@ const HALF_OPEN: Sql = sql!(
 const CLAIM_PROBE: Sql =
     sql!("UPDATE issuer_health SET probed_until = $3 WHERE biller_id = $1 AND probed_until <= $2 AND failures > 0");
 const RECORD_SUCCESS: Sql = sql!(
-    "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, checked_at = $2, \
-     fault = '', fault_since = NULL WHERE biller_id = $1 AND (state <> 'up' OR failures > 0 OR fault <> '')"
+    "UPDATE issuer_health SET state = 'up', failures = 0, reason = '', changed_at = $2, checked_at = $2 \
+     WHERE biller_id = $1 AND (state <> 'up' OR failures > 0)"
 );
+const CLEAR_FAULT: Sql =
+    sql!("UPDATE issuer_health SET fault = '', fault_since = NULL WHERE biller_id = $1 AND fault <> ''");
 const RECORD_FAULT: Sql = sql!(
     "INSERT INTO issuer_health (biller_id, state, failures, reason, changed_at, checked_at, fault, fault_since) \
      VALUES ($1, 'up', 0, '', $3, $3, $2, $3) ON CONFLICT (biller_id) DO UPDATE SET \
@@ -89,6 +91,17 @@ impl Directory {
         if tx.run(RECORD_FAULT, values![biller.id.as_str(), fault, now]).await? > 0 {
             store::bump(&mut tx).await?;
             tracing::error!(biller = %biller.slug, reason = fault, "the registration or the provider is set up wrong");
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Records that a sign-in succeeded without a setup fault.
+    pub async fn clear_setup_fault(&self, biller: &Biller) -> Result<(), DirectoryError> {
+        let mut tx = self.db.begin().await?;
+        if tx.run(CLEAR_FAULT, values![biller.id.as_str()]).await? > 0 {
+            store::bump(&mut tx).await?;
+            tracing::info!(biller = %biller.slug, "the setup fault is gone");
         }
         tx.commit().await?;
         Ok(())

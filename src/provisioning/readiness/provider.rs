@@ -42,9 +42,7 @@ impl Provisioning {
         checks.push(self.clock_check(registration).await);
         checks
     }
-}
 
-impl Provisioning {
     /// Why the discovery document cannot be used, with both values if it contradicts the settings.
     async fn issuer_check(&self, registration: &Registration, error: &ProviderError) -> ReadinessCheck {
         let (member, setting, value) = match error.reason() {
@@ -92,7 +90,7 @@ impl Provisioning {
             Err(_) if biller.state == CiamState::Suspended => check(
                 name,
                 CheckStatus::Warning,
-                "The biller is suspended, so its credentials are not tried.".to_owned(),
+                "The biller is suspended, so its credentials cannot be checked.".to_owned(),
             ),
             Err(error @ ProviderError::Setup("invalid_client" | "unauthorized_client")) => {
                 let advice = format!(
@@ -161,7 +159,9 @@ pub fn advice(reason: &str) -> &'static str {
             "If the host of its endpoints belongs to the provider, add it to oidc.extra_hosts."
         }
         "discovery_algorithm_mismatch" => "Set oidc.id_token_algs to the algorithms that the provider signs with.",
-        "private_address" => "The issuer has a private IP address, which Signpost does not connect to.",
+        "private_address" => {
+            "The issuer has a private IP address. If its network is yours, list it in oidc.allow_private_networks."
+        }
         "no_registration" => {
             "Import the biller again: it has no registration, or its secret was sealed under a key that was removed."
         }
