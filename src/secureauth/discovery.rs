@@ -73,6 +73,7 @@ pub(super) struct DiscoveryDocument {
     pub authorization_endpoint: Url,
     pub token_endpoint: Url,
     pub jwks_uri: Url,
+    /// Only if calls to it are allowed: some providers have it on a host of its own, and most sign-ins do without it.
     pub userinfo_endpoint: Option<Url>,
     /// The claims that the provider can send, if it says so.
     pub claims_supported: Option<Vec<String>>,
@@ -112,7 +113,10 @@ pub(super) fn parse(
         authorization_endpoint: metadata.authorization_endpoint().url().clone(),
         token_endpoint: token_endpoint.url().clone(),
         jwks_uri: metadata.jwks_uri().url().clone(),
-        userinfo_endpoint: metadata.userinfo_endpoint().map(|endpoint| endpoint.url().clone()),
+        userinfo_endpoint: metadata
+            .userinfo_endpoint()
+            .map(|endpoint| endpoint.url().clone())
+            .filter(|endpoint| http.check_target(endpoint).is_ok() && is_allowed_endpoint(endpoint, registration)),
         claims_supported: metadata
             .claims_supported()
             .map(|claims| claims.iter().map(|claim| claim.to_string()).collect()),
@@ -122,8 +126,7 @@ pub(super) fn parse(
         par_required: extra.require_pushed_authorization_requests,
     };
     let endpoints = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri].into_iter();
-    let optional = [&document.end_session_endpoint, &document.par_endpoint, &document.userinfo_endpoint];
-    for endpoint in endpoints.chain(optional.into_iter().flatten()) {
+    for endpoint in endpoints.chain(&document.end_session_endpoint).chain(&document.par_endpoint) {
         http.check_target(endpoint)?;
         if !is_allowed_endpoint(endpoint, registration) {
             return Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed"));

@@ -320,6 +320,20 @@ async fn refused_sign_ins_have_their_reason_word() {
     }
 }
 
+/// Some providers have UserInfo on a host of its own. Sign-ins that need nothing from it work; the others never call it.
+#[tokio::test]
+async fn userinfo_on_another_host_is_not_called() {
+    for endpoint in ["https://graph.other.example/userinfo", "http://10.0.0.1/userinfo", "javascript:alert(1)"] {
+        let (world, provider) = world_with("client_secret = \"s\"").await;
+        provider.discovery.lock().unwrap()["userinfo_endpoint"] = json!(endpoint);
+        assert!(try_sign_in(&world, &provider).await.1, "{endpoint}");
+        *provider.change.lock().unwrap() = Some(Arc::new(unset("preferred_username")));
+        let page = answer_to_callback(&mut world.browser(), &provider).await;
+        let LookupResult::Recorded(entry) = world.decision(&page.reference()).await else { panic!("{endpoint}") };
+        assert_eq!(entry.details["reason"], "claim_missing", "{endpoint}");
+    }
+}
+
 /// Errors of the authorization answer that only an operator can end.
 #[tokio::test]
 async fn setup_faults_in_the_authorization_answer_never_say_try_again() {
