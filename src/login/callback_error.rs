@@ -49,10 +49,15 @@ pub(super) fn error_class(error: &str) -> &'static str {
 
 /// The biller's registration or its provider is set up wrong. Trying again does not help.
 pub(super) fn setup_fault(keys: &KeyRing, slug: &Slug, flow: &FlowContext, fault: &'static str) -> HttpError {
-    HttpError::new(StatusCode::BAD_GATEWAY, fault, "error-setup-fault")
-        .for_biller(slug.as_str())
-        .with_link("action-find-biller", addresses::page(keys, paths::RECOVER, flow))
-        .recorded()
+    let error = HttpError::new(StatusCode::BAD_GATEWAY, fault, "error-setup-fault").for_biller(slug.as_str());
+    with_help(error, keys, slug, Some(flow)).recorded()
+}
+
+/// Only support can help. The biller is the right one, but the customer may have another as well.
+fn with_help(error: HttpError, keys: &KeyRing, slug: &Slug, flow: Option<&FlowContext>) -> HttpError {
+    error
+        .with_link("action-help", paths::with_query(paths::HELP, "biller", slug.as_str()))
+        .with_link("action-find-biller", find(keys, flow))
 }
 
 /// The token endpoint failed, or its response is invalid. A code is never sent twice.
@@ -85,9 +90,9 @@ impl CallbackError {
         let error = if flow.is_some() { error.recorded() } else { error };
         match self {
             Self::AuthorizationError(reason) if setup_fault_reason(reason, "").is_some() => {
-                error.with_link("action-find-biller", find(keys, flow))
+                with_help(error, keys, slug, flow)
             }
-            Self::ClaimMissing => error.with_link("action-find-biller", find(keys, flow)),
+            Self::ClaimMissing => with_help(error, keys, slug, flow),
             Self::NotAMember(_) | Self::UserNotActive => {
                 error.with_link("action-find-biller", find(keys, flow)).with_link("action-try-again", restart)
             }

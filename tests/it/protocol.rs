@@ -142,6 +142,7 @@ async fn par_errors_show_a_page_and_par_outages_fall_back() {
         let page = world.browser().get("/b/hostile").await;
         assert_eq!((page.status, page.title()), (StatusCode::BAD_GATEWAY, "Signing in at Hostile is not working"));
         assert!(!page.body.contains("Try again") && page.headers.get("retry-after").is_none(), "{text}");
+        assert_eq!(page.link("Get help signing in</a>"), "/help?biller=hostile", "only support can help");
         let LookupResult::Recorded(entry) = world.decision(&page.reference()).await else { panic!("{text}") };
         assert_eq!(entry.details["reason"], fault);
         let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
