@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::connection::Checked;
 use super::error::{DbError, classify, is_connection_failure};
@@ -28,6 +28,8 @@ pub struct PostgresPool {
     /// Why the database is away, while the breaker is open.
     outage: watch::Sender<Option<Arc<str>>>,
     is_probing: Arc<AtomicBool>,
+    /// Held while a request finds out why the pool timed out.
+    diagnosis: Arc<Mutex<()>>,
 }
 
 impl PostgresPool {
@@ -37,7 +39,12 @@ impl PostgresPool {
         wait_for_server(&options).await?;
         let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
         let (outage, _) = watch::channel(None);
-        Ok(Self { pool: pool.connect_lazy_with(options), outage, is_probing: Arc::default() })
+        Ok(Self {
+            pool: pool.connect_lazy_with(options),
+            outage,
+            is_probing: Arc::default(),
+            diagnosis: Arc::default(),
+        })
     }
 
     pub(super) async fn acquire(&self) -> Result<Checked<Postgres>, DbError> {
@@ -55,8 +62,10 @@ impl PostgresPool {
         }
     }
 
-    /// What a pool that timed out does not say: why no connection can be opened, or that all of them are in use.
+    /// What a pool that timed out does not say: why no connection can be opened, or that all of them are in use. One request
+    /// at a time finds out: a busy server must not get a connection more for each request that waits.
     async fn why_timed_out(&self) -> DbError {
+        let Ok(_alone) = self.diagnosis.try_lock() else { return classify(sqlx::Error::PoolTimedOut) };
         let options = self.pool.connect_options();
         tokio::select! {
             biased;

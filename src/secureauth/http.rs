@@ -77,10 +77,7 @@ impl Http {
     /// Gets UserInfo with an access token (OpenID Connect Core, section 5.3.1). Returns the media type and the body.
     pub async fn get_with_token(&self, url: &Url, token: &str) -> Result<(String, Vec<u8>), HttpClientError> {
         self.check_target(url)?;
-        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| HttpClientError::Rejected("invalid_access_token"))?;
-        value.set_sensitive(true);
-        let request = self.client.get(url.clone()).header(AUTHORIZATION, value);
+        let request = self.client.get(url.clone()).header(AUTHORIZATION, bearer(token)?);
         let request = request.header("accept", "application/json, application/jwt");
         let response = request.send().await.map_err(|error| classify(&error))?;
         if let Some(throttled) = throttled(&response) {
@@ -255,6 +252,14 @@ impl<'c> AsyncHttpClient<'c> for Http {
     }
 }
 
+/// The credentials of a bearer token (RFC 6750, section 2.1).
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, HttpClientError> {
+    let value = HeaderValue::try_from(format!("Bearer {token}"));
+    let mut value = value.map_err(|_| HttpClientError::Rejected("invalid_access_token"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// A 429, or a 503 with `Retry-After` (RFC 9110, section 10.2.3). A date counts as no hint.
 fn throttled(response: &reqwest::Response) -> Option<HttpClientError> {
     let status = response.status().as_u16();
@@ -262,7 +267,8 @@ fn throttled(response: &reqwest::Response) -> Option<HttpClientError> {
     if status != 429 && !(status == 503 && hint.is_some()) {
         return None;
     }
-    let seconds = hint.and_then(|value| value.to_str().ok()?.parse::<u16>().ok()).unwrap_or(DEFAULT_RETRY_AFTER);
+    let hint = hint.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let seconds = hint.map_or(DEFAULT_RETRY_AFTER, |seconds| u16::try_from(seconds).unwrap_or(u16::MAX));
     Some(HttpClientError::Throttled { status, seconds: seconds.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end()) })
 }
 

@@ -496,9 +496,13 @@ async fn a_token_endpoint_5xx_is_an_outage_and_is_not_retried() {
 
 #[tokio::test]
 async fn overload_asks_customers_to_return_and_429_is_no_outage() {
-    for (status, hint, seconds, failures) in
-        [(429, None, "5", 0), (429, Some("17"), "17", 0), (429, Some("86400"), "5", 0), (503, Some("9999"), "120", 1)]
-    {
+    for (status, hint, seconds, failures) in [
+        (429, None, "5", 0),
+        (429, Some("17"), "17", 0),
+        (429, Some("86400"), "120", 0),
+        (429, Some("soon"), "5", 0),
+        (503, Some("9999"), "120", 1),
+    ] {
         let (world, provider) = world().await;
         *provider.throttle.lock().unwrap() = Some((status, hint));
         let mut browser = world.browser();

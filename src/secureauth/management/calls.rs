@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::client::{Management, Workspace};
 use super::error::{CallError, Rejection};
 use crate::secureauth::HttpClientError;
+use crate::secureauth::http::bearer;
 use signpost_core::Timestamp;
 
 /// Bounds the wait that SecureAuth can ask for.
@@ -197,13 +198,6 @@ impl Management {
 /// SecureAuth's id of a request.
 fn trace(headers: &HeaderMap) -> &str {
     headers.get("x-trace-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
-}
-
-pub(super) fn bearer(token: &str) -> Result<HeaderValue, HttpClientError> {
-    let value = HeaderValue::try_from(format!("Bearer {token}"));
-    let mut value = value.map_err(|_| HttpClientError::Rejected("invalid_access_token"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn parse_response(headers: &HeaderMap, body: &[u8]) -> Result<ApiResponse, CallError> {

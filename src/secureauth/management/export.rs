@@ -9,10 +9,10 @@ use http::{HeaderMap, header};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::calls::bearer;
 use super::client::{Management, Workspace};
 use super::error::{CallError, Rejection};
 use crate::secureauth::HttpClientError;
+use crate::secureauth::http::bearer;
 
 /// SecureAuth assembles the whole export before it responds.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
