@@ -16,16 +16,21 @@ impl Document {
         Self(serde_saphyr::from_str(&text).unwrap())
     }
 
-    /// The operation at a path of ours, whatever its parameters are called.
+    /// The operation at a path, which may hold values or parameters by other names. Of several templates that fit, the one with
+    /// the fewest parameters is meant (OpenAPI 3, Path Templating Matching).
     fn operation(&self, method: &str, path: &str) -> Option<&Value> {
-        let plain = |path: &str| -> String {
-            let words = path.split('/').map(|word| if word.starts_with('{') { "{}" } else { word });
-            words.collect::<Vec<_>>().join("/")
+        let words: Vec<&str> = path.split('?').next()?.split('/').skip(4).collect();
+        let is_parameter = |word: &str| word.starts_with('{');
+        let fits = |template: &str| {
+            let theirs = template.split('/').skip(1);
+            theirs.clone().count() == words.len()
+                && theirs.zip(&words).all(|(theirs, ours)| is_parameter(theirs) || theirs == *ours)
         };
-        let ours = path.splitn(5, '/').nth(4).map(|rest| format!("/{rest}"))?;
-        let paths = self.0["paths"].as_object().unwrap();
-        let found = paths.iter().find(|(theirs, _)| plain(theirs) == plain(&ours))?.1;
-        found.get(method.to_lowercase())
+        let parameters = |template: &str| template.split('/').filter(|word| is_parameter(word)).count();
+        let paths = self.0["paths"].as_object().unwrap().iter();
+        let candidates =
+            paths.filter(|(template, operations)| fits(template) && operations.get(method.to_lowercase()).is_some());
+        candidates.min_by_key(|(template, _)| parameters(template))?.1.get(method.to_lowercase())
     }
 
     /// What a reference stands for.
