@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreJsonWebKeySet};
 use openidconnect::{
     AuthType, AuthUrl, ClientId, CsrfToken, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
     TokenUrl,
@@ -42,7 +42,7 @@ impl Providers {
         params: RequestParams<'_>,
     ) -> Result<(Url, Arc<Provider>, IssuerContact), ProviderError> {
         let (provider, contact) = self.get(registration).await?;
-        let client = client(registration, &provider, &provider.document.token_endpoint)?
+        let client = client(registration, &provider.document.token_endpoint)?
             .set_auth_uri(AuthUrl::from_url(provider.document.authorization_endpoint.clone()));
         let verifier = PkceCodeVerifier::new(secrets.pkce_verifier.to_owned());
         let (state, nonce) = (CsrfToken::new(params.state.to_owned()), Nonce::new(secrets.nonce.to_owned()));
@@ -150,14 +150,11 @@ pub(super) type TokenClient = CoreClient<
     openidconnect::EndpointNotSet,
 >;
 
-pub(super) fn client(
-    registration: &Registration,
-    provider: &Provider,
-    token_endpoint: &Url,
-) -> Result<TokenClient, ProviderError> {
+pub(super) fn client(registration: &Registration, token_endpoint: &Url) -> Result<TokenClient, ProviderError> {
     let issuer = IssuerUrl::new(registration.issuer.clone());
     let issuer = issuer.map_err(|_| ProviderError::InvalidResponse("invalid_issuer_url"))?;
-    Ok(CoreClient::new(ClientId::new(registration.client_id.clone()), issuer, provider.keys.keys.clone())
+    // The client verifies nothing, and needs no keys.
+    Ok(CoreClient::new(ClientId::new(registration.client_id.clone()), issuer, CoreJsonWebKeySet::new(Vec::new()))
         .set_auth_type(AuthType::RequestBody)
         .set_redirect_uri(RedirectUrl::from_url(registration.redirect_uri.clone()))
         .set_token_uri(TokenUrl::from_url(token_endpoint.clone())))

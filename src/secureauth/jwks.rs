@@ -3,10 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::JsonWebKeySet;
-use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeySet};
 use serde_json::Value;
 
 use super::ProviderError;
+use super::signing_key::SigningKey;
 
 const MAX_KEYS: usize = 64;
 /// NIST SP 800-131A disallows RSA keys below 2,048 bits. Keys above 4,096 bits make verification expensive.
@@ -15,7 +15,7 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 /// The usable keys of a document.
 #[derive(Clone, Debug)]
 pub(super) struct SigningKeys {
-    pub keys: CoreJsonWebKeySet,
+    pub keys: JsonWebKeySet<SigningKey>,
     /// Keys that cannot verify a signature, as `kid: reason`. Encryption keys are not among them.
     pub skipped: Vec<String>,
 }
@@ -57,7 +57,7 @@ fn is_private(key: &Value) -> bool {
     ["d", "p", "q", "dp", "dq", "qi", "k"].iter().any(|member| key.get(member).is_some())
 }
 
-fn signing_key(key: &Value) -> Result<CoreJsonWebKey, &'static str> {
+fn signing_key(key: &Value) -> Result<SigningKey, &'static str> {
     let text = |name: &str| key.get(name).and_then(Value::as_str);
     if key.get("use").is_some_and(|usage| usage != "sig") {
         return Err("use_is_not_sig");
@@ -71,23 +71,7 @@ fn signing_key(key: &Value) -> Result<CoreJsonWebKey, &'static str> {
     if text("kty") == Some("RSA") {
         check_rsa(key)?;
     }
-    serde_json::from_value(key.clone()).map_err(|_| "key_malformed")
-}
-
-/// The algorithms of a key (RFC 7518, section 3.1): the one that it names, or those of its type.
-pub(super) fn algorithms(key: &CoreJsonWebKey) -> Vec<&'static str> {
-    const RSA: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-    let written = serde_json::to_value(key).unwrap_or_default();
-    let text = |name: &str| written.get(name).and_then(Value::as_str).unwrap_or_default();
-    let of_type: &[&'static str] = match (text("kty"), text("crv")) {
-        ("RSA", _) => &RSA,
-        ("EC", "P-256") => &["ES256"],
-        ("EC", "P-384") => &["ES384"],
-        ("OKP", "Ed25519") => &["EdDSA"],
-        _ => &[],
-    };
-    let named: Vec<&'static str> = of_type.iter().copied().filter(|alg| *alg == text("alg")).collect();
-    if named.is_empty() { of_type.to_vec() } else { named }
+    SigningKey::parse(key).ok_or("key_malformed")
 }
 
 fn check_rsa(key: &Value) -> Result<(), &'static str> {

@@ -3,9 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::JsonWebKey;
-use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeyType, CoreJwsSigningAlgorithm};
+use openidconnect::core::{CoreJsonWebKeyType, CoreJwsSigningAlgorithm};
 use serde_json::{Map, Value};
 
+use super::signing_key::SigningKey;
 use super::{Provider, ProviderError, json};
 
 const MAX_TOKEN_LENGTH: usize = 16 * 1024;
@@ -56,7 +57,7 @@ impl<'t> Jws<'t> {
             _ if self.alg.starts_with("ES") => CoreJsonWebKeyType::EllipticCurve,
             _ => CoreJsonWebKeyType::RSA,
         };
-        let named = |key: &&CoreJsonWebKey| match &self.kid {
+        let named = |key: &&SigningKey| match &self.kid {
             Some(kid) => key.key_id().is_some_and(|id| id.as_str() == kid),
             None => true,
         };

@@ -18,6 +18,7 @@ mod providers;
 mod redirect_uri;
 mod registration;
 mod signin;
+mod signing_key;
 mod token_errors;
 mod userinfo;
 

@@ -12,6 +12,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::discovery::{self, DiscoveryDocument};
 use super::jwks::{self, SigningKeys};
+use super::signing_key::SigningKey;
 use super::{Http, ProviderError, Registration};
 use signpost_core::{Clock, Random, Timestamp};
 
@@ -40,7 +41,7 @@ impl Provider {
 
     /// The algorithms that the provider's keys can sign with: their `alg`, or those of their type.
     pub fn key_algorithms(&self) -> BTreeSet<&'static str> {
-        self.keys.keys.keys().iter().flat_map(|key| jwks::algorithms(key)).collect()
+        self.keys.keys.keys().iter().flat_map(SigningKey::algorithms).collect()
     }
 
     /// Where codes are redeemed.

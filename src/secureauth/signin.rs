@@ -1,11 +1,9 @@
 //! The token request and the checks of the ID token (OpenID Connect Core, section 3.1.3).
 
-use openidconnect::core::{
-    CoreIdToken, CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreTokenResponse, CoreTokenType,
-};
+use openidconnect::core::{CoreIdToken, CoreJwsSigningAlgorithm, CoreTokenResponse, CoreTokenType};
 use openidconnect::{
-    AccessTokenHash, AuthorizationCode, ClientId, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeVerifier,
-    TokenResponse,
+    AccessTokenHash, AuthorizationCode, ClientId, IdTokenVerifier, IssuerUrl, Nonce, OAuth2TokenResponse,
+    PkceCodeVerifier, TokenResponse,
 };
 use serde_json::{Map, Value};
 use url::Url;
@@ -72,7 +70,7 @@ impl Providers {
         let (provider, _) = self.get(registration).await?;
         let mut response = Err(ProviderError::INVALID_CLIENT);
         for (at, auth) in registration.auth.iter().enumerate() {
-            response = self.exchange(registration, (&provider, token_endpoint), auth, secrets, code.clone()).await;
+            response = self.exchange(registration, token_endpoint, auth, secrets, code.clone()).await;
             if response.as_ref().err() != Some(&ProviderError::INVALID_CLIENT) {
                 if at > 0 {
                     tracing::warn!(
@@ -115,7 +113,7 @@ impl Providers {
         let secrets = AuthorizationSecrets { nonce: &nonce, pkce_verifier: &pkce_verifier };
         for auth in &registration.auth {
             let code = self.random.token::<24>();
-            match self.exchange(registration, (&provider, provider.token_endpoint()), auth, secrets, code).await {
+            match self.exchange(registration, provider.token_endpoint(), auth, secrets, code).await {
                 Err(ProviderError::Rejected("invalid_grant")) => {}
                 Err(error) => return Err(error),
                 Ok(_) => return Err(ProviderError::InvalidResponse("made_up_code_accepted")),
@@ -127,12 +125,12 @@ impl Providers {
     async fn exchange(
         &self,
         registration: &Registration,
-        (provider, token_endpoint): (&Provider, &Url),
+        token_endpoint: &Url,
         auth: &ClientAuth,
         secrets: AuthorizationSecrets<'_>,
         code: String,
     ) -> Result<CoreTokenResponse, ProviderError> {
-        let client = client(registration, provider, token_endpoint)?;
+        let client = client(registration, token_endpoint)?;
         let mut request = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(secrets.pkce_verifier.to_owned()));
@@ -162,7 +160,7 @@ impl Providers {
         let now = self.clock().now();
         let lenient = time_of(now.seconds() - checks::LEEWAY);
         // A public client has no secret, so that a token signed with a shared secret is never accepted.
-        let verifier = CoreIdTokenVerifier::new_public_client(
+        let verifier = IdTokenVerifier::new_public_client(
             ClientId::new(registration.client_id.clone()),
             issuer,
             provider.keys.keys.clone(),
