@@ -219,8 +219,6 @@ pub fn router(state: AppState) -> Router {
     let slow = api::slow_router().layer(RequestBodyLimitLayer::new(MAX_BODY)).layer(within(SLOW_REQUEST_TIMEOUT));
     login::router()
         .layer(middleware::from_fn(language::remember))
-        .layer(session_cookie::customer_layer(customer_sessions(&state)))
-        .layer(middleware::from_fn(session_cookie::fix_removal))
         .layer(CsrfLayer::new())
         .layer(middleware::from_fn(session_cookie::require_single))
         .merge(login::cross_site_router())

@@ -62,7 +62,12 @@ pub fn start_of_day(day: i64) -> Timestamp {
     Timestamp::from_millis(day.saturating_mul(DAY * 1000))
 }
 
-/// Adds one. A lost count must not fail a sign-in: when writes begin to fail, it logs a warning.
+/// Adds one in a transaction: the count is written if its cause is.
+pub async fn count(tx: &mut Tx, biller: &Slug, metric: Metric, now: Timestamp) -> Result<(), DbError> {
+    tx.run(ADD, values![biller.as_str(), metric.as_str(), day_of(now), 1_i64]).await.map(drop)
+}
+
+/// Adds one. A lost count must not fail a request: when writes begin to fail, it logs a warning.
 pub async fn increment(db: &Db, biller: &Slug, metric: Metric, now: Timestamp) {
     static UNWRITTEN: Condition = Condition::new();
     match db.run(ADD, values![biller.as_str(), metric.as_str(), day_of(now), 1_i64]).await {

@@ -11,7 +11,7 @@ mod look_up;
 mod store;
 mod trail;
 
-pub use daily_stats::{DailyCounts, Metric, daily_stats_since, day_of, increment, start_of_day};
+pub use daily_stats::{DailyCounts, Metric, count, daily_stats_since, day_of, increment, start_of_day};
 pub use events::{EventFilter, StoredActor, StoredEvent, count_events, list_events, sweep_events};
 pub use log::{DecisionLog, LogEntry, LogWriter, find};
 pub use store::{LookupResult, StoredEntry};

@@ -27,7 +27,7 @@ impl Console {
         };
         let data = serde_json::to_string(&data).unwrap_or_default();
         self.sessions.replace(STAFF.id(headers).as_deref(), &id, &staff.subject, &data).await?;
-        Ok(STAFF.set(&id, self.sessions.lifetime().absolute))
+        Ok(STAFF.set(&id, Some(self.sessions.lifetime().absolute)))
     }
 
     /// Who this browser's session belongs to, while it lives. The roles are those of the sign-in.

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 
 use super::error::DbError;
-use super::handle::{Db, Tx};
+use super::handle::{Db, Open, Tx};
 use super::query::arguments;
 use super::row::Value;
 use super::statement::Sql;
@@ -59,13 +59,13 @@ impl Tx {
     /// Returns how many rows the statement affected.
     pub async fn run_bulk_insert(&mut self, insert: BulkInsert) -> Result<u64, DbError> {
         let text = AssertSqlSafe(insert.text);
-        match (self, insert.values) {
-            (Self::Sqlite(tx), Values::Sqlite(values)) => {
+        match (&mut self.open, insert.values) {
+            (Open::Sqlite(tx), Values::Sqlite(values)) => {
                 let on = tx.connection()?;
                 let result = sqlx::query_with(text, values).execute(on.executor()).await;
                 on.check(result).map(|done| done.rows_affected())
             }
-            (Self::Postgres(tx), Values::Postgres(values)) => {
+            (Open::Postgres(tx), Values::Postgres(values)) => {
                 let on = tx.connection()?;
                 let result = sqlx::query_with(text, values).execute(on.executor()).await;
                 on.check(result).map(|done| done.rows_affected())

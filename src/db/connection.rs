@@ -45,12 +45,12 @@ impl<D: Database> Checked<D> {
 
 /// An open transaction. It is rolled back when it is dropped; if that fails, the connection is closed, which ends it as well.
 #[derive(Debug)]
-pub struct OpenTransaction<D: Driver> {
+pub(super) struct OpenTransaction<D: Driver> {
     connection: Option<Checked<D>>,
 }
 
 /// The two databases. The bounds let one implementation serve both.
-pub trait Driver: Database<Connection: Sync> {
+pub(super) trait Driver: Database<Connection: Sync> {
     fn execute(
         connection: &mut Self::Connection,
         statement: &'static str,

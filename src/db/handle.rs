@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -43,10 +45,38 @@ pub enum Schema {
 
 /// A write transaction. Dropping it rolls it back.
 #[derive(Debug)]
-pub enum Tx {
+pub struct Tx {
+    pub(super) open: Open,
+    /// After `open`, so that a rollback comes first.
+    change: Option<Change>,
+}
+
+#[derive(Debug)]
+pub(super) enum Open {
     /// Begun as `IMMEDIATE`: it holds the write lock from the start.
     Sqlite(OpenTransaction<Sqlite>),
     Postgres(OpenTransaction<Postgres>),
+}
+
+/// Counts when it is dropped.
+#[derive(Debug)]
+struct Change(Arc<AtomicU64>);
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Tx {
+    pub(super) fn new(open: Open) -> Self {
+        Self { open, change: None }
+    }
+
+    /// Adds one to a counter when the transaction ends, however it ends. Copies of what it changes are outdated then.
+    pub fn count_on_end(&mut self, counter: &Arc<AtomicU64>) {
+        self.change.get_or_insert_with(|| Change(Arc::clone(counter)));
+    }
 }
 
 /// How long the first connection waits while SQLite recovers the log of a killed process.
@@ -94,7 +124,11 @@ impl Db {
             .busy_timeout(RECOVERY_TIMEOUT);
         // Pages of 4 KiB: the log grows to 8 MiB before SQLite copies it into the database file.
         let writing = options.clone().pragma("wal_autocheckpoint", "2048");
-        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+        // No test before each use: a connection that met an error is closed (see `connection`), and a file does not go away.
+        let pool = || {
+            let options = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None);
+            options.max_lifetime(None).test_before_acquire(false)
+        };
         let writer_queue = WriterQueue::for_database(options.get_filename());
         if !options.get_filename().exists() {
             return Err(DbError::DatabaseNotFound);

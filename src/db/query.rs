@@ -6,7 +6,7 @@ use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, SqliteP
 
 use super::connection::{Checked, OpenTransaction};
 use super::error::{DbError, classify, is_busy};
-use super::handle::{Db, Tx};
+use super::handle::{Db, Open, Tx};
 use super::row::{Row, Value};
 use super::statement::Sql;
 
@@ -148,7 +148,7 @@ impl Db {
             Self::Sqlite { write, writer_queue, .. } => (write, writer_queue),
             Self::Postgres(pool) => {
                 let begun = OpenTransaction::begin(pool.acquire().await?, "BEGIN").await;
-                return begun.map(Tx::Postgres).map_err(|error| pool.report(error));
+                return begun.map(|tx| Tx::new(Open::Postgres(tx))).map_err(|error| pool.report(error));
             }
         };
         let deadline = Instant::now() + BUSY_TIMEOUT;
@@ -159,7 +159,7 @@ impl Db {
                     ticket = ticket.or_else(|| writer_queue.enqueue());
                     wait_before_retry().await;
                 }
-                begun => return Ok(Tx::Sqlite(begun?)),
+                begun => return Ok(Tx::new(Open::Sqlite(begun?))),
             }
         }
     }
@@ -168,9 +168,9 @@ impl Db {
 impl Tx {
     pub async fn all(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let text = traced(sql);
-        match self {
-            Self::Sqlite(tx) => all!(Sqlite, text, values, tx.connection()?),
-            Self::Postgres(tx) => all!(Postgres, text, values, tx.connection()?),
+        match &mut self.open {
+            Open::Sqlite(tx) => all!(Sqlite, text, values, tx.connection()?),
+            Open::Postgres(tx) => all!(Postgres, text, values, tx.connection()?),
         }
     }
 
@@ -182,27 +182,27 @@ impl Tx {
     /// Reads rows by a list of keys, as [`Db::all_in`] does.
     pub async fn all_in(&mut self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
         let values = list_values(value, keys);
-        match self {
-            Self::Sqlite(tx) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, tx.connection()?),
-            Self::Postgres(tx) => all!(Postgres, with_list(sql, POSTGRES_LIST), values, tx.connection()?),
+        match &mut self.open {
+            Open::Sqlite(tx) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, tx.connection()?),
+            Open::Postgres(tx) => all!(Postgres, with_list(sql, POSTGRES_LIST), values, tx.connection()?),
         }
     }
 
     /// Returns how many rows the statement affected.
     pub async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = traced(sql);
-        match self {
-            Self::Sqlite(tx) => run!(Sqlite, text, values, tx.connection()?),
-            Self::Postgres(tx) => run!(Postgres, text, values, tx.connection()?),
+        match &mut self.open {
+            Open::Sqlite(tx) => run!(Sqlite, text, values, tx.connection()?),
+            Open::Postgres(tx) => run!(Postgres, text, values, tx.connection()?),
         }
     }
 
     /// # Errors
     /// After an error the caller cannot know whether the transaction was committed.
     pub async fn commit(self) -> Result<(), DbError> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+        match self.open {
+            Open::Sqlite(tx) => tx.commit().await,
+            Open::Postgres(tx) => tx.commit().await,
         }
     }
 }

@@ -31,10 +31,11 @@ impl Directory {
     /// `None` stands for input that cannot be a username.
     pub async fn look_up(&self, username: Option<&Username>) -> Result<UsernameLookup, DirectoryError> {
         let key = username.map_or(UNMATCHABLE_KEY, Username::as_str);
+        let check = self.begin_check();
         let rows = self.db.all(LOOKUP, values![key]).await?;
         let revision =
             rows.first().map_or_else(|| Err(store::corrupt("no revision")), |row| Ok(row.int("revision")?))?;
-        let billers = self.billers_at(revision).await?;
+        let billers = self.billers_at(revision, check).await?;
         let mut memberships = Vec::new();
         for row in &rows {
             if let Some((biller, legacy_account)) = read(row, &billers)? {

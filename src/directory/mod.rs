@@ -6,7 +6,9 @@ mod lookup;
 mod outbox;
 mod users;
 
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,32 +27,61 @@ pub use users::import::is_mail_address;
 pub use users::{
     BillerScope, IdentityError, MemberRange, MembershipChange, NewUser, SubjectMatch, Tally, User, UserContact,
     UserFilter, UserRecord, UserStatus, UserUpdate, UserWriteError, UsernameMemberships, UsernamePage, WriteContext,
-    import as import_users,
+    import as import_users, pin_subject,
 };
 
-use crate::db::Db;
+use crate::db::{Db, DbError, Tx};
 
 /// The database is the source of truth. Billers are cached until their revision in the database changes.
 #[derive(Clone, Debug)]
 pub struct Directory {
     db: Db,
-    billers: Arc<RwLock<Arc<Billers>>>,
+    snapshot: Arc<RwLock<Snapshot>>,
+    /// Transactions of this process that may have changed billers and have ended.
+    changes: Arc<AtomicU64>,
 }
+
+/// The billers as last read.
+#[derive(Debug, Default)]
+struct Snapshot {
+    billers: Arc<Billers>,
+    check: Option<Check>,
+}
+
+/// When the revision was read. A change that ended later may not be in the snapshot.
+#[derive(Clone, Copy, Debug)]
+struct Check {
+    changes: u64,
+    at: Instant,
+}
+
+/// How old a snapshot may be. A change by another process applies within a second (Ruling 32), by this one at once.
+const MAX_SNAPSHOT_AGE: Duration = Duration::from_millis(500);
 
 impl Directory {
     pub fn new(db: Db) -> Self {
-        Self { db, billers: Arc::default() }
+        Self { db, snapshot: Arc::default(), changes: Arc::default() }
     }
 
-    /// The current billers.
+    /// The current billers: changes of this process at once, those of others within half a second.
     pub async fn billers(&self) -> Result<Arc<Billers>, DirectoryError> {
+        let check = self.begin_check();
+        {
+            let snapshot = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
+            let is_current = |last: Check| {
+                last.changes == check.changes && check.at.saturating_duration_since(last.at) < MAX_SNAPSHOT_AGE
+            };
+            if snapshot.check.is_some_and(is_current) {
+                return Ok(Arc::clone(&snapshot.billers));
+            }
+        }
         let revision = store::revision(&self.db).await?;
-        self.billers_at(revision).await
+        self.billers_at(revision, check).await
     }
 
     /// The cached billers, without a query: for pages that must work while the database is unavailable.
     pub fn last_known_billers(&self) -> Arc<Billers> {
-        self.billers.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner).billers)
     }
 
     /// All billers as they are now or, while the database is down, as last read.
@@ -58,14 +89,27 @@ impl Directory {
         self.billers().await.unwrap_or_else(|_| self.last_known_billers())
     }
 
-    async fn billers_at(&self, revision: i64) -> Result<Arc<Billers>, DirectoryError> {
+    /// Begins a check of the snapshot, before the revision is read.
+    fn begin_check(&self) -> Check {
+        Check { changes: self.changes.load(Ordering::Acquire), at: Instant::now() }
+    }
+
+    /// The billers at a revision that was read after the check began.
+    async fn billers_at(&self, revision: i64, check: Check) -> Result<Arc<Billers>, DirectoryError> {
         let known = self.last_known_billers();
-        if known.revision() == revision {
-            return Ok(known);
+        let billers = if known.revision() == revision { known } else { Arc::new(store::load_billers(&self.db).await?) };
+        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        // A request that waited for its query must not bring back what a later one replaced.
+        if snapshot.check.is_none_or(|last| last.at <= check.at) {
+            *snapshot = Snapshot { billers: Arc::clone(&billers), check: Some(check) };
         }
-        let fresh = Arc::new(store::load_billers(&self.db).await?);
-        *self.billers.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::clone(&fresh);
-        Ok(fresh)
+        Ok(billers)
+    }
+
+    /// Every change of billers begins with this: it serializes writers, and readers see that their copy is outdated.
+    async fn bump(&self, tx: &mut Tx) -> Result<(), DbError> {
+        tx.count_on_end(&self.changes);
+        store::bump(tx).await
     }
 
     /// A biller's logo, as a PNG.

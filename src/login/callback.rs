@@ -1,7 +1,7 @@
 //! The redirect URI: `/callback/{slug}` (OpenID Connect Core, section 3.1.2.5).
 //!
-//! The order matters. First come all checks that need no call. Then the authorization request is consumed, and that is
-//! committed. Only then is the code sent, once. A crash in between costs the customer one more click.
+//! The order matters. First the `state` and the request of this browser are opened. Then the request is consumed, and that is
+//! committed. Only then is the response checked and its code sent. A crash in between costs the customer one more click.
 
 use std::time::Instant;
 
@@ -12,7 +12,6 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tower_sessions::Session;
 
 use super::authorization_request::{self, AuthorizationRequest, FLOW_TIMEOUT, OAuthState};
 use super::callback_error::{CallbackError, error_class, provider_failed};
@@ -20,18 +19,19 @@ use super::redirect_loop::{self, Destination};
 use super::{addresses, signed_in};
 use crate::access::Client;
 use crate::audit::{self, Metric};
-use crate::directory::{Biller, BindTo, IssuerEndpoint, OidcSettings, SubjectMatch, User, UserStatus};
+use crate::directory::{Biller, BindTo, IssuerEndpoint, OidcSettings, SubjectMatch, User, UserStatus, pin_subject};
 use crate::handoffs::{Envelope, FlowContext, TokenKind};
 use crate::secureauth::{self, ProviderError, Registration, SignIn};
 use crate::sessions::{NewBillerSession, SessionDetails, SessionFilter};
 use crate::state::AppState;
+use crate::web::browser_session::BrowserSession;
 use crate::web::client::ClientAddress;
 use crate::web::device::Device;
 use crate::web::extract::{BillerPath, is_form};
 use crate::web::fetch_metadata::{is_prefetch, require_navigation};
 use crate::web::fields::Fields;
 use crate::web::language::Language;
-use crate::web::{HttpError, browser_session, cookies, paths, registrations};
+use crate::web::{HttpError, cookies, paths, registrations};
 use signpost_core::{Locale, Purpose, Slug, UserId, Username};
 
 const MAX_CODE_LENGTH: usize = 4096;
@@ -50,7 +50,7 @@ struct FormPostResponse {
 pub(super) async fn finish(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
-    session: Session,
+    session: BrowserSession,
     BillerPath(slug): BillerPath,
     RawQuery(query): RawQuery,
     ClientAddress(client): ClientAddress,
@@ -150,7 +150,7 @@ struct Callback<'a> {
     locale: Locale,
     client: Client,
     headers: &'a HeaderMap,
-    session: &'a Session,
+    session: &'a BrowserSession,
     slug: &'a Slug,
     fields: &'a Fields,
     request_id: &'a str,
@@ -174,7 +174,7 @@ impl Callback<'_> {
         }
         let code = self.check(&request.content).map_err(|error| self.fail(error))?;
         let sign_in = self.redeem(&biller, &registration, &request.content, code).await?;
-        let user = self.resolve_user(&biller, oidc, &registration, &sign_in).await?;
+        let user = self.resolve_user(&biller, oidc, &sign_in).await?;
         let user = user.map_err(|error| self.fail(error))?;
         self.complete(&biller, &registration, &user, sign_in).await
     }
@@ -285,12 +285,11 @@ impl Callback<'_> {
         Ok(found.iter().any(|(biller, _)| biller.slug == *self.slug))
     }
 
-    /// Finds the member of this biller by the claim that the registration names, and by the subject pinned earlier.
+    /// Finds the member of this biller by the claim that the registration names.
     async fn resolve_user(
         &self,
         biller: &Biller,
         oidc: &OidcSettings,
-        registration: &Registration,
         sign_in: &SignIn,
     ) -> Result<Result<User, CallbackError>, HttpError> {
         let directory = &self.state.directory;
@@ -317,19 +316,10 @@ impl Callback<'_> {
             self.state.biller_sessions.end(&biller.id, SessionFilter::User(&user.id)).await?;
             return Ok(Err(CallbackError::UserNotActive));
         }
-        let now = self.state.clock.now();
-        let pinned = directory.pin_subject(biller, &registration.issuer, &user.id, &sign_in.subject, now).await?;
-        if pinned == SubjectMatch::Pinned {
-            audit::increment(&self.state.db, &biller.slug, Metric::FirstSignIn, now).await;
-        }
-        Ok(if pinned == SubjectMatch::Different {
-            Err(CallbackError::NotAMember("subject_mismatch"))
-        } else {
-            Ok(user)
-        })
+        Ok(Ok(user))
     }
 
-    /// Signs the user in and redirects to the portal.
+    /// Signs the user in, unless another subject was pinned earlier, and redirects to the portal.
     async fn complete(
         &self,
         biller: &Biller,
@@ -352,20 +342,29 @@ impl Callback<'_> {
             auth_time: sign_in.auth_time,
             details,
         };
-        let row = browser_session::sign_in(&state.biller_sessions, self.session, new).await?;
+        let now = state.clock.now();
+        let mut tx = state.db.begin().await?;
+        let pinned = pin_subject(&mut tx, biller, &registration.issuer, (&user.id, &sign_in.subject), now).await?;
+        if pinned == SubjectMatch::Different {
+            return Err(self.fail(CallbackError::NotAMember("subject_mismatch")));
+        }
+        if pinned == SubjectMatch::Pinned {
+            audit::count(&mut tx, &biller.slug, Metric::FirstSignIn, now).await?;
+        }
+        let (row, session_cookie) = self.session.sign_in(&mut tx, new).await?;
+        tx.commit().await?;
         if self.fields.has("iss") {
             state.directory.pin_iss(biller, &registration.issuer).await?;
         }
         let flow = FlowContext { locale: Some(self.locale), biller: Some(self.slug.clone()), ..self.flow.clone() };
         let address = state.handoffs().portal_url(&row.id, biller.settings.portal_url.as_deref(), &flow);
         let mut response = Redirect::to(&address).into_response();
-        let now = state.clock.now();
         let line = redirect_loop::record(&state.keys, now, self.headers, self.slug, Destination::Portal);
         let username = Username::parse(&user.username);
         let name = username.as_ref().map_or(user.username.as_str(), Username::as_str);
         state.limits.record_sign_in(self.client, name);
         let device = Device::from_headers(&state.keys, self.headers);
-        cookies::add(response.headers_mut(), [line, device.record_sign_in(&state.keys, name)]);
+        cookies::add(response.headers_mut(), [session_cookie, line, device.record_sign_in(&state.keys, name)]);
         Ok(response)
     }
 }

@@ -4,7 +4,6 @@ use axum::Extension;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use tower_sessions::Session;
 
 use super::page_context::PageContext;
 use super::pages::{LogoutPage, SignedInBiller, SignedOutPage};
@@ -14,16 +13,17 @@ use crate::directory::Biller;
 use crate::handoffs::FlowContext;
 use crate::sessions::BillerSession;
 use crate::state::AppState;
+use crate::web::browser_session::BrowserSession;
 use crate::web::extract::{Form, Query};
 use crate::web::language::Language;
-use crate::web::{HttpError, browser_session, cookies, paths, registrations};
+use crate::web::{HttpError, cookies, paths, registrations};
 use signpost_core::{KeyRing, Purpose, Slug};
 
 /// `GET /logout`: asks first, because a link must not sign anybody out. `?biller=` asks about one biller only.
 pub(super) async fn confirm(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
-    session: Session,
+    session: BrowserSession,
     Query(fields): Query,
 ) -> Result<Response, HttpError> {
     let mut rows = sessions(&state, &session).await?;
@@ -49,7 +49,7 @@ pub(super) async fn confirm(
 /// one.
 pub(super) async fn submit(
     State(state): State<AppState>,
-    session: Session,
+    session: BrowserSession,
     Form(fields): Form,
 ) -> Result<Response, HttpError> {
     let rows = sessions(&state, &session).await?;
@@ -60,15 +60,19 @@ pub(super) async fn submit(
         (None, []) => None,
         (None, _) => return Ok(Redirect::to(paths::LOGOUT).into_response()),
     };
-    let Some((biller, _)) = found else { return Ok(Redirect::to(paths::SIGNED_OUT).into_response()) };
-    let ended = browser_session::sign_out(&state.biller_sessions, &session, &biller.id).await?;
+    let Some((biller, _)) = found else {
+        let mut response = Redirect::to(paths::SIGNED_OUT).into_response();
+        cookies::add(response.headers_mut(), session.removal());
+        return Ok(response);
+    };
+    let (ended, removal) = session.sign_out(&biller.id).await?;
     let target = match &ended {
         Some(row) => end_session_address(&state, biller, Some(row)).await,
         None => None,
     };
     let target = target.map_or_else(|| signed_out_address(&state.keys, &biller.slug), String::from);
     let mut response = Redirect::to(&target).into_response();
-    cookies::add(response.headers_mut(), [redirect_loop::forget()]);
+    cookies::add(response.headers_mut(), removal.into_iter().chain([redirect_loop::forget()]));
     Ok(response)
 }
 
@@ -76,7 +80,7 @@ pub(super) async fn submit(
 pub(super) async fn signed_out(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
-    session: Session,
+    session: BrowserSession,
     Query(fields): Query,
 ) -> Result<Response, HttpError> {
     let slug = fields.get("state").and_then(|sealed| state.keys.open::<Slug>(Purpose::Logout, "", sealed).ok());

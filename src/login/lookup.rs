@@ -7,7 +7,6 @@ use axum::extract::{FromRef, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use tower_sessions::Session;
 
 use super::flow_query::FlowQuery;
 use super::follow::decide_and_follow;
@@ -22,6 +21,7 @@ use crate::directory::Biller;
 use crate::handoffs::FlowContext;
 use crate::sessions::BillerSession;
 use crate::state::AppState;
+use crate::web::browser_session::BrowserSession;
 use crate::web::client::ClientAddress;
 use crate::web::device::Device;
 use crate::web::extract::Form;
@@ -36,7 +36,7 @@ use signpost_core::{Slug, UsernameInput};
 pub(super) async fn form(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
-    session: Session,
+    session: BrowserSession,
     headers: HeaderMap,
     FlowQuery { fields, flow }: FlowQuery,
 ) -> Result<Response, HttpError> {

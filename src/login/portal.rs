@@ -5,7 +5,6 @@ use axum::extract::{FromRef, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use tower_sessions::Session;
 
 use super::addresses;
 use super::page_context::PageContext;
@@ -13,6 +12,7 @@ use super::redirect_loop::{self, Destination};
 use super::signed_in::signed_in;
 use crate::handoffs::FlowContext;
 use crate::state::AppState;
+use crate::web::browser_session::BrowserSession;
 use crate::web::extract::{BillerPath, Query};
 use crate::web::fetch_metadata::{is_prefetch, require_navigation};
 use crate::web::language::Language;
@@ -23,7 +23,7 @@ use crate::web::{HttpError, cookies, paths};
 pub(super) async fn go(
     State(state): State<AppState>,
     Extension(language): Extension<Language>,
-    session: Session,
+    session: BrowserSession,
     BillerPath(slug): BillerPath,
     Query(fields): Query,
     RawQuery(query): RawQuery,

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use tower_sessions::Session;
-
 use crate::directory::Biller;
 use crate::sessions::BillerSession;
 use crate::state::AppState;
-use crate::web::{HttpError, browser_session};
+use crate::web::HttpError;
+use crate::web::browser_session::BrowserSession;
 
 /// Billers with this browser's session at each.
 pub(super) type SignedIn = Vec<(Arc<Biller>, BillerSession)>;
@@ -16,7 +15,7 @@ pub(super) type SignedIn = Vec<(Arc<Biller>, BillerSession)>;
 ///
 /// # Errors
 /// The sessions cannot be read: that is not the same as not being signed in.
-pub(super) async fn signed_in(state: &AppState, session: &Session) -> Result<SignedIn, HttpError> {
+pub(super) async fn signed_in(state: &AppState, session: &BrowserSession) -> Result<SignedIn, HttpError> {
     let now = state.clock.now();
     let mut rows = sessions(state, session).await?;
     rows.retain(|(biller, _)| state.routing.is_sign_in_enabled(biller, now));
@@ -24,8 +23,8 @@ pub(super) async fn signed_in(state: &AppState, session: &Session) -> Result<Sig
 }
 
 /// All sessions, including those at billers where sign-in is disabled now.
-pub(super) async fn sessions(state: &AppState, session: &Session) -> Result<SignedIn, HttpError> {
-    let rows = browser_session::live(&state.biller_sessions, session).await?;
+pub(super) async fn sessions(state: &AppState, session: &BrowserSession) -> Result<SignedIn, HttpError> {
+    let rows = session.live().await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }

@@ -8,11 +8,11 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use tower_sessions::Session;
 
 use super::signed_in::signed_in;
 use crate::sessions::VerifiedUser;
 use crate::state::AppState;
+use crate::web::browser_session::BrowserSession;
 use crate::web::extract::Query;
 use crate::web::fields::Fields;
 use crate::web::paths;
@@ -33,14 +33,14 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 /// Every 200 sets all four headers, so that a proxy that copies them replaces any headers of these names that a client sent.
 pub(super) async fn verify(
     State(state): State<AppState>,
-    session: Session,
+    session: BrowserSession,
     Query(fields): Query,
     headers: HeaderMap,
 ) -> Response {
     let Some(slug) = fields.get("biller").and_then(|slug| Slug::parse(slug).ok()) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    let session_id = session.id().map(|id| id.to_string()).unwrap_or_default();
+    let session_id = session.id().unwrap_or_default().to_owned();
     let verified = &state.biller_sessions.verified;
     let within = (state.clock.now(), Duration::from_secs(state.config.sessions.verify_grace_seconds));
     let rows = match signed_in(&state, &session).await {

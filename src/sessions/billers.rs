@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::{Lifetime, RETENTION, SWEEP_BATCH, SessionKind};
+use super::store::{self, Lifetime, RETENTION, SWEEP_BATCH, SessionKind};
 use super::verified::VerifiedSessions;
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::{Db, DbError, Row, Sql, Tx, Value};
@@ -16,15 +16,22 @@ const END: Sql = sql!(
      WHERE browser_session_id = $1 AND biller_id = $2 AND ended_at IS NULL \
      RETURNING id, biller_id, user_id, issuer, subject, auth_time, details"
 );
+const END_IN_BROWSER: Sql = sql!(
+    "UPDATE biller_session SET ended_at = $3 \
+     WHERE browser_session_id = (SELECT owner FROM session WHERE id_hash = $1 AND kind = 'customer' AND ended_at IS NULL) \
+     AND biller_id = $2 AND ended_at IS NULL \
+     RETURNING id, biller_id, user_id, issuer, subject, auth_time, details"
+);
 const INSERT: Sql = sql!(
     "INSERT INTO biller_session \
      (id, browser_session_id, biller_id, user_id, issuer, subject, sid, auth_time, details, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 );
 const LIVE: Sql = sql!(
-    "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
-     FROM biller_session b JOIN users u ON u.id = b.user_id \
-     WHERE b.browser_session_id = $1 AND b.ended_at IS NULL AND b.created_at > $2 AND u.status = 'active' ORDER BY b.created_at DESC"
+    "SELECT s.last_seen, b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
+     FROM session s JOIN biller_session b ON b.browser_session_id = s.owner JOIN users u ON u.id = b.user_id \
+     WHERE s.id_hash = $1 AND s.kind = $2 AND s.ended_at IS NULL AND s.last_seen > $3 AND s.created_at > $4 \
+     AND b.ended_at IS NULL AND b.created_at > $4 AND u.status = 'active' ORDER BY b.created_at DESC"
 );
 const LIVE_BY_ID: Sql = sql!(
     "SELECT b.id, b.biller_id, b.user_id, b.issuer, b.subject, b.auth_time, b.details \
@@ -52,9 +59,6 @@ const SWEEP: Sql = sql!(
      (SELECT 1 FROM session s WHERE s.kind = $2 AND s.owner = b.browser_session_id \
      AND s.ended_at IS NULL AND s.last_seen >= $1) LIMIT 500)"
 );
-
-/// As many tabs as have an attempt each.
-const MAX_CONCURRENT_TABS: usize = 5;
 
 /// A user signed in at one biller.
 #[derive(Clone, Debug)]
@@ -121,51 +125,54 @@ impl BillerSessions {
         Self { db, clock, random, lifetime: lifetime.into(), verified: Arc::default() }
     }
 
-    /// The id of a browser session that begins.
-    pub fn new_browser_session_id(&self) -> String {
-        self.random.token::<18>()
-    }
-
-    /// Ends the biller's earlier session in this browser and starts a new one.
-    pub async fn start(&self, browser_session_id: &str, new: NewBillerSession<'_>) -> Result<BillerSession, DbError> {
-        // Tabs that finish at once: the later one ends the earlier one's row, and may have to try again to see it.
-        let mut inserted = self.insert(browser_session_id, &new).await;
-        for _ in 0..MAX_CONCURRENT_TABS {
-            if !matches!(inserted, Err(DbError::Conflict(_))) {
-                break;
-            }
-            inserted = self.insert(browser_session_id, &new).await;
-        }
-        Ok(BillerSession {
-            id: inserted?,
+    /// Signs a user in: rotates the id of the browser's session, ends the biller's earlier session under it and starts a new one.
+    /// A previous session that has ended or expired is not continued. Returns the new session id and the row.
+    pub async fn start(
+        &self,
+        tx: &mut Tx,
+        previous: Option<&str>,
+        new: NewBillerSession<'_>,
+    ) -> Result<(String, BillerSession), DbError> {
+        let now = self.clock.now();
+        let (biller, user) = (new.biller_id.as_str(), new.user_id.as_str());
+        let owner = match previous {
+            Some(previous) => store::end_customer(tx, previous, self.lifetime, now).await?,
+            None => None,
+        };
+        let owner = owner.unwrap_or_else(|| self.random.token::<18>());
+        let session_id = self.random.token::<32>();
+        store::insert_customer(tx, &session_id, &owner, now).await?;
+        tx.all(END, values![&owner, biller, now]).await?;
+        let id = ids::uuid_v7(now, &self.random);
+        let details = serde_json::to_string(&new.details).unwrap_or_default();
+        let sid = new.details.sid.clone();
+        let row = values![&id, &owner, biller, user, new.issuer, new.subject, sid, new.auth_time, details, now];
+        tx.run(INSERT, row).await?;
+        let started = BillerSession {
+            id,
             biller_id: new.biller_id.clone(),
             user_id: new.user_id.clone(),
             issuer: new.issuer.to_owned(),
             subject: new.subject.to_owned(),
             auth_time: new.auth_time,
             details: new.details,
-        })
+        };
+        Ok((session_id, started))
     }
 
-    async fn insert(&self, browser_session_id: &str, new: &NewBillerSession<'_>) -> Result<String, DbError> {
+    /// The live rows under a browser's session, latest first. Counts as its use.
+    pub async fn live(&self, session_id: &str) -> Result<Vec<BillerSession>, DbError> {
+        let rows = self.db.all(LIVE, self.live_values(session_id)).await?;
+        if let Some(row) = rows.first() {
+            store::touch(&self.db, session_id, row.time("last_seen")?, self.clock.now()).await;
+        }
+        rows.iter().map(read).collect()
+    }
+
+    fn live_values(&self, session_id: &str) -> Vec<Value> {
         let now = self.clock.now();
-        let (biller, user) = (new.biller_id.as_str(), new.user_id.as_str());
-        let id = ids::uuid_v7(now, &self.random);
-        let details = serde_json::to_string(&new.details).unwrap_or_default();
-        let mut tx = self.db.begin().await?;
-        tx.all(END, values![browser_session_id, biller, now]).await?;
-        let sid = new.details.sid.clone();
-        let row =
-            values![&id, browser_session_id, biller, user, new.issuer, new.subject, sid, new.auth_time, details, now];
-        tx.run(INSERT, row).await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    /// The live rows of a browser session, latest first.
-    pub async fn live(&self, browser_session_id: &str) -> Result<Vec<BillerSession>, DbError> {
-        let oldest = self.clock.now().minus(self.lifetime.absolute);
-        self.db.all(LIVE, values![browser_session_id, oldest]).await?.iter().map(read).collect()
+        let Lifetime { idle, absolute } = self.lifetime;
+        values![store::hash(session_id), SessionKind::Customer.as_str(), now.minus(idle), now.minus(absolute)]
     }
 
     /// The row with this id, while it lives, its browser's session lives, and its user is active.
@@ -179,19 +186,23 @@ impl BillerSessions {
         self.db.one(LIVE_BY_ID, values).await?.as_ref().map(read).transpose()
     }
 
-    /// Ends the browser's row for a biller. Returns what was ended, and whether no live row is left.
+    /// Ends the browser's row for a biller, and its session with the last row. Returns what was ended, and whether the session
+    /// was.
     pub async fn end_in_browser(
         &self,
-        browser_session_id: &str,
+        session_id: &str,
         biller: &BillerId,
     ) -> Result<(Option<BillerSession>, bool), DbError> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let ended = tx.all(END, values![browser_session_id, biller.as_str(), now]).await?;
-        let left = tx.all(LIVE, values![browser_session_id, now.minus(self.lifetime.absolute)]).await?;
+        let ended = tx.all(END_IN_BROWSER, values![store::hash(session_id), biller.as_str(), now]).await?;
+        let is_last = tx.all(LIVE, self.live_values(session_id)).await?.is_empty();
+        if is_last {
+            store::end_customer(&mut tx, session_id, self.lifetime, now).await?;
+        }
         tx.commit().await?;
         self.verified.clear();
-        Ok((ended.first().map(read).transpose()?, left.is_empty()))
+        Ok((ended.first().map(read).transpose()?, is_last))
     }
 
     /// Ends rows of a biller, in whatever browser, on every instance at once; answers how many.

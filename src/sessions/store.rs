@@ -4,24 +4,24 @@
 use std::time::Duration;
 
 use crate::config;
-use crate::db::{Db, DbError, Sql};
+use crate::db::{Db, DbError, Sql, Tx};
 use crate::{sql, values};
-use signpost_core::Clock;
 use signpost_core::text::sha256;
+use signpost_core::{Clock, Timestamp};
 
 const INSERT: Sql = sql!(
     "INSERT INTO session (id_hash, kind, owner, data, created_at, last_seen) VALUES ($1, $2, $3, $4, $5, $5) \
      ON CONFLICT DO NOTHING"
-);
-const SAVE: Sql = sql!(
-    "UPDATE session SET owner = $3, data = $4, last_seen = $5 WHERE id_hash = $1 AND kind = $2 AND ended_at IS NULL"
 );
 const LOAD: Sql = sql!(
     "SELECT owner, data, created_at, last_seen FROM session \
      WHERE id_hash = $1 AND kind = $2 AND ended_at IS NULL AND last_seen > $3 AND created_at > $4"
 );
 const TOUCH: Sql = sql!("UPDATE session SET last_seen = $2 WHERE id_hash = $1 AND ended_at IS NULL AND last_seen < $2");
-const END: Sql = sql!("UPDATE session SET ended_at = $3 WHERE id_hash = $1 AND kind = $2 AND ended_at IS NULL");
+const END: Sql = sql!(
+    "UPDATE session SET ended_at = $3 WHERE id_hash = $1 AND kind = $2 AND ended_at IS NULL \
+     RETURNING owner, created_at, last_seen"
+);
 const LATEST: Sql =
     sql!("SELECT data FROM session WHERE kind = $1 AND owner = $2 ORDER BY created_at DESC, id_hash LIMIT 1");
 const SWEEP: Sql = sql!(
@@ -91,7 +91,7 @@ pub struct StoredSession {
     pub owner: String,
     /// What the caller stored.
     pub data: String,
-    pub created_at: signpost_core::Timestamp,
+    pub created_at: Timestamp,
 }
 
 /// The sessions of one kind.
@@ -112,41 +112,24 @@ impl Sessions {
         self.lifetime
     }
 
-    /// Stores a session. `false`: the id is taken.
-    pub async fn create(&self, id: &str, owner: &str, data: &str) -> Result<bool, DbError> {
-        let values = values![hash(id), self.kind.as_str(), owner, data, self.clock.now()];
-        Ok(self.db.run(INSERT, values).await? > 0)
-    }
-
     /// Stores a session under a new id and ends the one of the previous id, both or neither.
     pub async fn replace(&self, previous: Option<&str>, id: &str, owner: &str, data: &str) -> Result<(), DbError> {
         let (kind, now) = (self.kind.as_str(), self.clock.now());
         let mut tx = self.db.begin().await?;
         if let Some(previous) = previous {
-            tx.run(END, values![hash(previous), kind, now]).await?;
+            tx.all(END, values![hash(previous), kind, now]).await?;
         }
         tx.run(INSERT, values![hash(id), kind, owner, data, now]).await?;
         tx.commit().await
     }
 
-    /// Replaces owner and data. `false`: the session has ended, or there never was one.
-    pub async fn save(&self, id: &str, owner: &str, data: &str) -> Result<bool, DbError> {
-        let values = values![hash(id), self.kind.as_str(), owner, data, self.clock.now()];
-        Ok(self.db.run(SAVE, values).await? > 0)
-    }
-
     /// The session, while it lives. A load counts as its use.
     pub async fn load(&self, id: &str) -> Result<Option<StoredSession>, DbError> {
-        let (id_hash, now) = (hash(id), self.clock.now());
+        let now = self.clock.now();
         let Lifetime { idle, absolute } = self.lifetime;
-        let values = values![&id_hash, self.kind.as_str(), now.minus(idle), now.minus(absolute)];
+        let values = values![hash(id), self.kind.as_str(), now.minus(idle), now.minus(absolute)];
         let Some(row) = self.db.one(LOAD, values).await? else { return Ok(None) };
-        if row.time("last_seen")?.plus(TOUCH_INTERVAL) <= now {
-            // A database that can only be read still knows who is signed in.
-            if let Err(error) = self.db.run(TOUCH, values![&id_hash, now]).await {
-                tracing::debug!(error = %error, "the last use of a session was not written");
-            }
-        }
+        touch(&self.db, id, row.time("last_seen")?, now).await;
         let (owner, data, created_at) = (row.text("owner")?, row.text("data")?, row.time("created_at")?);
         Ok(Some(StoredSession { owner, data, created_at }))
     }
@@ -169,6 +152,37 @@ impl Sessions {
     }
 }
 
-fn hash(id: &str) -> String {
+/// Stores a customer's session under a new id.
+pub(super) async fn insert_customer(tx: &mut Tx, id: &str, owner: &str, now: Timestamp) -> Result<(), DbError> {
+    tx.run(INSERT, values![hash(id), SessionKind::Customer.as_str(), owner, "{}", now]).await.map(drop)
+}
+
+/// Ends a customer's session. Returns its owner if it was still alive.
+pub(super) async fn end_customer(
+    tx: &mut Tx,
+    id: &str,
+    lifetime: Lifetime,
+    now: Timestamp,
+) -> Result<Option<String>, DbError> {
+    let ended = tx.all(END, values![hash(id), SessionKind::Customer.as_str(), now]).await?;
+    let Some(row) = ended.first() else { return Ok(None) };
+    let is_alive =
+        row.time("last_seen")?.plus(lifetime.idle) > now && row.time("created_at")?.plus(lifetime.absolute) > now;
+    Ok(if is_alive { Some(row.text("owner")?) } else { None })
+}
+
+/// Writes the last use of a session, unless it was written moments ago.
+pub(super) async fn touch(db: &Db, id: &str, last_seen: Timestamp, now: Timestamp) {
+    if last_seen.plus(TOUCH_INTERVAL) > now {
+        return;
+    }
+    // A database that can only be read still knows who is signed in.
+    if let Err(error) = db.run(TOUCH, values![hash(id), now]).await {
+        tracing::debug!(error = %error, "the last use of a session was not written");
+    }
+}
+
+/// A leaked table gives no cookies.
+pub(super) fn hash(id: &str) -> String {
     sha256(id.as_bytes())
 }

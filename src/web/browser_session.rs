@@ -1,64 +1,73 @@
 //! A browser's session, and the biller sessions under it.
 
-use tower_sessions::Session;
+use std::convert::Infallible;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::request::Parts;
 
 use super::HttpError;
+use super::session_cookie::CUSTOMER;
+use crate::db::Tx;
 use crate::sessions::{BillerSession, BillerSessions, NewBillerSession};
 use signpost_core::BillerId;
 
-/// Key of the session's data that holds the browser session id: it outlives the rotation of the session's id.
-pub(super) const BROWSER_SESSION_ID: &str = "browser_session_id";
-
-/// Signs a user in: ends the biller's earlier session, starts a new one and rotates the session id.
-///
-/// # Errors
-/// The database failed; no user is signed in then.
-pub async fn sign_in(
-    sessions: &BillerSessions,
-    session: &Session,
-    new: NewBillerSession<'_>,
-) -> Result<BillerSession, HttpError> {
-    let browser_session_id = match browser_session_id(session).await? {
-        Some(browser_session_id) => browser_session_id,
-        None => sessions.new_browser_session_id(),
-    };
-    let signed_in = sessions.start(&browser_session_id, new).await?;
-    session.cycle_id().await?;
-    session.insert(BROWSER_SESSION_ID, &browser_session_id).await?;
-    session.save().await?;
-    Ok(signed_in)
+/// The session that the browser's cookie names. Only the database knows whether it lives.
+#[derive(Debug)]
+pub struct BrowserSession {
+    id: Option<String>,
+    sessions: BillerSessions,
 }
 
-/// Where this browser is signed in, latest first, whatever has become of the billers since.
-///
-/// # Errors
-/// The database failed.
-pub async fn live(sessions: &BillerSessions, session: &Session) -> Result<Vec<BillerSession>, HttpError> {
-    // Most visitors have no session, and need no query.
-    if session.id().is_none() {
-        return Ok(Vec::new());
+impl<S: Sync> FromRequestParts<S> for BrowserSession
+where
+    BillerSessions: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self { id: CUSTOMER.id(&parts.headers), sessions: BillerSessions::from_ref(state) })
     }
-    let Some(browser_session_id) = browser_session_id(session).await? else { return Ok(Vec::new()) };
-    Ok(sessions.live(&browser_session_id).await?)
 }
 
-/// Ends the browser's session at a biller, and the browser session with the last of them. Returns what was ended.
-///
-/// # Errors
-/// The database failed.
-pub async fn sign_out(
-    sessions: &BillerSessions,
-    session: &Session,
-    biller: &BillerId,
-) -> Result<Option<BillerSession>, HttpError> {
-    let Some(browser_session_id) = browser_session_id(session).await? else { return Ok(None) };
-    let (ended, is_last) = sessions.end_in_browser(&browser_session_id, biller).await?;
-    if is_last {
-        session.flush().await?;
+impl BrowserSession {
+    /// What the browser sent.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
-    Ok(ended)
-}
 
-async fn browser_session_id(session: &Session) -> Result<Option<String>, tower_sessions::session::Error> {
-    session.get(BROWSER_SESSION_ID).await
+    /// Signs a user in under a new session id. Returns the biller session and the `Set-Cookie` line, which is worth nothing until
+    /// the transaction is committed.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sign_in(&self, tx: &mut Tx, new: NewBillerSession<'_>) -> Result<(BillerSession, String), HttpError> {
+        let (id, signed_in) = self.sessions.start(tx, self.id(), new).await?;
+        Ok((signed_in, CUSTOMER.set(&id, None)))
+    }
+
+    /// Where this browser is signed in, latest first, whatever has become of the billers since.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn live(&self) -> Result<Vec<BillerSession>, HttpError> {
+        // Most visitors have no session, and need no query.
+        let Some(id) = &self.id else { return Ok(Vec::new()) };
+        Ok(self.sessions.live(id).await?)
+    }
+
+    /// Ends the session at a biller, and the browser's session with the last of them. Returns what was ended, and the
+    /// `Set-Cookie` lines.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sign_out(&self, biller: &BillerId) -> Result<(Option<BillerSession>, Option<String>), HttpError> {
+        let Some(id) = &self.id else { return Ok((None, None)) };
+        let (ended, is_last) = self.sessions.end_in_browser(id, biller).await?;
+        Ok((ended, is_last.then(|| CUSTOMER.remove())))
+    }
+
+    /// The `Set-Cookie` line that removes a cookie of no use.
+    pub fn removal(&self) -> Option<String> {
+        self.id.as_ref().map(|_| CUSTOMER.remove())
+    }
 }

@@ -23,17 +23,23 @@ pub fn get<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cookie<'h>> {
 
 /// A `Set-Cookie` line. The name must begin with `__Host-`.
 pub fn set(name: impl Into<String>, value: impl Into<String>, max_age: Duration) -> String {
-    line(name, value, max_age, SameSite::Lax)
+    line(name, value, Some(max_age), SameSite::Lax)
 }
 
-/// Like [`set`], with a choice of what other sites' links may carry.
-pub fn line(name: impl Into<String>, value: impl Into<String>, max_age: Duration, same_site: SameSite) -> String {
+/// Like [`set`], with a choice of what other sites' links may carry. Without a maximum age the cookie lives until the browser
+/// closes.
+pub fn line(
+    name: impl Into<String>,
+    value: impl Into<String>,
+    max_age: Option<Duration>,
+    same_site: SameSite,
+) -> String {
     let mut cookie = Cookie::new(name.into(), value.into());
     cookie.set_path("/");
     cookie.set_secure(true);
     cookie.set_http_only(true);
     cookie.set_same_site(same_site);
-    cookie.set_max_age(cookie::time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(0)));
+    cookie.set_max_age(max_age.map(|age| cookie::time::Duration::seconds(i64::try_from(age.as_secs()).unwrap_or(0))));
     cookie.to_string()
 }
 

@@ -192,9 +192,3 @@ impl From<crate::directory::DirectoryError> for HttpError {
         Self::internal(&error)
     }
 }
-
-impl From<tower_sessions::session::Error> for HttpError {
-    fn from(error: tower_sessions::session::Error) -> Self {
-        Self::internal(&error)
-    }
-}

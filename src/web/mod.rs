@@ -20,6 +20,5 @@ pub mod request_id;
 pub mod routes;
 pub mod serve;
 pub mod session_cookie;
-pub mod session_store;
 
 pub use error::HttpError;

@@ -6,16 +6,10 @@ use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::SET_COOKIE;
-use http::{HeaderValue, StatusCode};
-use tower_sessions::service::PlaintextCookie;
-use tower_sessions::{Expiry, SessionManagerLayer};
+use http::StatusCode;
 
 use super::HttpError;
 use super::cookies::{self, SameSite};
-use super::paths::LOGOUT;
-use super::session_store::TowerSessions;
-use crate::sessions::Sessions;
 
 /// The cookie of one kind of sessions.
 #[derive(Clone, Copy, Debug)]
@@ -40,29 +34,18 @@ impl SessionCookie {
         cookies::all(headers).filter(|cookie| cookie.name() == self.name).count() > 1
     }
 
-    /// The `Set-Cookie` line of a session id.
-    pub fn set(self, id: &str, max_age: Duration) -> String {
+    /// The `Set-Cookie` line of a session id. Without a maximum age the cookie lives until the browser closes.
+    pub fn set(self, id: &str, max_age: Option<Duration>) -> String {
         cookies::line(self.name, id, max_age, self.same_site)
     }
 
     /// The `Set-Cookie` line that removes the cookie.
     pub fn remove(self) -> String {
-        self.set("", Duration::ZERO)
+        self.set("", Some(Duration::ZERO))
     }
 }
 
-/// Gives customers' handlers their `Session`.
-pub fn customer_layer(sessions: Sessions) -> SessionManagerLayer<TowerSessions, PlaintextCookie> {
-    SessionManagerLayer::new(TowerSessions(sessions))
-        .with_name(CUSTOMER.name)
-        .with_secure(true)
-        .with_http_only(true)
-        .with_same_site(CUSTOMER.same_site)
-        .with_path("/")
-        .with_expiry(Expiry::OnSessionEnd)
-}
-
-/// Rejects a request with two session cookies: the session library would take one of them.
+/// Rejects a request with two session cookies: we cannot know which of them is ours.
 ///
 /// # Errors
 /// 400 `session_cookie_repeated`
@@ -72,28 +55,4 @@ pub async fn require_single(request: Request, next: Next) -> Result<Response, Ht
         return Err(HttpError { reason, ..HttpError::from_status(StatusCode::BAD_REQUEST) });
     }
     Ok(next.run(request).await)
-}
-
-/// Corrects what tower-sessions does about an absent session: the removal of a `__Host-` cookie needs the
-/// attributes it was set with, and belongs on answers of the logout only. Elsewhere the answer to a slow request would take
-/// away the cookie that a quicker one has just renewed.
-pub async fn fix_removal(request: Request, next: Next) -> Response {
-    let is_logout = request.uri().path() == LOGOUT;
-    let mut response = next.run(request).await;
-    let is_removal = |line: &HeaderValue| {
-        line.as_bytes().strip_prefix(CUSTOMER.name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=;"))
-    };
-    let headers = response.headers_mut();
-    if headers.get_all(SET_COOKIE).iter().any(is_removal) {
-        let kept: Vec<HeaderValue> =
-            headers.get_all(SET_COOKIE).iter().filter(|line| !is_removal(line)).cloned().collect();
-        headers.remove(SET_COOKIE);
-        for line in kept {
-            headers.append(SET_COOKIE, line);
-        }
-        if is_logout {
-            cookies::add(headers, [CUSTOMER.remove()]);
-        }
-    }
-    response
 }

@@ -102,7 +102,7 @@ impl CrashScenario {
         let job =
             world.state.provisioning.start(&slug(BILLER), EnablementOptions::default(), &world.actor()).await.unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
-        let seen = tokio::spawn(watch(world.state.directory.clone(), Arc::clone(&is_over)));
+        let seen = tokio::spawn(watch(world.state.db.clone(), Arc::clone(&is_over)));
         Self { world, before, job, seen, is_over }
     }
 
@@ -170,11 +170,13 @@ impl CrashScenario {
     }
 }
 
-/// The states of the biller as requests see them, without repetitions.
-async fn watch(directory: signpost::directory::Directory, is_over: Arc<AtomicBool>) -> Vec<CiamState> {
+/// The states of the biller as the database has them, without repetitions.
+async fn watch(db: signpost::db::Db, is_over: Arc<AtomicBool>) -> Vec<CiamState> {
     let mut seen = Vec::new();
     loop {
         let last = is_over.load(Ordering::Relaxed);
+        // A new directory has no snapshot.
+        let directory = signpost::directory::Directory::new(db.clone());
         let state = directory.biller_by_slug(&slug(BILLER)).await.unwrap().unwrap().state;
         if seen.last() != Some(&state) {
             seen.push(state);

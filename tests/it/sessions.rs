@@ -4,37 +4,28 @@ use std::time::Duration;
 
 use signpost::sessions::{Lifetime, SessionKind, Sessions};
 use signpost::sql;
-use signpost::web::session_store::TowerSessions;
-use tower_sessions::session::{Id, Record};
-use tower_sessions::session_store::SessionStore;
 
 use crate::harness::{World, each_database};
 
-fn record() -> Record {
-    let mut data = std::collections::HashMap::new();
-    data.insert("browser_session_id".to_owned(), serde_json::json!("v1"));
-    Record { id: Id::default(), data, expiry_date: time::OffsetDateTime::UNIX_EPOCH }
-}
-
-fn store(world: &World) -> TowerSessions {
-    let config = &world.state.config;
-    TowerSessions(Sessions::new(world.state.db.clone(), world.clock.clone(), SessionKind::Customer, &config.sessions))
+fn staff(world: &World) -> Sessions {
+    let lifetime = &world.state.config.sessions;
+    Sessions::new(world.state.db.clone(), world.clock.clone(), SessionKind::Staff, lifetime)
 }
 
 #[tokio::test]
 async fn ended_session_cannot_be_revived() {
     each_database(|world| async move {
-        let store = store(&world);
-        let mut session = record();
-        store.create(&mut session).await.unwrap();
-        assert!(store.load(&session.id).await.unwrap().is_some());
-        store.save(&session).await.unwrap();
-        store.delete(&session.id).await.unwrap();
-        assert!(store.load(&session.id).await.unwrap().is_none());
-        assert!(store.save(&session).await.is_err(), "a request that began before must not bring it back");
-        assert!(store.load(&session.id).await.unwrap().is_none());
-        let unknown = record();
-        assert!(store.save(&unknown).await.is_err(), "an id that was never ours is not adopted");
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        let mut other_tab = browser.clone();
+        let start = other_tab.get("/b/maple-electric").await;
+        let callback = world.authenticate(&start.location(), "two-moved").await;
+        let signed_out = browser.post("/logout", &[]).await;
+        assert_eq!(signed_out.status.as_u16(), 303);
+        // The tab still has the cookie, and signs in at another biller.
+        assert_eq!(other_tab.get(&callback).await.status.as_u16(), 303);
+        let ended = other_tab.get("/go/riverside-water").await;
+        assert!(ended.location().starts_with("/b/riverside-water"), "{}", ended.location());
     })
     .await;
 }
@@ -42,12 +33,12 @@ async fn ended_session_cannot_be_revived() {
 #[tokio::test]
 async fn session_ids_are_stored_hashed() {
     let world = World::start().await;
-    let mut session = record();
-    store(&world).create(&mut session).await.unwrap();
+    let mut browser = world.browser();
+    world.sign_in(&mut browser, "riverside-water", "one-moved").await;
     let rows = world.state.db.all(sql!("SELECT id_hash FROM session"), Vec::new()).await.unwrap();
     let kept = rows[0].text("id_hash").unwrap();
     assert_eq!(kept.len(), 43);
-    assert!(!kept.contains(&session.id.to_string()));
+    assert!(!kept.contains(&browser.cookies["__Host-s"]));
 }
 
 #[tokio::test]
@@ -56,9 +47,8 @@ async fn session_of_one_kind_is_unknown_to_the_other() {
         let (db, clock, config) = (&world.state.db, &world.clock, &world.state.config);
         let customers = Sessions::new(db.clone(), clock.clone(), SessionKind::Customer, &config.sessions);
         let staff = Sessions::new(db.clone(), clock.clone(), SessionKind::Staff, &config.console);
-        assert!(customers.create("a", "owner", "{}").await.unwrap());
+        customers.replace(None, "a", "owner", "{}").await.unwrap();
         assert!(staff.load("a").await.unwrap().is_none());
-        assert!(!staff.save("a", "owner", "{}").await.unwrap());
         staff.end("a").await.unwrap();
         assert_eq!(staff.latest_of("owner").await.unwrap(), None);
         staff.replace(Some("a"), "b", "owner", "{}").await.unwrap();
@@ -81,11 +71,11 @@ async fn sweep_deletes_old_sessions_and_keeps_live_ones() {
         let customers = Sessions::new(db.clone(), clock.clone(), SessionKind::Customer, &config.sessions);
         let staff = Sessions::new(db.clone(), clock.clone(), SessionKind::Staff, month);
         for n in 0..600 {
-            customers.create(&format!("old {n}"), "", "{}").await.unwrap();
+            customers.replace(None, &format!("old {n}"), "", "{}").await.unwrap();
         }
-        staff.create("long", "ann", "{}").await.unwrap();
+        staff.replace(None, "long", "ann", "{}").await.unwrap();
         world.advance(Duration::from_secs(8 * 86_400)).await;
-        customers.create("new", "", "{}").await.unwrap();
+        customers.replace(None, "new", "", "{}").await.unwrap();
         for _ in 0..2 {
             customers.sweep().await.unwrap();
             staff.sweep().await.unwrap();
@@ -100,38 +90,40 @@ async fn sweep_deletes_old_sessions_and_keeps_live_ones() {
 }
 
 #[tokio::test]
-async fn session_id_collision_creates_a_new_id() {
+async fn sessions_expire_by_idle_and_absolute_timeout() {
     each_database(|world| async move {
-        let store = store(&world);
-        let (mut first, mut second) = (record(), record());
-        second.id = first.id;
-        store.create(&mut first).await.unwrap();
-        store.create(&mut second).await.unwrap();
-        assert_ne!(first.id, second.id);
+        let sessions = staff(&world);
+        sessions.replace(None, "idle", "ann", "{}").await.unwrap();
+        world.advance(Duration::from_secs(29 * 60)).await;
+        assert!(sessions.load("idle").await.unwrap().is_some(), "a load is a request");
+        world.advance(Duration::from_secs(29 * 60)).await;
+        assert!(sessions.load("idle").await.unwrap().is_some());
+        world.advance(Duration::from_secs(31 * 60)).await;
+        assert!(sessions.load("idle").await.unwrap().is_none(), "half an hour without one");
+        sessions.replace(None, "busy", "ann", "{}").await.unwrap();
+        for _ in 0..71 {
+            world.advance(Duration::from_secs(10 * 60)).await;
+            assert!(sessions.load("busy").await.unwrap().is_some());
+        }
+        world.advance(Duration::from_secs(11 * 60)).await;
+        assert!(sessions.load("busy").await.unwrap().is_none(), "twelve hours in all");
     })
     .await;
 }
 
 #[tokio::test]
-async fn sessions_expire_by_idle_and_absolute_timeout() {
+async fn customers_sessions_expire_by_idle_timeout() {
     each_database(|world| async move {
-        let store = store(&world);
-        let mut idle = record();
-        store.create(&mut idle).await.unwrap();
-        world.advance(Duration::from_secs(29 * 60)).await;
-        assert!(store.load(&idle.id).await.unwrap().is_some(), "a load is a request");
-        world.advance(Duration::from_secs(29 * 60)).await;
-        assert!(store.load(&idle.id).await.unwrap().is_some());
-        world.advance(Duration::from_secs(31 * 60)).await;
-        assert!(store.load(&idle.id).await.unwrap().is_none(), "half an hour without one");
-        let mut busy = record();
-        store.create(&mut busy).await.unwrap();
-        for _ in 0..71 {
-            world.advance(Duration::from_secs(10 * 60)).await;
-            assert!(store.load(&busy.id).await.unwrap().is_some());
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        for _ in 0..3 {
+            world.advance(Duration::from_secs(29 * 60)).await;
+            assert_eq!(browser.get("/").await.location(), "/go/riverside-water", "a request keeps it alive");
         }
-        world.advance(Duration::from_secs(11 * 60)).await;
-        assert!(store.load(&busy.id).await.unwrap().is_none(), "twelve hours in all");
+        world.advance(Duration::from_secs(31 * 60)).await;
+        assert_eq!(browser.get("/").await.title(), "Sign in", "half an hour without one");
+        world.sign_in(&mut browser, "maple-electric", "two-moved").await;
+        assert_eq!(browser.get("/").await.location(), "/go/maple-electric", "an expired session is not continued");
     })
     .await;
 }
@@ -140,7 +132,7 @@ async fn sessions_expire_by_idle_and_absolute_timeout() {
 async fn sign_in_rotates_the_session_id() {
     let world = World::start().await;
     let mut browser = world.browser();
-    browser.cookies.insert("__Host-s".to_owned(), Id::default().to_string());
+    browser.cookies.insert("__Host-s".to_owned(), "planted-session-id".to_owned());
     let planted = browser.cookies["__Host-s"].clone();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
     let first = browser.cookies["__Host-s"].clone();

@@ -387,9 +387,11 @@ async fn subject_is_pinned_to_its_user() {
         let username = signpost_core::Username::parse("one-moved").unwrap();
         let user = world.state.directory.user_by_username(&biller.id, &username).await.unwrap().unwrap();
         let issuer = world.issuer("riverside-water");
-        let other =
-            world.state.directory.pin_subject(&biller, &issuer, &user.id, "another", world.clock.now()).await.unwrap();
-        assert_eq!(other, signpost::directory::SubjectMatch::Different);
+        let mut tx = world.state.db.begin().await.unwrap();
+        let other = (&user.id, "another");
+        let pinned =
+            signpost::directory::pin_subject(&mut tx, &biller, &issuer, other, world.clock.now()).await.unwrap();
+        assert_eq!(pinned, signpost::directory::SubjectMatch::Different);
     })
     .await;
 }

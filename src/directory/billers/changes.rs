@@ -38,7 +38,7 @@ impl Directory {
         (actor, event): (&ActorContext, AuditEvent),
         change: impl FnOnce(&mut Biller),
     ) -> Result<bool, DirectoryError> {
-        store::bump(tx).await?;
+        self.bump(tx).await?;
         let known = store::load_billers_in(tx).await?;
         let Some(found) = known.by_slug(slug) else { return Ok(false) };
         let mut biller = (**found).clone();
@@ -52,7 +52,7 @@ impl Directory {
     /// Sets the kill switch of every instance.
     pub async fn set_kill_switch(&self, kill: &KillSwitchState, actor: &ActorContext) -> Result<(), DirectoryError> {
         let mut tx = self.db.begin().await?;
-        store::bump(&mut tx).await?;
+        self.bump(&mut tx).await?;
         tx.run(SET_CONTROL, values![store::KILL_SWITCH, kill.to_string(), actor.now()]).await?;
         let event = AuditEvent::new(Action::KillSwitchSet).with("value", kill.to_string());
         let event = if let KillSwitchState::BillerLegacy(slug) = kill { event.at(slug) } else { event };

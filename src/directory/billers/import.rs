@@ -161,7 +161,7 @@ impl Directory {
     ) -> Result<Summary, ImportError> {
         // The write lock comes first, so that the second of two concurrent imports sees what the first has written.
         let mut tx = self.db.begin().await.map_err(DirectoryError::Db)?;
-        store::bump(&mut tx).await.map_err(DirectoryError::Db)?;
+        self.bump(&mut tx).await.map_err(DirectoryError::Db)?;
         let known = store::load_billers_in(&mut tx).await?;
         let (mut billers, errors) = check(rows, &known, context);
         if !errors.is_empty() {
@@ -196,7 +196,7 @@ impl Directory {
         context: &ImportContext,
         mode: WriteMode,
     ) -> Result<Biller, UpsertError> {
-        store::bump(tx).await.map_err(DirectoryError::Db)?;
+        self.bump(tx).await.map_err(DirectoryError::Db)?;
         let known = store::load_billers_in(tx).await?;
         match (mode, known.by_slug(&row.slug).is_some()) {
             (WriteMode::Create, true) => return Err(UpsertError::SlugTaken),

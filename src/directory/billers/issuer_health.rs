@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::biller::Biller;
-use super::store;
 use crate::db::Sql;
 use crate::directory::{Directory, DirectoryError};
 use crate::{sql, values};
@@ -79,7 +78,7 @@ impl Directory {
         }
         // Also with the first failure, so that other instances know that a success has something to clear.
         if is_first || opened {
-            store::bump(&mut tx).await?;
+            self.bump(&mut tx).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -89,7 +88,7 @@ impl Directory {
     pub async fn record_setup_fault(&self, biller: &Biller, fault: &str, now: Timestamp) -> Result<(), DirectoryError> {
         let mut tx = self.db.begin().await?;
         if tx.run(RECORD_FAULT, values![biller.id.as_str(), fault, now]).await? > 0 {
-            store::bump(&mut tx).await?;
+            self.bump(&mut tx).await?;
             tracing::error!(biller = %biller.slug, reason = fault, "the registration or the provider is set up wrong");
         }
         tx.commit().await?;
@@ -100,7 +99,7 @@ impl Directory {
     pub async fn clear_setup_fault(&self, biller: &Biller) -> Result<(), DirectoryError> {
         let mut tx = self.db.begin().await?;
         if tx.run(CLEAR_FAULT, values![biller.id.as_str()]).await? > 0 {
-            store::bump(&mut tx).await?;
+            self.bump(&mut tx).await?;
             tracing::info!(biller = %biller.slug, "the setup fault is gone");
         }
         tx.commit().await?;
@@ -123,7 +122,7 @@ impl Directory {
             }
         };
         if cleared > 0 {
-            store::bump(&mut tx).await?;
+            self.bump(&mut tx).await?;
             tracing::info!(biller = %biller.slug, "issuer is up again");
         }
         tx.commit().await?;

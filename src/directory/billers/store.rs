@@ -50,7 +50,7 @@ pub(in crate::directory) async fn revision(db: &Db) -> Result<i64, DirectoryErro
     row.map_or_else(|| Err(corrupt("no revision")), |row| Ok(row.int("value")?))
 }
 
-/// Every change of billers begins with this: it serializes writers, and readers see that their copy is outdated.
+/// See [`Directory::bump`](crate::directory::Directory).
 pub(in crate::directory) async fn bump(tx: &mut Tx) -> Result<(), DbError> {
     tx.run(BUMP, values![]).await.map(|_| ())
 }

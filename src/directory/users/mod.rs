@@ -14,6 +14,6 @@ pub use contacts::UserContact;
 pub use listing::{UserFilter, UserRecord};
 pub use member_pages::{MemberRange, UsernameMemberships, UsernamePage};
 pub use members::{BillerScope, IdentityError, MembershipChange, Tally};
-pub use subjects::SubjectMatch;
+pub use subjects::{SubjectMatch, pin_subject};
 pub use user::{User, UserStatus};
 pub use writes::{NewUser, UserUpdate, UserWriteError, WriteContext};

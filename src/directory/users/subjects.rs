@@ -1,8 +1,8 @@
 //! Pins what the first sign-in shows: the subject by which an issuer knows a user (per biller, generation and issuer), and that
 //! an issuer sends the `iss` parameter.
 
-use crate::db::Sql;
-use crate::directory::{Biller, Directory, DirectoryError, store};
+use crate::db::{DbError, Sql, Tx};
+use crate::directory::{Biller, Directory, DirectoryError};
 use crate::{sql, values};
 use signpost_core::{Timestamp, UserId};
 
@@ -36,28 +36,26 @@ impl Directory {
             return Ok(());
         }
         let mut tx = self.db.begin().await?;
-        store::bump(&mut tx).await?;
+        self.bump(&mut tx).await?;
         tx.run(PIN_ISS, values![biller.id.as_str(), issuer]).await?;
         tx.commit().await?;
         Ok(())
     }
+}
 
-    /// Pins the subject, or compares it with the pinned one.
-    pub async fn pin_subject(
-        &self,
-        biller: &Biller,
-        issuer: &str,
-        user: &UserId,
-        subject: &str,
-        now: Timestamp,
-    ) -> Result<SubjectMatch, DirectoryError> {
-        let (id, generation) = (biller.id.as_str(), biller.generation);
-        let pin = values![id, generation, issuer, user.as_str(), subject, now];
-        if self.db.run(PIN_SUBJECT, pin).await? > 0 {
-            return Ok(SubjectMatch::Pinned);
-        }
-        let pinned = self.db.one(PINNED_SUBJECT, values![id, generation, issuer, user.as_str()]).await?;
-        let is_same = pinned.map(|row| row.text("subject")).transpose()?.is_some_and(|pinned| pinned == subject);
-        Ok(if is_same { SubjectMatch::Same } else { SubjectMatch::Different })
+/// Pins the subject of a user, or compares it with the pinned one.
+pub async fn pin_subject(
+    tx: &mut Tx,
+    biller: &Biller,
+    issuer: &str,
+    (user, subject): (&UserId, &str),
+    now: Timestamp,
+) -> Result<SubjectMatch, DbError> {
+    let (id, generation) = (biller.id.as_str(), biller.generation);
+    if tx.run(PIN_SUBJECT, values![id, generation, issuer, user.as_str(), subject, now]).await? > 0 {
+        return Ok(SubjectMatch::Pinned);
     }
+    let pinned = tx.one(PINNED_SUBJECT, values![id, generation, issuer, user.as_str()]).await?;
+    let is_same = pinned.map(|row| row.text("subject")).transpose()?.is_some_and(|pinned| pinned == subject);
+    Ok(if is_same { SubjectMatch::Same } else { SubjectMatch::Different })
 }
