@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use subtle::ConstantTimeEq;
 
-use crate::audit::{Action, Actor, ActorContext, AuditEvent, key_identity};
+use crate::audit::{Action, Actor, ActorContext, AuditEvent};
 use crate::db::{Db, DbError, Row, Sql, Tx};
 use crate::{sql, values};
 use signpost_core::text::{hash64, sha256};
@@ -81,7 +81,7 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// Accurate to a minute.
     pub last_used_at: Option<Timestamp>,
-    /// The staff or the root key at the start of the chain that created it. A key of the command line is a root key.
+    /// The person or system that it was created for, or the principal of its creator.
     pub principal: String,
 }
 
@@ -120,7 +120,8 @@ impl ApiKey {
     }
 
     pub fn actor(&self) -> Actor {
-        Actor::Key { id: self.id.clone(), name: self.name.clone(), principal: self.principal.clone() }
+        let Self { id, name, principal, created_at, .. } = self.clone();
+        Actor::Key { id, name, principal, created_at }
     }
 
     pub fn permits_biller(&self, biller: &Slug) -> bool {
@@ -159,10 +160,30 @@ impl ApiKeys {
         Ok(created.key)
     }
 
+    /// Like [`Self::create`], for a person or system that is a principal of its own. The actor vouches for that: only the
+    /// local command line offers it.
+    pub async fn create_for(&self, owner: &str, new: &NewApiKey, actor: &ActorContext) -> Result<String, DbError> {
+        let mut tx = self.db.begin().await?;
+        let created = self.insert(&mut tx, new, principal_of(owner), actor).await?;
+        tx.commit().await?;
+        Ok(created.key)
+    }
+
+    /// The key has the principal of its creator.
     pub async fn create_in(
         &self,
         tx: &mut Tx,
         new: &NewApiKey,
+        actor: &ActorContext,
+    ) -> Result<CreatedApiKey, DbError> {
+        self.insert(tx, new, actor.actor.principal(), actor).await
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Tx,
+        new: &NewApiKey,
+        principal: String,
         actor: &ActorContext,
     ) -> Result<CreatedApiKey, DbError> {
         let id = hex(&self.random.bytes::<6>());
@@ -176,12 +197,9 @@ impl ApiKeys {
         let event = AuditEvent::new(Action::KeyCreated)
             .about(&id)
             .with("name", new.name.as_str())
+            .with("principal", principal.as_str())
             .with("scopes", scopes.as_str());
         let event = event.with("billers", billers.clone()).with("until", new.expires_at.map(|at| at.to_string()));
-        let principal = match &actor.actor {
-            creator @ (Actor::Staff { .. } | Actor::Key { .. }) => creator.principal(),
-            Actor::Cli { .. } | Actor::System => key_identity(&id),
-        };
         let values = values![&id, hash, new.name.as_str(), scopes, audience, billers, now, new.expires_at, &principal];
         tx.run(INSERT, values).await?;
         actor.record(tx, event).await?;
@@ -265,6 +283,11 @@ fn parse_key_id(presented: &str) -> Option<&str> {
     }
     let (body, check) = presented.split_at(presented.len() - 8);
     (checksum(body) == check).then_some(id)
+}
+
+/// The principal of a person or system, however its name is capitalized.
+fn principal_of(owner: &str) -> String {
+    format!("person {}", owner.to_lowercase())
 }
 
 fn checksum(body: &str) -> String {

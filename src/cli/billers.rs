@@ -93,7 +93,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
             outln!("{}", if approve { "approved" } else { "rejected" })
         }
         ApprovalOutcome::NotFound => bail!("no pending change has the id {id}"),
-        ApprovalOutcome::RequesterCannotApprove => bail!("you requested this change; another person must approve it"),
+        ApprovalOutcome::Refused(refusal) => bail!("you cannot approve the change: {refusal}"),
         ApprovalOutcome::HostTaken => bail!("one of its hosts now belongs to another biller; nothing was changed"),
     }
     Ok(())

@@ -37,6 +37,12 @@ pub(super) struct Create {
     /// Only this biller; repeatable
     #[arg(long = "biller", value_parser = slug)]
     billers: Vec<Slug>,
+    /// The person or system that the key is for, who then counts as a requester and approver of their own; without it, the key
+    /// counts as its creator
+    ///
+    /// You vouch that the name is that of its only holder. Keys for the same name count as one.
+    #[arg(long = "for", value_name = "NAME", value_parser = name)]
+    owner: Option<String>,
     /// Days until the key expires
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3650))]
     expires_days: Option<u64>,
@@ -79,7 +85,14 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
                 billers: (!create.billers.is_empty()).then_some(create.billers),
                 expires_at: create.expires_days.map(|days| now.plus(Duration::from_secs(days * 24 * 3600))),
             };
-            outln!("{}", state.api_keys.create(&new, &super::actor_context(&state)?).await?);
+            let (keys, actor) = (&state.api_keys, super::actor_context(&state)?);
+            outln!(
+                "{}",
+                match &create.owner {
+                    Some(owner) => keys.create_for(owner, &new, &actor).await?,
+                    None => keys.create(&new, &actor).await?,
+                }
+            );
             eprintln!("Store it in a safe place. It is not shown again.");
         }
         Arguments::List => {
@@ -96,7 +109,12 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
                 let billers = key.billers.map_or_else(String::new, |billers| {
                     format!(" at {}", billers.iter().map(Slug::as_str).collect::<Vec<_>>().join(", "))
                 });
-                outln!("{}  {}  [{scopes}]{audience}{billers}  {status}, {used}", key.id, key.name);
+                outln!(
+                    "{}  {}  of {}  [{scopes}]{audience}{billers}  {status}, {used}",
+                    key.id,
+                    key.name,
+                    key.principal
+                );
             }
         }
         Arguments::Revoke { id } => {

@@ -85,7 +85,7 @@ async fn change_requested_by_api_key_needs_approval() {
     let world = World::start().await;
     let (code, out, stderr) = world.command(&["billers", "pending"]).await;
     assert!(code == 0 && out.is_empty() && stderr.contains("no pending approvals"), "{stderr}");
-    let crm = ApiClient::new(&world, &[Scope::BillersWrite], None).await;
+    let crm = ApiClient::for_person(&world, "crm", &[Scope::BillersWrite]).await;
     let oidc = |client: &str| json!({ "oidc": { "issuer": world.issuer("clinic"), "client_id": client, "client_secret": "x" } });
     let ask = async |client: &str| {
         crm.send("PATCH", "/api/v1/billers/maple-electric", &oidc(client)).await;
