@@ -111,8 +111,13 @@ impl ApiKey {
             && self.billers.as_ref().is_none_or(in_scope)
     }
 
-    fn is_valid(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    fn check(&self, now: Timestamp) -> Result<(), KeyError> {
+        let id = || self.id.clone();
+        match (self.revoked_at, self.expires_at) {
+            (Some(at), _) => Err(KeyError::Revoked { id: id(), at }),
+            (None, Some(at)) if at <= now => Err(KeyError::Expired { id: id(), at, now }),
+            _ => Ok(()),
+        }
     }
 
     pub fn allows(&self, scope: Scope) -> bool {
@@ -131,9 +136,14 @@ impl ApiKey {
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Malformed, unknown, expired or revoked.
-    #[error("the API key is invalid")]
-    Invalid,
+    #[error("it is not an API key: expected sp_, an id, _ and a secret")]
+    Malformed,
+    #[error("the database has no API key with the id {0} and this secret")]
+    Unknown(String),
+    #[error("the API key {id} was revoked at {at}; use another")]
+    Revoked { id: String, at: Timestamp },
+    #[error("the API key {id} expired at {at}, and it is {now} now; use another")]
+    Expired { id: String, at: Timestamp, now: Timestamp },
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -227,18 +237,22 @@ impl ApiKeys {
         Ok(true)
     }
 
+    /// Whether a text has the shape of a key.
+    pub fn is_well_formed(text: &str) -> bool {
+        parse_key_id(text).is_some()
+    }
+
     pub async fn authenticate(&self, presented: &str) -> Result<ApiKey, KeyError> {
-        let id = parse_key_id(presented).ok_or(KeyError::Invalid)?;
-        let row = self.db.one(BY_ID, values![id]).await?.ok_or(KeyError::Invalid)?;
+        let id = parse_key_id(presented).ok_or(KeyError::Malformed)?;
+        let unknown = || KeyError::Unknown(id.to_owned());
+        let row = self.db.one(BY_ID, values![id]).await?.ok_or_else(unknown)?;
         let hash = sha256(presented.as_bytes());
         if !bool::from(hash.as_bytes().ct_eq(row.text("hash")?.as_bytes())) {
-            return Err(KeyError::Invalid);
+            return Err(unknown());
         }
         let key = read(&row)?;
         let now = self.clock.now();
-        if !key.is_valid(now) {
-            return Err(KeyError::Invalid);
-        }
+        key.check(now)?;
         // A database that can only be read still knows who may call.
         if key.last_used_at.is_none_or(|used| used.plus(TOUCH_EVERY) <= now)
             && let Err(error) = self.db.run(TOUCH, values![id, now, now.minus(TOUCH_EVERY)]).await
@@ -254,7 +268,7 @@ impl ApiKeys {
         let mut keys = Vec::new();
         for row in &rows {
             let key = read(row)?;
-            if key.allows(Scope::HandoffRedeem) && key.is_valid(self.clock.now()) {
+            if key.allows(Scope::HandoffRedeem) && key.check(self.clock.now()).is_ok() {
                 keys.push((key, row.text("hash")?));
             }
         }
@@ -269,7 +283,7 @@ impl ApiKeys {
         let keys = self.offline.read().unwrap_or_else(PoisonError::into_inner);
         let (key, _) =
             keys.iter().find(|(key, stored)| key.id == id && bool::from(hash.as_bytes().ct_eq(stored.as_bytes())))?;
-        key.is_valid(self.clock.now()).then(|| key.clone())
+        key.check(self.clock.now()).is_ok().then(|| key.clone())
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{sql, values};
 use signpost_core::{Clock, Random, Slug, Timestamp, ids};
 
 const INSERT: Sql = sql!(
-    "INSERT INTO audit_event (id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, \
-     details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    "INSERT INTO audit_event (id, at, actor_kind, actor_id, actor_name, principal, role, action, biller, subject, reason, \
+     details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 );
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,9 +239,11 @@ impl ActorContext {
         let now = self.now();
         let AuditEvent { action, biller, subject, details } = event;
         let biller = biller.as_ref().map(Slug::as_str);
-        let (kind, id, name, role) = (self.actor.kind(), self.actor.id(), self.actor.name(), self.actor.role());
+        let Self { actor, reason, random, .. } = self;
+        let (kind, id, name, principal, role) =
+            (actor.kind(), actor.id(), actor.name(), actor.principal(), actor.role());
+        let (event_id, action) = (ids::uuid_v7(now, random), action.as_str());
         let details = Json::Object(details).to_string();
-        let event_id = ids::uuid_v7(now, &self.random);
-        values![event_id, now, kind, id, name, role, action.as_str(), biller, subject, self.reason.clone(), details]
+        values![event_id, now, kind, id, name, principal, role, action, biller, subject, reason.clone(), details]
     }
 }

@@ -55,7 +55,7 @@ pub struct PendingChange {
     /// Describes the change.
     pub summary: String,
     pub requested_by: String,
-    principal: String,
+    pub principal: String,
     pub requested_at: Timestamp,
     change: ProposedChange,
 }
