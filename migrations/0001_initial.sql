@@ -325,6 +325,7 @@ CREATE TABLE audit_event (
     actor_kind TEXT NOT NULL,
     actor_id   TEXT NOT NULL,
     actor_name TEXT NOT NULL,
+    principal  TEXT NOT NULL,
     role       TEXT,
     action     TEXT NOT NULL,
     biller     TEXT,

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use subtle::ConstantTimeEq;
 
-use crate::audit::{Action, Actor, ActorContext, AuditEvent, key_identity};
+use crate::audit::{Action, Actor, ActorContext, AuditEvent};
 use crate::db::{Db, DbError, Row, Sql, Tx};
 use crate::{sql, values};
 use signpost_core::text::{hash64, sha256};
@@ -81,7 +81,7 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// Accurate to a minute.
     pub last_used_at: Option<Timestamp>,
-    /// The staff or the root key at the start of the chain that created it. A key of the command line is a root key.
+    /// The person or system that it was created for, or the principal of its creator.
     pub principal: String,
 }
 
@@ -111,8 +111,13 @@ impl ApiKey {
             && self.billers.as_ref().is_none_or(in_scope)
     }
 
-    fn is_valid(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    fn check(&self, now: Timestamp) -> Result<(), KeyError> {
+        let id = || self.id.clone();
+        match (self.revoked_at, self.expires_at) {
+            (Some(at), _) => Err(KeyError::Revoked { id: id(), at }),
+            (None, Some(at)) if at <= now => Err(KeyError::Expired { id: id(), at, now }),
+            _ => Ok(()),
+        }
     }
 
     pub fn allows(&self, scope: Scope) -> bool {
@@ -120,7 +125,8 @@ impl ApiKey {
     }
 
     pub fn actor(&self) -> Actor {
-        Actor::Key { id: self.id.clone(), name: self.name.clone(), principal: self.principal.clone() }
+        let Self { id, name, principal, created_at, .. } = self.clone();
+        Actor::Key { id, name, principal, created_at }
     }
 
     pub fn permits_biller(&self, biller: &Slug) -> bool {
@@ -130,9 +136,14 @@ impl ApiKey {
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Malformed, unknown, expired or revoked.
-    #[error("the API key is invalid")]
-    Invalid,
+    #[error("it is not an API key: expected sp_, an id, _ and a secret")]
+    Malformed,
+    #[error("the database has no API key with the id {0} and this secret")]
+    Unknown(String),
+    #[error("the API key {id} was revoked at {at}; use another")]
+    Revoked { id: String, at: Timestamp },
+    #[error("the API key {id} expired at {at}, and it is {now} now; use another")]
+    Expired { id: String, at: Timestamp, now: Timestamp },
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -159,10 +170,30 @@ impl ApiKeys {
         Ok(created.key)
     }
 
+    /// Like [`Self::create`], for a person or system that is a principal of its own. The actor vouches for that: only the
+    /// local command line offers it.
+    pub async fn create_for(&self, owner: &str, new: &NewApiKey, actor: &ActorContext) -> Result<String, DbError> {
+        let mut tx = self.db.begin().await?;
+        let created = self.insert(&mut tx, new, principal_of(owner), actor).await?;
+        tx.commit().await?;
+        Ok(created.key)
+    }
+
+    /// The key has the principal of its creator.
     pub async fn create_in(
         &self,
         tx: &mut Tx,
         new: &NewApiKey,
+        actor: &ActorContext,
+    ) -> Result<CreatedApiKey, DbError> {
+        self.insert(tx, new, actor.actor.principal(), actor).await
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Tx,
+        new: &NewApiKey,
+        principal: String,
         actor: &ActorContext,
     ) -> Result<CreatedApiKey, DbError> {
         let id = hex(&self.random.bytes::<6>());
@@ -176,12 +207,9 @@ impl ApiKeys {
         let event = AuditEvent::new(Action::KeyCreated)
             .about(&id)
             .with("name", new.name.as_str())
+            .with("principal", principal.as_str())
             .with("scopes", scopes.as_str());
         let event = event.with("billers", billers.clone()).with("until", new.expires_at.map(|at| at.to_string()));
-        let principal = match &actor.actor {
-            creator @ (Actor::Staff { .. } | Actor::Key { .. }) => creator.principal(),
-            Actor::Cli { .. } | Actor::System => key_identity(&id),
-        };
         let values = values![&id, hash, new.name.as_str(), scopes, audience, billers, now, new.expires_at, &principal];
         tx.run(INSERT, values).await?;
         actor.record(tx, event).await?;
@@ -209,18 +237,22 @@ impl ApiKeys {
         Ok(true)
     }
 
+    /// Whether a text has the shape of a key.
+    pub fn is_well_formed(text: &str) -> bool {
+        parse_key_id(text).is_some()
+    }
+
     pub async fn authenticate(&self, presented: &str) -> Result<ApiKey, KeyError> {
-        let id = parse_key_id(presented).ok_or(KeyError::Invalid)?;
-        let row = self.db.one(BY_ID, values![id]).await?.ok_or(KeyError::Invalid)?;
+        let id = parse_key_id(presented).ok_or(KeyError::Malformed)?;
+        let unknown = || KeyError::Unknown(id.to_owned());
+        let row = self.db.one(BY_ID, values![id]).await?.ok_or_else(unknown)?;
         let hash = sha256(presented.as_bytes());
         if !bool::from(hash.as_bytes().ct_eq(row.text("hash")?.as_bytes())) {
-            return Err(KeyError::Invalid);
+            return Err(unknown());
         }
         let key = read(&row)?;
         let now = self.clock.now();
-        if !key.is_valid(now) {
-            return Err(KeyError::Invalid);
-        }
+        key.check(now)?;
         // A database that can only be read still knows who may call.
         if key.last_used_at.is_none_or(|used| used.plus(TOUCH_EVERY) <= now)
             && let Err(error) = self.db.run(TOUCH, values![id, now, now.minus(TOUCH_EVERY)]).await
@@ -236,7 +268,7 @@ impl ApiKeys {
         let mut keys = Vec::new();
         for row in &rows {
             let key = read(row)?;
-            if key.allows(Scope::HandoffRedeem) && key.is_valid(self.clock.now()) {
+            if key.allows(Scope::HandoffRedeem) && key.check(self.clock.now()).is_ok() {
                 keys.push((key, row.text("hash")?));
             }
         }
@@ -251,7 +283,7 @@ impl ApiKeys {
         let keys = self.offline.read().unwrap_or_else(PoisonError::into_inner);
         let (key, _) =
             keys.iter().find(|(key, stored)| key.id == id && bool::from(hash.as_bytes().ct_eq(stored.as_bytes())))?;
-        key.is_valid(self.clock.now()).then(|| key.clone())
+        key.check(self.clock.now()).is_ok().then(|| key.clone())
     }
 }
 
@@ -265,6 +297,11 @@ fn parse_key_id(presented: &str) -> Option<&str> {
     }
     let (body, check) = presented.split_at(presented.len() - 8);
     (checksum(body) == check).then_some(id)
+}
+
+/// The principal of a person or system, however its name is capitalized.
+fn principal_of(owner: &str) -> String {
+    format!("person {}", owner.to_lowercase())
 }
 
 fn checksum(body: &str) -> String {

@@ -64,13 +64,13 @@ async fn require(state: &AppState, headers: &HeaderMap, scope: Scope) -> Result<
     }
     let key = match state.api_keys.authenticate(key.trim()).await {
         Ok(key) => key,
-        Err(KeyError::Invalid) => return Err(invalid()),
         Err(KeyError::Db(error)) => {
             // Handoffs to the legacy login are redeemed without the database as well.
             let is_possible = scope == Scope::HandoffRedeem && error.is_unreachable();
             let known = is_possible.then(|| state.api_keys.authenticate_offline(key.trim())).flatten();
             known.ok_or_else(|| HttpError::from(error))?
         }
+        Err(_) => return Err(invalid()),
     };
     if !key.allows(scope) {
         let detail = format!("The API key does not have the scope `{}`.", scope.as_str());

@@ -10,7 +10,7 @@ use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::{not_found, problem};
 use crate::access::{ApiKey, Scope, scope};
-use crate::directory::{ApprovalOutcome, Directory};
+use crate::directory::{ApprovalOutcome, ApprovalRefusal, Directory};
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
@@ -77,7 +77,7 @@ pub(super) async fn visible_to(directory: &Directory, key: &ApiKey) -> Result<Ve
 /// Decide a pending change
 ///
 /// Approves the change, which takes effect at once, or rejects it. The requester may withdraw the change with `approve: false`, and
-/// cannot approve it.
+/// cannot approve it. A key approves only changes that were requested after its creation.
 #[utoipa::path(
     post, path = paths::CHANGE, operation_id = "decidePendingChange", tag = "Billers",
     params(("id" = String, Path, description = "The id of the pending change.")),
@@ -85,7 +85,7 @@ pub(super) async fn visible_to(directory: &Directory, key: &ApiKey) -> Result<Ve
     security(("key" = [Scope::BillersWrite.as_str()])),
     responses(
         (status = 204, description = "The change is made or discarded."),
-        (status = 403, description = "`requester_cannot_approve`: the requester cannot approve the change."),
+        (status = 403, description = "`requester_cannot_approve`: the requester cannot approve the change.\n`api_key_newer_than_change`: the API key was created after the change was requested."),
         (status = 409, description = "`host_taken`: another biller has one of the hosts now."),
     ),
 )]
@@ -101,9 +101,13 @@ pub(super) async fn decide(
     match directory.decide_change(&id, request.approve, key.actor_context()).await? {
         ApprovalOutcome::Done => Ok(StatusCode::NO_CONTENT),
         ApprovalOutcome::NotFound => Err(not_found()),
-        ApprovalOutcome::RequesterCannotApprove => {
-            let detail = "The requester of a change cannot approve it.";
-            Err(problem(StatusCode::FORBIDDEN, "requester_cannot_approve", detail))
+        ApprovalOutcome::Refused(refusal) => {
+            let code = match refusal {
+                ApprovalRefusal::SamePrincipal { .. } => "requester_cannot_approve",
+                ApprovalRefusal::KeyTooNew { .. } => "api_key_newer_than_change",
+            };
+            let detail = format!("This API key cannot approve the change: {refusal}.");
+            Err(problem(StatusCode::FORBIDDEN, code, &detail))
         }
         ApprovalOutcome::HostTaken => {
             let detail = "Another biller has one of the hosts now.";

@@ -27,7 +27,7 @@ macro_rules! query {
 macro_rules! select_events {
     ($main:literal) => {
         query!(
-            "id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, details",
+            "id, at, actor_kind, actor_id, actor_name, principal, role, action, biller, subject, reason, details",
             $main,
             " ORDER BY id DESC LIMIT $8"
         )
@@ -83,6 +83,8 @@ pub struct StoredActor {
     pub id: String,
     /// Display name.
     pub name: String,
+    /// Who is behind the actor, as approvals compare it.
+    pub principal: String,
     /// Role of a member of staff at that time.
     pub role: Option<String>,
 }
@@ -163,6 +165,7 @@ fn parse_row(row: &Row) -> Result<StoredEvent, DbError> {
             kind: row.text("actor_kind")?,
             id: row.text("actor_id")?,
             name: row.text("actor_name")?,
+            principal: row.text("principal")?,
             role: row.opt_text("role")?,
         },
         action: row.text("action")?,
@@ -175,7 +178,7 @@ fn parse_row(row: &Row) -> Result<StoredEvent, DbError> {
 
 impl StoredEvent {
     pub fn csv_header() -> String {
-        let actor = ["actor_kind", "actor_id", "actor_name", "role"];
+        let actor = ["actor_kind", "actor_id", "actor_name", "principal", "role"];
         csv_export::row(
             ["at"].into_iter().chain(actor).chain(["action", "biller", "subject", "reason", "details", "id"]),
         )
@@ -192,6 +195,7 @@ impl StoredEvent {
             &actor.kind,
             &actor.id,
             &actor.name,
+            &actor.principal,
             &role,
             &self.action,
             &biller,

@@ -15,4 +15,4 @@ pub use daily_stats::{DailyCounts, Metric, count, daily_stats_since, day_of, inc
 pub use events::{EventFilter, StoredActor, StoredEvent, count_events, list_events, sweep_events};
 pub use log::{DecisionLog, LogEntry, LogWriter, find};
 pub use store::{LookupResult, StoredEntry};
-pub use trail::{Action, Actor, ActorContext, AuditEvent, key_identity};
+pub use trail::{Action, Actor, ActorContext, AuditEvent};

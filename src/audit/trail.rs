@@ -8,8 +8,8 @@ use crate::{sql, values};
 use signpost_core::{Clock, Random, Slug, Timestamp, ids};
 
 const INSERT: Sql = sql!(
-    "INSERT INTO audit_event (id, at, actor_kind, actor_id, actor_name, role, action, biller, subject, reason, \
-     details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    "INSERT INTO audit_event (id, at, actor_kind, actor_id, actor_name, principal, role, action, biller, subject, reason, \
+     details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 );
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,9 @@ pub enum Actor {
     Key {
         id: String,
         name: String,
-        /// Who is behind the key: the staff or the root key at the start of the chain that created it.
+        /// Who is behind the key: the person or system that it was created for, or the principal of its creator.
         principal: String,
+        created_at: Timestamp,
     },
     /// An operator at the command line, with an account of the operating system.
     Cli { user: String },
@@ -71,11 +72,20 @@ impl Actor {
     }
 
     /// Who is behind the actor. A pending approval compares it, so that requester and approver are two: staff and the keys that
-    /// they created count as one, and so do a key and the keys that it created.
+    /// they created count as one, so do a key and the keys that it created, and so do all accounts at the command line.
     pub fn principal(&self) -> String {
         match self {
             Self::Key { principal, .. } => principal.clone(),
-            _ => self.identity(),
+            Self::Cli { .. } => "local command line".to_owned(),
+            Self::Staff { .. } | Self::System => self.identity(),
+        }
+    }
+
+    /// When the actor's key was created. `None` for other actors.
+    pub fn key_created_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Key { created_at, .. } => Some(*created_at),
+            _ => None,
         }
     }
 
@@ -83,16 +93,11 @@ impl Actor {
     pub fn identity(&self) -> String {
         match self {
             Self::Staff { sub, .. } => format!("staff {sub}"),
-            Self::Key { id, .. } => key_identity(id),
+            Self::Key { id, .. } => format!("key {id}"),
             Self::Cli { user } => format!("user {user}"),
             Self::System => "Signpost".to_owned(),
         }
     }
-}
-
-/// A key as an actor.
-pub fn key_identity(id: &str) -> String {
-    format!("key {id}")
 }
 
 macro_rules! actions {
@@ -234,9 +239,11 @@ impl ActorContext {
         let now = self.now();
         let AuditEvent { action, biller, subject, details } = event;
         let biller = biller.as_ref().map(Slug::as_str);
-        let (kind, id, name, role) = (self.actor.kind(), self.actor.id(), self.actor.name(), self.actor.role());
+        let Self { actor, reason, random, .. } = self;
+        let (kind, id, name, principal, role) =
+            (actor.kind(), actor.id(), actor.name(), actor.principal(), actor.role());
+        let (event_id, action) = (ids::uuid_v7(now, random), action.as_str());
         let details = Json::Object(details).to_string();
-        let event_id = ids::uuid_v7(now, &self.random);
-        values![event_id, now, kind, id, name, role, action.as_str(), biller, subject, self.reason.clone(), details]
+        values![event_id, now, kind, id, name, principal, role, action, biller, subject, reason.clone(), details]
     }
 }

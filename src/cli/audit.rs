@@ -1,11 +1,11 @@
 //! `signpost audit`
 
-use std::path::Path;
-
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::CliResult;
+use super::operator::{Concerned, Global};
+use crate::access::Scope;
 use crate::audit::{Action, EventFilter, StoredEvent, list_events};
 use signpost_core::{Slug, Timestamp};
 
@@ -43,7 +43,7 @@ enum Format {
     Csv,
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
+pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     let action = match &arguments.action {
         None => None,
         Some(text) => match Action::parse(text) {
@@ -54,9 +54,11 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
             }
         },
     };
-    let state = super::open(config).await?.state;
+    let session = global.open(Some(Scope::AuditRead), Concerned::AsPermitted).await?;
+    let state = &session.state;
     let Arguments { actor, biller, since, until, .. } = arguments;
-    let filter = EventFilter { actor, action, biller, biller_scope: None, since, until };
+    let filter =
+        EventFilter { actor, action, biller, biller_scope: session.biller_scope().map(<[Slug]>::to_vec), since, until };
     let format = arguments.format;
     let mut left = arguments.limit.unwrap_or(if format == Format::Text { 50 } else { usize::MAX });
     if format == Format::Csv {
@@ -86,5 +88,6 @@ fn text(event: &StoredEvent) -> String {
         Some(details) if !details.is_empty() => format!("  {}", event.details),
         _ => String::new(),
     };
-    format!("{}  {} {}  {}{more}{details}", event.at, event.actor.kind, event.actor.name, event.action)
+    let actor = &event.actor;
+    format!("{}  {} {} ({})  {}{more}{details}", event.at, actor.kind, actor.name, actor.principal, event.action)
 }

@@ -1,13 +1,12 @@
 //! `signpost billers pending|approve|reject|send-login-url|settings`
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Subcommand;
 
 use super::CliResult;
-use crate::directory::ApprovalOutcome;
+use super::operator::{Concerned, Global, Session};
+use crate::access::Scope;
+use crate::directory::{ApprovalOutcome, Billers, PendingChange};
 use signpost_core::{Locale, Slug};
 
 #[derive(Debug, Subcommand)]
@@ -42,22 +41,30 @@ pub(super) enum Arguments {
     },
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
-    let state = super::open(config).await?.state;
+pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
+    let (scope, concerned) = match &arguments {
+        Arguments::Pending => (Some(Scope::BillersRead), Concerned::AsPermitted),
+        Arguments::Approve { .. } | Arguments::Reject { .. } => (Some(Scope::BillersWrite), Concerned::AsPermitted),
+        Arguments::SendLoginUrl { slug, .. } => (Some(Scope::BillersWrite), Concerned::One(slug)),
+        Arguments::Settings { slug, .. } => (None, Concerned::One(slug)),
+    };
+    let session = global.open(scope, concerned).await?;
+    let state = &session.state;
     let (id, approve) = match arguments {
         Arguments::Pending => {
             let billers = state.directory.billers().await?;
-            let changes = state.directory.pending_changes().await?;
+            let changes = pending_changes(&session, &billers).await?;
             if changes.is_empty() {
                 eprintln!("no pending approvals");
             }
             for change in changes {
                 let biller = billers.by_id(&change.biller_id).map_or("", |biller| biller.slug.as_str());
                 outln!(
-                    "{}  {biller}  {}  requested by {} at {}",
+                    "{}  {biller}  {}  requested by {} for {} at {}",
                     change.id,
                     change.summary,
                     change.requested_by,
+                    change.principal,
                     change.requested_at
                 );
             }
@@ -65,13 +72,13 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
         }
         Arguments::SendLoginUrl { slug, locale } => {
             let Some(biller) = state.directory.biller_by_slug(&slug).await? else { bail!("there is no biller {slug}") };
-            let to = state.mail.send_login_address(&biller, locale, &super::actor_context(&state)?).await?;
+            let to = state.mail.send_login_address(&biller, locale, &session.actor()?).await?;
             outln!("queued: `signpost serve` sends it to {to}");
             return Ok(());
         }
         Arguments::Settings { slug, sync } => {
             if sync {
-                state.provisioning.sync_settings(&slug, &super::actor_context(&state)?).await?;
+                state.provisioning.sync_settings(&slug, &session.actor()?).await?;
             }
             let Some(biller) = state.directory.biller_by_slug(&slug).await? else { bail!("there is no biller {slug}") };
             let kept = state.provisioning.remote_settings(&biller).await?;
@@ -88,31 +95,31 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
         Arguments::Approve { id } => (id, true),
         Arguments::Reject { id } => (id, false),
     };
-    match state.directory.decide_change(&id, approve, &super::actor_context(&state)?).await? {
+    let billers = state.directory.billers().await?;
+    if !pending_changes(&session, &billers).await?.iter().any(|change| change.id == id) {
+        bail!("no pending change has the id {id}; list them with `signpost billers pending`");
+    }
+    match state.directory.decide_change(&id, approve, &session.actor()?).await? {
         ApprovalOutcome::Done => {
             outln!("{}", if approve { "approved" } else { "rejected" })
         }
-        ApprovalOutcome::NotFound => bail!("no pending change has the id {id}"),
-        ApprovalOutcome::RequesterCannotApprove => bail!("you requested this change; another person must approve it"),
+        ApprovalOutcome::NotFound => bail!("the change {id} was decided in the meantime"),
+        ApprovalOutcome::Refused(refusal) => bail!("you cannot approve the change: {refusal}"),
         ApprovalOutcome::HostTaken => bail!("one of its hosts now belongs to another biller; nothing was changed"),
     }
     Ok(())
 }
 
-fn language(text: &str) -> Result<Locale, String> {
-    Locale::from_tag(text).ok_or_else(|| "expected en or es".to_owned())
+/// The pending changes of billers that the operator may see.
+async fn pending_changes(session: &Session, billers: &Billers) -> Result<Vec<PendingChange>, anyhow::Error> {
+    let mut changes = session.state.directory.pending_changes().await?;
+    if let Some(key) = session.key() {
+        changes
+            .retain(|change| billers.by_id(&change.biller_id).is_some_and(|biller| key.permits_biller(&biller.slug)));
+    }
+    Ok(changes)
 }
 
-/// The operating system account: the owner of this process, or the account that called sudo. No option overrides it.
-pub(super) fn os_account() -> Result<String, anyhow::Error> {
-    let uid = std::fs::metadata("/proc/self").context("cannot read /proc")?.uid();
-    let sudo = std::env::vars().find(|(name, _)| name == "SUDO_UID" && uid == 0).map(|(_, value)| value);
-    let uid = sudo.unwrap_or_else(|| uid.to_string());
-    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let named = accounts.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid).then(|| name.to_owned())
-    });
-    Ok(named.unwrap_or(uid))
+fn language(text: &str) -> Result<Locale, String> {
+    Locale::from_tag(text).ok_or_else(|| "expected en or es".to_owned())
 }

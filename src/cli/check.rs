@@ -1,11 +1,11 @@
 //! `signpost check`
 
-use std::path::Path;
-
 use anyhow::bail;
 use clap::Args;
 
 use super::CliResult;
+use super::operator::{Concerned, Global};
+use crate::access::Scope;
 use crate::provisioning::CheckStatus;
 use signpost_core::Slug;
 use signpost_core::decision::{CiamState, KillSwitchState};
@@ -20,15 +20,15 @@ pub(super) struct Check {
     json: bool,
 }
 
-pub(super) async fn run(config: &Path, arguments: Check) -> CliResult {
+pub(super) async fn run(global: &Global, arguments: Check) -> CliResult {
     match arguments.biller {
-        Some(slug) => check_biller(config, &slug, arguments.json).await,
-        None => check_installation(config).await,
+        Some(slug) => check_biller(global, &slug, arguments.json).await,
+        None => check_installation(global).await,
     }
 }
 
-async fn check_biller(config: &Path, slug: &Slug, json: bool) -> CliResult {
-    let state = super::open(config).await?.state;
+async fn check_biller(global: &Global, slug: &Slug, json: bool) -> CliResult {
+    let state = global.open(Some(Scope::BillersRead), Concerned::One(slug)).await?.state;
     let Some(biller) = state.directory.biller_by_slug(slug).await? else { bail!("there is no biller {slug}") };
     let card = state.provisioning.readiness(&biller).await?;
     if json {
@@ -44,9 +44,9 @@ async fn check_biller(config: &Path, slug: &Slug, json: bool) -> CliResult {
     Ok(())
 }
 
-async fn check_installation(config: &Path) -> CliResult {
-    let settings = super::load(config)?;
-    outln!("ok    settings: {}", config.display());
+async fn check_installation(global: &Global) -> CliResult {
+    let settings = super::load(&global.config)?;
+    outln!("ok    settings: {}", global.config.display());
     let mut failures = 0;
     if settings.oidc.allow_loopback_issuers {
         outln!(
@@ -59,9 +59,8 @@ async fn check_installation(config: &Path) -> CliResult {
     if settings.legacy.reset_url.is_none() {
         outln!("warn  legacy.reset_url is missing: users who forgot a legacy password get the recovery page.");
     }
-    let app = super::open(config).await?;
+    let state = global.open(None, Concerned::All).await?.state;
     outln!("ok    database: reachable, schema up to date");
-    let state = app.state;
     match state.mail.check_connection().await {
         Some(true) => outln!("ok    mail: the server responds"),
         Some(false) => {

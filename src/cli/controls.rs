@@ -1,11 +1,13 @@
 //! `signpost kill-switch|pause|unpause|rollout|end-sessions`. The next request follows each change.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
 use super::CliResult;
+use super::operator::{Concerned, Global, Session};
+use crate::access::Scope;
 use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
 use crate::sessions::SessionFilter;
@@ -86,18 +88,26 @@ fn from(text: &str) -> Result<From, String> {
     }
 }
 
-pub(super) async fn kill_switch(config: &Path, arguments: KillSwitch) -> CliResult {
+pub(super) async fn kill_switch(global: &Global, arguments: KillSwitch) -> CliResult {
+    let scope = if arguments.setting.is_some() { Scope::BillersWrite } else { Scope::BillersRead };
+    let concerned = match &arguments.setting {
+        Some(Setting::Set(KillSwitchState::BillerLegacy(slug))) => Concerned::One(slug),
+        Some(_) => Concerned::All,
+        None => Concerned::AsPermitted,
+    };
     if let (Some(setting), true) = (&arguments.setting, arguments.file) {
-        return set_file(config, setting).await;
+        let session = global.open_for_key(Some(scope), concerned).await?;
+        return set_file(global, session, setting).await;
     }
-    let state = super::open(config).await?.state;
+    let session = global.open(Some(scope), concerned).await?;
+    let state = &session.state;
     match &arguments.setting {
         Some(Setting::RemoveFile) => bail!("remove deletes this machine's file: add --file"),
         Some(Setting::Set(setting)) => {
             if let KillSwitchState::BillerLegacy(slug) = setting {
-                known(&state, slug).await?;
+                known(state, slug).await?;
             }
-            state.directory.set_kill_switch(setting, &super::actor_context(&state)?).await?;
+            state.directory.set_kill_switch(setting, &session.actor()?).await?;
         }
         None => {}
     }
@@ -112,8 +122,8 @@ pub(super) async fn kill_switch(config: &Path, arguments: KillSwitch) -> CliResu
     }
 }
 
-async fn set_file(config: &Path, setting: &Setting) -> CliResult {
-    let settings = super::load(config)?;
+async fn set_file(global: &Global, session: Option<Session>, setting: &Setting) -> CliResult {
+    let settings = super::load(&global.config)?;
     let Some(file) = settings.routing.kill_switch_file else { bail!("routing.kill_switch_file is not set") };
     let shown = file.display().to_string();
     let value = match setting {
@@ -137,19 +147,19 @@ async fn set_file(config: &Path, setting: &Setting) -> CliResult {
         }
     };
     let event = AuditEvent::new(Action::KillSwitchSet).with("value", value);
-    super::record_if_possible(config, event.with("file", shown)).await;
+    global.record_if_possible(session, event.with("file", shown)).await;
     Ok(())
 }
 
-pub(super) async fn set_paused(config: &Path, slug: &Slug, is_paused: bool) -> CliResult {
-    let state = super::open(config).await?.state;
+pub(super) async fn set_paused(global: &Global, slug: &Slug, is_paused: bool) -> CliResult {
+    let session = open_to_change(global, slug).await?;
     let action = if is_paused { Action::BillerPaused } else { Action::BillerUnpaused };
-    change_biller(&state, slug, action, |biller| biller.settings.paused = is_paused).await?;
+    change_biller(&session, slug, action, |biller| biller.settings.paused = is_paused).await?;
     outln!("{slug} is {}", if is_paused { "paused: its users see the maintenance page" } else { "no longer paused" });
     Ok(())
 }
 
-pub(super) async fn rollout(config: &Path, arguments: RolloutArguments) -> CliResult {
+pub(super) async fn rollout(global: &Global, arguments: RolloutArguments) -> CliResult {
     let mut allow = arguments.allow;
     if let Some(file) = &arguments.allow_file {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -157,9 +167,9 @@ pub(super) async fn rollout(config: &Path, arguments: RolloutArguments) -> CliRe
     }
     let has_list = !allow.is_empty() || arguments.allow_file.is_some();
     let typed = Rollout { allow: has_list.then_some(allow), percent: arguments.percent }.normalized()?;
-    let state = super::open(config).await?.state;
-    let now = state.clock.now();
-    change_biller(&state, &arguments.slug, Action::RolloutUpdated, |biller| {
+    let session = open_to_change(global, &arguments.slug).await?;
+    let now = session.state.clock.now();
+    change_biller(&session, &arguments.slug, Action::RolloutUpdated, |biller| {
         match arguments.from {
             Some(From::Now) => biller.active_from = Some(now),
             Some(From::At(at)) => biller.active_from = Some(at),
@@ -173,16 +183,17 @@ pub(super) async fn rollout(config: &Path, arguments: RolloutArguments) -> CliRe
         rollout.allow = typed.allow.or(rollout.allow.take());
     })
     .await?;
-    let biller = known(&state, &arguments.slug).await?;
+    let biller = known(&session.state, &arguments.slug).await?;
     let from = biller.active_from.map_or_else(String::new, |at| format!(", from {at} on"));
     outln!("{} is {} for {}{from}", biller.slug, biller.state.as_str(), biller.settings.rollout);
     Ok(())
 }
 
-pub(super) async fn end_sessions(config: &Path, arguments: EndSessions) -> CliResult {
-    let state = super::open(config).await?.state;
-    let biller = known(&state, &arguments.slug).await?;
-    let (sessions, actor) = (&state.biller_sessions, super::actor_context(&state)?);
+pub(super) async fn end_sessions(global: &Global, arguments: EndSessions) -> CliResult {
+    let session = global.open(None, Concerned::One(&arguments.slug)).await?;
+    let state = &session.state;
+    let biller = known(state, &arguments.slug).await?;
+    let (sessions, actor) = (&state.biller_sessions, session.actor()?);
     let target = (&biller.id, &biller.slug);
     let ended = match (&arguments.username, &arguments.sid) {
         (Some(name), _) => {
@@ -207,13 +218,17 @@ async fn known(state: &AppState, slug: &Slug) -> Result<std::sync::Arc<Biller>, 
     state.directory.biller_by_slug(slug).await?.with_context(|| format!("there is no biller {slug}"))
 }
 
+pub(super) async fn open_to_change(global: &Global, slug: &Slug) -> Result<Session, anyhow::Error> {
+    global.open(Some(Scope::BillersWrite), Concerned::One(slug)).await
+}
+
 pub(super) async fn change_biller(
-    state: &AppState,
+    session: &Session,
     slug: &Slug,
     action: Action,
     change: impl FnOnce(&mut Biller),
 ) -> CliResult {
-    if !state.directory.update_biller(slug, (&super::actor_context(state)?, action), change).await? {
+    if !session.state.directory.update_biller(slug, (&session.actor()?, action), change).await? {
         bail!("there is no biller {slug}");
     }
     Ok(())

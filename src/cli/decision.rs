@@ -1,11 +1,11 @@
 //! `signpost decision CODE`
 
-use std::path::Path;
-
 use anyhow::bail;
 use clap::Args;
 
 use super::CliResult;
+use super::operator::{Concerned, Global};
+use crate::access::Scope;
 use crate::audit::LookupResult;
 use signpost_core::ReferenceCode;
 use signpost_core::decision::Verdict;
@@ -23,15 +23,15 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
+pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     let Arguments { reason, json, .. } = arguments;
     let Some(code) = ReferenceCode::parse(&arguments.code) else {
         bail!("{:?} is not a reference code; reference codes have 16 letters and digits", arguments.code);
     };
-    let state = super::open(config).await?.state;
-    let actor = super::actor_context(&state)?;
+    let session = global.open(Some(Scope::DecisionsRead), Concerned::AsPermitted).await?;
+    let actor = session.actor()?;
     let actor = reason.into_iter().fold(actor, |actor, reason| actor.because(reason));
-    match state.decisions.look_up(code.as_str(), None, &actor).await? {
+    match session.state.decisions.look_up(code.as_str(), session.biller_scope(), &actor).await? {
         LookupResult::Recorded(entry) if json => outln!("{}", serde_json::to_string(&entry)?),
         LookupResult::Recorded(entry) => {
             outln!("{}  {}  {}", entry.code, entry.at, entry.kind);

@@ -1,6 +1,5 @@
 //! `signpost enable|suspend|resume|jobs`
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -9,6 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::CliResult;
+use super::operator::{Concerned, Global};
+use crate::access::Scope;
 use crate::directory::PasswordCarryOver;
 #[cfg(feature = "standin")]
 use crate::provisioning::Failpoints;
@@ -52,9 +53,9 @@ enum Passwords {
     ResetRequired,
 }
 
-pub(super) async fn run(config: &Path, arguments: Enable) -> CliResult {
-    let state = super::open(config).await?.state;
-    let (provisioning, actor) = (&state.provisioning, super::actor_context(&state)?);
+pub(super) async fn run(global: &Global, arguments: Enable) -> CliResult {
+    let session = global.open(Some(Scope::CiamWrite), Concerned::One(&arguments.slug)).await?;
+    let (provisioning, actor) = (&session.state.provisioning, session.actor()?);
     let job = if arguments.cancel {
         match provisioning.cancel(&arguments.slug, &actor).await? {
             Some(job) => job,
@@ -125,8 +126,8 @@ fn job_line(job: &Job, biller: &str) -> String {
     format!("{}  {biller}  {state}  {}/{} users  {}  {message}", job.id, job.done, job.total, job.reference())
 }
 
-pub(super) async fn jobs(config: &Path) -> CliResult {
-    let state = super::open(config).await?.state;
+pub(super) async fn jobs(global: &Global) -> CliResult {
+    let state = global.open(Some(Scope::BillersRead), Concerned::All).await?.state;
     let billers = state.directory.billers().await?;
     let jobs = state.provisioning.jobs().await.map_err(ProvisioningError::from)?;
     if jobs.is_empty() {
@@ -145,16 +146,16 @@ pub(super) async fn jobs(config: &Path) -> CliResult {
     Ok(())
 }
 
-pub(super) async fn suspend(config: &Path, slug: &Slug) -> CliResult {
-    let state = super::open(config).await?.state;
-    state.provisioning.suspend(slug, &super::actor_context(&state)?).await?;
+pub(super) async fn suspend(global: &Global, slug: &Slug) -> CliResult {
+    let session = global.open(Some(Scope::CiamWrite), Concerned::One(slug)).await?;
+    session.state.provisioning.suspend(slug, &session.actor()?).await?;
     outln!("{slug} is suspended: its users go to the legacy login; nothing was deleted");
     Ok(())
 }
 
-pub(super) async fn resume(config: &Path, slug: &Slug) -> CliResult {
-    let state = super::open(config).await?.state;
-    state.provisioning.resume(slug, &super::actor_context(&state)?).await?;
+pub(super) async fn resume(global: &Global, slug: &Slug) -> CliResult {
+    let session = global.open(Some(Scope::CiamWrite), Concerned::One(slug)).await?;
+    session.state.provisioning.resume(slug, &session.actor()?).await?;
     outln!("{slug} is active again");
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! `signpost impact`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::operator::{Concerned, Global};
 use super::{CliResult, import, simulate};
+use crate::access::Scope;
 use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
 use crate::routing::{Impact, Outcome, Progress, ProposedChange};
@@ -59,20 +61,21 @@ enum Format {
     Json,
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
-    let state = super::open(config).await?.state;
-    let actor = super::actor_context(&state)?;
+pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
+    let session = global.open(Some(Scope::Simulate), Concerned::All).await?;
+    let state = &session.state;
+    let actor = session.actor()?;
     let state_of = |state| ProposedChange { state: Some(state), rollout: None };
     let (changed, event) = match arguments.command {
         ImpactCommand::Enable { slug } | ImpactCommand::Resume { slug } => {
-            changed_biller(&state, &slug, &state_of(CiamState::Active)).await?
+            changed_biller(state, &slug, &state_of(CiamState::Active)).await?
         }
-        ImpactCommand::Suspend { slug } => changed_biller(&state, &slug, &state_of(CiamState::Suspended)).await?,
+        ImpactCommand::Suspend { slug } => changed_biller(state, &slug, &state_of(CiamState::Suspended)).await?,
         ImpactCommand::Rollout { rollout: (slug, wish) } => {
-            changed_biller(&state, &slug, &ProposedChange { state: None, rollout: Some(wish) }).await?
+            changed_biller(state, &slug, &ProposedChange { state: None, rollout: Some(wish) }).await?
         }
         ImpactCommand::Billers { file } => {
-            let context = import::import_context(&state)?;
+            let context = import::import_context(&session)?;
             let changed = state.directory.preview_billers(import::read_billers(&file)?, &context).await?;
             (changed, AuditEvent::new(Action::ImpactPreviewed).with("change", "a file of billers"))
         }

@@ -7,8 +7,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::CliResult;
+use super::operator::{Concerned, Global, Session};
+use crate::access::Scope;
 use crate::directory::{import_billers, import_users};
-use crate::state::AppState;
 use signpost_core::Slug;
 use signpost_core::decision::CiamState;
 
@@ -54,11 +55,17 @@ enum PlainPasswords {
     Refuse,
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
-    let state = super::open(config).await?.state;
+pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     match arguments {
-        Arguments::Billers { file, dry_run } => billers(&state, &file, dry_run).await,
-        Arguments::Users(users) => import(&state, users).await,
+        Arguments::Billers { file, dry_run } => {
+            let session = global.open(Some(Scope::BillersWrite), Concerned::All).await?;
+            billers(&session, &file, dry_run).await
+        }
+        Arguments::Users(users) => {
+            let slug = Slug::parse(&users.biller).with_context(|| format!("--biller {}", users.biller))?;
+            let session = global.open(Some(Scope::IdentityWrite), Concerned::One(&slug)).await?;
+            import(&session, &slug, users).await
+        }
     }
 }
 
@@ -72,18 +79,19 @@ pub(super) fn read_billers(file: &Path) -> Result<Vec<import_billers::BillerRow>
     import_billers::parse(&text, is_json).context("nothing was written")
 }
 
-pub(super) fn import_context(state: &AppState) -> Result<import_billers::ImportContext, anyhow::Error> {
+pub(super) fn import_context(session: &Session) -> Result<import_billers::ImportContext, anyhow::Error> {
+    let state = &session.state;
     Ok(import_billers::ImportContext {
         keys: state.keys.clone(),
-        actor: super::actor_context(state)?,
+        actor: session.actor()?,
         addresses: state.config.oidc.address_policy(),
         own_hosts: crate::routing::own_hosts(&state.config),
     })
 }
 
-async fn billers(state: &AppState, file: &Path, dry_run: bool) -> CliResult {
-    let (rows, context) = (read_billers(file)?, import_context(state)?);
-    let done = state.directory.import_billers(rows, &context, dry_run).await.context("nothing was written")?;
+async fn billers(session: &Session, file: &Path, dry_run: bool) -> CliResult {
+    let (rows, context) = (read_billers(file)?, import_context(session)?);
+    let done = session.state.directory.import_billers(rows, &context, dry_run).await.context("nothing was written")?;
     let verb = if dry_run { "would be" } else { "were" };
     outln!("{} biller(s) {verb} created, {} updated", done.created, done.updated);
     if done.pending > 0 {
@@ -93,9 +101,9 @@ async fn billers(state: &AppState, file: &Path, dry_run: bool) -> CliResult {
     Ok(())
 }
 
-async fn import(state: &AppState, users: Users) -> CliResult {
-    let slug = Slug::parse(&users.biller).with_context(|| format!("--biller {}", users.biller))?;
-    let Some(biller) = state.directory.biller_by_slug(&slug).await? else {
+async fn import(session: &Session, slug: &Slug, users: Users) -> CliResult {
+    let state = &session.state;
+    let Some(biller) = state.directory.biller_by_slug(slug).await? else {
         bail!("there is no biller {slug}; import it first");
     };
     let legacy_accounts = users.legacy_accounts.unwrap_or(biller.state != CiamState::Active);
@@ -113,7 +121,7 @@ async fn import(state: &AppState, users: Users) -> CliResult {
         bar.set_length(step.total);
         bar.set_position(step.done);
     };
-    let context = import_users::ImportContext { actor: &super::actor_context(state)?, keys: &state.keys };
+    let context = import_users::ImportContext { actor: &session.actor()?, keys: &state.keys };
     let done = state.directory.import_users(&users.file, &biller, options, context, &progress).await;
     bar.finish_and_clear();
     let done = done?;

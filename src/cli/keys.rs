@@ -1,14 +1,14 @@
 //! `signpost keys create|list|revoke`
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::CliResult;
-use crate::access::{Audience, NewApiKey, Scope};
-use signpost_core::Slug;
+use super::operator::{Concerned, Global};
+use crate::access::{ApiKey, Audience, NewApiKey, Scope};
+use signpost_core::{Slug, Timestamp};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
@@ -37,6 +37,12 @@ pub(super) struct Create {
     /// Only this biller; repeatable
     #[arg(long = "biller", value_parser = slug)]
     billers: Vec<Slug>,
+    /// The person or system that the key is for, who then counts as a requester and approver of their own; without it, the key
+    /// counts as its creator
+    ///
+    /// You vouch that the name is that of its only holder. Keys for the same name count as one.
+    #[arg(long = "for", value_name = "NAME", value_parser = name)]
+    owner: Option<String>,
     /// Days until the key expires
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3650))]
     expires_days: Option<u64>,
@@ -53,6 +59,17 @@ fn scope(text: &str) -> Result<Scope, String> {
     Scope::parse(text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
 }
 
+/// What a key allows and until when.
+fn limits(scopes: &[Scope], audience: Option<Audience>, billers: Option<&[Slug]>, until: Option<Timestamp>) -> String {
+    let scopes = scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
+    let audience = audience.map_or_else(String::new, |audience| format!(" for {}", audience.as_str()));
+    let billers = billers.map_or_else(String::new, |billers| {
+        format!(" at {}", billers.iter().map(Slug::as_str).collect::<Vec<_>>().join(", "))
+    });
+    let until = until.map_or_else(String::new, |at| format!(" until {at}"));
+    format!("[{scopes}]{audience}{billers}{until}")
+}
+
 fn audience(text: &str) -> Result<Audience, String> {
     Audience::parse(text).ok_or_else(|| "expected legacy or portal".to_owned())
 }
@@ -61,8 +78,10 @@ fn slug(text: &str) -> Result<Slug, String> {
     Slug::parse(text).map_err(|error| error.to_string())
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
-    let state = super::open(config).await?.state;
+pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
+    let session = global.open(Some(Scope::KeysWrite), Concerned::AsPermitted).await?;
+    let state = &session.state;
+    let may_see = |key: &ApiKey| session.key().is_none_or(|own| own.covers(key));
     match arguments {
         Arguments::Create(mut create) => {
             create.scopes.sort_unstable();
@@ -79,12 +98,31 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
                 billers: (!create.billers.is_empty()).then_some(create.billers),
                 expires_at: create.expires_days.map(|days| now.plus(Duration::from_secs(days * 24 * 3600))),
             };
-            outln!("{}", state.api_keys.create(&new, &super::actor_context(&state)?).await?);
+            let (keys, actor) = (&state.api_keys, session.actor()?);
+            if let Some(own) = session.key() {
+                if create.owner.is_some() {
+                    bail!(
+                        "--for needs the local command line, which vouches for the name; without --as and \
+                         SIGNPOST_OPERATOR_KEY_FILE it works, and without --for the key counts as {}",
+                        own.principal
+                    );
+                }
+                if !own.may_create(&new) {
+                    let own = limits(&own.scopes, own.audience, own.billers.as_deref(), own.expires_at);
+                    let new = limits(&new.scopes, new.audience, new.billers.as_deref(), new.expires_at);
+                    bail!("a key creates only keys that allow no more than itself: it allows {own}, the new key {new}");
+                }
+            }
+            let key = match &create.owner {
+                Some(owner) => keys.create_for(owner, &new, &actor).await?,
+                None => keys.create(&new, &actor).await?,
+            };
+            outln!("{key}");
             eprintln!("Store it in a safe place. It is not shown again.");
         }
         Arguments::List => {
-            for key in state.api_keys.list().await? {
-                let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
+            for key in state.api_keys.list().await?.into_iter().filter(|key| may_see(key)) {
+                let allowed = limits(&key.scopes, key.audience, key.billers.as_deref(), None);
                 let status = match (key.revoked_at, key.expires_at) {
                     (Some(at), _) => format!("revoked {at}"),
                     (None, Some(at)) if at <= state.clock.now() => format!("expired {at}"),
@@ -92,18 +130,15 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
                     (None, None) => "valid".to_owned(),
                 };
                 let used = key.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("last used {at}"));
-                let audience = key.audience.map_or_else(String::new, |audience| format!(" for {}", audience.as_str()));
-                let billers = key.billers.map_or_else(String::new, |billers| {
-                    format!(" at {}", billers.iter().map(Slug::as_str).collect::<Vec<_>>().join(", "))
-                });
-                outln!("{}  {}  [{scopes}]{audience}{billers}  {status}, {used}", key.id, key.name);
+                outln!("{}  {}  of {}  {allowed}  {status}, {used}", key.id, key.name, key.principal);
             }
         }
         Arguments::Revoke { id } => {
             // The argument may be the whole key.
             let id = id.strip_prefix("sp_").unwrap_or(&id);
             let id = id.split('_').next().unwrap_or(id);
-            if !state.api_keys.revoke(id, &super::actor_context(&state)?).await? {
+            let is_known = state.api_keys.list().await?.iter().any(|key| key.id == id && may_see(key));
+            if !is_known || !state.api_keys.revoke(id, &session.actor()?).await? {
                 bail!("there is no valid key with the id {id}");
             }
             outln!("revoked {id}");

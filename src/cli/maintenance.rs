@@ -1,11 +1,12 @@
 //! `signpost maintenance`
 
-use std::path::Path;
-
 use anyhow::{Context, bail};
 use clap::Args;
 
 use super::CliResult;
+use super::controls::change_biller;
+use super::operator::{Concerned, Global};
+use crate::access::Scope;
 use crate::audit::Action;
 use crate::directory::Maintenance;
 use signpost_core::{Slug, Timestamp};
@@ -30,9 +31,12 @@ fn moment(text: &str) -> Result<(Timestamp, i16), String> {
         .ok_or_else(|| "expected a time with its UTC offset, such as 2026-11-28T06:00:00-05:00".to_owned())
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
-    let state = super::open(config).await?.state;
+pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     let slug = &arguments.slug;
+    let changes = arguments.cancel || arguments.from.is_some();
+    let scope = if changes { Scope::BillersWrite } else { Scope::BillersRead };
+    let session = global.open(Some(scope), Concerned::One(slug)).await?;
+    let state = &session.state;
     if let (Some((from, utc_offset_minutes)), Some((until, _))) = (arguments.from, arguments.until) {
         if until <= from {
             bail!("--until must be later than --from");
@@ -41,13 +45,9 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
             bail!("--until is in the past");
         }
         let window = Maintenance { from, until, utc_offset_minutes };
-        super::controls::change_biller(&state, slug, Action::MaintenanceUpdated, |biller| {
-            biller.maintenance = Some(window)
-        })
-        .await?;
+        change_biller(&session, slug, Action::MaintenanceUpdated, |biller| biller.maintenance = Some(window)).await?;
     } else if arguments.cancel {
-        super::controls::change_biller(&state, slug, Action::MaintenanceUpdated, |biller| biller.maintenance = None)
-            .await?;
+        change_biller(&session, slug, Action::MaintenanceUpdated, |biller| biller.maintenance = None).await?;
     }
     let biller = state.directory.biller_by_slug(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
     match biller.maintenance {

@@ -19,30 +19,28 @@ mod impact;
 mod import;
 mod keys;
 mod maintenance;
+mod operator;
 mod secrets;
 mod serve;
 mod simulate;
 mod sync;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
-use crate::audit::{Actor, ActorContext, AuditEvent};
 use crate::config::Config;
 use crate::db::Schema;
-use crate::state::AppState;
+use operator::Global;
 use signpost_core::{Clock, Random, Slug};
 
 /// Authentication gateway and login router for billers
 #[derive(Debug, Parser)]
 #[command(name = "signpost", version, max_term_width = 100)]
 struct Cli {
-    /// Settings file; see signpost.example.toml
-    #[arg(long, global = true, env = "SIGNPOST_CONFIG", default_value = "signpost.toml", value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    global: Global,
     #[command(subcommand)]
     command: Command,
 }
@@ -153,33 +151,34 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> CliResult {
-    match cli.command {
-        Command::Serve(arguments) => serve::run(&cli.config, &arguments).await,
+    let Cli { global, command } = cli;
+    match command {
+        Command::Serve(arguments) => serve::run(&global.config, &arguments).await,
         #[cfg(feature = "standin")]
         Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Check(arguments) => check::run(&cli.config, arguments).await,
-        Command::Migrate => migrate(&cli.config).await,
-        Command::Simulate(arguments) => simulate::run(&cli.config, arguments).await,
-        Command::Impact(arguments) => impact::run(&cli.config, arguments).await,
-        Command::Import(arguments) => import::run(&cli.config, arguments).await,
-        Command::Billers(arguments) => billers::run(&cli.config, arguments).await,
-        Command::Keys(arguments) => keys::run(&cli.config, arguments).await,
-        Command::KillSwitch(arguments) => controls::kill_switch(&cli.config, arguments).await,
-        Command::Pause { slug } => controls::set_paused(&cli.config, &slug, true).await,
-        Command::Unpause { slug } => controls::set_paused(&cli.config, &slug, false).await,
-        Command::Maintenance(arguments) => maintenance::run(&cli.config, arguments).await,
-        Command::Rollout(arguments) => controls::rollout(&cli.config, arguments).await,
-        Command::EndSessions(arguments) => controls::end_sessions(&cli.config, arguments).await,
-        Command::Enable(arguments) => enable::run(&cli.config, arguments).await,
-        Command::Suspend { slug } => enable::suspend(&cli.config, &slug).await,
-        Command::Resume { slug } => enable::resume(&cli.config, &slug).await,
-        Command::Jobs => enable::jobs(&cli.config).await,
-        Command::Sync(arguments) => sync::run(&cli.config, arguments).await,
-        Command::Export(arguments) => sync::export(&cli.config, arguments).await,
-        Command::Outbox => sync::outbox(&cli.config).await,
-        Command::Secrets(arguments) => secrets::run(&cli.config, arguments).await,
-        Command::Audit(arguments) => audit::run(&cli.config, arguments).await,
-        Command::Decision(arguments) => decision::run(&cli.config, arguments).await,
+        Command::Check(arguments) => check::run(&global, arguments).await,
+        Command::Migrate => migrate(&global.config).await,
+        Command::Simulate(arguments) => simulate::run(&global, arguments).await,
+        Command::Impact(arguments) => impact::run(&global, arguments).await,
+        Command::Import(arguments) => import::run(&global, arguments).await,
+        Command::Billers(arguments) => billers::run(&global, arguments).await,
+        Command::Keys(arguments) => keys::run(&global, arguments).await,
+        Command::KillSwitch(arguments) => controls::kill_switch(&global, arguments).await,
+        Command::Pause { slug } => controls::set_paused(&global, &slug, true).await,
+        Command::Unpause { slug } => controls::set_paused(&global, &slug, false).await,
+        Command::Maintenance(arguments) => maintenance::run(&global, arguments).await,
+        Command::Rollout(arguments) => controls::rollout(&global, arguments).await,
+        Command::EndSessions(arguments) => controls::end_sessions(&global, arguments).await,
+        Command::Enable(arguments) => enable::run(&global, arguments).await,
+        Command::Suspend { slug } => enable::suspend(&global, &slug).await,
+        Command::Resume { slug } => enable::resume(&global, &slug).await,
+        Command::Jobs => enable::jobs(&global).await,
+        Command::Sync(arguments) => sync::run(&global, arguments).await,
+        Command::Export(arguments) => sync::export(&global, arguments).await,
+        Command::Outbox => sync::outbox(&global).await,
+        Command::Secrets(arguments) => secrets::run(&global, arguments).await,
+        Command::Audit(arguments) => audit::run(&global, arguments).await,
+        Command::Decision(arguments) => decision::run(&global, arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),
     }
 }
@@ -231,26 +230,4 @@ async fn migrate(path: &std::path::Path) -> CliResult {
     App::build(load(path)?, Schema::Migrate, Clock::System, Random::system()).await?;
     outln!("the schema is up to date");
     Ok(())
-}
-
-/// Opens the database of the settings. Commands other than `serve` never change the schema, because instances may run on it.
-async fn open(path: &std::path::Path) -> Result<App, anyhow::Error> {
-    Ok(App::build(load(path)?, Schema::RequireCurrent, Clock::System, Random::system()).await?)
-}
-
-/// The user of this process, for the audit trail.
-fn actor_context(state: &AppState) -> Result<ActorContext, anyhow::Error> {
-    Ok(state.actor_context(Actor::Cli { user: billers::os_account()? }))
-}
-
-/// Records a change of a file on this machine. The change itself does not need the database.
-async fn record_if_possible(config: &std::path::Path, event: AuditEvent) {
-    let recorded = async {
-        let state = open(config).await?.state;
-        actor_context(&state)?.record_alone(&state.db, event).await?;
-        Ok::<_, anyhow::Error>(())
-    };
-    if let Err(error) = recorded.await {
-        eprintln!("the change is done, but recording the audit event failed: {}", error_message(&error));
-    }
 }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 
 use super::CliResult;
+use super::operator::{Concerned, Global};
 use crate::audit::{Action, AuditEvent};
 use crate::config::Secret;
 use signpost_core::{Clock, Random};
@@ -26,8 +27,9 @@ pub(super) enum Arguments {
 
 const PREPARED: &str = "prepared";
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
-    let file = ring_file(config)?;
+pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
+    let file = ring_file(&global.config)?;
+    let session = global.open_for_key(None, Concerned::All).await?;
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let is_key = |line: &String| !line.split('#').next().unwrap_or_default().trim().is_empty();
@@ -49,7 +51,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
         Arguments::Prepare => "prepare",
         Arguments::Rotate => "rotate",
     };
-    super::record_if_possible(config, AuditEvent::new(Action::SecretsRotated).with("step", how)).await;
+    global.record_if_possible(session, AuditEvent::new(Action::SecretsRotated).with("step", how)).await;
     let keys = lines.iter().filter(|line| is_key(line)).count();
     outln!("{}: {keys} keys; running instances follow within a second", file.display());
     Ok(())

@@ -7,6 +7,8 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 
 use super::CliResult;
+use super::operator::{Concerned, Global};
+use crate::access::Scope;
 use crate::routing::{DirectoryAvailability, SimulationError, SimulationRequest, SimulationResult};
 use crate::state::AppState;
 use signpost_core::decision::{CiamState, IssuerHealth, KillSwitchState, NO_TRACE, RuleOutcome, Verdict};
@@ -105,19 +107,19 @@ pub(super) fn time(text: &str) -> Result<Timestamp, String> {
         .ok_or_else(|| "expected a time such as 2026-11-22T08:00:00Z, or a date such as 2026-11-22 (UTC)".to_owned())
 }
 
-pub(super) async fn run(config: &Path, arguments: Arguments) -> CliResult {
+pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     if arguments.demo {
         return run_on_demo(arguments).await;
     }
-    let app = super::open(config).await?;
-    simulate(&app.state, arguments).await
+    let session = global.open(Some(Scope::Simulate), Concerned::AsPermitted).await?;
+    simulate(&session.state, session.biller_scope(), arguments).await
 }
 
 #[cfg(feature = "standin")]
 async fn run_on_demo(arguments: Arguments) -> CliResult {
     let directory = tempfile::tempdir()?;
     let app = super::demo::offline_app(directory.path()).await?;
-    simulate(&app.state, arguments).await
+    simulate(&app.state, None, arguments).await
 }
 
 #[cfg(not(feature = "standin"))]
@@ -125,12 +127,13 @@ async fn run_on_demo(_: Arguments) -> CliResult {
     bail!("this build has no demo (cargo feature `standin`)")
 }
 
-async fn simulate(state: &AppState, arguments: Arguments) -> CliResult {
+async fn simulate(state: &AppState, biller_scope: Option<&[Slug]>, arguments: Arguments) -> CliResult {
     if let Some(file) = &arguments.batch {
-        return batch(state, file).await;
+        return batch(state, biller_scope, file).await;
     }
     let format = arguments.format;
-    let answer = state.routing.simulate(&arguments.request(), None).await.map_err(|error| with_option_name(&error))?;
+    let answer =
+        state.routing.simulate(&arguments.request(), biller_scope).await.map_err(|error| with_option_name(&error))?;
     match format {
         Format::Json => outln!("{}", serde_json::to_string(&answer.routing_result.verdict)?),
         Format::Text => print_text(&answer),
@@ -139,7 +142,7 @@ async fn simulate(state: &AppState, arguments: Arguments) -> CliResult {
 }
 
 /// Prints one result or error per line. Fails at the end if a line was invalid.
-async fn batch(state: &AppState, file: &Path) -> CliResult {
+async fn batch(state: &AppState, biller_scope: Option<&[Slug]>, file: &Path) -> CliResult {
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
@@ -152,7 +155,7 @@ async fn batch(state: &AppState, file: &Path) -> CliResult {
             continue;
         }
         let answer = match serde_json::from_str::<SimulationRequest>(&line) {
-            Ok(request) => state.routing.simulate(&request, None).await.map_err(|error| match error.field() {
+            Ok(request) => state.routing.simulate(&request, biller_scope).await.map_err(|error| match error.field() {
                 Some(field) => format!("{field}: {error}"),
                 None => error.to_string(),
             }),

@@ -7,6 +7,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::CliResult;
+use super::operator::{Concerned, Global};
+use crate::access::Scope;
 use crate::provisioning::Drift;
 use signpost_core::Slug;
 
@@ -30,8 +32,9 @@ pub(super) struct Export {
     output: Option<PathBuf>,
 }
 
-pub(super) async fn run(config: &Path, arguments: Sync) -> CliResult {
-    let state = super::open(config).await?.state;
+pub(super) async fn run(global: &Global, arguments: Sync) -> CliResult {
+    let session = global.open(None, Concerned::One(&arguments.slug)).await?;
+    let state = &session.state;
     let (provisioning, slug) = (&state.provisioning, &arguments.slug);
     let drift = provisioning.drift(slug).await?;
     print_drift(&drift);
@@ -45,7 +48,7 @@ pub(super) async fn run(config: &Path, arguments: Sync) -> CliResult {
         return Ok(());
     }
     let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
-    let failed = provisioning.repair(slug, &drift, &super::actor_context(&state)?, || bar.inc(1)).await?;
+    let failed = provisioning.repair(slug, &drift, &session.actor()?, || bar.inc(1)).await?;
     bar.finish_and_clear();
     outln!("{} user(s) repaired", count - failed.len());
     for (user, error) in failed.iter().take(MAX_LISTED) {
@@ -84,13 +87,14 @@ fn print_group<T>(what: &str, users: &[T], text: impl Fn(&T) -> String) {
     }
 }
 
-pub(super) async fn export(config: &Path, arguments: Export) -> CliResult {
-    let state = super::open(config).await?.state;
+pub(super) async fn export(global: &Global, arguments: Export) -> CliResult {
+    let session = global.open(None, Concerned::One(&arguments.slug)).await?;
+    let state = &session.state;
     eprintln!(
         "SecureAuth's export is not meant for production with many users. Use it for tests; it is slow.\n\
          The file contains personal data and password hashes."
     );
-    let actor = super::actor_context(&state)?;
+    let actor = session.actor()?;
     let Some(path) = &arguments.output else {
         let users = state.provisioning.export(&arguments.slug, &actor, std::io::stdout()).await?;
         eprintln!("{users} users");
@@ -107,8 +111,8 @@ pub(super) async fn export(config: &Path, arguments: Export) -> CliResult {
     Ok(())
 }
 
-pub(super) async fn outbox(config: &Path) -> CliResult {
-    let state = super::open(config).await?.state;
+pub(super) async fn outbox(global: &Global) -> CliResult {
+    let state = global.open(Some(Scope::AuditRead), Concerned::All).await?.state;
     let billers = state.directory.billers().await?;
     let pending = state.directory.backlog().await?;
     for (biller, pending) in &pending {

@@ -237,8 +237,8 @@ pub(super) async fn decide(
             StatusCode::NOT_FOUND,
             "This pending approval does not exist. It may have been decided already.",
         )),
-        ApprovalOutcome::RequesterCannotApprove => {
-            Err(refuse(StatusCode::FORBIDDEN, "The requester of a change cannot approve it."))
+        ApprovalOutcome::Refused(refusal) => {
+            Err(refuse(StatusCode::FORBIDDEN, &format!("You cannot approve this change: {refusal}.")))
         }
         ApprovalOutcome::HostTaken => Err(refuse(StatusCode::CONFLICT, "Another biller now uses one of the hosts.")),
     }

@@ -16,9 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 pub use billers::import as import_billers;
 use billers::store;
 pub use billers::{
-    ApprovalOutcome, Biller, BillerPatch, BillerSettings, Billers, BindTo, Branding, BrandingPatch, ClientSecrets,
-    Colours, FAILURES_TO_OPEN, IssuerEndpoint, IssuerStatus, Logo, LogoSource, MAX_SEARCH_RESULTS, Maintenance,
-    OidcSettings, PasswordCarryOver, PendingChange, ResponseMode, Support, TokenAuth, UserPoolRef,
+    ApprovalOutcome, ApprovalRefusal, Biller, BillerPatch, BillerSettings, Billers, BindTo, Branding, BrandingPatch,
+    ClientSecrets, Colours, FAILURES_TO_OPEN, IssuerEndpoint, IssuerStatus, Logo, LogoSource, MAX_SEARCH_RESULTS,
+    Maintenance, OidcSettings, PasswordCarryOver, PendingChange, ResponseMode, Support, TokenAuth, UserPoolRef,
 };
 pub use error::DirectoryError;
 pub use lookup::UsernameLookup;

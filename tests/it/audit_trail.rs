@@ -61,13 +61,13 @@ async fn assert_trail_lacks(world: &World, secrets: &[&str]) {
 #[tokio::test]
 async fn biller_changes_and_approvals_record_audit_events_without_secrets() {
     each_database(|world| async move {
-        let crm = ApiClient::new(&world, &[Scope::BillersRead, Scope::BillersWrite], None).await;
+        let crm = ApiClient::for_person(&world, "crm", &[Scope::BillersRead, Scope::BillersWrite]).await;
         let mut events = NewEvents::watch(&world).await;
         let billers = "/api/v1/billers";
         let created = crm.send("POST", billers, &json!({ "slug": "lakeside-power", "name": "Lakeside" })).await;
         assert_eq!(created.0, StatusCode::CREATED);
         let event = events.one("biller.created", Some("lakeside-power")).await;
-        assert_eq!((event.actor.kind.as_str(), event.actor.name.as_str()), ("key", "crm"));
+        assert_eq!((event.actor.kind.as_str(), event.actor.name.as_str()), ("key", "own"));
 
         let change = json!({ "name": "Lakeside Power", "rollout": { "allow": ["first-user"] }, "private": true });
         assert_eq!(crm.send("PATCH", &format!("{billers}/lakeside-power"), &change).await.0, StatusCode::OK);

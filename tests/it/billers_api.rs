@@ -18,7 +18,16 @@ impl ApiClient {
     pub(crate) async fn new(world: &World, scopes: &[Scope], billers: Option<&[&str]>) -> Self {
         let billers = billers.map(|billers| billers.iter().map(|one| slug(one)).collect::<Vec<Slug>>());
         let new = NewApiKey { name: "crm".into(), scopes: scopes.to_vec(), audience: None, billers, expires_at: None };
-        Self { browser: world.browser(), key: world.state.api_keys.create(&new, &world.actor()).await.unwrap() }
+        Self::of(world, &world.state.api_keys.create(&new, &world.actor()).await.unwrap())
+    }
+
+    /// With a key that is for a person, and older than what follows.
+    pub(crate) async fn for_person(world: &World, person: &str, scopes: &[Scope]) -> Self {
+        let new =
+            NewApiKey { name: "own".into(), scopes: scopes.to_vec(), audience: None, billers: None, expires_at: None };
+        let key = world.state.api_keys.create_for(person, &new, &world.actor()).await.unwrap();
+        world.clock.advance(std::time::Duration::from_millis(1));
+        Self::of(world, &key)
     }
 
     /// With a key at hand.
@@ -208,7 +217,8 @@ async fn restricted_key_sees_its_billers_only() {
 async fn sign_in_change_needs_approval() {
     each_database(|world| async move {
         let place = "/api/v1/billers/riverside-water";
-        let (asker, other) = (ApiClient::new(&world, &BOTH, None).await, ApiClient::new(&world, &BOTH, None).await);
+        let asker = ApiClient::new(&world, &BOTH, None).await;
+        let other = ApiClient::for_person(&world, "ann", &BOTH).await;
         let before = asker.get(place).await.1;
         let oidc = json!({ "issuer": "https://evil.example", "client_id": "x", "client_secret": "y" });
         let change = json!({ "name": "Riverside", "hosts": ["pay.evil.example"], "oidc": oidc });

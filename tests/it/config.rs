@@ -99,6 +99,7 @@ fn environment_overrides_file() {
         [
             set("SIGNPOST__SERVER__LISTEN", "0.0.0.0:9000"),
             set("SIGNPOST__SESSIONS__IDLE_MINUTES", "5"),
+            set("SIGNPOST_OPERATOR_KEY_FILE", "/run/secrets/operator"),
             set("PATH", "x"),
         ],
     )

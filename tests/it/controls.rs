@@ -190,6 +190,8 @@ fn cli_controls_appear_in_the_next_decision_trace() {
     assert!(here.run_ok(&["kill-switch"]).contains("effective on this machine: off"));
     here.run_ok(&["kill-switch", "remove", "--file"]);
     assert!(here.run_ok(&["kill-switch"]).contains("effective on this machine: all-legacy"));
+    let unchecked = here.run(&["kill-switch", "hold", "--file", "--as", "/no/such/key"]);
+    assert!(!unchecked.status.success() && !Path::new(&here.path("kill")).exists(), "the key is checked first");
     here.run_ok(&["kill-switch", "hold", "--file"]);
     assert!(here.run_ok(&["kill-switch"]).contains("all instances: all-legacy\neffective on this machine: hold"));
     std::fs::remove_file(here.path("kill")).unwrap();

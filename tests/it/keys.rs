@@ -127,12 +127,89 @@ async fn one_person_never_approves_their_own_change() {
                 );
             }
         }
-        let another = ApiClient::new(&world, Scope::ALL, None).await;
-        let change = json!({ "portal_url": "https://portal.example/in" });
-        let (_, changed) = child.send("PATCH", place, &change).await;
-        let decide = format!("/api/v1/changes/{}", changed["pending_changes"][0]["id"].as_str().unwrap());
-        assert_eq!(another.send("POST", &decide, &json!({ "approve": true })).await.0, StatusCode::NO_CONTENT);
-        assert_eq!(root.get(place).await.1["portal_url"], "https://portal.example/in");
+        let another = ApiClient::for_person(&world, "ann", Scope::ALL).await;
+        assert_eq!(request_and_approve(&child, &another).await.0, StatusCode::NO_CONTENT);
+        let approved = format!("https://portal.example/{}", &another.key()[3..15]);
+        assert_eq!(root.get(place).await.1["portal_url"], approved);
+    })
+    .await;
+}
+
+const PLACE: &str = "/api/v1/billers/riverside-water";
+
+/// Requests a change, which must be pending, and returns the path that decides it.
+async fn request(requester: &ApiClient, portal: &str) -> String {
+    let (_, changed) = requester.send("PATCH", PLACE, &json!({ "portal_url": portal })).await;
+    format!("/api/v1/changes/{}", changed["pending_changes"][0]["id"].as_str().unwrap())
+}
+
+async fn request_and_approve(requester: &ApiClient, approver: &ApiClient) -> (StatusCode, Value) {
+    let decide = request(requester, &format!("https://portal.example/{}", &approver.key()[3..15])).await;
+    let answer = approver.send("POST", &decide, &json!({ "approve": true })).await;
+    if answer.0 != StatusCode::NO_CONTENT {
+        let withdrawn = requester.send("POST", &decide, &json!({ "approve": false })).await;
+        assert_eq!(withdrawn.0, StatusCode::NO_CONTENT);
+    }
+    answer
+}
+
+#[tokio::test]
+async fn keys_of_the_command_line_count_as_one_and_keys_for_people_as_their_people() {
+    each_database(|world| async move {
+        let (one, two) =
+            (ApiClient::new(&world, Scope::ALL, None).await, ApiClient::new(&world, Scope::ALL, None).await);
+        let ann = ApiClient::for_person(&world, "ann", Scope::ALL).await;
+        let again = ApiClient::for_person(&world, "Ann", Scope::ALL).await;
+        let bob = ApiClient::for_person(&world, "bob", Scope::ALL).await;
+        for (requester, approver, principal) in [(&one, &two, "local command line"), (&ann, &again, "person ann")] {
+            let (status, refused) = request_and_approve(requester, approver).await;
+            assert_eq!(
+                (status, &refused["type"]),
+                (StatusCode::FORBIDDEN, &json!("urn:signpost:problem:requester_cannot_approve"))
+            );
+            let detail = refused["detail"].as_str().unwrap();
+            for named in [requester.key(), approver.key()].map(|key| format!("key {}", &key[3..15])) {
+                assert!(detail.contains(&named), "{detail}");
+            }
+            let next = "signpost keys create --for NAME";
+            assert!(detail.contains(&format!("both act for {principal};")) && detail.contains(next), "{detail}");
+        }
+        for (requester, approver) in [(&one, &ann), (&ann, &bob), (&bob, &two)] {
+            assert_eq!(request_and_approve(requester, approver).await.0, StatusCode::NO_CONTENT);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn key_approves_only_changes_requested_after_its_creation() {
+    each_database(|world| async move {
+        let asker = ApiClient::for_person(&world, "ann", Scope::ALL).await;
+        let bob = ApiClient::for_person(&world, "bob", Scope::ALL).await;
+        let decide = request(&asker, "https://portal.example/first").await;
+        let requested_at = world.clock.now();
+        world.clock.advance(std::time::Duration::from_secs(1));
+        let created_at = world.clock.now();
+        let carol = ApiClient::for_person(&world, "carol", Scope::ALL).await;
+        let (_, made) =
+            bob.send("POST", KEYS, &json!({ "name": "child", "scopes": ["billers:read", "billers:write"] })).await;
+        let child = ApiClient::of(&world, made["key"].as_str().unwrap());
+        for newer in [&carol, &child] {
+            let (status, refused) = newer.send("POST", &decide, &json!({ "approve": true })).await;
+            assert_eq!(
+                (status, &refused["type"]),
+                (StatusCode::FORBIDDEN, &json!("urn:signpost:problem:api_key_newer_than_change"))
+            );
+            let detail = refused["detail"].as_str().unwrap();
+            assert!(detail.contains(&format!("requested at {requested_at}")), "{detail}");
+            assert!(detail.contains("older key"), "{detail}");
+        }
+        let (_, refused) = carol.send("POST", &decide, &json!({ "approve": true })).await;
+        assert!(refused["detail"].as_str().unwrap().contains(&format!("created at {created_at}")), "{refused}");
+        assert_eq!(bob.send("POST", &decide, &json!({ "approve": true })).await.0, StatusCode::NO_CONTENT);
+        world.clock.advance(std::time::Duration::from_secs(1));
+        let decide = request(&asker, "https://portal.example/second").await;
+        assert_eq!(child.send("POST", &decide, &json!({ "approve": true })).await.0, StatusCode::NO_CONTENT);
     })
     .await;
 }

@@ -2,7 +2,7 @@
 
 use secureauth_standin::{Fault, FaultRule};
 use serde_json::{Value, json};
-use signpost::access::Scope;
+use signpost::access::{NewApiKey, Scope};
 
 use crate::billers_api::ApiClient;
 use crate::harness::World;
@@ -85,7 +85,7 @@ async fn change_requested_by_api_key_needs_approval() {
     let world = World::start().await;
     let (code, out, stderr) = world.command(&["billers", "pending"]).await;
     assert!(code == 0 && out.is_empty() && stderr.contains("no pending approvals"), "{stderr}");
-    let crm = ApiClient::new(&world, &[Scope::BillersWrite], None).await;
+    let crm = ApiClient::for_person(&world, "crm", &[Scope::BillersWrite]).await;
     let oidc = |client: &str| json!({ "oidc": { "issuer": world.issuer("clinic"), "client_id": client, "client_secret": "x" } });
     let ask = async |client: &str| {
         crm.send("PATCH", "/api/v1/billers/maple-electric", &oidc(client)).await;
@@ -101,4 +101,132 @@ async fn change_requested_by_api_key_needs_approval() {
     assert!(code == 1 && why.contains("no pending change"), "{why}");
     let maple = world.state.directory.biller_by_slug(&crate::harness::slug("maple-electric")).await.unwrap().unwrap();
     assert_eq!(maple.settings.oidc.as_ref().unwrap().client_id, "second");
+    let (_, key, _) = world.command(&["keys", "create", "--name", "crm", "--scope", "billers:write"]).await;
+    ApiClient::of(&world, key.trim()).send("PATCH", "/api/v1/billers/maple-electric", &oidc("third")).await;
+    let (_, waiting, _) = world.command(&["billers", "pending"]).await;
+    assert!(waiting.contains(" for local command line at "), "{waiting}");
+    let (code, _, why) = world.command(&["billers", "approve", waiting.split("  ").next().unwrap()]).await;
+    assert!(code == 1 && why.contains("both act for local command line"), "{why}");
+}
+
+/// Creates a key for a person, and returns the key and a file that contains it.
+async fn operator_key(world: &World, person: &str, more: &[&str]) -> (String, String) {
+    let create = ["keys", "create", "--name", person, "--for", person];
+    let (code, key, stderr) = world.command(&[&create, more].concat()).await;
+    assert_eq!(code, 0, "{stderr}");
+    let file = world.folder.path().join(person).display().to_string();
+    std::fs::write(&file, &key).unwrap();
+    (key.trim().to_owned(), file)
+}
+
+#[tokio::test]
+async fn an_operator_key_acts_as_its_person() {
+    let world = World::with_system_clock().await;
+    let scopes = ["--scope", "billers:read", "--scope", "billers:write", "--scope", "keys:write"];
+    let (ann_key, ann) = operator_key(&world, "ann", &scopes).await;
+    let (_, bob) = operator_key(&world, "bob", &scopes).await;
+    assert_eq!(world.command(&["pause", "oakdale-city", "--as", &ann]).await.0, 0);
+    let mut by_environment = std::process::Command::new(env!("CARGO_BIN_EXE_signpost"));
+    by_environment.arg("--config").arg(world.settings_file()).args(["unpause", "oakdale-city"]);
+    let output = by_environment.env("SIGNPOST_OPERATOR_KEY_FILE", &bob).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let portal = json!({ "portal_url": "https://portal.example/in" });
+    ApiClient::of(&world, &ann_key).send("PATCH", "/api/v1/billers/maple-electric", &portal).await;
+    let (_, waiting, _) = world.command(&["billers", "pending", "--as", &bob]).await;
+    assert!(waiting.contains(" for person ann at "), "{waiting}");
+    let id = waiting.split("  ").next().unwrap();
+    let (_, child, _) =
+        world.command(&["keys", "create", "--as", &ann, "--name", "child", "--scope", "billers:write"]).await;
+    let child_file = world.folder.path().join("child").display().to_string();
+    std::fs::write(&child_file, child).unwrap();
+    let (_, keys, _) = world.command(&["keys", "list"]).await;
+    assert!(keys.contains("  child  of person ann  [billers:write]  valid, "), "{keys}");
+    let (_, late) = operator_key(&world, "carol", &scopes).await;
+    for (approver, refused) in
+        [(&ann, "both act for person ann"), (&child_file, "both act for person ann"), (&late, "requested at")]
+    {
+        let (code, _, why) = world.command(&["billers", "approve", id, "--as", approver]).await;
+        assert!(code == 1 && why.contains(refused), "{why}");
+    }
+    let (code, _, why) = world.command(&["billers", "approve", id, "--as", &bob]).await;
+    assert_eq!(code, 0, "{why}");
+
+    let (_, out, _) = world.command(&["audit", "--actor", "key", "--format", "jsonl"]).await;
+    let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let done: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (text(&event["actor"]["name"]), text(&event["actor"]["principal"]), text(&event["action"]))
+        })
+        .collect();
+    assert_eq!(
+        done,
+        [
+            ("bob", "person bob", "change.approved"),
+            ("ann", "person ann", "key.created"),
+            ("ann", "person ann", "change.requested"),
+            ("bob", "person bob", "biller.unpaused"),
+            ("ann", "person ann", "biller.paused")
+        ]
+        .map(|(name, principal, action)| (name.to_owned(), principal.to_owned(), action.to_owned()))
+    );
+}
+
+#[tokio::test]
+async fn a_refused_operator_key_changes_nothing() {
+    let world = World::with_system_clock().await;
+    let (_, reader) = operator_key(&world, "reader", &["--scope", "billers:read"]).await;
+    let (_, narrow) =
+        operator_key(&world, "narrow", &["--scope", "billers:write", "--scope", "keys:write", "--biller", "clinic"])
+            .await;
+    let (revoked_key, revoked) = operator_key(&world, "revoked", &["--scope", "billers:write"]).await;
+    assert_eq!(world.command(&["keys", "revoke", &revoked_key]).await.0, 0);
+    let file = |name: &str, text: &str| {
+        let path = world.folder.path().join(name).display().to_string();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let expires_at = Some(world.clock.now());
+    let new = NewApiKey {
+        name: "expired".into(),
+        scopes: vec![Scope::BillersWrite],
+        audience: None,
+        billers: None,
+        expires_at,
+    };
+    let expired = file("expired", &world.state.api_keys.create(&new, &world.actor()).await.unwrap());
+    let other = World::with_system_clock().await;
+    let unknown = file("unknown", &operator_key(&other, "other", &["--scope", "billers:write"]).await.0);
+    let malformed = file("malformed", "nonsense");
+    let before = world.dump_tables().await;
+    let pause = ["pause", "oakdale-city"];
+    let create = ["keys", "create", "--name", "k", "--scope", "billers:write"];
+    for (command, key, says) in [
+        (&pause[..], "/no/such/key", &["cannot act as the key in /no/such/key", "No such file"][..]),
+        (&pause, &malformed, &["not an API key"]),
+        (&pause, &revoked_key, &["--as takes a file"]),
+        (&pause, &unknown, &["the database has no API key with the id"]),
+        (&pause, &revoked, &[&revoked_key[3..15], "was revoked at"]),
+        (&pause, &expired, &["expired at", "it is"]),
+        (&["jobs"], &expired, &["expired at"]),
+        (&pause, &reader, &["[billers:read]", "needs billers:write"]),
+        (&["enable", "oakdale-city"], &narrow, &["needs ciam:write"]),
+        (&pause, &narrow, &["is limited to clinic", "oakdale-city"]),
+        (&["kill-switch", "hold"], &narrow, &["is limited to clinic", "all billers"]),
+        (&create, &narrow, &["[billers:write keys:write] at clinic", "the new key [billers:write]"]),
+        (&[&create[..], &["--biller", "clinic", "--for", "me"]].concat(), &narrow, &["--for", "person narrow"]),
+    ] {
+        let (code, out, why) = world.command(&[command, &["--as", key]].concat()).await;
+        assert_eq!((code, out.as_str()), (1, ""), "{command:?}: {why}");
+        for part in says {
+            assert!(why.contains(part), "{part}: {why}");
+        }
+        assert!(!why.contains(&revoked_key), "{why}");
+    }
+    let mut after = world.dump_tables().await;
+    // When a key was used last.
+    after.insert("api_key".to_owned(), before["api_key"].clone());
+    assert_eq!(after, before);
 }

@@ -23,6 +23,6 @@ pub use branding_patch::{BrandingPatch, LogoSource};
 pub use issuer_health::{FAILURES_TO_OPEN, IssuerEndpoint};
 pub use oidc::{BindTo, ClientSecrets, OidcSettings, ResponseMode, TokenAuth};
 pub use patch::BillerPatch;
-pub use pending::{ApprovalOutcome, PendingChange};
+pub use pending::{ApprovalOutcome, ApprovalRefusal, PendingChange};
 pub use settings::{BillerSettings, Maintenance, PasswordCarryOver, Support, UserPoolRef};
 pub use snapshot::{Billers, MAX_SEARCH_RESULTS};

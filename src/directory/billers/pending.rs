@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::biller::Biller;
 use super::oidc::{ClientSecrets, OidcSettings};
 use super::store;
-use crate::audit::{Action, ActorContext, AuditEvent};
+use crate::audit::{Action, Actor, ActorContext, AuditEvent};
 use crate::db::{DbError, Row, Sql, Tx};
 use crate::directory::error::corrupt;
 use crate::directory::{Directory, DirectoryError};
@@ -26,10 +26,10 @@ const BY_ID: Sql = sql!(
     "SELECT id, biller_id, summary, change, requested_by, principal, requested_at FROM pending_change WHERE id = $1"
 );
 /// Only one of two concurrent decisions counts. The requester may withdraw the change, and can never approve it, nor can a key or
-/// member of staff with the same principal.
+/// member of staff with the same principal, nor a key that was created after the request.
 const DECIDE: Sql = sql!(
     "UPDATE pending_change SET decided_by = $2, decided_at = $3, outcome = $4 \
-     WHERE id = $1 AND decided_at IS NULL AND ($4 = 'rejected' OR principal <> $5)"
+     WHERE id = $1 AND decided_at IS NULL AND ($4 = 'rejected' OR (principal <> $5 AND requested_at > $6))"
 );
 
 /// The part of a change that needs an approval.
@@ -55,20 +55,46 @@ pub struct PendingChange {
     /// Describes the change.
     pub summary: String,
     pub requested_by: String,
-    principal: String,
+    pub principal: String,
     pub requested_at: Timestamp,
     change: ProposedChange,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApprovalOutcome {
     /// The change is approved or rejected.
     Done,
     /// No pending change has this id.
     NotFound,
-    RequesterCannotApprove,
+    Refused(ApprovalRefusal),
     /// Another biller has one of the hosts by now.
     HostTaken,
+}
+
+/// Why an actor cannot approve a change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApprovalRefusal {
+    #[error(
+        "its requester, {requested_by}, and its approver, {approver}, both act for {principal}; another person must approve it, \
+         in the console or with a key created for them before the request (`signpost keys create --for NAME`)"
+    )]
+    SamePrincipal { requested_by: String, approver: String, principal: String },
+    #[error(
+        "it was requested at {requested_at}, and the approver's key was created at {created_at}; a key approves only changes \
+         requested after its creation, so approve with an older key, or reject the change and request it again"
+    )]
+    KeyTooNew { requested_at: Timestamp, created_at: Timestamp },
+}
+
+impl PendingChange {
+    fn refusal(self, approver: &Actor) -> Option<ApprovalRefusal> {
+        let Self { requested_by, principal, requested_at, .. } = self;
+        if principal == approver.principal() {
+            return Some(ApprovalRefusal::SamePrincipal { requested_by, approver: approver.identity(), principal });
+        }
+        let created_at = approver.key_created_at().filter(|created_at| requested_at <= *created_at)?;
+        Some(ApprovalRefusal::KeyTooNew { requested_at, created_at })
+    }
 }
 
 /// Takes out of a change, and returns, what needs an approval.
@@ -144,12 +170,14 @@ impl Directory {
         let (who, now) = (actor.actor.identity(), actor.now());
         let mut tx = self.db.begin().await?;
         let outcome = if approve { "approved" } else { "rejected" };
-        let decided = tx.run(DECIDE, values![id, &who, now, outcome, actor.actor.principal()]).await?;
+        let key_created_at = actor.actor.key_created_at().unwrap_or(Timestamp::from_millis(0));
+        let values = values![id, &who, now, outcome, actor.actor.principal(), key_created_at];
+        let decided = tx.run(DECIDE, values).await?;
         let Some(row) = tx.one(BY_ID, values![id]).await? else { return Ok(ApprovalOutcome::NotFound) };
         let pending = read(&row)?;
         if decided == 0 {
-            let same = approve && pending.principal == actor.actor.principal();
-            return Ok(if same { ApprovalOutcome::RequesterCannotApprove } else { ApprovalOutcome::NotFound });
+            let refusal = if approve { pending.refusal(&actor.actor) } else { None };
+            return Ok(refusal.map_or(ApprovalOutcome::NotFound, ApprovalOutcome::Refused));
         }
         let known = store::load_billers_in(&mut tx).await?;
         let Some(biller) = known.by_id(&pending.biller_id) else { return Ok(ApprovalOutcome::NotFound) };
