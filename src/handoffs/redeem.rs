@@ -12,6 +12,7 @@ use super::issue::{Handoffs, LegacyHandoff, PortalHandoff};
 use crate::access::{ApiKey, Audience};
 use crate::directory::DirectoryError;
 use crate::sessions::{BillerSession, BillerSessions};
+use crate::telemetry::{note_biller, note_reference};
 use signpost_core::{Locale, Purpose, Slug};
 
 const DEFAULT_LEGACY_SECONDS: u64 = 120;
@@ -74,11 +75,13 @@ impl Handoffs {
         sessions: &BillerSessions,
     ) -> Result<Option<RedeemedHandoff>, DirectoryError> {
         if let Ok(legacy) = self.keys.open::<Envelope<LegacyHandoff>>(Purpose::LegacyHandoff, "", token) {
+            note_flow(&legacy.content.flow);
             return self.redeem_legacy(key, legacy).await;
         }
         let Ok(portal) = self.keys.open::<Envelope<PortalHandoff>>(Purpose::PortalHandoff, "", token) else {
             return Ok(None);
         };
+        note_flow(&portal.content.flow);
         let lifetime = Duration::from_secs(self.config.portal.handoff_seconds.unwrap_or(DEFAULT_PORTAL_SECONDS));
         let biller = portal.content.flow.biller.as_ref();
         let is_foreign =
@@ -166,5 +169,15 @@ impl Handoffs {
                 state: flow.portal_state,
             }),
         }))
+    }
+}
+
+/// Adds what a handoff is about to the log lines of the request that redeems it.
+fn note_flow(flow: &FlowContext) {
+    if let Some(biller) = &flow.biller {
+        note_biller(biller.as_str());
+    }
+    if !flow.reference.is_empty() {
+        note_reference(&flow.reference);
     }
 }

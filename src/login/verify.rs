@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::signed_in::signed_in;
 use crate::sessions::VerifiedUser;
 use crate::state::AppState;
+use crate::telemetry::note_biller;
 use crate::web::browser_session::BrowserSession;
 use crate::web::extract::Query;
 use crate::web::fields::Fields;
@@ -40,6 +41,9 @@ pub(super) async fn verify(
     let Some(slug) = fields.get("biller").and_then(|slug| Slug::parse(slug).ok()) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
+    if let Some(biller) = state.directory.last_known_billers().by_slug(&slug) {
+        note_biller(biller.slug.as_str());
+    }
     let session_id = session.id().unwrap_or_default().to_owned();
     let verified = &state.biller_sessions.verified;
     let within = (state.clock.now(), Duration::from_secs(state.config.sessions.verify_grace_seconds));

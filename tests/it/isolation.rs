@@ -254,13 +254,19 @@ fn stable_parts(answer: &TestResponse) -> (StatusCode, HeaderMap, Value) {
     (answer.status, headers, body)
 }
 
+/// A key for everything, and one that does not reach the biller `FOREIGN`.
+async fn keys_and_foreign_biller(world: &World) -> (Client<'_>, Client<'_>) {
+    let all = Client::new(world, Scope::ALL, None).await;
+    let limited = Client::new(world, Scope::ALL, Some(&[OWN])).await;
+    let new = json!({ "slug": FOREIGN, "name": "Lakeside Power" });
+    assert_eq!(all.send("POST", "/api/v1/billers", Some(&new)).await.status, StatusCode::CREATED);
+    (all, limited)
+}
+
 #[tokio::test]
 async fn out_of_scope_resources_look_absent() {
     let world = World::start().await;
-    let all = Client::new(&world, Scope::ALL, None).await;
-    let limited = Client::new(&world, Scope::ALL, Some(&[OWN])).await;
-    let new = json!({ "slug": FOREIGN, "name": "Lakeside Power" });
-    assert_eq!(all.send("POST", "/api/v1/billers", Some(&new)).await.status, StatusCode::CREATED);
+    let (all, limited) = keys_and_foreign_biller(&world).await;
     let (foreign, unknown) = (ids(&all, FOREIGN, 0).await, unknown());
     let mut compared = 0;
     for (round, operation) in operations().iter().enumerate() {
@@ -307,7 +313,10 @@ impl Write for Statements {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let line: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let statement = line["fields"]["statement"].as_str().unwrap_or_default();
-        self.0.lock().unwrap().push(statement.to_owned());
+        // Time alone decides whether the snapshot of the billers is checked.
+        if statement != "SELECT value FROM revision WHERE name = 'billers'" {
+            self.0.lock().unwrap().push(statement.to_owned());
+        }
         Ok(bytes.len())
     }
 
@@ -320,10 +329,7 @@ impl Write for Statements {
 #[tokio::test]
 async fn foreign_and_unknown_ids_run_the_same_statements() {
     let world = World::start().await;
-    let all = Client::new(&world, Scope::ALL, None).await;
-    let limited = Client::new(&world, Scope::ALL, Some(&[OWN])).await;
-    let new = json!({ "slug": FOREIGN, "name": "Lakeside Power" });
-    assert_eq!(all.send("POST", "/api/v1/billers", Some(&new)).await.status, StatusCode::CREATED);
+    let (all, limited) = keys_and_foreign_biller(&world).await;
     let (foreign, unknown) = (ids(&all, FOREIGN, 0).await, unknown());
     let statements = Statements::default();
     let writer = statements.clone();

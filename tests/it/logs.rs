@@ -138,6 +138,33 @@ async fn every_line_of_a_request_carries_its_fields() {
     }
 }
 
+/// Requests whose path names no biller.
+#[tokio::test]
+async fn verify_and_redeem_log_their_biller() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(tracing_subscriber::EnvFilter::new("off,signpost=info"))
+        .with_writer(captured.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::start().await;
+    let mut browser = world.browser();
+    let portal = world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+    let biller_of_last_line = |route: &str| {
+        let log = String::from_utf8(std::mem::take(&mut *captured.0.lock().unwrap())).unwrap();
+        let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        assert_eq!(last["span"]["route"], route);
+        last["span"]["biller"].clone()
+    };
+    browser.get("/auth/verify?biller=riverside-water").await;
+    assert_eq!(biller_of_last_line("/auth/verify"), "riverside-water");
+    browser.get("/auth/verify?biller=invented").await;
+    assert!(biller_of_last_line("/auth/verify").is_null(), "a log has no words of strangers");
+    crate::handoffs::redeem(&world, portal.split("token=").nth(1).unwrap()).await.unwrap();
+    assert_eq!(biller_of_last_line("/api/v1/handoffs/redeem"), "riverside-water");
+}
+
 #[tokio::test]
 async fn decision_log_contains_no_plain_usernames() {
     each_database(|world| async move {

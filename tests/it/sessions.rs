@@ -147,6 +147,30 @@ async fn sign_in_rotates_the_session_id() {
 }
 
 #[tokio::test]
+async fn sign_in_is_written_all_or_nothing() {
+    each_database(|world| async move {
+        let mut browser = world.browser();
+        let start = browser.get("/b/riverside-water").await;
+        let callback = world.authenticate(&start.location(), "one-moved").await;
+        let db = &world.state.db;
+        // The last statement of the sign-in fails.
+        db.run(sql!("ALTER TABLE biller_session RENAME COLUMN details TO gone"), Vec::new()).await.unwrap();
+        let answer = browser.get(&callback).await;
+        assert!(answer.status.is_server_error(), "{}", answer.status);
+        assert!(!browser.cookies.contains_key("__Host-s"), "no cookie of a session that is not there");
+        for count in [
+            sql!("SELECT count(*) AS count FROM session"),
+            sql!("SELECT count(*) AS count FROM subject_pin"),
+            sql!("SELECT count(*) AS count FROM daily_stats WHERE metric = 'first_sign_in'"),
+        ] {
+            let rows = db.all(count, Vec::new()).await.unwrap();
+            assert_eq!(rows[0].int("count").unwrap(), 0, "{count:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn starting_a_sign_in_creates_no_session() {
     let world = World::start().await;
     for _ in 0..50 {
