@@ -178,10 +178,16 @@ fn parse_row(row: &Row) -> Result<StoredEvent, DbError> {
 
 impl StoredEvent {
     pub fn csv_header() -> String {
-        let actor = ["actor_kind", "actor_id", "actor_name", "principal", "role"];
-        csv_export::row(
-            ["at"].into_iter().chain(actor).chain(["action", "biller", "subject", "reason", "details", "id"]),
-        )
+        let actor = ["actor_kind", "actor_id", "actor_name", "role"];
+        csv_export::row(["at"].into_iter().chain(actor).chain([
+            "action",
+            "biller",
+            "subject",
+            "reason",
+            "details",
+            "id",
+            "principal",
+        ]))
     }
 
     pub fn to_csv(&self) -> String {
@@ -195,7 +201,6 @@ impl StoredEvent {
             &actor.kind,
             &actor.id,
             &actor.name,
-            &actor.principal,
             &role,
             &self.action,
             &biller,
@@ -203,6 +208,7 @@ impl StoredEvent {
             &reason,
             &details,
             &self.id,
+            &actor.principal,
         ])
     }
 }

@@ -66,7 +66,9 @@ impl Global {
             return Ok(None);
         }
         let opened = self.open(scope, concerned).await;
-        opened.map(Some).context("nothing was changed; without --as, this works without the database")
+        opened.map(Some).context(
+            "nothing was changed; without --as and SIGNPOST_OPERATOR_KEY_FILE, this works without the database",
+        )
     }
 
     /// Records a change of a file on this machine, if the database is available.
