@@ -10,7 +10,7 @@ use signpost::audit::LogEntry;
 use signpost::db::Db;
 use signpost_core::reference::CodeKind;
 
-use crate::harness::{Browser, SNAPSHOT_AGE, TestResponse, World, each_database, wait_for};
+use crate::harness::{Browser, PROPAGATION_TIMEOUT, TestResponse, World, each_database, wait_for};
 
 const VERIFY: &str = "/auth/verify?biller=riverside-water";
 /// Far less than the time that a request waits for a connection.
@@ -94,7 +94,7 @@ async fn verify_says_that_it_does_not_know() {
         assert_eq!(known.get("/go/riverside-water").await.status, StatusCode::SERVICE_UNAVAILABLE);
         let mut vanity = world.browser();
         vanity.host = "pay.new-biller.example";
-        wait_for(SNAPSHOT_AGE, "a 503, because an unknown host may be a new one", || async {
+        wait_for(PROPAGATION_TIMEOUT, "a 503, because an unknown host may be a new one", || async {
             (vanity.clone().get("/").await.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
         })
         .await;

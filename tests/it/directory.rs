@@ -7,7 +7,7 @@ use signpost::directory::{Directory, IssuerEndpoint, UserStatus};
 use signpost::sql;
 use signpost_core::{Slug, Username};
 
-use crate::harness::{World, each_database, slug};
+use crate::harness::{PROPAGATION_TIMEOUT, World, each_database, slug, wait_for};
 
 fn name(text: &str) -> Username {
     Username::parse(text).unwrap()
@@ -32,7 +32,7 @@ async fn username_lookup_spans_billers_and_normalizes_spelling() {
 }
 
 #[tokio::test]
-async fn changes_by_another_process_are_visible_to_the_next_request() {
+async fn changes_by_another_process_apply_soon_and_with_the_next_lookup() {
     each_database(|world| async move {
         let other = Directory::new(world.state.db.clone());
         other.billers().await.unwrap();
@@ -43,8 +43,13 @@ async fn changes_by_another_process_are_visible_to_the_next_request() {
         assert_eq!(biller.name, "New name");
         assert_eq!(biller.hosts, ["pay.oakdale.example"], "what the file leaves out stays");
         world.import_billers("[[billers]]\nslug = \"oakdale-city\"\nhosts = []\n").await;
-        let biller = other.biller_by_slug(&slug("oakdale-city")).await.unwrap().unwrap();
-        assert!(biller.hosts.is_empty() && biller.settings.paused && biller.name == "New name");
+        wait_for(PROPAGATION_TIMEOUT, "the change without hosts", || async {
+            let biller = other.biller_by_slug(&slug("oakdale-city")).await.unwrap().unwrap();
+            (biller.hosts.is_empty() && biller.settings.paused && biller.name == "New name").then_some(())
+        })
+        .await;
+        let own = world.state.directory.biller_by_slug(&slug("oakdale-city")).await.unwrap().unwrap();
+        assert!(own.hosts.is_empty(), "the process that made the change sees it at once");
     })
     .await;
 }
@@ -299,12 +304,20 @@ async fn issuer_health_is_shared_between_instances() {
                 .record_issuer_failure(&biller, IssuerEndpoint::Metadata, "timeout", world.clock.now())
                 .await
                 .unwrap();
-            let seen = other.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
-            assert_eq!(seen.health.is_down, failures == 3);
+            let own = world.state.directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
+            assert_eq!((own.health.failures, own.health.is_down), (failures, failures == 3));
+            let seen = wait_for(PROPAGATION_TIMEOUT, "the failure", || async {
+                let seen = other.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
+                (seen.health.failures == failures).then_some(seen)
+            });
+            assert_eq!(seen.await.health.is_down, failures == 3);
         }
         world.state.directory.record_issuer_success(&biller, IssuerEndpoint::Token, world.clock.now()).await.unwrap();
-        let seen = other.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
-        assert!(!seen.health.is_down && seen.health.failures == 0);
+        wait_for(PROPAGATION_TIMEOUT, "the success", || async {
+            let seen = other.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
+            (!seen.health.is_down && seen.health.failures == 0).then_some(())
+        })
+        .await;
     })
     .await;
 }

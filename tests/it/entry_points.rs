@@ -2,7 +2,7 @@
 
 use http::{Request, StatusCode};
 
-use crate::harness::{Browser, LEGACY, SNAPSHOT_AGE, World, wait_for};
+use crate::harness::{Browser, LEGACY, PROPAGATION_TIMEOUT, World, wait_for};
 
 async fn submit_username(browser: &mut Browser, name: &str) -> crate::harness::TestResponse {
     browser.post("/login", &[("username", name)]).await
@@ -326,7 +326,7 @@ async fn directory_outage_falls_back_to_the_legacy_login() {
     for path in ["/login", "/", "/recover", "/help", "/reset", "/logout"] {
         assert_eq!(browser.get(path).await.status, StatusCode::OK, "{path}");
     }
-    wait_for(SNAPSHOT_AGE, "the legacy login", || async {
+    wait_for(PROPAGATION_TIMEOUT, "the legacy login", || async {
         browser.clone().get("/b/riverside-water").await.location().starts_with(LEGACY).then_some(())
     })
     .await;

@@ -4,7 +4,7 @@ use http::StatusCode;
 use signpost::db::{Db, Sql};
 use signpost::{sql, values};
 
-use crate::harness::{SNAPSHOT_AGE, World, each_database, wait_for};
+use crate::harness::{PROPAGATION_TIMEOUT, World, each_database, wait_for};
 
 const WRITE: Sql = sql!("UPDATE revision SET value = value + 1 WHERE name = 'billers'");
 const FILL: Sql = sql!(
@@ -164,7 +164,7 @@ async fn newer_schema_is_named_and_may_be_compatible() {
     assert_eq!((code, out.contains("all instances: hold")), (0, true), "{out}{error}");
     let (code, ..) = world.command(&["migrate"]).await;
     assert_eq!(code, 0);
-    wait_for(SNAPSHOT_AGE, "the kill switch of another process", || async {
+    wait_for(PROPAGATION_TIMEOUT, "the kill switch of another process", || async {
         (world.browser().get("/b/riverside-water").await.status == StatusCode::SERVICE_UNAVAILABLE).then_some(())
     })
     .await;

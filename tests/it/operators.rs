@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use signpost::access::{NewApiKey, Scope};
 
 use crate::billers_api::ApiClient;
-use crate::harness::World;
+use crate::harness::{PROPAGATION_TIMEOUT, World, wait_for};
 
 const CONFIRM: &str = "Enabling CIAM will initiate the creation of your organization and all its associated users in \
      SecureAuth. Please wait while the setup completes.";
@@ -99,8 +99,11 @@ async fn change_requested_by_api_key_needs_approval() {
     assert!(world.command(&["billers", "approve", &id]).await.1.contains("approved"));
     let (code, _, why) = world.command(&["billers", "approve", &id]).await;
     assert!(code == 1 && why.contains("no pending change"), "{why}");
-    let maple = world.state.directory.biller_by_slug(&crate::harness::slug("maple-electric")).await.unwrap().unwrap();
-    assert_eq!(maple.settings.oidc.as_ref().unwrap().client_id, "second");
+    wait_for(PROPAGATION_TIMEOUT, "the approved client", || async {
+        let maple = world.state.directory.biller_by_slug(&crate::harness::slug("maple-electric")).await;
+        (maple.unwrap().unwrap().settings.oidc.as_ref()?.client_id == "second").then_some(())
+    })
+    .await;
     let (_, key, _) = world.command(&["keys", "create", "--name", "crm", "--scope", "billers:write"]).await;
     ApiClient::of(&world, key.trim()).send("PATCH", "/api/v1/billers/maple-electric", &oidc("third")).await;
     let (_, waiting, _) = world.command(&["billers", "pending"]).await;
