@@ -101,6 +101,7 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     }
     match state.directory.decide_change(&id, approve, &session.actor()?).await? {
         ApprovalOutcome::Done => {
+            state.directory.wait_for_other_processes().await;
             outln!("{}", if approve { "approved" } else { "rejected" })
         }
         ApprovalOutcome::NotFound => bail!("the change {id} was decided in the meantime"),

@@ -1,4 +1,4 @@
-//! `signpost kill-switch|pause|unpause|rollout|end-sessions`. The next request follows each change.
+//! `signpost kill-switch|pause|unpause|rollout|end-sessions`. When a command ends, every instance follows its change.
 
 use std::path::PathBuf;
 
@@ -108,6 +108,7 @@ pub(super) async fn kill_switch(global: &Global, arguments: KillSwitch) -> CliRe
                 known(state, slug).await?;
             }
             state.directory.set_kill_switch(setting, &session.actor()?).await?;
+            state.directory.wait_for_other_processes().await;
         }
         None => {}
     }
@@ -231,5 +232,6 @@ pub(super) async fn change_biller(
     if !session.state.directory.update_biller(slug, (&session.actor()?, action), change).await? {
         bail!("there is no biller {slug}");
     }
+    session.state.directory.wait_for_other_processes().await;
     Ok(())
 }

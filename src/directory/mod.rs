@@ -79,6 +79,12 @@ impl Directory {
         self.billers_at(revision, check).await
     }
 
+    /// Waits until the snapshots of all processes are younger than the changes that were made before. A command that ends after
+    /// this has its effect everywhere.
+    pub async fn wait_for_other_processes(&self) {
+        tokio::time::sleep(MAX_SNAPSHOT_AGE).await;
+    }
+
     /// The cached billers, without a query: for pages that must work while the database is unavailable.
     pub fn last_known_billers(&self) -> Arc<Billers> {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner).billers)

@@ -1,4 +1,4 @@
-//! Changes by operators and jobs: one transaction each, effective from the next request on every instance.
+//! Changes by operators and jobs: one transaction each, effective from the next request here, and within half a second on other instances.
 
 use serde_json::{Map, Value as Json, json};
 
