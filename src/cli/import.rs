@@ -92,6 +92,9 @@ pub(super) fn import_context(session: &Session) -> Result<import_billers::Import
 async fn billers(session: &Session, file: &Path, dry_run: bool) -> CliResult {
     let (rows, context) = (read_billers(file)?, import_context(session)?);
     let done = session.state.directory.import_billers(rows, &context, dry_run).await.context("nothing was written")?;
+    if !dry_run {
+        session.state.directory.wait_for_other_processes().await;
+    }
     let verb = if dry_run { "would be" } else { "were" };
     outln!("{} biller(s) {verb} created, {} updated", done.created, done.updated);
     if done.pending > 0 {

@@ -47,7 +47,7 @@ pub enum Schema {
 #[derive(Debug)]
 pub struct Tx {
     pub(super) open: Open,
-    /// After `open`, so that a rollback comes first.
+    /// Dropped after a commit has ended.
     change: Option<Change>,
 }
 

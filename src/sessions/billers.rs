@@ -18,7 +18,7 @@ const END: Sql = sql!(
 );
 const END_IN_BROWSER: Sql = sql!(
     "UPDATE biller_session SET ended_at = $3 \
-     WHERE browser_session_id = (SELECT owner FROM session WHERE id_hash = $1 AND kind = 'customer' AND ended_at IS NULL) \
+     WHERE browser_session_id = (SELECT owner FROM session WHERE id_hash = $1 AND kind = $4 AND ended_at IS NULL) \
      AND biller_id = $2 AND ended_at IS NULL \
      RETURNING id, biller_id, user_id, issuer, subject, auth_time, details"
 );
@@ -195,7 +195,8 @@ impl BillerSessions {
     ) -> Result<(Option<BillerSession>, bool), DbError> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let ended = tx.all(END_IN_BROWSER, values![store::hash(session_id), biller.as_str(), now]).await?;
+        let kind = SessionKind::Customer.as_str();
+        let ended = tx.all(END_IN_BROWSER, values![store::hash(session_id), biller.as_str(), now, kind]).await?;
         let is_last = tx.all(LIVE, self.live_values(session_id)).await?.is_empty();
         if is_last {
             store::end_customer(&mut tx, session_id, self.lifetime, now).await?;

@@ -55,8 +55,8 @@ impl BrowserSession {
         Ok(self.sessions.live(id).await?)
     }
 
-    /// Ends the session at a biller, and the browser's session with the last of them. Returns what was ended, and the
-    /// `Set-Cookie` lines.
+    /// Ends the session at a biller, and the browser's session with the last of them. Returns what was ended, and the `Set-Cookie`
+    /// line that removes the cookie of an ended session.
     ///
     /// # Errors
     /// The database failed.
