@@ -37,8 +37,12 @@ browser:
     cargo build
     npm --prefix tests/browser test
 
+# Measure what requests and sign-ins cost, beside other relying parties
+bench *options:
+    scripts/bench {{ options }}
+
 # Measure how fast users are sent to SecureAuth
-bench:
+bench-provisioning:
     cargo bench --bench provisioning
 
 # Run the long runs, or some of their parts

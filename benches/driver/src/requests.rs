@@ -1,5 +1,6 @@
 //! The operations that are measured.
 
+use crate::Party;
 use crate::http::{Client, Cookies, Message};
 use crate::provider::{Provider, parameters};
 
@@ -48,13 +49,8 @@ pub fn start(client: &mut Client, path: &str, issuer: &str) -> Result<Started, S
 }
 
 /// A sign-in to its end: a page of the relying party, or a handoff that the portal redeems with its API key.
-pub fn sign_in(
-    client: &mut Client,
-    path: &str,
-    provider: &Provider,
-    portal_key: Option<&str>,
-) -> Result<Cookies, String> {
-    let Started { mut cookies, query } = start(client, path, &provider.issuer)?;
+pub fn sign_in(client: &mut Client, party: &Party, provider: &Provider) -> Result<Cookies, String> {
+    let Started { mut cookies, query } = start(client, &party.start, &provider.issuer)?;
     let request = parameters(&query);
     let callback = request.get("redirect_uri").and_then(|uri| local_path(uri, &client.host));
     let callback = callback.ok_or_else(|| format!("the redirect URI is not at {}", client.host))?;
@@ -68,7 +64,7 @@ pub fn sign_in(
             return Ok(cookies);
         }
         let location = response.header("location").unwrap_or_default();
-        if let (Some(key), Some((_, query))) = (portal_key, location.split_once('?'))
+        if let (Some(key), Some((_, query))) = (&party.portal_key, location.split_once('?'))
             && let Some(token) = parameters(query).get("token")
         {
             redeem(client, token, key)?;
@@ -93,11 +89,11 @@ pub fn page(client: &mut Client, path: &str, cookies: &Cookies) -> Outcome {
     if response.status() < 300 { Ok(()) } else { Err(refused(path, &response)) }
 }
 
-/// `POST /login` with a username.
-pub fn look_up(client: &mut Client, username: &str) -> Outcome {
+/// The login form with a username.
+pub fn look_up(client: &mut Client, path: &str, username: &str) -> Outcome {
     let body = format!("username={username}");
     let more = "Content-Type: application/x-www-form-urlencoded\r\n";
-    let response = client.send("POST /login", &mut Cookies::new(), more, Some(&body));
-    let response = response.map_err(|error| format!("POST /login: {error}"))?;
-    if response.status() < 400 { Ok(()) } else { Err(refused("POST /login", &response)) }
+    let response = client.send(&format!("POST {path}"), &mut Cookies::new(), more, Some(&body));
+    let response = response.map_err(|error| format!("POST {path}: {error}"))?;
+    if response.status() < 400 { Ok(()) } else { Err(refused(path, &response)) }
 }

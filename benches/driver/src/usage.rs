@@ -41,3 +41,14 @@ pub fn memory_mib(root: u32) -> f64 {
     });
     kib.sum::<f64>() / 1024.0
 }
+
+/// Processor and number of cores, for the report.
+pub fn machine() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let models: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map(|(_, model)| model)
+        .collect();
+    format!("{} cores, {}", models.len(), models.first().unwrap_or(&"unknown processor"))
+}
