@@ -179,7 +179,7 @@ CREATE TABLE session (
 );
 
 -- The redemption of a handoff asks whether the browser session behind it lives.
-CREATE INDEX session_owner ON session (kind, owner);
+CREATE INDEX session_owner ON session (kind, owner, last_seen);
 
 CREATE INDEX session_last_seen ON session (kind, last_seen);
 

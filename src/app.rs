@@ -216,25 +216,41 @@ pub fn key_ring(config: &Config, random: &Random) -> Result<KeyRing, BuildError>
 /// Every route of the public listener, with its layers.
 pub fn router(state: AppState) -> Router {
     let within = |limit| TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit);
-    let slow = api::slow_router().layer(RequestBodyLimitLayer::new(MAX_BODY)).layer(within(SLOW_REQUEST_TIMEOUT));
-    login::router()
-        .layer(middleware::from_fn(language::remember))
-        .layer(CsrfLayer::new())
-        .layer(middleware::from_fn(session_cookie::require_single))
+    let slow = api::slow_router().layer((within(SLOW_REQUEST_TIMEOUT), RequestBodyLimitLayer::new(MAX_BODY)));
+    let customers = login::router().layer((
+        middleware::from_fn(session_cookie::require_single),
+        CsrfLayer::new(),
+        middleware::from_fn(language::remember),
+    ));
+    let identity =
+        api::identity::router().layer((within(REQUEST_TIMEOUT), RequestBodyLimitLayer::new(MAX_IDENTITY_BODY)));
+    customers
         .merge(login::cross_site_router())
         .merge(api::router())
-        .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .merge(api::identity::router().layer(RequestBodyLimitLayer::new(MAX_IDENTITY_BODY)))
-        .layer(within(REQUEST_TIMEOUT))
+        .layer((within(REQUEST_TIMEOUT), RequestBodyLimitLayer::new(MAX_BODY)))
+        .merge(identity)
         .merge(slow)
-        .layer(middleware::from_fn_with_state(state.clone(), layers::host))
-        .layer(middleware::from_fn(layers::local_path))
-        .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn_with_state(state.clone(), render_errors))
-        .layer(middleware::from_fn(language::detect))
-        .layer(middleware::from_fn_with_state(state.clone(), layers::log))
-        .layer(middleware::from_fn_with_state(state.clone(), headers::set))
+        // The outermost layer first. Each call of `layer` would cost a copy of all inner ones with every request.
+        .layer((
+            middleware::from_fn_with_state(state.clone(), frame),
+            CatchPanicLayer::new(),
+            middleware::from_fn_with_state(state.clone(), layers::host),
+        ))
         .with_state(state)
+}
+
+/// Around every request of the public listener: headers, request log, language and errors.
+async fn frame(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let rendered =
+        async |request| language::detect(request, async |request| render_errors(&state, request, next).await).await;
+    let logged = async |request| layers::log(&state, request, rendered).await;
+    headers::set(&state.config, request, logged).await
+}
+
+/// Around every request of the console.
+async fn console_frame(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let logged = async |request| layers::log(&state, request, async |request| next.run(request).await).await;
+    headers::set(&state.config, request, logged).await
 }
 
 fn customer_sessions(state: &AppState) -> Sessions {
@@ -244,14 +260,11 @@ fn customer_sessions(state: &AppState) -> Sessions {
 /// The console with its layers. `None`: the configuration has no console.
 pub fn console_router(state: &AppState) -> Option<Router> {
     let console = console::Console::new(state, login::preview)?;
-    let router = console::router(&console)
-        .layer(middleware::from_fn_with_state(state.clone(), layers::log))
-        .layer(middleware::from_fn_with_state(state.clone(), headers::set));
-    Some(router)
+    Some(console::router(&console).layer(middleware::from_fn_with_state(state.clone(), console_frame)))
 }
 
 /// Renders errors for their audience: problem details for machines, pages for people.
-async fn render_errors(state: State<AppState>, request: Request, next: Next) -> Response {
+async fn render_errors(state: &AppState, request: Request, next: Next) -> Response {
     match routes::error_format(request.uri().path()) {
         ErrorFormat::Problem => api::problem::render(request, next).await,
         ErrorFormat::Page => login::errors::render(state, request, next).await,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::Value as Json;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -35,8 +34,8 @@ pub struct LogEntry {
     pub response: &'static str,
     /// The usage counter to increase.
     pub metric: Option<Metric>,
-    /// Facts, rule and revision of a decision, or the cause of an error.
-    pub details: Json,
+    /// JSON: facts, rule and revision of a decision, or the cause of an error.
+    pub details: String,
 }
 
 enum Message {
@@ -101,7 +100,6 @@ impl DecisionLog {
             note_biller(biller);
         }
         let key = entry.name.as_ref().map(|name| name.username().map_or(name.raw(), |username| username.as_str()));
-        // As text: a JSON tree takes ten times the memory while the entry waits.
         let stored = PendingEntry {
             code: code.to_string(),
             at: now,
@@ -115,7 +113,7 @@ impl DecisionLog {
             username_mask: entry.name.as_ref().map(|name| mask(name.raw())),
             response: entry.response.to_owned(),
             metric: entry.metric,
-            details: entry.details.to_string(),
+            details: entry.details,
         };
         if self.queue.try_send(Message::Write(stored)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);

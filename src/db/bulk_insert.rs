@@ -39,7 +39,7 @@ impl Db {
             for at in row * width + 1..=(row + 1) * width {
                 // SQLite compares a numbered parameter with all others, so `?` is faster; PostgreSQL knows only `$1`.
                 match self {
-                    Self::Sqlite { .. } => text.push('?'),
+                    Self::Sqlite(_) => text.push('?'),
                     Self::Postgres(_) => text.push_str(&format!("${at}")),
                 }
                 text.push_str(if at == (row + 1) * width { ")" } else { ", " });
@@ -48,7 +48,7 @@ impl Db {
         text.push_str(tail);
         let values = rows.into_iter().flatten();
         let values = match self {
-            Self::Sqlite { .. } => Values::Sqlite(arguments::<Sqlite, _>(values)?),
+            Self::Sqlite(_) => Values::Sqlite(arguments::<Sqlite, _>(values)?),
             Self::Postgres(_) => Values::Postgres(arguments::<Postgres, _>(values)?),
         };
         Ok(Some(BulkInsert { text, values }))
@@ -62,12 +62,12 @@ impl Tx {
         match (&mut self.open, insert.values) {
             (Open::Sqlite(tx), Values::Sqlite(values)) => {
                 let on = tx.connection()?;
-                let result = sqlx::query_with(text, values).execute(on.executor()).await;
+                let result = sqlx::query_with(text, values).execute(on.executor()?).await;
                 on.check(result).map(|done| done.rows_affected())
             }
             (Open::Postgres(tx), Values::Postgres(values)) => {
                 let on = tx.connection()?;
-                let result = sqlx::query_with(text, values).execute(on.executor()).await;
+                let result = sqlx::query_with(text, values).execute(on.executor()?).await;
                 on.check(result).map(|done| done.rows_affected())
             }
             _ => Err(sqlx::Error::Configuration("the insert was prepared for another database".into()).into()),

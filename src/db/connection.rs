@@ -3,114 +3,121 @@
 //! SQLite rolls back by itself when the disk is full or cannot be read, and the driver does not notice. PostgreSQL keeps a
 //! session alive on a server that has become read-only. A pool would hand out such a connection forever.
 
+use std::fmt;
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
-use sqlx::{Database, raw_sql};
+use sqlx::{Database, PgConnection, Postgres, raw_sql};
 
-use super::error::{DbError, classify, is_busy};
+use super::error::{DbError, classify};
+
+/// How long a request waits for a connection.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the two databases' pools lend.
+pub(super) trait Driver: Database {
+    type Loan: fmt::Debug;
+
+    fn connection(loan: &mut Self::Loan) -> &mut Self::Connection;
+
+    /// Keeps the connection from being lent again.
+    fn discard(loan: &mut Self::Loan);
+}
+
+impl Driver for Postgres {
+    type Loan = PoolConnection<Self>;
+
+    fn connection(loan: &mut Self::Loan) -> &mut PgConnection {
+        loan
+    }
+
+    fn discard(loan: &mut Self::Loan) {
+        loan.close_on_drop();
+    }
+}
 
 /// A connection of a pool. It goes back to the pool unless [`Checked::check`] saw an error that it cannot trust.
 #[derive(Debug)]
-pub(super) struct Checked<D: Database> {
-    connection: PoolConnection<D>,
+pub(super) struct Checked<D: Driver> {
+    loan: D::Loan,
 }
 
-impl<D: Database> Checked<D> {
-    pub(super) fn new(connection: PoolConnection<D>) -> Self {
-        Self { connection }
+impl<D: Driver> Checked<D> {
+    pub(super) fn new(loan: D::Loan) -> Self {
+        Self { loan }
     }
 
-    pub(super) fn executor(&mut self) -> &mut D::Connection {
-        &mut self.connection
+    pub(super) fn executor(&mut self) -> Result<&mut D::Connection, DbError> {
+        Ok(D::connection(&mut self.loan))
     }
 
-    /// Classifies the result of a statement. The connection is closed after an error that leaves its state unknown. A busy
-    /// SQLite file is no such error, as long as no transaction is open: the statement has done nothing.
+    /// Classifies the result of a statement. The connection is closed after an error that leaves its state unknown.
     pub(super) fn check<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, DbError> {
         result.map_err(|error| {
-            let is_trusted = is_trusted(&error);
-            let error = classify(error);
-            if !is_trusted && !is_busy(&error) {
+            if !is_trusted(&error) {
                 self.discard();
             }
-            error
+            classify(error)
         })
     }
 
-    pub(super) fn discard(&mut self) {
-        self.connection.close_on_drop();
+    fn discard(&mut self) {
+        D::discard(&mut self.loan);
     }
 }
 
-/// An open transaction. It is rolled back when it is dropped; if that fails, the connection is closed, which ends it as well.
+/// An open transaction on PostgreSQL. It is rolled back when it is dropped; if that fails, the connection is closed, which ends
+/// it as well.
 #[derive(Debug)]
-pub(super) struct OpenTransaction<D: Driver> {
-    connection: Option<Checked<D>>,
+pub(super) struct PostgresTransaction {
+    connection: Option<Checked<Postgres>>,
 }
 
-/// The two databases. The bounds let one implementation serve both.
-pub(super) trait Driver: Database<Connection: Sync> {
-    fn execute(
-        connection: &mut Self::Connection,
-        statement: &'static str,
-    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
-}
-
-macro_rules! driver {
-    ($database:ty) => {
-        impl Driver for $database {
-            async fn execute(connection: &mut Self::Connection, statement: &'static str) -> Result<(), sqlx::Error> {
-                raw_sql(statement).execute(connection).await.map(drop)
-            }
-        }
-    };
-}
-
-driver!(sqlx::Sqlite);
-driver!(sqlx::Postgres);
-
-impl<D: Driver> OpenTransaction<D> {
-    pub(super) async fn begin(connection: Checked<D>, statement: &'static str) -> Result<Self, DbError> {
+impl PostgresTransaction {
+    pub(super) async fn begin(connection: Checked<Postgres>) -> Result<Self, DbError> {
         // From here on a cancelled caller rolls back.
         let mut tx = Self { connection: Some(connection) };
-        match D::execute(tx.connection()?.executor(), statement).await {
-            Ok(()) => Ok(tx),
+        let begun = raw_sql("BEGIN").execute(tx.connection()?.executor()?).await;
+        match tx.connection()?.check(begun) {
+            Ok(_) => Ok(tx),
             Err(error) => {
                 // The transaction did not begin: there is nothing to roll back.
-                let mut connection = tx.connection.take();
-                match connection.as_mut() {
-                    Some(connection) => connection.check(Err(error)),
-                    None => Err(classify(error)),
-                }
+                tx.connection = None;
+                Err(error)
             }
         }
     }
 
     /// The connection, to run a statement of the transaction.
-    pub(super) fn connection(&mut self) -> Result<&mut Checked<D>, DbError> {
+    pub(super) fn connection(&mut self) -> Result<&mut Checked<Postgres>, DbError> {
         self.connection.as_mut().ok_or_else(|| DbError::Failed(sqlx::Error::WorkerCrashed))
     }
 
     /// After any error the connection is closed: it may still be in the transaction.
     pub(super) async fn commit(mut self) -> Result<(), DbError> {
-        D::execute(self.connection()?.executor(), "COMMIT").await.map_err(|error| {
-            if let Some(mut connection) = self.connection.take() {
+        let done = raw_sql("COMMIT").execute(self.connection()?.executor()?).await;
+        let connection = self.connection.take();
+        done.map(drop).map_err(|error| {
+            if let Some(mut connection) = connection {
                 connection.discard();
             }
             classify(error)
-        })?;
-        self.connection = None;
-        Ok(())
+        })
     }
 }
 
-impl<D: Driver> Drop for OpenTransaction<D> {
+impl Drop for PostgresTransaction {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return connection.discard() };
         runtime.spawn(async move {
-            if D::execute(connection.executor(), "ROLLBACK").await.is_err() {
+            let done = match connection.executor() {
+                Ok(executor) => raw_sql("ROLLBACK").execute(executor).await.map(drop),
+                Err(_) => return,
+            };
+            if done.is_err() {
                 connection.discard();
             }
         });
@@ -118,7 +125,7 @@ impl<D: Driver> Drop for OpenTransaction<D> {
 }
 
 /// Whether the connection is as it was before the statement: the statement was wrong or violated a constraint.
-fn is_trusted(error: &sqlx::Error) -> bool {
+pub(super) fn is_trusted(error: &sqlx::Error) -> bool {
     let error = match error {
         sqlx::Error::Database(error) => error,
         sqlx::Error::RowNotFound

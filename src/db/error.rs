@@ -19,6 +19,9 @@ pub enum DbError {
         "all connections to the database are in use: find the statements that take long, or raise database.connections"
     )]
     Exhausted,
+    /// The transaction shared its commit with others (see `group_commit`), and that failed.
+    #[error("the shared commit failed: {0}")]
+    GroupFailed(Arc<str>),
     #[error("the database file does not exist: run `signpost migrate` to create it")]
     DatabaseNotFound,
     #[error(

@@ -10,25 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Postgres, Sqlite, SqlitePool};
 
-use super::connection::OpenTransaction;
+use super::connection::PostgresTransaction;
 use super::error::DbError;
+use super::group_commit::WriteTransaction;
 use super::migrations;
-use super::postgres::{ACQUIRE_TIMEOUT, PostgresPool};
+use super::postgres::PostgresPool;
+use super::sqlite::SqliteFile;
 use super::statement::Sql;
-use super::writer_queue::WriterQueue;
 use crate::{sql, values};
 
 #[derive(Clone, Debug)]
 pub enum Db {
-    Sqlite {
-        /// Read-only connections.
-        read: SqlitePool,
-        /// A single connection: SQLite allows one writer.
-        write: SqlitePool,
-        writer_queue: WriterQueue,
-    },
+    Sqlite(SqliteFile),
     Postgres(PostgresPool),
 }
 
@@ -54,8 +48,8 @@ pub struct Tx {
 #[derive(Debug)]
 pub(super) enum Open {
     /// Begun as `IMMEDIATE`: it holds the write lock from the start.
-    Sqlite(OpenTransaction<Sqlite>),
-    Postgres(OpenTransaction<Postgres>),
+    Sqlite(WriteTransaction),
+    Postgres(PostgresTransaction),
 }
 
 /// Counts when it is dropped.
@@ -122,27 +116,10 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(RECOVERY_TIMEOUT);
-        // Pages of 4 KiB: the log grows to 8 MiB before SQLite copies it into the database file.
-        let writing = options.clone().pragma("wal_autocheckpoint", "2048");
-        // No test before each use: a connection that met an error is closed (see `connection`), and a file does not go away.
-        let pool = || {
-            let options = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None);
-            options.max_lifetime(None).test_before_acquire(false)
-        };
-        let writer_queue = WriterQueue::for_database(options.get_filename());
         if !options.get_filename().exists() {
             return Err(DbError::DatabaseNotFound);
         }
-        // `run` and `begin` retry by themselves: SQLite polls at growing intervals and misses the short gaps of a busy writer.
-        let write = pool()
-            .max_connections(1)
-            .after_connect(|connection, _| {
-                Box::pin(async { sqlx::query("PRAGMA busy_timeout = 1").execute(connection).await.map(drop) })
-            })
-            .connect_with(writing)
-            .await?;
-        let read = pool().max_connections(connections.max(1)).connect_with(options.read_only(true)).await?;
-        Ok(Self::Sqlite { read, write, writer_queue })
+        Ok(Self::Sqlite(SqliteFile::open(&options, connections.max(1)).await?))
     }
 
     /// The database serialises concurrent migrations.
@@ -189,37 +166,36 @@ impl Db {
     /// Tunes SQLite for a bulk import, or back: it caches more pages, checkpoints less often and keeps statement journals in
     /// memory. PostgreSQL needs nothing.
     pub async fn set_bulk_mode(&self, enabled: bool) -> Result<(), DbError> {
-        let Self::Sqlite { write, .. } = self else { return Ok(()) };
+        let Self::Sqlite(file) = self else { return Ok(()) };
         let pragmas = if enabled {
             ["PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 65536", "PRAGMA temp_store = memory"]
         } else {
             ["PRAGMA cache_size = -2000", "PRAGMA wal_autocheckpoint = 2048", "PRAGMA temp_store = default"]
         };
+        let mut slot = file.writer.acquire_alone().await?;
         for pragma in pragmas {
-            sqlx::query(pragma).execute(write).await?;
+            let done = sqlx::query(pragma).execute(slot.executor()?).await;
+            slot.check(done)?;
         }
         Ok(())
     }
 
     /// Whether another process waits for the write lock (SQLite only).
     pub fn has_waiting_writers(&self) -> bool {
-        matches!(self, Self::Sqlite { writer_queue, .. } if writer_queue.has_waiting_writers())
+        matches!(self, Self::Sqlite(file) if file.writer_queue.has_waiting_writers())
     }
 
     /// Lets waiting writers go first (SQLite only). Hold no transaction.
     pub async fn yield_to_waiters(&self) {
-        if let Self::Sqlite { writer_queue, .. } = self {
-            writer_queue.yield_to_waiters().await;
+        if let Self::Sqlite(file) = self {
+            file.writer_queue.yield_to_waiters().await;
         }
     }
 
     /// Closes all connections after running statements have finished.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { read, write, .. } => {
-                read.close().await;
-                write.close().await;
-            }
+            Self::Sqlite(file) => file.close().await,
             Self::Postgres(postgres) => postgres.pool.close().await,
         }
     }

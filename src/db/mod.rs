@@ -6,11 +6,13 @@
 mod bulk_insert;
 mod connection;
 mod error;
+mod group_commit;
 mod handle;
 mod migrations;
 mod postgres;
 mod query;
 mod row;
+mod sqlite;
 mod statement;
 mod writer_queue;
 
@@ -19,4 +21,5 @@ pub use error::{DbError, is_logged, is_logged_text};
 pub use handle::{Db, Schema, Tx};
 pub use postgres::PostgresPool;
 pub use row::{Row, Value};
+pub use sqlite::SqliteFile;
 pub use statement::Sql;

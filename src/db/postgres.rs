@@ -12,11 +12,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::sync::{Mutex, watch};
 
-use super::connection::Checked;
+use super::connection::{ACQUIRE_TIMEOUT, Checked};
 use super::error::{DbError, classify, is_connection_failure};
 
-/// How long a request waits for a connection.
-pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Failed probes in a row after which the breaker opens.
 const FAILURES_TO_OPEN: u32 = 3;
 const PROBE_INTERVAL: Duration = Duration::from_millis(200);

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, SqlitePool, Type};
+use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, Type};
 
-use super::connection::{Checked, OpenTransaction};
-use super::error::{DbError, classify, is_busy};
+use super::connection::PostgresTransaction;
+use super::error::{DbError, is_busy};
 use super::handle::{Db, Open, Tx};
 use super::row::{Row, Value};
+use super::sqlite::SqliteFile;
 use super::statement::Sql;
 
 /// How long a writer waits for another process that writes to the same SQLite file.
@@ -16,10 +17,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Short, because a bulk import leaves short gaps.
 async fn wait_before_retry() {
     tokio::time::sleep(Duration::from_millis(1)).await;
-}
-
-async fn acquire(pool: &SqlitePool) -> Result<Checked<Sqlite>, DbError> {
-    pool.acquire().await.map(Checked::new).map_err(classify)
 }
 
 /// Collects all values at once: `Query::bind` moves the whole query for each value.
@@ -47,16 +44,16 @@ where
 
 macro_rules! all {
     ($kind:ident, $sql:expr, $values:expr, $on:expr) => {{
-        let on: &mut Checked<$kind> = $on;
-        let result = sqlx::query_with($sql, arguments::<$kind, _>($values)?).fetch_all(on.executor()).await;
+        let on = $on;
+        let result = sqlx::query_with($sql, arguments::<$kind, _>($values)?).fetch_all(on.executor()?).await;
         on.check(result).map(|rows| rows.into_iter().map(Row::from).collect())
     }};
 }
 
 macro_rules! run {
     ($kind:ident, $sql:expr, $values:expr, $on:expr) => {{
-        let on: &mut Checked<$kind> = $on;
-        let result = sqlx::query_with($sql, arguments::<$kind, _>($values)?).execute(on.executor()).await;
+        let on = $on;
+        let result = sqlx::query_with($sql, arguments::<$kind, _>($values)?).execute(on.executor()?).await;
         on.check(result).map(|done| done.rows_affected())
     }};
 }
@@ -94,11 +91,23 @@ fn list_values(value: Value, keys: &[&str]) -> Vec<Value> {
     vec![value, Value::Text(serde_json::Value::from(keys).to_string())]
 }
 
+/// One statement that writes to SQLite. It joins the group of transactions that others wait with (see `group_commit`).
+async fn run_alone_or_in_group(file: &SqliteFile, text: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
+    let mut slot = file.writer.acquire().await?;
+    if slot.is_alone() {
+        return run!(Sqlite, text, values, &mut slot);
+    }
+    let mut tx = slot.begin().await?;
+    let affected = run!(Sqlite, text, values, tx.connection()?)?;
+    tx.commit().await?;
+    Ok(affected)
+}
+
 impl Db {
     pub async fn all(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let text = traced(sql);
         match self {
-            Self::Sqlite { read, .. } => all!(Sqlite, text, values, &mut acquire(read).await?),
+            Self::Sqlite(file) => all!(Sqlite, text, values, &mut file.reader().await?),
             Self::Postgres(pool) => read!(pool, text, values),
         }
     }
@@ -112,7 +121,7 @@ impl Db {
     pub async fn all_in(&self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
         let values = list_values(value, keys);
         match self {
-            Self::Sqlite { read, .. } => all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut acquire(read).await?),
+            Self::Sqlite(file) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut file.reader().await?),
             Self::Postgres(pool) => read!(pool, with_list(sql, POSTGRES_LIST), values),
         }
     }
@@ -121,14 +130,13 @@ impl Db {
     pub async fn run(&self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = traced(sql);
         match self {
-            Self::Sqlite { write, writer_queue, .. } => {
+            Self::Sqlite(file) => {
                 let deadline = Instant::now() + BUSY_TIMEOUT;
                 let mut ticket = None;
                 loop {
-                    let done: Result<u64, DbError> = run!(Sqlite, text, values.clone(), &mut acquire(write).await?);
-                    match done {
+                    match run_alone_or_in_group(file, text, values.clone()).await {
                         Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                            ticket = ticket.or_else(|| writer_queue.enqueue());
+                            ticket = ticket.or_else(|| file.writer_queue.enqueue());
                             wait_before_retry().await;
                         }
                         other => return other,
@@ -144,19 +152,19 @@ impl Db {
 
     /// Begins a transaction. Its first statement must write, or every write in it must be a compare-and-set.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        let (write, writer_queue) = match self {
-            Self::Sqlite { write, writer_queue, .. } => (write, writer_queue),
+        let file = match self {
+            Self::Sqlite(file) => file,
             Self::Postgres(pool) => {
-                let begun = OpenTransaction::begin(pool.acquire().await?, "BEGIN").await;
+                let begun = PostgresTransaction::begin(pool.acquire().await?).await;
                 return begun.map(|tx| Tx::new(Open::Postgres(tx))).map_err(|error| pool.report(error));
             }
         };
         let deadline = Instant::now() + BUSY_TIMEOUT;
         let mut ticket = None;
         loop {
-            match OpenTransaction::begin(acquire(write).await?, "BEGIN IMMEDIATE").await {
+            match file.writer.acquire().await?.begin().await {
                 Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                    ticket = ticket.or_else(|| writer_queue.enqueue());
+                    ticket = ticket.or_else(|| file.writer_queue.enqueue());
                     wait_before_retry().await;
                 }
                 begun => return Ok(Tx::new(Open::Sqlite(begun?))),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const MAX_YIELD: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug)]
-pub struct WriterQueue {
+pub(super) struct WriterQueue {
     path: PathBuf,
 }
 

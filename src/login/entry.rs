@@ -54,9 +54,11 @@ pub(super) async fn biller_entry(
     };
     // A customer who follows a link of ours has clicked it, so there is no loop.
     if !fields.has("h") {
-        let flow = FlowContext { locale: Some(language.locale), ..flow.clone() };
-        let again = addresses::sign_in(&state.keys, &slug, &flow);
-        redirect_loop::check(&state.keys, state.clock.now(), &headers, &slug, &again)?;
+        let again = || {
+            let flow = FlowContext { locale: Some(language.locale), ..flow.clone() };
+            addresses::sign_in(&state.keys, &slug, &flow)
+        };
+        redirect_loop::check(&state.keys, state.clock.now(), &headers, &slug, again)?;
     }
     // Another site must not make a device remember a biller.
     let remember = flow.remember && !is_cross_site(&headers);

@@ -34,7 +34,7 @@ struct ErrorDetails {
 }
 
 /// Makes a page of every error and of every bare error status.
-pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn render(state: &AppState, request: Request, next: Next) -> Response {
     let is_head = request.method() == http::Method::HEAD;
     // Such a request does something, or works once: the language switch must not send it again.
     let is_one_time = !request.method().is_safe() || is_callback(request.uri().path());
@@ -50,7 +50,7 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     let Some(language) = language else { return response };
     let error = error.unwrap_or_else(|| HttpError::from_status(status));
     let language = language.or(error.locale);
-    let pages = PageContext::from_ref(&state);
+    let pages = PageContext::from_ref(state);
     let details = describe(&pages, &language, &error);
     let language = if is_one_time || error.is_one_time { language.at(error_url(&pages, &details)) } else { language };
     let page = page(&pages, &state.directory, &language, details);
@@ -101,8 +101,13 @@ fn describe(pages: &PageContext, language: &Language, error: &HttpError) -> Erro
             "locale": language.locale,
         });
         let biller = error.biller.as_deref().map(str::to_owned);
-        let entry =
-            LogEntry { biller, name: None, response: "error page", metric: Some(Metric::SignInFailed), details };
+        let entry = LogEntry {
+            biller,
+            name: None,
+            response: "error page",
+            metric: Some(Metric::SignInFailed),
+            details: details.to_string(),
+        };
         pages.decisions.record(CodeKind::Error, entry)
     } else {
         pages.decisions.page_code()

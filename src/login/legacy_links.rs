@@ -58,8 +58,8 @@ pub(super) async fn legacy_path(
             let portal_state = entry::portal_state(&fields);
             let flow = FlowContext { locale: Some(language.locale), return_to, portal_state, ..FlowContext::default() };
             let headers = request.headers();
-            let again = addresses::sign_in(&state.keys, &slug, &flow);
-            redirect_loop::check(&state.keys, state.clock.now(), headers, &slug, &again)?;
+            let again = || addresses::sign_in(&state.keys, &slug, &flow);
+            redirect_loop::check(&state.keys, state.clock.now(), headers, &slug, again)?;
             let device = Device::from_headers(&state.keys, headers);
             let login_request = LoginRequest::new(EntryPoint::Named { slug, via }, language, flow, device);
             decide_and_follow(&state, headers, login_request).await

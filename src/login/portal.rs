@@ -39,14 +39,14 @@ pub(super) async fn go(
     if let Some(return_to) = PageContext::from_ref(&state).resolve_return_to(fields.get("return_to")) {
         flow.return_to = Some(return_to);
     }
-    let again = addresses::sign_in(&state.keys, &slug, &flow);
+    let again = || addresses::sign_in(&state.keys, &slug, &flow);
     let retry = || paths::with_raw_query(paths::go(&slug), query.as_deref());
     let found = signed_in(&state, &session).await.map_err(|error| error.or_link("action-try-again", retry))?;
     let found = found.into_iter().find(|(biller, _)| biller.slug == slug);
-    let Some((biller, row)) = found else { return Ok(Redirect::to(&again).into_response()) };
+    let Some((biller, row)) = found else { return Ok(Redirect::to(&again()).into_response()) };
     let now = state.clock.now();
     if !is_own_link {
-        redirect_loop::check(&state.keys, now, &headers, &slug, &again)?;
+        redirect_loop::check(&state.keys, now, &headers, &slug, again)?;
     }
     let flow = FlowContext {
         locale: Some(language.or(flow.locale).locale),

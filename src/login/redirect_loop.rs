@@ -54,7 +54,7 @@ pub(super) fn check(
     now: Timestamp,
     headers: &HeaderMap,
     slug: &Slug,
-    again: &str,
+    again: impl FnOnce() -> String,
 ) -> Result<(), HttpError> {
     let rounds: Vec<Destination> =
         recent(keys, now, headers).into_iter().filter(|handoff| handoff.slug == *slug).map(|h| h.to).collect();
@@ -66,7 +66,7 @@ pub(super) fn check(
     };
     let error =
         HttpError::new(StatusCode::BAD_REQUEST, reason, message).for_biller(slug.as_str()).recorded().one_time();
-    Err(error.with_link("action-try-again", again))
+    Err(error.with_link("action-try-again", again()))
 }
 
 fn recent(keys: &KeyRing, now: Timestamp, headers: &HeaderMap) -> Vec<HandoffRecord> {

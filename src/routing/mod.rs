@@ -16,8 +16,10 @@ use crate::db::is_logged;
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
 use crate::telemetry::Condition;
 use percent_encoding::percent_decode_str;
+use serde::Serialize;
 use signpost_core::decision::{
-    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Verdict, Via, decide,
+    CiamState, Directory as DirectoryFacts, EntryPoint, Facts, IssuerHealth, KillSwitchState, Rule, Verdict, Via,
+    decide,
 };
 use signpost_core::{Clock, Rollout, Slug, Timestamp, Username, UsernameInput, paths};
 
@@ -51,14 +53,28 @@ pub struct RoutingResult {
 }
 
 impl RoutingResult {
-    /// What the decision log stores beside the outcome: facts, rule and revision. The revision is a number that grows with
-    /// every change of billers and operational controls, a fingerprint of the configuration, and the version of Signpost.
-    pub fn details(&self) -> serde_json::Value {
-        let program = env!("CARGO_PKG_VERSION");
+    /// What the decision log stores beside the outcome, as JSON: facts, rule and revision. The revision is a number that grows
+    /// with every change of billers and operational controls, a fingerprint of the configuration, and the version of Signpost.
+    pub fn details(&self) -> String {
         let revision =
-            serde_json::json!({ "billers": self.billers.revision(), "settings": *self.settings, "program": program });
-        serde_json::json!({ "rule": self.verdict.rule, "facts": self.facts, "revision": revision })
+            Revision { billers: self.billers.revision(), settings: &self.settings, program: env!("CARGO_PKG_VERSION") };
+        let details = Details { rule: self.verdict.rule, facts: &self.facts, revision };
+        serde_json::to_string(&details).unwrap_or_default()
     }
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    rule: Rule,
+    facts: &'a Facts,
+    revision: Revision<'a>,
+}
+
+#[derive(Serialize)]
+struct Revision<'a> {
+    billers: i64,
+    settings: &'a str,
+    program: &'a str,
 }
 
 /// Facts that a simulation replaces. `None` and empty lists change nothing.

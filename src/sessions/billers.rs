@@ -135,14 +135,16 @@ impl BillerSessions {
     ) -> Result<(String, BillerSession), DbError> {
         let now = self.clock.now();
         let (biller, user) = (new.biller_id.as_str(), new.user_id.as_str());
-        let owner = match previous {
+        let continued = match previous {
             Some(previous) => store::end_customer(tx, previous, self.lifetime, now).await?,
             None => None,
         };
-        let owner = owner.unwrap_or_else(|| self.random.token::<18>());
+        if let Some(owner) = &continued {
+            tx.all(END, values![owner, biller, now]).await?;
+        }
+        let owner = continued.unwrap_or_else(|| self.random.token::<18>());
         let session_id = self.random.token::<32>();
         store::insert_customer(tx, &session_id, &owner, now).await?;
-        tx.all(END, values![&owner, biller, now]).await?;
         let id = ids::uuid_v7(now, &self.random);
         let details = serde_json::to_string(&new.details).unwrap_or_default();
         let sid = new.details.sid.clone();

@@ -1,9 +1,6 @@
 //! Security headers, for every route and status.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
@@ -25,9 +22,9 @@ const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// Sets the headers by the kind of response: page, redirect, API response or static file.
-pub async fn set(State(config): State<Arc<Config>>, request: Request, next: Next) -> Response {
+pub async fn set(config: &Config, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let is_post = request.method() == Method::POST;
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let policy_hints = response.extensions_mut().remove::<PagePolicy>();
     let is_page = content_type(&response).starts_with("text/html");
     let is_static = response.headers().get(header::CACHE_CONTROL).is_some();

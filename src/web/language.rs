@@ -83,11 +83,11 @@ impl Language {
 
 /// Detects the language, and adds `Vary`. The response to a form has no `Vary`: only Back requests it again, and would miss it
 /// once a cookie has changed (docs/adr/0005).
-pub async fn detect(mut request: Request, next: Next) -> Response {
+pub async fn detect(mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let is_post = request.method() == Method::POST;
     let language = Language::from_request(&request);
     request.extensions_mut().insert(language);
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let is_page =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     if !is_post && (is_page || response.status().is_redirection()) {

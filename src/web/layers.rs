@@ -10,6 +10,7 @@ use http::{StatusCode, header};
 
 use super::request_id::{self, IncomingIds, RequestId};
 use super::{HttpError, paths};
+use crate::directory::Biller;
 use crate::routing::public_host;
 use crate::state::AppState;
 use crate::telemetry::{in_request_span, note_biller, request_span};
@@ -21,7 +22,7 @@ const MAX_COOKIE_BYTES: usize = 16 * 1024;
 
 /// Gives each request an id and a span, and logs one line for it with status and duration. The log has the route's pattern
 /// instead of the path, and no query, because these may contain personal data.
-pub async fn log(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub async fn log(state: &AppState, mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let started = Instant::now();
     let incoming = IncomingIds::of(&request, &state.config.server.trusted_proxies);
     let id = incoming.request.unwrap_or_else(|| format!("{:012x}", hash64(&state.random.bytes::<16>()) >> 16));
@@ -36,7 +37,7 @@ pub async fn log(State(state): State<AppState>, mut request: Request, next: Next
         if let Some(biller) = slug.and_then(|slug| billers.by_slug(&Slug::parse(&slug).ok()?).cloned()) {
             note_biller(biller.slug.as_str());
         }
-        let response = next.run(request).await;
+        let response = next(request).await;
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status = response.status().as_u16(), millis, "request");
         response
@@ -62,57 +63,71 @@ pub async fn local_path(request: Request, next: Next) -> Response {
     }
 }
 
-/// Serves the public host and billers' vanity hosts only. A vanity host redirects to the biller's vanity path on the public host,
-/// which is the host of our cookies, or to the biller's password reset.
+/// Serves local paths (see [`local_path`]) of the public host. Requests for other hosts get a redirect or an error.
 pub async fn host(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    if !paths::is_local_path(request.uri().path()) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    match other_host(&state, &mut request).await {
+        Some(response) => response,
+        None => next.run(request).await,
+    }
+}
+
+/// The response to a request for another host than the public one. A vanity host redirects to the biller's vanity path on the
+/// public host, which is the host of our cookies, or to the biller's password reset.
+async fn other_host(state: &AppState, request: &mut Request) -> Option<Response> {
     let headers = request.headers();
     if headers.get_all(header::COOKIE).iter().map(|value| value.len()).sum::<usize>() > MAX_COOKIE_BYTES {
-        return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
+        return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
     }
     // A reverse proxy may send another host name. This route does not use it.
     if request.uri().path() == paths::VERIFY {
-        return next.run(request).await;
+        return None;
     }
-    let Some(host) = requested_host(&request, state.config.server.public_url.scheme()) else {
-        return StatusCode::MISDIRECTED_REQUEST.into_response();
+    let Some(host) = requested_host(request, state.config.server.public_url.scheme()) else {
+        return Some(StatusCode::MISDIRECTED_REQUEST.into_response());
     };
     if paths::is_health(request.uri().path()) && is_ip_address(&host) {
-        return next.run(request).await;
+        return None;
     }
     if host == public_host(&state.config) {
         // What follows compares origins with it.
         if let Ok(canonical) = host.parse() {
             request.headers_mut().insert(header::HOST, canonical);
         }
-        return next.run(request).await;
+        return None;
     }
     let (known, error) = match state.directory.billers().await {
         Ok(known) => (known, None),
         Err(error) => (state.directory.last_known_billers(), Some(error)),
     };
-    match known.by_host(&host) {
-        Some(biller) => {
-            let path = match request.uri().path() {
-                paths::RESET | paths::WELL_KNOWN_CHANGE_PASSWORD => paths::biller_reset(&biller.slug),
-                // Clients that probe for a well-known URI must not take a redirect for its existence (RFC 8615).
-                path if path.starts_with(paths::WELL_KNOWN) => return StatusCode::NOT_FOUND.into_response(),
-                _ => paths::biller(&biller.slug),
-            };
-            let mut target = paths::absolute(&state.config, &path).to_string();
-            let fields = super::fields::Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
-            for name in ["return_to", "state", "h", super::language::PARAMETER] {
-                if let Some(value) = fields.as_ref().ok().and_then(|fields| fields.get(name)) {
-                    target = paths::with_query(&target, name, value);
-                }
-            }
-            Redirect::to(&target).into_response()
-        }
+    let response = match known.by_host(&host) {
+        Some(biller) => vanity_redirect(state, request, biller),
         // A biller may have got this host since the billers were last read.
         None => match error {
             Some(error) => HttpError::from(error).into_response(),
             None => StatusCode::MISDIRECTED_REQUEST.into_response(),
         },
+    };
+    Some(response)
+}
+
+fn vanity_redirect(state: &AppState, request: &Request, biller: &Biller) -> Response {
+    let path = match request.uri().path() {
+        paths::RESET | paths::WELL_KNOWN_CHANGE_PASSWORD => paths::biller_reset(&biller.slug),
+        // Clients that probe for a well-known URI must not take a redirect for its existence (RFC 8615).
+        path if path.starts_with(paths::WELL_KNOWN) => return StatusCode::NOT_FOUND.into_response(),
+        _ => paths::biller(&biller.slug),
+    };
+    let mut target = paths::absolute(&state.config, &path).to_string();
+    let fields = super::fields::Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
+    for name in ["return_to", "state", "h", super::language::PARAMETER] {
+        if let Some(value) = fields.as_ref().ok().and_then(|fields| fields.get(name)) {
+            target = paths::with_query(&target, name, value);
+        }
     }
+    Redirect::to(&target).into_response()
 }
 
 /// The requested host in its canonical form. None if there are several `Host` headers, or if the request target names another.

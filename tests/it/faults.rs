@@ -17,9 +17,8 @@ fn unchecked(text: &'static str) -> Sql {
 
 /// Limits the database file to its present size, as a full disk does, or lifts the limit.
 async fn set_full(db: &Db, is_full: bool) {
-    let Db::Sqlite { write, .. } = db else { panic!("on SQLite only") };
     let pages = if is_full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 4294967294" };
-    sqlx::query(pages).execute(write).await.unwrap();
+    db.run(unchecked(pages), Vec::new()).await.unwrap();
 }
 
 /// Writes in transactions until the file cannot grow.

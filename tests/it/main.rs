@@ -25,6 +25,7 @@ mod devices;
 mod directory;
 mod entry_points;
 mod faults;
+mod group_commit;
 mod handoffs;
 mod harness;
 mod headers;

@@ -217,21 +217,21 @@ impl KeyRing {
         out
     }
 
-    #[expect(clippy::expect_used, reason = "AES-GCM fails only beyond 64 GiB")]
+    #[expect(clippy::expect_used, reason = "the nonce has its length, and AES-GCM fails only beyond 64 GiB")]
     fn seal_bytes(&self, purpose: Purpose, context: &str, mut bytes: Vec<u8>) -> String {
         let keys = self.keys();
         let master = &keys[0];
-        let salt: [u8; SALT_LEN] = self.random.bytes();
-        let nonce: [u8; NONCE_LEN] = self.random.bytes();
+        let random: [u8; SALT_LEN + NONCE_LEN] = self.random.bytes();
+        let (salt, nonce) = random.split_at(SALT_LEN);
+        let nonce = Nonce::try_assume_unique_for_key(nonce).expect("the nonce has its length");
         master
-            .message_key(purpose, &salt)
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context.as_bytes()), &mut bytes)
+            .message_key(purpose, salt)
+            .seal_in_place_append_tag(nonce, Aad::from(context.as_bytes()), &mut bytes)
             .expect("AES-GCM seals");
         let mut token = Vec::with_capacity(HEADER_LEN + bytes.len());
         token.push(VERSION);
         token.extend_from_slice(&master.id);
-        token.extend_from_slice(&salt);
-        token.extend_from_slice(&nonce);
+        token.extend_from_slice(&random);
         token.extend_from_slice(&bytes);
         URL_SAFE_NO_PAD.encode(token)
     }

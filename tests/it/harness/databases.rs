@@ -6,6 +6,8 @@ use std::sync::Arc;
 use signpost::db::{Db, Sql};
 use signpost::sql;
 use signpost_core::Random;
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::World;
 
@@ -51,6 +53,12 @@ fn postgres_server() -> Option<String> {
 }
 
 impl World {
+    /// Another connection to the SQLite file.
+    pub(crate) async fn sqlite_connection(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.folder.path().join("test.db"));
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
     /// Every row of every table, as text.
     pub(crate) async fn dump_tables(&self) -> BTreeMap<String, Vec<String>> {
         let db = &self.state.db;

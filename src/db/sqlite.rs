@@ -1,0 +1,95 @@
+//! The connections to a SQLite file. No connection is tested before or after its use: one that met an error that it does not
+//! survive is closed, and a file does not go away.
+
+use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Sqlite};
+
+use super::connection::{ACQUIRE_TIMEOUT, Checked, Driver};
+use super::error::{DbError, classify};
+use super::group_commit::Writer;
+use super::writer_queue::WriterQueue;
+
+#[derive(Clone, Debug)]
+pub struct SqliteFile {
+    readers: managed::Pool<Connector>,
+    pub(super) writer: Writer,
+    pub(super) writer_queue: WriterQueue,
+}
+
+#[derive(Debug)]
+pub(super) struct Connector(SqliteConnectOptions);
+
+#[derive(Debug)]
+pub(super) struct Reader {
+    connection: SqliteConnection,
+    is_broken: bool,
+}
+
+impl managed::Manager for Connector {
+    type Type = Reader;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<Reader, sqlx::Error> {
+        Ok(Reader { connection: SqliteConnection::connect_with(&self.0).await?, is_broken: false })
+    }
+
+    async fn recycle(&self, reader: &mut Reader, _: &Metrics) -> RecycleResult<sqlx::Error> {
+        if reader.is_broken { Err(RecycleError::message("the connection met an error")) } else { Ok(()) }
+    }
+}
+
+impl SqliteFile {
+    /// Opens the connection that writes, so that an error shows at once. Those that read are opened when they are needed.
+    pub(super) async fn open(options: &SqliteConnectOptions, readers: u32) -> Result<Self, DbError> {
+        // Pages of 4 KiB: the log grows to 8 MiB before SQLite copies it into the database file.
+        let writer = Writer::new(options.clone().pragma("wal_autocheckpoint", "2048"));
+        drop(writer.acquire().await?);
+        let timeouts = Timeouts { wait: Some(ACQUIRE_TIMEOUT), create: Some(ACQUIRE_TIMEOUT), recycle: None };
+        let readers = managed::Pool::builder(Connector(options.clone().read_only(true)))
+            .max_size(readers as usize)
+            .queue_mode(QueueMode::Lifo)
+            .timeouts(timeouts)
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| DbError::Failed(sqlx::Error::Configuration(error.into())))?;
+        Ok(Self { readers, writer, writer_queue: WriterQueue::for_database(options.get_filename()) })
+    }
+
+    /// Waits for a connection that reads.
+    pub(super) async fn reader(&self) -> Result<Checked<Sqlite>, DbError> {
+        let reader = self.readers.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            PoolError::Closed => sqlx::Error::PoolClosed,
+            _ => sqlx::Error::PoolTimedOut,
+        });
+        reader.map(Checked::new).map_err(classify)
+    }
+
+    /// Waits until statements have finished and closes all connections. The last one copies the log into the file.
+    pub(super) async fn close(&self) {
+        let mut readers = Vec::new();
+        while readers.len() < self.readers.status().size {
+            let Ok(reader) = self.readers.get().await else { break };
+            readers.push(Object::take(reader));
+        }
+        self.readers.close();
+        for reader in readers {
+            // The file is consistent without the farewell.
+            let _ = reader.connection.close().await;
+        }
+        self.writer.close().await;
+    }
+}
+
+impl Driver for Sqlite {
+    type Loan = Object<Connector>;
+
+    fn connection(loan: &mut Self::Loan) -> &mut SqliteConnection {
+        &mut loan.connection
+    }
+
+    fn discard(loan: &mut Self::Loan) {
+        loan.is_broken = true;
+    }
+}
