@@ -198,15 +198,13 @@ CREATE TABLE biller_session (
     ended_at           BIGINT
 );
 
-CREATE INDEX biller_session_browser ON biller_session (browser_session_id);
-
 -- At most one live row per browser session and biller, even if two tabs finish at the same moment.
 CREATE UNIQUE INDEX biller_session_live ON biller_session (browser_session_id, biller_id) WHERE ended_at IS NULL;
 
 -- Back-channel logout ends sessions by subject or by the provider's session id.
 CREATE INDEX biller_session_subject ON biller_session (biller_id, subject);
 
-CREATE INDEX biller_session_sid ON biller_session (biller_id, sid);
+CREATE INDEX biller_session_sid ON biller_session (biller_id, sid) WHERE sid IS NOT NULL;
 
 CREATE INDEX biller_session_user ON biller_session (user_id);
 

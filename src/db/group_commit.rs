@@ -16,6 +16,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use super::connection::{ACQUIRE_TIMEOUT, is_trusted};
 use super::error::{DbError, classify, is_busy};
 
+const RELEASE: &str = "RELEASE member";
+
 /// Clones share one connection. Transactions get it in the order in which they ask for it.
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -45,6 +47,8 @@ pub(super) struct WriteTransaction {
     slot: Option<Slot>,
     /// It began SQLite's transaction. The others are savepoints.
     is_first: bool,
+    /// It has left its savepoint, or is about to: it can no longer be rolled back alone.
+    is_released: bool,
 }
 
 /// Counts a caller while it waits, also if it gives up.
@@ -178,7 +182,7 @@ impl Slot {
     pub(super) async fn begin(self) -> Result<WriteTransaction, DbError> {
         let is_first = self.state.group.is_empty();
         // From here on a cancelled caller rolls back.
-        let mut tx = WriteTransaction { slot: Some(self), is_first };
+        let mut tx = WriteTransaction { slot: Some(self), is_first, is_released: false };
         let statement = if is_first { "BEGIN IMMEDIATE" } else { "SAVEPOINT member" };
         let begun = tx.connection()?.state.execute(statement).await;
         match tx.connection()?.check(begun) {
@@ -191,19 +195,28 @@ impl Slot {
         }
     }
 
-    /// Leaves the transaction to the shared commit, and waits for that.
-    async fn commit_with_group(mut self, is_first: bool) -> Result<(), DbError> {
-        if !is_first {
-            let released = self.state.execute("RELEASE member").await;
-            self.check_commit(released)?;
-        }
+    /// Waits for the shared commit, which follows when all who are waiting now have joined the group.
+    async fn wait_for_group(mut self, is_first: bool) -> Result<(), DbError> {
         let (sender, committed) = oneshot::channel();
         self.state.group.push(sender);
         let Self { state, writer } = self;
         drop(state);
-        // Who was waiting joins the group first.
-        writer.state.lock().await.commit_group().await;
+        if is_first {
+            // The group needs its commit even if this caller goes away.
+            tokio::spawn(async move { writer.state.lock().await.commit_group().await });
+        }
         committed.await.unwrap_or(Err(DbError::Failed(sqlx::Error::WorkerCrashed)))
+    }
+
+    /// Whether a transaction is open that others have left to the shared commit. A statement can join it without a savepoint:
+    /// if it fails, SQLite undoes that statement alone.
+    pub(super) fn has_group(&self) -> bool {
+        !self.state.group.is_empty()
+    }
+
+    /// Waits for the shared commit after a statement in the open transaction.
+    pub(super) async fn commit_with_group(self) -> Result<(), DbError> {
+        self.wait_for_group(false).await
     }
 
     /// After any error the connection is closed: it may still be in the transaction.
@@ -223,17 +236,22 @@ impl WriteTransaction {
 
     pub(super) async fn commit(mut self) -> Result<(), DbError> {
         let is_first = self.is_first;
-        let slot = self.connection()?;
-        if is_first && !slot.writer.is_awaited() {
+        if !is_first {
+            self.is_released = true;
+            let slot = self.connection()?;
+            let released = slot.state.execute(RELEASE).await;
+            slot.check_commit(released)?;
+        } else if !self.connection()?.writer.is_awaited() {
+            let slot = self.connection()?;
             let done = slot.state.execute("COMMIT").await;
             slot.check_commit(done)?;
             self.slot = None;
             return Ok(());
         }
-        let Some(slot) = self.slot.take() else { return Ok(()) };
-        // The group needs its commit even if this caller goes away.
-        let committed = tokio::spawn(slot.commit_with_group(is_first)).await;
-        committed.unwrap_or(Err(DbError::Failed(sqlx::Error::WorkerCrashed)))
+        match self.slot.take() {
+            Some(slot) => slot.wait_for_group(is_first).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -243,12 +261,18 @@ impl Drop for WriteTransaction {
         if slot.state.connection.is_none() {
             return;
         }
-        let statement = if self.is_first { "ROLLBACK" } else { "ROLLBACK TO member; RELEASE member" };
+        let (is_first, is_released) = (self.is_first, self.is_released);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return slot.state.discard("the process ends");
         };
         runtime.spawn(async move {
-            if let Err(error) = slot.state.execute(statement).await {
+            let done = match (is_first, is_released) {
+                (true, _) => slot.state.execute("ROLLBACK").await,
+                (false, false) => slot.state.execute("ROLLBACK TO member; RELEASE member").await,
+                // The caller went away meanwhile. The savepoint may be released already; the group commits it.
+                (false, true) => slot.state.execute(RELEASE).await.or(Ok(())),
+            };
+            if let Err(error) = done {
                 slot.state.discard(&error.to_string());
             }
         });

@@ -94,6 +94,11 @@ fn list_values(value: Value, keys: &[&str]) -> Vec<Value> {
 /// One statement that writes to SQLite. It joins the group of transactions that others wait with (see `group_commit`).
 async fn run_alone_or_in_group(file: &SqliteFile, text: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
     let mut slot = file.writer.acquire().await?;
+    if slot.has_group() {
+        let affected = run!(Sqlite, text, values, &mut slot)?;
+        slot.commit_with_group().await?;
+        return Ok(affected);
+    }
     if slot.is_alone() {
         return run!(Sqlite, text, values, &mut slot);
     }
