@@ -33,8 +33,8 @@ pub(super) async fn run(config: &Path, arguments: &Serve) -> CliResult {
     let app = App::build(config, schema, Clock::System, Random::system()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let console = app.state.config.console.listen;
-    let app = app.with_console().await.context("cannot listen for the console (console.listen)")?;
-    tracing::info!(%listen, ?console, "serving");
+    let app = app.with_internal_listeners().await?;
+    tracing::info!(%listen, ?console, management = ?app.management_address(), "serving");
     app.serve(listener, shutdown).await;
     tracing::info!("stopped");
     Ok(())

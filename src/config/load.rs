@@ -333,7 +333,17 @@ fn check_mail(mail: &Mail, problems: &mut Vec<String>) {
 }
 
 fn check_server(config: &Config, problems: &mut Vec<String>) {
-    check_public_url("server.public_url", &config.server.public_url, problems);
+    let server = &config.server;
+    check_public_url("server.public_url", &server.public_url, problems);
+    // With port 0 the system chooses one that is free.
+    let others = [Some(("server.listen", server.listen)), config.console.listen.map(|at| ("console.listen", at))];
+    for (name, other) in others.into_iter().flatten() {
+        let overlap = other.ip() == server.management_listen.ip() || other.ip().is_unspecified();
+        let overlap = overlap || server.management_listen.ip().is_unspecified();
+        if overlap && other.port() != 0 && other.port() == server.management_listen.port() {
+            problems.push(format!("server.management_listen: must differ from {name}, which others can reach"));
+        }
+    }
 }
 
 fn check_public_url(name: &str, url: &Url, problems: &mut Vec<String>) {

@@ -47,6 +47,9 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     pub client_address_header: ClientAddressHeader,
     pub max_connections: usize,
+    /// Probes and metrics. Never the address of customers.
+    pub management_listen: SocketAddr,
+    pub shutdown_delay_seconds: u64,
     pub drain_seconds: u64,
 }
 
@@ -59,6 +62,8 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
             max_connections: 10_000,
+            management_listen: SocketAddr::from(([127, 0, 0, 1], 8086)),
+            shutdown_delay_seconds: 0,
             drain_seconds: 10,
         }
     }

@@ -12,6 +12,7 @@ mod postgres;
 mod query;
 mod row;
 mod statement;
+mod status;
 mod writer_queue;
 
 pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
@@ -20,3 +21,4 @@ pub use handle::{Db, Schema, Tx};
 pub use postgres::PostgresPool;
 pub use row::{Row, Value};
 pub use statement::Sql;
+pub use status::PoolStatus;

@@ -40,6 +40,7 @@ mod logout_tokens;
 mod logs;
 mod mail;
 mod management;
+mod monitoring;
 mod no_dead_ends;
 mod openapi;
 mod operators;

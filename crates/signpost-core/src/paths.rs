@@ -46,6 +46,13 @@ pub const WELL_KNOWN: &str = "/.well-known/";
 /// Our public signing keys (RFC 7517, section 5).
 pub const JWKS: &str = "/.well-known/jwks.json";
 
+/// Whether the process runs. At the management listener, like the next two.
+pub const LIVEZ: &str = "/livez";
+/// Whether the process can serve customers.
+pub const READYZ: &str = "/readyz";
+/// In the Prometheus text format.
+pub const METRICS: &str = "/metrics";
+
 /// What lies below belongs to the API, whether or not it exists.
 pub const API: &str = "/api";
 pub const API_DOCS: &str = "/api/docs";

@@ -43,6 +43,8 @@ pub enum Audience {
     Identity,
     /// Staff, at the console.
     Staff,
+    /// Orchestrators, load balancers and Prometheus, at the management listener.
+    Monitoring,
 }
 
 /// What a request has to present.
@@ -90,6 +92,7 @@ impl Audience {
             Self::Api => "api",
             Self::Identity => "identity",
             Self::Staff => "staff",
+            Self::Monitoring => "monitoring",
         }
     }
 }
@@ -122,7 +125,9 @@ impl Route {
     pub fn error_format(&self) -> ErrorFormat {
         match self.audience {
             Audience::Customer | Audience::Asset | Audience::Staff => ErrorFormat::Page,
-            Audience::Proxy | Audience::Provider | Audience::Api | Audience::Identity => ErrorFormat::Problem,
+            Audience::Proxy | Audience::Provider | Audience::Api | Audience::Identity | Audience::Monitoring => {
+                ErrorFormat::Problem
+            }
         }
     }
 
@@ -164,6 +169,15 @@ fn first_segment(path: &str) -> &str {
 /// The routes of the gateway.
 pub fn gateway() -> &'static [Route] {
     &GATEWAY
+}
+
+/// The routes of the management listener.
+pub fn management() -> &'static [Route] {
+    static MANAGEMENT: LazyLock<Vec<Route>> = LazyLock::new(|| {
+        let probe = |path| Route::new(path, Audience::Monitoring, &[(Method::Get, Authentication::None)]);
+        [paths::LIVEZ, paths::READYZ, paths::METRICS].map(probe).to_vec()
+    });
+    &MANAGEMENT
 }
 
 /// The gateway's route for a request's path.
