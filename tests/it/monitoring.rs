@@ -294,6 +294,46 @@ async fn a_scrape_has_the_series_of_the_table() {
     assert_eq!(seen, all);
 }
 
+/// Every series in the text, with the labels that a selector or an aggregation names beside it.
+fn named_series(text: &str) -> Vec<(String, Vec<String>)> {
+    let selector = Regex::new(r"\bsignpost_[a-z_]+\b(\{[^}]*\})?").unwrap();
+    let label = Regex::new(r"(\w+)\s*(=~|!~|!=|=)").unwrap();
+    let named = selector.captures_iter(text).map(|found| {
+        let matchers = found.get(1).map_or("", |matchers| matchers.as_str());
+        let labels = label.captures_iter(matchers).map(|found| found[1].to_owned()).collect();
+        (found[0].split('{').next().unwrap().to_owned(), labels)
+    });
+    named.collect()
+}
+
+#[test]
+fn dashboard_and_alerts_name_series_of_the_table() {
+    let dashboard: Value = serde_json::from_str(include_str!("../../contrib/grafana/signpost.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
+    let mut texts: Vec<&str> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
+    let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
+    texts.extend(variables.filter_map(|variable| variable["definition"].as_str()));
+    assert!(texts.len() > 25, "the panels were found");
+    texts.push(include_str!("../../contrib/prometheus/alerts.yml"));
+    texts.push(include_str!("../../contrib/prometheus/alerts_test.yml"));
+    let mut used = BTreeSet::new();
+    for (name, labels) in texts.into_iter().flat_map(named_series) {
+        let series = series::ALL.into_iter().find(|series| {
+            let is_histogram = series.kind == SeriesKind::Histogram;
+            name == series.name() || (is_histogram && name == format!("{}_bucket", series.name()))
+        });
+        let series = series.unwrap_or_else(|| panic!("{name} does not exist"));
+        for label in labels {
+            let is_known = series.labels.contains(&label.as_str()) || ["instance", "job", "le"].contains(&&*label);
+            assert!(is_known, "{name} has no label {label}");
+        }
+        used.insert(series.name());
+    }
+    let unused: Vec<_> = series::ALL.iter().map(|series| series.name()).filter(|name| !used.contains(name)).collect();
+    assert!(unused.is_empty(), "no panel and no alert uses {unused:?}");
+}
+
 #[tokio::test]
 async fn readiness_turns_before_connections_are_refused() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
