@@ -28,6 +28,9 @@ pub(super) async fn run(config: &Path, arguments: &Serve) -> CliResult {
     if config.oidc.allow_loopback_issuers {
         tracing::warn!("oidc.allow_loopback_issuers is on; turn it off in production");
     }
+    if config.security_txt.expires.is_some_and(|expires| expires < Clock::System.now()) {
+        tracing::warn!("security_txt.expires has passed: researchers do not trust /.well-known/security.txt any more");
+    }
     let listen = config.server.listen;
     let schema = if arguments.no_migrate { Schema::RequireCurrent } else { Schema::Migrate };
     let app = App::build(config, schema, Clock::System, Random::system()).await?;

@@ -95,6 +95,7 @@ pub async fn host(State(state): State<AppState>, mut request: Request, next: Nex
         Err(error) => (state.directory.last_known_billers(), Some(error)),
     };
     match known.by_host(&host) {
+        Some(_) if paths::is_site_file(request.uri().path()) => next.run(request).await,
         Some(biller) => {
             let path = match request.uri().path() {
                 paths::RESET | paths::WELL_KNOWN_CHANGE_PASSWORD => paths::biller_reset(&biller.slug),

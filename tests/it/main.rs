@@ -59,6 +59,7 @@ mod serving;
 mod sessions;
 mod sign_in;
 mod simulations;
+mod site_files;
 mod standin_api;
 mod statements;
 mod user_files;

@@ -33,6 +33,8 @@ pub enum Audience {
     Customer,
     /// A page, for its stylesheets and images.
     Asset,
+    /// Crawlers, browsers and security researchers, at fixed paths.
+    Crawler,
     /// A reverse proxy, on behalf of a customer.
     Proxy,
     /// An identity provider.
@@ -87,6 +89,7 @@ impl Audience {
         match self {
             Self::Customer => "customer",
             Self::Asset => "asset",
+            Self::Crawler => "crawler",
             Self::Proxy => "proxy",
             Self::Provider => "provider",
             Self::Api => "api",
@@ -124,7 +127,7 @@ impl Route {
 
     pub fn error_format(&self) -> ErrorFormat {
         match self.audience {
-            Audience::Customer | Audience::Asset | Audience::Staff => ErrorFormat::Page,
+            Audience::Customer | Audience::Asset | Audience::Crawler | Audience::Staff => ErrorFormat::Page,
             Audience::Proxy | Audience::Provider | Audience::Api | Audience::Identity | Audience::Monitoring => {
                 ErrorFormat::Problem
             }
@@ -243,6 +246,9 @@ fn integration_routes() -> Vec<Route> {
     vec![
         Route::new(paths::BRAND, Audience::Asset, &[(Get, Authentication::None)]),
         Route::new(paths::STATIC, Audience::Asset, &[(Get, Authentication::None)]),
+        Route::new(paths::ROBOTS, Audience::Crawler, &[(Get, Authentication::None)]),
+        Route::new(paths::FAVICON, Audience::Crawler, &[(Get, Authentication::None)]),
+        Route::new(paths::SECURITY_TXT, Audience::Crawler, &[(Get, Authentication::None)]),
         Route::new(paths::VERIFY, Audience::Proxy, &[(Get, Authentication::Session)]),
         Route::new(paths::BACKCHANNEL_LOGOUT, Audience::Provider, &[(Post, Authentication::LogoutToken)]),
         Route::new(paths::JWKS, Audience::Provider, &[(Get, Authentication::None)]),
