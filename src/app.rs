@@ -103,7 +103,7 @@ impl App {
         let http =
             Http::new(timeout, &config.oidc.address_policy()).map_err(|error| BuildError::Http(error.to_string()))?;
         let directory = Directory::new(db.clone());
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new(db.waits()));
         let (decisions, log_writer) =
             DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone(), Arc::clone(&metrics));
         let management = management(&config, &http, &clock, &random)?;
@@ -227,7 +227,12 @@ fn after_notice(state: &AppState, stop: CancellationToken) -> CancellationToken 
     tokio::spawn(async move {
         stop.cancelled().await;
         state.stopping.cancel();
-        tokio::time::sleep(Duration::from_secs(state.config.server.shutdown_delay_seconds)).await;
+        let seconds = state.config.server.shutdown_delay_seconds;
+        tracing::info!(
+            seconds,
+            "the shutdown begins: /readyz answers 503, and connections are refused after the delay"
+        );
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
         later.cancel();
     });
     closing

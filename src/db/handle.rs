@@ -18,6 +18,7 @@ use super::migrations;
 use super::postgres::{ACQUIRE_TIMEOUT, PostgresPool};
 use super::statement::Sql;
 use super::writer_queue::WriterQueue;
+use crate::telemetry::metrics::{PoolWait, PoolWaits};
 use crate::{sql, values};
 
 #[derive(Clone, Debug)]
@@ -28,8 +29,24 @@ pub enum Db {
         /// A single connection: SQLite allows one writer.
         write: SqlitePool,
         writer_queue: WriterQueue,
+        waits: SqliteWaits,
     },
     Postgres(PostgresPool),
+}
+
+/// How long callers wait for connections.
+#[derive(Clone, Debug)]
+pub struct SqliteWaits {
+    pub(super) all: PoolWaits,
+    pub(super) read: PoolWait,
+    pub(super) write: PoolWait,
+}
+
+impl SqliteWaits {
+    fn new() -> Self {
+        let all = PoolWaits::default();
+        Self { read: all.of("read"), write: all.of("write"), all }
+    }
 }
 
 const OLDEST_PROGRAM: Sql = sql!("SELECT oldest_program FROM schema_compatibility WHERE version = $1");
@@ -142,7 +159,7 @@ impl Db {
             .connect_with(writing)
             .await?;
         let read = pool().max_connections(connections.max(1)).connect_with(options.read_only(true)).await?;
-        Ok(Self::Sqlite { read, write, writer_queue })
+        Ok(Self::Sqlite { read, write, writer_queue, waits: SqliteWaits::new() })
     }
 
     /// The database serialises concurrent migrations.

@@ -17,7 +17,7 @@ mod writer_queue;
 
 pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
 pub use error::{DbError, is_logged, is_logged_text};
-pub use handle::{Db, Schema, Tx};
+pub use handle::{Db, Schema, SqliteWaits, Tx};
 pub use postgres::PostgresPool;
 pub use row::{Row, Value};
 pub use statement::Sql;

@@ -9,6 +9,8 @@ use super::error::{DbError, classify, is_busy};
 use super::handle::{Db, Open, Tx};
 use super::row::{Row, Value};
 use super::statement::Sql;
+use super::writer_queue::WriterQueue;
+use crate::telemetry::metrics::PoolWait;
 
 /// How long a writer waits for another process that writes to the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,8 +20,8 @@ async fn wait_before_retry() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
-async fn acquire(pool: &SqlitePool) -> Result<Checked<Sqlite>, DbError> {
-    pool.acquire().await.map(Checked::new).map_err(classify)
+async fn acquire(pool: &SqlitePool, wait: &PoolWait) -> Result<Checked<Sqlite>, DbError> {
+    wait.measure(pool.acquire()).await.map(Checked::new).map_err(classify)
 }
 
 /// Collects all values at once: `Query::bind` moves the whole query for each value.
@@ -98,7 +100,7 @@ impl Db {
     pub async fn all(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let text = traced(sql);
         match self {
-            Self::Sqlite { read, .. } => all!(Sqlite, text, values, &mut acquire(read).await?),
+            Self::Sqlite { read, waits, .. } => all!(Sqlite, text, values, &mut acquire(read, &waits.read).await?),
             Self::Postgres(pool) => read!(pool, text, values),
         }
     }
@@ -112,7 +114,9 @@ impl Db {
     pub async fn all_in(&self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
         let values = list_values(value, keys);
         match self {
-            Self::Sqlite { read, .. } => all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut acquire(read).await?),
+            Self::Sqlite { read, waits, .. } => {
+                all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut acquire(read, &waits.read).await?)
+            }
             Self::Postgres(pool) => read!(pool, with_list(sql, POSTGRES_LIST), values),
         }
     }
@@ -121,11 +125,13 @@ impl Db {
     pub async fn run(&self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = traced(sql);
         match self {
-            Self::Sqlite { write, writer_queue, .. } => {
+            Self::Sqlite { write, writer_queue, waits, .. } => {
                 let deadline = Instant::now() + BUSY_TIMEOUT;
                 let mut ticket = None;
                 loop {
-                    let done: Result<u64, DbError> = run!(Sqlite, text, values.clone(), &mut acquire(write).await?);
+                    let mut connection = acquire(write, &waits.write).await?;
+                    let done: Result<u64, DbError> = run!(Sqlite, text, values.clone(), &mut connection);
+                    drop(connection);
                     match done {
                         Err(error) if is_busy(&error) && Instant::now() < deadline => {
                             ticket = ticket.or_else(|| writer_queue.enqueue());
@@ -144,23 +150,30 @@ impl Db {
 
     /// Begins a transaction. Its first statement must write, or every write in it must be a compare-and-set.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        let (write, writer_queue) = match self {
-            Self::Sqlite { write, writer_queue, .. } => (write, writer_queue),
+        match self {
+            Self::Sqlite { write, writer_queue, waits, .. } => {
+                waits.write.measure(begin_immediate(write, writer_queue)).await
+            }
             Self::Postgres(pool) => {
                 let begun = OpenTransaction::begin(pool.acquire().await?, "BEGIN").await;
-                return begun.map(|tx| Tx::new(Open::Postgres(tx))).map_err(|error| pool.report(error));
+                begun.map(|tx| Tx::new(Open::Postgres(tx))).map_err(|error| pool.report(error))
             }
-        };
-        let deadline = Instant::now() + BUSY_TIMEOUT;
-        let mut ticket = None;
-        loop {
-            match OpenTransaction::begin(acquire(write).await?, "BEGIN IMMEDIATE").await {
-                Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                    ticket = ticket.or_else(|| writer_queue.enqueue());
-                    wait_before_retry().await;
-                }
-                begun => return Ok(Tx::new(Open::Sqlite(begun?))),
+        }
+    }
+}
+
+/// Begins a transaction that holds the write lock from the start.
+async fn begin_immediate(write: &SqlitePool, writer_queue: &WriterQueue) -> Result<Tx, DbError> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    let mut ticket = None;
+    loop {
+        let connection = write.acquire().await.map(Checked::new).map_err(classify)?;
+        match OpenTransaction::begin(connection, "BEGIN IMMEDIATE").await {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                ticket = ticket.or_else(|| writer_queue.enqueue());
+                wait_before_retry().await;
             }
+            begun => return Ok(Tx::new(Open::Sqlite(begun?))),
         }
     }
 }

@@ -8,6 +8,7 @@ use sqlx::{Database, Pool};
 use super::error::DbError;
 use super::handle::Db;
 use super::migrations;
+use crate::telemetry::metrics::PoolWaits;
 
 /// A pool of connections at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,14 @@ impl Db {
     /// The schema of the database and the one of this program, read anew.
     pub async fn schema_versions(&self) -> Result<(i64, i64), DbError> {
         Ok((self.schema_version().await?, migrations::LATEST))
+    }
+
+    /// How long callers wait for connections.
+    pub fn waits(&self) -> &PoolWaits {
+        match self {
+            Self::Sqlite { waits, .. } => &waits.all,
+            Self::Postgres(postgres) => &postgres.waits,
+        }
     }
 
     /// No call to the database.

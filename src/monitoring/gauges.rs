@@ -74,11 +74,12 @@ pub(super) async fn sessions(state: &AppState) -> Result<Snapshot, DbError> {
     Ok(snapshot)
 }
 
-/// The circuit breakers and faults that this process acts on.
+/// The circuit breakers and faults that this process acts on. Those of other billers stop no sign-in.
 pub(super) async fn issuers(state: &AppState) -> Result<Snapshot, DirectoryError> {
     let mut snapshot = Snapshot::default();
     let billers = state.directory.billers().await?;
-    for biller in billers.iter().filter(|biller| biller.settings.oidc.is_some()) {
+    let now = state.clock.now();
+    for biller in billers.iter().filter(|biller| biller.settings.oidc.is_some() && biller.is_active(now)) {
         let slug = biller.slug.as_str();
         state.metrics.prepare_biller(slug);
         snapshot.set(&series::CIRCUIT_BREAKER_OPEN, [slug], f64::from(u8::from(biller.health.is_down)));

@@ -8,7 +8,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 use signpost::app::{App, management_router};
 use signpost::audit::LogEntry;
-use signpost::db::Schema;
+use signpost::db::{Db, Schema};
 use signpost::directory::{FAILURES_TO_OPEN, IssuerEndpoint};
 use signpost::telemetry::metrics::series::{self, SeriesKind};
 use signpost_core::reference::CodeKind;
@@ -160,6 +160,8 @@ async fn sign_ins_are_counted_from_start_to_end() {
         let mut browser = world.browser();
         let portal = world.sign_in(&mut browser, "riverside-water", "one-moved").await;
         let samples = scrape(&world).await;
+        let suspended = samples.get("signpost_issuer_circuit_breaker_open{biller=\"summit-telecom\"}");
+        assert_eq!(suspended, None, "a circuit breaker of a suspended biller stops nothing");
         samples.assert("signpost_sign_ins_started_total{biller=\"riverside-water\"}", 1.0);
         samples.assert("signpost_sign_ins_completed_total{biller=\"riverside-water\"}", 1.0);
         samples.assert("signpost_sign_ins_started_total{biller=\"maple-electric\"}", 0.0);
@@ -168,6 +170,11 @@ async fn sign_ins_are_counted_from_start_to_end() {
         samples.assert("signpost_handoffs_redeemed_total{kind=\"portal\"}", 0.0);
         samples.assert("signpost_sessions{kind=\"customer\"}", 1.0);
         samples.assert("signpost_sessions{kind=\"staff\"}", 0.0);
+        let pools = if matches!(world.state.db, Db::Sqlite { .. }) { &["read", "write"][..] } else { &["postgres"] };
+        for pool in pools {
+            let waits = samples.get(&format!("signpost_database_wait_seconds_count{{pool=\"{pool}\"}}"));
+            assert!(waits.is_some_and(|count| count > 0.0), "{pool}: {waits:?}");
+        }
         samples.assert(
             "signpost_http_requests_total{listener=\"public\",route=\"/b/{slug}\",method=\"GET\",status=\"303\"}",
             1.0,

@@ -4,7 +4,7 @@
 pub mod series;
 mod snapshot;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
 use prometheus_client::metrics::counter::Counter;
@@ -20,6 +20,9 @@ pub use snapshot::Snapshot;
 const HTTP_BUCKETS: [f64; 12] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0];
 /// Upper bounds in seconds, fewer because each biller has its own. A call takes at most `oidc.timeout_seconds`.
 const ISSUER_BUCKETS: [f64; 8] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// Upper bounds in seconds. Requests wait two seconds at most.
+const WAIT_BUCKETS: [f64; 8] = [0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.0];
 
 /// The listener that a request came in at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +134,41 @@ struct KindLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PoolLabels {
+    pool: &'static str,
+}
+
+/// How long callers wait for a connection, by pool.
+#[derive(Clone, Debug)]
+pub struct PoolWaits(Family<PoolLabels, Histogram>);
+
+impl Default for PoolWaits {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(|| Histogram::new(WAIT_BUCKETS)))
+    }
+}
+
+impl PoolWaits {
+    pub fn of(&self, pool: &'static str) -> PoolWait {
+        PoolWait(self.0.get_or_create_owned(&PoolLabels { pool }))
+    }
+}
+
+/// How long callers wait for a connection of one pool.
+#[derive(Clone, Debug)]
+pub struct PoolWait(Histogram);
+
+impl PoolWait {
+    /// Measures a wait, whether or not it succeeds.
+    pub async fn measure<T>(&self, wait: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let done = wait.await;
+        self.0.observe(started.elapsed().as_secs_f64());
+        done
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct SourceLabels {
     source: &'static str,
 }
@@ -154,9 +192,10 @@ pub struct Metrics {
     scrape_failures: Family<SourceLabels, Counter>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    pub fn new(waits: &PoolWaits) -> Self {
         let mut registry = Registry::default();
+        register(&mut registry, &series::DATABASE_WAIT, waits.0.clone());
         let registry_ref = &mut registry;
         let metrics = Self {
             requests: register(registry_ref, &series::HTTP_REQUESTS, Family::default()),
@@ -188,14 +227,7 @@ impl Default for Metrics {
         }
         metrics
     }
-}
 
-fn register<M: Metric + Clone>(registry: &mut Registry, series: &Series, metric: M) -> M {
-    registry.register(series.base(), series.help, metric.clone());
-    metric
-}
-
-impl Metrics {
     /// A request whose response begins now. `route` is its pattern.
     pub fn record_request(&self, listener: Listener, route: &str, method: &str, status: u16, duration: Duration) {
         let (listener, route, method) = (listener.as_str(), route.to_owned(), known_method(method));
@@ -265,6 +297,11 @@ impl Metrics {
     }
 }
 
+fn register<M: Metric + Clone>(registry: &mut Registry, series: &Series, metric: M) -> M {
+    registry.register(series.base(), series.help, metric.clone());
+    metric
+}
+
 /// A client can send any method.
 fn known_method(method: &str) -> &'static str {
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -279,7 +316,9 @@ mod tests {
 
     #[test]
     fn counters_and_histograms_are_encoded_as_text() {
-        let metrics = Metrics::default();
+        let waits = PoolWaits::default();
+        let metrics = Metrics::new(&waits);
+        waits.of("read");
         metrics.record_request(Listener::Public, "/b/{slug}", "GET", 303, Duration::from_millis(7));
         metrics.record_request(Listener::Public, "/b/{slug}", "BREW", 405, Duration::from_secs(60));
         let mut snapshot = Snapshot::default();
@@ -293,6 +332,7 @@ mod tests {
             r#"signpost_http_request_duration_seconds_bucket{listener="public",route="/b/{slug}",method="GET",le="0.01"} 1"#,
             r#"signpost_http_request_duration_seconds_bucket{listener="public",route="/b/{slug}",method="other",le="+Inf"} 1"#,
             "signpost_handoffs_rejected_total 0",
+            r#"signpost_database_wait_seconds_count{pool="read"} 0"#,
             r#"signpost_queue_entries{queue="mail"} 3.0"#,
         ] {
             assert!(text.lines().any(|own| own == line), "{line} is missing in\n{text}");

@@ -94,7 +94,7 @@ pub const ISSUER_CALL_DURATION: Series = Series::histogram(
 pub const CIRCUIT_BREAKER_OPEN: Series = Series::gauge(
     "signpost_issuer_circuit_breaker_open",
     &["biller"],
-    "1 while the circuit breaker of the biller's identity provider is open, otherwise 0",
+    "1 while the circuit breaker of an active biller's identity provider is open, otherwise 0",
 );
 pub const SETUP_FAULT: Series = Series::gauge(
     "signpost_issuer_setup_fault",
@@ -144,6 +144,11 @@ pub const DATABASE_CONNECTIONS: Series = Series::gauge(
 );
 pub const DATABASE_MAX_CONNECTIONS: Series =
     Series::gauge("signpost_database_max_connections", &["pool"], "Most connections that the pool opens");
+pub const DATABASE_WAIT: Series = Series::histogram(
+    "signpost_database_wait_seconds",
+    &["pool"],
+    "Wait for a free connection. For transactions on SQLite it includes the wait for the write lock",
+);
 pub const DATABASE_WAL: Series =
     Series::gauge("signpost_database_wal_bytes", &[], "Size of the write-ahead log. SQLite only");
 pub const SCRAPE_FAILURES: Series = Series::counter(
@@ -153,7 +158,7 @@ pub const SCRAPE_FAILURES: Series = Series::counter(
 );
 
 /// Every series, in the order of the documentation.
-pub const ALL: [&Series; 24] = [
+pub const ALL: [&Series; 25] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_DURATION,
@@ -176,6 +181,7 @@ pub const ALL: [&Series; 24] = [
     &DECISION_LOG_DROPPED,
     &DATABASE_CONNECTIONS,
     &DATABASE_MAX_CONNECTIONS,
+    &DATABASE_WAIT,
     &DATABASE_WAL,
     &SCRAPE_FAILURES,
 ];
