@@ -141,6 +141,18 @@ async fn values_that_cannot_be_read_are_left_out_and_counted() {
 }
 
 #[tokio::test]
+async fn a_scrape_does_not_wait_for_a_slow_read() {
+    let Some(world) = World::on_postgres("").await else { return };
+    let held = world.lock_table("session").await;
+    let samples = tokio::time::timeout(Duration::from_secs(8), scrape(&world)).await.unwrap();
+    assert!(!samples.has("signpost_sessions{"));
+    samples.assert("signpost_scrape_failures_total{source=\"sessions\"}", 1.0);
+    samples.assert("signpost_queue_entries{queue=\"mail\"}", 0.0);
+    held.rollback().await.unwrap();
+    assert!(scrape(&world).await.has("signpost_sessions{"));
+}
+
+#[tokio::test]
 async fn a_scrape_reads_the_database_at_most_every_few_seconds() {
     let world = World::start().await;
     let mut listener = listener(&world);

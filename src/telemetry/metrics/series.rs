@@ -84,7 +84,8 @@ pub const SIGN_INS_REFUSED: Series = Series::counter(
 pub const ISSUER_CALLS: Series = Series::counter(
     "signpost_issuer_calls",
     &["biller", "endpoint", "outcome"],
-    "Calls to identity providers. The outcome is `success` or the reason of the failure. The biller is empty for the sign-in of staff",
+    "Calls to identity providers. The outcome is `success` or the reason of the failure. The biller is empty for the sign-in of staff. \
+     Readiness checks redeem a made-up code: the outcome `invalid_grant` is what they expect",
 );
 pub const ISSUER_CALL_DURATION: Series = Series::histogram(
     "signpost_issuer_call_duration_seconds",
