@@ -11,8 +11,10 @@ RUN install -d -o 10001 -g 10001 /var/lib/signpost
 COPY --from=build /src/target/dist/signpost /usr/local/bin/signpost
 # Within the container every address is listened on; TLS ends at the proxy in front.
 ENV SIGNPOST__SERVER__LISTEN=0.0.0.0:8080
+# Probes and metrics: do not publish this port.
+ENV SIGNPOST__SERVER__MANAGEMENT_LISTEN=0.0.0.0:8086
 USER 10001:10001
 WORKDIR /var/lib/signpost
-EXPOSE 8080
+EXPOSE 8080 8086
 ENTRYPOINT ["signpost"]
 CMD ["serve", "--config", "/etc/signpost/signpost.toml"]

@@ -1,5 +1,6 @@
 //! The composition root: one way to build the application, for `serve`, `demo` and every test.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::response::Response;
 use axum::{Router, middleware};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -30,9 +32,10 @@ use crate::secureauth::management::{Management, ManagementConfig, ServiceClient}
 use crate::secureauth::{Http, Providers};
 use crate::sessions::{BillerSessions, SessionKind, Sessions};
 use crate::state::{AppState, IntegrityCache, Services};
-use crate::telemetry::Condition;
+use crate::telemetry::metrics::Listener;
+use crate::telemetry::{Condition, Metrics};
 use crate::web::{headers, language, layers, registrations, serve, session_cookie};
-use crate::{api, console, login};
+use crate::{api, console, login, monitoring};
 use signpost_core::routes::{self, ErrorFormat};
 use signpost_core::{Clock, KeyRing, Random};
 
@@ -42,6 +45,8 @@ const MAX_IDENTITY_BODY: usize = 8 * 1024 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// For requests that read the whole directory, which may hold several million users.
 const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+const MAX_MANAGEMENT_CONNECTIONS: usize = 100;
+const MANAGEMENT_DRAIN: Duration = Duration::from_secs(1);
 const KEY_RELOAD_INTERVAL: Duration = Duration::from_millis(500);
 /// Longer than most sign-ins take.
 const RETURN_REPORT_INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -71,7 +76,18 @@ pub enum BuildError {
 pub struct App {
     pub state: AppState,
     /// The console's listener, if the configuration has one.
-    pub console: Option<TcpListener>,
+    console: Option<TcpListener>,
+    management: Option<TcpListener>,
+}
+
+/// An address of the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({setting})")]
+pub struct ListenError {
+    setting: &'static str,
+    address: SocketAddr,
+    #[source]
+    error: std::io::Error,
 }
 
 impl App {
@@ -87,9 +103,11 @@ impl App {
         let http =
             Http::new(timeout, &config.oidc.address_policy()).map_err(|error| BuildError::Http(error.to_string()))?;
         let directory = Directory::new(db.clone());
-        let (decisions, log_writer) = DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone());
+        let metrics = Arc::new(Metrics::new(db.waits()));
+        let (decisions, log_writer) =
+            DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone(), Arc::clone(&metrics));
         let management = management(&config, &http, &clock, &random)?;
-        let providers = Providers::new(http, clock.clone(), random.clone());
+        let providers = Providers::new(http, clock.clone(), random.clone(), Arc::clone(&metrics));
         let provisioning_deps = provisioning::Deps {
             db: db.clone(),
             directory: directory.clone(),
@@ -122,6 +140,7 @@ impl App {
             api_keys: ApiKeys::new(db.clone(), clock.clone(), random.clone()),
             returns: Arc::default(),
             calls: Arc::default(),
+            metrics,
             integrity_cache: IntegrityCache::default(),
             biller_sessions: BillerSessions::new(db.clone(), clock.clone(), random.clone(), &config.sessions),
             consumed_tokens: ConsumedTokens::new(db.clone(), clock.clone()),
@@ -133,23 +152,35 @@ impl App {
             db,
             directory,
             decisions,
+            stopping: CancellationToken::new(),
             shutdown: CancellationToken::new(),
         };
         tokio::spawn(log_writer.run());
-        Ok(Self { state: services.into(), console: None })
+        Ok(Self { state: services.into(), console: None, management: None })
     }
 
-    /// Also binds the console's address, if the configuration has one.
-    pub async fn with_console(mut self) -> Result<Self, std::io::Error> {
+    /// Also binds the addresses that customers do not use: of the management listener, and of the console if the configuration
+    /// has one.
+    pub async fn with_internal_listeners(mut self) -> Result<Self, ListenError> {
+        let management = self.state.config.server.management_listen;
+        self.management = Some(bind("server.management_listen", management).await?);
         if let Some(address) = self.state.config.console.listen {
-            self.console = Some(TcpListener::bind(address).await?);
+            self.console = Some(bind("console.listen", address).await?);
         }
         Ok(self)
     }
 
-    /// Serves until `stop`, then shuts down gracefully.
+    /// The address of the management listener, once it is bound.
+    pub fn management_address(&self) -> Option<SocketAddr> {
+        self.management.as_ref()?.local_addr().ok()
+    }
+
+    /// Serves until `stop`, then shuts down gracefully: `/readyz` answers 503 first, then the listeners close, and the management
+    /// listener is the last one.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let state = self.state;
+        let stop = after_notice(&state, stop);
+        let management = self.management.map(|listener| ManagementServer::start(listener, &state));
         let background = TaskTracker::new();
         background.spawn(run_until(stop.clone(), sweep(state.clone())));
         background.spawn(run_until(stop.clone(), probe_issuers(state.clone())));
@@ -178,7 +209,52 @@ impl App {
             tracing::warn!("the shutdown timeout has passed; unfinished work resumes after the next start");
         }
         state.decisions.flush().await;
+        if let Some(management) = management {
+            management.stop().await;
+        }
         state.db.close().await;
+    }
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|error| ListenError { setting, address, error })
+}
+
+/// Turns readiness off at `stop`. Returns a token that is cancelled after the delay of the settings.
+fn after_notice(state: &AppState, stop: CancellationToken) -> CancellationToken {
+    let (state, closing) = (state.clone(), CancellationToken::new());
+    let later = closing.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        state.stopping.cancel();
+        let seconds = state.config.server.shutdown_delay_seconds;
+        tracing::info!(
+            seconds,
+            "the shutdown begins: /readyz answers 503, and connections are refused after the delay"
+        );
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        later.cancel();
+    });
+    closing
+}
+
+/// The management listener while it serves.
+struct ManagementServer {
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl ManagementServer {
+    fn start(listener: TcpListener, state: &AppState) -> Self {
+        let stop = CancellationToken::new();
+        let router = management_router(state.clone());
+        let serving = serve::serve(listener, router, MAX_MANAGEMENT_CONNECTIONS, MANAGEMENT_DRAIN, stop.clone());
+        Self { stop, serving: tokio::spawn(serving) }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        drop(self.serving.await);
     }
 }
 
@@ -239,18 +315,33 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
+/// Every route of the management listener. Probes write no log lines, and any `Host` is answered.
+pub fn management_router(state: AppState) -> Router {
+    monitoring::router(&state).layer((
+        middleware::from_fn_with_state(state, management_frame),
+        CatchPanicLayer::new(),
+        TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT),
+    ))
+}
+
 /// Around every request of the public listener: headers, request log, language and errors.
 async fn frame(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let rendered =
         async |request| language::detect(request, async |request| render_errors(&state, request, next).await).await;
-    let logged = async |request| layers::log(&state, request, rendered).await;
+    let logged = async |request| layers::log(&state, Listener::Public, request, rendered).await;
     headers::set(&state.config, request, logged).await
 }
 
 /// Around every request of the console.
 async fn console_frame(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let logged = async |request| layers::log(&state, request, async |request| next.run(request).await).await;
+    let respond = async |request| next.run(request).await;
+    let logged = async |request| layers::log(&state, Listener::Console, request, respond).await;
     headers::set(&state.config, request, logged).await
+}
+
+/// Around every request of the management listener.
+async fn management_frame(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    headers::set(&state.config, request, async |request| next.run(request).await).await
 }
 
 fn customer_sessions(state: &AppState) -> Sessions {

@@ -38,6 +38,8 @@ pub mod api;
 
 pub mod console;
 
+pub mod monitoring;
+
 pub mod app;
 
 pub mod cli;

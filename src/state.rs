@@ -19,7 +19,7 @@ use crate::provisioning::Provisioning;
 use crate::routing::Routing;
 use crate::secureauth::Providers;
 use crate::sessions::BillerSessions;
-use crate::telemetry::{CallbackReturns, IssuerCalls};
+use crate::telemetry::{CallbackReturns, IssuerCalls, Metrics};
 use signpost_core::{Clock, KeyRing, Random};
 
 pub use health::{
@@ -69,10 +69,13 @@ pub struct Services {
     pub mail: Mail,
     pub providers: Providers,
     pub api_keys: ApiKeys,
-    /// Cancelled on shutdown. Endless responses, such as event streams, end then.
+    /// Cancelled when a shutdown begins, so that load balancers send no more requests.
+    pub stopping: CancellationToken,
+    /// Cancelled when the listeners close. Endless responses, such as event streams, end then.
     pub shutdown: CancellationToken,
     pub returns: Arc<CallbackReturns>,
     pub calls: Arc<IssuerCalls>,
+    pub metrics: Arc<Metrics>,
     pub integrity_cache: IntegrityCache,
     pub biller_sessions: BillerSessions,
     pub consumed_tokens: ConsumedTokens,
@@ -97,6 +100,7 @@ impl Services {
             consumed: self.consumed_tokens(),
             directory: self.directory.clone(),
             routing: self.routing.clone(),
+            metrics: Arc::clone(&self.metrics),
         }
     }
 }

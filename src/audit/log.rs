@@ -1,7 +1,7 @@
 //! The decision log: callers queue entries without waiting for the database, and a writer stores them in batches.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TryRecvError;
@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use super::Metric;
 use super::store::{self, PendingEntry};
 use crate::db::Db;
-use crate::telemetry::{note_biller, note_reference};
+use crate::telemetry::{Metrics, note_biller, note_reference};
 use signpost_core::reference::CodeKind;
 use signpost_core::text::{keyed_hash, mask};
-use signpost_core::{Clock, KeyRing, Random, ReferenceCode, UsernameInput};
+use signpost_core::{Clock, KeyRing, Random, ReferenceCode, Timestamp, UsernameInput};
 
 /// Entries that wait to be written. Further ones are dropped and counted, so that memory stays bounded.
 const QUEUE_CAPACITY: usize = 10_000;
@@ -43,10 +43,34 @@ enum Message {
     Flush(oneshot::Sender<()>),
 }
 
+/// Entries of this instance that wait to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogBacklog {
+    pub entries: usize,
+    pub oldest: Option<Timestamp>,
+}
+
+/// What the writer has taken from the queue and not written yet.
+#[derive(Debug, Default)]
+struct Pending {
+    entries: AtomicUsize,
+    /// In Unix milliseconds; 0: none.
+    oldest: AtomicI64,
+}
+
+impl Pending {
+    fn update(&self, pending: &[PendingEntry]) {
+        self.entries.store(pending.len(), Ordering::Relaxed);
+        self.oldest.store(pending.first().map_or(0, |entry| entry.at.millis()), Ordering::Relaxed);
+    }
+}
+
 #[derive(Clone)]
 pub struct DecisionLog {
     queue: mpsc::Sender<Message>,
     dropped: Arc<AtomicU64>,
+    pending: Arc<Pending>,
+    metrics: Arc<Metrics>,
     pub(super) db: Db,
     clock: Clock,
     random: Random,
@@ -63,25 +87,29 @@ impl std::fmt::Debug for DecisionLog {
 pub struct LogWriter {
     queue: mpsc::Receiver<Message>,
     dropped: Arc<AtomicU64>,
+    pending: Arc<Pending>,
+    metrics: Arc<Metrics>,
     db: Db,
     is_failing: bool,
 }
 
 impl DecisionLog {
     /// The caller must spawn [`LogWriter::run`].
-    pub fn new(db: Db, keys: &KeyRing, clock: Clock, random: Random) -> (Self, LogWriter) {
+    pub fn new(db: Db, keys: &KeyRing, clock: Clock, random: Random, metrics: Arc<Metrics>) -> (Self, LogWriter) {
         let (queue, received) = mpsc::channel(QUEUE_CAPACITY);
-        let dropped = Arc::new(AtomicU64::new(0));
+        let (dropped, pending) = (Arc::new(AtomicU64::new(0)), Arc::new(Pending::default()));
         let log = Self {
             queue,
             dropped: Arc::clone(&dropped),
+            pending: Arc::clone(&pending),
+            metrics: Arc::clone(&metrics),
             db: db.clone(),
             clock,
             random,
             code_key: code_key(keys),
             name_key: keys.derive_key("usernames in logs"),
         };
-        (log, LogWriter { queue: received, dropped, db, is_failing: false })
+        (log, LogWriter { queue: received, dropped, pending, metrics, db, is_failing: false })
     }
 
     /// A code for a page without a decision. Nothing is recorded.
@@ -117,6 +145,7 @@ impl DecisionLog {
         };
         if self.queue.try_send(Message::Write(stored)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.metrics.record_dropped_decisions(1);
         }
         code
     }
@@ -126,6 +155,15 @@ impl DecisionLog {
         let mut hash = keyed_hash(&self.name_key, username.as_bytes());
         hash.truncate(16);
         hash
+    }
+
+    pub fn backlog(&self) -> LogBacklog {
+        let queued = self.queue.max_capacity() - self.queue.capacity();
+        let oldest = self.pending.oldest.load(Ordering::Relaxed);
+        LogBacklog {
+            entries: queued + self.pending.entries.load(Ordering::Relaxed),
+            oldest: (oldest > 0).then(|| Timestamp::from_millis(oldest)),
+        }
     }
 
     /// Waits until all entries so far are written.
@@ -164,8 +202,10 @@ impl LogWriter {
         let mut pending: Vec<PendingEntry> = Vec::new();
         loop {
             let Batch { flush_reply, closed } = self.collect(&mut pending).await;
+            self.pending.update(&pending);
             if !pending.is_empty() {
                 self.write(&mut pending).await;
+                self.pending.update(&pending);
             }
             if let Some(done) = flush_reply {
                 let _ = done.send(());
@@ -212,6 +252,7 @@ impl LogWriter {
             let excess = pending.len().saturating_sub(QUEUE_CAPACITY);
             pending.drain(..excess);
             self.dropped.fetch_add(excess as u64, Ordering::Relaxed);
+            self.metrics.record_dropped_decisions(excess as u64);
             if !self.is_failing && !error.is_logged() {
                 tracing::warn!(error = %error, pending = pending.len(), "decisions are not written now; they wait");
                 self.is_failing = true;

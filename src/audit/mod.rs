@@ -13,6 +13,6 @@ mod trail;
 
 pub use daily_stats::{DailyCounts, Metric, count, daily_stats_since, day_of, increment, start_of_day};
 pub use events::{EventFilter, StoredActor, StoredEvent, count_events, list_events, sweep_events};
-pub use log::{DecisionLog, LogEntry, LogWriter, find};
+pub use log::{DecisionLog, LogBacklog, LogEntry, LogWriter, find};
 pub use store::{LookupResult, StoredEntry};
 pub use trail::{Action, Actor, ActorContext, AuditEvent};

@@ -28,13 +28,16 @@ pub(super) async fn run(config: &Path, arguments: &Serve) -> CliResult {
     if config.oidc.allow_loopback_issuers {
         tracing::warn!("oidc.allow_loopback_issuers is on; turn it off in production");
     }
+    if config.security_txt.expires.is_some_and(|expires| expires < Clock::System.now()) {
+        tracing::warn!("security_txt.expires has passed: researchers do not trust /.well-known/security.txt any more");
+    }
     let listen = config.server.listen;
     let schema = if arguments.no_migrate { Schema::RequireCurrent } else { Schema::Migrate };
     let app = App::build(config, schema, Clock::System, Random::system()).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let console = app.state.config.console.listen;
-    let app = app.with_console().await.context("cannot listen for the console (console.listen)")?;
-    tracing::info!(%listen, ?console, "serving");
+    let app = app.with_internal_listeners().await?;
+    tracing::info!(%listen, ?console, management = ?app.management_address(), "serving");
     app.serve(listener, shutdown).await;
     tracing::info!("stopped");
     Ok(())

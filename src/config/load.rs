@@ -11,7 +11,8 @@ use super::forms;
 use super::problems::{Problems, toml_problem};
 use super::secret::Secret;
 use super::sections::{
-    Config, Console, Help, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, is_plain_path,
+    Config, Console, Help, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, SecurityTxt,
+    is_plain_path,
 };
 use signpost_core::{Locale, Random, routes};
 
@@ -37,6 +38,7 @@ pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, St
         secureauth: section(&mut table, &mut environment, "secureauth", &mut problems),
         mail: section(&mut table, &mut environment, "mail", &mut problems),
         help: section(&mut table, &mut environment, "help", &mut problems),
+        security_txt: section(&mut table, &mut environment, "security_txt", &mut problems),
         console: section(&mut table, &mut environment, "console", &mut problems),
         log: section(&mut table, &mut environment, "log", &mut problems),
     };
@@ -232,6 +234,7 @@ fn check(config: &Config, problems: &mut Vec<String>) {
         }
     }
     check_help(&config.help, problems);
+    check_security_txt(&config.security_txt, problems);
     check_return_to(&config.return_to, problems);
     for mapped in &config.legacy_paths {
         check_legacy_path(mapped, &config.return_to, problems);
@@ -333,7 +336,17 @@ fn check_mail(mail: &Mail, problems: &mut Vec<String>) {
 }
 
 fn check_server(config: &Config, problems: &mut Vec<String>) {
-    check_public_url("server.public_url", &config.server.public_url, problems);
+    let server = &config.server;
+    check_public_url("server.public_url", &server.public_url, problems);
+    // With port 0 the system chooses one that is free.
+    let others = [Some(("server.listen", server.listen)), config.console.listen.map(|at| ("console.listen", at))];
+    for (name, other) in others.into_iter().flatten() {
+        let overlap = other.ip() == server.management_listen.ip() || other.ip().is_unspecified();
+        let overlap = overlap || server.management_listen.ip().is_unspecified();
+        if overlap && other.port() != 0 && other.port() == server.management_listen.port() {
+            problems.push(format!("server.management_listen: must differ from {name}, which others can reach"));
+        }
+    }
 }
 
 fn check_public_url(name: &str, url: &Url, problems: &mut Vec<String>) {
@@ -428,6 +441,36 @@ fn check_help(help: &Help, problems: &mut Vec<String>) {
     texts.for_each(|text| check("hours", checks::check_display_text(text)));
     check("email", help.email.as_deref().map_or(Ok(()), checks::check_mail_address));
     check("phone", help.phone.as_deref().map_or(Ok(()), checks::check_phone));
+}
+
+/// RFC 9116, sections 2.5.3 to 2.5.8. A file that has expired is no error: it must not keep an instance from starting.
+fn check_security_txt(settings: &SecurityTxt, problems: &mut Vec<String>) {
+    for contact in &settings.contact {
+        let is_usable = match contact.scheme() {
+            "https" => contact.has_host(),
+            "mailto" => contact.query().is_none() && checks::check_mail_address(contact.path()).is_ok(),
+            "tel" => checks::check_phone(contact.path()).is_ok(),
+            _ => false,
+        };
+        if !is_usable {
+            problems.push(format!("security_txt.contact: {contact} is not a mailto, tel or https address"));
+        }
+    }
+    if settings.expires.is_none() && !settings.contact.is_empty() {
+        problems.push("security_txt.expires: missing; a date less than a year ahead is best".to_owned());
+    }
+    if settings.expires.is_some() && settings.contact.is_empty() {
+        problems.push("security_txt.contact: missing".to_owned());
+    }
+    for (name, url) in [("policy", &settings.policy), ("encryption", &settings.encryption)] {
+        if url.as_ref().is_some_and(|url| url.scheme() != "https") {
+            problems.push(format!("security_txt.{name}: must be an https URL"));
+        }
+    }
+    let is_tag = |tag: &String| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !settings.preferred_languages.iter().all(is_tag) {
+        problems.push("security_txt.preferred_languages: must be language tags such as \"en\"".to_owned());
+    }
 }
 
 fn check_legacy_path(mapped: &LegacyPath, return_to: &ReturnTo, problems: &mut Vec<String>) {

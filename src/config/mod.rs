@@ -17,8 +17,8 @@ pub(crate) use problems::toml_problem;
 pub use secret::Secret;
 pub use sections::{
     Audit, ClientAddressHeader, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log,
-    LogFormat, Mail, MailTls, Oidc, PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, Server, Sessions,
-    StaffRoles,
+    LogFormat, Mail, MailTls, Oidc, PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, SecurityTxt, Server,
+    Sessions, StaffRoles,
 };
 
 impl Config {

@@ -12,7 +12,7 @@ use url::Url;
 use super::checks::AddressPolicy;
 use super::secret::Secret;
 use signpost_core::decision::{DirectoryPolicy, KillSwitchState};
-use signpost_core::{KeyRing, LocalizedText, Random, Slug};
+use signpost_core::{KeyRing, LocalizedText, Random, Slug, Timestamp};
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,6 +31,7 @@ pub struct Config {
     pub secureauth: SecureAuth,
     pub mail: Mail,
     pub help: Help,
+    pub security_txt: SecurityTxt,
     pub console: Console,
     pub log: Log,
 }
@@ -47,6 +48,9 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     pub client_address_header: ClientAddressHeader,
     pub max_connections: usize,
+    /// Probes and metrics. Never the address of customers.
+    pub management_listen: SocketAddr,
+    pub shutdown_delay_seconds: u64,
     pub drain_seconds: u64,
 }
 
@@ -59,6 +63,8 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
             max_connections: 10_000,
+            management_listen: SocketAddr::from(([127, 0, 0, 1], 8086)),
+            shutdown_delay_seconds: 0,
             drain_seconds: 10,
         }
     }
@@ -440,6 +446,26 @@ impl Default for Help {
     fn default() -> Self {
         Self { company: "Example Pay".to_owned(), phone: None, email: None, hours: None }
     }
+}
+
+/// `[security_txt]` (RFC 9116)
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SecurityTxt {
+    /// Without a contact the file is off.
+    pub contact: Vec<Url>,
+    #[serde(deserialize_with = "deserialize_time")]
+    pub expires: Option<Timestamp>,
+    pub policy: Option<Url>,
+    pub encryption: Option<Url>,
+    pub preferred_languages: Vec<String>,
+}
+
+fn deserialize_time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let time = Timestamp::parse_rfc3339(&text);
+    let problem = || serde::de::Error::custom(format!("{text:?} is not a time such as \"2027-12-31T00:00:00Z\""));
+    time.map(Some).ok_or_else(problem)
 }
 
 /// `[console]`

@@ -100,6 +100,7 @@ impl Console {
         let secret = settings.client_secret.as_ref()?.reveal();
         let secret = secret.inspect_err(|problem| tracing::error!(problem, "console.client_secret")).ok()?;
         Some(Registration {
+            biller: None,
             issuer: settings.issuer.clone(),
             client_id: settings.client_id.clone(),
             auth: vec![ClientAuth::Basic(secret)],

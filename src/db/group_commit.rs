@@ -106,6 +106,10 @@ impl Writer {
         }
     }
 
+    pub(super) fn is_in_use(&self) -> bool {
+        self.state.try_lock().is_err()
+    }
+
     fn is_awaited(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }

@@ -143,7 +143,7 @@ impl Db {
     }
 
     /// The newest migration that was applied; 0 without any.
-    async fn schema_version(&self) -> Result<i64, DbError> {
+    pub(super) async fn schema_version(&self) -> Result<i64, DbError> {
         const TABLE: &str = "SELECT 1 FROM _sqlx_migrations WHERE version < 0";
         const VERSION: &str = "SELECT COALESCE(max(version), 0) AS version FROM _sqlx_migrations WHERE success";
         match self.all(Sql::new_unchecked(TABLE), Vec::new()).await {

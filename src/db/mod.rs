@@ -14,6 +14,7 @@ mod query;
 mod row;
 mod sqlite;
 mod statement;
+mod status;
 mod writer_queue;
 
 pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
@@ -23,3 +24,4 @@ pub use postgres::PostgresPool;
 pub use row::{Row, Value};
 pub use sqlite::SqliteFile;
 pub use statement::Sql;
+pub use status::PoolStatus;

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::connection::{ACQUIRE_TIMEOUT, Checked};
 use super::error::{DbError, classify, is_connection_failure};
+use crate::telemetry::metrics::{PoolWait, PoolWaits};
 
 /// Failed probes in a row after which the breaker opens.
 const FAILURES_TO_OPEN: u32 = 3;
@@ -28,6 +29,8 @@ pub struct PostgresPool {
     is_probing: Arc<AtomicBool>,
     /// Held while a request finds out why the pool timed out.
     diagnosis: Arc<Mutex<()>>,
+    pub(super) waits: PoolWaits,
+    wait: PoolWait,
 }
 
 impl PostgresPool {
@@ -37,7 +40,10 @@ impl PostgresPool {
         wait_for_server(&options).await?;
         let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
         let (outage, _) = watch::channel(None);
+        let waits = PoolWaits::default();
         Ok(Self {
+            wait: waits.of("postgres"),
+            waits,
             pool: pool.connect_lazy_with(options),
             outage,
             is_probing: Arc::default(),
@@ -46,6 +52,10 @@ impl PostgresPool {
     }
 
     pub(super) async fn acquire(&self) -> Result<Checked<Postgres>, DbError> {
+        self.wait.measure(self.acquire_or_fail()).await
+    }
+
+    async fn acquire_or_fail(&self) -> Result<Checked<Postgres>, DbError> {
         tokio::select! {
             biased;
             away = self.opened() => Err(away),

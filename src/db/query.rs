@@ -93,7 +93,7 @@ fn list_values(value: Value, keys: &[&str]) -> Vec<Value> {
 
 /// One statement that writes to SQLite. It joins the group of transactions that others wait with (see `group_commit`).
 async fn run_alone_or_in_group(file: &SqliteFile, text: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
-    let mut slot = file.writer.acquire().await?;
+    let mut slot = file.waits.write.measure(file.writer.acquire()).await?;
     if slot.has_group() {
         let affected = run!(Sqlite, text, values, &mut slot)?;
         slot.commit_with_group().await?;
@@ -157,23 +157,27 @@ impl Db {
 
     /// Begins a transaction. Its first statement must write, or every write in it must be a compare-and-set.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        let file = match self {
-            Self::Sqlite(file) => file,
+        match self {
+            Self::Sqlite(file) => file.waits.write.measure(begin_immediate(file)).await,
             Self::Postgres(pool) => {
                 let begun = PostgresTransaction::begin(pool.acquire().await?).await;
-                return begun.map(|tx| Tx::new(Open::Postgres(tx))).map_err(|error| pool.report(error));
+                begun.map(|tx| Tx::new(Open::Postgres(tx))).map_err(|error| pool.report(error))
             }
-        };
-        let deadline = Instant::now() + BUSY_TIMEOUT;
-        let mut ticket = None;
-        loop {
-            match file.writer.acquire().await?.begin().await {
-                Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                    ticket = ticket.or_else(|| file.writer_queue.enqueue());
-                    wait_before_retry().await;
-                }
-                begun => return Ok(Tx::new(Open::Sqlite(begun?))),
+        }
+    }
+}
+
+/// Begins a transaction that holds the write lock from the start.
+async fn begin_immediate(file: &SqliteFile) -> Result<Tx, DbError> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    let mut ticket = None;
+    loop {
+        match file.writer.acquire().await?.begin().await {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                ticket = ticket.or_else(|| file.writer_queue.enqueue());
+                wait_before_retry().await;
             }
+            begun => return Ok(Tx::new(Open::Sqlite(begun?))),
         }
     }
 }

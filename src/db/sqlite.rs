@@ -1,6 +1,8 @@
 //! The connections to a SQLite file. No connection is tested before or after its use: one that met an error that it does not
 //! survive is closed, and a file does not go away.
 
+use std::path::PathBuf;
+
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Sqlite};
@@ -9,12 +11,30 @@ use super::connection::{ACQUIRE_TIMEOUT, Checked, Driver};
 use super::error::{DbError, classify};
 use super::group_commit::Writer;
 use super::writer_queue::WriterQueue;
+use crate::telemetry::metrics::{PoolWait, PoolWaits};
 
 #[derive(Clone, Debug)]
 pub struct SqliteFile {
     readers: managed::Pool<Connector>,
     pub(super) writer: Writer,
     pub(super) writer_queue: WriterQueue,
+    pub(super) waits: SqliteWaits,
+    path: PathBuf,
+}
+
+/// How long callers wait for connections.
+#[derive(Clone, Debug)]
+pub(super) struct SqliteWaits {
+    pub(super) all: PoolWaits,
+    read: PoolWait,
+    pub(super) write: PoolWait,
+}
+
+impl SqliteWaits {
+    fn new() -> Self {
+        let all = PoolWaits::default();
+        Self { read: all.of("read"), write: all.of("write"), all }
+    }
 }
 
 #[derive(Debug)]
@@ -53,17 +73,32 @@ impl SqliteFile {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| DbError::Failed(sqlx::Error::Configuration(error.into())))?;
-        Ok(Self { readers, writer, writer_queue: WriterQueue::for_database(options.get_filename()) })
+        let path = options.get_filename();
+        let writer_queue = WriterQueue::for_database(path);
+        Ok(Self { readers, writer, writer_queue, waits: SqliteWaits::new(), path: path.to_owned() })
     }
 
     /// Waits for a connection that reads.
     pub(super) async fn reader(&self) -> Result<Checked<Sqlite>, DbError> {
-        let reader = self.readers.get().await.map_err(|error| match error {
+        let reader = self.waits.read.measure(self.readers.get()).await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Closed => sqlx::Error::PoolClosed,
             _ => sqlx::Error::PoolTimedOut,
         });
         reader.map(Checked::new).map_err(classify)
+    }
+
+    /// Connections that read: those in use, those open, and the most there can be.
+    pub(super) fn readers(&self) -> (usize, usize, usize) {
+        let status = self.readers.status();
+        (status.size.saturating_sub(status.available), status.size, status.max_size)
+    }
+
+    /// The file of the write-ahead log.
+    pub(super) fn log_path(&self) -> PathBuf {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push("-wal");
+        path.into()
     }
 
     /// Waits until statements have finished and closes all connections. The last one copies the log into the file.

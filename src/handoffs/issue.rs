@@ -10,6 +10,8 @@ use super::flow::{FlowContext, PADDED_LENGTH};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::routing::Routing;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::HandoffKind;
 use signpost_core::paths::{HELP, RECOVER, with_query};
 use signpost_core::{Clock, KeyRing, Purpose, Random};
 
@@ -23,6 +25,7 @@ pub struct Handoffs {
     pub consumed: ConsumedTokens,
     pub directory: Directory,
     pub routing: Routing,
+    pub metrics: Arc<Metrics>,
 }
 
 /// A handoff to the legacy portal. The username is not verified.
@@ -65,6 +68,7 @@ impl Handoffs {
     /// A biller's portal, for the user of a biller session. The flow names the biller.
     pub fn portal_url(&self, session_id: &str, own_portal: Option<&str>, flow: &FlowContext) -> String {
         let flow = FlowContext { name: None, portal_state: flow.portal_state.clone(), ..flow.for_handoff() };
+        self.metrics.record_handoff_issued(HandoffKind::Portal);
         let token = Envelope::new(&self.clock, &self.random, PortalHandoff { session: session_id.to_owned(), flow });
         let sealed = self.keys.seal(Purpose::PortalHandoff, "", &token);
         let shared = self.config.portal.handoff_url.as_ref().map(url::Url::as_str);
@@ -72,6 +76,7 @@ impl Handoffs {
     }
 
     fn legacy_token(&self, flow: &FlowContext, reset: bool) -> String {
+        self.metrics.record_handoff_issued(if reset { HandoffKind::LegacyReset } else { HandoffKind::Legacy });
         let token = Envelope::new(&self.clock, &self.random, LegacyHandoff { reset, flow: flow.for_handoff() });
         self.keys.seal_padded(Purpose::LegacyHandoff, "", &token, PADDED_LENGTH)
     }

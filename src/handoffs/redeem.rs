@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::consumed::TokenKind;
@@ -12,6 +12,7 @@ use super::issue::{Handoffs, LegacyHandoff, PortalHandoff};
 use crate::access::{ApiKey, Audience};
 use crate::directory::DirectoryError;
 use crate::sessions::{BillerSession, BillerSessions};
+use crate::telemetry::metrics::HandoffKind;
 use crate::telemetry::{note_biller, note_reference};
 use signpost_core::{Locale, Purpose, Slug};
 
@@ -22,7 +23,9 @@ const DEFAULT_PORTAL_SECONDS: u64 = 60;
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RedeemedHandoff {
     /// `legacy`, `legacy_reset` or `portal`.
-    pub kind: &'static str,
+    #[serde(serialize_with = "kind_text")]
+    #[schema(value_type = String)]
+    pub kind: HandoffKind,
     /// The username: for `portal` as the directory has it, else as the customer typed it.
     pub username: Option<String>,
     /// The biller, if it is known.
@@ -74,6 +77,17 @@ impl Handoffs {
         token: &str,
         sessions: &BillerSessions,
     ) -> Result<Option<RedeemedHandoff>, DirectoryError> {
+        let redeemed = self.open_and_consume(key, token, sessions).await?;
+        self.metrics.record_handoff_redeemed(redeemed.as_ref().map(|redeemed| redeemed.kind));
+        Ok(redeemed)
+    }
+
+    async fn open_and_consume(
+        &self,
+        key: &ApiKey,
+        token: &str,
+        sessions: &BillerSessions,
+    ) -> Result<Option<RedeemedHandoff>, DirectoryError> {
         if let Ok(legacy) = self.keys.open::<Envelope<LegacyHandoff>>(Purpose::LegacyHandoff, "", token) {
             note_flow(&legacy.content.flow);
             return self.redeem_legacy(key, legacy).await;
@@ -110,7 +124,7 @@ impl Handoffs {
         let LegacyHandoff { reset, flow } = token.content;
         let recovery = FlowContext { biller: None, failed: true, ..flow.for_recovery() };
         Ok(Some(RedeemedHandoff {
-            kind: if reset { "legacy_reset" } else { "legacy" },
+            kind: if reset { HandoffKind::LegacyReset } else { HandoffKind::Legacy },
             recover_url: self.recover_url(&recovery),
             username: flow.name,
             biller: flow.biller,
@@ -154,7 +168,7 @@ impl Handoffs {
         let name = Some(session.details.username);
         let recovery = FlowContext { name: name.clone(), biller: None, ..flow.for_recovery() };
         Ok(Some(RedeemedHandoff {
-            kind: "portal",
+            kind: HandoffKind::Portal,
             recover_url: self.recover_url(&recovery),
             username: name,
             biller: flow.biller,
@@ -170,6 +184,10 @@ impl Handoffs {
             }),
         }))
     }
+}
+
+fn kind_text<S: Serializer>(kind: &HandoffKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
 }
 
 /// Adds what a handoff is about to the log lines of the request that redeems it.

@@ -61,6 +61,7 @@ pub(super) async fn begin(
         }
     };
     state.returns.record_started(&biller.slug);
+    state.metrics.record_sign_in_started(biller.slug.as_str());
     let authorization = envelope.map(|()| AuthorizationRequest {
         slug: biller.slug.clone(),
         token_endpoint: provider.token_endpoint().clone(),
@@ -107,9 +108,10 @@ async fn issuer_unavailable(
     error: &ProviderError,
 ) -> Result<Response, HttpError> {
     tracing::warn!(biller = %biller.slug, reason = error.reason(), "a sign-in could not start");
+    state.metrics.record_sign_in_refused(biller.slug.as_str(), error.reason());
     let down = Overrides { issuers: vec![(biller.slug.clone(), IssuerHealth::Down)], ..Overrides::default() };
     let result = state.routing.route_with_overrides(&request.routing, &down).await;
-    let code = record(&state.decisions, &request.routing, &result);
+    let code = record(state, &request.routing, &result);
     let request = request.with_reference(&code);
     if result.verdict.decision == Decision::LegacyLogin {
         let flow = FlowContext { biller: result.verdict.biller, ..request.flow };

@@ -353,6 +353,7 @@ impl Callback<'_> {
         }
         let (row, session_cookie) = self.session.sign_in(&mut tx, new).await?;
         tx.commit().await?;
+        state.metrics.record_sign_in_completed(biller.slug.as_str());
         if self.fields.has("iss") {
             state.directory.pin_iss(biller, &registration.issuer).await?;
         }

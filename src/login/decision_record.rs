@@ -1,8 +1,9 @@
 //! Recording routing decisions.
 
-use crate::audit::{DecisionLog, LogEntry, Metric};
+use crate::audit::{LogEntry, Metric};
 use crate::directory::Biller;
 use crate::routing::{RoutingRequest, RoutingResult};
+use crate::state::AppState;
 use signpost_core::ReferenceCode;
 use signpost_core::decision::{Decision, EntryPoint};
 use signpost_core::reference::CodeKind;
@@ -13,10 +14,11 @@ pub(super) fn chosen_biller(result: &RoutingResult) -> Option<&Biller> {
     result.billers.by_slug(slug).map(|biller| &**biller)
 }
 
-/// Records a decision and returns its reference code. Addresses of unknown billers are not recorded, because anyone can make
-/// them up by the thousand.
-pub(super) fn record(decisions: &DecisionLog, request: &RoutingRequest, result: &RoutingResult) -> ReferenceCode {
-    let verdict = &result.verdict;
+/// Counts and records a decision, and returns its reference code. Addresses of unknown billers are not recorded, because anyone
+/// can make them up by the thousand.
+pub(super) fn record(state: &AppState, request: &RoutingRequest, result: &RoutingResult) -> ReferenceCode {
+    let (verdict, decisions) = (&result.verdict, &state.decisions);
+    state.metrics.record_decision(verdict.row, verdict.rule.as_str());
     if matches!(request.entry, EntryPoint::Named { .. }) && verdict.decision == Decision::Recovery {
         return decisions.page_code();
     }

@@ -37,7 +37,8 @@ struct ErrorDetails {
 pub async fn render(state: &AppState, request: Request, next: Next) -> Response {
     let is_head = request.method() == http::Method::HEAD;
     // Such a request does something, or works once: the language switch must not send it again.
-    let is_one_time = !request.method().is_safe() || is_callback(request.uri().path());
+    let is_callback = is_callback(request.uri().path());
+    let is_one_time = !request.method().is_safe() || is_callback;
     let language = request.extensions().get::<Language>().cloned();
     let mut response = next.run(request).await;
     let status = response.status();
@@ -50,11 +51,23 @@ pub async fn render(state: &AppState, request: Request, next: Next) -> Response 
     let Some(language) = language else { return response };
     let error = error.unwrap_or_else(|| HttpError::from_status(status));
     let language = language.or(error.locale);
+    let is_sign_in = is_callback && error.status != StatusCode::METHOD_NOT_ALLOWED;
+    if is_sign_in || (error.is_recorded && error.biller.is_some()) {
+        count_refusal(state, &error);
+    }
     let pages = PageContext::from_ref(state);
     let details = describe(&pages, &language, &error);
     let language = if is_one_time || error.is_one_time { language.at(error_url(&pages, &details)) } else { language };
     let page = page(&pages, &state.directory, &language, details);
     keep_headers((error.status, page).into_response(), &response, error.retry_after(), is_head)
+}
+
+/// Counts a sign-in that ends on an error page. A callback can name any biller.
+fn count_refusal(state: &AppState, error: &HttpError) {
+    let billers = state.directory.last_known_billers();
+    let slug = error.biller.as_deref().and_then(|slug| Slug::parse(slug).ok());
+    let biller = slug.and_then(|slug| billers.by_slug(&slug).cloned());
+    state.metrics.record_sign_in_refused(biller.as_ref().map_or("", |biller| biller.slug.as_str()), error.reason);
 }
 
 fn is_callback(path: &str) -> bool {

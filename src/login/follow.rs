@@ -28,7 +28,7 @@ pub(super) async fn decide_and_follow(
     }
     require_navigation(headers)?;
     let result = state.routing.route(&request.routing).await;
-    let code = record(&state.decisions, &request.routing, &result);
+    let code = record(state, &request.routing, &result);
     let request = request.with_reference(&code);
     match (result.verdict.decision, chosen_biller(&result)) {
         (Decision::SecureauthLogin, Some(biller)) => begin::begin(state, headers, request, biller).await,

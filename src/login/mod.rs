@@ -39,7 +39,7 @@ use signpost_core::routes;
 
 use crate::state::AppState;
 use crate::web::routes::Routes;
-use crate::web::{assets, brand, fetch_metadata, paths};
+use crate::web::{assets, brand, fetch_metadata, paths, site_files};
 
 /// Form posts of identity providers. They come from another site, without our cookies.
 pub fn cross_site_router() -> Router<AppState> {
@@ -69,6 +69,9 @@ pub fn router() -> Router<AppState> {
         .route(paths::HELP, get(help::help))
         .route(paths::BRAND, get(brand::get))
         .route(paths::STATIC, get(assets::get))
+        .route(paths::ROBOTS, get(site_files::robots))
+        .route(paths::FAVICON, get(site_files::favicon))
+        .route(paths::SECURITY_TXT, get(site_files::security_txt))
         .route(paths::VERIFY, get(verify::verify))
         .into_router()
         .fallback(legacy_links::legacy_path)

@@ -15,5 +15,6 @@ mod worker;
 
 pub use context::{Deps, Mail};
 pub use login_address::LoginAddressError;
+pub use queue::TaskBacklog;
 
 use task::{Email, QueuedTask, TaskError};

@@ -29,8 +29,19 @@ const RESCHEDULE_TASK: Sql = sql!(
     "UPDATE queued_task SET fencing_token = '', lease_until = 0, due_at = $3 WHERE id = $1 AND fencing_token = $2"
 );
 const DELETE_TASK: Sql = sql!("DELETE FROM queued_task WHERE id = $1 AND fencing_token = $2");
-const PENDING_COUNTS: Sql =
-    sql!("SELECT count(*) AS total, count(CASE WHEN attempts > 0 THEN 1 END) AS attempted FROM queued_task");
+const BACKLOG: Sql = sql!(
+    "SELECT count(*) AS total, count(CASE WHEN attempts > 0 THEN 1 END) AS attempted, min(created_at) AS oldest \
+     FROM queued_task"
+);
+
+/// The tasks that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskBacklog {
+    pub pending: i64,
+    /// Those that were attempted before.
+    pub failing: i64,
+    pub oldest: Option<Timestamp>,
+}
 
 /// A claimed task.
 pub(super) struct LeasedTask {
@@ -105,10 +116,9 @@ impl TaskQueue {
         self.db.run(RESCHEDULE_TASK, values![&leased.id, leased.lease.fencing_token(), due]).await.map(drop)
     }
 
-    /// The number of tasks, and of those that were attempted before.
-    pub(super) async fn pending_counts(&self) -> Result<(i64, i64), DbError> {
-        let row = self.db.one(PENDING_COUNTS, values![]).await?;
-        row.map_or(Ok((0, 0)), |row| Ok((row.int("total")?, row.int("attempted")?)))
+    pub(super) async fn backlog(&self) -> Result<TaskBacklog, DbError> {
+        let Some(row) = self.db.one(BACKLOG, values![]).await? else { return Ok(TaskBacklog::default()) };
+        Ok(TaskBacklog { pending: row.int("total")?, failing: row.int("attempted")?, oldest: row.opt_time("oldest")? })
     }
 
     fn row(&self, task: &QueuedTask, now: Timestamp) -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! What handlers ask of the mail module.
 
-use super::{Mail, QueuedTask};
+use super::{Mail, QueuedTask, TaskBacklog};
 use crate::db::DbError;
 use signpost_core::{Locale, Slug, UsernameInput};
 
@@ -18,9 +18,9 @@ impl Mail {
         }
     }
 
-    /// The number of queued tasks, and of those that were attempted before.
-    pub async fn pending_counts(&self) -> Result<(i64, i64), DbError> {
-        self.queue.pending_counts().await
+    /// The queued tasks.
+    pub async fn backlog(&self) -> Result<TaskBacklog, DbError> {
+        self.queue.backlog().await
     }
 
     /// Requests sign-in links by mail address or username. This adds one row, whether or not the user exists.

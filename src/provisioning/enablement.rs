@@ -9,7 +9,7 @@ use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::DbError;
 use crate::directory::Biller;
 use signpost_core::decision::CiamState;
-use signpost_core::{BillerId, Slug};
+use signpost_core::{BillerId, Slug, Timestamp};
 
 impl Provisioning {
     /// Starts an enablement job, or returns the biller's open job. A worker runs it later.
@@ -58,6 +58,11 @@ impl Provisioning {
 
     pub async fn jobs_by_state(&self) -> Result<BTreeMap<&'static str, i64>, DbError> {
         self.ledger.count_by_state().await
+    }
+
+    /// The number of open jobs, and when the oldest was created.
+    pub async fn open_jobs(&self) -> Result<(i64, Option<Timestamp>), DbError> {
+        self.ledger.count_open().await
     }
 
     pub async fn steps(&self, job: &Job) -> Result<Vec<Step>, DbError> {

@@ -13,6 +13,7 @@ use url::Url;
 use super::http::DEFAULT_RETRY_AFTER;
 use super::token_errors::setup_fault;
 use super::{IssuerContact, Provider, ProviderError, Providers, Registration, json};
+use crate::telemetry::metrics::Endpoint;
 use signpost_core::Locale;
 
 /// The secrets of one authorization request, from its start to the callback.
@@ -98,12 +99,15 @@ impl Providers {
             let proof = auth.fields((&registration.client_id, &registration.issuer), self.clock().now(), &self.random);
             let proof = proof.into_iter().map(|(name, value)| (name.to_owned(), value));
             let fields: Vec<_> = fields.iter().cloned().chain(proof).collect();
-            response = match self.http().post(endpoint, &fields, auth.header(&registration.client_id)).await? {
-                (200 | 201, body) => Ok(body),
-                (401, _) => Err(ProviderError::INVALID_CLIENT),
-                (429, _) => Err(ProviderError::Throttled { status: 429, seconds: DEFAULT_RETRY_AFTER }),
-                (_, body) => Err(rejected_request(&body)),
+            let call = async {
+                match self.http().post(endpoint, &fields, auth.header(&registration.client_id)).await? {
+                    (200 | 201, body) => Ok(body),
+                    (401, _) => Err(ProviderError::INVALID_CLIENT),
+                    (429, _) => Err(ProviderError::Throttled { status: 429, seconds: DEFAULT_RETRY_AFTER }),
+                    (_, body) => Err(rejected_request(&body)),
+                }
             };
+            response = self.counted(registration, Endpoint::PushedAuthorization, call).await;
             if response != Err(ProviderError::INVALID_CLIENT) {
                 break;
             }

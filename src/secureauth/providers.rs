@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -14,6 +14,8 @@ use super::discovery::{self, DiscoveryDocument};
 use super::jwks::{self, SigningKeys};
 use super::signing_key::SigningKey;
 use super::{Http, ProviderError, Registration};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Endpoint;
 use signpost_core::{Clock, Random, Timestamp};
 
 const FRESH_FOR: Duration = Duration::from_secs(60);
@@ -80,6 +82,7 @@ pub struct Providers {
     http: Http,
     clock: Clock,
     pub(super) random: Random,
+    metrics: Arc<Metrics>,
     entries: Arc<Mutex<HashMap<String, Arc<AsyncMutex<CacheEntry>>>>>,
 }
 
@@ -90,8 +93,23 @@ impl std::fmt::Debug for Providers {
 }
 
 impl Providers {
-    pub fn new(http: Http, clock: Clock, random: Random) -> Self {
-        Self { http, clock, random, entries: Arc::default() }
+    pub fn new(http: Http, clock: Clock, random: Random, metrics: Arc<Metrics>) -> Self {
+        Self { http, clock, random, metrics, entries: Arc::default() }
+    }
+
+    /// Makes a call to an endpoint of a registration's issuer, and counts it.
+    pub(super) async fn counted<T, E: Into<ProviderError>>(
+        &self,
+        registration: &Registration,
+        endpoint: Endpoint,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, ProviderError> {
+        let started = Instant::now();
+        let done = call.await.map_err(Into::into);
+        let outcome = done.as_ref().map_or_else(ProviderError::reason, |_| "success");
+        let biller = registration.biller.as_ref().map_or("", |slug| slug.as_str());
+        self.metrics.record_issuer_call(biller, endpoint, outcome, started.elapsed());
+        done
     }
 
     pub fn http(&self) -> &Http {
@@ -197,13 +215,15 @@ impl Providers {
 
     async fn fetch(&self, registration: &Registration) -> Result<Provider, ProviderError> {
         let document = self.fetch_document(registration).await?;
-        let keys = jwks::parse(&self.http.get(&document.jwks_uri).await?)?;
+        let keys = async { jwks::parse(&self.http.get(&document.jwks_uri).await?) };
+        let keys = self.counted(registration, Endpoint::Jwks, keys).await?;
         Ok(Provider { document, keys })
     }
 
     async fn fetch_document(&self, registration: &Registration) -> Result<DiscoveryDocument, ProviderError> {
-        let found = self.http.get(&discovery::discovery_url(&registration.issuer)?).await?;
-        discovery::parse(&found, registration, &self.http)
+        let address = discovery::discovery_url(&registration.issuer)?;
+        let fetched = async { discovery::parse(&self.http.get(&address).await?, registration, &self.http) };
+        self.counted(registration, Endpoint::Discovery, fetched).await
     }
 
     fn entry(&self, registration: &Registration) -> Arc<AsyncMutex<CacheEntry>> {

@@ -3,10 +3,13 @@
 use url::Url;
 
 use super::ClientAuth;
+use signpost_core::Slug;
 
 /// One biller's registration at its issuer.
 #[derive(Clone, Debug)]
 pub struct Registration {
+    /// The biller whose metrics count the calls. `None`: the console's registration.
+    pub biller: Option<Slug>,
     /// The issuer identifier, exactly as the discovery document spells it.
     pub issuer: String,
     pub client_id: String,

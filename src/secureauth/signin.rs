@@ -13,6 +13,7 @@ use super::client_auth::Authenticated;
 use super::discovery::check_token_endpoint;
 use super::token_errors::{VerificationError, token_error};
 use super::{AuthorizationSecrets, ClientAuth, Provider, ProviderError, Providers, Registration, checks};
+use crate::telemetry::metrics::Endpoint;
 use signpost_core::Timestamp;
 
 /// A sign-in that passed every check.
@@ -140,7 +141,8 @@ impl Providers {
             request = request.add_extra_param(name, value);
         }
         let http = Authenticated { http: self.http(), header: auth.header(&registration.client_id) };
-        request.request_async(&http).await.map_err(|error| token_error(&error))
+        let call = async { request.request_async(&http).await.map_err(|error| token_error(&error)) };
+        self.counted(registration, Endpoint::Token, call).await
     }
 
     fn verify(

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::jws::Jws;
 use super::{Provider, ProviderError, Providers, Registration, json};
+use crate::telemetry::metrics::Endpoint;
 
 impl Providers {
     /// The claims of UserInfo, signed or not. `None`: the provider has no such endpoint.
@@ -18,7 +19,8 @@ impl Providers {
         subject: &str,
     ) -> Result<Option<Map<String, Value>>, ProviderError> {
         let Some(endpoint) = &provider.document.userinfo_endpoint else { return Ok(None) };
-        let (media_type, body) = self.http().get_with_token(endpoint, access_token).await?;
+        let call = self.http().get_with_token(endpoint, access_token);
+        let (media_type, body) = self.counted(registration, Endpoint::UserInfo, call).await?;
         let claims = if media_type == "application/jwt" {
             self.signed_claims(registration, provider, &body).await?
         } else {

@@ -22,6 +22,9 @@ const END: Sql = sql!(
     "UPDATE session SET ended_at = $3 WHERE id_hash = $1 AND kind = $2 AND ended_at IS NULL \
      RETURNING owner, created_at, last_seen"
 );
+const COUNT_LIVE: Sql = sql!(
+    "SELECT count(*) AS total FROM session WHERE kind = $1 AND last_seen > $2 AND created_at > $3 AND ended_at IS NULL"
+);
 const LATEST: Sql =
     sql!("SELECT data FROM session WHERE kind = $1 AND owner = $2 ORDER BY created_at DESC, id_hash LIMIT 1");
 const SWEEP: Sql = sql!(
@@ -136,6 +139,13 @@ impl Sessions {
 
     pub async fn end(&self, id: &str) -> Result<(), DbError> {
         self.db.run(END, values![hash(id), self.kind.as_str(), self.clock.now()]).await.map(drop)
+    }
+
+    /// The number of live sessions. It reads the rows of the last idle time.
+    pub async fn count_live(&self) -> Result<i64, DbError> {
+        let (now, Lifetime { idle, absolute }) = (self.clock.now(), self.lifetime);
+        let row = self.db.one(COUNT_LIVE, values![self.kind.as_str(), now.minus(idle), now.minus(absolute)]).await?;
+        row.map_or(Ok(0), |row| row.int("total"))
     }
 
     /// The data of the owner's newest session, which may have ended.

@@ -12,7 +12,7 @@ use super::AppState;
 use crate::audit::{DailyCounts, Metric, daily_stats_since, day_of, start_of_day};
 use crate::db::{Db, DbError};
 use crate::directory::{Biller, Directory, DirectoryError};
-use crate::mail::Mail;
+use crate::mail::{Mail, TaskBacklog};
 use crate::provisioning::{Provisioning, advice};
 use crate::routing::KillSwitch;
 use crate::telemetry::{CallStats, CallbackReturns, IssuerCalls, ReturnCount};
@@ -275,7 +275,7 @@ impl HealthReporter {
     }
 
     async fn queued_tasks(&self) -> Result<Queue, DbError> {
-        let (pending, failing) = self.mail.pending_counts().await?;
+        let TaskBacklog { pending, failing, .. } = self.mail.backlog().await?;
         Ok(Queue { pending, failing })
     }
 

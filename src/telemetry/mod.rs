@@ -1,8 +1,9 @@
-//! Logs and counters. A log line never contains a query string, a token, a cookie, a username or an email address.
+//! Logs and metrics. A log line never contains a query string, a token, a cookie, a username or an email address.
 
 mod callback_returns;
 mod condition;
 mod issuer_calls;
+pub mod metrics;
 mod request_span;
 
 use std::io::IsTerminal;
@@ -13,6 +14,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 pub use callback_returns::{CallbackReturns, ReturnCount};
 pub use condition::Condition;
 pub use issuer_calls::{CallStats, IssuerCalls};
+pub use metrics::Metrics;
 pub use request_span::{in_request_span, note_biller, note_reference, request_span};
 
 use crate::config::{Log, LogFormat};

@@ -13,6 +13,7 @@ use super::{HttpError, paths};
 use crate::directory::Biller;
 use crate::routing::public_host;
 use crate::state::AppState;
+use crate::telemetry::metrics::Listener;
 use crate::telemetry::{in_request_span, note_biller, request_span};
 use signpost_core::Slug;
 use signpost_core::text::hash64;
@@ -21,15 +22,21 @@ use signpost_core::text::hash64;
 const MAX_COOKIE_BYTES: usize = 16 * 1024;
 
 /// Gives each request an id and a span, and logs one line for it with status and duration. The log has the route's pattern
-/// instead of the path, and no query, because these may contain personal data.
-pub async fn log(state: &AppState, mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+/// instead of the path, and no query, because these may contain personal data. The metrics count the same.
+pub async fn log(
+    state: &AppState,
+    listener: Listener,
+    mut request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let started = Instant::now();
     let incoming = IncomingIds::of(&request, &state.config.server.trusted_proxies);
     let id = incoming.request.unwrap_or_else(|| format!("{:012x}", hash64(&state.random.bytes::<16>()) >> 16));
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.as_deref().unwrap_or("-");
     let slug = biller_in_path(route, request.uri().path()).map(str::to_owned);
-    let span = request_span(&id, request.method().as_str(), route, incoming.trace.as_deref());
+    let method = request.method().clone();
+    let span = request_span(&id, method.as_str(), route, incoming.trace.as_deref());
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = in_request_span(span, async {
         // Only what names a biller is logged: a path can hold anything.
@@ -38,8 +45,10 @@ pub async fn log(state: &AppState, mut request: Request, next: impl AsyncFnOnce(
             note_biller(biller.slug.as_str());
         }
         let response = next(request).await;
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status = response.status().as_u16(), millis, "request");
+        let (status, duration) = (response.status().as_u16(), started.elapsed());
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status, millis, "request");
+        state.metrics.record_request(listener, route, method.as_str(), status, duration);
         response
     })
     .await;
@@ -103,6 +112,7 @@ async fn other_host(state: &AppState, request: &mut Request) -> Option<Response>
         Err(error) => (state.directory.last_known_billers(), Some(error)),
     };
     let response = match known.by_host(&host) {
+        Some(_) if paths::is_site_file(request.uri().path()) => return None,
         Some(biller) => vanity_redirect(state, request, biller),
         // A biller may have got this host since the billers were last read.
         None => match error {

@@ -20,5 +20,6 @@ pub mod request_id;
 pub mod routes;
 pub mod serve;
 pub mod session_cookie;
+pub mod site_files;
 
 pub use error::HttpError;

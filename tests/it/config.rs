@@ -91,6 +91,34 @@ fn legacy_paths_must_not_shadow_reserved_paths_and_must_resolve() {
 }
 
 #[test]
+fn security_contacts_and_management_listener_are_checked() {
+    let good = "contact = [\"mailto:security@example.com\", \"tel:+1-555-010-0100\", \"https://example.com/x\"]\n\
+                expires = \"2027-12-31T00:00:00Z\"";
+    assert_eq!(problems(&format!("{GOOD}\n[security_txt]\n{good}"), &[]), Vec::<String>::new());
+    for (settings, problem) in [
+        ("contact = [\"mailto:security@example.com\"]", "security_txt.expires: missing"),
+        ("expires = \"2027-12-31T00:00:00Z\"", "security_txt.contact: missing"),
+        (
+            "contact = [\"http://example.com/\"]\nexpires = \"2027-12-31T00:00:00Z\"",
+            "not a mailto, tel or https address",
+        ),
+        ("contact = [\"mailto:a@b.example?bcc=c\"]\nexpires = \"2027-12-31T00:00:00Z\"", "not a mailto, tel or https"),
+        ("contact = [\"mailto:a@b.example\"]\nexpires = \"next year\"", "is not a time"),
+        ("policy = \"http://example.com/\"", "security_txt.policy: must be an https URL"),
+    ] {
+        let found = problems(&format!("{GOOD}\n[security_txt]\n{settings}"), &[]);
+        assert!(found.iter().any(|own| own.contains(problem)), "{settings}: {found:?}");
+    }
+    for (listen, is_refused) in [("127.0.0.1:9000", false), ("127.0.0.1:8086", true), ("0.0.0.0:8086", true)] {
+        let found = problems(GOOD, &[("SIGNPOST__SERVER__LISTEN", listen)]);
+        let named = found.iter().any(|problem| problem.starts_with("server.management_listen: must differ"));
+        assert_eq!(named, is_refused, "{listen}: {found:?}");
+    }
+    let found = problems(GOOD, &[("SIGNPOST__SERVER__MANAGEMENT_LISTEN", "0.0.0.0:8080")]);
+    assert!(found.iter().any(|problem| problem.contains("must differ from server.listen")), "{found:?}");
+}
+
+#[test]
 fn environment_overrides_file() {
     assert_eq!(problems(GOOD, &[]), Vec::<String>::new());
     let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -41,6 +41,7 @@ async fn every_response_has_security_headers() {
                 let is_page = answer.header("content-type").starts_with("text/html");
                 let cache_control = match routes::find(&path).map(|route| route.audience) {
                     Some(Audience::Asset) if answer.status.is_success() => "public, max-age=31536000, immutable",
+                    Some(Audience::Crawler) if answer.status.is_success() => "public, max-age=86400",
                     _ if is_page && method == Method::POST => "private, no-cache",
                     _ => "no-store",
                 };

@@ -17,6 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
+use signpost::telemetry::metrics::Snapshot;
 
 use crate::harness::{Browser, TestResponse, World, now, slug};
 
@@ -530,6 +531,15 @@ async fn invalid_client_is_a_setup_fault_and_invalid_grant_is_not() {
     try_sign_in(&world, &provider).await;
     let found = health().await;
     assert_eq!((found.failures, found.fault.as_deref()), (0, Some("invalid_client")), "a setup fault, no outage");
+    let metrics = world.state.metrics.encode(&Snapshot::default()).unwrap();
+    for (reason, count) in [("invalid_grant", 4), ("invalid_client", 1)] {
+        for series in [
+            format!("signpost_sign_ins_refused_total{{biller=\"hostile\",reason=\"{reason}\"}} {count}\n"),
+            format!("{{biller=\"hostile\",endpoint=\"token\",outcome=\"{reason}\"}} {count}\n"),
+        ] {
+            assert!(metrics.contains(&series), "{series} in\n{metrics}");
+        }
+    }
     *provider.change.lock().unwrap() = None;
     assert!(try_sign_in(&world, &provider).await.1);
     assert_eq!(health().await.fault, None, "cleared by a sign-in that succeeds");

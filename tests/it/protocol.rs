@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::harness::{Browser, TestResponse, World, now, slug};
 use signpost::audit::LookupResult;
 use signpost::state::HealthReporter;
+use signpost::telemetry::metrics::Snapshot;
 
 use crate::hostile_provider::{
     Provider, ProviderResponse, answer_to_callback, jwk, respond_with, set, sign, try_sign_in, unset, world_with,
@@ -143,6 +144,13 @@ async fn par_errors_show_a_page_and_par_outages_fall_back() {
         assert_eq!((page.status, page.title()), (StatusCode::BAD_GATEWAY, "Signing in at Hostile is not working"));
         assert!(!page.body.contains("Try again") && page.headers.get("retry-after").is_none(), "{text}");
         assert_eq!(page.link("Get help signing in</a>"), "/help?biller=hostile", "only support can help");
+        let metrics = world.state.metrics.encode(&Snapshot::default()).unwrap();
+        for series in [
+            format!("signpost_sign_ins_refused_total{{biller=\"hostile\",reason=\"{fault}\"}} 1\n"),
+            format!("{{biller=\"hostile\",endpoint=\"pushed_authorization\",outcome=\"{fault}\"}} 1\n"),
+        ] {
+            assert!(metrics.contains(&series), "{series} in\n{metrics}");
+        }
         let LookupResult::Recorded(entry) = world.decision(&page.reference()).await else { panic!("{text}") };
         assert_eq!(entry.details["reason"], fault);
         let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();

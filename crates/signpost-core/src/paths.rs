@@ -37,6 +37,12 @@ pub const HELP: &str = "/help";
 pub const BRAND: &str = "/b/{slug}/brand/{file}";
 pub const STATIC: &str = "/static/{file}";
 
+/// RFC 9309.
+pub const ROBOTS: &str = "/robots.txt";
+pub const FAVICON: &str = "/favicon.ico";
+/// RFC 9116.
+pub const SECURITY_TXT: &str = "/.well-known/security.txt";
+
 /// Asked by reverse proxies: is this browser signed in?
 pub const VERIFY: &str = "/auth/verify";
 /// OpenID Connect Back-Channel Logout 1.0, section 2.5.
@@ -45,6 +51,13 @@ pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{slug}";
 pub const WELL_KNOWN: &str = "/.well-known/";
 /// Our public signing keys (RFC 7517, section 5).
 pub const JWKS: &str = "/.well-known/jwks.json";
+
+/// Whether the process runs. At the management listener, like the next two.
+pub const LIVEZ: &str = "/livez";
+/// Whether the process can serve customers.
+pub const READYZ: &str = "/readyz";
+/// In the Prometheus text format.
+pub const METRICS: &str = "/metrics";
 
 /// What lies below belongs to the API, whether or not it exists.
 pub const API: &str = "/api";
@@ -139,6 +152,11 @@ pub fn is_local_path(path: &str) -> bool {
         }
         path = decoded;
     }
+}
+
+/// Whether a path has the same file on every host that is served.
+pub fn is_site_file(path: &str) -> bool {
+    matches!(path, ROBOTS | FAVICON)
 }
 
 /// Whether load balancers and orchestrators probe this path, by the address of an instance instead of a host name.

@@ -33,6 +33,8 @@ pub enum Audience {
     Customer,
     /// A page, for its stylesheets and images.
     Asset,
+    /// Crawlers, browsers and security researchers, at fixed paths.
+    Crawler,
     /// A reverse proxy, on behalf of a customer.
     Proxy,
     /// An identity provider.
@@ -43,6 +45,8 @@ pub enum Audience {
     Identity,
     /// Staff, at the console.
     Staff,
+    /// Orchestrators, load balancers and Prometheus, at the management listener.
+    Monitoring,
 }
 
 /// What a request has to present.
@@ -85,11 +89,13 @@ impl Audience {
         match self {
             Self::Customer => "customer",
             Self::Asset => "asset",
+            Self::Crawler => "crawler",
             Self::Proxy => "proxy",
             Self::Provider => "provider",
             Self::Api => "api",
             Self::Identity => "identity",
             Self::Staff => "staff",
+            Self::Monitoring => "monitoring",
         }
     }
 }
@@ -121,8 +127,10 @@ impl Route {
 
     pub fn error_format(&self) -> ErrorFormat {
         match self.audience {
-            Audience::Customer | Audience::Asset | Audience::Staff => ErrorFormat::Page,
-            Audience::Proxy | Audience::Provider | Audience::Api | Audience::Identity => ErrorFormat::Problem,
+            Audience::Customer | Audience::Asset | Audience::Crawler | Audience::Staff => ErrorFormat::Page,
+            Audience::Proxy | Audience::Provider | Audience::Api | Audience::Identity | Audience::Monitoring => {
+                ErrorFormat::Problem
+            }
         }
     }
 
@@ -164,6 +172,15 @@ fn first_segment(path: &str) -> &str {
 /// The routes of the gateway.
 pub fn gateway() -> &'static [Route] {
     &GATEWAY
+}
+
+/// The routes of the management listener.
+pub fn management() -> &'static [Route] {
+    static MANAGEMENT: LazyLock<Vec<Route>> = LazyLock::new(|| {
+        let probe = |path| Route::new(path, Audience::Monitoring, &[(Method::Get, Authentication::None)]);
+        [paths::LIVEZ, paths::READYZ, paths::METRICS].map(probe).to_vec()
+    });
+    &MANAGEMENT
 }
 
 /// The gateway's route for a request's path.
@@ -229,6 +246,9 @@ fn integration_routes() -> Vec<Route> {
     vec![
         Route::new(paths::BRAND, Audience::Asset, &[(Get, Authentication::None)]),
         Route::new(paths::STATIC, Audience::Asset, &[(Get, Authentication::None)]),
+        Route::new(paths::ROBOTS, Audience::Crawler, &[(Get, Authentication::None)]),
+        Route::new(paths::FAVICON, Audience::Crawler, &[(Get, Authentication::None)]),
+        Route::new(paths::SECURITY_TXT, Audience::Crawler, &[(Get, Authentication::None)]),
         Route::new(paths::VERIFY, Audience::Proxy, &[(Get, Authentication::Session)]),
         Route::new(paths::BACKCHANNEL_LOGOUT, Audience::Provider, &[(Post, Authentication::LogoutToken)]),
         Route::new(paths::JWKS, Audience::Provider, &[(Get, Authentication::None)]),

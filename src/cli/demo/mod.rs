@@ -24,7 +24,7 @@ use signpost_core::{Clock, Random, Slug};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Port of the gateway; the next five ports are the stand-ins, the console and the mail server
+    /// Port of the gateway; the next six ports are the stand-ins, the console, the mail server, and probes and metrics
     #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..=65_500))]
     port_base: u16,
     /// Keep the data in this folder [default: a temporary folder that is deleted at the end]
@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: Arguments) -> CliResult {
     super::replace_file(&file, &settings)?;
     telemetry::init(&config.log);
     let app = App::build(config, Schema::Migrate, Clock::System, Random::system()).await?;
-    let app = app.with_console().await.with_context(|| port_in_use(ports.console()))?;
+    let app = app.with_internal_listeners().await.context("choose other ports with --port-base")?;
     let state = app.state.clone();
     seed::import(&state, &world).await?;
     let keys = seed::create_api_keys(&state).await?;

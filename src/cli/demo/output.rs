@@ -22,6 +22,7 @@ pub(super) fn description(world: &World, ports: Ports, api_key: &str, settings: 
         "portal": at.portal,
         "mail": format!("{}/mail", at.legacy),
         "console": ports.console_address(),
+        "management": ports.management_address(),
         "staff": STAFF_ROLES.map(|role| json!({ "username": role, "password": PASSWORD, "role": role })),
         "api_key": api_key,
         "config": settings,
@@ -36,13 +37,14 @@ pub(super) fn banner(world: &World, ports: Ports, api_key: &str, settings: &Path
     let mut out = format!(
         "\nSignpost is running. Open {gateway}/ in a browser.\n\n  \
          gateway        {gateway}\n  SecureAuth     {}\n  legacy portal  {}\n  biller portal  {}\n  \
-         mail           {}/mail\n  console        {}\n  API key        {api_key}\n  settings       {settings}\n\n\
+         mail           {}/mail\n  console        {}\n  management     {}/metrics\n  API key        {api_key}\n  settings       {settings}\n\n\
          Every user has the password {PASSWORD}. Sign in with one of these usernames:\n\n",
         at.secureauth,
         at.legacy,
         at.portal,
         at.legacy,
         ports.console_address(),
+        ports.management_address(),
     );
     for user in &world.users {
         if let Some((row, page)) = user.expectation {

@@ -112,6 +112,7 @@ impl Biller {
             return None;
         }
         Some(Registration {
+            biller: Some(self.slug.clone()),
             issuer: oidc.issuer.clone(),
             client_id: oidc.client_id.clone(),
             auth,

@@ -13,7 +13,7 @@ use crate::provisioning::{CiamMode, EnablementOptions, ProvisioningError};
 use crate::queue::{Lease, Queue, Statements};
 use crate::{sql, values};
 use signpost_core::decision::CiamState;
-use signpost_core::{BillerId, Clock, Random, ids};
+use signpost_core::{BillerId, Clock, Random, Timestamp, ids};
 
 macro_rules! columns {
     () => {
@@ -32,6 +32,7 @@ const BY_ID: Sql = sql!(select!("WHERE id = $1"));
 const LATEST_JOBS: Sql = sql!(select!("ORDER BY created_at DESC, id DESC LIMIT 100"));
 const LATEST_JOB_OF: Sql = sql!(select!("WHERE biller_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1"));
 const BY_STATE: Sql = sql!("SELECT state, count(*) AS total FROM job GROUP BY state");
+const OPEN: Sql = sql!("SELECT count(*) AS total, min(created_at) AS oldest FROM job WHERE ended_at IS NULL");
 const ORGANIZATION: Sql = sql!(
     "SELECT s.object_id AS id FROM job_step s JOIN job j ON j.id = s.job_id \
      WHERE j.biller_id = $1 AND j.state = 'active' AND s.kind = 'organization' ORDER BY j.created_at DESC LIMIT 1"
@@ -142,6 +143,12 @@ impl Ledger {
             }
         }
         Ok(states)
+    }
+
+    /// The number of open jobs, and when the oldest was created.
+    pub(in crate::provisioning) async fn count_open(&self) -> Result<(i64, Option<Timestamp>), DbError> {
+        let Some(row) = self.db.one(OPEN, values![]).await? else { return Ok((0, None)) };
+        Ok((row.int("total")?, row.opt_time("oldest")?))
     }
 
     pub(in crate::provisioning) async fn steps(&self, job: &str) -> Result<Vec<Step>, DbError> {

@@ -114,7 +114,13 @@ class GatewayWorld extends World {
   #writeSettings(listen, server, limits) {
     const key = this.file("signpost.key", `${randomBytes(32).toString("base64")}\n`);
     const sections = {
-      server: { listen: `127.0.0.1:${listen}`, public_url: this.gateway, drain_seconds: 1, ...server },
+      server: {
+        listen: `127.0.0.1:${listen}`,
+        public_url: this.gateway,
+        management_listen: "127.0.0.1:0",
+        drain_seconds: 1,
+        ...server,
+      },
       database: { url: `sqlite:${join(this.folder, "signpost.db")}` },
       secrets: { keys: [{ file: key }] },
       legacy: { login_url: `${this.portal.origin}/legacy` },

@@ -88,12 +88,18 @@ impl World {
         rows
     }
 
-    /// As long as this is held, the names of users cannot be read. On PostgreSQL only: SQLite's readers wait for nobody.
+    /// As long as this is held, the names of users cannot be read.
     pub(crate) async fn lock_users(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        self.lock_table("users").await
+    }
+
+    /// As long as this is held, the table cannot be read. On PostgreSQL only: SQLite's readers wait for nobody.
+    pub(crate) async fn lock_table(&self, table: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
         let signpost::db::Db::Postgres(postgres) = &self.state.db else { panic!("on PostgreSQL only") };
         let own = sqlx::PgPool::connect_with((*postgres.pool.connect_options()).clone()).await.unwrap();
         let mut held = own.begin().await.unwrap();
-        sqlx::query("LOCK TABLE users IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+        let lock = sqlx::AssertSqlSafe(format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"));
+        sqlx::query(lock).execute(&mut *held).await.unwrap();
         held
     }
 }

@@ -37,6 +37,12 @@ pub(super) fn settings(world: &World, database: &str) -> Value {
         { "path": "/old/login.aspx", "query": "biller=2", "biller": "oakdale-city" },
         { "path": "/old/login.aspx" },
     ]);
+    settings["security_txt"] = json!({
+        "contact": ["mailto:security@example-pay.example", "https://example-pay.example/security"],
+        "expires": "2027-06-30T00:00:00Z",
+        "policy": "https://example-pay.example/policy",
+        "preferred_languages": ["en", "es"],
+    });
     settings["secureauth"]["lease_seconds"] = json!(2);
     settings["secureauth"]["timeout_seconds"] = json!(1);
     settings

@@ -61,6 +61,10 @@ impl Ports {
         self.base + 5
     }
 
+    pub const fn management(self) -> u16 {
+        self.base + 6
+    }
+
     /// The gateway is `localhost` and the stand-ins are `127.0.0.1`, so that a browser treats them as different sites.
     pub fn addresses(self) -> Addresses {
         let standin = |port: u16| format!("http://127.0.0.1:{port}");
@@ -75,6 +79,10 @@ impl Ports {
 
     pub fn console_address(self) -> String {
         format!("http://localhost:{}", self.console())
+    }
+
+    pub fn management_address(self) -> String {
+        format!("http://127.0.0.1:{}", self.management())
     }
 }
 

@@ -9,7 +9,7 @@ impl World {
     pub fn settings(&self, database: &str, key: &str) -> Value {
         let at = &self.addresses;
         json!({
-            "server": { "public_url": at.gateway },
+            "server": { "public_url": at.gateway, "management_listen": "127.0.0.1:0" },
             "database": { "url": database },
             "secrets": { "keys": [key] },
             "legacy": { "login_url": format!("{}/login", at.legacy), "reset_url": format!("{}/reset", at.legacy) },
@@ -38,6 +38,7 @@ impl World {
     pub fn demo_settings(&self, ports: Ports, database: &str, key: &str, log: &str) -> String {
         let mut settings = self.settings(database, key);
         settings["server"]["listen"] = json!(format!("127.0.0.1:{}", ports.base));
+        settings["server"]["management_listen"] = json!(format!("127.0.0.1:{}", ports.management()));
         settings["server"]["drain_seconds"] = json!(2);
         let deep_link = |biller: &str| json!({ "path": "/customer/login.aspx", "query": format!("biller={biller}"), "biller": biller });
         let mut riverside = deep_link("riverside-water");
