@@ -3,7 +3,7 @@
 //! SQLite has one writer, and a commit waits for the disk. Transactions that wait for each other share one commit: the first
 //! begins SQLite's transaction, the next ones are savepoints in it, and each returns when the shared commit is on the disk. So a
 //! transaction may see what an earlier one of its group has written, and both are committed or neither is. A transaction that
-//! nobody waits behind commits by itself.
+//! no one waits behind commits by itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl State {
         sqlx::query(statement).execute(connection).await.map(drop)
     }
 
-    /// Commits the transactions that wait for it, if nobody else has done so.
+    /// Commits the transactions that wait for it, if no one else has done so.
     async fn commit_group(&mut self) {
         if self.group.is_empty() {
             return;
@@ -161,7 +161,7 @@ impl State {
 }
 
 impl Slot {
-    /// Whether a statement may commit by itself: nobody waits for this connection or for a commit.
+    /// Whether a statement may commit by itself: no one waits for this connection or for a commit.
     pub(super) fn is_alone(&self) -> bool {
         self.state.group.is_empty() && !self.writer.is_awaited()
     }
