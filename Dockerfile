@@ -16,5 +16,7 @@ ENV SIGNPOST__SERVER__MANAGEMENT_LISTEN=0.0.0.0:8086
 USER 10001:10001
 WORKDIR /var/lib/signpost
 EXPOSE 8080 8086
+HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 \
+  CMD ["signpost", "health", "--config", "/etc/signpost/signpost.toml"]
 ENTRYPOINT ["signpost"]
 CMD ["serve", "--config", "/etc/signpost/signpost.toml"]

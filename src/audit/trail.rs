@@ -129,6 +129,7 @@ actions! {
     RolloutUpdated "rollout.updated" "The rollout or the activation date of a biller was changed.";
     MaintenanceUpdated "maintenance.updated" "A maintenance window was set or removed.";
     KillSwitchSet "kill_switch.set" "The kill switch was set.";
+    DatabaseRestored "database.restored" "The database was restored from a backup, and all sessions were ended.";
     ChangeRequested "change.requested" "A change was requested and needs an approval.";
     ChangeApproved "change.approved" "An approver approved a change.";
     ChangeRejected "change.rejected" "A change was rejected or withdrawn.";

@@ -7,6 +7,7 @@ macro_rules! outln {
 }
 
 mod audit;
+mod backup;
 mod billers;
 mod check;
 mod controls;
@@ -15,6 +16,7 @@ mod decision;
 mod demo;
 mod enable;
 mod generate;
+mod health;
 mod impact;
 mod import;
 mod keys;
@@ -25,9 +27,11 @@ mod serve;
 mod simulate;
 mod sync;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::App;
 use crate::config::Config;
@@ -56,6 +60,22 @@ enum Command {
     Check(check::Check),
     /// Create the database or update its schema; `serve` does this too
     Migrate,
+    /// Ask the running gateway of these settings whether it is ready; fails if it is not
+    Health,
+    /// Copy the SQLite database into a new file, while the gateway runs
+    ///
+    /// Example: signpost backup /var/backups/signpost-2026-11-27.db
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
+    /// Replace the SQLite database by a backup and end all sessions; the gateway must be stopped
+    ///
+    /// The earlier database is kept beside the new one.
+    Restore {
+        /// A file that `backup` has written
+        file: PathBuf,
+    },
     /// Show the routing decision for a username or an address, without side effects
     ///
     /// Example: signpost simulate --username alice --issuer riverside-water=down
@@ -126,6 +146,14 @@ enum Command {
     Decision(decision::Arguments),
     /// Generate the rule table and the OpenAPI document
     Generate(generate::Arguments),
+    /// Print the completion script of a shell
+    ///
+    /// Example: signpost completions bash > /etc/bash_completion.d/signpost
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual pages into a folder
+    ///
+    /// Example: signpost man /usr/local/share/man/man1
+    Man { folder: PathBuf },
 }
 
 type CliResult = Result<(), anyhow::Error>;
@@ -158,6 +186,9 @@ async fn run(cli: Cli) -> CliResult {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Check(arguments) => check::run(&global, arguments).await,
         Command::Migrate => migrate(&global.config).await,
+        Command::Health => health::run(&global).await,
+        Command::Backup { file } => backup::back_up(&global, &file).await,
+        Command::Restore { file } => backup::restore(&global, &file).await,
         Command::Simulate(arguments) => simulate::run(&global, arguments).await,
         Command::Impact(arguments) => impact::run(&global, arguments).await,
         Command::Import(arguments) => import::run(&global, arguments).await,
@@ -180,6 +211,8 @@ async fn run(cli: Cli) -> CliResult {
         Command::Audit(arguments) => audit::run(&global, arguments).await,
         Command::Decision(arguments) => decision::run(&global, arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Completions { shell } => completions(shell),
+        Command::Man { folder } => manual_pages(&folder),
     }
 }
 
@@ -204,7 +237,6 @@ fn out(text: std::fmt::Arguments<'_>) {
 
 /// Replaces a file atomically. Keeps owner and permissions; a new file is readable by its owner only.
 fn replace_file(path: &std::path::Path, text: &str) -> CliResult {
-    use anyhow::Context;
     use std::io::Write;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
@@ -224,6 +256,19 @@ fn replace_file(path: &std::path::Path, text: &str) -> CliResult {
 
 fn load(path: &std::path::Path) -> Result<Config, anyhow::Error> {
     Ok(Config::load(path, std::env::vars())?)
+}
+
+fn completions(shell: clap_complete::Shell) -> CliResult {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "signpost", &mut script);
+    outln!("{}", String::from_utf8_lossy(&script).trim_end());
+    Ok(())
+}
+
+fn manual_pages(folder: &std::path::Path) -> CliResult {
+    let cannot_write = || format!("cannot write to {}", folder.display());
+    std::fs::create_dir_all(folder).with_context(cannot_write)?;
+    clap_mangen::generate_to(Cli::command(), folder).with_context(cannot_write)
 }
 
 async fn migrate(path: &std::path::Path) -> CliResult {

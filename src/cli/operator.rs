@@ -92,7 +92,7 @@ impl Session {
     pub(super) fn actor(&self) -> Result<ActorContext, anyhow::Error> {
         let actor = match &self.key {
             Some(key) => key.actor(),
-            None => Actor::Cli { user: os_account()? },
+            None => local_actor()?,
         };
         Ok(self.state.actor_context(actor))
     }
@@ -105,6 +105,11 @@ impl Session {
     pub(super) fn biller_scope(&self) -> Option<&[Slug]> {
         self.key.as_ref()?.billers.as_deref()
     }
+}
+
+/// The local command line.
+pub(super) fn local_actor() -> Result<Actor, anyhow::Error> {
+    Ok(Actor::Cli { user: os_account()? })
 }
 
 async fn authenticate(state: &AppState, file: &Path) -> Result<ApiKey, anyhow::Error> {

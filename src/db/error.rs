@@ -51,6 +51,11 @@ impl DbError {
         }
     }
 
+    /// Whether the connection broke, perhaps while it was idle. Another one may work.
+    pub(super) fn is_broken_connection(&self) -> bool {
+        matches!(self, Self::Failed(error) if is_connection_failure(error) && !matches!(error, sqlx::Error::PoolTimedOut))
+    }
+
     /// Whether the outage is logged already.
     pub fn is_logged(&self) -> bool {
         matches!(self, Self::Away(_))

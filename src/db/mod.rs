@@ -3,6 +3,7 @@
 //! Statements have `$1` parameters, which both databases accept; values are text and 64-bit integers only. A transaction
 //! writes first: read-then-write loses updates on PostgreSQL and fails on SQLite (see ARCHITECTURE.md).
 
+mod backup;
 mod bulk_insert;
 mod connection;
 mod error;
@@ -17,6 +18,7 @@ mod statement;
 mod status;
 mod writer_queue;
 
+pub use backup::{BackupError, Restored};
 pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
 pub use error::{DbError, is_logged, is_logged_text};
 pub use handle::{Db, Schema, Tx};

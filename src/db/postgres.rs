@@ -4,8 +4,8 @@
 //! [`ACQUIRE_TIMEOUT`] the breaker opens, and statements fail at once. A task connects at short intervals, and the first
 //! success closes the breaker. A shorter outage, such as a restart, costs only a wait.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -20,6 +20,10 @@ use crate::telemetry::metrics::{PoolWait, PoolWaits};
 const FAILURES_TO_OPEN: u32 = 3;
 const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that was idle for longer is tested before its use. A test costs a round trip.
+const MAX_UNTESTED_IDLE: Duration = Duration::from_secs(1);
+/// After a connection failure, every connection is tested for this long: others may have broken as well.
+const TEST_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 pub struct PostgresPool {
@@ -27,6 +31,7 @@ pub struct PostgresPool {
     /// Why the database is away, while the breaker is open.
     outage: watch::Sender<Option<Arc<str>>>,
     is_probing: Arc<AtomicBool>,
+    last_failure: Arc<std::sync::Mutex<Option<Instant>>>,
     /// Held while a request finds out why the pool timed out.
     diagnosis: Arc<Mutex<()>>,
     pub(super) waits: PoolWaits,
@@ -38,7 +43,20 @@ impl PostgresPool {
     pub(super) async fn connect(url: &str, connections: u32) -> Result<Self, DbError> {
         let options: PgConnectOptions = url.parse()?;
         wait_for_server(&options).await?;
-        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+        let last_failure = Arc::<std::sync::Mutex<Option<Instant>>>::default();
+        let failed = Arc::clone(&last_failure);
+        let has_failed = move || {
+            let at = *failed.lock().unwrap_or_else(PoisonError::into_inner);
+            at.is_some_and(|at| at.elapsed() < TEST_AFTER_FAILURE)
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, metadata| {
+                let is_suspect = metadata.idle_for > MAX_UNTESTED_IDLE || has_failed();
+                Box::pin(async move { if is_suspect { connection.ping().await.map(|()| true) } else { Ok(true) } })
+            });
         let (outage, _) = watch::channel(None);
         let waits = PoolWaits::default();
         Ok(Self {
@@ -47,12 +65,27 @@ impl PostgresPool {
             pool: pool.connect_lazy_with(options),
             outage,
             is_probing: Arc::default(),
+            last_failure,
             diagnosis: Arc::default(),
         })
     }
 
     pub(super) async fn acquire(&self) -> Result<Checked<Postgres>, DbError> {
         self.wait.measure(self.acquire_or_fail()).await
+    }
+
+    /// A connection for a statement that writes by itself. Such a statement cannot be repeated: if its connection breaks, it may
+    /// have been committed. So the connection is tested first.
+    pub(super) async fn acquire_tested(&self) -> Result<Checked<Postgres>, DbError> {
+        let mut connection = self.acquire().await?;
+        let tested = connection.executor()?.ping().await;
+        match connection.check(tested) {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                self.report(error);
+                self.acquire().await
+            }
+        }
     }
 
     async fn acquire_or_fail(&self) -> Result<Checked<Postgres>, DbError> {
@@ -99,8 +132,11 @@ impl PostgresPool {
         if let DbError::Failed(cause) = &error
             && is_connection_failure(cause)
             && !self.pool.is_closed()
-            && !self.is_probing.swap(true, Ordering::SeqCst)
         {
+            *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            if self.is_probing.swap(true, Ordering::SeqCst) {
+                return error;
+            }
             // A pool that timed out has failed to connect for that long, or its connections are all in use.
             let waited = if matches!(cause, sqlx::Error::PoolTimedOut) { ACQUIRE_TIMEOUT } else { Duration::ZERO };
             tokio::spawn(self.clone().probe(waited));

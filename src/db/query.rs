@@ -58,12 +58,23 @@ macro_rules! run {
     }};
 }
 
-/// Reads from PostgreSQL. The statement is abandoned when the circuit breaker opens: a server that has stopped never answers.
+/// Reads from PostgreSQL. The statement is abandoned when the circuit breaker opens: a server that has stopped never answers. It is
+/// repeated once if its connection had broken while it was idle.
 macro_rules! read {
     ($pool:expr, $sql:expr, $values:expr) => {{
         let reading = async {
-            let mut connection = $pool.acquire().await?;
-            all!(Postgres, $sql, $values, &mut connection)
+            let values: Vec<Value> = $values;
+            let first = {
+                let mut connection = $pool.acquire().await?;
+                all!(Postgres, $sql, values.clone(), &mut connection)
+            };
+            match first.map_err(|error| $pool.report(error)) {
+                Err(error) if error.is_broken_connection() => {
+                    let mut connection = $pool.acquire().await?;
+                    all!(Postgres, $sql, values, &mut connection)
+                }
+                done => done,
+            }
         };
         tokio::select! {
             biased;
@@ -149,7 +160,7 @@ impl Db {
                 }
             }
             Self::Postgres(pool) => {
-                let done: Result<u64, DbError> = run!(Postgres, text, values, &mut pool.acquire().await?);
+                let done: Result<u64, DbError> = run!(Postgres, text, values, &mut pool.acquire_tested().await?);
                 done.map_err(|error| pool.report(error))
             }
         }
@@ -160,7 +171,13 @@ impl Db {
         match self {
             Self::Sqlite(file) => file.waits.write.measure(begin_immediate(file)).await,
             Self::Postgres(pool) => {
-                let begun = PostgresTransaction::begin(pool.acquire().await?).await;
+                let begun = match PostgresTransaction::begin(pool.acquire().await?).await {
+                    Err(error) if error.is_broken_connection() => {
+                        pool.report(error);
+                        PostgresTransaction::begin(pool.acquire().await?).await
+                    }
+                    begun => begun,
+                };
                 begun.map(|tx| Tx::new(Open::Postgres(tx))).map_err(|error| pool.report(error))
             }
         }

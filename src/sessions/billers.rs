@@ -44,6 +44,7 @@ const END_USER: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE user_i
 const END_MEMBER: Sql =
     sql!("UPDATE biller_session SET ended_at = $3 WHERE biller_id = $1 AND user_id = $2 AND ended_at IS NULL");
 const END_BILLER: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE biller_id = $1 AND ended_at IS NULL");
+const END_ALL: Sql = sql!("UPDATE biller_session SET ended_at = $1 WHERE ended_at IS NULL");
 const END_SUBJECT: Sql = sql!(
     "UPDATE biller_session SET ended_at = $4 \
      WHERE biller_id = $1 AND issuer = $2 AND subject = $3 AND ended_at IS NULL"
@@ -285,6 +286,13 @@ impl SessionFilter<'_> {
             Self::Sid { issuer, sid, subject } => (END_SID, values![biller, issuer, sid, subject, now]),
         }
     }
+}
+
+/// Ends every session of customers and staff, of browsers and at billers. Returns how many browsers and members of staff were
+/// signed in.
+pub async fn end_all(tx: &mut Tx, now: Timestamp) -> Result<u64, DbError> {
+    tx.run(END_ALL, values![now]).await?;
+    store::end_every_session(tx, now).await
 }
 
 /// Ends all sessions of a user, in the transaction that makes the user inactive.

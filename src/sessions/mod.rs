@@ -5,7 +5,8 @@ mod store;
 mod verified;
 
 pub use billers::{
-    BillerSession, BillerSessions, NewBillerSession, SessionDetails, SessionFilter, end_for_member, end_for_user,
+    BillerSession, BillerSessions, NewBillerSession, SessionDetails, SessionFilter, end_all, end_for_member,
+    end_for_user,
 };
 pub use store::{Lifetime, SessionKind, Sessions, StoredSession};
 pub use verified::{VerifiedSessions, VerifiedUser};

@@ -32,6 +32,8 @@ const SWEEP: Sql = sql!(
      (SELECT id_hash FROM session WHERE kind = $1 AND last_seen < $2 LIMIT 500)"
 );
 
+const END_ALL: Sql = sql!("UPDATE session SET ended_at = $1 WHERE ended_at IS NULL");
+
 /// `last_seen` is written at most so often.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(30);
 /// Retention of ended and idle sessions, at least.
@@ -160,6 +162,11 @@ impl Sessions {
         while self.db.run(SWEEP, values![self.kind.as_str(), before]).await? >= SWEEP_BATCH {}
         Ok(())
     }
+}
+
+/// Ends every session of customers and staff.
+pub(super) async fn end_every_session(tx: &mut Tx, now: Timestamp) -> Result<u64, DbError> {
+    tx.run(END_ALL, values![now]).await
 }
 
 /// Stores a customer's session under a new id.

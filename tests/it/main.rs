@@ -4,6 +4,7 @@
 
 mod architecture;
 mod audit_trail;
+mod backups;
 mod biller_settings;
 mod billers_api;
 mod branding;
