@@ -220,6 +220,15 @@ CREATE TABLE consumed_token (
 
 CREATE INDEX consumed_token_expires ON consumed_token (expires_at);
 
+-- Networks from which a user signed in with a username, as a keyed hash of both: limits on strangers do not apply there. The day
+-- of the last sign-in is in days since 1970.
+CREATE TABLE known_network (
+    id       TEXT PRIMARY KEY,
+    last_day BIGINT NOT NULL
+);
+
+CREATE INDEX known_network_last_day ON known_network (last_day);
+
 -- API access ----------------------------------------------------------------------------------------------------------
 
 -- API keys; only a hash of the secret is stored.

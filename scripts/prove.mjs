@@ -557,7 +557,7 @@ ${answers.medians.map(([row, ms]) => `| ${row} | ${ms.toFixed(2)} |`).join("\n")
 
 ## Response times do not reveal the row
 
-An unknown username against one of rows 3, 4 and 6, in ${whole(PAIRS_PER_RUN)} shuffled pairs per row, one request at a time; the best of at
+An unknown username against one of rows 3, 4 and 6, and an unknown id against one of a biller that the API key may not see, in ${whole(PAIRS_PER_RUN)} shuffled pairs per row, one request at a time; the best of at
 most ${MAX_TIMED_RUNS} runs. The 95 % bootstrap interval of the median difference must lie within ±${MAX_TIME_DIFFERENCE_MS} ms.
 
 | endpoint | row | run | median, ms | interval, ms |
@@ -649,22 +649,24 @@ Each time the team had one of the two lists, complete.
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
 
-/** Response times must not reveal the row of a username. One request at a time, on one connection. */
+/** Response times must not reveal the row of a username or whether a foreign id exists. One request at a time, on one connection. */
 async function responseTimes(demo) {
   const post = (path) => (username) => send(demo.gateway + path, { method: "POST", form: { username } });
   const recovery = await recoveryPages(demo);
+  const usernames = { unknown: UNKNOWN, known: TIMED };
   const endpoints = {
-    "POST /login": post("/login"),
-    "POST /reset": post("/reset"),
-    "POST /recover/links": post("/recover/links"),
-    "GET /recover": (username) => send(recovery[username] ?? recovery[UNKNOWN]),
+    "POST /login": { ask: post("/login"), ...usernames },
+    "POST /reset": { ask: post("/reset"), ...usernames },
+    "POST /recover/links": { ask: post("/recover/links"), ...usernames },
+    "GET /recover": { ask: (username) => send(recovery[username] ?? recovery[UNKNOWN]), ...usernames },
+    ...(await foreignIds(demo)),
   };
   const found = [];
-  for (const [endpoint, ask] of Object.entries(endpoints)) {
-    for (const name of [UNKNOWN, ...Object.values(TIMED)]) await repeat(200, 1, () => ask(name));
+  for (const [endpoint, { ask, unknown, known }] of Object.entries(endpoints)) {
+    for (const name of [unknown, ...Object.values(known)]) await repeat(200, 1, () => ask(name));
     let best = {};
     for (let run = 1; run <= MAX_TIMED_RUNS; run += 1) {
-      const differences = await pairs(ask);
+      const differences = await pairs(ask, unknown, known);
       for (const [row, values] of Object.entries(differences)) {
         const interval = bootstrap(values);
         const one = { endpoint, row, run, pairs: values.length, median: median(values), interval };
@@ -687,6 +689,39 @@ const UNKNOWN = "nobody-has-this";
 /** Usernames that are compared with the unknown one, by row. */
 const TIMED = { 3: "one-legacy", 4: "moved-and-legacy", 6: "two-legacy" };
 
+/** A user and a job that a key of another biller asks for, and unknown ids. */
+async function foreignIds(demo) {
+  const FOREIGN = "lakeside-power";
+  const key = (name, ...options) => {
+    const args = ["keys", "create", "--name", name, ...options, "--config", demo.config];
+    return execFileSync(BINARY, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  };
+  const scopes = (...names) => names.flatMap((name) => ["--scope", name]);
+  const all = key("all", ...scopes("billers:read", "billers:write", "ciam:write", "identity:read"));
+  const limited = key("limited", ...scopes("billers:read", "identity:read"), "--biller", "maple-electric");
+  const call = (bearer, path, options) =>
+    send(demo.gateway + path, { ...options, headers: { authorization: `Bearer ${bearer}` } });
+  const created = await call(all, "/api/v1/billers", { method: "POST", json: { slug: FOREIGN, name: "Lakeside Power" } });
+  assert.equal(created.status, 201, created.body);
+  const enabling = await call(all, `/api/v1/billers/${FOREIGN}/ciam`, { method: "PUT", json: { active: true } });
+  assert.equal(enabling.status, 202, enabling.body);
+  const job = JSON.parse(enabling.body).id;
+  // It must not run while others are measured.
+  for (let state = ""; !["active", "rolled_back", "needs_attention"].includes(state); await pause(200)) {
+    ({ state } = JSON.parse((await call(all, `/api/v1/jobs/${job}`)).body));
+  }
+  const user = query(join(demo.data, "signpost.db"), "SELECT id FROM users WHERE username_key = 'one-moved'");
+  const found = {};
+  for (const [prefix, foreign] of [["/identity/v1/users/", user], ["/api/v1/jobs/", job]]) {
+    assert.equal((await call(all, prefix + foreign)).status, 200, prefix);
+    const ask = async (id) => assert.equal((await call(limited, prefix + id)).status, 404, prefix);
+    // As long as the foreign one, and of the same time.
+    const unknown = foreign.slice(0, -12) + randomBytes(6).toString("hex");
+    found[`GET ${prefix}{id}`] = { ask, unknown, known: { foreign } };
+  }
+  return found;
+}
+
 /** The recovery page in the legacy handoff of each username. */
 async function recoveryPages(demo) {
   const found = {};
@@ -703,10 +738,10 @@ async function recoveryPages(demo) {
   return found;
 }
 
-/** Time of a known username minus time of the unknown one in milliseconds, by row, in shuffled pairs. */
-async function pairs(ask) {
+/** Time of a known username or id minus time of the unknown one in milliseconds, by row, in shuffled pairs. */
+async function pairs(ask, unknownName, knownNames) {
   const random = (most) => Math.floor(Math.random() * most);
-  const rows = Object.keys(TIMED).flatMap((row) => Array(PAIRS_PER_RUN).fill(row));
+  const rows = Object.keys(knownNames).flatMap((row) => Array(PAIRS_PER_RUN).fill(row));
   for (let at = rows.length - 1; at > 0; at -= 1) {
     const other = random(at + 1);
     [rows[at], rows[other]] = [rows[other], rows[at]];
@@ -716,16 +751,16 @@ async function pairs(ask) {
     await ask(name);
     return performance.now() - start;
   };
-  const differences = Object.fromEntries(Object.keys(TIMED).map((row) => [row, []]));
+  const differences = Object.fromEntries(Object.keys(knownNames).map((row) => [row, []]));
   for (const row of rows) {
     let known;
     let unknown;
     if (random(2)) {
-      known = await timed(TIMED[row]);
-      unknown = await timed(UNKNOWN);
+      known = await timed(knownNames[row]);
+      unknown = await timed(unknownName);
     } else {
-      unknown = await timed(UNKNOWN);
-      known = await timed(TIMED[row]);
+      unknown = await timed(unknownName);
+      known = await timed(knownNames[row]);
     }
     differences[row].push(known - unknown);
   }

@@ -19,7 +19,7 @@ use tower_http::csrf::CsrfLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::access::{ApiKeys, IdempotencyKey, RateLimits};
+use crate::access::{ApiKeys, IdempotencyKey, KnownNetworks, RateLimits};
 use crate::audit::{self, DecisionLog};
 use crate::config::Config;
 use crate::db::{Db, DbError, Schema};
@@ -145,6 +145,7 @@ impl App {
             biller_sessions: BillerSessions::new(db.clone(), clock.clone(), random.clone(), &config.sessions),
             consumed_tokens: ConsumedTokens::new(db.clone(), clock.clone()),
             limits,
+            known_networks: Arc::new(KnownNetworks::new(db.clone(), clock.clone(), &keys)),
             config,
             clock,
             random,
@@ -382,6 +383,7 @@ async fn sweep(state: AppState) {
 async fn sweep_once(state: &AppState) -> Result<(), DbError> {
     let now = state.clock.now();
     state.consumed_tokens().sweep().await?;
+    state.known_networks.sweep().await?;
     customer_sessions(state).sweep().await?;
     state.biller_sessions.sweep().await?;
     console::staff_sessions(state).sweep().await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{ApiKeys, RateLimits};
+use crate::access::{ApiKeys, KnownNetworks, RateLimits};
 use crate::audit::{Actor, ActorContext, DecisionLog};
 use crate::config::Config;
 use crate::db::Db;
@@ -80,6 +80,7 @@ pub struct Services {
     pub biller_sessions: BillerSessions,
     pub consumed_tokens: ConsumedTokens,
     pub limits: Arc<RateLimits>,
+    pub known_networks: Arc<KnownNetworks>,
 }
 
 impl Services {

@@ -1,10 +1,8 @@
 //! Rate limits of lookups, emails and simulations. Throttling does not reveal whether a username exists, and all spellings of a
 //! username share one limit.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -14,8 +12,6 @@ use crate::config;
 use signpost_core::text::hash64;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Of sign-ins that an instance remembers. Beyond it, it starts over; devices have a cookie.
-const MAX_SIGN_INS: usize = 200_000;
 
 /// Whom a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +23,7 @@ pub enum Client {
 
 impl Client {
     /// An IPv6 client owns at least a /64, so the limit applies to the /64.
-    fn network(self) -> Self {
+    pub(super) fn network(self) -> Self {
         match self {
             Self::Address(address) => match address.to_canonical() {
                 IpAddr::V6(v6) => Self::Address(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))),
@@ -49,12 +45,19 @@ pub struct Throttled {
     pub retry_after: Duration,
 }
 
+/// Which limit refuses a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupRefusal {
+    Network(Throttled),
+    /// Of the username in this network: it does not apply if a user signed in with it from there before.
+    Username(Throttled),
+}
+
 type Limiter<K> = DefaultKeyedRateLimiter<K>;
 
 pub struct RateLimits {
     by_network: Limiter<Client>,
     by_username: Limiter<(Client, u64)>,
-    sign_ins: Mutex<HashSet<(Client, u64)>>,
     mail_by_client: Limiter<Client>,
     mail_by_address: Limiter<u64>,
     simulations: Limiter<u64>,
@@ -75,7 +78,6 @@ impl RateLimits {
         Self {
             by_network: RateLimiter::keyed(Quota::per_minute(at_least_one(config.lookups_per_address_per_minute))),
             by_username: RateLimiter::keyed(Quota::per_hour(at_least_one(config.lookups_per_username_per_hour))),
-            sign_ins: Mutex::default(),
             mail_by_client: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_client_per_hour))),
             mail_by_address: RateLimiter::keyed(Quota::per_hour(at_least_one(mail.per_address_per_hour))),
             simulations: RateLimiter::keyed(Quota::per_minute(at_least_one(config.simulations_per_minute))),
@@ -87,28 +89,16 @@ impl RateLimits {
 
     /// Counts a lookup of this username by this client. The limit of a username applies to each network, so that no stranger can
     /// lock a customer out, and not to devices and networks that signed in with the username before.
-    pub fn check_lookup(&self, client: Client, name: &str, is_known_device: bool) -> Result<(), Throttled> {
+    pub fn check_lookup(&self, client: Client, name: &str, has_signed_in: bool) -> Result<(), LookupRefusal> {
         if self.exempt_loopback && client.is_loopback() {
             return Ok(());
         }
         let network = client.network();
-        check(&self.by_network, &network)?;
-        let key = (network, hash64(name.as_bytes()));
-        let has_signed_in = is_known_device || self.sign_ins().contains(&key);
-        if has_signed_in { Ok(()) } else { check(&self.by_username, &key) }
-    }
-
-    /// Remembers that a user signed in with this username from this client.
-    pub fn record_sign_in(&self, client: Client, name: &str) {
-        let mut sign_ins = self.sign_ins();
-        if sign_ins.len() >= MAX_SIGN_INS {
-            sign_ins.clear();
+        check(&self.by_network, &network).map_err(LookupRefusal::Network)?;
+        if has_signed_in {
+            return Ok(());
         }
-        sign_ins.insert((client.network(), hash64(name.as_bytes())));
-    }
-
-    fn sign_ins(&self) -> MutexGuard<'_, HashSet<(Client, u64)>> {
-        self.sign_ins.lock().unwrap_or_else(PoisonError::into_inner)
+        check(&self.by_username, &(network, hash64(name.as_bytes()))).map_err(LookupRefusal::Username)
     }
 
     /// Counts a request for an email or a password reset to any recipient.
@@ -184,22 +174,21 @@ mod tests {
         let allowed = |client, name: &str| limits.check_lookup(client, name, false).is_ok();
         let elsewhere = |n: u16| Client::Address(IpAddr::V6(Ipv6Addr::new(0x2a00, 1, 2, 100 + n, 0, 0, 0, 1)));
         assert!((0..2).all(|_| allowed(elsewhere(1), "same")));
-        let refused = limits.check_lookup(elsewhere(1), "same", false).unwrap_err();
+        let LookupRefusal::Username(refused) = limits.check_lookup(elsewhere(1), "same", false).unwrap_err() else {
+            panic!("the limit of the username");
+        };
         assert!(
             (Duration::from_secs(1700)..=Duration::from_secs(1800)).contains(&refused.retry_after),
             "two in an hour: {refused:?}"
         );
         assert!(allowed(elsewhere(2), "same"), "no stranger locks the username out elsewhere");
-        assert!(limits.check_lookup(elsewhere(1), "same", true).is_ok(), "a device that signed in before");
+        assert!(limits.check_lookup(elsewhere(1), "same", true).is_ok(), "a device or network that signed in before");
         assert!(
             (0..20).all(|_| allowed(Client::Address(IpAddr::from([127, 0, 0, 1])), "same")),
             "this machine is exempt"
         );
         let home = elsewhere(7);
         assert!((0..2).all(|_| allowed(home, "mine")) && !allowed(home, "mine"));
-        let home = elsewhere(8);
-        limits.record_sign_in(home, "mine");
-        assert!((0..3).all(|_| allowed(home, "mine")), "a network that signed in before");
         let connection = |port| Client::Connection(SocketAddr::from(([10, 0, 0, 1], port)));
         assert!((0..9).all(|port| allowed(connection(port), "any")), "no shared limit for a proxy that says nothing");
     }

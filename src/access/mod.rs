@@ -2,11 +2,13 @@
 
 mod idempotency;
 mod keys;
+mod known_networks;
 mod limits;
 mod staff;
 
 pub use idempotency::{IdempotencyKey, Replay};
 pub use keys::{ApiKey, ApiKeys, Audience, CreatedApiKey, KeyError, NewApiKey};
-pub use limits::{Client, RateLimits, Throttled};
+pub use known_networks::KnownNetworks;
+pub use limits::{Client, LookupRefusal, RateLimits, Throttled};
 pub use signpost_core::scope::{self, Scope};
 pub use staff::StaffLimits;

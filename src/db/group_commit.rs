@@ -2,8 +2,8 @@
 //!
 //! SQLite has one writer, and a commit waits for the disk. Transactions that wait for each other share one commit: the first
 //! begins SQLite's transaction, the next ones are savepoints in it, and each returns when the shared commit is on the disk. So a
-//! transaction may see what an earlier one of its group has written, and both are committed or neither is. A transaction that
-//! no one waits behind commits by itself.
+//! transaction may see what an earlier one of its group has written, and both are committed or neither is. A transaction
+//! that no other waits behind commits by itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -90,15 +90,15 @@ impl Writer {
 
     /// Waits for the connection while no group is open, for statements that must not run in a transaction.
     pub(super) async fn acquire_alone(&self) -> Result<Slot, DbError> {
-        let mut slot = self.acquire().await?;
-        slot.state.commit_group().await;
-        Ok(slot)
+        let Slot { state, writer } = self.acquire().await?;
+        let mut state = commit_apart(state).await?;
+        state.connect(&self.options).await?;
+        Ok(Slot { state, writer })
     }
 
     /// Closes the connection. Later calls fail.
     pub(super) async fn close(&self) {
-        let mut state = self.state.lock().await;
-        state.commit_group().await;
+        let Ok(mut state) = commit_apart(Arc::clone(&self.state).lock_owned().await).await else { return };
         state.is_closed = true;
         if let Some(connection) = state.connection.take() {
             // The file is consistent without the farewell.
@@ -113,6 +113,18 @@ impl Writer {
     fn is_awaited(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
+}
+
+/// Commits the group in a task of its own: if the caller goes away, the members still get their answer.
+async fn commit_apart(mut state: OwnedMutexGuard<State>) -> Result<OwnedMutexGuard<State>, DbError> {
+    if state.group.is_empty() {
+        return Ok(state);
+    }
+    let committing = tokio::spawn(async move {
+        state.commit_group().await;
+        state
+    });
+    committing.await.map_err(|_| DbError::Failed(sqlx::Error::WorkerCrashed))
 }
 
 impl State {
@@ -134,7 +146,7 @@ impl State {
         sqlx::query(statement).execute(connection).await.map(drop)
     }
 
-    /// Commits the transactions that wait for it, if no one else has done so.
+    /// Commits the transactions that wait for it, unless another caller has done so.
     async fn commit_group(&mut self) {
         if self.group.is_empty() {
             return;
@@ -161,7 +173,7 @@ impl State {
 }
 
 impl Slot {
-    /// Whether a statement may commit by itself: no one waits for this connection or for a commit.
+    /// Whether a statement may commit by itself: no other caller waits for this connection or for a commit.
     pub(super) fn is_alone(&self) -> bool {
         self.state.group.is_empty() && !self.writer.is_awaited()
     }
@@ -189,14 +201,16 @@ impl Slot {
         let mut tx = WriteTransaction { slot: Some(self), is_first, is_released: false };
         let statement = if is_first { "BEGIN IMMEDIATE" } else { "SAVEPOINT member" };
         let begun = tx.connection()?.state.execute(statement).await;
-        match tx.connection()?.check(begun) {
-            Ok(()) => Ok(tx),
-            Err(error) => {
-                // The transaction did not begin: there is nothing to roll back.
-                tx.slot = None;
-                Err(error)
-            }
+        let Err(error) = begun else { return Ok(tx) };
+        let cause = error.to_string();
+        let error = classify(error);
+        if let Some(mut slot) = tx.slot.take()
+            && !is_busy(&error)
+        {
+            // Either statement is right: after any other error the connection is in a state that it must not be in.
+            slot.state.discard(&cause);
         }
+        Err(error)
     }
 
     /// Waits for the shared commit, which follows when all who are waiting now have joined the group.
@@ -239,6 +253,8 @@ impl WriteTransaction {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), DbError> {
+        // A lost transaction has nothing to commit, and must not join the group of another connection.
+        self.connection()?.executor()?;
         let is_first = self.is_first;
         if !is_first {
             self.is_released = true;

@@ -351,8 +351,12 @@ impl Callback<'_> {
         if pinned == SubjectMatch::Pinned {
             audit::count(&mut tx, &biller.slug, Metric::FirstSignIn, now).await?;
         }
+        let username = Username::parse(&user.username);
+        let name = username.as_ref().map_or(user.username.as_str(), Username::as_str);
+        state.known_networks.record(&mut tx, self.client, name).await?;
         let (row, session_cookie) = self.session.sign_in(&mut tx, new).await?;
         tx.commit().await?;
+        state.known_networks.remember(self.client, name);
         state.metrics.record_sign_in_completed(biller.slug.as_str());
         if self.fields.has("iss") {
             state.directory.pin_iss(biller, &registration.issuer).await?;
@@ -361,9 +365,6 @@ impl Callback<'_> {
         let address = state.handoffs().portal_url(&row.id, biller.settings.portal_url.as_deref(), &flow);
         let mut response = Redirect::to(&address).into_response();
         let line = redirect_loop::record(&state.keys, now, self.headers, self.slug, Destination::Portal);
-        let username = Username::parse(&user.username);
-        let name = username.as_ref().map_or(user.username.as_str(), Username::as_str);
-        state.limits.record_sign_in(self.client, name);
         let device = Device::from_headers(&state.keys, self.headers);
         cookies::add(response.headers_mut(), [session_cookie, line, device.record_sign_in(&state.keys, name)]);
         Ok(response)

@@ -1,8 +1,6 @@
 //! "Email me my username and sign-in links": `/recover/links`. The response is the same for every username. A worker looks up
 //! the user later.
 
-use std::sync::Arc;
-
 use axum::Extension;
 use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
@@ -14,7 +12,6 @@ use super::page_context::PageContext;
 use super::pages::{LinksPage, LinksSentPage};
 use super::username_form::{Requester, check_mail_limit, sanitize, username_error};
 use super::{addresses, show};
-use crate::access::RateLimits;
 use crate::handoffs::FlowContext;
 use crate::i18n::Translator;
 use crate::mail::Mail;
@@ -56,7 +53,7 @@ pub(super) async fn form(
 pub(super) async fn submit(
     EnabledMail(mail): EnabledMail,
     State(pages): State<PageContext>,
-    State(limits): State<Arc<RateLimits>>,
+    State(state): State<AppState>,
     Extension(language): Extension<Language>,
     ClientAddress(client): ClientAddress,
     headers: HeaderMap,
@@ -85,7 +82,7 @@ pub(super) async fn submit(
             .in_locale(language.locale)
     };
     let device = Device::from_headers(&pages.keys, &headers);
-    check_mail_limit(&limits, Requester { client, device: &device }, &name).map_err(with_way_on)?;
+    check_mail_limit(&state, Requester { client, device: &device }, &name).await.map_err(with_way_on)?;
     mail.enqueue_sign_in_links(&name, language.locale).await.map_err(|error| with_way_on(error.into()))?;
     // The flow leaves out the username, so that the page is the same for every username.
     sent_page(&pages, language, &flow)

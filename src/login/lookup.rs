@@ -100,7 +100,7 @@ async fn route_username(
         ..FlowContext::default()
     };
     let device = Device::from_headers(&state.keys, headers);
-    check_lookup_limit(&state.limits, Requester { client, device: &device }, &name).map_err(|error| {
+    check_lookup_limit(state, Requester { client, device: &device }, &name).await.map_err(|error| {
         error
             .with_link("action-try-again", addresses::padded_page(&state.keys, paths::LOGIN, &flow))
             .in_locale(language.locale)

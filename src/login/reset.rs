@@ -139,7 +139,7 @@ async fn handle_submit(
     };
     let flow = FlowContext { name: Some(name.raw().to_owned()), ..flow };
     let device = Device::from_headers(&state.keys, headers);
-    check_mail_limit(&state.limits, Requester { client, device: &device }, &name).map_err(|error| {
+    check_mail_limit(state, Requester { client, device: &device }, &name).await.map_err(|error| {
         error
             .with_link("action-try-again", addresses::padded_page(&state.keys, &action(biller), &flow))
             .in_locale(language.locale)

@@ -1,7 +1,8 @@
 //! What forms that ask for a username have in common.
 
-use crate::access::{Client, RateLimits, Throttled};
+use crate::access::{Client, LookupRefusal, Throttled};
 use crate::i18n::Translator;
+use crate::state::AppState;
 use crate::web::HttpError;
 use crate::web::device::Device;
 use crate::web::language::Language;
@@ -17,25 +18,31 @@ pub(super) struct Requester<'a> {
     pub device: &'a Device,
 }
 
-/// Counts a lookup. A refusal is the same for every username.
-pub(super) fn check_lookup_limit(
-    limits: &RateLimits,
+/// Counts a lookup. A refusal is the same for every username, and so is the work before it.
+pub(super) async fn check_lookup_limit(
+    state: &AppState,
     requester: Requester<'_>,
     name: &UsernameInput,
 ) -> Result<(), HttpError> {
     let counted = name.username().map_or(name.raw(), |username| username.as_str());
-    let is_known_device = requester.device.has_signed_in(counted);
-    limits.check_lookup(requester.client, counted, is_known_device).map_err(throttled)
+    let Requester { client, device } = requester;
+    let has_signed_in = device.has_signed_in(counted) || state.known_networks.is_remembered(client, counted);
+    match state.limits.check_lookup(client, counted, has_signed_in) {
+        Ok(()) => Ok(()),
+        // Another instance may have seen the sign-in, or this one before it was restarted.
+        Err(LookupRefusal::Username(_)) if state.known_networks.contains(client, counted).await? => Ok(()),
+        Err(LookupRefusal::Username(limit) | LookupRefusal::Network(limit)) => Err(throttled(limit)),
+    }
 }
 
 /// Counts a lookup that may send mail. A refusal is the same for every username.
-pub(super) fn check_mail_limit(
-    limits: &RateLimits,
+pub(super) async fn check_mail_limit(
+    state: &AppState,
     requester: Requester<'_>,
     name: &UsernameInput,
 ) -> Result<(), HttpError> {
-    check_lookup_limit(limits, requester, name)?;
-    limits.check_mail_request(requester.client).map_err(throttled)
+    check_lookup_limit(state, requester, name).await?;
+    state.limits.check_mail_request(requester.client).map_err(throttled)
 }
 
 fn throttled(limit: Throttled) -> HttpError {

@@ -78,6 +78,8 @@ pub(super) struct DiscoveryDocument {
     /// The claims that the provider can send, if it says so.
     pub claims_supported: Option<Vec<String>>,
     pub end_session_endpoint: Option<Url>,
+    /// It has parameters that only Signpost may set: the provider takes no part in logout, and sign-ins do without it.
+    pub rejected_end_session_endpoint: Option<Url>,
     pub iss_parameter_supported: bool,
     /// Pushed authorization requests (RFC 9126)
     pub par_endpoint: Option<Url>,
@@ -109,6 +111,10 @@ pub(super) fn parse(
     let token_endpoint =
         metadata.token_endpoint().ok_or(ProviderError::InvalidResponse("discovery_no_token_endpoint"))?;
     let extra = metadata.additional_metadata();
+    let (end_session_endpoint, rejected_end_session_endpoint) = match extra.end_session_endpoint.clone() {
+        Some(endpoint) if check_own_parameters(&endpoint).is_err() => (None, Some(endpoint)),
+        endpoint => (endpoint, None),
+    };
     let document = DiscoveryDocument {
         authorization_endpoint: metadata.authorization_endpoint().url().clone(),
         token_endpoint: token_endpoint.url().clone(),
@@ -120,21 +126,21 @@ pub(super) fn parse(
         claims_supported: metadata
             .claims_supported()
             .map(|claims| claims.iter().map(|claim| claim.to_string()).collect()),
-        end_session_endpoint: extra.end_session_endpoint.clone(),
+        end_session_endpoint,
+        rejected_end_session_endpoint,
         iss_parameter_supported: extra.authorization_response_iss_parameter_supported,
         par_endpoint: extra.pushed_authorization_request_endpoint.clone(),
         par_required: extra.require_pushed_authorization_requests,
     };
     let endpoints = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri].into_iter();
-    for endpoint in endpoints.chain(&document.end_session_endpoint).chain(&document.par_endpoint) {
+    let logout = document.end_session_endpoint.iter().chain(&document.rejected_end_session_endpoint);
+    for endpoint in endpoints.chain(logout).chain(&document.par_endpoint) {
         http.check_target(endpoint)?;
         if !is_allowed_endpoint(endpoint, registration) {
             return Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed"));
         }
     }
-    for endpoint in [&document.authorization_endpoint].into_iter().chain(&document.end_session_endpoint) {
-        check_own_parameters(endpoint)?;
-    }
+    check_own_parameters(&document.authorization_endpoint)?;
     Ok(document)
 }
 

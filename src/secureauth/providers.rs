@@ -55,6 +55,11 @@ impl Provider {
     pub fn end_session_endpoint(&self) -> Option<&url::Url> {
         self.document.end_session_endpoint.as_ref()
     }
+
+    /// An end-session endpoint that is not used, because it has parameters that Signpost sets.
+    pub fn rejected_end_session_endpoint(&self) -> Option<&url::Url> {
+        self.document.rejected_end_session_endpoint.as_ref()
+    }
 }
 
 /// Whether the issuer itself was contacted, and the result.
@@ -242,6 +247,18 @@ impl CacheEntry {
         let is_known = self.provider.as_ref().is_some_and(|(earlier, _)| earlier.keys.skipped == *skipped);
         if !skipped.is_empty() && !is_known {
             tracing::warn!(issuer, keys = skipped.join(", "), "unusable keys of the issuer are skipped");
+        }
+        let rejected = provider.rejected_end_session_endpoint();
+        let is_known =
+            self.provider.as_ref().is_some_and(|(earlier, _)| earlier.rejected_end_session_endpoint() == rejected);
+        if let Some(endpoint) = rejected
+            && !is_known
+        {
+            tracing::warn!(
+                issuer,
+                %endpoint,
+                "the end-session endpoint has a parameter that Signpost sets: customers are not signed out at the provider"
+            );
         }
         if self.reported.take().is_some() {
             tracing::info!(issuer, "the issuer's documents can be read again");

@@ -1,8 +1,15 @@
 //! The doors: what each kind of arrival gets, and that odd input gets a clear answer.
 
-use http::{Request, StatusCode};
+use std::time::Duration;
 
-use crate::harness::{Browser, LEGACY, PROPAGATION_TIMEOUT, World, wait_for};
+use http::{Request, StatusCode};
+use signpost::access::Client;
+use signpost::app::App;
+use signpost::db::Schema;
+use signpost::sql;
+use signpost_core::Random;
+
+use crate::harness::{Browser, GATEWAY, LEGACY, PROPAGATION_TIMEOUT, TestResponse, World, each_database, wait_for};
 
 async fn submit_username(browser: &mut Browser, name: &str) -> crate::harness::TestResponse {
     browser.post("/login", &[("username", name)]).await
@@ -244,6 +251,12 @@ async fn submit_from(browser: &mut Browser, peer: &str, forwarded: Option<(&str,
     browser.send_with(request, format!("username={name}").into()).await.status
 }
 
+async fn get_from(browser: &mut Browser, peer: &str, address: &str) -> TestResponse {
+    let path = address.strip_prefix(GATEWAY).unwrap_or(address);
+    let request = Request::get(path).extension(signpost::web::client::Peer(peer.parse().unwrap()));
+    browser.send(request).await
+}
+
 #[tokio::test]
 async fn strangers_cannot_lock_a_username_out() {
     let world = World::start().await;
@@ -263,6 +276,104 @@ async fn strangers_cannot_lock_a_username_out() {
     assert_ne!(same_network, StatusCode::TOO_MANY_REQUESTS, "this device signed in with the username");
     let other = submit_from(&mut customer, attacker, None, "nobody").await;
     assert_eq!(other, StatusCode::TOO_MANY_REQUESTS, "another username on this device");
+}
+
+/// Another instance on the same database, which has seen no request.
+async fn another_instance(world: &World) -> (App, Browser) {
+    let config = (*world.state.config).clone();
+    let app = App::build(config, Schema::RequireCurrent, world.clock.clone(), Random::system()).await.unwrap();
+    let browser = Browser::new(signpost::app::router(app.state.clone()));
+    (app, browser)
+}
+
+/// Uses up the limit of a username for a network. Returns the refusal.
+async fn exhaust(stranger: &mut Browser, peer: &str, name: &str) -> StatusCode {
+    for _ in 0..10 {
+        submit_from(stranger, peer, None, name).await;
+    }
+    submit_from(stranger, peer, None, name).await
+}
+
+#[tokio::test]
+async fn network_of_an_earlier_sign_in_is_known_to_every_instance() {
+    each_database(|world| async move {
+        let (home, neighbour, elsewhere) = ("198.51.100.9:1", "198.51.100.9:2", "203.0.113.5:1");
+        let mut customer = world.browser();
+        let start = customer.get("/b/riverside-water").await;
+        let callback = world.authenticate(&start.location(), "one-moved").await;
+        let signed_in = get_from(&mut customer, home, &callback).await;
+        assert_eq!(signed_in.status, StatusCode::SEE_OTHER, "{}", signed_in.body);
+
+        let refused = StatusCode::TOO_MANY_REQUESTS;
+        let (other, stranger) = another_instance(&world).await;
+        // Browsers without a cookie, so that only the network can be known.
+        assert_ne!(exhaust(&mut stranger.clone(), neighbour, "ONE-moved").await, refused, "another instance");
+        assert_ne!(exhaust(&mut world.browser(), neighbour, "one-moved").await, refused, "the instance of the sign-in");
+        for name in ["two-moved", "nobody"] {
+            assert_eq!(exhaust(&mut stranger.clone(), neighbour, name).await, refused, "{name}: no sign-in");
+        }
+        assert_eq!(exhaust(&mut stranger.clone(), elsewhere, "one-moved").await, refused, "another network");
+        let mut device = stranger.clone();
+        device.cookies.clone_from(&customer.cookies);
+        assert_ne!(
+            submit_from(&mut device, elsewhere, None, "one-moved").await,
+            refused,
+            "the device, on another instance"
+        );
+
+        let rows = world.dump_tables().await.remove("known_network").unwrap();
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        for readable in ["198.51", "one-moved", "riverside"] {
+            assert!(!rows[0].contains(readable), "{rows:?}");
+        }
+
+        world.advance(Duration::from_secs(179 * 24 * 3600)).await;
+        let (third, stranger) = another_instance(&world).await;
+        assert_ne!(exhaust(&mut stranger.clone(), home, "one-moved").await, refused, "within the retention");
+        world.advance(Duration::from_secs(2 * 24 * 3600)).await;
+        assert_eq!(exhaust(&mut stranger.clone(), home, "one-moved").await, refused, "after the retention");
+        third.state.known_networks.sweep().await.unwrap();
+        assert!(world.dump_tables().await["known_network"].is_empty());
+        other.state.db.close().await;
+        third.state.db.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sign_ins_write_their_network_once_a_week() {
+    each_database(|world| async move {
+        let client = Client::Address("198.51.100.9".parse().unwrap());
+        let networks = &world.state.known_networks;
+        let last_day = async || {
+            let row = world.state.db.one(sql!("SELECT last_day FROM known_network"), Vec::new()).await.unwrap();
+            row.unwrap().int("last_day").unwrap()
+        };
+        let sign_in = async || {
+            let mut tx = world.state.db.begin().await.unwrap();
+            networks.record(&mut tx, client, "name").await.unwrap();
+            tx.commit().await.unwrap();
+            networks.remember(client, "name");
+        };
+        sign_in().await;
+        let first = last_day().await;
+        for (days, written) in [(6, 0), (1, 7), (6, 7), (1, 14)] {
+            world.advance(Duration::from_secs(days * 24 * 3600)).await;
+            sign_in().await;
+            assert_eq!(last_day().await - first, written);
+        }
+        let mut rolled_back = world.state.db.begin().await.unwrap();
+        networks.record(&mut rolled_back, client, "another").await.unwrap();
+        drop(rolled_back);
+        assert!(!networks.is_remembered(client, "another") && !networks.contains(client, "another").await.unwrap());
+        // The proxy does not say which network it is.
+        let unknown = Client::Connection("10.0.0.1:9".parse().unwrap());
+        let mut tx = world.state.db.begin().await.unwrap();
+        networks.record(&mut tx, unknown, "name").await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(!networks.contains(unknown, "name").await.unwrap());
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -118,6 +118,52 @@ async fn caller_that_goes_away_does_not_hold_up_its_group() {
 }
 
 #[tokio::test]
+async fn caller_that_goes_away_during_the_shared_commit_fails_no_member() {
+    let world = World::start().await;
+    let db = &world.state.db;
+    let first = begin(db, "first").await;
+    let other = db.clone();
+    let committing = tokio::spawn(async move { other.set_bulk_mode(false).await });
+    yield_now().await;
+    let first = tokio::spawn(first.commit());
+    // Now the first waits for its group, and then the other caller commits it.
+    yield_now().await;
+    yield_now().await;
+    assert!(!first.is_finished() && !committing.is_finished());
+    committing.abort();
+    assert!(committing.await.unwrap_err().is_cancelled());
+    first.await.unwrap().unwrap();
+    assert_eq!(committed(db).await, ["first"]);
+    begin(db, "second").await.commit().await.unwrap();
+    assert_eq!(committed(db).await, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn lost_transaction_does_not_join_the_group_of_the_next_one() {
+    let world = World::start().await;
+    let db = &world.state.db;
+    let mut first = begin(db, "first").await;
+    let second = begin_behind(db, "second").await;
+    first.run(Sql::new_unchecked("PRAGMA query_only = ON"), Vec::new()).await.unwrap();
+    assert!(first.run(ADD, values!["refused"]).await.is_err());
+    // The caller ignores the error. Its connection is closed already.
+    let first = tokio::spawn(first.commit());
+    second.await.unwrap().commit().await.unwrap();
+    assert!(first.await.unwrap().is_err());
+    assert_eq!(committed(db).await, ["second"]);
+}
+
+#[tokio::test]
+async fn connection_that_is_left_in_a_transaction_is_replaced() {
+    let world = World::start().await;
+    let db = &world.state.db;
+    db.run(Sql::new_unchecked("BEGIN"), Vec::new()).await.unwrap();
+    assert!(db.begin().await.is_err(), "SQLite refuses to begin a transaction in a transaction");
+    begin(db, "after").await.commit().await.unwrap();
+    assert_eq!(committed(db).await, ["after"]);
+}
+
+#[tokio::test]
 async fn many_writers_lose_nothing() {
     let world = World::start().await;
     let db = &world.state.db;

@@ -17,9 +17,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
+use signpost::provisioning::CheckStatus;
 use signpost::telemetry::metrics::Snapshot;
 
 use crate::harness::{Browser, TestResponse, World, now, slug};
+use crate::logs::Captured;
 
 pub(crate) type Change = Arc<dyn Fn(&mut ProviderResponse) + Send + Sync>;
 
@@ -740,6 +742,50 @@ async fn invalid_discovery_documents_are_rejected() {
         let expected = if is_unreadable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
         assert_eq!((let_in, status), (false, expected), "{field} = {value}");
         assert_eq!(provider.calls("token") + provider.calls("other"), 0);
+    }
+}
+
+#[tokio::test]
+async fn end_session_endpoint_with_reserved_parameters_is_not_used() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new("off,signpost=warn"))
+        .with_ansi(false)
+        .with_writer(captured.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    for (query, is_used) in [
+        ("id_token_hint=x", false),
+        ("post_logout_redirect_uri=https%3A%2F%2Fevil.example%2F", false),
+        ("state=x", false),
+        ("client_id=other", false),
+        ("tenant=7&tenant=8", false),
+        ("tenant=7", true),
+        ("", true),
+    ] {
+        let (world, provider) = world_with("client_secret = \"s\"").await;
+        let endpoint = format!("{}/logout?{query}", provider.issuer);
+        provider.discovery.lock().unwrap()["end_session_endpoint"] = json!(endpoint);
+        captured.clear();
+        let mut browser = world.browser();
+        let answer = answer_to_callback(&mut browser, &provider).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{query}: {}", answer.body);
+        assert!(browser.cookies.contains_key("__Host-s"), "{query}");
+        browser.get("/logout").await;
+        let target = browser.post("/logout", &[("biller", "hostile")]).await.location();
+        let expected = if is_used { provider.issuer.as_str() } else { "/signed-out" };
+        assert!(target.starts_with(expected), "{query}: {target}");
+        let log = captured.text();
+        let warnings = log.matches("customers are not signed out at the provider").count();
+        assert_eq!(warnings, usize::from(!is_used), "{query}: {log}");
+        let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+        assert_eq!(biller.health.fault, None, "{query}");
+        let card = world.state.provisioning.readiness(&biller).await.unwrap();
+        let issuer = card.checks.iter().find(|check| check.name == "issuer").unwrap();
+        assert_eq!(issuer.status, CheckStatus::Pass, "{query}");
+        let logout = card.checks.iter().find(|check| check.name == "logout");
+        assert_eq!(logout.map(|check| check.status), (!is_used).then_some(CheckStatus::Warning), "{query}");
+        assert!(logout.is_none_or(|check| check.advice.contains(&endpoint)), "{query}: {logout:?}");
     }
 }
 

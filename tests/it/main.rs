@@ -64,6 +64,7 @@ mod simulations;
 mod site_files;
 mod standin_api;
 mod statements;
+mod storage_faults;
 mod user_files;
 mod verify;
 mod wording;

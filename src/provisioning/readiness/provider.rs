@@ -40,6 +40,7 @@ impl Provisioning {
         checks.push(self.credentials_check(biller, registration).await);
         checks.push(self.claim_check(biller, registration).await);
         checks.push(self.clock_check(registration).await);
+        checks.extend(self.logout_check(registration).await);
         checks
     }
 
@@ -127,6 +128,17 @@ impl Provisioning {
         }
     }
 
+    /// A warning if customers cannot be signed out at the provider, although it names an endpoint.
+    async fn logout_check(&self, registration: &Registration) -> Option<ReadinessCheck> {
+        let (provider, _) = self.providers.get(registration).await.ok()?;
+        let endpoint = provider.rejected_end_session_endpoint()?;
+        let advice = format!(
+            "The end-session endpoint {endpoint} has a query parameter that Signpost sets. Sign-ins work, and customers are not \
+             signed out at the provider. Contact its operators."
+        );
+        Some(check("logout", CheckStatus::Warning, advice))
+    }
+
     /// Whether the provider can send the claim that identifies users.
     async fn claim_check(&self, biller: &Biller, registration: &Registration) -> ReadinessCheck {
         let claim = biller.settings.oidc.as_ref().map_or("", |oidc| oidc.bind_claim.as_str());
@@ -188,7 +200,7 @@ pub fn advice(reason: &str) -> &'static str {
             "Synchronize the clocks of the provider and of this machine with a time server."
         }
         "discovery_reserved_parameter" => {
-            "Its authorization or end-session endpoint has a query parameter that Signpost sets. Contact its operators."
+            "Its authorization endpoint has a query parameter that Signpost sets. Contact its operators."
         }
         "discovery_no_token_endpoint" => "Its discovery document names no token endpoint. Contact its operators.",
         "invalid_endpoint_url" => {

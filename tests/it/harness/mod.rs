@@ -110,6 +110,12 @@ impl World {
         Self::with_database(&database, folder, more).await
     }
 
+    /// On SQLite, in this folder.
+    pub(crate) async fn in_folder(folder: TempDir) -> Self {
+        let database = format!("sqlite:{}", folder.path().join("test.db").display());
+        Self::with_database(&database, folder, "").await
+    }
+
     /// On a new PostgreSQL database. None without a server.
     pub(crate) async fn on_postgres(more: &str) -> Option<Self> {
         let url = databases::create_postgres_database().await?;
