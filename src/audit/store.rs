@@ -84,7 +84,7 @@ impl StoredEntry {
 /// Writes entries and counts them. Entries that are there already, because the result of an earlier commit was lost, are not
 /// counted again.
 pub(super) async fn insert(db: &Db, entries: &[PendingEntry]) -> Result<(), DbError> {
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin_shared().await?;
     let mut added = 0;
     for chunk in entries.chunks(ROWS_PER_STATEMENT) {
         let rows = chunk.iter().map(PendingEntry::values).collect();

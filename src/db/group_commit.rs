@@ -1,9 +1,12 @@
 //! The connection that writes to a SQLite file, and group commit.
 //!
-//! SQLite has one writer, and a commit waits for the disk. Transactions that wait for each other share one commit: the first
+//! SQLite has one writer, and a commit waits for the disk. Shared transactions that wait for each other have one commit: the first
 //! begins SQLite's transaction, the next ones are savepoints in it, and each returns when the shared commit is on the disk. So a
 //! transaction may see what an earlier one of its group has written, and both are committed or neither is. A transaction
 //! that no other waits behind commits by itself.
+//!
+//! A caller that rolls back and then reads would not find what made it roll back, as it is not committed yet. So transactions are
+//! shared only where the caller asks for it; the others begin when the group before them is committed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,6 +50,8 @@ pub(super) struct WriteTransaction {
     slot: Option<Slot>,
     /// It began SQLite's transaction. The others are savepoints.
     is_first: bool,
+    /// Others may join it.
+    is_shared: bool,
     /// It has left its savepoint, or is about to: it can no longer be rolled back alone.
     is_released: bool,
 }
@@ -88,7 +93,7 @@ impl Writer {
         Ok(Slot { state, writer: self.clone() })
     }
 
-    /// Waits for the connection while no group is open, for statements that must not run in a transaction.
+    /// Waits for the connection while no group is open.
     pub(super) async fn acquire_alone(&self) -> Result<Slot, DbError> {
         let Slot { state, writer } = self.acquire().await?;
         let mut state = commit_apart(state).await?;
@@ -195,10 +200,11 @@ impl Slot {
         })
     }
 
-    pub(super) async fn begin(self) -> Result<WriteTransaction, DbError> {
+    /// Begins a transaction, or joins the group. Others may join it if it is shared.
+    pub(super) async fn begin(self, is_shared: bool) -> Result<WriteTransaction, DbError> {
         let is_first = self.state.group.is_empty();
         // From here on a cancelled caller rolls back.
-        let mut tx = WriteTransaction { slot: Some(self), is_first, is_released: false };
+        let mut tx = WriteTransaction { slot: Some(self), is_first, is_shared, is_released: false };
         let statement = if is_first { "BEGIN IMMEDIATE" } else { "SAVEPOINT member" };
         let begun = tx.connection()?.state.execute(statement).await;
         let Err(error) = begun else { return Ok(tx) };
@@ -261,7 +267,7 @@ impl WriteTransaction {
             let slot = self.connection()?;
             let released = slot.state.execute(RELEASE).await;
             slot.check_commit(released)?;
-        } else if !self.connection()?.writer.is_awaited() {
+        } else if !self.is_shared || !self.connection()?.writer.is_awaited() {
             let slot = self.connection()?;
             let done = slot.state.execute("COMMIT").await;
             slot.check_commit(done)?;

@@ -102,18 +102,21 @@ fn list_values(value: Value, keys: &[&str]) -> Vec<Value> {
     vec![value, Value::Text(serde_json::Value::from(keys).to_string())]
 }
 
-/// One statement that writes to SQLite. It joins the group of transactions that others wait with (see `group_commit`).
+/// One statement that writes to SQLite. It joins the group of transactions that others wait with (see `group_commit`), and returns
+/// when that is committed, whatever it has done: it may have seen what others wrote.
 async fn run_alone_or_in_group(file: &SqliteFile, text: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
     let mut slot = file.waits.write.measure(file.writer.acquire()).await?;
     if slot.has_group() {
-        let affected = run!(Sqlite, text, values, &mut slot)?;
-        slot.commit_with_group().await?;
-        return Ok(affected);
+        let done = run!(Sqlite, text, values, &mut slot);
+        if slot.has_group() {
+            slot.commit_with_group().await?;
+        }
+        return done;
     }
     if slot.is_alone() {
         return run!(Sqlite, text, values, &mut slot);
     }
-    let mut tx = slot.begin().await?;
+    let mut tx = slot.begin(true).await?;
     let affected = run!(Sqlite, text, values, tx.connection()?)?;
     tx.commit().await?;
     Ok(affected)
@@ -168,8 +171,19 @@ impl Db {
 
     /// Begins a transaction. Its first statement must write, or every write in it must be a compare-and-set.
     pub async fn begin(&self) -> Result<Tx, DbError> {
+        self.begin_as(false).await
+    }
+
+    /// Begins a transaction that may share its commit with others, so that many of them do not wait for the disk one after the
+    /// other. The caller must commit before it acts on what the transaction has read or could not write: another transaction of
+    /// the group may have written it, and is committed at the same time.
+    pub async fn begin_shared(&self) -> Result<Tx, DbError> {
+        self.begin_as(true).await
+    }
+
+    async fn begin_as(&self, is_shared: bool) -> Result<Tx, DbError> {
         match self {
-            Self::Sqlite(file) => file.waits.write.measure(begin_immediate(file)).await,
+            Self::Sqlite(file) => file.waits.write.measure(begin_immediate(file, is_shared)).await,
             Self::Postgres(pool) => {
                 let begun = match PostgresTransaction::begin(pool.acquire().await?).await {
                     Err(error) if error.is_broken_connection() => {
@@ -185,11 +199,12 @@ impl Db {
 }
 
 /// Begins a transaction that holds the write lock from the start.
-async fn begin_immediate(file: &SqliteFile) -> Result<Tx, DbError> {
+async fn begin_immediate(file: &SqliteFile, is_shared: bool) -> Result<Tx, DbError> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     let mut ticket = None;
     loop {
-        match file.writer.acquire().await?.begin().await {
+        let slot = if is_shared { file.writer.acquire().await? } else { file.writer.acquire_alone().await? };
+        match slot.begin(is_shared).await {
             Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 ticket = ticket.or_else(|| file.writer_queue.enqueue());
                 wait_before_retry().await;

@@ -343,9 +343,10 @@ impl Callback<'_> {
             details,
         };
         let now = state.clock.now();
-        let mut tx = state.db.begin().await?;
+        let mut tx = state.db.begin_shared().await?;
         let pinned = pin_subject(&mut tx, biller, &registration.issuer, (&user.id, &sign_in.subject), now).await?;
         if pinned == SubjectMatch::Different {
+            tx.commit().await?;
             return Err(self.fail(CallbackError::NotAMember("subject_mismatch")));
         }
         if pinned == SubjectMatch::Pinned {

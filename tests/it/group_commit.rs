@@ -15,7 +15,7 @@ async fn committed(db: &Db) -> Vec<String> {
 }
 
 async fn begin(db: &Db, id: &str) -> Tx {
-    let mut tx = db.begin().await.unwrap();
+    let mut tx = db.begin_shared().await.unwrap();
     tx.run(ADD, values![id]).await.unwrap();
     tx
 }
@@ -72,6 +72,44 @@ async fn violated_constraint_fails_its_transaction_alone() {
     drop(second);
     first.await.unwrap().unwrap();
     assert_eq!(committed(db).await, ["first"]);
+}
+
+#[tokio::test]
+async fn other_transactions_begin_when_the_group_is_committed() {
+    let world = World::start().await;
+    let db = &world.state.db;
+    let (first, second) = first_waits_for_second(db).await;
+    let other = db.clone();
+    let alone = tokio::spawn(async move { other.begin().await.unwrap() });
+    yield_now().await;
+    second.commit().await.unwrap();
+    first.await.unwrap().unwrap();
+    let mut alone = alone.await.unwrap();
+    assert!(matches!(alone.run(ADD, values!["first"]).await, Err(DbError::Conflict(_))));
+    drop(alone);
+    assert_eq!(committed(db).await, ["first", "second"], "what made it roll back can be read");
+    let alone = db.begin().await.unwrap();
+    let waiting = begin_behind(db, "third").await;
+    alone.commit().await.unwrap();
+    waiting.await.unwrap().commit().await.unwrap();
+    assert_eq!(committed(db).await, ["first", "second", "third"]);
+}
+
+#[tokio::test]
+async fn failed_statement_returns_when_its_cause_is_committed() {
+    let world = World::start().await;
+    let db = &world.state.db;
+    let first = begin(db, "first").await;
+    let other = db.clone();
+    let statement = tokio::spawn(async move {
+        let done = other.run(ADD, values!["first"]).await;
+        (done, committed(&other).await)
+    });
+    yield_now().await;
+    first.commit().await.unwrap();
+    let (done, seen) = statement.await.unwrap();
+    assert!(matches!(done, Err(DbError::Conflict(_))), "{done:?}");
+    assert_eq!(seen, ["first"]);
 }
 
 #[tokio::test]

@@ -139,11 +139,11 @@ async fn signed_in(world: &World) -> i64 {
 
 /// Two transactions of one group: the first has left its commit to the group, and the second one is open.
 async fn shared_commit(db: &Db) -> (JoinHandle<Result<(), DbError>>, Tx) {
-    let mut first = db.begin().await.unwrap();
+    let mut first = db.begin_shared().await.unwrap();
     first.run(ADD, values!["first"]).await.unwrap();
     let waiting = tokio::spawn({
         let db = db.clone();
-        async move { db.begin().await.unwrap() }
+        async move { db.begin_shared().await.unwrap() }
     });
     yield_now().await;
     let first = tokio::spawn(first.commit());
