@@ -360,6 +360,7 @@ struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     /// None: only root may mount.
+    #[expect(clippy::print_stdout, reason = "says why the test is skipped")]
     fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(folder.path()).output();
