@@ -557,8 +557,8 @@ ${answers.medians.map(([row, ms]) => `| ${row} | ${ms.toFixed(2)} |`).join("\n")
 
 ## Response times do not reveal the row
 
-An unknown username against one of rows 3, 4 and 6, and an unknown id against one of a biller that the API key may not see, in ${whole(PAIRS_PER_RUN)} shuffled pairs per row, one request at a time; the best of at
-most ${MAX_TIMED_RUNS} runs. The 95 % bootstrap interval of the median difference must lie within ±${MAX_TIME_DIFFERENCE_MS} ms.
+An unknown username against one of rows 3, 4 and 6, and an unknown id against one of a biller that the API key has no access to,
+in ${whole(PAIRS_PER_RUN)} shuffled pairs per row, one request at a time; the best of at most ${MAX_TIMED_RUNS} runs. The 95 % bootstrap interval of the median difference must lie within ±${MAX_TIME_DIFFERENCE_MS} ms.
 
 | endpoint | row | run | median, ms | interval, ms |
 | --- | --- | --- | --- | --- |

@@ -380,19 +380,25 @@ async fn sweep(state: AppState) {
     }
 }
 
-async fn sweep_once(state: &AppState) -> Result<(), DbError> {
+/// Sweeps every store. One that fails keeps no other from being swept.
+///
+/// # Errors
+/// The first failure.
+pub async fn sweep_once(state: &AppState) -> Result<(), DbError> {
     let now = state.clock.now();
-    state.consumed_tokens().sweep().await?;
-    state.known_networks.sweep().await?;
-    customer_sessions(state).sweep().await?;
-    state.biller_sessions.sweep().await?;
-    console::staff_sessions(state).sweep().await?;
+    let days = |days: u64| Duration::from_secs(days * SECONDS_PER_DAY);
     let retention = &state.config.audit;
-    state.decisions.sweep(Duration::from_secs(retention.decision_retention_days * SECONDS_PER_DAY)).await?;
-    audit::sweep_events(&state.db, now.minus(Duration::from_secs(retention.event_retention_days * SECONDS_PER_DAY)))
-        .await?;
-    IdempotencyKey::sweep(&state.db, now.minus(IDEMPOTENCY_RETENTION)).await?;
-    Ok(())
+    let done = [
+        state.consumed_tokens().sweep().await,
+        state.known_networks.sweep().await,
+        customer_sessions(state).sweep().await,
+        state.biller_sessions.sweep().await,
+        console::staff_sessions(state).sweep().await,
+        state.decisions.sweep(days(retention.decision_retention_days)).await.map(drop),
+        audit::sweep_events(&state.db, now.minus(days(retention.event_retention_days))).await.map(drop),
+        IdempotencyKey::sweep(&state.db, now.minus(IDEMPOTENCY_RETENTION)).await,
+    ];
+    done.into_iter().collect()
 }
 
 /// Reloads the key ring when its files change. An invalid file leaves the keys as they are.

@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::connection::{ACQUIRE_TIMEOUT, is_trusted};
 use super::error::{DbError, classify, is_busy};
+use super::file_identity::FileIdentity;
 
 const RELEASE: &str = "RELEASE member";
 
@@ -25,6 +26,7 @@ const RELEASE: &str = "RELEASE member";
 #[derive(Clone)]
 pub(super) struct Writer {
     options: Arc<SqliteConnectOptions>,
+    identity: Arc<FileIdentity>,
     state: Arc<Mutex<State>>,
     /// Callers that wait for the connection.
     waiting: Arc<AtomicUsize>,
@@ -78,8 +80,8 @@ impl fmt::Debug for WriteTransaction {
 }
 
 impl Writer {
-    pub(super) fn new(options: SqliteConnectOptions) -> Self {
-        Self { options: Arc::new(options), state: Arc::default(), waiting: Arc::default() }
+    pub(super) fn new(options: SqliteConnectOptions, identity: Arc<FileIdentity>) -> Self {
+        Self { options: Arc::new(options), identity, state: Arc::default(), waiting: Arc::default() }
     }
 
     /// Waits for the connection.
@@ -89,6 +91,7 @@ impl Writer {
         let state = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.state).lock_owned()).await;
         drop(waiting);
         let mut state = state.map_err(|_| DbError::Failed(sqlx::Error::PoolTimedOut))?;
+        self.identity.check().map_err(classify)?;
         state.connect(&self.options).await?;
         Ok(Slot { state, writer: self.clone() })
     }

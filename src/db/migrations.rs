@@ -28,7 +28,6 @@ pub(super) fn migrator() -> Migrator {
 const INCOMPATIBLE: [i64; 0] = [];
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::path::Path;

@@ -7,6 +7,7 @@ mod backup;
 mod bulk_insert;
 mod connection;
 mod error;
+mod file_identity;
 mod group_commit;
 mod handle;
 mod migrations;

@@ -1,7 +1,8 @@
-//! The connections to a SQLite file. No connection is tested before or after its use: one that met an error that it does not
-//! survive is closed, and a file does not go away.
+//! The connections to a SQLite file. No connection is tested by a statement before or after its use: one that met an error that
+//! it does not survive is closed, and a file that went away is noticed (see `file_identity`).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -9,6 +10,7 @@ use sqlx::{Connection, Sqlite};
 
 use super::connection::{ACQUIRE_TIMEOUT, Checked, Driver};
 use super::error::{DbError, classify};
+use super::file_identity::FileIdentity;
 use super::group_commit::Writer;
 use super::writer_queue::WriterQueue;
 use crate::telemetry::metrics::{PoolWait, PoolWaits};
@@ -38,7 +40,10 @@ impl SqliteWaits {
 }
 
 #[derive(Debug)]
-pub(super) struct Connector(SqliteConnectOptions);
+pub(super) struct Connector {
+    options: SqliteConnectOptions,
+    identity: Arc<FileIdentity>,
+}
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -51,7 +56,8 @@ impl managed::Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Reader, sqlx::Error> {
-        Ok(Reader { connection: SqliteConnection::connect_with(&self.0).await?, is_broken: false })
+        self.identity.check()?;
+        Ok(Reader { connection: SqliteConnection::connect_with(&self.options).await?, is_broken: false })
     }
 
     async fn recycle(&self, reader: &mut Reader, _: &Metrics) -> RecycleResult<sqlx::Error> {
@@ -62,11 +68,13 @@ impl managed::Manager for Connector {
 impl SqliteFile {
     /// Opens the connection that writes, so that an error shows at once. Those that read are opened when they are needed.
     pub(super) async fn open(options: &SqliteConnectOptions, readers: u32) -> Result<Self, DbError> {
+        let identity = Arc::new(FileIdentity::new(options.get_filename()));
         // Pages of 4 KiB: the log grows to 8 MiB before SQLite copies it into the database file.
-        let writer = Writer::new(options.clone().pragma("wal_autocheckpoint", "2048"));
+        let writer = Writer::new(options.clone().pragma("wal_autocheckpoint", "2048"), Arc::clone(&identity));
         drop(writer.acquire().await?);
+        identity.record()?;
         let timeouts = Timeouts { wait: Some(ACQUIRE_TIMEOUT), create: Some(ACQUIRE_TIMEOUT), recycle: None };
-        let readers = managed::Pool::builder(Connector(options.clone().read_only(true)))
+        let readers = managed::Pool::builder(Connector { options: options.clone().read_only(true), identity })
             .max_size(readers as usize)
             .queue_mode(QueueMode::Lifo)
             .timeouts(timeouts)

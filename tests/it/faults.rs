@@ -103,6 +103,25 @@ async fn waiting_callers_of_a_dropped_transaction_go_on() {
 }
 
 #[tokio::test]
+async fn store_that_fails_keeps_no_other_from_being_swept() {
+    each_database(|world| async move {
+        let db = &world.state.db;
+        let expired =
+            "INSERT INTO idempotency (api_key, name, request, created_at) VALUES ('key', 'name', 'request', 0)";
+        db.run(unchecked(expired), Vec::new()).await.unwrap();
+        // The first store that is swept cannot be read.
+        db.run(unchecked("ALTER TABLE consumed_token RENAME TO away"), Vec::new()).await.unwrap();
+        let error = signpost::app::sweep_once(&world.state).await.unwrap_err();
+        assert!(error.to_string().contains("consumed_token"), "{error}");
+        let left = db.all(unchecked("SELECT name FROM idempotency"), Vec::new()).await.unwrap();
+        assert!(left.is_empty());
+        db.run(unchecked("ALTER TABLE away RENAME TO consumed_token"), Vec::new()).await.unwrap();
+        signpost::app::sweep_once(&world.state).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 #[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set")]
 async fn postgresql_connections_are_replaced_after_errors() {
     let world = World::on_postgres("").await.unwrap();

@@ -1,5 +1,7 @@
 //! Transactions that wait for each other on SQLite share one commit.
 
+use std::task::{Context, Waker};
+
 use signpost::db::{Db, DbError, Sql, Tx};
 use signpost::{sql, values};
 use tokio::task::{JoinHandle, yield_now};
@@ -159,18 +161,16 @@ async fn caller_that_goes_away_does_not_hold_up_its_group() {
 async fn caller_that_goes_away_during_the_shared_commit_fails_no_member() {
     let world = World::start().await;
     let db = &world.state.db;
+    let mut context = Context::from_waker(Waker::noop());
     let first = begin(db, "first").await;
-    let other = db.clone();
-    let committing = tokio::spawn(async move { other.set_bulk_mode(false).await });
-    yield_now().await;
-    let first = tokio::spawn(first.commit());
-    // Now the first waits for its group, and then the other caller commits it.
-    yield_now().await;
-    yield_now().await;
-    assert!(!first.is_finished() && !committing.is_finished());
-    committing.abort();
-    assert!(committing.await.unwrap_err().is_cancelled());
-    first.await.unwrap().unwrap();
+    let mut other = Box::pin(db.set_bulk_mode(false));
+    assert!(other.as_mut().poll(&mut context).is_pending(), "it waits for the connection");
+    let mut first = Box::pin(first.commit());
+    assert!(first.as_mut().poll(&mut context).is_pending(), "it waits for its group");
+    // The other caller begins to commit the group.
+    let _ = other.as_mut().poll(&mut context);
+    drop(other);
+    first.await.unwrap();
     assert_eq!(committed(db).await, ["first"]);
     begin(db, "second").await.commit().await.unwrap();
     assert_eq!(committed(db).await, ["first", "second"]);

@@ -277,6 +277,40 @@ async fn sign_ins_resume_after_the_log_was_cut_off() {
     witness.expect_recovery(&world, &code).await;
 }
 
+#[tokio::test]
+async fn sign_ins_resume_after_another_process_held_the_write_lock() {
+    let world = World::start().await;
+    let mut witness = Witness::new(&world).await;
+    let mut other = world.sqlite_connection().await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    // After it has waited as long as a writer may.
+    let code = witness.expect_outage().await;
+    let db = world.state.db.clone();
+    let waiting = tokio::spawn(async move { write(&db, "before the lock was released").await });
+    yield_now().await;
+    assert!(!waiting.is_finished());
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    waiting.await.unwrap().unwrap();
+    witness.acknowledged.push("before the lock was released".to_owned());
+    witness.expect_recovery(&world, &code).await;
+}
+
+#[tokio::test]
+async fn sign_ins_resume_after_the_file_was_away() {
+    let world = World::start().await;
+    let mut witness = Witness::new(&world).await;
+    let (path, aside) = (database(&world), world.folder.path().join("aside.db"));
+    std::fs::rename(&path, &aside).unwrap();
+    let error = write(&world.state.db, "into a file without a name").await.unwrap_err();
+    assert!(error.to_string().contains("replaced or deleted"), "{error}");
+    std::fs::copy(&aside, &path).unwrap();
+    let error = write(&world.state.db, "into a file that others do not read").await.unwrap_err();
+    assert!(error.to_string().contains("put it back, or restart"), "{error}");
+    let code = witness.expect_outage().await;
+    std::fs::rename(&aside, &path).unwrap();
+    witness.expect_recovery(&world, &code).await;
+}
+
 /// Takes the memory that SQLite may still use, until `hog` is closed.
 async fn exhaust_memory(hog: &mut SqliteConnection) {
     sqlx::query("CREATE TABLE IF NOT EXISTS hog (value BLOB)").execute(&mut *hog).await.unwrap();
@@ -294,7 +328,7 @@ async fn sign_ins_resume_after_memory_was_exhausted() {
     for _ in 0..20 {
         begun.push(begin_sign_in(&world).await);
     }
-    db.run(unchecked("PRAGMA hard_heap_limit = 67108864"), Vec::new()).await.unwrap();
+    db.run(unchecked("PRAGMA hard_heap_limit = 16777216"), Vec::new()).await.unwrap();
     let mut hog = SqliteConnection::connect("sqlite::memory:").await.unwrap();
     let (mut was_exhausted, mut outage) = (false, None);
     // A connection that met the error returns its memory some time later: a request may succeed then.
@@ -326,6 +360,7 @@ struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     /// None: only root may mount.
+    #[expect(clippy::print_stdout, reason = "says why the test is skipped")]
     fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(folder.path()).output();
