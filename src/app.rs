@@ -322,6 +322,7 @@ pub fn management_router(state: AppState) -> Router {
         middleware::from_fn_with_state(state, management_frame),
         CatchPanicLayer::new(),
         TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT),
+        middleware::from_fn(layers::local_path),
     ))
 }
 

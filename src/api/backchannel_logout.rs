@@ -63,6 +63,12 @@ pub(super) async fn receive(
     let (registration, _) = registrations::for_biller(&services.keys, &services.config, &biller)
         .ok_or_else(|| reject("client_not_registered"))?;
     let read = services.providers.logout_token(&registration, token).await.map_err(|error| {
+        // Nothing is known about the token.
+        if error.allows_cached_documents() {
+            tracing::warn!(biller = %biller.slug, reason = error.reason(), "a logout token could not be checked");
+            let detail = "The keys of the identity provider cannot be read now. Send the token again.";
+            return HttpError { retry_after: 5, ..problem(StatusCode::SERVICE_UNAVAILABLE, error.reason(), detail) };
+        }
         tracing::warn!(biller = %biller.slug, reason = error.reason(), "a logout token was rejected");
         reject(error.reason())
     })?;

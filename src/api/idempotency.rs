@@ -86,10 +86,11 @@ impl IntoParams for IdempotencyKeyHeader {
 
 /// The request's key, if it has one.
 fn key(headers: &HeaderMap, api_key: &ApiKey, path: &str, body: &Value) -> Result<Option<IdempotencyKey>, HttpError> {
-    let Some(field) = headers.get("idempotency-key") else { return Ok(None) };
+    let mut fields = headers.get_all("idempotency-key").iter();
+    let Some(field) = fields.next() else { return Ok(None) };
     let request = format!("{path} {body}");
-    let idempotency_key =
-        field.to_str().ok().and_then(|field| IdempotencyKey::parse(&api_key.id, field, request.as_bytes()));
+    let only = field.to_str().ok().filter(|_| fields.next().is_none());
+    let idempotency_key = only.and_then(|field| IdempotencyKey::parse(&api_key.id, field, request.as_bytes()));
     let detail =
         "`Idempotency-Key` must be 1 to 255 printable ASCII characters without spaces, commas, quotes and backslashes.";
     Ok(Some(idempotency_key.ok_or_else(|| problem(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail))?))

@@ -1,5 +1,6 @@
 //! Parameters and rows: text and 64-bit integers only, which both databases have.
 
+use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -87,6 +88,14 @@ impl Row {
 
     pub fn opt_int(&self, column: &str) -> Result<Option<i64>, DbError> {
         get!(self, column)
+    }
+
+    /// A value that is stored as JSON.
+    pub fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, DbError> {
+        let text = self.text(column)?;
+        serde_json::from_str(&text).map_err(|error| {
+            DbError::Failed(sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) })
+        })
     }
 
     /// A number that is 0 for false.

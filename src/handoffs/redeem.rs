@@ -138,10 +138,11 @@ impl Handoffs {
     /// The legacy login must know who is coming also while the database is away: it is where we send everyone then.
     async fn consume_legacy(&self, id: &str) -> Result<bool, DirectoryError> {
         match self.consumed.consume(TokenKind::Handoff, id).await {
-            Err(error) if error.is_unreachable() => {
+            Err(error) => {
                 let is_first = self.consumed.consume_offline(id);
                 tracing::warn!(
                     is_first,
+                    error = %error,
                     "a legacy handoff was redeemed without the database; only this instance knows that it is used"
                 );
                 Ok(is_first)

@@ -20,9 +20,6 @@ use signpost_core::Slug;
 use signpost_core::decision::EntryPoint;
 use signpost_core::routes::{self, Audience};
 
-/// Names under which links of the legacy site carry a return target, ours first.
-const RETURN_PARAMETERS: [&str; 3] = ["return_to", "returnurl", "return_url"];
-
 /// The fallback of the router.
 pub(super) async fn legacy_path(
     State(state): State<AppState>,
@@ -41,7 +38,7 @@ pub(super) async fn legacy_path(
     let found =
         resolve_entry_point(&state.config, &billers, &public_host(&state.config), path, query).ok_or_else(not_found)?;
     let fields = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let named = RETURN_PARAMETERS.iter().find_map(|name| fields.get_ignore_case(name));
+    let named = fields.return_target();
     let return_to = found.return_to.as_deref().or(named);
     match found.entry {
         EntryPoint::Shared => {

@@ -11,7 +11,7 @@ use openidconnect::{AdditionalProviderMetadata, ProviderMetadata};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Http, ProviderError, Registration};
+use super::{Http, ProviderError, Registration, json};
 
 /// Parameters of requests that Signpost sends a browser with.
 const RESERVED_PARAMETERS: [&str; 23] = [
@@ -97,8 +97,9 @@ pub(super) fn parse(
     registration: &Registration,
     http: &Http,
 ) -> Result<DiscoveryDocument, ProviderError> {
-    let metadata: Metadata =
-        serde_json::from_slice(bytes).map_err(|_| ProviderError::InvalidResponse("discovery_malformed"))?;
+    let malformed = |_| ProviderError::InvalidResponse("discovery_malformed");
+    json::object(bytes).map_err(malformed)?;
+    let metadata: Metadata = serde_json::from_slice(bytes).map_err(malformed)?;
     if metadata.issuer().as_str() != registration.issuer {
         return Err(ProviderError::InvalidResponse("discovery_issuer_mismatch"));
     }

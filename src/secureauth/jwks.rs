@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::JsonWebKeySet;
 use serde_json::Value;
 
-use super::ProviderError;
 use super::signing_key::SigningKey;
+use super::{ProviderError, json};
 
 const MAX_KEYS: usize = 64;
 /// NIST SP 800-131A disallows RSA keys below 2,048 bits. Keys above 4,096 bits make verification expensive.
@@ -25,8 +25,7 @@ pub(super) struct SigningKeys {
 /// # Errors
 /// The document is not a key set, publishes a private key, or has keys of which none is usable.
 pub(super) fn parse(bytes: &[u8]) -> Result<SigningKeys, ProviderError> {
-    let document: Value =
-        serde_json::from_slice(bytes).map_err(|_| ProviderError::InvalidResponse("jwks_malformed"))?;
+    let document = json::object(bytes).map_err(|_| ProviderError::InvalidResponse("jwks_malformed"))?;
     let listed =
         document.get("keys").and_then(Value::as_array).ok_or(ProviderError::InvalidResponse("jwks_malformed"))?;
     if listed.len() > MAX_KEYS {

@@ -313,6 +313,6 @@ fn read(row: &Row) -> Result<BillerSession, DbError> {
         issuer: row.text("issuer")?,
         subject: row.text("subject")?,
         auth_time: row.time("auth_time")?,
-        details: serde_json::from_str(&row.text("details")?).unwrap_or_default(),
+        details: row.json("details")?,
     })
 }

@@ -3,6 +3,9 @@
 
 use percent_encoding::percent_decode;
 
+/// Names under which links of the legacy site carry a return target, ours first.
+const RETURN_PARAMETERS: [&str; 3] = ["return_to", "returnurl", "return_url"];
+
 /// Fields in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(String, String)>);
@@ -38,6 +41,11 @@ impl Fields {
     pub fn get_ignore_case(&self, name: &str) -> Option<&str> {
         let mut found = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
         found.next().filter(|_| found.next().is_none())
+    }
+
+    /// Where the customer goes after the sign-in, under our name or one of the legacy site, in whatever case.
+    pub fn return_target(&self) -> Option<&str> {
+        RETURN_PARAMETERS.iter().find_map(|name| self.get_ignore_case(name))
     }
 
     /// Whether any of these fields is given more than once, which RFC 6749, section 3.1 forbids.
@@ -81,5 +89,14 @@ mod tests {
             assert_eq!(Fields::parse(bad), Err(FieldsError::Malformed), "{bad:?}");
         }
         assert_eq!(Fields::parse(b"&"), Ok(Fields::default()));
+    }
+
+    #[test]
+    fn return_targets_have_the_names_of_the_legacy_site_too() {
+        let target = |text: &str| Fields::parse(text.as_bytes()).unwrap().return_target().map(str::to_owned);
+        for text in ["return_to=%2Fpay", "ReturnUrl=%2Fpay", "RETURN_URL=%2Fpay", "ReturnUrl=%2Fold&return_to=%2Fpay"] {
+            assert_eq!(target(text).as_deref(), Some("/pay"), "{text}");
+        }
+        assert_eq!(target("ReturnUrl=%2Fa&returnurl=%2Fb"), None, "given twice");
     }
 }

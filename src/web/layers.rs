@@ -132,8 +132,10 @@ fn vanity_redirect(state: &AppState, request: &Request, biller: &Biller) -> Resp
     };
     let mut target = paths::absolute(&state.config, &path).to_string();
     let fields = super::fields::Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
-    for name in ["return_to", "state", "h", super::language::PARAMETER] {
-        if let Some(value) = fields.as_ref().ok().and_then(|fields| fields.get(name)) {
+    let Ok(fields) = fields else { return Redirect::to(&target).into_response() };
+    let kept = ["state", "h", super::language::PARAMETER].map(|name| (name, fields.get(name)));
+    for (name, value) in std::iter::once(("return_to", fields.return_target())).chain(kept) {
+        if let Some(value) = value {
             target = paths::with_query(&target, name, value);
         }
     }

@@ -254,6 +254,29 @@ async fn sign_in_change_needs_approval() {
 }
 
 #[tokio::test]
+async fn whom_a_sign_in_stands_for_changes_with_approval_only() {
+    each_database(|world| async move {
+        let place = "/api/v1/billers/riverside-water";
+        let asker = ApiClient::new(&world, &BOTH, None).await;
+        let before = asker.get(place).await.1;
+        for change in [json!({ "bind_claim": "nickname" }), json!({ "bind_to": "user_id" })] {
+            let (status, changed) = asker.send("PATCH", place, &json!({ "oidc": change })).await;
+            assert_eq!((status, &changed["oidc"]), (StatusCode::OK, &before["oidc"]), "{change}: {changed}");
+        }
+        let pending = asker.get("/api/v1/changes").await.1;
+        let summaries: Vec<&str> =
+            pending["changes"].as_array().unwrap().iter().map(|change| change["summary"].as_str().unwrap()).collect();
+        assert!(summaries.iter().any(|summary| summary.contains("→ nickname (username)")), "{summaries:?}");
+        assert!(summaries.iter().any(|summary| summary.contains("(user id)")), "{summaries:?}");
+        let hosts = before["hosts"].as_array().unwrap().clone();
+        let more: Vec<_> = hosts.iter().cloned().chain([json!("pay.evil.example")]).collect();
+        let (_, changed) = asker.send("PATCH", place, &json!({ "hosts": more })).await;
+        assert_eq!(changed["hosts"], before["hosts"], "a host behind the first one too");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn addresses_and_contacts_lead_where_they_say() {
     let world = World::start().await;
     let crm = ApiClient::new(&world, &BOTH, None).await;

@@ -57,6 +57,19 @@ async fn sign_ins_resume_when_a_full_disk_has_space_again() {
 }
 
 #[tokio::test]
+async fn legacy_handoffs_are_redeemed_while_the_disk_is_full() {
+    let world = World::start().await;
+    let login = world.browser().post("/login", &[("username", "one-legacy")]).await.location();
+    let token = login.split_once("token=").unwrap().1.split('&').next().unwrap().to_owned();
+    let key = crate::handoffs::create_key(&world).await;
+    set_full(&world.state.db, true).await;
+    fill(&world.state.db).await;
+    let redeemed = crate::handoffs::redeem_with(&world, &key, &token).await;
+    assert_eq!(redeemed.unwrap()["username"], "one-legacy");
+    assert_eq!(crate::handoffs::redeem_with(&world, &key, &token).await, None, "single use");
+}
+
+#[tokio::test]
 async fn failed_commit_leaves_a_usable_writer() {
     let world = World::start().await;
     let db = &world.state.db;

@@ -29,7 +29,7 @@ async fn post(world: &World, key: Option<&str>, body: String) -> (StatusCode, Va
     (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
 }
 
-async fn redeem_with(world: &World, key: &str, token: &str) -> Option<Value> {
+pub(crate) async fn redeem_with(world: &World, key: &str, token: &str) -> Option<Value> {
     let (status, body) = post(world, Some(key), json!({ "token": token }).to_string()).await;
     match status {
         StatusCode::OK => Some(body),
@@ -38,9 +38,13 @@ async fn redeem_with(world: &World, key: &str, token: &str) -> Option<Value> {
     }
 }
 
-/// Redeems with a key that may redeem everything.
+/// A key that may redeem everything.
+pub(crate) async fn create_key(world: &World) -> String {
+    key(world, None, None, &[Scope::HandoffRedeem]).await
+}
+
 pub(crate) async fn redeem(world: &World, token: &str) -> Option<Value> {
-    let key = key(world, None, None, &[Scope::HandoffRedeem]).await;
+    let key = create_key(world).await;
     redeem_with(world, &key, token).await
 }
 

@@ -680,8 +680,14 @@ async fn unreadable_documents_leave_the_cached_ones_in_use() {
             world.advance(std::time::Duration::from_secs(61)).await;
             assert!(try_sign_in(&world, &provider).await.1, "{status} {body}");
         }
+        for _ in 0..4 {
+            world.advance(std::time::Duration::from_secs(61)).await;
+            let start = world.browser().get("/b/hostile").await;
+            assert!(start.headers.contains_key("location"), "{status} {body}: no sign-in starts");
+            signpost::web::registrations::probe_failing(&world.state).await;
+        }
         let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
-        assert!(!biller.health.is_down, "{status} {body}");
+        assert_eq!((biller.health.failures, biller.health.is_down), (0, false), "{status} {body}: it answers");
         world.advance(std::time::Duration::from_secs(25 * 3600)).await;
         let start = world.browser().get("/b/hostile").await;
         assert!(!start.headers.contains_key("location"), "{status} {body}, after a day");

@@ -236,3 +236,17 @@ async fn a_rotated_key_is_refetched() {
     let token = sign(&header, &Value::Object(claims(&provider)), &provider.other_key);
     assert_eq!(send(&world, format!("logout_token={token}")).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn token_that_cannot_be_checked_is_not_refused() {
+    let (world, provider) = world_with("client_secret = \"s\"").await;
+    for broken in [(500, ""), (404, ""), (200, "<html></html>")] {
+        *provider.broken.lock().unwrap() = Some(broken);
+        let token = sign(&header(), &Value::Object(claims(&provider)), &provider.key);
+        let answer = send(&world, format!("logout_token={token}")).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"), "{broken:?}");
+        world.advance(std::time::Duration::from_secs(10)).await;
+    }
+    *provider.broken.lock().unwrap() = None;
+    assert_eq!(send_token(&world, &provider, |_| ()).await, StatusCode::OK);
+}

@@ -115,3 +115,18 @@ async fn sessions_end_by_biller_user_and_sid() {
     })
     .await;
 }
+
+/// A row that another version has written, for example.
+#[tokio::test]
+async fn unreadable_session_is_not_a_session_without_a_name() {
+    each_database(|world| async move {
+        let mut browser = world.browser();
+        world.sign_in(&mut browser, "riverside-water", "one-moved").await;
+        world.state.db.run(sql!("UPDATE biller_session SET details = 'nonsense'"), Vec::new()).await.unwrap();
+        world.state.biller_sessions.verified.clear();
+        let answer = browser.get("/auth/verify?biller=riverside-water").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_no_identity_headers(&answer);
+    })
+    .await;
+}

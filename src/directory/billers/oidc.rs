@@ -219,8 +219,8 @@ impl OidcSettings {
         }
     }
 
-    /// The part of a registration that decides where users sign in.
-    pub(super) fn endpoint(&self) -> (&str, &str, &[String]) {
-        (&self.issuer, &self.client_id, &self.extra_hosts)
+    /// The part of a registration that decides where users sign in, and whom a sign-in stands for.
+    pub(super) fn endpoint(&self) -> (&str, &str, &[String], &str, BindTo) {
+        (&self.issuer, &self.client_id, &self.extra_hosts, &self.bind_claim, self.bind_to)
     }
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::biller::Biller;
-use super::oidc::{ClientSecrets, OidcSettings};
+use super::oidc::{BindTo, ClientSecrets, OidcSettings};
 use super::store;
 use crate::audit::{Action, Actor, ActorContext, AuditEvent};
 use crate::db::{DbError, Row, Sql, Tx};
@@ -110,7 +110,7 @@ pub(super) fn extract_proposal(before: &Biller, after: &mut Biller) -> Option<Pr
         change.oidc = oidc.map(|oidc| (oidc, secrets));
         after.pinned_iss.clone_from(&before.pinned_iss);
     }
-    if before.hosts.first() != after.hosts.first() {
+    if before.hosts != after.hosts {
         change.hosts = Some(std::mem::replace(&mut after.hosts, before.hosts.clone()));
     }
     if before.settings.portal_url != after.settings.portal_url {
@@ -142,6 +142,14 @@ impl ProposedChange {
         if let Some((oidc, _)) = &self.oidc {
             let before = biller.settings.oidc.as_ref().map_or("none", |oidc| oidc.issuer.as_str());
             parts.push(format!("issuer {before} → {} (client {})", oidc.issuer, oidc.client_id));
+            let binding = |oidc: &OidcSettings| match oidc.bind_to {
+                BindTo::Username => format!("{} (username)", oidc.bind_claim),
+                BindTo::UserId => format!("{} (user id)", oidc.bind_claim),
+            };
+            let before = biller.settings.oidc.as_ref().map_or_else(|| "none".to_owned(), binding);
+            if before != binding(oidc) {
+                parts.push(format!("users identified by {before} → {}", binding(oidc)));
+            }
         }
         if let Some(hosts) = &self.hosts {
             parts.push(format!("hosts [{}] → [{}]", biller.hosts.join(", "), hosts.join(", ")));
