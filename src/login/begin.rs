@@ -28,6 +28,9 @@ pub(super) async fn begin(
     biller: &Biller,
 ) -> Result<Response, HttpError> {
     let Some((registration, _)) = registrations::for_biller(&state.keys, &state.config, biller) else {
+        if registrations::record_unreadable_secret(state, biller).await {
+            return Err(setup_fault(&state.keys, &biller.slug, &request.flow, registrations::SECRET_UNREADABLE));
+        }
         return decision_pages::outage(&PageContext::from_ref(state), &request, biller);
     };
     let (nonce, pkce_verifier) = (state.random.token::<24>(), state.random.token::<48>());

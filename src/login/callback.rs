@@ -14,7 +14,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::authorization_request::{self, AuthorizationRequest, FLOW_TIMEOUT, OAuthState};
-use super::callback_error::{CallbackError, error_class, provider_failed};
+use super::callback_error::{CallbackError, error_class, provider_failed, setup_fault};
 use super::redirect_loop::{self, Destination};
 use super::{addresses, signed_in};
 use crate::access::Client;
@@ -164,6 +164,9 @@ impl Callback<'_> {
         state.returns.record_returned(self.slug);
         let biller = self.active_biller().await?.ok_or_else(|| self.fail(CallbackError::BillerNotActive))?;
         let Some((registration, oidc)) = registrations::for_biller(&state.keys, &state.config, &biller) else {
+            if registrations::record_unreadable_secret(state, &biller).await {
+                return Err(setup_fault(&state.keys, self.slug, self.flow, registrations::SECRET_UNREADABLE));
+            }
             return Err(self.fail(CallbackError::BillerNotActive));
         };
         if request.is_expired(FLOW_TIMEOUT, state.clock.now()) || request.content.issuer != registration.issuer {
@@ -310,6 +313,8 @@ impl Callback<'_> {
             },
         };
         let Some(user) = found.filter(|user| user.status != UserStatus::Deleted) else {
+            let (claim, reason) = (&oidc.bind_claim, "unknown_user");
+            tracing::warn!(biller = %biller.slug, claim, reason, "the directory has no user for the claim of a sign-in");
             return Ok(Err(CallbackError::NotAMember("unknown_user")));
         };
         if user.status != UserStatus::Active {
@@ -347,7 +352,9 @@ impl Callback<'_> {
         let pinned = pin_subject(&mut tx, biller, &registration.issuer, (&user.id, &sign_in.subject), now).await?;
         if pinned == SubjectMatch::Different {
             tx.commit().await?;
-            return Err(self.fail(CallbackError::NotAMember("subject_mismatch")));
+            let reason = "subject_mismatch";
+            tracing::warn!(biller = %biller.slug, reason, "the provider has another subject for a user than before");
+            return Err(self.fail(CallbackError::NotAMember(reason)));
         }
         if pinned == SubjectMatch::Pinned {
             audit::count(&mut tx, &biller.slug, Metric::FirstSignIn, now).await?;

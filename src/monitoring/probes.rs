@@ -20,6 +20,9 @@ pub(super) struct Readiness {
     key_ring: KeyRingCheck,
     /// For information: a biller whose identity provider is down does not make the instance unready. Null: unknown.
     issuers: Option<Vec<IssuerCheck>>,
+    /// Why the kill switch file cannot be understood. It counts as `routing.invalid_kill_switch_file` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kill_switch_file_error: Option<String>,
     shutting_down: bool,
 }
 
@@ -68,6 +71,7 @@ pub(super) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<R
         database,
         key_ring: key_ring(&state),
         issuers: if is_up { issuers(&state).await } else { None },
+        kill_switch_file_error: state.routing.kill_switch.file_problem(),
         shutting_down,
     };
     (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))

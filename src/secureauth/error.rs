@@ -120,7 +120,7 @@ mod tests {
             .filter(|line| line.contains("| `error-setup-fault` |"))
             .filter_map(|line| line.split('`').nth(1))
             .collect();
-        let others = ["par_rejected", "claim_missing"];
+        let others = ["par_rejected", "claim_missing", "client_secret_unreadable"];
         let expected: BTreeSet<&str> = SETUP_FAULTS.into_iter().chain(SETUP_ERRORS).chain(others).collect();
         assert_eq!(documented, expected);
     }

@@ -23,6 +23,18 @@ pub fn for_biller<'b>(keys: &KeyRing, config: &Config, biller: &'b Biller) -> Op
     Some((registration, biller.settings.oidc.as_ref()?))
 }
 
+/// The setup fault of a registered biller whose client secrets no key of the ring opens.
+pub const SECRET_UNREADABLE: &str = "client_secret_unreadable";
+
+/// Records that a biller's client secrets cannot be opened. Returns false if the biller is not registered at all.
+pub async fn record_unreadable_secret(state: &AppState, biller: &Biller) -> bool {
+    if biller.settings.oidc.is_none() {
+        return false;
+    }
+    record_setup_fault(state, biller, SECRET_UNREADABLE).await;
+    true
+}
+
 /// Fetches the metadata and keys of a biller's issuer.
 ///
 /// # Errors

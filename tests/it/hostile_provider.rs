@@ -694,6 +694,18 @@ async fn unreadable_documents_leave_the_cached_ones_in_use() {
     }
 }
 
+#[tokio::test]
+async fn client_secret_that_no_key_opens_is_a_setup_fault() {
+    let (world, provider) = world().await;
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let ring = signpost_core::KeyRing::from_base64([key], signpost_core::Random::system()).unwrap();
+    world.state.keys.replace(&ring);
+    let start = world.browser().get("/b/hostile").await;
+    assert_eq!((start.status, provider.calls("token")), (StatusCode::BAD_GATEWAY, 0));
+    let biller = world.state.directory.biller_by_slug(&slug("hostile")).await.unwrap().unwrap();
+    assert_eq!((biller.health.fault.as_deref(), biller.health.is_down), (Some("client_secret_unreadable"), false));
+}
+
 /// A document that changes while the customer is away does not divert the code.
 #[tokio::test]
 async fn the_code_goes_to_the_token_endpoint_of_the_request() {

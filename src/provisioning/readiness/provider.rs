@@ -193,6 +193,7 @@ pub fn advice(reason: &str) -> &'static str {
             "Allow the client the authorization code flow at the provider."
         }
         "invalid_algorithm" => "Set oidc.id_token_algs to the algorithms that the provider signs with.",
+        "client_secret_unreadable" => "Put the key back into the key file, or store the client secret again.",
         "claim_missing" => {
             "Let the provider send the claim of oidc.bind_claim, or set oidc.bind_claim to one that it sends."
         }
