@@ -86,7 +86,6 @@ type Outcome<T> = Result<(url::Url, T, IssuerContact), ProviderError>;
 fn issuer_call_succeeded<T>(outcome: &Outcome<T>) -> Option<bool> {
     match outcome {
         Ok((_, _, IssuerContact::NotContacted)) => None,
-        Ok((_, _, IssuerContact::Degraded)) => Some(false),
         Ok((_, _, IssuerContact::Succeeded)) => Some(true),
         Ok((_, _, IssuerContact::Failed(error))) | Err(error) => Some(!error.is_issuer_failure()),
     }
@@ -94,7 +93,7 @@ fn issuer_call_succeeded<T>(outcome: &Outcome<T>) -> Option<bool> {
 
 async fn record_contact<T>(state: &AppState, biller: &Biller, outcome: &Outcome<T>) {
     match outcome {
-        Ok((_, _, IssuerContact::NotContacted | IssuerContact::Degraded)) => {}
+        Ok((_, _, IssuerContact::NotContacted)) => {}
         Ok((_, _, IssuerContact::Succeeded)) => {
             registrations::record_issuer_success(state, biller, IssuerEndpoint::Metadata).await;
         }

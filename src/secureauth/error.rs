@@ -59,11 +59,6 @@ impl ProviderError {
         matches!(self, Self::Unavailable(_) | Self::Throttled { status: 503, .. })
     }
 
-    /// Whether the issuer answered, though not as it should.
-    pub(super) fn is_answer(&self) -> bool {
-        !matches!(self, Self::Unavailable(reason) if *reason != "server_error")
-    }
-
     /// Whether documents that were read earlier stay usable: the current ones cannot be read, which says nothing about the
     /// earlier ones. A document that can be read and contradicts the registration counts.
     pub fn allows_cached_documents(&self) -> bool {
@@ -72,7 +67,8 @@ impl ProviderError {
             Self::InvalidResponse(reason) => {
                 matches!(
                     *reason,
-                    "unexpected_status"
+                    "server_error"
+                        | "unexpected_status"
                         | "unexpected_redirect"
                         | "discovery_malformed"
                         | "jwks_malformed"

@@ -68,7 +68,9 @@ impl Http {
         let response = request.send().await.map_err(|error| classify(&error))?;
         match response.status().as_u16() {
             200 => read_limited(response, MAX_BODY).await,
-            500.. => Err(HttpClientError::Unavailable("server_error")),
+            // A gateway answers for a server that does not. Any other error is the server's own: it is not down.
+            502..=504 => Err(HttpClientError::Unavailable("server_error")),
+            500.. => Err(HttpClientError::Rejected("server_error")),
             300..400 => Err(HttpClientError::Rejected("unexpected_redirect")),
             _ => Err(HttpClientError::Rejected("unexpected_status")),
         }

@@ -68,8 +68,6 @@ pub enum IssuerContact {
     /// The cache was fresh, or the issuer failed a moment ago.
     NotContacted,
     Succeeded,
-    /// The issuer answered, and its documents cannot be read. The cached ones were used: it is not down.
-    Degraded,
     /// The issuer failed. A stale document may have been used.
     Failed(ProviderError),
 }
@@ -157,10 +155,9 @@ impl Providers {
                         reason = failure.reason(),
                         "the issuer's documents cannot be read; the cached ones are used for up to 24 hours"
                     );
-                    entry.reported = Some(failure.clone());
+                    entry.reported = Some(failure);
                 }
-                let is_degraded = contact != IssuerContact::NotContacted && failure.is_answer();
-                Ok((Arc::clone(provider), if is_degraded { IssuerContact::Degraded } else { contact }))
+                Ok((Arc::clone(provider), contact))
             }
             _ => Err(failure),
         }
@@ -179,10 +176,7 @@ impl Providers {
             }
             Err(failure) => {
                 entry.failure = Some((failure.clone(), now));
-                let has_usable = entry.provider.as_ref().is_some_and(|(_, at)| at.plus(STALE_FOR) > now);
-                // Sign-ins use the cached documents.
-                let is_degraded = has_usable && failure.is_answer() && failure.allows_cached_documents();
-                if is_degraded { Ok(()) } else { Err(failure) }
+                Err(failure)
             }
         }
     }

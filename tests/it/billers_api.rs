@@ -259,7 +259,9 @@ async fn whom_a_sign_in_stands_for_changes_with_approval_only() {
         let place = "/api/v1/billers/riverside-water";
         let asker = ApiClient::new(&world, &BOTH, None).await;
         let before = asker.get(place).await.1;
-        for change in [json!({ "bind_claim": "nickname" }), json!({ "bind_to": "user_id" })] {
+        for (name, value) in [("bind_claim", "nickname"), ("bind_to", "user_id")] {
+            let mut change = before["oidc"].clone();
+            change[name] = json!(value);
             let (status, changed) = asker.send("PATCH", place, &json!({ "oidc": change })).await;
             assert_eq!((status, &changed["oidc"]), (StatusCode::OK, &before["oidc"]), "{change}: {changed}");
         }
