@@ -1,6 +1,6 @@
 //! The `signpost` program: see `signpost help`.
 
-// Requests allocate and free many small pieces on several threads; docs/benchmarks.md has the gain.
+// Requests allocate and free many small pieces on several threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

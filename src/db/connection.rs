@@ -113,11 +113,7 @@ impl Drop for PostgresTransaction {
         let Some(mut connection) = self.connection.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return connection.discard() };
         runtime.spawn(async move {
-            let done = match connection.executor() {
-                Ok(executor) => raw_sql("ROLLBACK").execute(executor).await.map(drop),
-                Err(_) => return,
-            };
-            if done.is_err() {
+            if raw_sql("ROLLBACK").execute(Postgres::connection(&mut connection.loan)).await.is_err() {
                 connection.discard();
             }
         });

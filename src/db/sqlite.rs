@@ -114,12 +114,12 @@ impl SqliteFile {
         let mut readers = Vec::new();
         while readers.len() < self.readers.status().size {
             let Ok(reader) = self.readers.get().await else { break };
-            readers.push(Object::take(reader));
+            readers.push(reader);
         }
         self.readers.close();
         for reader in readers {
             // The file is consistent without the farewell.
-            let _ = reader.connection.close().await;
+            let _ = Object::take(reader).connection.close().await;
         }
         self.writer.close().await;
     }

@@ -70,6 +70,21 @@ async fn legacy_handoffs_are_redeemed_while_the_disk_is_full() {
 }
 
 #[tokio::test]
+async fn closed_database_leaves_no_log() {
+    let world = World::start().await;
+    let db = &world.state.db;
+    write(db).await.unwrap();
+    // At once, so that each of them has a connection of its own.
+    let read = || db.one(unchecked("SELECT count(*) AS rows FROM users"), Vec::new());
+    futures_util::future::try_join_all((0..4).map(|_| read())).await.unwrap();
+    let log = world.folder.path().join("test.db-wal");
+    assert!(log.exists());
+    world.state.decisions.flush().await;
+    db.close().await;
+    assert!(!log.exists(), "the last connection that is closed writes, and copies the log into the file");
+}
+
+#[tokio::test]
 async fn failed_commit_leaves_a_usable_writer() {
     let world = World::start().await;
     let db = &world.state.db;
