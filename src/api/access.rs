@@ -15,6 +15,11 @@ pub(super) async fn find_biller(directory: &Directory, key: &ApiKey, slug: &Slug
     if !key.permits_biller(slug) {
         return Err(not_found());
     }
+    if let Some(biller) = directory.biller_by_slug(slug).await? {
+        return Ok(biller);
+    }
+    // Another process may have created it a moment ago.
+    directory.refresh().await?;
     directory.biller_by_slug(slug).await?.ok_or_else(not_found)
 }
 

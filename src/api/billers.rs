@@ -18,7 +18,6 @@ use super::json::{Fields, JsonBody};
 use super::problem::{invalid_fields, not_found, problem, validation_failed};
 use super::{ciam, idempotency, pending_changes};
 use crate::access::{Scope, scope};
-use crate::audit::ActorContext;
 use crate::config::Config;
 use crate::db::Db;
 use crate::directory::import_billers::{ImportContext, UpsertError, WriteMode};
@@ -155,7 +154,7 @@ pub(super) async fn create(
         }
     }
     let job = match options {
-        Some(options) => Some(enable(&services, key.actor_context(), &slug, options).await?),
+        Some(options) => Some(enable(&services, &key, &slug, options).await?),
         None => None,
     };
     let job = job.map(|job| JobResponse::new(&job, Some(slug.clone())));
@@ -170,14 +169,14 @@ pub(super) async fn create(
 /// The enablement job of a new biller. Of all repetitions of a request, one starts it.
 async fn enable(
     services: &BillerServices,
-    actor: &ActorContext,
+    key: &ApiKeyFor<scope::BillersWrite>,
     slug: &Slug,
     options: EnablementOptions,
 ) -> Result<Job, HttpError> {
-    let biller = services.directory.biller_by_slug(slug).await?.ok_or_else(not_found)?;
+    let biller = find_biller(&services.directory, key, slug).await?;
     match services.provisioning.latest_job(&biller.id).await? {
         Some(job) => Ok(job),
-        None => services.provisioning.start(slug, options, actor).await.map_err(ciam::http_error),
+        None => services.provisioning.start(slug, options, key.actor_context()).await.map_err(ciam::http_error),
     }
 }
 

@@ -52,13 +52,38 @@ pub(super) enum Open {
     Postgres(PostgresTransaction),
 }
 
-/// Counts when it is dropped.
+/// Counts the transactions of this process that change what is also kept in memory.
+#[derive(Debug, Default)]
+pub struct ChangeCounter {
+    open: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl ChangeCounter {
+    /// How many have ended. `None` while one is open: it may be committed already, as others see it before its caller does.
+    pub fn settled(&self) -> Option<u64> {
+        // In this order: whoever sees a change leave `open` also sees it in `ended`.
+        let open = self.open.load(Ordering::Acquire);
+        let ended = self.ended.load(Ordering::Acquire);
+        (open == 0).then_some(ended)
+    }
+}
+
+/// One of them. It ends when it is dropped.
 #[derive(Debug)]
-struct Change(Arc<AtomicU64>);
+struct Change(Arc<ChangeCounter>);
+
+impl Change {
+    fn new(counter: &Arc<ChangeCounter>) -> Self {
+        counter.open.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(counter))
+    }
+}
 
 impl Drop for Change {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Release);
+        self.0.ended.fetch_add(1, Ordering::AcqRel);
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -67,9 +92,9 @@ impl Tx {
         Self { open, change: None }
     }
 
-    /// Adds one to a counter when the transaction ends, however it ends. Copies of what it changes are outdated then.
-    pub fn count_on_end(&mut self, counter: &Arc<AtomicU64>) {
-        self.change.get_or_insert_with(|| Change(Arc::clone(counter)));
+    /// Counts this transaction until it has ended, however it ends. Copies of what it changes are outdated then.
+    pub fn count_change(&mut self, counter: &Arc<ChangeCounter>) {
+        self.change.get_or_insert_with(|| Change::new(counter));
     }
 }
 
@@ -212,4 +237,20 @@ fn create_private(path: &Path) -> Result<(), sqlx::Error> {
 
 fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().is_some_and(|code| code == "42P01") || error.message().starts_with("no such table")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counter_is_not_settled_while_a_change_is_open() {
+        let counter = Arc::new(ChangeCounter::default());
+        assert_eq!(counter.settled(), Some(0));
+        let (one, two) = (Change::new(&counter), Change::new(&counter));
+        drop(one);
+        assert_eq!(counter.settled(), None);
+        drop(two);
+        assert_eq!(counter.settled(), Some(2));
+    }
 }

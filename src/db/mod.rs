@@ -22,7 +22,7 @@ mod writer_queue;
 pub use backup::{BackupError, Restored};
 pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
 pub use error::{DbError, is_logged, is_logged_text};
-pub use handle::{Db, Schema, Tx};
+pub use handle::{ChangeCounter, Db, Schema, Tx};
 pub use postgres::PostgresPool;
 pub use row::{Row, Value};
 pub use sqlite::SqliteFile;

@@ -6,7 +6,6 @@ mod lookup;
 mod outbox;
 mod users;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -30,15 +29,14 @@ pub use users::{
     import as import_users, pin_subject,
 };
 
-use crate::db::{Db, DbError, Tx};
+use crate::db::{ChangeCounter, Db, DbError, Tx};
 
 /// The database is the source of truth. Billers are cached until their revision in the database changes.
 #[derive(Clone, Debug)]
 pub struct Directory {
     db: Db,
     snapshot: Arc<RwLock<Snapshot>>,
-    /// Transactions of this process that may have changed billers and have ended.
-    changes: Arc<AtomicU64>,
+    changes: Arc<ChangeCounter>,
 }
 
 /// The billers as last read.
@@ -51,7 +49,8 @@ struct Snapshot {
 /// When the revision was read. A change that ended later may not be in the snapshot.
 #[derive(Clone, Copy, Debug)]
 struct Check {
-    changes: u64,
+    /// Changes of this process that had ended. `None` while one was open.
+    changes: Option<u64>,
     at: Instant,
 }
 
@@ -69,12 +68,23 @@ impl Directory {
         {
             let snapshot = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
             let is_current = |last: Check| {
-                last.changes == check.changes && check.at.saturating_duration_since(last.at) < MAX_SNAPSHOT_AGE
+                check.changes.is_some()
+                    && last.changes == check.changes
+                    && check.at.saturating_duration_since(last.at) < MAX_SNAPSHOT_AGE
             };
             if snapshot.check.is_some_and(is_current) {
                 return Ok(Arc::clone(&snapshot.billers));
             }
         }
+        self.read_billers(check).await
+    }
+
+    /// Reads the changes of other processes too. Needed where a biller that another process has just created must be found.
+    pub async fn refresh(&self) -> Result<(), DirectoryError> {
+        self.read_billers(self.begin_check()).await.map(drop)
+    }
+
+    async fn read_billers(&self, check: Check) -> Result<Arc<Billers>, DirectoryError> {
         let revision = store::revision(&self.db).await?;
         self.billers_at(revision, check).await
     }
@@ -97,7 +107,7 @@ impl Directory {
 
     /// Begins a check of the snapshot, before the revision is read.
     fn begin_check(&self) -> Check {
-        Check { changes: self.changes.load(Ordering::Acquire), at: Instant::now() }
+        Check { changes: self.changes.settled(), at: Instant::now() }
     }
 
     /// The billers at a revision that was read after the check began.
@@ -114,7 +124,7 @@ impl Directory {
 
     /// Every change of billers begins with this: it serializes writers, and readers see that their copy is outdated.
     async fn bump(&self, tx: &mut Tx) -> Result<(), DbError> {
-        tx.count_on_end(&self.changes);
+        tx.count_change(&self.changes);
         store::bump(tx).await
     }
 

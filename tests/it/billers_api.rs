@@ -195,6 +195,24 @@ async fn retry_completes_an_interrupted_request() {
 }
 
 #[tokio::test]
+async fn new_biller_is_found_by_the_other_instances_at_once() {
+    each_database(|world| async move {
+        let crm = ApiClient::new(&world, &BOTH, None).await;
+        let (other, browser) = world.another_instance().await;
+        other.state.directory.billers().await.unwrap();
+        let new = json!({ "slug": "lakeside-power", "name": "Lakeside Power", "ciam": true });
+        let first = crm.send_with("POST", BILLERS, &new, Some("one")).await;
+        // As if the process had died after it wrote the job, and before it wrote the answer.
+        let forget = sql!("UPDATE idempotency SET status = NULL, body = NULL WHERE name = $1");
+        world.state.db.run(forget, vec!["one".into()]).await.unwrap();
+        let elsewhere = ApiClient { browser, key: crm.key };
+        let second = elsewhere.send_with("POST", BILLERS, &new, Some("one")).await;
+        assert_eq!((first.status, first.body), (second.status, second.body));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn restricted_key_sees_its_billers_only() {
     let world = World::start().await;
     let one = ApiClient::new(&world, &BOTH, Some(&["oakdale-city"])).await;

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use signpost::access::Client;
-use signpost::app::App;
-use signpost::db::Schema;
 use signpost::sql;
-use signpost_core::Random;
 
 use crate::harness::{Browser, GATEWAY, LEGACY, PROPAGATION_TIMEOUT, TestResponse, World, each_database, wait_for};
 
@@ -278,14 +275,6 @@ async fn strangers_cannot_lock_a_username_out() {
     assert_eq!(other, StatusCode::TOO_MANY_REQUESTS, "another username on this device");
 }
 
-/// Another instance on the same database, which has seen no request.
-async fn another_instance(world: &World) -> (App, Browser) {
-    let config = (*world.state.config).clone();
-    let app = App::build(config, Schema::RequireCurrent, world.clock.clone(), Random::system()).await.unwrap();
-    let browser = Browser::new(signpost::app::router(app.state.clone()));
-    (app, browser)
-}
-
 /// Uses up the limit of a username for a network. Returns the refusal.
 async fn exhaust(stranger: &mut Browser, peer: &str, name: &str) -> StatusCode {
     for _ in 0..10 {
@@ -305,7 +294,7 @@ async fn network_of_an_earlier_sign_in_is_known_to_every_instance() {
         assert_eq!(signed_in.status, StatusCode::SEE_OTHER, "{}", signed_in.body);
 
         let refused = StatusCode::TOO_MANY_REQUESTS;
-        let (other, stranger) = another_instance(&world).await;
+        let (other, stranger) = world.another_instance().await;
         // Browsers without a cookie, so that only the network can be known.
         assert_ne!(exhaust(&mut stranger.clone(), neighbour, "ONE-moved").await, refused, "another instance");
         assert_ne!(exhaust(&mut world.browser(), neighbour, "one-moved").await, refused, "the instance of the sign-in");
@@ -328,7 +317,7 @@ async fn network_of_an_earlier_sign_in_is_known_to_every_instance() {
         }
 
         world.advance(Duration::from_secs(179 * 24 * 3600)).await;
-        let (third, stranger) = another_instance(&world).await;
+        let (third, stranger) = world.another_instance().await;
         assert_ne!(exhaust(&mut stranger.clone(), home, "one-moved").await, refused, "within the retention");
         world.advance(Duration::from_secs(2 * 24 * 3600)).await;
         assert_eq!(exhaust(&mut stranger.clone(), home, "one-moved").await, refused, "after the retention");

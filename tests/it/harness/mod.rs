@@ -257,6 +257,14 @@ impl World {
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     }
 
+    /// Another instance on the same database, which has seen no request.
+    pub(crate) async fn another_instance(&self) -> (App, Browser) {
+        let config = (*self.state.config).clone();
+        let app = App::build(config, Schema::RequireCurrent, self.clock.clone(), Random::system()).await.unwrap();
+        let browser = Browser::new(router(app.state.clone()));
+        (app, browser)
+    }
+
     pub(crate) fn browser(&self) -> Browser {
         Browser::new(self.router.clone())
     }
