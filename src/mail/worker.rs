@@ -69,9 +69,11 @@ impl Mail {
     /// Runs a task. Returns the tasks that follow from it.
     async fn perform(&self, id: &str, task: &QueuedTask) -> Result<Vec<QueuedTask>, TaskError> {
         match task {
-            QueuedTask::SignInLinks { input, locale } => self.sign_in_links(input, *locale).await,
-            QueuedTask::PasswordReset { input, slug, locale } => {
-                self.reset_password(input, slug.as_ref(), *locale).await
+            QueuedTask::SignInLinks { input, requester, locale } => {
+                self.sign_in_links(input, *requester, *locale).await
+            }
+            QueuedTask::PasswordReset { input, slug, requester, locale } => {
+                self.reset_password(input, slug.as_ref(), *requester, *locale).await
             }
             QueuedTask::SecureauthReset(account) => self.secureauth_reset(account).await.map(|()| Vec::new()),
             QueuedTask::Email(email) => match &self.transport {
