@@ -11,6 +11,7 @@ use axum::response::Response;
 use axum::{Router, middleware};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,12 +35,11 @@ use crate::sessions::{BillerSessions, SessionKind, Sessions};
 use crate::state::{AppState, IntegrityCache, Services};
 use crate::telemetry::metrics::Listener;
 use crate::telemetry::{Condition, Metrics};
-use crate::web::{headers, language, layers, registrations, serve, session_cookie};
+use crate::web::{admission, headers, language, layers, registrations, serve, session_cookie};
 use crate::{api, console, login, monitoring};
 use signpost_core::routes::{self, ErrorFormat};
 use signpost_core::{Clock, KeyRing, Random};
 
-const MAX_BODY: usize = 64 * 1024;
 /// Enough for a list of about 200,000 users.
 const MAX_IDENTITY_BODY: usize = 8 * 1024 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -140,6 +140,8 @@ impl App {
             api_keys: ApiKeys::new(db.clone(), clock.clone(), random.clone()),
             returns: Arc::default(),
             calls: Arc::default(),
+            reachability: Arc::default(),
+            turns: Arc::new(Semaphore::new(config.server.max_requests)),
             metrics,
             integrity_cache: IntegrityCache::default(),
             biller_sessions: BillerSessions::new(db.clone(), clock.clone(), random.clone(), &config.sessions),
@@ -293,7 +295,8 @@ pub fn key_ring(config: &Config, random: &Random) -> Result<KeyRing, BuildError>
 /// Every route of the public listener, with its layers.
 pub fn router(state: AppState) -> Router {
     let within = |limit| TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit);
-    let slow = api::slow_router().layer((within(SLOW_REQUEST_TIMEOUT), RequestBodyLimitLayer::new(MAX_BODY)));
+    let slow =
+        api::slow_router().layer((within(SLOW_REQUEST_TIMEOUT), RequestBodyLimitLayer::new(admission::MAX_BODY)));
     let customers = login::router().layer((
         middleware::from_fn(session_cookie::require_single),
         CsrfLayer::new(),
@@ -304,7 +307,7 @@ pub fn router(state: AppState) -> Router {
     customers
         .merge(login::cross_site_router())
         .merge(api::router())
-        .layer((within(REQUEST_TIMEOUT), RequestBodyLimitLayer::new(MAX_BODY)))
+        .layer((within(REQUEST_TIMEOUT), middleware::from_fn_with_state(state.clone(), admission::admit)))
         .merge(identity)
         .merge(slow)
         // The outermost layer first. Each call of `layer` would cost a copy of all inner ones with every request.

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{ApiKeys, KnownNetworks, RateLimits};
@@ -19,7 +20,7 @@ use crate::provisioning::Provisioning;
 use crate::routing::Routing;
 use crate::secureauth::Providers;
 use crate::sessions::BillerSessions;
-use crate::telemetry::{CallbackReturns, IssuerCalls, Metrics};
+use crate::telemetry::{CallbackReturns, IssuerCalls, Metrics, Reachability};
 use signpost_core::{Clock, KeyRing, Random};
 
 pub use health::{
@@ -75,6 +76,9 @@ pub struct Services {
     pub shutdown: CancellationToken,
     pub returns: Arc<CallbackReturns>,
     pub calls: Arc<IssuerCalls>,
+    pub reachability: Arc<Reachability>,
+    /// Of requests that may be worked on at a time.
+    pub turns: Arc<Semaphore>,
     pub metrics: Arc<Metrics>,
     pub integrity_cache: IntegrityCache,
     pub biller_sessions: BillerSessions,

@@ -265,6 +265,7 @@ fn check(config: &Config, problems: &mut Vec<String>) {
         ("mail.max_retry_hours", config.mail.max_retry_hours),
         ("database.connections", config.database.connections.into()),
         ("server.max_connections", config.server.max_connections as u64),
+        ("server.max_requests", config.server.max_requests as u64),
     ] {
         if value == 0 {
             problems.push(format!("{name}: must be at least 1"));

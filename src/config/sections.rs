@@ -47,7 +47,10 @@ pub struct Server {
     #[serde(deserialize_with = "deserialize_networks")]
     pub trusted_proxies: Vec<IpNet>,
     pub client_address_header: ClientAddressHeader,
+    /// Connections that are served at a time. The next ones wait until one is closed.
     pub max_connections: usize,
+    /// Requests that are worked on at a time. The next ones wait up to a second and get 503 with Retry-After then.
+    pub max_requests: usize,
     /// Probes and metrics. Never the address of customers.
     pub management_listen: SocketAddr,
     pub shutdown_delay_seconds: u64,
@@ -63,6 +66,7 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
             max_connections: 10_000,
+            max_requests: 2000,
             management_listen: SocketAddr::from(([127, 0, 0, 1], 8086)),
             shutdown_delay_seconds: 0,
             drain_seconds: 10,

@@ -1,9 +1,11 @@
 //! Logs and metrics. A log line never contains a query string, a token, a cookie, a username or an email address.
 
 mod callback_returns;
+mod causes;
 mod condition;
 mod issuer_calls;
 pub mod metrics;
+mod reachability;
 mod request_span;
 
 use std::io::IsTerminal;
@@ -12,9 +14,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 pub use callback_returns::{CallbackReturns, ReturnCount};
+pub use causes::{causes, root_cause};
 pub use condition::Condition;
 pub use issuer_calls::{CallStats, IssuerCalls};
 pub use metrics::Metrics;
+pub use reachability::Reachability;
 pub use request_span::{in_request_span, note_biller, note_reference, request_span};
 
 use crate::config::{Log, LogFormat};

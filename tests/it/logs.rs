@@ -15,6 +15,13 @@ use crate::harness::{Browser, World, each_database};
 pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
+    /// Captures the lines of this thread, in which a test's runtime runs.
+    pub(crate) fn subscribe(&self, filter: &str) -> tracing::subscriber::DefaultGuard {
+        let filter = tracing_subscriber::EnvFilter::new(filter);
+        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(self.clone());
+        tracing::subscriber::set_default(lines.finish())
+    }
+
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap().clear();
     }
@@ -46,11 +53,7 @@ impl<'w> MakeWriter<'w> for Captured {
 #[tokio::test]
 async fn secrets_are_not_logged() {
     let captured = Captured::default();
-    let filter = tracing_subscriber::EnvFilter::new("info,signpost=trace");
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(captured.clone()).finish();
-    // For this thread: the test's runtime has one only.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = captured.subscribe("info,signpost=trace");
     let world = World::start().await;
     let mut browser = world.browser();
     let mut secrets: Vec<String> = ["one-moved", "One-Legacy", "stranger", "two-legacy"].map(str::to_owned).to_vec();

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Browser, PROPAGATION_TIMEOUT, World, config, each_database, external_get, now, slug, wait_for};
+use crate::logs::Captured;
 
 /// Samples by series and labels, such as `signpost_sessions{kind="staff"}`.
 struct Samples(BTreeMap<String, f64>);
@@ -221,7 +222,12 @@ async fn refusals_have_the_reason_of_the_decision_record() {
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
     let callback = world.authenticate(&start.location(), "stranger").await;
+    let captured = Captured::default();
+    let guard = captured.subscribe("off,signpost=warn");
     let page = browser.get(&callback).await;
+    drop(guard);
+    let log = captured.text();
+    assert!(log.contains("reason=\"unknown_user\"") && log.contains("biller=riverside-water"), "{log}");
     let start = browser.get("/b/riverside-water").await;
     let authorize = url::Url::parse(&start.location()).unwrap();
     let state = authorize.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();

@@ -54,8 +54,8 @@ impl Provisioning {
     }
 
     async fn advance(&self, management: &Management, job: &mut LeasedJob) -> Result<(), StopReason> {
-        let billers = self.directory.billers().await.map_err(ProvisioningError::from)?;
-        let Some(biller) = billers.by_id(&job.biller_id).cloned() else {
+        let biller = self.directory.stored_biller(&job.biller_id).await.map_err(ProvisioningError::from)?;
+        let Some(biller) = biller else {
             return self.mark_needs_attention(job, "The biller no longer exists.").await;
         };
         tracing::Span::current().record("biller", biller.slug.as_str());

@@ -188,6 +188,7 @@ pub struct Metrics {
     handoffs_issued: Family<KindLabels, Counter>,
     handoffs_redeemed: Family<KindLabels, Counter>,
     handoffs_rejected: Counter,
+    shed: Counter,
     decision_log_dropped: Counter,
     scrape_failures: Family<SourceLabels, Counter>,
 }
@@ -217,6 +218,7 @@ impl Metrics {
             handoffs_issued: register(registry_ref, &series::HANDOFFS_ISSUED, Family::default()),
             handoffs_redeemed: register(registry_ref, &series::HANDOFFS_REDEEMED, Family::default()),
             handoffs_rejected: register(registry_ref, &series::HANDOFFS_REJECTED, Counter::default()),
+            shed: register(registry_ref, &series::HTTP_SHED, Counter::default()),
             decision_log_dropped: register(registry_ref, &series::DECISION_LOG_DROPPED, Counter::default()),
             scrape_failures: register(registry_ref, &series::SCRAPE_FAILURES, Family::default()),
             registry,
@@ -271,6 +273,10 @@ impl Metrics {
             Some(kind) => self.handoffs_redeemed.get_or_create(&KindLabels { kind: kind.as_str() }).inc(),
             None => self.handoffs_rejected.inc(),
         };
+    }
+
+    pub fn record_shed_request(&self) {
+        self.shed.inc();
     }
 
     pub fn record_dropped_decisions(&self, count: u64) {

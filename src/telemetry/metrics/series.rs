@@ -133,6 +133,11 @@ pub const QUEUE_OLDEST_AGE: Series = Series::gauge(
     &["queue"],
     "Age of the oldest waiting entry; 0 while the queue is empty",
 );
+pub const HTTP_SHED: Series = Series::counter(
+    "signpost_http_requests_shed",
+    &[],
+    "Requests refused with 503 because the instance was working on server.max_requests others",
+);
 pub const DECISION_LOG_DROPPED: Series = Series::counter(
     "signpost_decision_log_dropped_entries",
     &[],
@@ -159,7 +164,7 @@ pub const SCRAPE_FAILURES: Series = Series::counter(
 );
 
 /// Every series, in the order of the documentation.
-pub const ALL: [&Series; 25] = [
+pub const ALL: [&Series; 26] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_DURATION,
@@ -179,6 +184,7 @@ pub const ALL: [&Series; 25] = [
     &QUEUE_ENTRIES,
     &QUEUE_FAILING,
     &QUEUE_OLDEST_AGE,
+    &HTTP_SHED,
     &DECISION_LOG_DROPPED,
     &DATABASE_CONNECTIONS,
     &DATABASE_MAX_CONNECTIONS,
