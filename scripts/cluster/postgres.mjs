@@ -66,7 +66,14 @@ export class Postgres {
   }
 
   #configure(server) {
-    const lines = ["listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", `port = ${server.port}`, "max_connections = 100"];
+    const lines = [
+      "listen_addresses = '127.0.0.1'",
+      "unix_socket_directories = ''",
+      `port = ${server.port}`,
+      "max_connections = 120",
+      // While the standby waits to reconnect after a restart of the primary, commits wait with it.
+      "wal_retrieve_retry_interval = '200ms'",
+    ];
     appendFileSync(join(server.data, "postgresql.conf"), `\n${lines.join("\n")}\n`);
   }
 

@@ -173,6 +173,7 @@ export class Cluster {
       drain_seconds = 5
       [database]
       url = "postgres://signpost@127.0.0.1:${PORTS.slowDatabase}/signpost"
+      connections = 30
       [secrets]
       keys = [{ file = "${join(this.folder, "signpost.key")}" }]
       [legacy]
