@@ -13,7 +13,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 import { measureCluster } from "./cluster/index.mjs";
-import { clusterText } from "./cluster/report.mjs";
+import { checkCluster, clusterText } from "./cluster/report.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BINARY = process.env.SIGNPOST_BIN ?? join(ROOT, "target/release/signpost");
@@ -650,6 +650,7 @@ ${clusterText(cluster)}`;
   const slowed = during.figures["all three"].median;
   if (slowed > MAX_SIGN_IN_MS) throw new Error(`sign-ins took ${slowed.toFixed(1)} ms while users were imported`);
   checkImpacts(previews);
+  checkCluster(cluster);
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
 

@@ -4,7 +4,8 @@ import { pause, until } from "./processes.mjs";
 
 const seconds = (count) => pause(count * 1000);
 
-/** `fault` resolves when the fault is over, or at once if nothing but the system itself ends it. `prepare` runs before the start. */
+/** `fault` resolves when the fault is over, or at once if nothing but the system itself ends it. `prepare` runs before the start.
+ *  `sqlite` is the number of instances on one SQLite file instead of PostgreSQL. */
 export const CASES = {
   quiet: { title: "Quiet load", fault: () => seconds(20) },
   rolling: {
@@ -99,6 +100,20 @@ export const CASES = {
       await secureauth.close();
       await seconds(40);
       await secureauth.listen();
+    },
+  },
+  sqliteTwo: {
+    title: "Two `signpost serve` on one SQLite file",
+    sqlite: 2,
+    fault: () => seconds(20),
+  },
+  sqliteFull: {
+    title: "SQLite's disk full for 15 s",
+    sqlite: 1,
+    async fault({ disk }) {
+      await disk.fill();
+      await seconds(15);
+      disk.free();
     },
   },
 };

@@ -2,6 +2,8 @@
 
 import net from "node:net";
 
+import { pause } from "./processes.mjs";
+
 export class Proxy {
   #connections = new Set();
   #server;
@@ -22,27 +24,26 @@ export class Proxy {
     const server = net.connect({ noDelay: true, ...this.upstream });
     this.#connections.add(client);
     for (const [from, to] of [[client, server], [server, client]]) {
-      from.on("data", (part) => this.#deliver(() => to.writable && to.write(part)));
-      from.on("end", () => this.#deliver(() => to.writable && to.end()));
+      let last = Promise.resolve();
+      // In order, whatever the delay becomes meanwhile. What arrives while the network is cut is lost.
+      const deliver = (action) => {
+        if (this.#isCut) return;
+        const due = performance.now() + this.#delay;
+        last = last.then(() => pause(due - performance.now())).then(() => this.#isCut || action());
+      };
+      from.on("data", (part) => deliver(() => to.writable && to.write(part)));
+      from.on("end", () => deliver(() => to.writable && to.end()));
       from.on("error", () => to.destroy());
       from.on("close", () => {
         this.#connections.delete(client);
-        this.#deliver(() => to.destroy());
+        deliver(() => to.destroy());
       });
     }
   }
 
-  /** Everything that arrives while the network is cut is lost. Timers of one duration keep their order. */
-  #deliver(action) {
-    if (this.#isCut) return;
-    if (this.#delay > 0) setTimeout(() => this.#isCut || action(), this.#delay);
-    else action();
-  }
-
-  /** Milliseconds in each direction. Open connections end, so that nothing overtakes what is under way. */
+  /** Milliseconds in each direction. */
   slowDown(ms) {
     this.#delay = ms;
-    this.reset();
   }
 
   /** Neither data nor the end of a connection arrives any more. */
@@ -52,8 +53,9 @@ export class Proxy {
 
   /** The network is as before; connections that lost data are gone. */
   restore() {
+    this.#delay = 0;
+    if (this.#isCut) this.reset();
     this.#isCut = false;
-    this.slowDown(0);
   }
 
   reset() {

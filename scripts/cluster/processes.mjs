@@ -6,7 +6,8 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 
-export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+/** At once unless there is something to wait for. */
+export const pause = (ms) => new Promise((done) => (ms > 0 ? setTimeout(done, ms) : done()));
 
 /** Waits until a condition holds. */
 export async function until(what, holds, seconds = 30) {

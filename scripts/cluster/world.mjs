@@ -24,6 +24,7 @@ export const USERS = ["one-moved", "moved-and-legacy", "two-moved"];
 const PASSWORD = "demo-password";
 /** Like systemd's RestartSec. */
 const RESTART_MS = 1000;
+const HAPROXY = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].find(existsSync) ?? "haproxy";
 const FAKETIME = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"].map((folder) => join(folder, "faketime/libfaketimeMT.so.1"));
 
 /** The port of the demo's gateway; the next ones are the stand-ins, PostgreSQL and the instances. */
@@ -131,9 +132,36 @@ class Instance {
   }
 }
 
+/** A small file system in memory. */
+class Disk {
+  static async mount(folder) {
+    mkdirSync(folder);
+    await run("mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", folder]);
+    return Object.assign(new Disk(), { folder, filler: join(folder, "filler") });
+  }
+
+  /** Leaves no byte free. */
+  async fill() {
+    await run("dd", ["if=/dev/zero", `of=${this.filler}`, "bs=4k"]).catch(() => "no space left, as intended");
+  }
+
+  free() {
+    rmSync(this.filler);
+  }
+
+  remount(option) {
+    return run("mount", ["-o", `remount,${option}`, this.folder]);
+  }
+
+  unmount() {
+    return run("umount", [this.folder]);
+  }
+}
+
 export class Cluster {
-  constructor(binary, root, standins) {
-    Object.assign(this, { binary, root, standins });
+  /** With `sqlite`, that many instances share one SQLite file on a small disk of its own instead. */
+  constructor(binary, root, standins, { sqlite } = {}) {
+    Object.assign(this, { binary, root, standins, sqlite });
     this.folder = mkdtempSync(join(tmpdir(), "signpost-cluster-"));
     chmodSync(this.folder, 0o755);
     this.gateway = `http://localhost:${PORTS.gateway}`;
@@ -145,13 +173,17 @@ export class Cluster {
   /** `prepare` may change instances before they start. */
   async start(prepare = () => {}) {
     writeFileSync(join(this.folder, "signpost.key"), `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
-    this.postgres = new Postgres(this.folder, [PORTS.primary, PORTS.standby]);
-    await this.postgres.start();
-    this.database = new Proxy(PORTS.slowDatabase, { port: PORTS.database, host: "127.0.0.1" });
-    await this.database.listen();
     this.startHaproxy();
-    this.instances = [1, 2, 3].map((number) => new Instance(this, number));
-    await until("HAProxy reaches PostgreSQL", () => this.haproxyServers("postgres").then((up) => up === 1));
+    this.instances = Array.from({ length: this.sqlite ?? 3 }, (_, at) => new Instance(this, at + 1));
+    if (this.sqlite) {
+      this.disk = await Disk.mount(join(this.folder, "disk"));
+    } else {
+      this.postgres = new Postgres(this.folder, [PORTS.primary, PORTS.standby]);
+      await this.postgres.start();
+      this.database = new Proxy(PORTS.slowDatabase, { port: PORTS.database, host: "127.0.0.1" });
+      await this.database.listen();
+      await until("HAProxy reaches PostgreSQL", () => this.haproxyServers("postgres").then((up) => up === 1));
+    }
     await this.signpost("migrate");
     await this.import();
     prepare(this);
@@ -172,7 +204,7 @@ export class Cluster {
       shutdown_delay_seconds = 3
       drain_seconds = 5
       [database]
-      url = "postgres://signpost@127.0.0.1:${PORTS.slowDatabase}/signpost"
+      url = "${this.sqlite ? `sqlite:${join(this.folder, "disk/signpost.db")}` : `postgres://signpost@127.0.0.1:${PORTS.slowDatabase}/signpost`}"
       connections = 30
       [secrets]
       keys = [{ file = "${join(this.folder, "signpost.key")}" }]
@@ -209,8 +241,13 @@ export class Cluster {
     const here = (text) => addresses.reduce((done, [from, to]) => done.replace(from, to), text);
     const config = join(this.folder, "haproxy.cfg");
     writeFileSync(config, [...texts.map(here), socket].join("\n"));
-    const program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].find(existsSync) ?? "haproxy";
-    this.haproxy = start(program, ["-db", "-f", config], join(this.folder, "haproxy.log"));
+    this.haproxy = start(HAPROXY, ["-db", "-f", config], join(this.folder, "haproxy.log"));
+  }
+
+  async versions() {
+    const haproxy = /version ([\d.]+)/.exec(await run(HAPROXY, ["-v"]))[1];
+    if (!this.postgres) return { haproxy };
+    return { haproxy, postgres: (await this.postgres.primary.query("SHOW server_version")).split(" ")[0] };
   }
 
   /** How many servers of a backend are up. */
@@ -285,6 +322,7 @@ export class Cluster {
     await stop(this.haproxy);
     await this.database?.close();
     await this.postgres?.stop();
+    await this.disk?.unmount();
     if (!process.env.KEEP) rmSync(this.folder, { recursive: true, force: true });
     else console.log(`kept ${this.folder}`);
   }
