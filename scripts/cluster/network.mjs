@@ -59,7 +59,7 @@ export class Proxy {
   }
 
   reset() {
-    for (const client of this.#connections) client.resetAndDestroy();
+    for (const client of this.#connections) client.destroy();
     this.#connections.clear();
   }
 
