@@ -52,6 +52,14 @@ export const CASES = {
       await postgres.promote();
     },
   },
+  standbyLost: {
+    title: "PostgreSQL standby down for 20 s: commits wait for it",
+    async fault({ postgres: { standby } }) {
+      await standby.control("stop", "-m", "immediate");
+      await seconds(20);
+      await standby.control("start");
+    },
+  },
   readOnly: {
     title: "PostgreSQL read-only for 20 s (`default_transaction_read_only`)",
     async fault({ postgres }) {
