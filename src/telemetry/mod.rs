@@ -18,7 +18,7 @@ pub use callback_returns::{CallbackReturns, ReturnCount};
 pub use condition::Condition;
 pub use issuer_calls::{CallStats, IssuerCalls};
 pub use metrics::Metrics;
-pub use request_span::{in_request_span, note_biller, note_reference, request_span};
+pub use request_span::{in_request_span, note_biller, note_decision, note_reference, request_span};
 
 use crate::config::{Log, LogFormat};
 
