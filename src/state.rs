@@ -1,6 +1,7 @@
 //! The application state of request handlers.
 
 mod health;
+mod reload;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -21,12 +22,13 @@ use crate::routing::Routing;
 use crate::secureauth::Providers;
 use crate::sessions::BillerSessions;
 use crate::telemetry::{CallbackReturns, IssuerCalls, Metrics, Reachability};
-use signpost_core::{Clock, KeyRing, Random};
+use signpost_core::{Clock, KeyRing, Random, Timestamp};
 
 pub use health::{
     BillerHealth, CircuitBreaker, DailyStats, HealthReporter, Integrity, IntegrityCache, MigrationStats, Queue,
     ReturnStats, ServiceHealth, SetupFault,
 };
+pub use reload::{CurrentState, ReloadQueue, ReloadReport, ReloadRequests};
 
 /// The services that a request handler can use. A clone is one reference count.
 #[derive(Clone, Debug)]
@@ -58,6 +60,9 @@ impl From<Services> for AppState {
 #[derive(Clone, Debug)]
 pub struct Services {
     pub config: Arc<Config>,
+    /// When these settings were read.
+    pub configured_at: Timestamp,
+    pub reloads: ReloadRequests,
     pub clock: Clock,
     pub random: Random,
     pub keys: KeyRing,

@@ -30,9 +30,12 @@ impl Provisioning {
     }
 
     /// Pushes changes until `stop`; claimed changes finish first.
-    pub async fn run_outbox_worker(&self, stop: CancellationToken) {
+    pub async fn run_outbox_worker(current: impl Fn() -> Self, stop: CancellationToken) {
         let never = Notify::new();
-        let step = || async { self.deliver().await.map(|claimed| claimed > 0) };
+        let step = || {
+            let provisioning = current();
+            async move { provisioning.deliver().await.map(|claimed| claimed > 0) }
+        };
         run_worker(("user_changes", &Condition::new()), &stop, &never, step).await;
     }
 

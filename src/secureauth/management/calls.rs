@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::client::{Management, Workspace};
+use super::endpoints::{endpoint, failure, outcome};
 use super::error::{CallError, Rejection};
 use crate::secureauth::HttpClientError;
 use crate::secureauth::http::bearer;
@@ -92,7 +93,8 @@ impl Management {
                 Err(error) => return Err(error),
             };
             self.check_lease()?;
-            let (wait, error) = match self.send_once(&call, &token, &correlation).await {
+            let sent = self.counted(&call, self.send_once(&call, &token, &correlation)).await;
+            let (wait, error) = match sent {
                 Ok((200..300, headers, body)) => return parse_response(&headers, &body),
                 Ok((401, _, body)) => {
                     let rejection = Rejection::read(401, &body);
@@ -137,6 +139,20 @@ impl Management {
     fn check_lease(&self) -> Result<(), CallError> {
         let is_expired = self.lease.as_ref().is_some_and(|lease| !lease.is_held(self.clock.now()));
         if is_expired { Err(CallError::OutcomeUnknown("lease_expired")) } else { Ok(()) }
+    }
+
+    /// Counts an attempt.
+    async fn counted<T>(
+        &self,
+        call: &Call<'_>,
+        attempt: impl Future<Output = Result<(u16, HeaderMap, T), HttpClientError>>,
+    ) -> Result<(u16, HeaderMap, T), HttpClientError> {
+        let started = Instant::now();
+        let done = attempt.await;
+        let outcome = done.as_ref().map_or_else(|error| failure(*error), |(status, ..)| outcome(*status));
+        let labels = (endpoint(&call.path), call.method.as_str());
+        self.metrics.record_management_call(labels, outcome, started.elapsed());
+        done
     }
 
     async fn send_once(

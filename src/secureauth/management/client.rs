@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::config::ManagementConfig;
 use crate::queue::Lease;
 use crate::secureauth::Http;
+use crate::telemetry::Metrics;
 use signpost_core::{Clock, Random, Timestamp};
 
 /// No background call waits longer than this before an attempt.
@@ -82,14 +83,15 @@ pub struct Management {
     pub(super) lease: Option<Lease>,
     pub(super) clock: Clock,
     pub(super) random: Random,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Management {
-    pub fn new(http: Http, config: ManagementConfig, clock: Clock, random: Random) -> Self {
+    pub fn new(http: Http, config: ManagementConfig, (clock, random): (Clock, Random), metrics: Arc<Metrics>) -> Self {
         let backoff_until = Arc::new(watch::Sender::new(None));
         let retry_policy = RetryPolicy::for_jobs(config.timeout);
         let (config, tokens) = (Arc::new(config), Tokens::default());
-        Self { http, config, tokens, backoff_until, retry_policy, lease: None, clock, random }
+        Self { http, config, tokens, backoff_until, retry_policy, lease: None, clock, random, metrics }
     }
 
     /// Makes calls only while the lease is held, also between two attempts of one call.
