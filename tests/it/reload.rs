@@ -15,12 +15,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::console::ConsoleHarness;
 use crate::harness::{Browser, Process, World, external_get, forward};
 
 /// A gateway on the database of a world, which reads its settings from `file`.
 struct Running {
     public: SocketAddr,
     management: SocketAddr,
+    console: Option<SocketAddr>,
     file: Arc<Mutex<String>>,
     reloads: ReloadRequests,
     stop: CancellationToken,
@@ -37,9 +39,10 @@ impl Running {
         let app = app.reloading(move || read(&again)).with_internal_listeners().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public, management) = (listener.local_addr().unwrap(), app.management_address().unwrap());
+        let console = app.console_address();
         let (reloads, stop) = (app.state.reloads.clone(), CancellationToken::new());
         let serving = tokio::spawn(app.serve(listener, stop.clone()));
-        Self { public, management, file, reloads, stop, serving }
+        Self { public, management, console, file, reloads, stop, serving }
     }
 
     fn browser(&self) -> Browser {
@@ -239,6 +242,41 @@ async fn legacy_login_kill_switch_proxies_and_mail_apply() {
     assert_eq!(running.reload().await, applied(&["routing"], &[]));
     let held = browser.post("/login", &[("username", "one-legacy")]).await;
     assert_eq!(held.status, StatusCode::SERVICE_UNAVAILABLE, "{}", held.body);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn staff_go_on_through_a_reload() {
+    let mut harness = ConsoleHarness::open().await;
+    let cookies = harness.sign_in("operator").await.cookies;
+    harness.world.settings = harness.world.settings.replace("127.0.0.1:8084", "127.0.0.1:0");
+    let running = Running::start(&harness.world).await;
+    let mut staff = Browser::new(forward(running.console.unwrap()));
+    (staff.host, staff.cookies) = ("localhost:8084", cookies);
+    let page = staff.get("/billers").await;
+    assert!(page.status == StatusCode::OK && page.body.contains("Example Pay"), "{} {}", page.status, page.body);
+    running.append("[help]\ncompany = \"Second Pay\"\n");
+    running.replace(
+        "listen = \"127.0.0.1:0\"\npublic_url = \"http://localhost:8084\"",
+        "listen = \"127.0.0.1:9\"\n\
+                     public_url = \"http://localhost:8084\"\nlookups_per_day = 7",
+    );
+    assert_eq!(running.reload().await, applied(&["help", "console"], &["console.listen"]));
+    let page = staff.get("/billers").await;
+    assert!(page.status == StatusCode::OK && page.body.contains("Second Pay"), "{} {}", page.status, page.body);
+
+    // Without its section, the console stays as it is until a restart.
+    let console = {
+        let mut file = running.file.lock().unwrap();
+        let (before, section) = file.split_once("[console]\n").unwrap();
+        let (section, after) = section.split_once("[help]").unwrap();
+        let (section, rest) = (section.to_owned(), format!("{before}[help]{after}"));
+        *file = rest;
+        section
+    };
+    assert!(console.contains("client_id"), "{console}");
+    assert_eq!(running.reload().await, applied(&[], &["console.listen"]));
+    assert_eq!(staff.get("/billers").await.status, StatusCode::OK);
     running.stop().await;
 }
 

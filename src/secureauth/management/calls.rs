@@ -186,7 +186,7 @@ impl Management {
     }
 
     /// Makes all callers wait: SecureAuth's rate limits apply to the whole tenant.
-    fn back_off(&self, delay: Duration) {
+    pub(super) fn back_off(&self, delay: Duration) {
         let until = Instant::now() + delay.min(MAX_BACKOFF);
         self.backoff_until.send_if_modified(|current| {
             let is_longer = current.is_none_or(|known| known < until);
@@ -198,7 +198,7 @@ impl Management {
     }
 
     /// Waits as long as SecureAuth asked, or fails at once if that is longer than the caller can wait.
-    async fn wait_for_backoff(&self) -> Result<(), CallError> {
+    pub(super) async fn wait_for_backoff(&self) -> Result<(), CallError> {
         let backoff = *self.backoff_until.borrow();
         match backoff.map(|until| until.saturating_duration_since(Instant::now())) {
             Some(left) if left > self.retry_policy.max_delay => Err(CallError::Throttled),
