@@ -50,7 +50,8 @@ export class Customers {
     };
     try {
       const isRedirectTo = (place) => ({ status, headers }) => status === 303 && headers.location.startsWith(place);
-      const started = await step("start", () => send(`${cluster.gateway}/b/${BILLER}`, { headers }), isRedirectTo(cluster.secureauth));
+      const begin = () => send(`${cluster.gateway}/b/${BILLER}`, { headers });
+      const started = await step("start", begin, isRedirectTo(cluster.secureauth));
       const username = USERS[this.attempts.length % USERS.length];
       const authorize = new URL(started.headers.location);
       const agreed = await step("SecureAuth", () => cluster.standins.signIn(authorize, username), isRedirectTo(cluster.gateway));
@@ -110,11 +111,15 @@ export class Customers {
 
 /** What a customer sees instead of what was expected. */
 function describe({ error, status, headers, body }) {
-  if (error) return { status: 0, by: "none", title: error.name === "AbortError" || error.name === "TimeoutError" ? "no answer" : "connection lost", isWayOn: false };
-  const title = /<title>([^<]*)<\/title>/.exec(body)?.[1] ?? (status < 400 ? `redirect to ${new URL(headers.location).pathname}` : JSON.parse(body || "{}").title);
+  if (error) {
+    const isTimeout = ["AbortError", "TimeoutError"].includes(error.name);
+    return { status: 0, by: "none", title: isTimeout ? "no answer" : "connection lost", isWayOn: false };
+  }
+  const by = headers["x-request-id"] ? "Signpost" : "HAProxy";
+  if (status < 400) return { status, by, title: `redirect to ${new URL(headers.location).pathname}`, isWayOn: true };
   const isPage = (headers["content-type"] ?? "").startsWith("text/html");
-  const isWayOn = status < 400 || (isPage && /<a [^>]*href=|<form /.test(body));
-  return { status, by: headers["x-request-id"] ? "Signpost" : "HAProxy", title: title ?? body.slice(0, 60), isWayOn };
+  const title = isPage ? /<title>([^<]*)<\/title>/.exec(body)?.[1] : JSON.parse(body).title;
+  return { status, by, title, isWayOn: isPage && /<a [^>]*href=|<form /.test(body) };
 }
 
 /** Measures until customers and instances have been well for some seconds. */

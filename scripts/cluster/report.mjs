@@ -12,9 +12,10 @@ export function clusterText({ cases, propagation, readOnlyDisk: disk, versions, 
   const measured = Object.entries(CASES).filter(([name]) => cases[name]);
   const row = ([name, { title }]) => {
     const { attempts, failed, lost, unavailableSeconds, healthyAfter, slowestMs, saw } = cases[name];
-    const gone = Object.entries(lost).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${LOST[what]}`);
     const healthy = healthyAfter === null ? "never" : healthyAfter.toFixed(1);
-    return `| ${title} | ${failed} of ${attempts} | ${gone.join(", ") || "nothing"} | ${sawText(saw)} | ${(slowestMs / 1000).toFixed(1)} | ${unavailableSeconds} | ${healthy} |`;
+    const longest = (slowestMs / 1000).toFixed(1);
+    const cells = [title, `${failed} of ${attempts}`, lostText(lost) || "nothing", sawText(saw), longest, unavailableSeconds, healthy];
+    return `| ${cells.join(" | ")} |`;
   };
   const table = (rows) => `| fault | failed sign-ins | lost | what customers saw | longest, s | failing, s | healthy, s |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -54,6 +55,10 @@ ${Object.values(propagation).map(({ title, worst }) => `| ${title} | ${worst ===
 `;
 }
 
+function lostText(lost) {
+  return Object.entries(lost).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${LOST[what]}`).join(", ");
+}
+
 function sawText(saw) {
   const text = ({ step, status, by, title, isWayOn, count, slowestMs }) => {
     const what = status === 0 ? title : `${status} of ${by}: ${title}`;
@@ -67,8 +72,7 @@ function sawText(saw) {
 export function checkCluster({ cases, propagation, readOnlyDisk }) {
   const problems = [];
   for (const [name, { lost, healthyAfter, slowestMs, saw }] of Object.entries(cases)) {
-    const gone = Object.entries(lost).filter(([, count]) => count > 0);
-    if (gone.length > 0) problems.push(`${name}: lost ${gone.map(([what, count]) => `${count} ${LOST[what]}`).join(", ")}`);
+    if (lostText(lost)) problems.push(`${name}: lost ${lostText(lost)}`);
     if (healthyAfter === null) problems.push(`${name}: not healthy without a person`);
     if (slowestMs > MAX_WAIT * 1000) problems.push(`${name}: a response took ${(slowestMs / 1000).toFixed(1)} s`);
     const isDeadEnd = ({ step, isWayOn }) => ["start", "return"].includes(step) && !isWayOn;
