@@ -1,5 +1,7 @@
 // A steady load of whole sign-ins, and what is acknowledged to customers and machines meanwhile.
 
+import { readFileSync } from "node:fs";
+
 import { cookies, send } from "./http.mjs";
 import { pause } from "./processes.mjs";
 import { BILLER, USERS } from "./world.mjs";
@@ -57,6 +59,7 @@ export class Customers {
       const agreed = await step("SecureAuth", () => cluster.standins.signIn(authorize, username), isRedirectTo(cluster.gateway));
       const back = { headers: { ...headers, cookie: cookies(started) } };
       const returned = await step("return", () => send(agreed.headers.location, back), isRedirectTo(cluster.portal));
+      attempt.requests = [started, returned].map((answer) => answer.headers["x-request-id"]);
       const cookie = cookies(returned);
       this.sessions.push(cookie);
       const json = { token: new URL(returned.headers.location).searchParams.get("token") };
@@ -80,6 +83,16 @@ export class Customers {
   /** Sign-ins that failed, oldest first. */
   get failures() {
     return this.attempts.filter(({ failure }) => failure);
+  }
+
+  /** How many sign-ins started at one instance and returned at another, by the logs. */
+  crossings() {
+    const instanceOf = new Map();
+    for (const { name, log } of this.cluster.instances) {
+      for (const [, id] of readFileSync(log, "utf8").matchAll(/"request":"([^"]+)"/g)) instanceOf.set(id, name);
+    }
+    const places = this.attempts.filter(({ requests }) => requests).map(({ requests }) => requests.map((id) => instanceOf.get(id)));
+    return places.filter(([started, returned]) => started && returned && started !== returned).length;
   }
 
   /** Checks at every instance what was acknowledged. Returns how much of it is gone. */
@@ -158,6 +171,7 @@ export async function measureCase(cluster, { fault, settleSeconds = 8, maxSecond
     faultSeconds: (end - begin) / 1000,
     attempts: attempts.length,
     failed: failures.length,
+    crossings: customers.crossings(),
     acknowledged: { sessions: customers.sessions.length, redeemed: customers.redeemed.length, users: customers.users.length },
     lost,
     unavailableSeconds: slots.size,

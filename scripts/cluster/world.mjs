@@ -126,10 +126,6 @@ class Instance {
     this.isWanted = false;
     await stop(this.process);
   }
-
-  logText() {
-    return readFileSync(this.log, "utf8");
-  }
 }
 
 /** A small file system in memory. */
