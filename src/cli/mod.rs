@@ -21,9 +21,12 @@ mod impact;
 mod import;
 mod keys;
 mod maintenance;
+mod management;
 mod operator;
+mod reload;
 mod secrets;
 mod serve;
+mod service_manager;
 mod simulate;
 mod sync;
 
@@ -62,6 +65,11 @@ enum Command {
     Migrate,
     /// Ask the running gateway of these settings whether it is ready; fails if it is not
     Health,
+    /// Have the running gateway of these settings read its settings and key files again
+    ///
+    /// It applies all of them or none, and exits with 1 if they are invalid. Requests and sign-ins under way are not disturbed.
+    /// The report names settings that differ and need a restart.
+    Reload(reload::Reload),
     /// Copy the SQLite database into a new file, while the gateway runs
     ///
     /// Example: signpost backup /var/backups/signpost-2026-11-27.db
@@ -187,6 +195,7 @@ async fn run(cli: Cli) -> CliResult {
         Command::Check(arguments) => check::run(&global, arguments).await,
         Command::Migrate => migrate(&global.config).await,
         Command::Health => health::run(&global).await,
+        Command::Reload(arguments) => reload::run(&global, &arguments).await,
         Command::Backup { file } => backup::back_up(&global, &file).await,
         Command::Restore { file } => backup::restore(&global, &file).await,
         Command::Simulate(arguments) => simulate::run(&global, arguments).await,

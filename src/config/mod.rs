@@ -1,4 +1,4 @@
-//! Settings: one file, read at the start. Unknown keys are errors, and all problems are reported together.
+//! Settings: one file, read at the start and at each reload. Unknown keys are errors, and all problems are reported together.
 //!
 //! `signpost.example.toml` describes every setting. The environment overrides the file: `SIGNPOST__SECTION__KEY=value`.
 
@@ -6,6 +6,7 @@ mod checks;
 mod forms;
 mod load;
 mod problems;
+mod reload;
 mod secret;
 mod sections;
 
@@ -14,6 +15,7 @@ use std::path::Path;
 pub use checks::{AddressPolicy, check_display_text, check_mail_address, check_phone, check_url, is_host_name};
 pub use problems::Problems;
 pub(crate) use problems::toml_problem;
+pub use reload::RESTART_ONLY;
 pub use secret::Secret;
 pub use sections::{
     Audit, ClientAddressHeader, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log,

@@ -14,7 +14,7 @@ use super::secret::Secret;
 use signpost_core::decision::{DirectoryPolicy, KillSwitchState};
 use signpost_core::{KeyRing, LocalizedText, Random, Slug, Timestamp};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub server: Server,
     pub database: Database,
@@ -37,7 +37,7 @@ pub struct Config {
 }
 
 /// `[server]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Server {
     pub listen: SocketAddr,
@@ -47,7 +47,10 @@ pub struct Server {
     #[serde(deserialize_with = "deserialize_networks")]
     pub trusted_proxies: Vec<IpNet>,
     pub client_address_header: ClientAddressHeader,
+    /// Connections that are served at a time. The next ones wait until one is closed.
     pub max_connections: usize,
+    /// Requests that are worked on at a time. The next ones wait up to a second and get 503 with Retry-After then.
+    pub max_requests: usize,
     /// Probes and metrics. Never the address of customers.
     pub management_listen: SocketAddr,
     pub shutdown_delay_seconds: u64,
@@ -63,6 +66,7 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
             max_connections: 10_000,
+            max_requests: 2000,
             management_listen: SocketAddr::from(([127, 0, 0, 1], 8086)),
             shutdown_delay_seconds: 0,
             drain_seconds: 10,
@@ -103,7 +107,7 @@ fn deserialize_networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Re
 }
 
 /// `[database]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Database {
     /// `sqlite:PATH` or `postgres://…`; a secret, because it may contain a password.
@@ -118,7 +122,7 @@ impl Default for Database {
 }
 
 /// `[secrets]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Secrets {
     /// The first key seals, all keys open. Each text has one key per line; a comment begins with `#`.
@@ -136,7 +140,7 @@ impl Secrets {
 }
 
 /// `[legacy]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Legacy {
     pub login_url: Option<Url>,
@@ -147,7 +151,7 @@ pub struct Legacy {
 }
 
 /// `[portal]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Portal {
     pub handoff_url: Option<Url>,
@@ -155,7 +159,7 @@ pub struct Portal {
 }
 
 /// `[routing]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Routing {
     pub directory_down: DirectoryPolicy,
@@ -184,7 +188,7 @@ fn deserialize_kill_switch<'de, D: serde::Deserializer<'de>>(deserializer: D) ->
 }
 
 /// `[return_to]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct ReturnTo {
     pub ids: BTreeMap<String, String>,
@@ -225,7 +229,7 @@ pub(super) fn is_plain_path(path: &str) -> bool {
 }
 
 /// `[[legacy_paths]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct LegacyPath {
     /// Compared without regard to case and to slashes at the end.
     pub path: String,
@@ -241,7 +245,7 @@ pub struct LegacyPath {
 }
 
 /// `[sessions]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Sessions {
     pub idle_minutes: u64,
@@ -257,7 +261,7 @@ impl Default for Sessions {
 }
 
 /// `[limits]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Limits {
     /// For IPv6, the limit applies to each /64.
@@ -283,7 +287,7 @@ impl Default for Limits {
 }
 
 /// `[audit]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Audit {
     pub decision_retention_days: u64,
@@ -297,7 +301,7 @@ impl Default for Audit {
 }
 
 /// `[oidc]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Oidc {
     pub allow_loopback_issuers: bool,
@@ -329,7 +333,7 @@ impl Default for Oidc {
 }
 
 /// `[secureauth]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct SecureAuth {
     pub base_url: Option<Url>,
@@ -389,7 +393,7 @@ pub enum ImportPath {
 }
 
 /// `[mail]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Mail {
     pub server: Option<String>,
@@ -433,7 +437,7 @@ pub enum MailTls {
 }
 
 /// `[help]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Help {
     pub company: String,
@@ -449,7 +453,7 @@ impl Default for Help {
 }
 
 /// `[security_txt]` (RFC 9116)
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct SecurityTxt {
     /// Without a contact the file is off.
@@ -469,7 +473,7 @@ fn deserialize_time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
 }
 
 /// `[console]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Console {
     pub listen: Option<SocketAddr>,
@@ -489,7 +493,7 @@ pub struct Console {
 }
 
 /// Values of the role claim, by role.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StaffRoles {
     pub support: Vec<String>,
@@ -525,7 +529,7 @@ impl Default for Console {
 }
 
 /// `[log]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Log {
     pub format: LogFormat,

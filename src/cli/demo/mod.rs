@@ -11,7 +11,8 @@ use secureauth_standin::world::{self, PASSWORD, Ports, World};
 use secureauth_standin::{Deps, Mailbox};
 use tokio::net::TcpListener;
 
-use super::{CliResult, serve};
+use super::CliResult;
+use super::serve::Signals;
 use crate::app::App;
 use crate::config::Config;
 use crate::db::Schema;
@@ -64,7 +65,9 @@ pub(super) async fn run(arguments: Arguments) -> CliResult {
     start_standins(listeners, &state, &world, ports, &keys)?;
     registrations::probe_all(&state).await;
 
-    let stop = serve::shutdown_signal()?;
+    let stop = Signals::listen()?.handle(state.reloads.clone());
+    let read = file.clone();
+    let app = app.reloading(move || Config::load(&read, []));
     let serving = tokio::spawn(app.serve(gateway, stop));
     if arguments.json {
         outln!("{}", output::description(&world, ports, &keys.all_scopes, &file));
