@@ -10,6 +10,7 @@ mod audit;
 mod backup;
 mod billers;
 mod check;
+mod config;
 mod controls;
 mod decision;
 #[cfg(feature = "standin")]
@@ -22,6 +23,7 @@ mod import;
 mod keys;
 mod maintenance;
 mod operator;
+mod output;
 mod secrets;
 mod serve;
 mod simulate;
@@ -137,6 +139,9 @@ enum Command {
     Export(sync::Export),
     /// Show the user changes that wait to reach SecureAuth, and why they fail
     Outbox,
+    /// Show the settings in effect
+    #[command(subcommand)]
+    Config(config::Arguments),
     /// Rotate the secret keys
     #[command(subcommand)]
     Secrets(secrets::Arguments),
@@ -207,6 +212,7 @@ async fn run(cli: Cli) -> CliResult {
         Command::Sync(arguments) => sync::run(&global, arguments).await,
         Command::Export(arguments) => sync::export(&global, arguments).await,
         Command::Outbox => sync::outbox(&global).await,
+        Command::Config(arguments) => config::run(&global, arguments),
         Command::Secrets(arguments) => secrets::run(&global, arguments).await,
         Command::Audit(arguments) => audit::run(&global, arguments).await,
         Command::Decision(arguments) => decision::run(&global, arguments).await,

@@ -62,7 +62,7 @@ pub struct ChangeCounter {
 impl ChangeCounter {
     /// How many have ended. `None` while one is open: it may be committed already, as others see it before its caller does.
     pub fn settled(&self) -> Option<u64> {
-        // In this order: whoever sees a change leave `open` also sees it in `ended`.
+        // In this order: a reader that sees a change leave `open` also sees it in `ended`.
         let open = self.open.load(Ordering::Acquire);
         let ended = self.ended.load(Ordering::Acquire);
         (open == 0).then_some(ended)
