@@ -4,26 +4,35 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::CliResult;
 use super::operator::Global;
+use super::output::Output;
 use crate::web::paths;
 
 /// Longer than `/readyz` takes to find out that the database is away.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(global: &Global) -> CliResult {
+pub(super) async fn run(global: &Global, output: Output) -> CliResult {
     let address = reachable(super::load(&global.config)?.server.management_listen);
     let answer = tokio::time::timeout(TIMEOUT, ask(address)).await;
     let answer = answer.with_context(|| format!("{address} (server.management_listen) did not answer in time"))?;
     let answer = answer.with_context(|| format!("cannot ask {address} (server.management_listen)"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    outln!("{body}");
+    let readiness: Value = serde_json::from_str(body).unwrap_or_default();
+    output.print(&readiness, || print_readiness(&readiness))?;
     match head.split(' ').nth(1) {
         Some("200") => Ok(()),
         _ => bail!("the gateway is not ready: {}", head.lines().next().unwrap_or_default()),
+    }
+}
+
+fn print_readiness(readiness: &Value) {
+    for (name, value) in readiness.as_object().into_iter().flatten() {
+        outln!("{name}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
 }
 

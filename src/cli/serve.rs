@@ -21,9 +21,16 @@ pub(super) struct Serve {
     no_migrate: bool,
 }
 
-pub(super) async fn run(config: &Path, arguments: &Serve) -> CliResult {
-    let config = super::load(config)?;
+pub(super) async fn run(path: &Path, arguments: &Serve) -> CliResult {
+    let config = super::load(path)?;
     telemetry::init(&config.log);
+    for file in config.exposed_files(path) {
+        tracing::warn!(
+            file = %file.path.display(),
+            mode = format!("{:o}", file.mode),
+            "others can read this file or its group can change it: `signpost doctor` has the command that protects it"
+        );
+    }
     let shutdown = shutdown_signal()?;
     if config.oidc.allow_loopback_issuers {
         tracing::warn!("oidc.allow_loopback_issuers is on; turn it off in production");

@@ -9,6 +9,7 @@ mod effective;
 mod forms;
 mod keys;
 mod load;
+mod permissions;
 mod problems;
 mod reference;
 mod schema;
@@ -19,6 +20,7 @@ use std::path::Path;
 
 pub use checks::{AddressPolicy, check_display_text, check_mail_address, check_phone, check_url, is_host_name};
 pub use effective::{EffectiveSetting, Source};
+pub use permissions::ExposedFile;
 pub use problems::Problems;
 pub(crate) use problems::toml_problem;
 pub use reference::{ReferenceSection, ReferenceSetting, reference, schema, toml_text};
