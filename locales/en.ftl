@@ -196,6 +196,7 @@ logout-stay = Stay signed in
 signed-out = You are signed out
     .text = If other people use this device, close the browser too.
 signed-out-of = You are signed out of { $biller }
+signed-out-unconfirmed = The sign-in page of { $biller } did not confirm the sign-out. If other people use this device, close the browser too.
 signed-out-remaining = You are still signed in to other billers
 signed-out-remaining-action = Sign out of these billers too
 

@@ -199,6 +199,7 @@ logout-stay = Mantener la sesión iniciada
 signed-out = Su sesión está cerrada
     .text = Si otras personas usan este dispositivo, cierre también el navegador.
 signed-out-of = Su sesión en { $biller } está cerrada
+signed-out-unconfirmed = La página de inicio de sesión de { $biller } no confirmó el cierre de la sesión. Si otras personas usan este dispositivo, cierre también el navegador.
 signed-out-remaining = Todavía tiene la sesión iniciada en otros facturadores
 signed-out-remaining-action = Cerrar sesión también en estos facturadores
 

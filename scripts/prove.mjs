@@ -12,6 +12,9 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
+import { measureCluster } from "./cluster/index.mjs";
+import { checkCluster, clusterText } from "./cluster/report.mjs";
+
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BINARY = process.env.SIGNPOST_BIN ?? join(ROOT, "target/release/signpost");
 const REPORT = process.env.REPORT ?? join(ROOT, "docs/prove-report.md");
@@ -519,7 +522,7 @@ function cargo(...args) {
 
 function write(figures) {
   const found = Object.fromEntries(Object.entries(figures).map(([part, { found }]) => [part, found]));
-  const { starts, answers, rate, runs, killed, meanwhile, equal, enabled, kills, impacts: previews, sets } = found;
+  const { starts, answers, rate, runs, killed, meanwhile, equal, enabled, kills, impacts: previews, sets, cluster } = found;
   const days = Object.entries(PARTS).map(([part, { title }]) => `${title} ${figures[part]?.on ?? "not yet"}`);
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const ours = rate.parts.filter(([name]) => name !== "authorize").reduce((sum, [, ms]) => sum + ms, 0);
@@ -635,7 +638,8 @@ ${previews.map(({ change, changed, seconds, peak }) => `| \`signpost impact ${ch
 
 Two concurrent calls of \`POST /identity/v1/teams/{id}/members/set\` with different lists: ${sets}.
 Each time the team had one of the two lists, complete.
-`;
+
+${clusterText(cluster)}`;
   writeFileSync(REPORT, text);
   console.log(text);
   if (growth > MAX_GROWTH_MIB) throw new Error(`memory grew by ${growth.toFixed(1)} MiB`);
@@ -646,6 +650,7 @@ Each time the team had one of the two lists, complete.
   const slowed = during.figures["all three"].median;
   if (slowed > MAX_SIGN_IN_MS) throw new Error(`sign-ins took ${slowed.toFixed(1)} ms while users were imported`);
   checkImpacts(previews);
+  checkCluster(cluster);
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
 
@@ -804,6 +809,7 @@ const PARTS = {
   impacts: { title: "impact previews", measure: impacts },
   sets: { title: "concurrent member lists", measure: concurrentMemberLists },
   killed: { title: "interrupted imports", measure: interruptedImports },
+  cluster: { title: "several instances", measure: (_demo, earlier, save) => measureCluster(BINARY, ROOT, earlier, save) },
 };
 
 const selected = process.argv.slice(2);
@@ -817,8 +823,11 @@ try {
   for (const [part, { title, needsDemo, measure }] of parts) {
     if (!needsDemo && demo?.isRunning) await demo.stop();
     console.log(title);
-    figures[part] = { on: new Date().toISOString().slice(0, 10), found: await measure(demo) };
-    writeFileSync(FIGURES, `${JSON.stringify(figures, null, 1)}\n`);
+    const save = (found) => {
+      figures[part] = { on: new Date().toISOString().slice(0, 10), found };
+      writeFileSync(FIGURES, `${JSON.stringify(figures, null, 1)}\n`);
+    };
+    save(await measure(demo, figures[part]?.found, save));
   }
 } finally {
   agent.destroy();

@@ -1,11 +1,13 @@
 //! The application state of request handlers.
 
 mod health;
+mod reload;
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{ApiKeys, KnownNetworks, RateLimits};
@@ -19,13 +21,14 @@ use crate::provisioning::Provisioning;
 use crate::routing::Routing;
 use crate::secureauth::Providers;
 use crate::sessions::BillerSessions;
-use crate::telemetry::{CallbackReturns, IssuerCalls, Metrics};
-use signpost_core::{Clock, KeyRing, Random};
+use crate::telemetry::{CallbackReturns, IssuerCalls, Metrics, Reachability};
+use signpost_core::{Clock, KeyRing, Random, Timestamp};
 
 pub use health::{
     BillerHealth, CircuitBreaker, DailyStats, HealthReporter, Integrity, IntegrityCache, MigrationStats, Queue,
     ReturnStats, ServiceHealth, SetupFault,
 };
+pub use reload::{CurrentState, ReloadQueue, ReloadReport, ReloadRequests};
 
 /// The services that a request handler can use. A clone is one reference count.
 #[derive(Clone, Debug)]
@@ -57,6 +60,9 @@ impl From<Services> for AppState {
 #[derive(Clone, Debug)]
 pub struct Services {
     pub config: Arc<Config>,
+    /// When these settings were read.
+    pub configured_at: Timestamp,
+    pub reloads: ReloadRequests,
     pub clock: Clock,
     pub random: Random,
     pub keys: KeyRing,
@@ -75,6 +81,9 @@ pub struct Services {
     pub shutdown: CancellationToken,
     pub returns: Arc<CallbackReturns>,
     pub calls: Arc<IssuerCalls>,
+    pub reachability: Arc<Reachability>,
+    /// Of requests that may be worked on at a time.
+    pub turns: Arc<Semaphore>,
     pub metrics: Arc<Metrics>,
     pub integrity_cache: IntegrityCache,
     pub biller_sessions: BillerSessions,

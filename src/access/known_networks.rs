@@ -4,7 +4,7 @@
 //! keeps what it has seen in memory, so a lookup reads the table only after its limit is exhausted.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::Client;
 use crate::db::{Db, DbError, Sql, Tx};
@@ -35,7 +35,7 @@ pub struct KnownNetworks {
     clock: Clock,
     key: [u8; 32],
     /// The day that the table has, by network and hash of the username.
-    recent: Mutex<HashMap<(Client, u64), i64>>,
+    recent: Arc<Mutex<HashMap<(Client, u64), i64>>>,
 }
 
 impl std::fmt::Debug for KnownNetworks {
@@ -46,7 +46,18 @@ impl std::fmt::Debug for KnownNetworks {
 
 impl KnownNetworks {
     pub fn new(db: Db, clock: Clock, keys: &KeyRing) -> Self {
-        Self { db, clock, key: keys.derive_key("networks of sign-ins"), recent: Mutex::default() }
+        Self { db, clock, key: key_of_table(keys), recent: Arc::default() }
+    }
+
+    /// The same networks under another key ring.
+    #[must_use]
+    pub fn with_keys(&self, keys: &KeyRing) -> Self {
+        Self {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            key: key_of_table(keys),
+            recent: Arc::clone(&self.recent),
+        }
     }
 
     /// Records a sign-in with this username in the transaction of the sign-in. Call [`KnownNetworks::remember`] after its
@@ -113,6 +124,10 @@ impl KnownNetworks {
     fn recent(&self) -> MutexGuard<'_, HashMap<(Client, u64), i64>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn key_of_table(keys: &KeyRing) -> [u8; 32] {
+    keys.derive_key("networks of sign-ins")
 }
 
 fn key(client: Client, username: &str) -> (Client, u64) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use serde::{Deserialize, Serialize};
 
 use crate::config;
 use signpost_core::text::hash64;
@@ -38,6 +39,16 @@ impl Client {
     }
 }
 
+/// Who asks for an email about a username.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Requester {
+    /// A device or network that signed in with the username before.
+    Known,
+    #[default]
+    Stranger,
+}
+
 /// A request over its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttled {
@@ -59,7 +70,7 @@ pub struct RateLimits {
     by_network: Limiter<Client>,
     by_username: Limiter<(Client, u64)>,
     mail_by_client: Limiter<Client>,
-    mail_by_address: Limiter<u64>,
+    mail_by_address: Limiter<(Requester, u64)>,
     simulations: Limiter<u64>,
     simulations_by_day: Limiter<u64>,
     decision_lookups: Limiter<u64>,
@@ -109,9 +120,10 @@ impl RateLimits {
         check(&self.mail_by_client, &client.network())
     }
 
-    /// Counts an email to this address, from any client.
-    pub fn allow_mail_to(&self, address: &str) -> bool {
-        self.mail_by_address.check_key(&hash64(address.to_lowercase().as_bytes())).is_ok()
+    /// Counts an email to this address. Strangers share one limit, so that they can neither flood a mailbox nor use up what its
+    /// owner may ask for.
+    pub fn allow_mail_to(&self, address: &str, requester: Requester) -> bool {
+        self.mail_by_address.check_key(&(requester, hash64(address.to_lowercase().as_bytes()))).is_ok()
     }
 
     /// Counts a simulation. The limit matters because simulations reveal which usernames exist.
@@ -216,7 +228,10 @@ mod tests {
         assert!((0..3).all(|_| limits.check_mail_request(client).is_ok()));
         assert!(limits.check_mail_request(client).is_err(), "the fourth in an hour");
         assert!(limits.check_mail_request(Client::Address(IpAddr::from([203, 0, 113, 10]))).is_ok());
-        assert!(limits.allow_mail_to("ana@mail.example") && limits.allow_mail_to("ANA@mail.example"));
-        assert!(!limits.allow_mail_to("Ana@Mail.example"), "another spelling of it");
+        let allowed = |address, requester| limits.allow_mail_to(address, requester);
+        let stranger = Requester::Stranger;
+        assert!(allowed("ana@mail.example", stranger) && allowed("ANA@mail.example", stranger));
+        assert!(!allowed("Ana@Mail.example", stranger), "another spelling of it");
+        assert!(allowed("ana@mail.example", Requester::Known), "strangers do not use up the owner's limit");
     }
 }

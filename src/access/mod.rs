@@ -9,6 +9,6 @@ mod staff;
 pub use idempotency::{IdempotencyKey, Replay};
 pub use keys::{ApiKey, ApiKeys, Audience, CreatedApiKey, KeyError, NewApiKey};
 pub use known_networks::KnownNetworks;
-pub use limits::{Client, LookupRefusal, RateLimits, Throttled};
+pub use limits::{Client, LookupRefusal, RateLimits, Requester, Throttled};
 pub use signpost_core::scope::{self, Scope};
 pub use staff::StaffLimits;

@@ -19,8 +19,7 @@ pub(super) async fn find_biller(directory: &Directory, key: &ApiKey, slug: &Slug
         return Ok(biller);
     }
     // Another process may have created it a moment ago.
-    directory.refresh().await?;
-    directory.biller_by_slug(slug).await?.ok_or_else(not_found)
+    directory.refresh().await?.by_slug(slug).cloned().ok_or_else(not_found)
 }
 
 /// Refuses keys that are limited to some billers.

@@ -107,9 +107,15 @@ impl DecisionLog {
             clock,
             random,
             code_key: code_key(keys),
-            name_key: keys.derive_key("usernames in logs"),
+            name_key: name_key(keys),
         };
         (log, LogWriter { queue: received, dropped, pending, metrics, db, is_failing: false })
+    }
+
+    /// The same log under another key ring.
+    #[must_use]
+    pub fn with_keys(&self, keys: &KeyRing) -> Self {
+        Self { code_key: code_key(keys), name_key: name_key(keys), ..self.clone() }
     }
 
     /// A code for a page without a decision. Nothing is recorded.
@@ -182,6 +188,10 @@ impl DecisionLog {
 /// Finds the record of a code. Call [`DecisionLog::flush`] first to include the newest entries of this process.
 pub async fn find(db: &Db, code: &ReferenceCode, keys: &KeyRing) -> Result<store::LookupResult, crate::db::DbError> {
     store::find(db, code, &code_key(keys)).await
+}
+
+fn name_key(keys: &KeyRing) -> [u8; 32] {
+    keys.derive_key("usernames in logs")
 }
 
 fn code_key(keys: &KeyRing) -> [u8; 32] {

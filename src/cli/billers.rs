@@ -138,7 +138,7 @@ async fn list(global: &Global, state: Option<CiamState>, output: Output) -> CliR
 fn line(biller: &Biller) -> String {
     let paused = if biller.settings.paused { "  paused" } else { "" };
     let down = if biller.health.is_down { "  issuer down" } else { "" };
-    format!("{:<24}  {:<9}  {}{paused}{down}", biller.slug, biller.state.as_str(), biller.name)
+    format!("{:<24}  {:<9}  {}{paused}{down}", biller.slug.as_str(), biller.state.as_str(), biller.name)
 }
 
 async fn show(global: &Global, slug: &Slug, output: Output) -> CliResult {

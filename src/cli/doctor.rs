@@ -306,9 +306,11 @@ async fn provider(state: &AppState, biller: &Biller) -> Vec<Finding> {
     findings.extend(checks.map(|check| {
         let command = match check.name {
             "clock" => "timedatectl set-ntp true".to_owned(),
-            // These are repaired at the provider.
-            "redirect_uri" | "logout" => format!("signpost doctor --biller {slug}"),
-            _ => "signpost import billers FILE".to_owned(),
+            _ if ["oidc.", "Import"].iter().any(|ours| check.advice.contains(ours)) => {
+                "signpost import billers FILE".to_owned()
+            }
+            // It is repaired at the provider: this command checks it again.
+            _ => format!("signpost doctor --biller {slug}"),
         };
         Finding::of(check, command)
     }));

@@ -126,7 +126,7 @@ async fn watch_job(provisioning: Provisioning, id: &str) -> Result<Job, anyhow::
     }
     let worker = {
         let provisioning = provisioning.clone();
-        tokio::spawn(async move { provisioning.run_job_worker(CancellationToken::new()).await })
+        tokio::spawn(Provisioning::run_job_worker(move || provisioning.clone(), CancellationToken::new()))
     };
     let job = loop {
         let Some(job) = provisioning.job(id).await.map_err(ProvisioningError::from)? else {

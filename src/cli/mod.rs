@@ -23,10 +23,13 @@ mod import;
 mod jobs;
 mod keys;
 mod maintenance;
+mod management;
 mod operator;
 mod output;
+mod reload;
 mod secrets;
 mod serve;
+mod service_manager;
 mod simulate;
 mod sync;
 mod users;
@@ -83,6 +86,12 @@ enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Have the running gateway of these settings read its settings and key files again
+    ///
+    /// It applies all of them or none, and exits with 3 if they are invalid. Requests and sign-ins under way are not disturbed.
+    /// The report names settings that differ and need a restart.
+    #[command(after_help = "Example: signpost reload")]
+    Reload(reload::Reload),
     /// Copy the SQLite database into a new file, while the gateway runs
     #[command(after_help = "Example: signpost backup /var/backups/signpost-2026-11-27.db")]
     Backup(backup::Backup),
@@ -217,6 +226,7 @@ async fn run(cli: Cli) -> CliResult {
         Command::Doctor(arguments) => doctor::run(&global, arguments).await,
         Command::Migrate { output } => migrate(&global.config, output).await,
         Command::Health { output } => health::run(&global, output).await,
+        Command::Reload(arguments) => reload::run(&global, &arguments).await,
         Command::Backup(arguments) => backup::back_up(&global, arguments).await,
         Command::Restore(arguments) => backup::restore(&global, arguments).await,
         Command::Simulate(arguments) => simulate::run(&global, arguments).await,

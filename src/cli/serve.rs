@@ -5,12 +5,15 @@ use std::path::Path;
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::field::display;
 
-use super::CliResult;
+use super::{CliResult, service_manager};
 use crate::app::App;
+use crate::config::Config;
 use crate::db::Schema;
+use crate::state::ReloadRequests;
 use crate::telemetry;
 use signpost_core::{Clock, Random};
 
@@ -24,6 +27,7 @@ pub(super) struct Serve {
 pub(super) async fn run(path: &Path, arguments: &Serve) -> CliResult {
     let config = super::load(path)?;
     telemetry::init(&config.log);
+    let signals = Signals::listen()?;
     for file in config.exposed_files(path) {
         tracing::warn!(
             file = %file.path.display(),
@@ -31,7 +35,6 @@ pub(super) async fn run(path: &Path, arguments: &Serve) -> CliResult {
             "others can read this file or its group can change it: `signpost doctor` has the command that protects it"
         );
     }
-    let shutdown = shutdown_signal()?;
     if config.oidc.allow_loopback_issuers {
         tracing::warn!("oidc.allow_loopback_issuers is on; turn it off in production");
     }
@@ -41,32 +44,55 @@ pub(super) async fn run(path: &Path, arguments: &Serve) -> CliResult {
     let listen = config.server.listen;
     let schema = if arguments.no_migrate { Schema::RequireCurrent } else { Schema::Migrate };
     let app = App::build(config, schema, Clock::System, Random::system()).await?;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    let console = app.state.config.console.listen;
-    let app = app.with_internal_listeners().await?;
-    tracing::info!(%listen, ?console, management = ?app.management_address(), "serving");
+    let (app, public) = app.with_listeners(service_manager::passed_sockets()?).await?;
+    let listener = match public {
+        Some(socket) => socket,
+        None => TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?,
+    };
+    let (console, management) = (app.console_address().map(display), app.management_address().map(display));
+    tracing::info!(listen = %listener.local_addr()?, console, management, "serving");
+    service_manager::keep_watchdog_alive();
+    let shutdown = signals.handle(app.state.reloads.clone());
+    let path = path.to_owned();
+    let app = app.reloading(move || Config::load(&path, std::env::vars())).observed_by(service_manager::notify);
     app.serve(listener, shutdown).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Cancelled by SIGTERM or SIGINT. SIGHUP, which would end the process at once, only logs a line.
-pub(super) fn shutdown_signal() -> Result<CancellationToken, std::io::Error> {
-    let shutdown = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            tracing::warn!("SIGHUP is ignored: reloading is not supported yet. Restart Signpost to apply settings");
-        }
-    });
-    let trigger = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        trigger.cancel();
-    });
-    Ok(shutdown)
+/// Signals of the process. From the moment that it listens, none of them ends the process by itself.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> Result<Self, std::io::Error> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// SIGHUP reloads the settings. SIGTERM and SIGINT cancel the returned token.
+    pub(super) fn handle(mut self, reloads: ReloadRequests) -> CancellationToken {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(async move {
+            while self.hangup.recv().await.is_some() {
+                // The log has the outcome.
+                reloads.request().await;
+            }
+        });
+        let trigger = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            trigger.cancel();
+        });
+        shutdown
+    }
 }

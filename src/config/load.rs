@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::checks::{self, AddressPolicy};
@@ -296,10 +297,17 @@ fn check(config: &Config, problems: &mut Vec<String>) {
         ("mail.max_retry_hours", config.mail.max_retry_hours),
         ("database.connections", config.database.connections.into()),
         ("server.max_connections", config.server.max_connections as u64),
+        ("server.max_requests", config.server.max_requests as u64),
     ] {
         if value == 0 {
             problems.push(format!("{name}: must be at least 1"));
         }
+    }
+    if let Err(problem) = EnvFilter::try_new(&config.log.filter) {
+        problems.push(format!(
+            "log.filter: {:?} is not a filter such as \"info\" or \"info,signpost=debug\": {problem}",
+            config.log.filter
+        ));
     }
     if let Err(problem) = config.database.url.reveal() {
         problems.push(format!("database.url: {problem}"));
@@ -462,16 +470,20 @@ fn check_address(name: &str, url: &Url, addresses: &AddressPolicy, problems: &mu
 }
 
 fn check_help(help: &Help, problems: &mut Vec<String>) {
-    let texts = Locale::ALL.iter().filter_map(|locale| help.hours.as_ref()?.resolve(*locale)).map(|(_, text)| text);
-    let mut check = |name: &str, checked: Result<(), &str>| {
-        if let Err(problem) = checked {
-            problems.push(format!("help.{name}: {problem}"));
+    let mut check = |name: &str, text: &str, is_valid: fn(&str) -> Result<(), &'static str>| {
+        if let Err(problem) = is_valid(text) {
+            problems.push(format!("help.{name}: {text:?} {problem}"));
         }
     };
-    check("company", checks::check_display_text(&help.company));
-    texts.for_each(|text| check("hours", checks::check_display_text(text)));
-    check("email", help.email.as_deref().map_or(Ok(()), checks::check_mail_address));
-    check("phone", help.phone.as_deref().map_or(Ok(()), checks::check_phone));
+    check("company", &help.company, checks::check_display_text);
+    let texts = Locale::ALL.iter().filter_map(|locale| help.hours.as_ref()?.resolve(*locale));
+    texts.for_each(|(_, text)| check("hours", text, checks::check_display_text));
+    if let Some(email) = &help.email {
+        check("email", email, checks::check_mail_address);
+    }
+    if let Some(phone) = &help.phone {
+        check("phone", phone, checks::check_phone);
+    }
 }
 
 /// RFC 9116, sections 2.5.3 to 2.5.8. A file that has expired is no error: it must not keep an instance from starting.

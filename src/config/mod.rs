@@ -1,4 +1,4 @@
-//! Settings: one file, read at the start. Unknown keys are errors, and all problems are reported together.
+//! Settings: one file, read at the start and at each reload. Unknown keys are errors, and all problems are reported together.
 //!
 //! `sections` describes every setting; `reference` makes the documents and the schema from it. The environment overrides the file:
 //! `SIGNPOST__SECTION__KEY=value`.
@@ -12,6 +12,7 @@ mod load;
 mod permissions;
 mod problems;
 mod reference;
+mod reload;
 mod schema;
 mod secret;
 mod sections;
@@ -24,6 +25,7 @@ pub use permissions::ExposedFile;
 pub use problems::Problems;
 pub(crate) use problems::toml_problem;
 pub use reference::{ReferenceSection, ReferenceSetting, reference, schema, toml_text};
+pub use reload::RESTART_ONLY;
 pub use secret::Secret;
 pub use sections::{
     Audit, ClientAddressHeader, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log,

@@ -94,9 +94,20 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// A value in TOML.
+/// A value in TOML, which has no null: members that are null are left out.
 pub fn toml_text(value: &Value) -> String {
-    toml::Value::try_from(value).map(|value| value.to_string()).unwrap_or_default()
+    toml::Value::try_from(without_nulls(value)).map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        Value::Object(members) => {
+            let set = members.iter().filter(|(_, member)| !member.is_null());
+            set.map(|(name, member)| (name.clone(), without_nulls(member))).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 /// The JSON schema of the settings file, for editors.

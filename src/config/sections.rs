@@ -19,7 +19,7 @@ use signpost_core::decision::{DirectoryPolicy, KillSwitchState};
 use signpost_core::{KeyRing, LocalizedText, Random, Slug, Timestamp};
 
 /// The settings of Signpost.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Config {
     pub server: Server,
     pub database: Database,
@@ -42,7 +42,7 @@ pub struct Config {
 }
 
 /// The listeners of the gateway.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Server {
     /// Listen address and port. Signpost speaks plain HTTP: run it behind a proxy that terminates TLS.
@@ -57,9 +57,12 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which they report it. The other header is not read, because a client can write it.
     pub client_address_header: ClientAddressHeader,
-    /// How many connections are open at once.
+    /// Connections that are served at a time. The next ones wait until one is closed.
     pub max_connections: usize,
-    /// Where probes (/livez, /readyz) and Prometheus (/metrics) are answered, for any Host. Keep it off the public network.
+    /// Requests that are worked on at a time. The next ones wait up to a second and get 503 with Retry-After then.
+    pub max_requests: usize,
+    /// Where probes (/livez, /readyz), Prometheus (/metrics) and `signpost reload` are answered, for any Host. Keep it off
+    /// the public network.
     #[schemars(with = "AddressAndPort")]
     pub management_listen: SocketAddr,
     /// How long /readyz answers 503 at a shutdown before connections are refused: give load balancers time to notice.
@@ -81,6 +84,7 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
             max_connections: 10_000,
+            max_requests: 2000,
             management_listen: SocketAddr::from(([127, 0, 0, 1], 8086)),
             shutdown_delay_seconds: 0,
             drain_seconds: 10,
@@ -122,7 +126,7 @@ fn deserialize_networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Re
 }
 
 /// The database.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Database {
     /// sqlite:PATH, or postgres://user:password@host/name to run several instances. A missing SQLite file is created.
@@ -146,23 +150,26 @@ fn serialize_database_url<S: Serializer>(url: &Secret, serializer: S) -> Result<
     }
 }
 
+/// Masks passwords: in front of the host, and in parameters such as `sslpassword`.
 fn without_password(text: &str) -> String {
     if text.starts_with("sqlite:") {
         return text.to_owned();
     }
-    // A query may have a password as well.
-    match Url::parse(text) {
-        Ok(url) if url.query().is_none() => {
-            let mut shown = url.clone();
-            let is_masked = url.password().is_none() || shown.set_password(Some(MASK)).is_ok();
-            if is_masked { shown.into() } else { MASK.to_owned() }
-        }
-        _ => MASK.to_owned(),
+    let Ok(mut url) = Url::parse(text) else { return MASK.to_owned() };
+    if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
+        return MASK.to_owned();
     }
+    if url.query().is_some() {
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let masked =
+            pairs.iter().map(|(name, value)| (name, if name.contains("password") { MASK } else { value.as_str() }));
+        url.query_pairs_mut().clear().extend_pairs(masked);
+    }
+    url.into()
 }
 
 /// The key ring.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Secrets {
     /// A key is 32 random bytes in base64; `signpost secrets create` makes a file with one. The first key seals, all keys open.
@@ -182,7 +189,7 @@ impl Secrets {
 }
 
 /// The legacy portal.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Legacy {
     /// The legacy login page. It receives a handoff as ?token= and redeems it by POST /api/v1/handoffs/redeem.
@@ -208,7 +215,7 @@ impl Default for Legacy {
 }
 
 /// The portal of signed-in customers.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Portal {
     /// The portal page that signed-in users are sent to. It receives a handoff as ?token=. A biller can override it
@@ -228,7 +235,7 @@ impl Default for Portal {
 }
 
 /// Outages and the kill switch.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Routing {
     /// What to do while the directory is unavailable.
@@ -268,7 +275,7 @@ fn serialize_kill_switch<S: Serializer>(setting: &KillSwitchState, serializer: S
 }
 
 /// Where ?return_to= may lead.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct ReturnTo {
     /// Portal paths that ?return_to= accepts, with all paths below them.
@@ -313,7 +320,7 @@ pub(super) fn is_plain_path(path: &str) -> bool {
 }
 
 /// Old URLs of the legacy site. Each entry maps an exact path, or a path with one query parameter, to a biller.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 pub struct LegacyPath {
     /// The path. Case, and slashes at the end, do not matter.
     #[schemars(example = "/customer/login.aspx")]
@@ -333,7 +340,7 @@ pub struct LegacyPath {
 }
 
 /// Sessions of customers.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Sessions {
     /// A session ends after this time without a request.
@@ -358,7 +365,7 @@ impl Default for Sessions {
 }
 
 /// Rate limits.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Limits {
     /// Username lookups per client address. An IPv6 /64 counts as one address.
@@ -390,7 +397,7 @@ impl Default for Limits {
 }
 
 /// How long records are kept.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Audit {
     /// How long decisions can be looked up by reference code.
@@ -410,7 +417,7 @@ impl Default for Audit {
 }
 
 /// Calls to identity providers.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Oidc {
     /// Allow issuers that use http or run on the same machine. For trials only.
@@ -452,7 +459,7 @@ impl Default for Oidc {
 
 /// SecureAuth's management API, which `signpost enable` uses to migrate billers. Its System and Admin workspaces must be
 /// enabled. Without base_url it is off.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct SecureAuth {
     /// The URL of the management API; with paths = "server", of the System workspace.
@@ -534,7 +541,7 @@ pub enum ImportPath {
 }
 
 /// Email to customers: login links and forgotten usernames. Without a server, no page offers them.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Mail {
     /// Host name of the SMTP server.
@@ -594,7 +601,7 @@ pub enum MailTls {
 }
 
 /// Support contacts on customer pages.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Help {
     /// The name of the company.
@@ -617,7 +624,7 @@ impl Default for Help {
 }
 
 /// Whom security researchers may contact: /.well-known/security.txt (RFC 9116).
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct SecurityTxt {
     /// mailto:, tel: or https: addresses, the preferred one first. Without a contact the file is off.
@@ -650,7 +657,7 @@ fn serialize_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Res
 }
 
 /// The console for staff, on its own listener. Staff sign in at their own identity provider.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Console {
     /// Listen address and port. Without it the console is off.
@@ -692,7 +699,7 @@ pub struct Console {
 }
 
 /// Values of the role claim, by role.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StaffRoles {
     /// Values that grant the role of support.
@@ -731,7 +738,7 @@ impl Default for Console {
 }
 
 /// Logs on standard output.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Log {
     /// The format of a line.

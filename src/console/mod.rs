@@ -90,6 +90,18 @@ impl Console {
         Some(Self { app: app.clone(), public_url, sessions, limits, preview, impact_jobs })
     }
 
+    /// Takes the place of another one under other settings: counts of changes go on, and those of limits that are the same.
+    #[must_use]
+    pub fn continuing(self, previous: &Self) -> Self {
+        let of_limits = |console: &Self| (console.settings().lookups_per_minute, console.settings().lookups_per_day);
+        let limits = if of_limits(&self) == of_limits(previous) {
+            Arc::clone(&previous.limits)
+        } else {
+            Arc::clone(&self.limits)
+        };
+        Self { impact_jobs: Arc::clone(&previous.impact_jobs), limits, ..self }
+    }
+
     fn settings(&self) -> &config::Console {
         &self.app.config.console
     }

@@ -98,6 +98,15 @@ impl Row {
         })
     }
 
+    /// A text that stands for a value. One that `parse` does not know is an error, never a default.
+    pub fn parsed<T>(&self, column: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, DbError> {
+        let text = self.text(column)?;
+        parse(&text).ok_or_else(|| {
+            let (index, source) = (column.to_owned(), format!("unknown value {text:?}").into());
+            DbError::Failed(sqlx::Error::ColumnDecode { index, source })
+        })
+    }
+
     /// A number that is 0 for false.
     pub fn flag(&self, column: &str) -> Result<bool, DbError> {
         self.int(column).map(|number| number != 0)

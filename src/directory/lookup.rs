@@ -46,6 +46,14 @@ impl Directory {
         Ok(UsernameLookup { billers, memberships })
     }
 
+    /// A biller that a row of the database names. Another process may have created it a moment ago.
+    pub async fn stored_biller(&self, id: &BillerId) -> Result<Option<Arc<Biller>>, DirectoryError> {
+        if let Some(biller) = self.billers().await?.by_id(id) {
+            return Ok(Some(Arc::clone(biller)));
+        }
+        Ok(self.refresh().await?.by_id(id).cloned())
+    }
+
     pub async fn biller_by_slug(&self, slug: &Slug) -> Result<Option<Arc<Biller>>, DirectoryError> {
         Ok(self.billers().await?.by_slug(slug).cloned())
     }

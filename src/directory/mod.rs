@@ -80,8 +80,8 @@ impl Directory {
     }
 
     /// Reads the changes of other processes too. Needed where a biller that another process has just created must be found.
-    pub async fn refresh(&self) -> Result<(), DirectoryError> {
-        self.read_billers(self.begin_check()).await.map(drop)
+    pub async fn refresh(&self) -> Result<Arc<Billers>, DirectoryError> {
+        self.read_billers(self.begin_check()).await
     }
 
     async fn read_billers(&self, check: Check) -> Result<Arc<Billers>, DirectoryError> {

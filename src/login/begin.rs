@@ -5,6 +5,7 @@ use std::time::Instant;
 use axum::extract::FromRef;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
+use tracing::Instrument;
 
 use super::authorization_request::{self, AuthorizationRequest, OAuthState};
 use super::callback_error::setup_fault;
@@ -15,7 +16,7 @@ use super::page_context::PageContext;
 use crate::directory::{Biller, IssuerEndpoint};
 use crate::handoffs::{Envelope, FlowContext};
 use crate::routing::Overrides;
-use crate::secureauth::{AuthorizationSecrets, IssuerContact, ProviderError, RequestParams};
+use crate::secureauth::{AuthorizationSecrets, IssuerContact, ProviderError, Registration, RequestParams};
 use crate::state::AppState;
 use crate::web::{HttpError, cookies, registrations};
 use signpost_core::decision::{Decision, IssuerHealth};
@@ -52,7 +53,7 @@ pub(super) async fn begin(
     if let Some(is_success) = issuer_call_succeeded(&outcome) {
         state.calls.record(&biller.slug, started.elapsed(), is_success);
     }
-    record_contact(state, biller, &outcome).await;
+    record_contact(state, biller, &registration, &outcome).await;
     let (address, provider, _) = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
@@ -85,15 +86,21 @@ type Outcome<T> = Result<(url::Url, T, IssuerContact), ProviderError>;
 /// None if the issuer was not contacted.
 fn issuer_call_succeeded<T>(outcome: &Outcome<T>) -> Option<bool> {
     match outcome {
-        Ok((_, _, IssuerContact::NotContacted)) => None,
+        Ok((_, _, IssuerContact::NotContacted | IssuerContact::RefreshDue)) => None,
         Ok((_, _, IssuerContact::Succeeded)) => Some(true),
         Ok((_, _, IssuerContact::Failed(error))) | Err(error) => Some(!error.is_issuer_failure()),
     }
 }
 
-async fn record_contact<T>(state: &AppState, biller: &Biller, outcome: &Outcome<T>) {
+async fn record_contact<T>(state: &AppState, biller: &Biller, registration: &Registration, outcome: &Outcome<T>) {
     match outcome {
         Ok((_, _, IssuerContact::NotContacted)) => {}
+        Ok((_, _, IssuerContact::RefreshDue)) => {
+            if state.providers.claim_refresh(registration).await {
+                let (state, biller) = (state.clone(), biller.clone());
+                tokio::spawn(async move { registrations::probe_and_record(&state, &biller).await }.in_current_span());
+            }
+        }
         Ok((_, _, IssuerContact::Succeeded)) => {
             registrations::record_issuer_success(state, biller, IssuerEndpoint::Metadata).await;
         }

@@ -191,6 +191,9 @@ impl Callback<'_> {
         let iss = self.fields.get("iss");
         let is_wrong = iss.is_some_and(|iss| iss != request.issuer) || (request.needs_iss && iss.is_none());
         if is_wrong || request.slug != *self.slug {
+            // A browser can make this up, so it is no setup fault.
+            let expected = (&*request.issuer, request.slug.as_str());
+            tracing::info!(found = ?(iss, self.slug.as_str()), ?expected, "the response is of another issuer or biller");
             return Err(CallbackError::IssuerMismatch);
         }
         if request.form_post != self.is_form_post {

@@ -4,6 +4,7 @@ use crate::audit::{LogEntry, Metric};
 use crate::directory::Biller;
 use crate::routing::{RoutingRequest, RoutingResult};
 use crate::state::AppState;
+use crate::telemetry::note_decision;
 use signpost_core::ReferenceCode;
 use signpost_core::decision::{Decision, EntryPoint};
 use signpost_core::reference::CodeKind;
@@ -19,6 +20,7 @@ pub(super) fn chosen_biller(result: &RoutingResult) -> Option<&Biller> {
 pub(super) fn record(state: &AppState, request: &RoutingRequest, result: &RoutingResult) -> ReferenceCode {
     let (verdict, decisions) = (&result.verdict, &state.decisions);
     state.metrics.record_decision(verdict.row, verdict.rule.as_str());
+    note_decision(verdict.row, verdict.rule.as_str());
     if matches!(request.entry, EntryPoint::Named { .. }) && verdict.decision == Decision::Recovery {
         return decisions.page_code();
     }

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use super::flow_query::FlowQuery;
 use super::page_context::PageContext;
 use super::pages::{LinksPage, LinksSentPage};
-use super::username_form::{Requester, check_mail_limit, sanitize, username_error};
+use super::username_form::{Origin, check_mail_limit, sanitize, username_error};
 use super::{addresses, show};
 use crate::handoffs::FlowContext;
 use crate::i18n::Translator;
@@ -82,8 +82,8 @@ pub(super) async fn submit(
             .in_locale(language.locale)
     };
     let device = Device::from_headers(&pages.keys, &headers);
-    check_mail_limit(&state, Requester { client, device: &device }, &name).await.map_err(with_way_on)?;
-    mail.enqueue_sign_in_links(&name, language.locale).await.map_err(|error| with_way_on(error.into()))?;
+    let requester = check_mail_limit(&state, Origin { client, device: &device }, &name).await.map_err(with_way_on)?;
+    mail.enqueue_sign_in_links(&name, requester, language.locale).await.map_err(|error| with_way_on(error.into()))?;
     // The flow leaves out the username, so that the page is the same for every username.
     sent_page(&pages, language, &flow)
 }

@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
 
 use super::page_context::PageContext;
 use super::pages::{LogoutPage, SignedInBiller, SignedOutPage};
@@ -18,6 +19,14 @@ use crate::web::extract::{Form, Query};
 use crate::web::language::Language;
 use crate::web::{HttpError, cookies, paths, registrations};
 use signpost_core::{KeyRing, Purpose, Slug};
+
+/// What the signed-out page tells, sealed in `state`.
+#[derive(Serialize, Deserialize)]
+struct SignedOut {
+    biller: Slug,
+    /// The browser has been to the identity provider's logout. Otherwise the customer may still be signed in there.
+    at_provider: bool,
+}
 
 /// `GET /logout`: asks first, because a link must not sign anybody out. `?biller=` asks about one biller only.
 pub(super) async fn confirm(
@@ -83,15 +92,18 @@ pub(super) async fn signed_out(
     session: BrowserSession,
     Query(fields): Query,
 ) -> Result<Response, HttpError> {
-    let slug = fields.get("state").and_then(|sealed| state.keys.open::<Slug>(Purpose::Logout, "", sealed).ok());
+    let opened = fields.get("state").and_then(|sealed| state.keys.open::<SignedOut>(Purpose::Logout, "", sealed).ok());
     let billers = state.directory.billers_or_last_known().await;
-    let biller = slug.as_ref().and_then(|slug| billers.by_slug(slug));
+    let biller = opened.as_ref().and_then(|opened| billers.by_slug(&opened.biller));
     // The sign-out is done. Without the database the page does not name the other billers.
     let remaining = signed_in(&state, &session).await.unwrap_or_default();
     let pages = PageContext::from_ref(&state);
     let page = SignedOutPage {
         chrome: show::chrome(&pages, &language, &FlowContext::default(), biller.map(|biller| &**biller)),
         biller: biller.map(|biller| biller.name.clone()),
+        unconfirmed: biller
+            .filter(|_| opened.as_ref().is_some_and(|opened| !opened.at_provider))
+            .map(|biller| biller.name.clone()),
         remaining: remaining.iter().map(|(biller, _)| biller.name.clone()).collect(),
     };
     show::page(StatusCode::OK, &page)
@@ -111,15 +123,15 @@ async fn end_session_address(state: &AppState, biller: &Biller, ended: Option<&B
         query
             .append_pair("client_id", &registration.client_id)
             .append_pair("post_logout_redirect_uri", back.as_str())
-            .append_pair("state", &sealed_slug(&state.keys, &biller.slug));
+            .append_pair("state", &sealed_state(&state.keys, &biller.slug, true));
     }
     Some(address)
 }
 
 fn signed_out_address(keys: &KeyRing, slug: &Slug) -> String {
-    paths::with_query(paths::SIGNED_OUT, "state", &sealed_slug(keys, slug))
+    paths::with_query(paths::SIGNED_OUT, "state", &sealed_state(keys, slug, false))
 }
 
-fn sealed_slug(keys: &KeyRing, slug: &Slug) -> String {
-    keys.seal(Purpose::Logout, "", slug)
+fn sealed_state(keys: &KeyRing, slug: &Slug, at_provider: bool) -> String {
+    keys.seal(Purpose::Logout, "", &SignedOut { biller: slug.clone(), at_provider })
 }

@@ -14,7 +14,7 @@ use super::login_request::LoginRequest;
 use super::page_context::PageContext;
 use super::pages::{ChoosePage, Link, LoginPage};
 use super::signed_in::signed_in;
-use super::username_form::{Requester, check_lookup_limit, sanitize, username_error};
+use super::username_form::{Origin, check_lookup_limit, sanitize, username_error};
 use super::{addresses, show};
 use crate::access::Client;
 use crate::directory::Biller;
@@ -100,7 +100,7 @@ async fn route_username(
         ..FlowContext::default()
     };
     let device = Device::from_headers(&state.keys, headers);
-    check_lookup_limit(state, Requester { client, device: &device }, &name).await.map_err(|error| {
+    check_lookup_limit(state, Origin { client, device: &device }, &name).await.map_err(|error| {
         error
             .with_link("action-try-again", addresses::padded_page(&state.keys, paths::LOGIN, &flow))
             .in_locale(language.locale)

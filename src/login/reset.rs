@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use super::flow_query::FlowQuery;
 use super::page_context::PageContext;
 use super::pages::{ExternalPasswordPage, Link, ResetPage, ResetSentPage};
-use super::username_form::{Requester, check_mail_limit, sanitize, username_error};
+use super::username_form::{Origin, check_mail_limit, sanitize, username_error};
 use super::{addresses, errors, show};
 use crate::access::Client;
 use crate::db::is_logged;
@@ -139,14 +139,14 @@ async fn handle_submit(
     };
     let flow = FlowContext { name: Some(name.raw().to_owned()), ..flow };
     let device = Device::from_headers(&state.keys, headers);
-    check_mail_limit(state, Requester { client, device: &device }, &name).await.map_err(|error| {
+    let requester = check_mail_limit(state, Origin { client, device: &device }, &name).await.map_err(|error| {
         error
             .with_link("action-try-again", addresses::padded_page(&state.keys, &action(biller), &flow))
             .in_locale(language.locale)
     })?;
     let slug = biller.map(|biller| &biller.slug);
     // Without the database the legacy reset remains, as the legacy login does.
-    if let Err(error) = state.mail.enqueue_password_reset(&name, slug, language.locale).await
+    if let Err(error) = state.mail.enqueue_password_reset(&name, slug, requester, language.locale).await
         && !is_logged(&error)
     {
         tracing::error!(error = %error, "a password reset could not be queued");

@@ -1,6 +1,6 @@
 //! What forms that ask for a username have in common.
 
-use crate::access::{Client, LookupRefusal, Throttled};
+use crate::access::{Client, LookupRefusal, Requester, Throttled};
 use crate::i18n::Translator;
 use crate::state::AppState;
 use crate::web::HttpError;
@@ -11,9 +11,9 @@ use signpost_core::username::UsernameError;
 
 const MAX_DISPLAYED_LENGTH: usize = 254;
 
-/// Who asks for a username to be looked up.
+/// Where a username is typed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Requester<'a> {
+pub(super) struct Origin<'a> {
     pub client: Client,
     pub device: &'a Device,
 }
@@ -21,11 +21,10 @@ pub(super) struct Requester<'a> {
 /// Counts a lookup. A refusal is the same for every username, and so is the work before it.
 pub(super) async fn check_lookup_limit(
     state: &AppState,
-    requester: Requester<'_>,
+    Origin { client, device }: Origin<'_>,
     name: &UsernameInput,
 ) -> Result<(), HttpError> {
-    let counted = name.username().map_or(name.raw(), |username| username.as_str());
-    let Requester { client, device } = requester;
+    let counted = counted(name);
     let has_signed_in = device.has_signed_in(counted) || state.known_networks.is_remembered(client, counted);
     match state.limits.check_lookup(client, counted, has_signed_in) {
         Ok(()) => Ok(()),
@@ -35,14 +34,23 @@ pub(super) async fn check_lookup_limit(
     }
 }
 
-/// Counts a lookup that may send mail. A refusal is the same for every username.
+/// Counts a lookup that may send mail. A refusal is the same for every username, and so are the reads. Returns whose limit of the
+/// mailbox applies.
 pub(super) async fn check_mail_limit(
     state: &AppState,
-    requester: Requester<'_>,
+    origin: Origin<'_>,
     name: &UsernameInput,
-) -> Result<(), HttpError> {
-    check_lookup_limit(state, requester, name).await?;
-    state.limits.check_mail_request(requester.client).map_err(throttled)
+) -> Result<Requester, HttpError> {
+    check_lookup_limit(state, origin, name).await?;
+    state.limits.check_mail_request(origin.client).map_err(throttled)?;
+    let counted = counted(name);
+    // Without the database a known network is a stranger, which matters for the mail limit only.
+    let is_known = state.known_networks.contains(origin.client, counted).await.unwrap_or(false);
+    Ok(if is_known || origin.device.has_signed_in(counted) { Requester::Known } else { Requester::Stranger })
+}
+
+fn counted(name: &UsernameInput) -> &str {
+    name.username().map_or(name.raw(), |username| username.as_str())
 }
 
 fn throttled(limit: Throttled) -> HttpError {

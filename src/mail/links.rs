@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::messages::{self, SignInPage};
 use super::{Email, Mail, QueuedTask, TaskError, address};
+use crate::access::Requester;
 use crate::directory::Billers;
 use crate::routing::biller_login_url;
 use signpost_core::{Locale, Username, UsernameInput};
@@ -13,7 +14,12 @@ const MAX_ADDRESSES: usize = 5;
 
 impl Mail {
     /// Returns one mail for each address that belongs to the input. An unknown address gets a mail that says so.
-    pub(super) async fn sign_in_links(&self, input: &str, locale: Locale) -> Result<Vec<QueuedTask>, TaskError> {
+    pub(super) async fn sign_in_links(
+        &self,
+        input: &str,
+        requester: Requester,
+        locale: Locale,
+    ) -> Result<Vec<QueuedTask>, TaskError> {
         let input = UsernameInput::parse(input).map_err(|_| TaskError::Permanent("invalid username".to_owned()))?;
         let mut emails = self.links_for_users(&input, locale).await?;
         if emails.is_none()
@@ -21,7 +27,7 @@ impl Mail {
         {
             emails = Some(vec![messages::no_account(&self.config, to.as_ref(), locale)]);
         }
-        Ok(self.within_limits(emails.unwrap_or_default()))
+        Ok(self.within_limits(emails.unwrap_or_default(), requester))
     }
 
     /// Returns `None` if no user matches the input.
@@ -65,9 +71,9 @@ impl Mail {
     }
 
     /// Drops mails whose address has reached its hourly limit.
-    pub(super) fn within_limits(&self, emails: Vec<Email>) -> Vec<QueuedTask> {
+    pub(super) fn within_limits(&self, emails: Vec<Email>, requester: Requester) -> Vec<QueuedTask> {
         let allowed = emails.into_iter().filter(|email| {
-            let allowed = self.limits.allow_mail_to(&email.to);
+            let allowed = self.limits.allow_mail_to(&email.to, requester);
             if !allowed {
                 tracing::info!("a mail is skipped: the address has reached its hourly limit");
             }

@@ -1,6 +1,7 @@
 //! What handlers ask of the mail module.
 
 use super::{Mail, QueuedTask, TaskBacklog};
+use crate::access::Requester;
 use crate::db::DbError;
 use signpost_core::{Locale, Slug, UsernameInput};
 
@@ -24,8 +25,13 @@ impl Mail {
     }
 
     /// Requests sign-in links by mail address or username. This adds one row, whether or not the user exists.
-    pub async fn enqueue_sign_in_links(&self, input: &UsernameInput, locale: Locale) -> Result<(), DbError> {
-        let task = QueuedTask::SignInLinks { input: input.raw().to_owned(), locale };
+    pub async fn enqueue_sign_in_links(
+        &self,
+        input: &UsernameInput,
+        requester: Requester,
+        locale: Locale,
+    ) -> Result<(), DbError> {
+        let task = QueuedTask::SignInLinks { input: input.raw().to_owned(), requester, locale };
         self.queue.enqueue(&task, self.clock.now()).await
     }
 
@@ -35,9 +41,10 @@ impl Mail {
         &self,
         input: &UsernameInput,
         slug: Option<&Slug>,
+        requester: Requester,
         locale: Locale,
     ) -> Result<(), DbError> {
-        let task = QueuedTask::PasswordReset { input: input.raw().to_owned(), slug: slug.cloned(), locale };
+        let task = QueuedTask::PasswordReset { input: input.raw().to_owned(), slug: slug.cloned(), requester, locale };
         self.queue.enqueue(&task, self.clock.now()).await
     }
 }

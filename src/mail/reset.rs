@@ -3,6 +3,7 @@
 //! Legacy passwords need nothing here: the reset page sends every user to the legacy reset.
 
 use super::{Mail, QueuedTask, TaskError, messages};
+use crate::access::Requester;
 use crate::audit::{self, Metric};
 use crate::directory::{Biller, DirectoryError, UserContact};
 use crate::routing::{Overrides, RoutingRequest, RoutingResult, biller_login_url};
@@ -26,6 +27,7 @@ impl Mail {
         &self,
         input: &str,
         slug: Option<&Slug>,
+        requester: Requester,
         locale: Locale,
     ) -> Result<Vec<QueuedTask>, TaskError> {
         let input = UsernameInput::parse(input).map_err(|_| TaskError::Permanent("invalid username".to_owned()))?;
@@ -38,12 +40,12 @@ impl Mail {
             ResetPlan::Unknown => Err(TaskError::Retry("the directory cannot be read".to_owned())),
             ResetPlan::Ambiguous => {
                 let emails = self.links_for_users(&input, locale).await?;
-                Ok(self.within_limits(emails.unwrap_or_default()))
+                Ok(self.within_limits(emails.unwrap_or_default(), requester))
             }
             ResetPlan::AtBiller(slug) => {
                 let biller = routing_result.billers.by_slug(slug);
                 let (Some(biller), Some(username)) = (biller, input.username()) else { return Ok(Vec::new()) };
-                self.reset_at(biller, username, locale).await
+                self.reset_at(biller, username, requester, locale).await
             }
         }
     }
@@ -52,6 +54,7 @@ impl Mail {
         &self,
         biller: &Biller,
         username: &Username,
+        requester: Requester,
         locale: Locale,
     ) -> Result<Vec<QueuedTask>, TaskError> {
         let account = self.directory.contact_at(&biller.id, username).await?;
@@ -63,9 +66,9 @@ impl Mail {
             // The biller signs in by SSO, or Signpost has no access to its provider: users reset the password there.
             let address = biller_login_url(&self.config, biller);
             let email = messages::reset_elsewhere(&self.config, &account.email, &biller.name, &address, locale);
-            return Ok(self.within_limits(vec![email]));
+            return Ok(self.within_limits(vec![email], requester));
         }
-        if !self.limits.allow_mail_to(&account.email) {
+        if !self.limits.allow_mail_to(&account.email, requester) {
             tracing::info!("a reset is skipped: the address has reached its hourly limit");
             return Ok(Vec::new());
         }

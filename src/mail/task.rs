@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Requester;
 use crate::directory::{DirectoryError, UserContact};
 use crate::provisioning::ProvisioningError;
 use crate::secureauth::management::CallError;
@@ -13,12 +14,16 @@ pub(super) enum QueuedTask {
     /// Mail a user their sign-in links.
     SignInLinks {
         input: String,
+        #[serde(default)]
+        requester: Requester,
         locale: Locale,
     },
     /// Find out where a user's password is kept, and start a reset there.
     PasswordReset {
         input: String,
         slug: Option<Slug>,
+        #[serde(default)]
+        requester: Requester,
         locale: Locale,
     },
     /// Ask SecureAuth to send its reset mail.

@@ -1,5 +1,6 @@
 //! SMTP through lettre, whose header types reject line breaks.
 
+use crate::telemetry::root_cause;
 use std::time::Duration;
 
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -58,8 +59,8 @@ impl Transport {
                 Some(code) if PERMANENT_CODES.contains(&code) => TaskError::Permanent(format!("smtp {code}")),
                 Some(code) => TaskError::Retry(format!("smtp {code}")),
                 None if error.is_timeout() => TaskError::Retry("smtp timeout".to_owned()),
-                None if error.is_tls() => TaskError::Retry("smtp tls".to_owned()),
-                None => TaskError::Retry("smtp connection".to_owned()),
+                None if error.is_tls() => TaskError::Retry(format!("smtp tls: {}", root_cause(&error))),
+                None => TaskError::Retry(format!("smtp connection: {}", root_cause(&error))),
             }),
         }
     }

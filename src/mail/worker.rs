@@ -19,11 +19,15 @@ const _: () = assert!(TASK_TIMEOUT.as_secs() < LEASE_TIME.as_secs());
 
 impl Mail {
     /// Runs tasks until `stop`; running tasks finish first.
-    pub async fn run_workers(&self, stop: CancellationToken) {
+    pub async fn run_workers(current: impl Fn() -> Self, stop: CancellationToken) {
         // Nothing wakes a worker: the cost of a task must not follow its request in time.
         let never = Notify::new();
         let failing = Condition::new();
-        let workers = (0..WORKERS).map(|_| run_worker(("tasks", &failing), &stop, &never, || self.run_next_task()));
+        let step = || {
+            let mail = current();
+            async move { mail.run_next_task().await }
+        };
+        let workers = (0..WORKERS).map(|_| run_worker(("tasks", &failing), &stop, &never, step));
         futures_util::future::join_all(workers).await;
     }
 
@@ -37,7 +41,7 @@ impl Mail {
             return Ok(true);
         };
         let span = tracing::error_span!("task", task = id, kind = task.kind(), attempts);
-        let done = tokio::time::timeout(TASK_TIMEOUT, self.perform(id, task).instrument(span)).await;
+        let done = tokio::time::timeout(TASK_TIMEOUT, self.perform(id, task).instrument(span.clone())).await;
         let now = self.clock.now();
         let reason = match done.unwrap_or_else(|_| Err(TaskError::Retry("timeout".to_owned()))) {
             Ok(next) => {
@@ -48,20 +52,14 @@ impl Mail {
             Err(TaskError::Retry(reason)) => {
                 let times = (leased.created_at, now);
                 if let Some(due) = self.retry_policy.next_attempt(attempts, times, &self.queue.random) {
-                    tracing::info!(
-                        task = id,
-                        kind = task.kind(),
-                        attempts,
-                        reason,
-                        "a task failed and will be retried"
-                    );
+                    span.in_scope(|| tracing::info!(reason, "a task failed and will be retried"));
                     self.queue.reschedule(&leased, due).await?;
                     return Ok(true);
                 }
                 reason
             }
         };
-        tracing::warn!(task = id, kind = task.kind(), attempts, reason, "a task failed and is dropped");
+        span.in_scope(|| tracing::warn!(reason, "a task failed and is dropped"));
         self.queue.complete(&leased, &[], now).await?;
         Ok(true)
     }
@@ -69,9 +67,11 @@ impl Mail {
     /// Runs a task. Returns the tasks that follow from it.
     async fn perform(&self, id: &str, task: &QueuedTask) -> Result<Vec<QueuedTask>, TaskError> {
         match task {
-            QueuedTask::SignInLinks { input, locale } => self.sign_in_links(input, *locale).await,
-            QueuedTask::PasswordReset { input, slug, locale } => {
-                self.reset_password(input, slug.as_ref(), *locale).await
+            QueuedTask::SignInLinks { input, requester, locale } => {
+                self.sign_in_links(input, *requester, *locale).await
+            }
+            QueuedTask::PasswordReset { input, slug, requester, locale } => {
+                self.reset_password(input, slug.as_ref(), *requester, *locale).await
             }
             QueuedTask::SecureauthReset(account) => self.secureauth_reset(account).await.map(|()| Vec::new()),
             QueuedTask::Email(email) => match &self.transport {

@@ -2,6 +2,9 @@
 
 use std::io;
 
+use procfs::ProcError;
+use procfs::process::{LimitValue, Process};
+
 use crate::db::DbError;
 use crate::directory::DirectoryError;
 use crate::sessions::{Lifetime, SessionKind, Sessions};
@@ -33,7 +36,33 @@ pub(super) fn of_process(state: &AppState) -> Snapshot {
         snapshot.set(&series::DATABASE_CONNECTIONS, [pool.name, "idle"], pool.idle.into());
         snapshot.set(&series::DATABASE_MAX_CONNECTIONS, [pool.name], pool.max.into());
     }
+    snapshot.set(&series::CONFIG_LOADED, [], number(state.configured_at.millis()) / 1000.0);
+    match resources() {
+        Ok(resources) => snapshot.extend(resources),
+        Err(error) => {
+            tracing::debug!(error = %error, "the resources of the process cannot be read");
+            state.metrics.record_scrape_failure("process");
+        }
+    }
     snapshot
+}
+
+/// What the system counts for this process.
+fn resources() -> Result<Snapshot, ProcError> {
+    let number = |value: u64| number(i64::try_from(value).unwrap_or(i64::MAX));
+    let mut snapshot = Snapshot::default();
+    let process = Process::myself()?;
+    let stat = process.stat()?;
+    let ticks_per_second = number(procfs::ticks_per_second());
+    snapshot.set(&series::PROCESS_CPU, [], number(stat.utime + stat.stime) / ticks_per_second);
+    snapshot.set(&series::PROCESS_RESIDENT_MEMORY, [], number(stat.rss * procfs::page_size()));
+    let since_boot = number(stat.starttime) / ticks_per_second;
+    snapshot.set(&series::PROCESS_START_TIME, [], number(procfs::boot_time_secs()?) + since_boot);
+    snapshot.set(&series::PROCESS_OPEN_FDS, [], number(u64::try_from(process.fd_count()?).unwrap_or(u64::MAX)));
+    if let LimitValue::Value(most) = process.limits()?.max_open_files.soft_limit {
+        snapshot.set(&series::PROCESS_MAX_FDS, [], number(most));
+    }
+    Ok(snapshot)
 }
 
 pub(super) async fn mail(state: &AppState) -> Result<Snapshot, DbError> {

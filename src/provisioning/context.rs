@@ -78,6 +78,16 @@ impl Provisioning {
         }
     }
 
+    /// Takes the place of another one under other settings: what wakes its worker wakes this one.
+    #[must_use]
+    pub fn continuing(self, previous: &Self) -> Self {
+        let management = match (self.management, &previous.management) {
+            (Some(management), Some(previous)) => Some(management.continuing(previous)),
+            (management, _) => management,
+        };
+        Self { management, wake: Arc::clone(&previous.wake), failpoints: previous.failpoints.clone(), ..self }
+    }
+
     /// Kills this process at a failpoint, for crash tests.
     #[cfg(feature = "standin")]
     #[must_use]

@@ -30,6 +30,11 @@ impl KillSwitch {
         }
     }
 
+    /// Takes the place of another one under other settings. What was logged about the same file is not logged again.
+    pub(super) fn continuing(self, previous: &Self) -> Self {
+        if self.file == previous.file { Self { last: Arc::clone(&previous.last), ..self } } else { self }
+    }
+
     pub fn current(&self, billers: &Billers) -> KillSwitchState {
         self.in_file().or_else(|| billers.kill_switch().cloned()).unwrap_or_else(|| self.settings.clone())
     }

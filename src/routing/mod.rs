@@ -116,6 +116,17 @@ impl Routing {
         }
     }
 
+    /// Takes the place of another one under other settings.
+    #[must_use]
+    pub fn continuing(self, previous: &Self) -> Self {
+        Self {
+            kill_switch: self.kill_switch.continuing(&previous.kill_switch),
+            impact_lock: Arc::clone(&previous.impact_lock),
+            unreadable: Arc::clone(&previous.unreadable),
+            ..self
+        }
+    }
+
     pub async fn route(&self, routing_request: &RoutingRequest) -> RoutingResult {
         let routing_result = self.route_with_overrides(routing_request, &Overrides::default()).await;
         if routing_result.verdict.integrity_alarm {

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use super::error::{invalid_response, log_detail};
 use super::{ProviderError, json};
 use signpost_core::Timestamp;
 
@@ -35,20 +36,22 @@ pub(super) fn check(claims: &Map<String, Value>, client_id: &str, now: Timestamp
         return Err(ProviderError::InvalidResponse("exp_too_far_ahead"));
     }
     let issued_at = required("iat")?;
+    let clocks = |claim: &str, at: i64| format!("{claim} is {at}, our clock says {now}");
     if issued_at > now + LEEWAY {
-        return Err(ProviderError::InvalidResponse("iat_in_future"));
+        return Err(invalid_response("iat_in_future", &clocks("iat", issued_at)));
     }
     if issued_at < now - MAX_AGE {
-        return Err(ProviderError::InvalidResponse("iat_too_old"));
+        return Err(invalid_response("iat_too_old", &clocks("iat", issued_at)));
     }
-    if number("auth_time").transpose()?.is_some_and(|at| at > now + LEEWAY) {
-        return Err(ProviderError::InvalidResponse("auth_time_in_future"));
+    let in_future = |name| number(name).transpose().map(|at| at.filter(|at| *at > now + LEEWAY));
+    if let Some(at) = in_future("auth_time")? {
+        return Err(invalid_response("auth_time_in_future", &clocks("auth_time", at)));
     }
-    if number("nbf").transpose()?.is_some_and(|not_before| not_before > now + LEEWAY) {
-        return Err(ProviderError::InvalidResponse("nbf_in_future"));
+    if let Some(at) = in_future("nbf")? {
+        return Err(invalid_response("nbf_in_future", &clocks("nbf", at)));
     }
-    if claims.get("azp").is_some_and(|azp| azp.as_str() != Some(client_id)) {
-        return Err(ProviderError::InvalidResponse("azp_mismatch"));
+    if let Some(azp) = claims.get("azp").filter(|azp| azp.as_str() != Some(client_id)) {
+        return Err(invalid_response("azp_mismatch", &format!("azp is {azp}, the client id is {client_id:?}")));
     }
     let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
     let printable = subject.bytes().all(|b| (0x20..0x7f).contains(&b)) && subject.trim() == subject;
@@ -65,14 +68,19 @@ pub(super) fn check_authorization_params(
     now: Timestamp,
 ) -> Result<(), ProviderError> {
     let auth_time = claims.get("auth_time").and_then(seconds);
-    let stale = |max_age: u32| auth_time.is_none_or(|at| now.seconds() - at > i64::from(max_age) + LEEWAY);
+    let is_stale = |max_age: &u32| auth_time.is_none_or(|at| now.seconds() - at > i64::from(*max_age) + LEEWAY);
+    let requested = &authorization_params.acr_values;
     let acr = claims.get("acr").and_then(Value::as_str).unwrap_or_default();
-    let weak = !authorization_params.acr_values.is_empty()
-        && !authorization_params.acr_values.iter().any(|value| value == acr);
-    if authorization_params.max_age.is_some_and(stale) || weak {
-        return Err(ProviderError::Rejected("reauthentication_required"));
-    }
-    Ok(())
+    let detail = if let Some(max_age) = authorization_params.max_age.filter(is_stale) {
+        let at = claims.get("auth_time").unwrap_or(&Value::Null);
+        format!("auth_time is {at}, our clock says {}, oidc.max_age is {max_age}", now.seconds())
+    } else if !requested.is_empty() && !requested.iter().any(|value| value == acr) {
+        format!("acr is {acr:?}, oidc.acr_values are {requested:?}")
+    } else {
+        return Ok(());
+    };
+    log_detail("reauthentication_required", &detail);
+    Err(ProviderError::Rejected("reauthentication_required"))
 }
 
 /// How far the provider's clock is ahead of ours by `iat`, in seconds: the token has just been issued. `None`: too little to

@@ -11,6 +11,7 @@ use openidconnect::{AdditionalProviderMetadata, ProviderMetadata};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::error::{invalid_response, log_detail};
 use super::{Http, ProviderError, Registration, json};
 
 /// Parameters of requests that Signpost sends a browser with.
@@ -67,6 +68,15 @@ struct Extra {
 
 impl AdditionalProviderMetadata for Extra {}
 
+/// The members with endpoints that must be allowed.
+pub(super) const ENDPOINTS: [&str; 5] = [
+    "authorization_endpoint",
+    "token_endpoint",
+    "jwks_uri",
+    "end_session_endpoint",
+    "pushed_authorization_request_endpoint",
+];
+
 /// The checked parts of a discovery document that Signpost uses.
 #[derive(Clone, Debug)]
 pub(super) struct DiscoveryDocument {
@@ -101,13 +111,20 @@ pub(super) fn parse(
     json::object(bytes).map_err(malformed)?;
     let metadata: Metadata = serde_json::from_slice(bytes).map_err(malformed)?;
     if metadata.issuer().as_str() != registration.issuer {
-        return Err(ProviderError::InvalidResponse("discovery_issuer_mismatch"));
+        let detail = format!("issuer is {:?}, oidc.issuer is {:?}", metadata.issuer().as_str(), registration.issuer);
+        return Err(invalid_response("discovery_issuer_mismatch", &detail));
     }
     let pinned = |alg: &_| {
         serde_json::to_value(alg).ok().is_some_and(|name| registration.id_token_algs.iter().any(|pin| name == **pin))
     };
-    if !metadata.id_token_signing_alg_values_supported().iter().any(pinned) {
-        return Err(ProviderError::InvalidResponse("discovery_algorithm_mismatch"));
+    let algs = metadata.id_token_signing_alg_values_supported();
+    if !algs.iter().any(pinned) {
+        let supported = serde_json::json!(algs);
+        let detail = format!(
+            "id_token_signing_alg_values_supported is {supported}, oidc.id_token_algs is {:?}",
+            registration.id_token_algs
+        );
+        return Err(invalid_response("discovery_algorithm_mismatch", &detail));
     }
     let token_endpoint =
         metadata.token_endpoint().ok_or(ProviderError::InvalidResponse("discovery_no_token_endpoint"))?;
@@ -136,10 +153,7 @@ pub(super) fn parse(
     let endpoints = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri].into_iter();
     let logout = document.end_session_endpoint.iter().chain(&document.rejected_end_session_endpoint);
     for endpoint in endpoints.chain(logout).chain(&document.par_endpoint) {
-        http.check_target(endpoint)?;
-        if !is_allowed_endpoint(endpoint, registration) {
-            return Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed"));
-        }
+        check_endpoint(endpoint, registration, http)?;
     }
     check_own_parameters(&document.authorization_endpoint)?;
     Ok(document)
@@ -150,22 +164,27 @@ pub(super) fn parse(
 fn check_own_parameters(endpoint: &Url) -> Result<(), ProviderError> {
     let mut names = BTreeSet::new();
     for (name, _) in endpoint.query_pairs() {
-        if RESERVED_PARAMETERS.contains(&&*name) || !names.insert(name) {
-            return Err(ProviderError::InvalidResponse("discovery_reserved_parameter"));
+        if RESERVED_PARAMETERS.contains(&&*name) || !names.insert(name.clone()) {
+            let detail = format!("the endpoint {endpoint} has the parameter {name:?}");
+            return Err(invalid_response("discovery_reserved_parameter", &detail));
         }
     }
     Ok(())
 }
 
-/// Whether a token endpoint, as it was when the browser was sent away, is still allowed.
-pub(super) fn check_token_endpoint(
-    endpoint: &Url,
-    registration: &Registration,
-    http: &Http,
-) -> Result<(), ProviderError> {
-    http.check_target(endpoint)?;
-    let is_allowed = is_allowed_endpoint(endpoint, registration);
-    if is_allowed { Ok(()) } else { Err(ProviderError::InvalidResponse("discovery_endpoint_not_allowed")) }
+/// Whether an endpoint is allowed. The token endpoint is checked again as it was when the browser was sent away.
+pub(super) fn check_endpoint(endpoint: &Url, registration: &Registration, http: &Http) -> Result<(), ProviderError> {
+    if let Err(error) = http.check_target(endpoint) {
+        let error = ProviderError::from(error);
+        log_detail(error.reason(), &format!("the endpoint is {endpoint}"));
+        return Err(error);
+    }
+    if is_allowed_endpoint(endpoint, registration) {
+        return Ok(());
+    }
+    let (issuer, hosts) = (&registration.issuer, &registration.extra_hosts);
+    let detail = format!("the endpoint is {endpoint}, oidc.issuer is {issuer}, oidc.extra_hosts is {hosts:?}");
+    Err(invalid_response("discovery_endpoint_not_allowed", &detail))
 }
 
 /// Endpoints must be on the issuer's origin, or on a host that the registration allows.

@@ -40,6 +40,20 @@ pub enum ProviderError {
     InvalidResponse(&'static str),
 }
 
+/// In characters. Details hold what a provider or a browser sent.
+const MAX_DETAIL_LENGTH: usize = 500;
+
+/// An invalid response. Logs what differs: `detail` names both values, and no secret.
+pub(super) fn invalid_response(reason: &'static str, detail: &str) -> ProviderError {
+    log_detail(reason, detail);
+    ProviderError::InvalidResponse(reason)
+}
+
+pub(super) fn log_detail(reason: &'static str, detail: &str) {
+    let detail: String = detail.chars().take(MAX_DETAIL_LENGTH).collect();
+    tracing::warn!(reason, detail, "the provider's response contradicts the registration or the request");
+}
+
 impl ProviderError {
     pub(super) const INVALID_CLIENT: Self = Self::Setup("invalid_client");
 
@@ -57,6 +71,11 @@ impl ProviderError {
     /// others.
     pub fn is_issuer_failure(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Throttled { status: 503, .. })
+    }
+
+    /// Whether nothing answered: the issuer is away, or the network of this instance.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unavailable("connect" | "dns" | "timeout"))
     }
 
     /// Whether documents that were read earlier stay usable: the current ones cannot be read, which says nothing about the

@@ -1,6 +1,7 @@
 //! The HTTP client: no redirects, no proxies from the environment, no cookies, short timeouts, limited bodies, and no connection
 //! to a private IP address.
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use url::{Host, Url};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use super::addresses::{PrivateAddress, PublicResolver};
+use super::addresses::{PrivateAddress, PublicResolver, UnknownHost};
 use crate::config::AddressPolicy;
+use crate::telemetry::{causes, root_cause};
 use signpost_core::Timestamp;
 
 const MAX_BODY: usize = 256 * 1024;
@@ -274,19 +276,25 @@ fn throttled(response: &reqwest::Response) -> Option<HttpClientError> {
     Some(HttpClientError::Throttled { status, seconds: seconds.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end()) })
 }
 
+/// Names the reason of a failed call and logs its innermost cause.
 fn classify(error: &reqwest::Error) -> HttpClientError {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(inner) = cause {
-        if inner.is::<PrivateAddress>() {
-            return HttpClientError::Rejected("private_address");
-        }
-        cause = inner.source();
+    let is_any = |test: fn(&(dyn Error + 'static)) -> bool| causes(error).any(test);
+    if is_any(|cause| cause.is::<PrivateAddress>()) {
+        return HttpClientError::Rejected("private_address");
     }
-    HttpClientError::Unavailable(match error {
+    let is_bad_certificate =
+        |cause: &(dyn Error + 'static)| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)));
+    let reason = match error {
         e if e.is_timeout() => "timeout",
+        _ if is_any(|cause| cause.is::<UnknownHost>()) => "dns",
+        _ if is_any(is_bad_certificate) => "certificate",
+        _ if is_any(|cause| cause.is::<rustls::Error>()) => "tls",
         e if e.is_connect() => "connect",
         _ => "broken_response",
-    })
+    };
+    let host = error.url().and_then(Url::host_str);
+    tracing::info!(host, reason, cause = root_cause(error), "a call failed");
+    HttpClientError::Unavailable(reason)
 }
 
 async fn read_limited(mut response: reqwest::Response, max_body: usize) -> Result<Vec<u8>, HttpClientError> {

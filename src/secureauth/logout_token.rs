@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::error::invalid_response;
 use super::jws::Jws;
 use super::{ProviderError, Providers, Registration, checks};
 use signpost_core::Timestamp;
@@ -49,8 +50,10 @@ fn check(
 ) -> Result<LogoutToken, ProviderError> {
     let rejected = ProviderError::InvalidResponse;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let shown = |name: &str| claims.get(name).unwrap_or(&Value::Null);
     if text("iss") != Some(registration.issuer.as_str()) {
-        return Err(rejected("invalid_issuer"));
+        let detail = format!("iss is {}, oidc.issuer is {:?}", shown("iss"), registration.issuer);
+        return Err(invalid_response("invalid_issuer", &detail));
     }
     let is_for_us = match claims.get("aud") {
         Some(Value::String(one)) => *one == registration.client_id,
@@ -58,12 +61,14 @@ fn check(
         _ => false,
     };
     if !is_for_us {
-        return Err(rejected("invalid_audience"));
+        let detail = format!("aud is {}, the client id is {:?}", shown("aud"), registration.client_id);
+        return Err(invalid_response("invalid_audience", &detail));
     }
     let seconds = |name: &str| claims.get(name).and_then(checks::seconds);
     let now = now.seconds();
     if seconds("iat").is_none_or(|at| at > now + checks::LEEWAY || at < now - MAX_AGE) {
-        return Err(rejected("iat_out_of_window"));
+        let detail = format!("iat is {}, our clock says {now}", shown("iat"));
+        return Err(invalid_response("iat_out_of_window", &detail));
     }
     // Providers of earlier drafts send none.
     if claims.contains_key("exp") && seconds("exp").is_none_or(|end| end <= now - checks::LEEWAY) {

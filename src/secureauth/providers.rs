@@ -1,7 +1,7 @@
 //! A cache of discovery documents and keys.
 //!
-//! Each issuer has one fetch at a time. A document is fresh for a minute, and stays usable for a day while the issuer does not
-//! respond. An unknown key id allows one early fetch of the keys in a minute, recorded before it is made, so that it fails
+//! Each issuer has one fetch at a time. A document is fresh for a minute. For some minutes after that it is used while it is fetched
+//! again in the background, so that no sign-in waits for the fetch. While the issuer does not respond it stays usable for a day. An unknown key id allows one early fetch of the keys in a minute, recorded before it is made, so that it fails
 //! closed. A failure is cached for a few seconds, so that an unavailable issuer costs one caller a timeout, not all of them.
 
 use std::collections::{BTreeSet, HashMap};
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex as AsyncMutex;
+use url::Url;
 
 use super::discovery::{self, DiscoveryDocument};
 use super::jwks::{self, SigningKeys};
@@ -19,6 +20,7 @@ use crate::telemetry::metrics::Endpoint;
 use signpost_core::{Clock, Random, Timestamp};
 
 const FRESH_FOR: Duration = Duration::from_secs(60);
+const REFRESH_IN_BACKGROUND_FOR: Duration = Duration::from_secs(5 * 60);
 const STALE_FOR: Duration = Duration::from_secs(24 * 3600);
 const FORCED_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 const FAILURE_TTL: Duration = Duration::from_secs(3);
@@ -67,6 +69,8 @@ impl Provider {
 pub enum IssuerContact {
     /// The cache was fresh, or the issuer failed a moment ago.
     NotContacted,
+    /// The cached document is due for a refresh in the background. See [`Providers::claim_refresh`].
+    RefreshDue,
     Succeeded,
     /// The issuer failed. A stale document may have been used.
     Failed(ProviderError),
@@ -79,6 +83,8 @@ struct CacheEntry {
     /// The failure that the log has, until the issuer recovers.
     reported: Option<ProviderError>,
     forced_refresh_at: Option<Timestamp>,
+    /// When the last refresh in the background began.
+    refreshed_at: Option<Timestamp>,
 }
 
 /// The providers of all billers. Cheap to clone.
@@ -130,10 +136,14 @@ impl Providers {
         let entry = self.entry(registration);
         let mut entry = entry.lock().await;
         let now = self.clock.now();
-        if let Some((provider, at)) = &entry.provider
-            && at.plus(FRESH_FOR) > now
-        {
-            return Ok((Arc::clone(provider), IssuerContact::NotContacted));
+        if let Some((provider, at)) = &entry.provider {
+            if at.plus(FRESH_FOR) > now {
+                return Ok((Arc::clone(provider), IssuerContact::NotContacted));
+            }
+            let is_usable = entry.failure.as_ref().is_none_or(|(failure, _)| failure.allows_cached_documents());
+            if is_usable && at.plus(REFRESH_IN_BACKGROUND_FOR) > now {
+                return Ok((Arc::clone(provider), IssuerContact::RefreshDue));
+            }
         }
         let recent_failure = entry.failure.clone().filter(|(_, at)| at.plus(FAILURE_TTL) > now);
         let (failure, contact) = match recent_failure {
@@ -163,6 +173,18 @@ impl Providers {
         }
     }
 
+    /// Whether the caller is to fetch the issuer's documents again, by [`Providers::probe`]. One caller in a few seconds is.
+    pub async fn claim_refresh(&self, registration: &Registration) -> bool {
+        let entry = self.entry(registration);
+        let mut entry = entry.lock().await;
+        let now = self.clock.now();
+        let is_due = entry.refreshed_at.is_none_or(|at| at.plus(FAILURE_TTL) <= now);
+        if is_due {
+            entry.refreshed_at = Some(now);
+        }
+        is_due
+    }
+
     /// Fetches the issuer's documents now, even if the cache is fresh.
     pub async fn probe(&self, registration: &Registration) -> Result<(), ProviderError> {
         let fetched = self.fetch(registration).await;
@@ -189,6 +211,18 @@ impl Providers {
             serde_json::Value::String(text) => Some(text.clone()),
             other => Some(other.to_string()),
         }
+    }
+
+    /// The first endpoint of the discovery document that is not allowed, with its member.
+    pub async fn rejected_endpoint(&self, registration: &Registration) -> Option<(&'static str, Url)> {
+        for member in discovery::ENDPOINTS {
+            let documented = self.documented(registration, member).await;
+            let Some(endpoint) = documented.and_then(|url| Url::parse(&url).ok()) else { continue };
+            if discovery::check_endpoint(&endpoint, registration, &self.http).is_err() {
+                return Some((member, endpoint));
+            }
+        }
+        None
     }
 
     /// How far the issuer's clock is ahead of ours, in seconds. `None`: its response has no date.

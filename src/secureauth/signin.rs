@@ -10,7 +10,7 @@ use url::Url;
 
 use super::authorization::client;
 use super::client_auth::Authenticated;
-use super::discovery::check_token_endpoint;
+use super::discovery::check_endpoint;
 use super::token_errors::{VerificationError, token_error};
 use super::{AuthorizationSecrets, ClientAuth, Provider, ProviderError, Providers, Registration, checks};
 use crate::telemetry::metrics::Endpoint;
@@ -67,7 +67,7 @@ impl Providers {
         secrets: AuthorizationSecrets<'_>,
         code: String,
     ) -> Result<SignIn, ProviderError> {
-        check_token_endpoint(token_endpoint, registration, self.http())?;
+        check_endpoint(token_endpoint, registration, self.http())?;
         let (provider, _) = self.get(registration).await?;
         let mut response = Err(ProviderError::INVALID_CLIENT);
         for (at, auth) in registration.auth.iter().enumerate() {

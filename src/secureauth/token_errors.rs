@@ -3,6 +3,7 @@
 use openidconnect::core::CoreErrorResponseType;
 use openidconnect::{ClaimsVerificationError, RequestTokenError, SignatureVerificationError};
 
+use super::error::log_detail;
 use super::{HttpClientError, ProviderError};
 
 pub(super) fn token_error<T>(error: &RequestTokenError<HttpClientError, T>) -> ProviderError
@@ -81,6 +82,13 @@ impl From<&ClaimsVerificationError> for VerificationError {
             E::InvalidSubject(_) => "invalid_sub",
             _ => "id_token_rejected",
         };
+        match error {
+            E::Expired(detail)
+            | E::InvalidAudience(detail)
+            | E::InvalidIssuer(detail)
+            | E::SignatureVerification(SignatureVerificationError::DisallowedAlg(detail)) => log_detail(reason, detail),
+            _ => {}
+        }
         Self::Rejected(ProviderError::InvalidResponse(reason))
     }
 }

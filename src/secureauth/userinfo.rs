@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::error::invalid_response;
 use super::jws::Jws;
 use super::{Provider, ProviderError, Providers, Registration, json};
 use crate::telemetry::metrics::Endpoint;
@@ -57,8 +58,12 @@ impl Providers {
             Some(Value::Array(several)) => matches!(&several[..], [one] if one == expected),
             Some(one) => one == expected,
         };
-        if !names("iss", &registration.issuer) || !names("aud", &registration.client_id) {
-            return Err(ProviderError::InvalidResponse("userinfo_of_another_client"));
+        for (claim, expected) in [("iss", &registration.issuer), ("aud", &registration.client_id)] {
+            if !names(claim, expected) {
+                let found = jws.claims.get(claim).unwrap_or(&Value::Null);
+                let detail = format!("{claim} of UserInfo is {found}, expected is {expected:?}");
+                return Err(invalid_response("userinfo_of_another_client", &detail));
+            }
         }
         Ok(jws.claims)
     }

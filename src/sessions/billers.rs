@@ -127,6 +127,12 @@ impl BillerSessions {
         Self { db, clock, random, lifetime: lifetime.into(), verified: Arc::default() }
     }
 
+    /// The same sessions under another lifetime.
+    #[must_use]
+    pub fn with_lifetime(&self, lifetime: impl Into<Lifetime>) -> Self {
+        Self { lifetime: lifetime.into(), ..self.clone() }
+    }
+
     /// Signs a user in: rotates the id of the browser's session, ends the biller's earlier session under it and starts a new one.
     /// A previous session that has ended or expired is not continued. Returns the new session id and the row.
     pub async fn start(

@@ -6,7 +6,17 @@ use tracing::field::Empty;
 /// Opens the span of a request. It is enabled at every level, so that a warning carries the fields even if the request line is
 /// filtered out.
 pub fn request_span(request: &str, method: &str, route: &str, trace: Option<&str>) -> Span {
-    let span = tracing::error_span!("http", request, method, route, trace = Empty, biller = Empty, reference = Empty);
+    let span = tracing::error_span!(
+        "http",
+        request,
+        method,
+        route,
+        trace = Empty,
+        biller = Empty,
+        row = Empty,
+        rule = Empty,
+        reference = Empty
+    );
     if let Some(trace) = trace {
         span.record("trace", trace);
     }
@@ -39,6 +49,13 @@ pub fn note_biller(slug: &str) {
             current.span.record("biller", slug);
             *known = Some(slug.to_owned());
         }
+    });
+}
+
+/// Adds the routing decision of the request. Outside of a request it does nothing.
+pub fn note_decision(row: u8, rule: &str) {
+    let _ = CURRENT.try_with(|current| {
+        current.span.record("row", row).record("rule", rule);
     });
 }
 

@@ -119,6 +119,11 @@ impl HttpError {
         }
     }
 
+    /// This instance has too much to do. Not recorded: that would be more to do.
+    pub fn overloaded() -> Self {
+        Self { is_recorded: false, ..Self::unavailable() }
+    }
+
     /// `Retry-After` in seconds; a minute for an outage, whose end is unknown.
     pub fn retry_after(&self) -> Option<HeaderValue> {
         match (self.retry_after, self.status) {

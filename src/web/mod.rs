@@ -1,5 +1,6 @@
 //! HTTP that all audiences share: extractors, routers, middleware, security headers, errors, languages, sessions and assets.
 
+pub mod admission;
 pub mod assets;
 pub mod brand;
 pub mod browser_session;

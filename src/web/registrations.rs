@@ -1,8 +1,11 @@
 //! Billers' client registrations, and probes of their issuers.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use url::{Origin, Url};
 
 use super::paths;
 use crate::config::Config;
@@ -15,6 +18,10 @@ use signpost_core::KeyRing;
 
 /// The pause between probes of an issuer that fails while an instance starts.
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
+
+/// How many other issuers are asked when one cannot be reached, and for how long. The customer waits.
+const MAX_COMPARED_ISSUERS: usize = 3;
+const COMPARISON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A biller's client registration and OIDC settings; none if the biller is not registered, or if its secret was sealed under a
 /// key that is gone.
@@ -64,14 +71,14 @@ pub async fn probe_all(state: &AppState) {
         }
         let probes = left.into_iter().map(|biller| async move { (probe(state, &biller).await, biller) });
         let probed: Vec<_> = futures_util::stream::iter(probes).buffer_unordered(8).collect().await;
-        is_online |= probed.iter().any(|(outcome, _)| is_response(outcome));
+        is_online |= probed.iter().any(|(outcome, _)| is_answer(outcome));
         left = Vec::new();
         for (outcome, biller) in probed {
             match outcome {
                 Ok(()) => record_issuer_success(state, &biller, IssuerEndpoint::Metadata).await,
                 Err(Some(error)) => {
                     if is_online {
-                        record_issuer_failure(state, &biller, IssuerEndpoint::Metadata, &error).await;
+                        record_failure(state, &biller, IssuerEndpoint::Metadata, &error).await;
                     }
                     left.push(biller);
                 }
@@ -83,19 +90,48 @@ pub async fn probe_all(state: &AppState) {
         tracing::warn!(biller = %biller.slug, "the issuer did not respond");
     }
     if !is_online && !left.is_empty() {
-        tracing::warn!(
-            "this instance reaches no issuer; the circuit breakers are left to sign-ins and other instances"
-        );
+        state.reachability.record_isolation();
     }
 }
 
-/// Whether the probe got a response, be it an error.
-fn is_response(outcome: &Result<(), Option<ProviderError>>) -> bool {
+fn is_answer(outcome: &Result<(), Option<ProviderError>>) -> bool {
     match outcome {
         Ok(()) => true,
-        Err(Some(ProviderError::Unavailable(reason))) => *reason == "server_error",
-        Err(error) => error.is_some(),
+        Err(error) => error.as_ref().is_some_and(|error| !error.is_unreachable()),
     }
+}
+
+/// Whether this instance reaches an issuer on another host, so that the one it does not reach is to blame. `None`: there is no
+/// other host.
+async fn reaches_another_issuer(state: &AppState, failing: &Biller) -> Option<bool> {
+    let billers = state.directory.billers_or_last_known().await;
+    let now = state.clock.now();
+    let mut origins: HashSet<_> = issuer_origin(failing).into_iter().collect();
+    let others: Vec<_> = billers
+        .iter()
+        .filter(|biller| biller.is_active(now) && !biller.health.is_down)
+        .filter(|biller| issuer_origin(biller).is_some_and(|origin| origins.insert(origin)))
+        .filter_map(|biller| for_biller(&state.keys, &state.config, biller))
+        .take(MAX_COMPARED_ISSUERS)
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    let mut probes: FuturesUnordered<_> =
+        others.iter().map(|(registration, _)| state.providers.probe_discovery(registration)).collect();
+    let answered = async {
+        while let Some(outcome) = probes.next().await {
+            if !outcome.is_err_and(|error| error.is_unreachable()) {
+                return true;
+            }
+        }
+        false
+    };
+    Some(tokio::time::timeout(COMPARISON_TIMEOUT, answered).await.unwrap_or(false))
+}
+
+fn issuer_origin(biller: &Biller) -> Option<Origin> {
+    Some(Url::parse(&biller.settings.oidc.as_ref()?.issuer).ok()?.origin())
 }
 
 /// Probes the issuers of active billers that failed last time. One instance at a time probes an issuer.
@@ -106,6 +142,11 @@ pub async fn probe_failing(state: &AppState) {
     let failing = billers.iter().filter(|biller| biller.health.failures > 0 && biller.is_active(now)).cloned();
     futures_util::stream::iter(failing)
         .for_each_concurrent(8, |biller| async move {
+            // A failure of this instance does not count then: the turn is left to another one.
+            if state.reachability.is_isolated() {
+                probe_and_record(state, &biller).await;
+                return;
+            }
             match state.directory.claim_probe(&biller, now, until).await {
                 Ok(true) => drop(probe_and_record(state, &biller).await),
                 Ok(false) => {}
@@ -142,20 +183,58 @@ pub async fn clear_setup_fault(state: &AppState, biller: &Biller) {
     }
 }
 
-/// Records a failed call to a biller's issuer, if the issuer is to blame, or the setup fault that it shows. A database error is
-/// logged only.
+/// Records a failed call to a biller's issuer, if the issuer is to blame, or the setup fault that it shows. The circuit breakers
+/// belong to all instances: one that reaches no issuer at all does not open them. A database error is logged only.
 pub async fn record_issuer_failure(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint, error: &ProviderError) {
+    if !error.is_unreachable() {
+        state.reachability.record_response();
+        record_failure(state, biller, endpoint, error).await;
+        return;
+    }
+    match reaches_another_issuer(state, biller).await {
+        Some(true) => state.reachability.record_response(),
+        Some(false) => return state.reachability.record_isolation(),
+        None if state.reachability.is_isolated() => return,
+        None => {}
+    }
+    let earlier = state.reachability.failures(&biller.id);
+    let Some(failures) = record_failure(state, biller, endpoint, error).await else { return };
+    state.reachability.record_failure(&biller.id);
+    // Another instance has had a success meanwhile, which resets the count.
+    if failures <= earlier {
+        state.reachability.record_isolation();
+    }
+}
+
+/// Returns how many failures in a row all instances have recorded.
+async fn record_failure(
+    state: &AppState,
+    biller: &Biller,
+    endpoint: IssuerEndpoint,
+    error: &ProviderError,
+) -> Option<i64> {
     if let Some(fault) = error.setup_fault() {
         record_setup_fault(state, biller, fault).await;
     }
-    if error.is_issuer_failure() {
-        let now = state.clock.now();
-        log_write_error(state.directory.record_issuer_failure(biller, endpoint, error.reason(), now).await);
+    if !error.is_issuer_failure() {
+        return None;
+    }
+    let now = state.clock.now();
+    match state.directory.record_issuer_failure(biller, endpoint, error.reason(), now).await {
+        Ok(failures) => {
+            log_write_error(Ok(()));
+            Some(failures)
+        }
+        Err(error) => {
+            log_write_error(Err(error));
+            None
+        }
     }
 }
 
 /// Records a successful call to a biller's issuer, if it had failed before.
 pub async fn record_issuer_success(state: &AppState, biller: &Biller, endpoint: IssuerEndpoint) {
+    state.reachability.record_response();
     if biller.health.failures > 0 || biller.health.is_down {
         log_write_error(state.directory.record_issuer_success(biller, endpoint, state.clock.now()).await);
     }

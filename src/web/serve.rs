@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use hyper::server::conn::http1;
@@ -22,12 +23,30 @@ use crate::telemetry::Condition;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
+/// The router of a listener. Requests that have begun keep the one that they began with. Clones share it.
+#[derive(Clone, Debug)]
+pub struct LiveRouter(Arc<ArcSwap<Router>>);
+
+impl LiveRouter {
+    pub fn new(router: Router) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(router)))
+    }
+
+    pub fn replace(&self, router: Router) {
+        self.0.store(Arc::new(router));
+    }
+
+    fn get(&self) -> Router {
+        Router::clone(&self.0.load())
+    }
+}
+
 /// Serves until `stop`, then drains: running requests have `drain` to finish.
 pub async fn serve(
     listener: TcpListener,
-    app: Router,
+    app: LiveRouter,
     max_connections: usize,
-    drain: Duration,
+    drain: impl Fn() -> Duration,
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(max_connections));
@@ -60,15 +79,15 @@ pub async fn serve(
         }
     }
     connections.close();
-    if tokio::time::timeout(drain, connections.wait()).await.is_err() {
+    if tokio::time::timeout(drain(), connections.wait()).await.is_err() {
         tracing::warn!(left = connections.len(), "shutdown timeout: closing unfinished connections");
     }
 }
 
-async fn connection(stream: TcpStream, peer: Peer, app: Router, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: Peer, app: LiveRouter, stop: CancellationToken) {
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let app = app.clone();
+        let app = app.get();
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);

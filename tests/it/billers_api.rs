@@ -179,6 +179,22 @@ async fn idempotency_key_makes_creation_idempotent() {
 }
 
 #[tokio::test]
+async fn idempotency_key_is_sent_once() {
+    let world = World::start().await;
+    let mut crm = ApiClient::new(&world, &BOTH, None).await;
+    let new = json!({ "slug": "lakeside-power", "name": "Lakeside Power" });
+    let request = Request::post(BILLERS)
+        .header("authorization", format!("Bearer {}", crm.key))
+        .header("content-type", "application/json")
+        .header("idempotency-key", "one")
+        .header("idempotency-key", "two");
+    let refused = crm.browser.send_with(request, axum::body::Body::from(new.to_string())).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.body);
+    assert!(refused.body.contains("invalid_idempotency_key"), "{}", refused.body);
+    assert_eq!(crm.get("/api/v1/billers/lakeside-power").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn retry_completes_an_interrupted_request() {
     each_database(|world| async move {
         let crm = ApiClient::new(&world, &BOTH, None).await;

@@ -165,7 +165,10 @@ fn config_show_names_the_source_and_masks_secrets() {
         let output = Command::new(env!("CARGO_BIN_EXE_signpost"))
             .args(["config", "show", "--config", file.to_str().unwrap()])
             .args(arguments)
-            .env("SIGNPOST__DATABASE__URL", "postgres://gateway:s3cr3t@db.example.com/signpost")
+            .env(
+                "SIGNPOST__DATABASE__URL",
+                "postgres://gateway:s3cr3t@db.example.com/signpost?sslmode=require&sslpassword=s3cr3t",
+            )
             .env("SIGNPOST__SESSIONS__IDLE_MINUTES", "20m")
             .output()
             .unwrap();
@@ -179,7 +182,10 @@ fn config_show_names_the_source_and_masks_secrets() {
     assert_eq!(setting("server.public_url")["source"], "file");
     assert_eq!(setting("sessions.idle_minutes")["value"], 20);
     assert_eq!(setting("sessions.idle_minutes")["variable"], "SIGNPOST__SESSIONS__IDLE_MINUTES");
-    assert_eq!(setting("database.url")["value"], "postgres://gateway:***@db.example.com/signpost");
+    assert_eq!(
+        setting("database.url")["value"],
+        "postgres://gateway:***@db.example.com/signpost?sslmode=require&sslpassword=***"
+    );
     assert_eq!(setting("secrets.keys")["value"], serde_json::json!(["***"]));
     let changed = run(&["--changed"]);
     assert!(!changed.contains("s3cr3t") && !changed.contains("q83v"), "{changed}");

@@ -163,6 +163,7 @@ async fn every_json_answer_parses_and_has_the_names_of_the_api() {
     // A running gateway (`backups`), a stopped one, a failed job and a key file: below. The demo: tests/browser.
     let elsewhere = [
         "demo",
+        "reload",
         "health",
         "restore",
         "jobs retry",

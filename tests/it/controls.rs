@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use signpost::access::{NewApiKey, Scope};
+use signpost::app::management_router;
 use signpost::state::HealthReporter;
 use signpost_core::Slug;
 use signpost_core::decision::KillSwitchState;
@@ -60,6 +61,8 @@ async fn kill_switch_file_overrides_the_database() {
     };
     let problem = health(None).await.unwrap();
     assert!(problem.contains("not UTF-8") && problem.contains("hold is in effect"), "{problem}");
+    let ready = Browser::new(management_router(world.state.clone())).get("/readyz").await;
+    assert!(ready.body.contains("kill_switch_file_error") && ready.body.contains("not UTF-8"), "{}", ready.body);
     assert_eq!(health(Some(Vec::new())).await, None, "a limited key sees its billers only");
     std::fs::write(&file, "\u{feff}all-legacy\r\n").unwrap();
     assert_eq!(submit_username(&mut browser, "one-moved").await.0, 303, "as Windows editors write it");

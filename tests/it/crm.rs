@@ -7,6 +7,7 @@ use http::StatusCode;
 use secureauth_standin::{Fault, FaultRule};
 use serde_json::{Value, json};
 use signpost::access::Scope;
+use signpost::web::serve::{LiveRouter, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -205,7 +206,7 @@ async fn job_events_are_streamed_to_the_end() {
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let serving = tokio::spawn({
         let (router, stop) = (world.router.clone(), stop.clone());
-        async move { signpost::web::serve::serve(listener, router, 64, Duration::from_secs(5), stop).await }
+        async move { serve(listener, LiveRouter::new(router), 64, || Duration::from_secs(5), stop).await }
     });
 
     // Before there is any news: the confirmation. The client goes away and comes back with the event's id.
@@ -243,7 +244,7 @@ async fn shutdown_closes_event_streams() {
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn({
         let (router, stop) = (world.router.clone(), world.state.shutdown.clone());
-        async move { signpost::web::serve::serve(listener, router, 64, Duration::from_secs(600), stop).await }
+        async move { serve(listener, LiveRouter::new(router), 64, || Duration::from_secs(600), stop).await }
     });
     let told = std::sync::Arc::new(tokio::sync::Notify::new());
     let watching = tokio::spawn({

@@ -50,14 +50,15 @@ async fn a_sound_installation_passes_except_for_the_issuer_that_is_down() {
     ] {
         assert_finding(&report, "pass", name, advice, "");
     }
-    assert_finding(&report, "fail", "issuer", "cannot be used", "signpost import billers FILE");
+    assert_finding(&report, "fail", "issuer", "cannot be used", "signpost doctor --biller cedar-county");
     let failed = report["checks"].as_array().unwrap().iter().filter(|check| check["status"] == "fail");
     assert!(failed.clone().count() >= 1 && failed.clone().all(|check| check["biller"] == "cedar-county"), "{report:#}");
     let with_command = |check: &&Value| check["status"] != "pass" && check["command"].as_str().is_none();
     assert_eq!(report["checks"].as_array().unwrap().iter().find(with_command), None, "a command for each finding");
     let (_, text, why) = doctor_on(&settings, &[], &[]);
     assert!(
-        text.contains("fail  cedar-county: issuer: ") && text.contains("\n      repair: signpost import"),
+        text.contains("fail  cedar-county: issuer: ")
+            && text.contains("\n      repair: signpost doctor --biller cedar-county"),
         "{text}"
     );
     assert!(why.contains("check(s) failed\n  cedar-county: issuer: "), "{why}");

@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use signpost::access::Client;
+use signpost::directory::IssuerEndpoint;
+use signpost::secureauth::ProviderError;
 use signpost::sql;
+use signpost::web::registrations;
 
-use crate::harness::{Browser, GATEWAY, LEGACY, PROPAGATION_TIMEOUT, TestResponse, World, each_database, wait_for};
+use crate::harness::{
+    Browser, GATEWAY, LEGACY, MIGRATED, PROPAGATION_TIMEOUT, TestResponse, World, each_database, slug, wait_for,
+};
 
 async fn submit_username(browser: &mut Browser, name: &str) -> crate::harness::TestResponse {
     browser.post("/login", &[("username", name)]).await
@@ -51,6 +56,62 @@ async fn three_issuer_failures_open_the_circuit() {
     let biller = world.state.directory.biller_by_slug(&crate::harness::slug("cedar-county")).await.unwrap().unwrap();
     assert!(signpost::web::registrations::probe_and_record(&world.state, &biller).await);
     assert_eq!(submit_username(&mut browser, "issuer-down").await.status, StatusCode::OK, "and back again");
+}
+
+#[tokio::test]
+async fn isolated_instance_does_not_open_the_circuit_for_the_others() {
+    let world = World::start().await;
+    let (isolated, _) = world.another_instance().await;
+    let unreachable = ProviderError::Unavailable("connect");
+    let biller =
+        async || world.state.directory.refresh().await.unwrap().by_slug(&slug("riverside-water")).cloned().unwrap();
+    let fails = async || {
+        registrations::record_issuer_failure(&isolated.state, &*biller().await, IssuerEndpoint::Metadata, &unreachable)
+            .await;
+    };
+    // All issuers are on one host: only the successes of others tell that the network of this instance is to blame.
+    fails().await;
+    fails().await;
+    registrations::record_issuer_success(&world.state, &*biller().await, IssuerEndpoint::Metadata).await;
+    for _ in 0..5 {
+        fails().await;
+    }
+    assert!(isolated.state.reachability.is_isolated());
+    let health = biller().await.health.clone();
+    assert!(!health.is_down && health.failures <= 1, "{health:?}");
+    registrations::record_issuer_success(&isolated.state, &*biller().await, IssuerEndpoint::Metadata).await;
+    assert!(!isolated.state.reachability.is_isolated());
+    for _ in 0..3 {
+        fails().await;
+    }
+    assert!(biller().await.health.is_down, "an instance that was isolated counts again");
+}
+
+#[tokio::test]
+async fn failures_at_every_issuer_open_no_circuit() {
+    let world = World::start().await;
+    let with_issuer = |biller: &str, issuer: &str| {
+        format!(
+            "[[billers]]\nslug = \"{biller}\"\n[billers.oidc]\nissuer = \"{issuer}\"\n\
+             client_id = \"c\"\nclient_secret = \"s\"\n"
+        )
+    };
+    // Nothing listens on these ports, as if the network were away.
+    let tries = async || {
+        for _ in 0..4 {
+            let answer = world.browser().get("/b/riverside-water").await;
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+            world.advance(Duration::from_secs(5)).await;
+        }
+        let billers = world.state.directory.billers().await.unwrap();
+        billers.by_slug(&slug("riverside-water")).unwrap().health.is_down
+    };
+    for (port, biller) in (1..).zip(MIGRATED) {
+        world.import_billers(&with_issuer(biller, &format!("http://127.0.0.1:{port}"))).await;
+    }
+    assert!(!tries().await, "no issuer responds to this instance");
+    world.import_billers(&with_issuer("maple-electric", &world.issuer("maple-electric"))).await;
+    assert!(tries().await, "another issuer does: this one is to blame");
 }
 
 #[tokio::test]

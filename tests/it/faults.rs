@@ -227,31 +227,3 @@ async fn serve_without_migration_asks_for_it() {
         "{error}"
     );
 }
-
-#[tokio::test]
-async fn sighup_is_ignored() {
-    use std::io::BufRead;
-    use std::process::{Command, Stdio};
-    let world = World::with_system_clock().await;
-    let mut serving = Command::new(env!("CARGO_BIN_EXE_signpost"))
-        .arg("--config")
-        .arg(world.settings_file())
-        .arg("serve")
-        .env("SIGNPOST__SERVER__LISTEN", "127.0.0.1:0")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let process = rustix::process::Pid::from_child(&serving);
-    let mut lines = std::io::BufReader::new(serving.stderr.take().unwrap()).lines();
-    let (code, seen) = tokio::task::spawn_blocking(move || {
-        lines.find(|line| line.as_ref().unwrap().contains("serving")).unwrap().unwrap();
-        rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
-        let seen = lines.any(|line| line.unwrap().contains("SIGHUP is ignored"));
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
-        let stopped = lines.any(|line| line.unwrap().contains("stopped"));
-        (serving.wait().unwrap().code(), seen && stopped)
-    })
-    .await
-    .unwrap();
-    assert_eq!((code, seen), (Some(0), true));
-}

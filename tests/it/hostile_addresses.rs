@@ -1,6 +1,7 @@
 //! No address that a request names leads to another host: as a path or a parameter, on every listener.
 
 use http::Request;
+use signpost::app::management_router;
 use url::Url;
 
 use crate::console::ConsoleHarness;
@@ -88,6 +89,7 @@ async fn no_request_makes_a_page_or_redirect_lead_elsewhere() {
     let listeners = [
         ("http://localhost:8080", vec![harness.world.browser()]),
         ("http://localhost:8084", vec![harness.browser(), harness.sign_in("operator").await]),
+        ("http://localhost:8086", vec![Browser::new(management_router(harness.world.state.clone()))]),
     ];
     for (base, browsers) in listeners {
         for mut browser in browsers {

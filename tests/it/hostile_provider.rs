@@ -18,9 +18,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use signpost::provisioning::CheckStatus;
+use signpost::sql;
 use signpost::telemetry::metrics::Snapshot;
 
-use crate::harness::{Browser, TestResponse, World, now, slug};
+use crate::harness::{Browser, PROPAGATION_TIMEOUT, TestResponse, World, now, slug, wait_for};
 use crate::logs::Captured;
 
 pub(crate) type Change = Arc<dyn Fn(&mut ProviderResponse) + Send + Sync>;
@@ -64,6 +65,8 @@ pub(crate) struct Provider {
     pub user_info: Arc<Mutex<(u16, &'static str, String)>>,
     /// What it serves instead of its documents: a status and a body.
     pub broken: Arc<Mutex<Option<(u16, &'static str)>>>,
+    /// A document that has each of its members twice.
+    pub repeats: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Provider {
@@ -94,6 +97,7 @@ impl Provider {
             throttle: Arc::default(),
             user_info: Arc::new(Mutex::new((401, "text/plain", String::new()))),
             broken: Arc::default(),
+            repeats: Arc::default(),
             ahead: Arc::default(),
             age: Arc::default(),
         };
@@ -130,6 +134,10 @@ impl Provider {
         self.calls.lock().unwrap().push(call.to_owned());
         match *self.broken.lock().unwrap() {
             Some((status, body)) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
+            None if *self.repeats.lock().unwrap() == Some(call) => {
+                let text = document.lock().unwrap().to_string();
+                format!("{},{}", text.trim_end_matches('}'), text.trim_start_matches('{')).into_response()
+            }
             None => Json(document.lock().unwrap().clone()).into_response(),
         }
     }
@@ -557,7 +565,7 @@ async fn unknown_key_ids_refetch_the_jwks_once_a_minute() {
         assert!(!try_sign_in(&world, &provider).await.1);
     }
     assert_eq!(provider.calls("keys"), 2, "one early fetch for ten unknown keys");
-    world.advance(std::time::Duration::from_secs(61)).await;
+    world.advance(std::time::Duration::from_secs(301)).await;
     // Rotated: the new key is found by one fetch, and the token of a moment ago is still good.
     let (new, old_clock) = (Arc::clone(&provider.other_key), now().seconds());
     *provider.keys.lock().unwrap() = json!({ "keys": [jwk(&provider.other_key, "k2")] });
@@ -614,7 +622,7 @@ async fn unusable_keys_are_skipped() {
         *provider.keys.lock().unwrap() = json!({ "keys": [bad, jwk(&provider.key, "k1")] });
         assert!(try_sign_in(&world, &provider).await.1, "{what}");
         *provider.keys.lock().unwrap() = json!({ "keys": [bad] });
-        world.advance(std::time::Duration::from_secs(61)).await;
+        world.advance(std::time::Duration::from_secs(301)).await;
         assert!(!try_sign_in(&world, &provider).await.1, "{what}, alone");
     }
     for operation in ["sign", "verify"] {
@@ -764,14 +772,72 @@ async fn invalid_discovery_documents_are_rejected() {
 }
 
 #[tokio::test]
+async fn documents_with_repeated_members_are_rejected() {
+    let captured = Captured::default();
+    let _guard = captured.subscribe("off,signpost=warn");
+    for (document, reason) in [("discovery", "discovery_malformed"), ("keys", "jwks_malformed")] {
+        let (world, provider) = world().await;
+        captured.clear();
+        *provider.repeats.lock().unwrap() = Some(document);
+        let (status, let_in, _) = try_sign_in(&world, &provider).await;
+        assert_eq!((let_in, status), (false, StatusCode::SERVICE_UNAVAILABLE), "{document}");
+        assert!(captured.text().contains(&format!("reason=\"{reason}\"")), "{document}: {}", captured.text());
+    }
+}
+
+/// A change of the token or of the discovery document, settings of the registration, and what the log must name.
+type NamedRefusal = (&'static str, fn(&Provider), [&'static str; 2]);
+
+#[tokio::test]
+async fn refusals_name_both_values() {
+    let captured = Captured::default();
+    let _guard = captured.subscribe("off,signpost=warn");
+    fn claim(provider: &Provider, name: &'static str, value: impl Into<Value> + 'static) {
+        *provider.change.lock().unwrap() = Some(Arc::new(set(name, value)));
+    }
+    fn document(provider: &Provider, name: &str, value: Value) {
+        provider.discovery.lock().unwrap()[name] = value;
+    }
+    let cases: [NamedRefusal; 9] = [
+        ("", |p| claim(p, "azp", "stranger"), ["azp is \"stranger\"", "the client id is \"c\""]),
+        ("", |p| claim(p, "aud", "stranger"), ["stranger", "`c`"]),
+        ("", |p| claim(p, "iss", "http://127.0.0.1:1"), ["http://127.0.0.1:1", "ISSUER"]),
+        ("", |p| claim(p, "iat", 4_000_000_000_i64), ["iat is 4000000000", "our clock says "]),
+        ("acr_values = [\"gold\"]", |p| claim(p, "acr", "tin"), ["acr is \"tin\"", "oidc.acr_values are [\"gold\"]"]),
+        ("max_age = 5", |p| claim(p, "auth_time", 9), ["auth_time is 9", "oidc.max_age is 5"]),
+        (
+            "",
+            |p| document(p, "token_endpoint", json!("https://evil.example/token")),
+            ["the endpoint is https://evil.example/token", "oidc.issuer is ISSUER"],
+        ),
+        (
+            "",
+            |p| document(p, "issuer", json!("http://127.0.0.1:1")),
+            ["issuer is \"http://127.0.0.1:1\"", "oidc.issuer is \"ISSUER\""],
+        ),
+        (
+            "id_token_algs = [\"ES256\"]",
+            |p| document(p, "id_token_signing_alg_values_supported", json!(["RS256"])),
+            ["is [\"RS256\"]", "oidc.id_token_algs is [\"ES256\"]"],
+        ),
+    ];
+    for (settings, change, expected) in cases {
+        let (world, provider) = world_with(&format!("client_secret = \"s\"\n{settings}")).await;
+        captured.clear();
+        change(&provider);
+        let (_, let_in, _) = try_sign_in(&world, &provider).await;
+        assert!(!let_in, "{expected:?}");
+        let log = captured.text().replace("\\\"", "\"");
+        for part in expected {
+            assert!(log.contains(&part.replace("ISSUER", &provider.issuer)), "{part} in {log}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn end_session_endpoint_with_reserved_parameters_is_not_used() {
     let captured = Captured::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new("off,signpost=warn"))
-        .with_ansi(false)
-        .with_writer(captured.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = captured.subscribe("off,signpost=warn");
     for (query, is_used) in [
         ("id_token_hint=x", false),
         ("post_logout_redirect_uri=https%3A%2F%2Fevil.example%2F", false),
@@ -793,6 +859,10 @@ async fn end_session_endpoint_with_reserved_parameters_is_not_used() {
         let target = browser.post("/logout", &[("biller", "hostile")]).await.location();
         let expected = if is_used { provider.issuer.as_str() } else { "/signed-out" };
         assert!(target.starts_with(expected), "{query}: {target}");
+        if !is_used {
+            let page = browser.get(&target).await;
+            assert!(page.body.contains("The sign-in page of Hostile did not confirm the sign-out."), "{}", page.body);
+        }
         let log = captured.text();
         let warnings = log.matches("customers are not signed out at the provider").count();
         assert_eq!(warnings, usize::from(!is_used), "{query}: {log}");
@@ -840,14 +910,39 @@ async fn token_endpoint_failures_open_the_circuit_breaker() {
 }
 
 #[tokio::test]
+async fn documents_are_refreshed_while_the_cached_ones_are_used() {
+    let (world, provider) = world().await;
+    assert!(try_sign_in(&world, &provider).await.1);
+    world.advance(std::time::Duration::from_secs(61)).await;
+    provider.discovery.lock().unwrap()["authorization_endpoint"] = json!(format!("{}/elsewhere", provider.issuer));
+    let old = world.browser().get("/b/hostile").await.location();
+    assert!(old.contains("/authorize?"), "this sign-in does not wait: {old}");
+    wait_for(PROPAGATION_TIMEOUT, "the new document", || async {
+        world.browser().get("/b/hostile").await.location().contains("/elsewhere?").then_some(())
+    })
+    .await;
+    assert_eq!(provider.calls("discovery"), 2);
+    provider.discovery.lock().unwrap()["authorization_endpoint"] = json!(format!("{}/authorize", provider.issuer));
+    world.advance(std::time::Duration::from_secs(301)).await;
+    let fresh = world.browser().get("/b/hostile").await.location();
+    assert!(fresh.contains("/authorize?"), "an old document is read again first: {fresh}");
+}
+
+#[tokio::test]
 async fn an_unreachable_issuer_is_detected_within_a_minute() {
     let world = World::start().await;
     let mut browser = world.browser();
     world.sign_in(&mut browser, "riverside-water", "one-moved").await;
     world.issuers.set_issuer_state("riverside-water", secureauth_standin::IssuerState::Down);
     world.advance(std::time::Duration::from_secs(60)).await;
-    for _ in 0..3 {
+    for failures in 1..=3 {
         assert!(browser.get("/b/riverside-water").await.headers.contains_key("location"), "by kept documents");
+        wait_for(PROPAGATION_TIMEOUT, "the failed refresh", || async {
+            // The snapshot has the first failure only.
+            let row = world.state.db.one(sql!("SELECT max(failures) AS failures FROM issuer_health"), vec![]).await;
+            (row.unwrap().unwrap().opt_int("failures").unwrap() >= Some(failures)).then_some(())
+        })
+        .await;
         world.advance(std::time::Duration::from_secs(4)).await;
     }
     let page = browser.post("/login", &[("username", "one-moved")]).await;

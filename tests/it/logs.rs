@@ -1,11 +1,13 @@
-//! What never stands in a log: codes, tokens, cookies, usernames.
+//! What a log line has, and what never stands in one: codes, tokens, cookies, usernames.
 
-use http::Request;
-use serde_json::json;
-use signpost::sql;
-use signpost::web::client::Peer;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+
+use http::Request;
+use serde_json::{Value, json};
+use signpost::sql;
+use signpost::web::client::Peer;
 
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -15,6 +17,13 @@ use crate::harness::{Browser, World, each_database};
 pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
+    /// Captures the lines of this thread, in which a test's runtime runs.
+    pub(crate) fn subscribe(&self, filter: &str) -> tracing::subscriber::DefaultGuard {
+        let filter = tracing_subscriber::EnvFilter::new(filter);
+        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(self.clone());
+        tracing::subscriber::set_default(lines.finish())
+    }
+
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap().clear();
     }
@@ -46,11 +55,7 @@ impl<'w> MakeWriter<'w> for Captured {
 #[tokio::test]
 async fn secrets_are_not_logged() {
     let captured = Captured::default();
-    let filter = tracing_subscriber::EnvFilter::new("info,signpost=trace");
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(captured.clone()).finish();
-    // For this thread: the test's runtime has one only.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = captured.subscribe("info,signpost=trace");
     let world = World::start().await;
     let mut browser = world.browser();
     let mut secrets: Vec<String> = ["one-moved", "One-Legacy", "stranger", "two-legacy"].map(str::to_owned).to_vec();
@@ -285,4 +290,124 @@ async fn outage_reference_code_finds_the_outage() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// The names of docs/reference/logging.md.
+struct DocumentedNames {
+    members: BTreeSet<String>,
+    of_request: BTreeSet<String>,
+    spans: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl DocumentedNames {
+    fn read() -> Self {
+        let page = include_str!("../../docs/reference/logging.md");
+        // The names in the first cells of the rows below a heading.
+        let rows = |heading: &str, cells: usize| -> Vec<Vec<String>> {
+            let section = page.split(&format!("\n## {heading}\n")).nth(1).unwrap().split("\n## ").next().unwrap();
+            let rows = section.lines().filter(|line| line.starts_with("| `"));
+            rows.map(|row| row.split('`').skip(1).step_by(2).take(cells).map(str::to_owned).collect()).collect()
+        };
+        let mut spans = BTreeMap::<_, BTreeSet<_>>::new();
+        for row in rows("Spans", 2) {
+            let [span, field] = row.try_into().unwrap();
+            assert!(spans.entry(span).or_default().insert(field));
+        }
+        let names = |heading: &str| rows(heading, 1).concat().into_iter().collect();
+        Self { members: names("Every line"), of_request: names("The line of a request"), spans }
+    }
+}
+
+/// One line at least of each kind.
+async fn log_every_kind(world: &World) {
+    let state = world.state.with(|services| {
+        let mut config = (*services.config).clone();
+        config.server.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        services.config = Arc::new(config);
+    });
+    let request = Request::get("/b/cedar-county")
+        .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-1111222233334444-01")
+        .extension(Peer("10.0.0.1:9".parse().unwrap()));
+    Browser::new(signpost::app::router(state)).send(request).await;
+    world.browser().get("/nothing").await;
+    world.mailbox.set_fault_mode(secureauth_standin::FaultMode::RejectRecipients(451));
+    world.browser().post("/recover/links", &[("username", "one-moved")]).await;
+    world.run_queued_tasks().await;
+    crate::outbox::migrate_biller(world).await;
+    let change = signpost::directory::UserUpdate { first_name: Some("Ann".to_owned()), ..Default::default() };
+    crate::outbox::update_user(world, "ann", change).await;
+    let refused = secureauth_standin::Fault::status(422);
+    world.issuers.faults().add(secureauth_standin::FaultRule::new("PATCH", "/users/", refused).times(10));
+    world.state.provisioning.deliver().await.unwrap();
+}
+
+#[tokio::test]
+async fn log_lines_have_the_documented_names() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_span_list(false)
+        .with_env_filter(tracing_subscriber::EnvFilter::new("off,signpost=info"))
+        .with_writer(captured.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::start().await;
+    captured.clear();
+    log_every_kind(&world).await;
+
+    let documented = DocumentedNames::read();
+    let names = |object: &Value| -> BTreeSet<String> {
+        object.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    };
+    let without = |mut names: BTreeSet<String>, name: &str| {
+        names.remove(name);
+        names
+    };
+    let (mut members, mut spans) = (BTreeSet::new(), BTreeMap::<String, BTreeSet<String>>::new());
+    for line in captured.text().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        members.extend(names(&line));
+        if let Some(span) = line["span"]["name"].as_str() {
+            spans.entry(span.to_owned()).or_default().extend(without(names(&line["span"]), "name"));
+        }
+        if line["fields"]["message"] == "request" {
+            assert_eq!(without(names(&line["fields"]), "message"), documented.of_request, "{line}");
+            assert!(line["fields"]["status"].is_u64() && line["fields"]["millis"].is_u64(), "{line}");
+        }
+        if line["span"]["route"] == "/b/{slug}" && line["fields"]["message"] == "request" {
+            assert_eq!(names(&line["span"]).len(), documented.spans["http"].len() + 1, "all at once: {line}");
+            assert_eq!((&line["span"]["row"], &line["span"]["rule"]), (&json!(8), &json!("issuer_health")), "{line}");
+        }
+    }
+    assert_eq!(members, documented.members);
+    assert_eq!(spans, documented.spans);
+}
+
+#[tokio::test]
+async fn lines_of_text_have_the_same_names() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_env_filter(tracing_subscriber::EnvFilter::new("off,signpost=info"))
+        .with_writer(captured.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::start().await;
+    captured.clear();
+    log_every_kind(&world).await;
+    let documented = DocumentedNames::read();
+    let log = captured.text();
+    for (span, fields) in &documented.spans {
+        let start = format!(" {span}{{");
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&start)).collect();
+        for field in fields {
+            let found = lines.iter().any(|line| {
+                let fields = line.split_once(&start).unwrap().1;
+                fields.starts_with(&format!("{field}=")) || fields.contains(&format!(" {field}="))
+            });
+            assert!(found, "{span} {field} in\n{log}");
+        }
+    }
+    let request = log.lines().find(|line| line.contains(": request ")).unwrap();
+    assert!(documented.of_request.iter().all(|field| request.contains(&format!(" {field}="))), "{request}");
 }

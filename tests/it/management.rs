@@ -15,6 +15,8 @@ use signpost::secureauth::management::{
     CallError, ExportError, ImportCall, Management, ManagementConfig, NewPool, PasswordPolicy, PoolSettings,
     SecureAuthEventQuery, ServiceClient,
 };
+use signpost::telemetry::Metrics;
+use signpost::telemetry::metrics::PoolWaits;
 use signpost_core::{Clock, Random};
 use tokio::net::TcpListener;
 use url::Url;
@@ -38,7 +40,8 @@ fn management_config(base: &str, paths: PathMode) -> ManagementConfig {
 pub(crate) fn management(world: &World) -> Management {
     let http = Http::new(Duration::from_secs(5), &signpost::config::AddressPolicy::loopback(true)).unwrap();
     let config = management_config(&world.issuer_base, PathMode::Default);
-    Management::new(http, config, world.clock.clone(), world.state.random.clone())
+    let clocks = (world.clock.clone(), world.state.random.clone());
+    Management::new(http, config, clocks, world.state.metrics.clone())
 }
 
 /// A pool of an organization, with one user.
@@ -127,7 +130,8 @@ async fn urls_follow_the_path_mode() {
     ] {
         let mut config = ManagementConfig { import_path: import, ..management_config(&base, paths) };
         config.admin_base_url = (paths == PathMode::Server).then(|| Url::parse(&format!("{base}/admin-host")).unwrap());
-        let management = Management::new(http.clone(), config, Clock::manual(now()), Random::system());
+        let metrics = Arc::new(Metrics::new(&PoolWaits::default()));
+        let management = Management::new(http.clone(), config, (Clock::manual(now()), Random::system()), metrics);
         seen.lock().unwrap().clear();
         management.organization("acme").await.unwrap();
         management.has_claim("acme", "none").await.unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use regex::Regex;
+use secureauth_standin::{Fault, FaultRule};
 use serde_json::{Value, json};
 use signpost::app::{App, management_router};
 use signpost::audit::LogEntry;
@@ -13,11 +14,12 @@ use signpost::directory::{FAILURES_TO_OPEN, IssuerEndpoint};
 use signpost::telemetry::metrics::series::{self, SeriesKind};
 use signpost_core::reference::CodeKind;
 use signpost_core::routes::{self, Method};
-use signpost_core::{Clock, Random};
+use signpost_core::{Clock, Random, paths};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Browser, PROPAGATION_TIMEOUT, World, config, each_database, external_get, now, slug, wait_for};
+use crate::logs::Captured;
 
 /// Samples by series and labels, such as `signpost_sessions{kind="staff"}`.
 struct Samples(BTreeMap<String, f64>);
@@ -70,8 +72,12 @@ async fn management_listener_serves_the_routes_of_its_table() {
         for method in Method::ALL {
             let request = Request::builder().method(method.as_str()).uri(&*route.path);
             let status = listener(&world).send(request).await.status;
-            let expected =
-                if route.authentication(method).is_some() { StatusCode::OK } else { StatusCode::METHOD_NOT_ALLOWED };
+            let expected = match route.authentication(method) {
+                None => StatusCode::METHOD_NOT_ALLOWED,
+                // Only this machine may request one, and these requests come from nowhere.
+                Some(_) if route.path == paths::RELOAD => StatusCode::FORBIDDEN,
+                Some(_) => StatusCode::OK,
+            };
             assert_eq!(status, expected, "{} {}", method.as_str(), route.path);
         }
         assert_eq!(world.browser().get(&route.path).await.status, StatusCode::NOT_FOUND, "not for customers");
@@ -214,6 +220,45 @@ async fn sign_ins_are_counted_from_start_to_end() {
     .await;
 }
 
+#[tokio::test]
+async fn the_process_is_measured() {
+    let world = World::start().await;
+    let before = scrape(&world).await;
+    let files: Vec<_> = (0..50).map(|_| std::fs::File::open(world.folder.path()).unwrap()).collect();
+    let after = scrape(&world).await;
+    let of = |samples: &Samples, series: &str| samples.get(series).unwrap_or_else(|| panic!("{series}"));
+    let opened = of(&after, "process_open_fds") - of(&before, "process_open_fds");
+    assert!((40.0..60.0).contains(&opened), "{opened} of {}", files.len());
+    assert!(of(&after, "process_open_fds") < of(&after, "process_max_fds"));
+    assert!(of(&after, "process_resident_memory_bytes") > 4e6, "more than four megabytes");
+    assert!(of(&after, "process_cpu_seconds_total") >= of(&before, "process_cpu_seconds_total"));
+    let age = Clock::System.now().seconds() as f64 - of(&after, "process_start_time_seconds");
+    assert!((-2.0..600.0).contains(&age), "{age} s old");
+}
+
+#[tokio::test]
+async fn calls_of_the_management_api_are_counted_by_endpoint() {
+    let world = World::start().await;
+    crate::outbox::migrate_biller(&world).await;
+    let samples = scrape(&world).await;
+    for (endpoint, method) in
+        [("token", "POST"), ("organizations", "POST"), ("pools", "POST"), ("clients", "POST"), ("users", "GET")]
+    {
+        let labels = format!("endpoint=\"{endpoint}\",method=\"{method}\"");
+        let calls = samples.get(&format!("signpost_management_calls_total{{{labels},outcome=\"success\"}}"));
+        assert!(calls.is_some_and(|count| count >= 1.0), "{endpoint}: {calls:?} in {:#?}", samples.0);
+        let timed = samples.get(&format!("signpost_management_call_duration_seconds_count{{{labels}}}"));
+        assert!(timed >= calls, "{endpoint}: {timed:?}");
+    }
+    let before = "signpost_management_calls_total{endpoint=\"organizations\",method=\"GET\",outcome=\"not_found\"}";
+    assert!(samples.get(before).is_some_and(|count| count >= 1.0), "a lookup before the creation");
+    world.issuers.faults().add(FaultRule::new("GET", "/organizations/", Fault::status(500)).times(1));
+    world.management().organization("acme").await.unwrap();
+    let failed = "signpost_management_calls_total{endpoint=\"organizations\",method=\"GET\",outcome=\"server_error\"}";
+    scrape(&world).await.assert(failed, 1.0);
+    assert!(!samples.0.keys().any(|series| series.contains("pinehill") && series.contains("management")), "no ids");
+}
+
 /// The reason in the metric is the one of the decision record (docs/reference/diagnosis.md).
 #[tokio::test]
 async fn refusals_have_the_reason_of_the_decision_record() {
@@ -221,7 +266,12 @@ async fn refusals_have_the_reason_of_the_decision_record() {
     let mut browser = world.browser();
     let start = browser.get("/b/riverside-water").await;
     let callback = world.authenticate(&start.location(), "stranger").await;
+    let captured = Captured::default();
+    let guard = captured.subscribe("off,signpost=warn");
     let page = browser.get(&callback).await;
+    drop(guard);
+    let log = captured.text();
+    assert!(log.contains("reason=\"unknown_user\"") && log.contains("biller=riverside-water"), "{log}");
     let start = browser.get("/b/riverside-water").await;
     let authorize = url::Url::parse(&start.location()).unwrap();
     let state = authorize.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
@@ -289,6 +339,7 @@ async fn a_scrape_has_the_series_of_the_table() {
     let riverside = world.state.directory.biller_by_slug(&slug("riverside-water")).await.unwrap().unwrap();
     world.state.directory.record_setup_fault(&riverside, "invalid_client", now()).await.unwrap();
     world.state.metrics.record_scrape_failure("mail");
+    world.management().organization("acme").await.unwrap();
     let label = Regex::new(r#"(\w+)="[^"]*""#).unwrap();
     let mut seen = BTreeSet::new();
     for sample in scrape(&world).await.0.keys() {
@@ -315,7 +366,7 @@ async fn a_scrape_has_the_series_of_the_table() {
 
 /// Every series in the text, with the labels that a selector or an aggregation names beside it.
 fn named_series(text: &str) -> Vec<(String, Vec<String>)> {
-    let selector = Regex::new(r"\bsignpost_[a-z_]+\b(\{[^}]*\})?").unwrap();
+    let selector = Regex::new(r"\b(?:signpost|process)_[a-z_]+\b(\{[^}]*\})?").unwrap();
     let label = Regex::new(r"(\w+)\s*(=~|!~|!=|=)").unwrap();
     let named = selector.captures_iter(text).map(|found| {
         let matchers = found.get(1).map_or("", |matchers| matchers.as_str());

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use signpost::access::{NewApiKey, Scope};
 use signpost::directory::PasswordCarryOver;
 use signpost::provisioning::{EnablementOptions, Job, JobState};
+use signpost::sql;
 use signpost_core::decision::CiamState;
 
 use crate::harness::{PORTAL, World, each_database, slug};
@@ -433,6 +434,40 @@ async fn a_hash_that_no_import_takes_rolls_the_job_back() {
         assert!(job.problem.contains(part), "{part}: {}", job.problem);
     }
     assert_eq!(world.issuers.snapshot(), before);
+}
+
+#[tokio::test]
+async fn users_are_not_created_without_a_hash_that_cannot_be_opened() {
+    let world = World::start().await;
+    users(&world, 3).await;
+    let before = world.issuers.snapshot();
+    // As after the removal of the key that sealed it.
+    let sealed = sql!("UPDATE user_password SET sealed = 'x' WHERE user_id = (SELECT max(user_id) FROM user_password)");
+    world.state.db.run(sealed, vec![]).await.unwrap();
+    let (job, _, _) = enable(&world, PasswordCarryOver::Imported).await;
+    assert_eq!(job.state, JobState::RolledBack);
+    assert!(job.problem.contains("no key of the key ring opens the password hash of the user"), "{}", job.problem);
+    assert_eq!(world.issuers.snapshot(), before);
+    let (job, _, _) = enable(&world, PasswordCarryOver::ResetRequired).await;
+    assert_eq!(job.state, JobState::Active, "without hashes it does not matter: {}", job.problem);
+}
+
+#[tokio::test]
+async fn other_instances_work_for_a_biller_that_is_new_to_them() {
+    each_database(|world| async move {
+        users(&world, 2).await;
+        let (other, _) = world.another_instance().await;
+        other.state.directory.billers().await.unwrap();
+        world.import_billers("[[billers]]\nslug = \"brand-new\"\nname = \"Brand New\"\n").await;
+        let options = EnablementOptions::default();
+        let job = world.state.provisioning.start(&slug("brand-new"), options, &world.actor()).await.unwrap();
+        let stale = other.state.directory.last_known_billers();
+        assert!(stale.by_slug(&slug("brand-new")).is_none(), "the other instance does not know the biller");
+        while other.state.provisioning.run_next_job().await.unwrap() {}
+        let job = world.state.provisioning.job(&job.id).await.unwrap().unwrap();
+        assert_eq!((job.state, job.problem.as_str()), (JobState::Active, ""), "{}", job.message);
+    })
+    .await;
 }
 
 #[tokio::test]

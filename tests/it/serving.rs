@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use http::{Request, StatusCode};
 use signpost::app::App;
 use signpost::db::Schema;
+use signpost::telemetry::metrics::Snapshot;
 use signpost_core::{Clock, Random};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::config;
+use crate::harness::{World, config};
 
 struct Running {
     address: std::net::SocketAddr,
@@ -81,4 +84,48 @@ async fn stuck_connection_does_not_block_shutdown() {
     assert!(good.starts_with("HTTP/1.1 200"));
     running.stop.cancel();
     tokio::time::timeout(Duration::from_secs(8), running.serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn overload_is_refused_instead_of_queued() {
+    let world = World::start().await;
+    let all = u32::try_from(world.state.config.server.max_requests).unwrap();
+    let turns = world.state.turns.acquire_many(all).await.unwrap();
+    for path in ["/login", "/api/v1/billers"] {
+        let refused = world.browser().get(path).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!((1..=5).contains(&refused.header("retry-after").parse::<u16>().unwrap()), "{path}");
+    }
+    let mut waiting = world.browser();
+    let waiting = tokio::spawn(async move { waiting.get("/login").await.status });
+    tokio::task::yield_now().await;
+    drop(turns);
+    assert_eq!(waiting.await.unwrap(), StatusCode::OK, "a short burst only waits");
+    let metrics = world.state.metrics.encode(&Snapshot::default()).unwrap();
+    assert!(metrics.contains("\nsignpost_http_requests_shed_total 2\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn slow_bodies_take_no_turn() {
+    let world = World::start().await;
+    let turns = &world.state.turns;
+    let all = turns.available_permits();
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
+    let body = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        let part = receiver.recv().await?;
+        Some((part, receiver))
+    });
+    let mut slow = world.browser();
+    let slow = tokio::spawn(async move {
+        let request = Request::post("/login").header("content-type", "application/x-www-form-urlencoded");
+        slow.send_with(request, Body::from_stream(body)).await
+    });
+    sender.send(Ok(b"username=".to_vec())).await.unwrap();
+    // The handler has taken the first part when there is room for a second one.
+    sender.send(Ok(b"no".to_vec())).await.unwrap();
+    assert_eq!(turns.available_permits(), all);
+    sender.send(Ok(b"body".to_vec())).await.unwrap();
+    drop(sender);
+    assert_eq!(slow.await.unwrap().status, StatusCode::SEE_OTHER);
+    assert_eq!(turns.available_permits(), all);
 }

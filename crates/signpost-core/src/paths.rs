@@ -52,12 +52,14 @@ pub const WELL_KNOWN: &str = "/.well-known/";
 /// Our public signing keys (RFC 7517, section 5).
 pub const JWKS: &str = "/.well-known/jwks.json";
 
-/// Whether the process runs. At the management listener, like the next two.
+/// Whether the process runs. At the management listener, like the next three.
 pub const LIVEZ: &str = "/livez";
 /// Whether the process can serve customers.
 pub const READYZ: &str = "/readyz";
 /// In the Prometheus text format.
 pub const METRICS: &str = "/metrics";
+/// Reads the settings again. For requests from the same machine.
+pub const RELOAD: &str = "/reload";
 
 /// What lies below belongs to the API, whether or not it exists.
 pub const API: &str = "/api";

@@ -47,6 +47,8 @@ pub enum Audience {
     Staff,
     /// Orchestrators, load balancers and Prometheus, at the management listener.
     Monitoring,
+    /// An operator of the machine, at the management listener.
+    Operator,
 }
 
 /// What a request has to present.
@@ -96,6 +98,7 @@ impl Audience {
             Self::Identity => "identity",
             Self::Staff => "staff",
             Self::Monitoring => "monitoring",
+            Self::Operator => "operator",
         }
     }
 }
@@ -128,9 +131,12 @@ impl Route {
     pub fn error_format(&self) -> ErrorFormat {
         match self.audience {
             Audience::Customer | Audience::Asset | Audience::Crawler | Audience::Staff => ErrorFormat::Page,
-            Audience::Proxy | Audience::Provider | Audience::Api | Audience::Identity | Audience::Monitoring => {
-                ErrorFormat::Problem
-            }
+            Audience::Proxy
+            | Audience::Provider
+            | Audience::Api
+            | Audience::Identity
+            | Audience::Monitoring
+            | Audience::Operator => ErrorFormat::Problem,
         }
     }
 
@@ -178,7 +184,8 @@ pub fn gateway() -> &'static [Route] {
 pub fn management() -> &'static [Route] {
     static MANAGEMENT: LazyLock<Vec<Route>> = LazyLock::new(|| {
         let probe = |path| Route::new(path, Audience::Monitoring, &[(Method::Get, Authentication::None)]);
-        [paths::LIVEZ, paths::READYZ, paths::METRICS].map(probe).to_vec()
+        let reload = Route::new(paths::RELOAD, Audience::Operator, &[(Method::Post, Authentication::None)]);
+        [paths::LIVEZ, paths::READYZ, paths::METRICS].map(probe).into_iter().chain([reload]).collect()
     });
     &MANAGEMENT
 }

@@ -11,8 +11,9 @@ use secureauth_standin::world::{self, PASSWORD, Ports, World};
 use secureauth_standin::{Deps, Mailbox};
 use tokio::net::TcpListener;
 
+use super::CliResult;
 use super::output::Output;
-use super::{CliResult, serve};
+use super::serve::Signals;
 use crate::app::App;
 use crate::config::Config;
 use crate::db::Schema;
@@ -67,7 +68,9 @@ pub(super) async fn run(arguments: Arguments) -> CliResult {
     start_standins(listeners, &state, &world, ports, &keys)?;
     registrations::probe_all(&state).await;
 
-    let stop = serve::shutdown_signal()?;
+    let stop = Signals::listen()?.handle(state.reloads.clone());
+    let read = file.clone();
+    let app = app.reloading(move || Config::load(&read, []));
     let serving = tokio::spawn(app.serve(gateway, stop));
     let description = description::json(&world, ports, &keys.all_scopes, &file);
     arguments.output.or_json(arguments.json).print(&description, || {

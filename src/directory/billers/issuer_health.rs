@@ -56,14 +56,14 @@ pub enum IssuerEndpoint {
 }
 
 impl Directory {
-    /// Records a failed call; after [`FAILURES_TO_OPEN`] in a row the circuit breaker opens.
+    /// Records a failed call; after [`FAILURES_TO_OPEN`] in a row the circuit breaker opens. Returns how many there are.
     pub async fn record_issuer_failure(
         &self,
         biller: &Biller,
         endpoint: IssuerEndpoint,
         reason: &str,
         now: Timestamp,
-    ) -> Result<(), DirectoryError> {
+    ) -> Result<i64, DirectoryError> {
         let reason = match endpoint {
             IssuerEndpoint::Metadata => reason.to_owned(),
             IssuerEndpoint::Token => format!("token {reason}"),
@@ -71,17 +71,17 @@ impl Directory {
         let reason = reason.as_str();
         let mut tx = self.db.begin().await?;
         let recorded = tx.one(RECORD_FAILURE, values![biller.id.as_str(), reason, now]).await?;
-        let is_first = recorded.map(|row| row.int("failures")).transpose()? == Some(1);
+        let failures = recorded.map(|row| row.int("failures")).transpose()?.unwrap_or(1);
         let opened = tx.run(OPEN, values![biller.id.as_str(), now, FAILURES_TO_OPEN]).await? > 0;
         if opened {
             tracing::warn!(biller = %biller.slug, reason, "issuer is down: the circuit breaker is open");
         }
         // Also with the first failure, so that other instances know that a success has something to clear.
-        if is_first || opened {
+        if failures == 1 || opened {
             self.bump(&mut tx).await?;
         }
         tx.commit().await?;
-        Ok(())
+        Ok(failures)
     }
 
     /// Records that the registration or the provider is set up wrong, until a sign-in succeeds.

@@ -31,6 +31,8 @@ pub struct SignedOutPage {
     pub chrome: Chrome,
     /// The biller that the customer signed out of.
     pub biller: Option<String>,
+    /// The biller whose identity provider took no part: the customer may still be signed in there.
+    pub unconfirmed: Option<String>,
     /// Names of the billers where the customer is still signed in.
     pub remaining: Vec<String>,
 }
@@ -41,7 +43,17 @@ pub(super) fn samples(locale: Locale) -> Vec<Sample> {
     let biller = SignedInBiller { name: sample::BILLER.into(), slug: "riverside-water".into() };
     vec![
         render(&LogoutPage { chrome: chrome(), billers: vec![biller] }),
-        render(&SignedOutPage { chrome: chrome(), biller: None, remaining: vec![sample::BILLER.into()] }),
-        render(&SignedOutPage { chrome: chrome(), biller: Some(sample::BILLER.into()), remaining: vec![] }),
+        render(&SignedOutPage {
+            chrome: chrome(),
+            biller: None,
+            unconfirmed: None,
+            remaining: vec![sample::BILLER.into()],
+        }),
+        render(&SignedOutPage {
+            chrome: chrome(),
+            biller: Some(sample::BILLER.into()),
+            unconfirmed: Some(sample::BILLER.into()),
+            remaining: vec![],
+        }),
     ]
 }

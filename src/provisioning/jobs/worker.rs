@@ -26,7 +26,7 @@ impl Provisioning {
         match result {
             Ok(()) | Err(StopReason::LeaseLost(_)) => {}
             Err(stop) => {
-                tracing::warn!(job = job.id, error = %stop, "an enablement job waits and will be retried");
+                span.in_scope(|| tracing::warn!(error = %stop, "an enablement job waits and will be retried"));
                 self.ledger.record_problem(&job, &format!("It will be retried: {stop}")).await?;
             }
         }
@@ -34,10 +34,15 @@ impl Provisioning {
     }
 
     /// Runs jobs until `stop`. A running job is abandoned then; the next worker resumes it when the lease has ended.
-    pub async fn run_job_worker(&self, stop: CancellationToken) {
-        let failing = Condition::new();
+    /// Each job runs under the settings that are in effect when it is claimed.
+    pub async fn run_job_worker(current: impl Fn() -> Self, stop: CancellationToken) {
+        let (failing, wake) = (Condition::new(), current().wake);
+        let step = || {
+            let provisioning = current();
+            async move { provisioning.run_next_job().await }
+        };
         tokio::select! {
-            () = run_worker(("jobs", &failing), &stop, &self.wake, || self.run_next_job()) => {}
+            () = run_worker(("jobs", &failing), &stop, &wake, step) => {}
             () = stop.cancelled() => {}
         }
     }
@@ -54,8 +59,8 @@ impl Provisioning {
     }
 
     async fn advance(&self, management: &Management, job: &mut LeasedJob) -> Result<(), StopReason> {
-        let billers = self.directory.billers().await.map_err(ProvisioningError::from)?;
-        let Some(biller) = billers.by_id(&job.biller_id).cloned() else {
+        let biller = self.directory.stored_biller(&job.biller_id).await.map_err(ProvisioningError::from)?;
+        let Some(biller) = biller else {
             return self.mark_needs_attention(job, "The biller no longer exists.").await;
         };
         tracing::Span::current().record("biller", biller.slug.as_str());

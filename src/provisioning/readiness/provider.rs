@@ -46,6 +46,15 @@ impl Provisioning {
 
     /// Why the discovery document cannot be used, with both values if it contradicts the settings.
     async fn issuer_check(&self, registration: &Registration, error: &ProviderError) -> ReadinessCheck {
+        if let Some((member, endpoint)) = self.providers.rejected_endpoint(registration).await {
+            let (issuer, hosts) = (&registration.issuer, registration.extra_hosts.join(", "));
+            let advice = format!(
+                "The discovery document says {member} {endpoint}, oidc.issuer says {issuer}, oidc.extra_hosts says {hosts:?} ({}). {}",
+                error.reason(),
+                advice(error.reason())
+            );
+            return check("issuer", CheckStatus::Fail, advice);
+        }
         let (member, setting, value) = match error.reason() {
             "discovery_issuer_mismatch" => ("issuer", "oidc.issuer", registration.issuer.clone()),
             "discovery_algorithm_mismatch" => {
@@ -165,7 +174,11 @@ fn failed_check(name: &'static str, what: &str, error: &ProviderError) -> Readin
 pub fn advice(reason: &str) -> &'static str {
     match reason {
         "server_error" => "It responds with a server error. If that continues, contact its operators.",
-        "connect" | "timeout" => "Check that the issuer's URL is correct and reachable from here.",
+        "connect" | "timeout" | "dns" => "Check that the issuer's URL is correct and reachable from here.",
+        "certificate" | "tls" => {
+            "Its TLS certificate is not trusted, or TLS fails: the log has the cause. Contact its operators, or install the \
+             certificate authority on this host."
+        }
         "discovery_issuer_mismatch" => "Spell the issuer exactly as its discovery document does.",
         "discovery_endpoint_not_allowed" => {
             "If the host of its endpoints belongs to the provider, add it to oidc.extra_hosts."

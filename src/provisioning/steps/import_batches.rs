@@ -119,7 +119,7 @@ impl Provisioning {
             async move {
                 match method {
                     ImportMethod::Import(call) => {
-                        let dump = self.dump(passwords, (management.tenant(), pool), &users);
+                        let dump = self.dump(passwords, (management.tenant(), pool), &users)?;
                         management.import_users(call, &dump).await.map_err(|error| fail_or_retry(&error))?;
                     }
                     ImportMethod::SingleUsers => {

@@ -43,7 +43,7 @@ impl Provisioning {
                 }
             }
         }
-        if self.credential(job.passwords, &user).is_some() {
+        if self.credential(job.passwords, &user)?.is_some() {
             return Err(StopReason::Failed(format!(
                 "SecureAuth did not import a user with a password hash ({}), and only an import takes hashes. \
                  If the hash is the reason, enable with --passwords reset-required.",
@@ -75,7 +75,7 @@ impl Provisioning {
         marked.first_name.push_str(" (import check)");
         for (stage, sent) in [("marked", &marked), ("sent", user)] {
             self.ledger.renew_lease(job).await?;
-            let dump = self.dump(job.passwords, (management.tenant(), pool), std::slice::from_ref(sent));
+            let dump = self.dump(job.passwords, (management.tenant(), pool), std::slice::from_ref(sent))?;
             match management.import_users(import, &dump).await {
                 Ok(()) => {}
                 Err(CallError::Rejected(rejection)) if REFUSED.contains(&rejection.status) => {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::PushError;
-use crate::directory::LeasedUserChange;
+use crate::directory::{Biller, LeasedUserChange};
 use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::queue::{RetryPolicy, run_worker};
 use crate::secureauth::management::{CallError, Management};
@@ -30,15 +30,23 @@ impl Provisioning {
     }
 
     /// Pushes changes until `stop`; claimed changes finish first.
-    pub async fn run_outbox_worker(&self, stop: CancellationToken) {
+    pub async fn run_outbox_worker(current: impl Fn() -> Self, stop: CancellationToken) {
         let never = Notify::new();
-        let step = || async { self.deliver().await.map(|claimed| claimed > 0) };
+        let step = || {
+            let provisioning = current();
+            async move { provisioning.deliver().await.map(|claimed| claimed > 0) }
+        };
         run_worker(("user_changes", &Condition::new()), &stop, &never, step).await;
     }
 
     async fn deliver_one(&self, management: &Management, change: &LeasedUserChange) -> Result<(), ProvisioningError> {
-        let billers = self.directory.billers().await?;
-        let biller = billers.by_id(&change.biller).filter(|biller| biller.state != CiamState::Legacy);
+        let is_managed = |biller: &Biller| biller.state != CiamState::Legacy;
+        let mut billers = self.directory.billers().await?;
+        if !billers.by_id(&change.biller).is_some_and(|biller| is_managed(biller)) {
+            // Another process may have enabled it a moment ago: the change must not be discarded for that.
+            billers = self.directory.refresh().await?;
+        }
+        let biller = billers.by_id(&change.biller).filter(|biller| is_managed(biller));
         let (Some(biller), Some(user_pool)) = (biller, self.user_pool(&change.biller).await?) else {
             // The biller is legacy again, or another system manages its users.
             return Ok(self.directory.discard_user_changes(&change.biller).await?);

@@ -10,7 +10,7 @@ use super::differences::{
     stale_addresses,
 };
 use super::import_method::ImportMethod;
-use super::users::{self, DirectoryUser};
+use super::users::{self, DirectoryUser, UnreadableHash};
 use crate::db::{DbError, Sql};
 use crate::directory::{Biller, PasswordCarryOver, UserPoolRef};
 use crate::provisioning::Provisioning;
@@ -39,6 +39,8 @@ pub enum PushError {
          set the biller's passwords to reset_required, or create the user in SecureAuth's console"
     )]
     HashNeedsImport,
+    #[error(transparent)]
+    Hash(#[from] UnreadableHash),
     #[error(transparent)]
     Call(#[from] CallError),
     #[error(transparent)]
@@ -108,14 +110,14 @@ impl Provisioning {
         PushTarget { biller, pool, passwords }: PushTarget<'_>,
         desired: &DirectoryUser,
     ) -> Result<(), PushError> {
-        let result = if self.credential(passwords, desired).is_some() {
+        let result = if self.credential(passwords, desired)?.is_some() {
             let import = match self.recorded_import_method(biller).await? {
                 Some(ImportMethod::Import(import)) => import,
                 Some(ImportMethod::SingleUsers) => return Err(PushError::HashNeedsImport),
                 // The biller had no users when it was enabled. The user is new, so the mode does not matter.
                 None => ImportCall::Put,
             };
-            let dump = self.dump(passwords, (management.tenant(), pool), std::slice::from_ref(desired));
+            let dump = self.dump(passwords, (management.tenant(), pool), std::slice::from_ref(desired))?;
             management.import_users(import, &dump).await
         } else {
             management.create_user(pool, &new_pool_user(desired)).await

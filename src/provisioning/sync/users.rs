@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::db::{Db, DbError, Row, Sql};
 use crate::directory::PasswordCarryOver;
+use crate::provisioning::jobs::StopReason;
 use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::secureauth::management::{
     Dump, DumpAddress, DumpCredential, DumpIdentifier, DumpNames, DumpUser, Empty, Entry,
@@ -86,6 +87,20 @@ impl DirectoryUser {
     }
 }
 
+/// The password hash of a user that cannot be imported. The user must not be created without it.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no key of the key ring opens the password hash of the user {0}: put the removed key back, import the user with a hash \
+     again, or set the biller's passwords to reset_required"
+)]
+pub struct UnreadableHash(String);
+
+impl From<UnreadableHash> for StopReason {
+    fn from(error: UnreadableHash) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 /// SecureAuth accepts printable ASCII without spaces as a `uid`.
 pub(in crate::provisioning) fn is_uid(username: &str) -> bool {
     !username.is_empty() && username.bytes().all(|b| (0x21..0x7f).contains(&b))
@@ -153,7 +168,7 @@ impl Provisioning {
         passwords: PasswordCarryOver,
         (tenant, pool): (&'u str, &'u str),
         users: &'u [DirectoryUser],
-    ) -> Dump<'u> {
+    ) -> Result<Dump<'u>, UnreadableHash> {
         let mut dump = Dump::default();
         for user in users {
             let (id, created_at) = (user.id.as_str(), user.created_at.to_string());
@@ -172,12 +187,12 @@ impl Provisioning {
                     fields,
                 ));
             }
-            if let Some(payload) = self.credential(passwords, user) {
+            if let Some(payload) = self.credential(passwords, user)? {
                 let fields = DumpCredential { user_id: id, kind: "password", state: "valid", payload };
                 dump.user_credentials.push(entry((tenant, pool), &created_at, format!("{id}-password"), fields));
             }
         }
-        dump
+        Ok(dump)
     }
 
     /// The password hash in SecureAuth's form, if it is migrated.
@@ -185,18 +200,17 @@ impl Provisioning {
         &self,
         passwords: PasswordCarryOver,
         user: &DirectoryUser,
-    ) -> Option<Value> {
-        if passwords != PasswordCarryOver::Imported {
-            return None;
-        }
-        let hash: String = self.keys.open(Purpose::Storage, &user.id, user.sealed.as_ref()?).ok()?;
-        let method = match hash.split('$').nth(1)? {
+    ) -> Result<Option<Value>, UnreadableHash> {
+        let (PasswordCarryOver::Imported, Some(sealed)) = (passwords, &user.sealed) else { return Ok(None) };
+        let unreadable = || UnreadableHash(user.id.clone());
+        let hash: String = self.keys.open(Purpose::Storage, &user.id, sealed).map_err(|_| unreadable())?;
+        let method = match hash.split('$').nth(1).unwrap_or_default() {
             "2a" | "2b" | "2y" => "bcrypt",
             kind if kind.starts_with("argon2") => "argon2",
             kind if kind.starts_with("pbkdf2") => "pbkdf2",
-            _ => return None,
+            _ => return Err(unreadable()),
         };
-        Some(json!({ "hashed_password": { "value": hash, "config": { "method": method } } }))
+        Ok(Some(json!({ "hashed_password": { "value": hash, "config": { "method": method } } })))
     }
 }
 
@@ -217,7 +231,7 @@ pub(in crate::provisioning) fn from_row(row: &Row) -> Result<DirectoryUser, DbEr
         first_name: row.text("first_name")?,
         last_name: row.text("last_name")?,
         status: row.text("status")?,
-        attributes: serde_json::from_str(&row.text("attributes")?).unwrap_or_else(|_| json!({})),
+        attributes: row.json("attributes")?,
         created_at: row.time("created_at")?,
         sealed: row.opt_text("sealed")?,
     })

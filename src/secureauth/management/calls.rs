@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::client::{Management, Workspace};
+use super::endpoints::{endpoint, failure, outcome};
 use super::error::{CallError, Rejection};
 use crate::secureauth::HttpClientError;
 use crate::secureauth::http::bearer;
@@ -92,7 +93,8 @@ impl Management {
                 Err(error) => return Err(error),
             };
             self.check_lease()?;
-            let (wait, error) = match self.send_once(&call, &token, &correlation).await {
+            let sent = self.counted(&call, self.send_once(&call, &token, &correlation)).await;
+            let (wait, error) = match sent {
                 Ok((200..300, headers, body)) => return parse_response(&headers, &body),
                 Ok((401, _, body)) => {
                     let rejection = Rejection::read(401, &body);
@@ -139,6 +141,20 @@ impl Management {
         if is_expired { Err(CallError::OutcomeUnknown("lease_expired")) } else { Ok(()) }
     }
 
+    /// Counts an attempt.
+    async fn counted<T>(
+        &self,
+        call: &Call<'_>,
+        attempt: impl Future<Output = Result<(u16, HeaderMap, T), HttpClientError>>,
+    ) -> Result<(u16, HeaderMap, T), HttpClientError> {
+        let started = Instant::now();
+        let done = attempt.await;
+        let outcome = done.as_ref().map_or_else(|error| failure(*error), |(status, ..)| outcome(*status));
+        let labels = (endpoint(&call.path), call.method.as_str());
+        self.metrics.record_management_call(labels, outcome, started.elapsed());
+        done
+    }
+
     async fn send_once(
         &self,
         call: &Call<'_>,
@@ -170,7 +186,7 @@ impl Management {
     }
 
     /// Makes all callers wait: SecureAuth's rate limits apply to the whole tenant.
-    fn back_off(&self, delay: Duration) {
+    pub(super) fn back_off(&self, delay: Duration) {
         let until = Instant::now() + delay.min(MAX_BACKOFF);
         self.backoff_until.send_if_modified(|current| {
             let is_longer = current.is_none_or(|known| known < until);
@@ -182,7 +198,7 @@ impl Management {
     }
 
     /// Waits as long as SecureAuth asked, or fails at once if that is longer than the caller can wait.
-    async fn wait_for_backoff(&self) -> Result<(), CallError> {
+    pub(super) async fn wait_for_backoff(&self) -> Result<(), CallError> {
         let backoff = *self.backoff_until.borrow();
         match backoff.map(|until| until.saturating_duration_since(Instant::now())) {
             Some(left) if left > self.retry_policy.max_delay => Err(CallError::Throttled),

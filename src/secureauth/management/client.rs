@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::config::ManagementConfig;
 use crate::queue::Lease;
 use crate::secureauth::Http;
+use crate::telemetry::Metrics;
 use signpost_core::{Clock, Random, Timestamp};
 
 /// No background call waits longer than this before an attempt.
@@ -82,14 +83,26 @@ pub struct Management {
     pub(super) lease: Option<Lease>,
     pub(super) clock: Clock,
     pub(super) random: Random,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Management {
-    pub fn new(http: Http, config: ManagementConfig, clock: Clock, random: Random) -> Self {
+    pub fn new(http: Http, config: ManagementConfig, (clock, random): (Clock, Random), metrics: Arc<Metrics>) -> Self {
         let backoff_until = Arc::new(watch::Sender::new(None));
         let retry_policy = RetryPolicy::for_jobs(config.timeout);
         let (config, tokens) = (Arc::new(config), Tokens::default());
-        Self { http, config, tokens, backoff_until, retry_policy, lease: None, clock, random }
+        Self { http, config, tokens, backoff_until, retry_policy, lease: None, clock, random, metrics }
+    }
+
+    /// Takes the place of another client under other settings. A wait that the same tenant asked for goes on.
+    #[must_use]
+    pub fn continuing(self, previous: &Self) -> Self {
+        let tenant = |client: &Self| (client.config.base_url.clone(), client.config.tenant.clone());
+        if tenant(&self) == tenant(previous) {
+            Self { backoff_until: Arc::clone(&previous.backoff_until), ..self }
+        } else {
+            self
+        }
     }
 
     /// Makes calls only while the lease is held, also between two attempts of one call.
@@ -106,5 +119,45 @@ impl Management {
 
     pub fn tenant(&self) -> &str {
         &self.config.tenant
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::super::config::ServiceClient;
+    use super::super::error::CallError;
+    use super::*;
+    use crate::config::{AddressPolicy, ImportPath, PathMode};
+    use crate::telemetry::metrics::PoolWaits;
+
+    fn client(tenant: &str) -> Management {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let service = || ServiceClient { client_id: "id".to_owned(), client_secret: SecretString::from("secret") };
+        let config = ManagementConfig {
+            base_url: "https://secureauth.example".parse().unwrap(),
+            admin_base_url: None,
+            tenant: tenant.to_owned(),
+            path_mode: PathMode::Default,
+            import_path: ImportPath::Tenant,
+            system: service(),
+            admin: service(),
+            timeout: Duration::from_secs(1),
+        };
+        let http = Http::new(config.timeout, &AddressPolicy::default()).unwrap();
+        let metrics = Arc::new(Metrics::new(&PoolWaits::default()));
+        Management::new(http, config, (Clock::System, Random::system()), metrics)
+    }
+
+    #[tokio::test]
+    async fn a_wait_outlives_other_settings_of_the_same_tenant() {
+        let before = client("acme");
+        before.back_off(Duration::from_secs(600));
+        let waits = async |tenant: &str| {
+            let renewed = client(tenant).continuing(&before).interactive();
+            renewed.wait_for_backoff().await == Err(CallError::Throttled)
+        };
+        assert!(waits("acme").await && !waits("another").await);
     }
 }

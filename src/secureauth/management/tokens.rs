@@ -1,11 +1,12 @@
 //! Access tokens by client credentials (RFC 6749, section 4.4).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
 use super::client::{Management, Token, Workspace};
+use super::endpoints::{failure, outcome};
 use super::error::{CallError, Rejection};
 use crate::secureauth::client_auth::basic;
 
@@ -41,7 +42,11 @@ impl Management {
         let fields = [("grant_type".to_owned(), "client_credentials".to_owned())];
         let url = self.url(workspace, &self.token_path(workspace));
         let proof = basic(&client.client_id, &client.client_secret);
-        let (status, body) = self.http.post(&url, &fields, proof).await?;
+        let started = Instant::now();
+        let answer = self.http.post(&url, &fields, proof).await;
+        let counted = answer.as_ref().map_or_else(|error| failure(*error), |(status, _)| outcome(*status));
+        self.metrics.record_management_call(("token", "POST"), counted, started.elapsed());
+        let (status, body) = answer?;
         match status {
             200 => {}
             429 => return Err(CallError::Throttled),

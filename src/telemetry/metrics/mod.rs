@@ -21,6 +21,8 @@ const HTTP_BUCKETS: [f64; 12] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /// Upper bounds in seconds, fewer because each biller has its own. A call takes at most `oidc.timeout_seconds`.
 const ISSUER_BUCKETS: [f64; 8] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
+/// Upper bounds in seconds. A call takes at most `secureauth.timeout_seconds`; imports take longest.
+const MANAGEMENT_BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Upper bounds in seconds. Requests wait two seconds at most.
 const WAIT_BUCKETS: [f64; 8] = [0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.0];
 
@@ -129,6 +131,24 @@ struct EndpointLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ManagementCallLabels {
+    endpoint: &'static str,
+    method: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ManagementEndpointLabels {
+    endpoint: &'static str,
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct KindLabels {
     kind: &'static str,
 }
@@ -185,11 +205,15 @@ pub struct Metrics {
     sign_ins_refused: Family<RefusalLabels, Counter>,
     issuer_calls: Family<CallLabels, Counter>,
     issuer_call_duration: Family<EndpointLabels, Histogram>,
+    management_calls: Family<ManagementCallLabels, Counter>,
+    management_call_duration: Family<ManagementEndpointLabels, Histogram>,
     handoffs_issued: Family<KindLabels, Counter>,
     handoffs_redeemed: Family<KindLabels, Counter>,
     handoffs_rejected: Counter,
+    shed: Counter,
     decision_log_dropped: Counter,
     scrape_failures: Family<SourceLabels, Counter>,
+    reloads: Family<OutcomeLabels, Counter>,
 }
 
 impl Metrics {
@@ -214,16 +238,27 @@ impl Metrics {
                 &series::ISSUER_CALL_DURATION,
                 Family::new_with_constructor(|| Histogram::new(ISSUER_BUCKETS)),
             ),
+            management_calls: register(registry_ref, &series::MANAGEMENT_CALLS, Family::default()),
+            management_call_duration: register(
+                registry_ref,
+                &series::MANAGEMENT_CALL_DURATION,
+                Family::new_with_constructor(|| Histogram::new(MANAGEMENT_BUCKETS)),
+            ),
             handoffs_issued: register(registry_ref, &series::HANDOFFS_ISSUED, Family::default()),
             handoffs_redeemed: register(registry_ref, &series::HANDOFFS_REDEEMED, Family::default()),
             handoffs_rejected: register(registry_ref, &series::HANDOFFS_REJECTED, Counter::default()),
+            shed: register(registry_ref, &series::HTTP_SHED, Counter::default()),
             decision_log_dropped: register(registry_ref, &series::DECISION_LOG_DROPPED, Counter::default()),
             scrape_failures: register(registry_ref, &series::SCRAPE_FAILURES, Family::default()),
+            reloads: register(registry_ref, &series::CONFIG_RELOADS, Family::default()),
             registry,
         };
         for kind in HandoffKind::ALL {
             drop(metrics.handoffs_issued.get_or_create(&KindLabels { kind: kind.as_str() }));
             drop(metrics.handoffs_redeemed.get_or_create(&KindLabels { kind: kind.as_str() }));
+        }
+        for is_success in [true, false] {
+            drop(metrics.reloads.get_or_create(&reload_outcome(is_success)));
         }
         metrics
     }
@@ -261,6 +296,19 @@ impl Metrics {
         self.issuer_calls.get_or_create(&CallLabels { biller, endpoint, outcome }).inc();
     }
 
+    /// A call to SecureAuth's management API. `outcome` is `success` or why it failed.
+    pub fn record_management_call(
+        &self,
+        (endpoint, method): (&'static str, &str),
+        outcome: &'static str,
+        duration: Duration,
+    ) {
+        let method = known_method(method);
+        let of_endpoint = ManagementEndpointLabels { endpoint, method };
+        self.management_call_duration.get_or_create(&of_endpoint).observe(duration.as_secs_f64());
+        self.management_calls.get_or_create(&ManagementCallLabels { endpoint, method, outcome }).inc();
+    }
+
     pub fn record_handoff_issued(&self, kind: HandoffKind) {
         self.handoffs_issued.get_or_create(&KindLabels { kind: kind.as_str() }).inc();
     }
@@ -273,12 +321,20 @@ impl Metrics {
         };
     }
 
+    pub fn record_shed_request(&self) {
+        self.shed.inc();
+    }
+
     pub fn record_dropped_decisions(&self, count: u64) {
         self.decision_log_dropped.inc_by(count);
     }
 
     pub fn record_scrape_failure(&self, source: &'static str) {
         self.scrape_failures.get_or_create(&SourceLabels { source }).inc();
+    }
+
+    pub fn record_reload(&self, is_success: bool) {
+        self.reloads.get_or_create(&reload_outcome(is_success)).inc();
     }
 
     /// Lets the counters of a biller begin at 0, so that a rate sees the first event.
@@ -295,6 +351,10 @@ impl Metrics {
         prometheus_text::encode(&mut text, &snapshot.registry())?;
         Ok(text)
     }
+}
+
+fn reload_outcome(is_success: bool) -> OutcomeLabels {
+    OutcomeLabels { outcome: if is_success { "success" } else { "failure" } }
 }
 
 fn register<M: Metric + Clone>(registry: &mut Registry, series: &Series, metric: M) -> M {

@@ -92,6 +92,17 @@ pub const ISSUER_CALL_DURATION: Series = Series::histogram(
     &["biller", "endpoint"],
     "Duration of calls to identity providers",
 );
+pub const MANAGEMENT_CALLS: Series = Series::counter(
+    "signpost_management_calls",
+    &["endpoint", "method", "outcome"],
+    "Calls to SecureAuth's management API, each attempt by itself. The endpoint is the kind of resource, or `token`. The outcome is \
+     `success`, `not_found`, `rejected` (another 4xx), `throttled`, `server_error` or why there was no response",
+);
+pub const MANAGEMENT_CALL_DURATION: Series = Series::histogram(
+    "signpost_management_call_duration_seconds",
+    &["endpoint", "method"],
+    "Duration of calls to SecureAuth's management API",
+);
 pub const CIRCUIT_BREAKER_OPEN: Series = Series::gauge(
     "signpost_issuer_circuit_breaker_open",
     &["biller"],
@@ -133,6 +144,11 @@ pub const QUEUE_OLDEST_AGE: Series = Series::gauge(
     &["queue"],
     "Age of the oldest waiting entry; 0 while the queue is empty",
 );
+pub const HTTP_SHED: Series = Series::counter(
+    "signpost_http_requests_shed",
+    &[],
+    "Requests refused with 503 because the instance was working on server.max_requests others",
+);
 pub const DECISION_LOG_DROPPED: Series = Series::counter(
     "signpost_decision_log_dropped_entries",
     &[],
@@ -158,8 +174,28 @@ pub const SCRAPE_FAILURES: Series = Series::counter(
     "Reads for a scrape that failed or took too long. The gauges of the source are missing from that scrape",
 );
 
+pub const CONFIG_RELOADS: Series = Series::counter(
+    "signpost_config_reloads",
+    &["outcome"],
+    "Reloads of the settings: `success`, or `failure` where the previous ones stay in effect",
+);
+pub const CONFIG_LOADED: Series = Series::gauge(
+    "signpost_config_loaded_timestamp_seconds",
+    &[],
+    "When the settings in effect were read, at the start or by the last reload that succeeded, in Unix time",
+);
+pub const PROCESS_CPU: Series =
+    Series::counter("process_cpu_seconds", &[], "User and system CPU time of the process, in seconds");
+pub const PROCESS_RESIDENT_MEMORY: Series =
+    Series::gauge("process_resident_memory_bytes", &[], "Resident memory of the process");
+pub const PROCESS_OPEN_FDS: Series = Series::gauge("process_open_fds", &[], "Open file descriptors of the process");
+pub const PROCESS_MAX_FDS: Series =
+    Series::gauge("process_max_fds", &[], "Most file descriptors that the process can open");
+pub const PROCESS_START_TIME: Series =
+    Series::gauge("process_start_time_seconds", &[], "When the process started, in Unix time");
+
 /// Every series, in the order of the documentation.
-pub const ALL: [&Series; 25] = [
+pub const ALL: [&Series; 35] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_DURATION,
@@ -169,6 +205,8 @@ pub const ALL: [&Series; 25] = [
     &SIGN_INS_REFUSED,
     &ISSUER_CALLS,
     &ISSUER_CALL_DURATION,
+    &MANAGEMENT_CALLS,
+    &MANAGEMENT_CALL_DURATION,
     &CIRCUIT_BREAKER_OPEN,
     &SETUP_FAULT,
     &HANDOFFS_ISSUED,
@@ -179,10 +217,18 @@ pub const ALL: [&Series; 25] = [
     &QUEUE_ENTRIES,
     &QUEUE_FAILING,
     &QUEUE_OLDEST_AGE,
+    &HTTP_SHED,
     &DECISION_LOG_DROPPED,
     &DATABASE_CONNECTIONS,
     &DATABASE_MAX_CONNECTIONS,
     &DATABASE_WAIT,
     &DATABASE_WAL,
     &SCRAPE_FAILURES,
+    &CONFIG_RELOADS,
+    &CONFIG_LOADED,
+    &PROCESS_CPU,
+    &PROCESS_RESIDENT_MEMORY,
+    &PROCESS_OPEN_FDS,
+    &PROCESS_MAX_FDS,
+    &PROCESS_START_TIME,
 ];

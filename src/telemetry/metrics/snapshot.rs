@@ -1,7 +1,8 @@
-//! Gauges that are read when the metrics are scraped.
+//! Values that are read when the metrics are scraped.
 
 use std::sync::atomic::AtomicU64;
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -28,13 +29,29 @@ impl Snapshot {
 
     pub(super) fn registry(&self) -> Registry {
         let mut registry = Registry::default();
-        for series in series::ALL.into_iter().filter(|series| series.kind == SeriesKind::Gauge) {
-            let family: Family<Labels, Gauge<f64, AtomicU64>> = Family::default();
-            for (_, labels, value) in self.0.iter().filter(|(own, ..)| *own == series) {
-                family.get_or_create(labels).set(*value);
+        for series in series::ALL {
+            let mut values = self.0.iter().filter(|(own, ..)| *own == series).peekable();
+            // A series without a value is left out of the text.
+            if values.peek().is_none() {
+                continue;
             }
-            // A gauge without a value is left out of the text.
-            registry.register(series.base(), series.help, family);
+            match series.kind {
+                SeriesKind::Gauge => {
+                    let family: Family<Labels, Gauge<f64, AtomicU64>> = Family::default();
+                    for (_, labels, value) in values {
+                        family.get_or_create(labels).set(*value);
+                    }
+                    registry.register(series.base(), series.help, family);
+                }
+                SeriesKind::Counter => {
+                    let family: Family<Labels, Counter<f64, AtomicU64>> = Family::default();
+                    for (_, labels, value) in values {
+                        family.get_or_create(labels).inc_by(*value);
+                    }
+                    registry.register(series.base(), series.help, family);
+                }
+                SeriesKind::Histogram => debug_assert!(false, "{} is not read at a scrape", series.base()),
+            }
         }
         registry
     }

@@ -8,6 +8,7 @@ mod browser;
 mod database_proxy;
 mod databases;
 mod network;
+mod process;
 mod world;
 
 use std::sync::Arc;
@@ -31,7 +32,8 @@ use tempfile::TempDir;
 pub(crate) use browser::{Browser, TestResponse};
 pub(crate) use database_proxy::DatabaseProxy;
 pub(crate) use databases::each_database;
-pub(crate) use network::{external_get, external_post, hidden_fields};
+pub(crate) use network::{external_get, external_post, forward, hidden_fields};
+pub(crate) use process::Process;
 pub(crate) use secureauth_standin::world::PASSWORD;
 pub(crate) use world::MIGRATED;
 
@@ -237,7 +239,8 @@ impl World {
             admin: client("signpost-admin"),
             timeout: Duration::from_secs(5),
         };
-        Management::new(http, management_config, self.clock.clone(), self.state.random.clone())
+        let clocks = (self.clock.clone(), self.state.random.clone());
+        Management::new(http, management_config, clocks, self.state.metrics.clone())
     }
 
     /// Writes the settings to a file.

@@ -1,6 +1,13 @@
-//! Requests to the stand-ins over the network.
+//! Requests to the stand-ins and to running gateways over the network.
 
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use http::header;
+use http_body_util::BodyExt;
 
 #[expect(clippy::disallowed_methods, reason = "a client of the stand-ins")]
 fn external_client() -> reqwest::Client {
@@ -10,6 +17,22 @@ fn external_client() -> reqwest::Client {
 pub(crate) async fn external_get(address: &str) -> (u16, String) {
     let response = external_client().get(address).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
+}
+
+/// A router that sends each request to a listener, for a [`super::Browser`] over the network.
+pub(crate) fn forward(to: SocketAddr) -> Router {
+    let client = external_client();
+    Router::new().fallback(async move |request: Request| {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let sent = client.request(parts.method, format!("http://{to}{}", parts.uri)).headers(parts.headers).body(body);
+        let received = sent.send().await.unwrap();
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = received.status();
+        response.headers_mut().clone_from(received.headers());
+        *response.body_mut() = Body::from(received.bytes().await.unwrap());
+        response
+    })
 }
 
 /// Posts a form and returns the target of the redirect, if the response is one.

@@ -1,0 +1,37 @@
+// node's HTTP client, for requests that wait a limited time and follow no redirect.
+
+import http from "node:http";
+
+const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+/** A customer has long given up by then. */
+const TIMEOUT_MS = 30_000;
+
+export function closeConnections() {
+  agent.destroy();
+}
+
+/** Sends a request. `socketPath` replaces host and port of the URL. */
+export function send(url, { method = "GET", form, json, headers = {}, socketPath, timeout = TIMEOUT_MS } = {}) {
+  const body = form ? new URLSearchParams(form).toString() : json && JSON.stringify(json);
+  const type = form ? "application/x-www-form-urlencoded" : "application/json";
+  const bodyHeaders = body === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(body) };
+  const options = { method, agent, headers: { ...headers, ...bodyHeaders }, signal: AbortSignal.timeout(timeout) };
+  if (socketPath) Object.assign(options, { socketPath, agent: undefined });
+  return new Promise((done, fail) => {
+    const request = http.request(url, options, (response) => {
+      const parts = [];
+      response.on("data", (part) => parts.push(part));
+      response.on("error", fail);
+      response.on("end", () => {
+        done({ status: response.statusCode, headers: response.headers, body: Buffer.concat(parts).toString() });
+      });
+    });
+    request.on("error", fail);
+    request.end(body);
+  });
+}
+
+/** The cookies that a response sets, for the next request. */
+export function cookies(response) {
+  return (response.headers["set-cookie"] ?? []).map((line) => line.split(";")[0]).join("; ");
+}
