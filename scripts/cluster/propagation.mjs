@@ -82,7 +82,7 @@ const CONTROLS = {
   endSessions: {
     title: "Sessions ended by an operator (`signpost end-sessions`, from the end of the command)",
     prepare: signIn,
-    set: (cluster) => cluster.signpost("end-sessions", BILLER),
+    set: (cluster) => cluster.signpost("end-sessions", BILLER, "--yes"),
     isSeen: isSignedOut,
   },
   key: {

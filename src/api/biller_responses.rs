@@ -14,7 +14,7 @@ use signpost_core::{BillerId, Colour, Slug, Timestamp};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Biller)]
-pub(super) struct BillerResponse {
+pub(crate) struct BillerResponse {
     id: BillerId,
     slug: Slug,
     /// Name as customers know it.
@@ -71,13 +71,13 @@ struct Ciam {
 
 /// The billers that the key has access to, by slug.
 #[derive(Serialize, ToSchema)]
-pub(super) struct BillerList {
+pub(crate) struct BillerList {
     pub billers: Vec<BillerResponse>,
 }
 
 /// A biller, and the changes in progress.
 #[derive(Serialize, ToSchema)]
-pub(super) struct BillerDetails {
+pub(crate) struct BillerDetails {
     #[serde(flatten)]
     pub biller: BillerResponse,
     /// Users with changes that have not reached SecureAuth yet.
@@ -97,7 +97,7 @@ pub(super) struct CreatedBiller {
 }
 
 impl BillerResponse {
-    pub(super) fn new(config: &Config, now: Timestamp, biller: &Biller) -> Self {
+    pub(crate) fn new(config: &Config, now: Timestamp, biller: &Biller) -> Self {
         let is_migrated = matches!(biller.state, CiamState::Active | CiamState::Suspended);
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
         Self {

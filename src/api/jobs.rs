@@ -29,7 +29,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// A job that migrates a biller.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Job)]
-pub(super) struct JobResponse {
+pub(crate) struct JobResponse {
     id: String,
     /// The biller; null if it no longer exists.
     biller: Option<Slug>,
@@ -45,7 +45,7 @@ pub(super) struct JobResponse {
 }
 
 impl JobResponse {
-    pub(super) fn new(job: &Job, biller: Option<Slug>) -> Self {
+    pub(crate) fn new(job: &Job, biller: Option<Slug>) -> Self {
         Self {
             id: job.id.clone(),
             biller,

@@ -44,7 +44,7 @@ pub(super) struct NewApiKeyRequest {
 /// An API key, without its secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiKey)]
-pub(super) struct ApiKeyResponse {
+pub(crate) struct ApiKeyResponse {
     /// The public part of the key.
     id: String,
     name: String,
@@ -64,17 +64,17 @@ pub(super) struct ApiKeyResponse {
 
 /// A new API key, with its secret.
 #[derive(Serialize, ToSchema)]
-pub(super) struct CreatedApiKey {
+pub(crate) struct CreatedApiKey {
     /// The key itself. It cannot be retrieved again.
-    key: String,
+    pub key: String,
     #[serde(flatten)]
-    api_key: ApiKeyResponse,
+    pub api_key: ApiKeyResponse,
 }
 
 /// API keys, oldest first.
 #[derive(Serialize, ToSchema)]
-pub(super) struct ApiKeyList {
-    keys: Vec<ApiKeyResponse>,
+pub(crate) struct ApiKeyList {
+    pub keys: Vec<ApiKeyResponse>,
 }
 
 /// List API keys
@@ -90,7 +90,7 @@ pub(super) async fn list(
     State(keys): State<ApiKeys>,
 ) -> Result<Json<ApiKeyList>, HttpError> {
     let keys = keys.list().await?;
-    Ok(Json(ApiKeyList { keys: keys.iter().filter(|key| own.covers(key)).map(response).collect() }))
+    Ok(Json(ApiKeyList { keys: keys.iter().filter(|key| own.covers(key)).map(ApiKeyResponse::new).collect() }))
 }
 
 /// Create an API key
@@ -137,7 +137,7 @@ pub(super) async fn create(
     }
     tx.commit().await?;
     let location = format!("{}/{}", paths::API_KEYS, created.record.id);
-    let body = CreatedApiKey { key: created.key, api_key: response(&created.record) };
+    let body = CreatedApiKey { key: created.key, api_key: ApiKeyResponse::new(&created.record) };
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(body)).into_response())
 }
 
@@ -199,17 +199,19 @@ async fn parse_request(
     Ok(NewApiKey { name, scopes, audience: audience.flatten(), billers: request.billers, expires_at })
 }
 
-fn response(key: &ApiKey) -> ApiKeyResponse {
-    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    ApiKeyResponse {
-        id: key.id.clone(),
-        name: key.name.clone(),
-        scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
-        billers: key.billers.clone(),
-        audience: key.audience.map(Audience::as_str),
-        created_at: key.created_at.to_string(),
-        expires_at: time(key.expires_at),
-        revoked_at: time(key.revoked_at),
-        last_used_at: time(key.last_used_at),
+impl ApiKeyResponse {
+    pub(crate) fn new(key: &ApiKey) -> Self {
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        Self {
+            id: key.id.clone(),
+            name: key.name.clone(),
+            scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
+            billers: key.billers.clone(),
+            audience: key.audience.map(Audience::as_str),
+            created_at: key.created_at.to_string(),
+            expires_at: time(key.expires_at),
+            revoked_at: time(key.revoked_at),
+            last_used_at: time(key.last_used_at),
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::problem;
 use crate::access::{Scope, scope};
-use crate::directory::Directory;
+use crate::directory::{Directory, DirectoryError};
 use crate::routing::Routing;
 use crate::web::{HttpError, paths};
 use signpost_core::decision::KillSwitchState;
@@ -26,13 +26,13 @@ pub(super) struct KillSwitchUpdate {
 
 /// The kill switch.
 #[derive(Serialize, ToSchema)]
-pub(super) struct KillSwitch {
+pub(crate) struct KillSwitch {
     /// The setting for all instances: `off`, `all-legacy`, `hold` or `SLUG=legacy`. Null if it was never set.
-    kill_switch: Option<String>,
+    pub kill_switch: Option<String>,
     /// The setting in effect on the instance that responds. Its kill switch file takes precedence.
-    effective: String,
+    pub effective: String,
     /// Why the kill switch file of the instance that responds cannot be understood. Null: it can, or there is none.
-    file_problem: Option<String>,
+    pub file_problem: Option<String>,
 }
 
 /// Get the kill switch
@@ -46,7 +46,7 @@ pub(super) async fn get(
     State(directory): State<Directory>,
     State(routing): State<Routing>,
 ) -> Result<Json<KillSwitch>, HttpError> {
-    response(&directory, &routing).await
+    Ok(Json(KillSwitch::read(&directory, &routing).await?))
 }
 
 /// Set the kill switch
@@ -86,14 +86,16 @@ pub(super) async fn put(
     }
     directory.set_kill_switch(&kill, key.actor_context()).await?;
     tracing::warn!(kill_switch = %kill, key = key.id, "the kill switch was set");
-    response(&directory, &routing).await
+    Ok(Json(KillSwitch::read(&directory, &routing).await?))
 }
 
-async fn response(directory: &Directory, routing: &Routing) -> Result<Json<KillSwitch>, HttpError> {
-    let billers = directory.billers().await?;
-    Ok(Json(KillSwitch {
-        kill_switch: billers.kill_switch().map(ToString::to_string),
-        effective: routing.kill_switch.current(&billers).to_string(),
-        file_problem: routing.kill_switch.file_problem(),
-    }))
+impl KillSwitch {
+    pub(crate) async fn read(directory: &Directory, routing: &Routing) -> Result<Self, DirectoryError> {
+        let billers = directory.billers().await?;
+        Ok(Self {
+            kill_switch: billers.kill_switch().map(ToString::to_string),
+            effective: routing.kill_switch.current(&billers).to_string(),
+            file_problem: routing.kill_switch.file_problem(),
+        })
+    }
 }

@@ -39,6 +39,16 @@ use crate::state::AppState;
 use crate::web::paths;
 use crate::web::routes::Routes;
 
+/// Response bodies that the command line prints as well.
+pub(crate) mod responses {
+    pub(crate) use super::biller_responses::{BillerDetails, BillerList, BillerResponse};
+    pub(crate) use super::identity::User;
+    pub(crate) use super::jobs::JobResponse;
+    pub(crate) use super::keys::{ApiKeyList, ApiKeyResponse, CreatedApiKey};
+    pub(crate) use super::kill_switch::KillSwitch;
+    pub(crate) use super::pending_changes::{PendingChangeList, PendingChangeResponse};
+}
+
 /// Operations that take minutes where the directory is large.
 pub fn slow_router() -> Router<AppState> {
     Router::from(operations::slow_routes())

@@ -10,14 +10,14 @@ use super::auth::ApiKeyFor;
 use super::json::JsonBody;
 use super::problem::{not_found, problem};
 use crate::access::{ApiKey, Scope, scope};
-use crate::directory::{ApprovalOutcome, ApprovalRefusal, Directory};
+use crate::directory::{ApprovalOutcome, ApprovalRefusal, Directory, PendingChange};
 use crate::web::{HttpError, paths};
 use signpost_core::Slug;
 
 /// A change of a biller that waits for approval.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PendingChange)]
-pub(super) struct PendingChangeResponse {
+pub(crate) struct PendingChangeResponse {
     id: String,
     pub biller: Slug,
     /// What would change, as a sentence.
@@ -31,8 +31,8 @@ pub(super) struct PendingChangeResponse {
 
 /// Pending changes of the billers that the API key has access to.
 #[derive(Serialize, ToSchema)]
-pub(super) struct PendingChangeList {
-    changes: Vec<PendingChangeResponse>,
+pub(crate) struct PendingChangeList {
+    pub changes: Vec<PendingChangeResponse>,
 }
 
 /// The decision of the approver.
@@ -59,17 +59,23 @@ pub(super) async fn list(
     Ok(Json(PendingChangeList { changes: visible_to(&directory, &key).await? }))
 }
 
+impl PendingChangeResponse {
+    pub(crate) fn new(change: &PendingChange, biller: &Slug) -> Self {
+        Self {
+            id: change.id.clone(),
+            biller: biller.clone(),
+            summary: change.summary.clone(),
+            requested_by: change.requested_by.clone(),
+            requested_at: change.requested_at.to_string(),
+        }
+    }
+}
+
 pub(super) async fn visible_to(directory: &Directory, key: &ApiKey) -> Result<Vec<PendingChangeResponse>, HttpError> {
     let (billers, pending) = (directory.billers().await?, directory.pending_changes().await?);
     let visible = pending.iter().filter_map(|change| {
         let slug = &billers.by_id(&change.biller_id)?.slug;
-        key.permits_biller(slug).then(|| PendingChangeResponse {
-            id: change.id.clone(),
-            biller: slug.clone(),
-            summary: change.summary.clone(),
-            requested_by: change.requested_by.clone(),
-            requested_at: change.requested_at.to_string(),
-        })
+        key.permits_biller(slug).then(|| PendingChangeResponse::new(change, slug))
     });
     Ok(visible.collect())
 }

@@ -14,7 +14,7 @@ use signpost_core::Slug;
 
 /// Check a biller's readiness
 ///
-/// Runs every check before go-live now, which takes a few seconds. `signpost check --biller` shows the same.
+/// Runs every check before go-live now, which takes a few seconds. `signpost doctor --biller` shows the same.
 #[utoipa::path(
     get, path = paths::READINESS, operation_id = "getReadiness", tag = "CIAM",
     params(("slug" = Slug, Path)),

@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// Maximum number of events, the newest first [default: 50 as text, else all]
     #[arg(long)]
     limit: Option<usize>,
-    /// Readable text, one JSON object per line, or CSV
+    /// Readable text, JSON as of the API, one JSON object per line, or CSV
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -39,6 +39,7 @@ pub(super) struct Arguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     Text,
+    Json,
     Jsonl,
     Csv,
 }
@@ -65,18 +66,23 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
         super::out(format_args!("{}", StoredEvent::csv_header()));
     }
     let mut before: Option<String> = None;
+    let mut events = Vec::new();
     while left > 0 {
         let found = list_events(&state.db, &filter, before.as_deref(), left.min(PAGE_SIZE)).await?;
         let Some(last) = found.last() else { break };
         before = Some(last.id.clone());
         left -= found.len();
-        for event in &found {
+        for event in found {
             match format {
+                Format::Json => events.push(event),
                 Format::Csv => super::out(format_args!("{}", event.to_csv())),
-                Format::Jsonl => outln!("{}", serde_json::to_string(event)?),
-                Format::Text => outln!("{}", text(event)),
+                Format::Jsonl => outln!("{}", serde_json::to_string(&event)?),
+                Format::Text => outln!("{}", text(&event)),
             }
         }
+    }
+    if format == Format::Json {
+        outln!("{}", serde_json::json!({ "events": events }));
     }
     Ok(())
 }

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::json;
 
 use super::CliResult;
+use super::billers::{self, OneBiller, known};
 use super::operator::{Concerned, Global, Session};
+use super::output::{Confirmation, Output};
 use crate::access::Scope;
+use crate::api::responses;
 use crate::audit::{Action, AuditEvent};
 use crate::directory::Biller;
 use crate::sessions::SessionFilter;
-use crate::state::AppState;
 use signpost_core::decision::KillSwitchState;
 use signpost_core::{Rollout, Slug, Timestamp, Username};
 
@@ -23,6 +26,18 @@ pub(super) struct KillSwitch {
     /// Set it in this machine's file (routing.kill_switch_file), which works without the database
     #[arg(long, requires = "setting")]
     file: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Pause {
+    #[command(flatten)]
+    biller: OneBiller,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +74,8 @@ pub(super) struct RolloutArguments {
     /// Route all users to SecureAuth: remove allow list and percentage
     #[arg(long, conflicts_with_all = ["percent", "allow", "allow_file"])]
     all_users: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +94,10 @@ pub(super) struct EndSessions {
     /// Only the sessions of this session at the issuer (`sid`)
     #[arg(long)]
     sid: Option<String>,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn from(text: &str) -> Result<From, String> {
@@ -97,7 +118,8 @@ pub(super) async fn kill_switch(global: &Global, arguments: KillSwitch) -> CliRe
     };
     if let (Some(setting), true) = (&arguments.setting, arguments.file) {
         let session = global.open_for_key(Some(scope), concerned).await?;
-        return set_file(global, session, setting).await;
+        ask_for_all_customers(setting, arguments.confirmation)?;
+        return set_file(global, session, setting, arguments.output).await;
     }
     let session = global.open(Some(scope), concerned).await?;
     let state = &session.state;
@@ -107,57 +129,81 @@ pub(super) async fn kill_switch(global: &Global, arguments: KillSwitch) -> CliRe
             if let KillSwitchState::BillerLegacy(slug) = setting {
                 known(state, slug).await?;
             }
+            ask_for_all_customers(&Setting::Set(setting.clone()), arguments.confirmation)?;
             state.directory.set_kill_switch(setting, &session.actor()?).await?;
             state.directory.wait_for_other_processes().await;
         }
         None => {}
     }
-    let billers = state.directory.billers().await?;
-    let set = billers.kill_switch().map_or_else(|| "never set".to_owned(), ToString::to_string);
-    let in_force = state.routing.kill_switch.current(&billers);
-    outln!("all instances: {set}");
-    outln!("effective on this machine: {in_force}");
-    match state.routing.kill_switch.file_problem() {
+    let shown = responses::KillSwitch::read(&state.directory, &state.routing).await?;
+    arguments.output.print(&shown, || {
+        outln!("all instances: {}", shown.kill_switch.as_deref().unwrap_or("never set"));
+        outln!("effective on this machine: {}", shown.effective);
+    })?;
+    match shown.file_problem {
         Some(problem) => bail!("the kill switch file cannot be understood: {problem}"),
         None => Ok(()),
     }
 }
 
-async fn set_file(global: &Global, session: Option<Session>, setting: &Setting) -> CliResult {
+fn ask_for_all_customers(setting: &Setting, confirmation: Confirmation) -> CliResult {
+    let act = match setting {
+        Setting::Set(KillSwitchState::AllLegacy) => "Send the customers of all billers to the legacy login",
+        Setting::Set(KillSwitchState::Hold) => "Show the maintenance page to the customers of all billers",
+        _ => return Ok(()),
+    };
+    Ok(confirmation.offer(act)?)
+}
+
+async fn set_file(global: &Global, session: Option<Session>, setting: &Setting, output: Output) -> CliResult {
     let settings = super::load(&global.config)?;
     let Some(file) = settings.routing.kill_switch_file else { bail!("routing.kill_switch_file is not set") };
     let shown = file.display().to_string();
-    let value = match setting {
+    let (value, done) = match setting {
         Setting::Set(setting) => {
             super::replace_file(&file, &format!("{setting}\n"))?;
-            outln!("{shown}: {setting}");
-            if *setting == KillSwitchState::Off {
-                outln!(
-                    "The file overrides the setting of all instances until `signpost kill-switch remove --file` deletes it."
-                );
-            }
-            setting.to_string()
+            let hint = match setting {
+                KillSwitchState::Off => {
+                    "\nThe file overrides the setting of all instances until `signpost kill-switch remove --file` deletes it."
+                }
+                _ => "",
+            };
+            (setting.to_string(), format!("{setting}{hint}"))
         }
         Setting::RemoveFile => {
-            match std::fs::remove_file(&file) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => outln!("{shown}: there is no such file"),
+            let done = match std::fs::remove_file(&file) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file",
                 Err(error) => return Err(error).with_context(|| format!("cannot delete {shown}")),
-                Ok(()) => outln!("{shown}: deleted; the setting of all instances is in effect"),
-            }
-            "removed".to_owned()
+                Ok(()) => "deleted; the setting of all instances is in effect",
+            };
+            ("removed".to_owned(), done.to_owned())
         }
     };
+    output.print(&json!({ "file": shown, "value": value }), || outln!("{shown}: {done}"))?;
     let event = AuditEvent::new(Action::KillSwitchSet).with("value", value);
     global.record_if_possible(session, event.with("file", shown)).await;
     Ok(())
 }
 
-pub(super) async fn set_paused(global: &Global, slug: &Slug, is_paused: bool) -> CliResult {
-    let session = open_to_change(global, slug).await?;
-    let action = if is_paused { Action::BillerPaused } else { Action::BillerUnpaused };
-    change_biller(&session, slug, action, |biller| biller.settings.paused = is_paused).await?;
-    outln!("{slug} is {}", if is_paused { "paused: its users see the maintenance page" } else { "no longer paused" });
-    Ok(())
+pub(super) async fn pause(global: &Global, Pause { biller, confirmation }: Pause) -> CliResult {
+    let OneBiller { slug, output } = biller;
+    let session = open_to_change(global, &slug).await?;
+    let users = session.state.directory.count_members(&known(&session.state, &slug).await?.id).await?;
+    confirmation.offer(&format!("Show the maintenance page to the {users} users of {slug}"))?;
+    change_biller(&session, &slug, Action::BillerPaused, |biller| biller.settings.paused = true).await?;
+    print_biller(&session, &slug, output, "paused: its users see the maintenance page").await
+}
+
+pub(super) async fn unpause(global: &Global, OneBiller { slug, output }: OneBiller) -> CliResult {
+    let session = open_to_change(global, &slug).await?;
+    change_biller(&session, &slug, Action::BillerUnpaused, |biller| biller.settings.paused = false).await?;
+    print_biller(&session, &slug, output, "no longer paused").await
+}
+
+/// Prints a biller after a change: as text in one sentence.
+pub(super) async fn print_biller(session: &Session, slug: &Slug, output: Output, is: &str) -> CliResult {
+    let biller = known(&session.state, slug).await?;
+    output.print(&billers::response(&session.state, &biller), || outln!("{slug} is {is}"))
 }
 
 pub(super) async fn rollout(global: &Global, arguments: RolloutArguments) -> CliResult {
@@ -186,8 +232,8 @@ pub(super) async fn rollout(global: &Global, arguments: RolloutArguments) -> Cli
     .await?;
     let biller = known(&session.state, &arguments.slug).await?;
     let from = biller.active_from.map_or_else(String::new, |at| format!(", from {at} on"));
-    outln!("{} is {} for {}{from}", biller.slug, biller.state.as_str(), biller.settings.rollout);
-    Ok(())
+    let is = format!("{} for {}{from}", biller.state.as_str(), biller.settings.rollout);
+    print_biller(&session, &biller.slug, arguments.output, &is).await
 }
 
 pub(super) async fn end_sessions(global: &Global, arguments: EndSessions) -> CliResult {
@@ -209,14 +255,15 @@ pub(super) async fn end_sessions(global: &Global, arguments: EndSessions) -> Cli
                 .end_audited(target, SessionFilter::Sid { issuer: &oidc.issuer, sid, subject: None }, &actor)
                 .await?
         }
-        (None, None) => sessions.end_audited(target, SessionFilter::All, &actor).await?,
+        (None, None) => {
+            let open = sessions.count_open(&biller.id).await?;
+            if open > 0 {
+                arguments.confirmation.require(&format!("Ending all {open} session(s) of {}", biller.slug))?;
+            }
+            sessions.end_audited(target, SessionFilter::All, &actor).await?
+        }
     };
-    outln!("{ended} session(s) ended");
-    Ok(())
-}
-
-async fn known(state: &AppState, slug: &Slug) -> Result<std::sync::Arc<Biller>, anyhow::Error> {
-    state.directory.biller_by_slug(slug).await?.with_context(|| format!("there is no biller {slug}"))
+    arguments.output.print(&json!({ "ended": ended }), || outln!("{ended} session(s) ended"))
 }
 
 pub(super) async fn open_to_change(global: &Global, slug: &Slug) -> Result<Session, anyhow::Error> {

@@ -1,4 +1,4 @@
-//! `signpost enable|suspend|resume|jobs`
+//! `signpost enable|suspend|resume`
 
 use std::time::Duration;
 
@@ -8,7 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::CliResult;
-use super::operator::{Concerned, Global};
+use super::billers::{OneBiller, known};
+use super::controls::print_biller;
+use super::jobs::{self, job_line};
+use super::operator::{Concerned, Global, Session};
+use super::output::{Confirmation, Output};
 use crate::access::Scope;
 use crate::directory::PasswordCarryOver;
 #[cfg(feature = "standin")]
@@ -38,6 +42,16 @@ pub(super) struct Enable {
     #[cfg(feature = "standin")]
     #[arg(long, hide = true, requires = "watch")]
     failpoint: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Suspend {
+    #[command(flatten)]
+    biller: OneBiller,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -77,9 +91,11 @@ pub(super) async fn run(global: &Global, arguments: Enable) -> CliResult {
         eprintln!("{CONFIRM_MESSAGE}");
         job
     };
-    outln!("job {}", job.id);
     if !arguments.watch {
-        return Ok(());
+        return print_job(&session, &job, arguments.output).await;
+    }
+    if !arguments.output.is_json() {
+        outln!("job {}", job.id);
     }
     let worker = provisioning.clone();
     #[cfg(feature = "standin")]
@@ -87,11 +103,23 @@ pub(super) async fn run(global: &Global, arguments: Enable) -> CliResult {
         Some(name) => worker.with_failpoints(Failpoints::kill_at(name)),
         None => worker,
     };
-    watch_job(worker, &job.id, &arguments.slug).await
+    let job = watch_job(worker, &job.id).await?;
+    let billers = session.state.directory.billers().await?;
+    let response = jobs::response(&job, &billers);
+    arguments.output.print(&response, || outln!("{}", job_line(&job, arguments.slug.as_str())))?;
+    if job.state == JobState::Active {
+        return Ok(());
+    }
+    bail!("{} Reference: {}", job.display_message(), job.reference())
+}
+
+async fn print_job(session: &Session, job: &Job, output: Output) -> CliResult {
+    let billers = session.state.directory.billers().await?;
+    output.print(&jobs::response(job, &billers), || outln!("job {}", job.id))
 }
 
 /// Shows the progress of a job. Runs a worker as well, for installations without a running instance.
-async fn watch_job(provisioning: Provisioning, id: &str, slug: &Slug) -> CliResult {
+async fn watch_job(provisioning: Provisioning, id: &str) -> Result<Job, anyhow::Error> {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} users  {elapsed}  {msg}") {
         bar.set_style(style);
@@ -114,48 +142,21 @@ async fn watch_job(provisioning: Provisioning, id: &str, slug: &Slug) -> CliResu
     };
     worker.abort();
     bar.finish_and_clear();
-    outln!("{}", job_line(&job, slug.as_str()));
-    if job.state == JobState::Active {
-        return Ok(());
-    }
-    bail!("{} Reference: {}", job.display_message(), job.reference())
+    Ok(job)
 }
 
-fn job_line(job: &Job, biller: &str) -> String {
-    let (state, message) = (job.state.as_str(), job.display_message());
-    format!("{}  {biller}  {state}  {}/{} users  {}  {message}", job.id, job.done, job.total, job.reference())
+pub(super) async fn suspend(global: &Global, Suspend { biller, confirmation }: Suspend) -> CliResult {
+    let OneBiller { slug, output } = biller;
+    let session = global.open(Some(Scope::CiamWrite), Concerned::One(&slug)).await?;
+    let users = session.state.directory.count_members(&known(&session.state, &slug).await?.id).await?;
+    confirmation.offer(&format!("Send the {users} users of {slug} to the legacy login"))?;
+    session.state.provisioning.suspend(&slug, &session.actor()?).await?;
+    let is = "suspended: its users go to the legacy login; nothing was deleted";
+    print_biller(&session, &slug, output, is).await
 }
 
-pub(super) async fn jobs(global: &Global) -> CliResult {
-    let state = global.open(Some(Scope::BillersRead), Concerned::All).await?.state;
-    let billers = state.directory.billers().await?;
-    let jobs = state.provisioning.jobs().await.map_err(ProvisioningError::from)?;
-    if jobs.is_empty() {
-        eprintln!("no jobs yet; start one with `signpost enable SLUG`");
-    }
-    for job in jobs {
-        let biller = billers.by_id(&job.biller_id).map_or("", |biller| biller.slug.as_str());
-        outln!("{}  {}", job.created_at, job_line(&job, biller));
-        if !job.problem.is_empty() {
-            outln!("    problem: {}", job.problem);
-        }
-        for step in state.provisioning.steps(&job).await.map_err(ProvisioningError::from)? {
-            outln!("    {:<12} {:<11} {}", step.kind, step.state.as_str(), step.object_id);
-        }
-    }
-    Ok(())
-}
-
-pub(super) async fn suspend(global: &Global, slug: &Slug) -> CliResult {
-    let session = global.open(Some(Scope::CiamWrite), Concerned::One(slug)).await?;
-    session.state.provisioning.suspend(slug, &session.actor()?).await?;
-    outln!("{slug} is suspended: its users go to the legacy login; nothing was deleted");
-    Ok(())
-}
-
-pub(super) async fn resume(global: &Global, slug: &Slug) -> CliResult {
-    let session = global.open(Some(Scope::CiamWrite), Concerned::One(slug)).await?;
-    session.state.provisioning.resume(slug, &session.actor()?).await?;
-    outln!("{slug} is active again");
-    Ok(())
+pub(super) async fn resume(global: &Global, OneBiller { slug, output }: OneBiller) -> CliResult {
+    let session = global.open(Some(Scope::CiamWrite), Concerned::One(&slug)).await?;
+    session.state.provisioning.resume(&slug, &session.actor()?).await?;
+    print_biller(&session, &slug, output, "active again").await
 }

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::billers::OneBiller;
 use super::operator::{Concerned, Global};
+use super::output::Output;
 use super::{CliResult, import, simulate};
 use crate::access::Scope;
 use crate::audit::{Action, AuditEvent};
@@ -20,45 +22,36 @@ use signpost_core::{Rollout, Slug};
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: ImpactCommand,
-    /// Readable text or JSON
-    #[arg(long, value_enum, default_value = "text", global = true)]
-    format: Format,
 }
 
 #[derive(Debug, Subcommand)]
 enum ImpactCommand {
     /// Enable a biller, with its rollout
-    Enable {
-        /// Slug of the biller
-        slug: Slug,
-    },
+    #[command(after_help = "Example: signpost impact enable pinehill-gas")]
+    Enable(OneBiller),
     /// Suspend a biller
-    Suspend {
-        /// Slug of the biller
-        slug: Slug,
-    },
+    #[command(after_help = "Example: signpost impact suspend riverside-water --format json")]
+    Suspend(OneBiller),
     /// Resume a biller
-    Resume {
-        /// Slug of the biller
-        slug: Slug,
-    },
+    #[command(after_help = "Example: signpost impact resume riverside-water")]
+    Resume(OneBiller),
     /// Change the rollout of a biller
+    #[command(after_help = "Example: signpost impact rollout riverside-water=10")]
     Rollout {
         /// Slug of the biller, and `all` or a percentage
         #[arg(value_name = "SLUG=PERCENT", value_parser = simulate::rollout)]
         rollout: (Slug, Rollout),
+        #[command(flatten)]
+        output: Output,
     },
     /// Import a biller file
+    #[command(after_help = "Example: signpost impact billers billers.toml")]
     Billers {
         /// A .json or .toml file
         file: PathBuf,
+        #[command(flatten)]
+        output: Output,
     },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
@@ -66,18 +59,20 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     let state = &session.state;
     let actor = session.actor()?;
     let state_of = |state| ProposedChange { state: Some(state), rollout: None };
-    let (changed, event) = match arguments.command {
-        ImpactCommand::Enable { slug } | ImpactCommand::Resume { slug } => {
-            changed_biller(state, &slug, &state_of(CiamState::Active)).await?
+    let ((changed, event), output) = match arguments.command {
+        ImpactCommand::Enable(OneBiller { slug, output }) | ImpactCommand::Resume(OneBiller { slug, output }) => {
+            (changed_biller(state, &slug, &state_of(CiamState::Active)).await?, output)
         }
-        ImpactCommand::Suspend { slug } => changed_biller(state, &slug, &state_of(CiamState::Suspended)).await?,
-        ImpactCommand::Rollout { rollout: (slug, wish) } => {
-            changed_biller(state, &slug, &ProposedChange { state: None, rollout: Some(wish) }).await?
+        ImpactCommand::Suspend(OneBiller { slug, output }) => {
+            (changed_biller(state, &slug, &state_of(CiamState::Suspended)).await?, output)
         }
-        ImpactCommand::Billers { file } => {
+        ImpactCommand::Rollout { rollout: (slug, wish), output } => {
+            (changed_biller(state, &slug, &ProposedChange { state: None, rollout: Some(wish) }).await?, output)
+        }
+        ImpactCommand::Billers { file, output } => {
             let context = import::import_context(&session)?;
             let changed = state.directory.preview_billers(import::read_billers(&file)?, &context).await?;
-            (changed, AuditEvent::new(Action::ImpactPreviewed).with("change", "a file of billers"))
+            ((changed, AuditEvent::new(Action::ImpactPreviewed).with("change", "a file of billers")), output)
         }
     };
     actor.record_alone(&state.db, event).await?;
@@ -91,11 +86,7 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     };
     let impact = state.routing.impact(&changed, &on_progress).await?;
     bar.finish_and_clear();
-    match arguments.format {
-        Format::Json => outln!("{}", serde_json::to_string(&impact)?),
-        Format::Text => print(&impact),
-    }
-    Ok(())
+    output.print(&impact, || print(&impact))
 }
 
 async fn changed_biller(

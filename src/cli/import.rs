@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use super::CliResult;
 use super::operator::{Concerned, Global, Session};
+use super::output::Output;
 use crate::access::Scope;
 use crate::directory::{import_billers, import_users};
 use signpost_core::Slug;
@@ -16,18 +18,22 @@ use signpost_core::decision::CiamState;
 #[derive(Debug, Subcommand)]
 pub(super) enum Arguments {
     /// Import billers from JSON or TOML; updates known slugs and creates new ones
+    #[command(after_help = "Example: signpost import billers billers.toml --dry-run")]
     Billers {
         /// A .json or .toml file
         file: PathBuf,
         /// Check the file without importing it
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        output: Output,
     },
     /// Import the users of a biller from a CSV or TSV file
     ///
     /// Delimiter (comma, semicolon, tab) and encoding (UTF-8, UTF-16, Windows-1252) are detected; --dry-run shows them.
     /// Columns: username (or identifiers.Uid) and email; optional: first_name (payload.first_name), last_name
     /// (payload.last_name), status, metadata.roles, and password_hash (PHC string or bcrypt) or credentials.password.
+    #[command(after_help = "Example: signpost import users users.csv --biller riverside-water --dry-run")]
     Users(Users),
 }
 
@@ -47,6 +53,8 @@ pub(super) struct Users {
     /// Plain-text passwords (credentials.password): hash them by Argon2id, or reject the file
     #[arg(long, value_enum, default_value = "hash")]
     plain_passwords: PlainPasswords,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,9 +65,9 @@ enum PlainPasswords {
 
 pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     match arguments {
-        Arguments::Billers { file, dry_run } => {
+        Arguments::Billers { file, dry_run, output } => {
             let session = global.open(Some(Scope::BillersWrite), Concerned::All).await?;
-            billers(&session, &file, dry_run).await
+            billers(&session, &file, dry_run, output).await
         }
         Arguments::Users(users) => {
             let slug = Slug::parse(&users.biller).with_context(|| format!("--biller {}", users.biller))?;
@@ -89,19 +97,22 @@ pub(super) fn import_context(session: &Session) -> Result<import_billers::Import
     })
 }
 
-async fn billers(session: &Session, file: &Path, dry_run: bool) -> CliResult {
+async fn billers(session: &Session, file: &Path, dry_run: bool, output: Output) -> CliResult {
     let (rows, context) = (read_billers(file)?, import_context(session)?);
     let done = session.state.directory.import_billers(rows, &context, dry_run).await.context("nothing was written")?;
     if !dry_run {
         session.state.directory.wait_for_other_processes().await;
     }
     let verb = if dry_run { "would be" } else { "were" };
-    outln!("{} biller(s) {verb} created, {} updated", done.created, done.updated);
-    if done.pending > 0 {
-        let how = "see `signpost billers pending`; another person must approve them";
-        outln!("{} change(s) of sign-in settings {verb} queued for approval: {how}", done.pending);
-    }
-    Ok(())
+    let report =
+        json!({ "dry_run": dry_run, "created": done.created, "updated": done.updated, "pending": done.pending });
+    output.print(&report, || {
+        outln!("{} biller(s) {verb} created, {} updated", done.created, done.updated);
+        if done.pending > 0 {
+            let how = "see `signpost billers pending`; another person must approve them";
+            outln!("{} change(s) of sign-in settings {verb} queued for approval: {how}", done.pending);
+        }
+    })
 }
 
 async fn import(session: &Session, slug: &Slug, users: Users) -> CliResult {
@@ -128,17 +139,27 @@ async fn import(session: &Session, slug: &Slug, users: Users) -> CliResult {
     let done = state.directory.import_users(&users.file, &biller, options, context, &progress).await;
     bar.finish_and_clear();
     let done = done?;
-    outln!("read as {}", done.format);
-    if done.skipped_rows > 0 {
-        outln!("{} row(s) without any value skipped", done.skipped_rows);
-    }
-    if users.dry_run {
-        outln!("{} row(s) checked, no errors; nothing was imported", done.rows);
-    } else {
+    let report = json!({
+        "dry_run": users.dry_run,
+        "read_as": done.format.to_string(),
+        "rows": done.rows,
+        "skipped_rows": done.skipped_rows,
+        "created": done.created,
+        "updated": done.updated,
+        "resumed_after": done.resumed_after,
+    });
+    users.output.print(&report, || {
+        outln!("read as {}", done.format);
+        if done.skipped_rows > 0 {
+            outln!("{} row(s) without any value skipped", done.skipped_rows);
+        }
+        if users.dry_run {
+            outln!("{} row(s) checked, no errors; nothing was imported", done.rows);
+            return;
+        }
         outln!("{} row(s): {} user(s) created, {} updated", done.rows, done.created, done.updated);
         if done.resumed_after > 0 {
             outln!("continued after row {}, where an earlier run stopped", done.resumed_after);
         }
-    }
-    Ok(())
+    })
 }

@@ -1,12 +1,16 @@
 //! `signpost maintenance`
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
+use serde::Serialize;
 
 use super::CliResult;
+use super::billers::{self, known};
 use super::controls::change_biller;
 use super::operator::{Concerned, Global};
+use super::output::Output;
 use crate::access::Scope;
+use crate::api::responses::BillerResponse;
 use crate::audit::Action;
 use crate::directory::Maintenance;
 use signpost_core::{Slug, Timestamp};
@@ -24,6 +28,22 @@ pub(super) struct Arguments {
     /// Cancel the maintenance window
     #[arg(long, conflicts_with = "from")]
     cancel: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A biller with its maintenance window, or null.
+#[derive(Serialize)]
+struct MaintenanceWindow {
+    #[serde(flatten)]
+    biller: BillerResponse,
+    maintenance: Option<Window>,
+}
+
+#[derive(Serialize)]
+struct Window {
+    from: String,
+    until: String,
 }
 
 fn moment(text: &str) -> Result<(Timestamp, i16), String> {
@@ -49,10 +69,15 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
     } else if arguments.cancel {
         change_biller(&session, slug, Action::MaintenanceUpdated, |biller| biller.maintenance = None).await?;
     }
-    let biller = state.directory.biller_by_slug(slug).await?.with_context(|| format!("there is no biller {slug}"))?;
-    match biller.maintenance {
+    let biller = known(state, slug).await?;
+    let response = MaintenanceWindow {
+        biller: billers::response(state, &biller),
+        maintenance: biller
+            .maintenance
+            .map(|window| Window { from: window.from.to_string(), until: window.until.to_string() }),
+    };
+    arguments.output.print(&response, || match biller.maintenance {
         Some(window) => outln!("{slug}: maintenance from {} until {}", window.from, window.until),
         None => outln!("{slug}: no maintenance window"),
-    }
-    Ok(())
+    })
 }

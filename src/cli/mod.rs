@@ -9,26 +9,30 @@ macro_rules! outln {
 mod audit;
 mod backup;
 mod billers;
-mod check;
+mod config;
 mod controls;
 mod decision;
 #[cfg(feature = "standin")]
 mod demo;
+mod doctor;
 mod enable;
 mod generate;
 mod health;
 mod impact;
 mod import;
+mod jobs;
 mod keys;
 mod maintenance;
 mod management;
 mod operator;
+mod output;
 mod reload;
 mod secrets;
 mod serve;
 mod service_manager;
 mod simulate;
 mod sync;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,10 +41,11 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Problems};
 use crate::db::Schema;
 use operator::Global;
-use signpost_core::{Clock, Random, Slug};
+use output::{NotConfirmed, Output};
+use signpost_core::{Clock, Random};
 
 /// Authentication gateway and login router for billers
 #[derive(Debug, Parser)]
@@ -55,112 +60,127 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
+    #[command(after_help = "Example: signpost serve --config /etc/signpost/signpost.toml")]
     Serve(serve::Serve),
     /// Run the gateway with a sample identity provider and sample portals, without any setup
     #[cfg(feature = "standin")]
+    #[command(after_help = "Example: signpost demo --port-base 9000 --data demo")]
     Demo(demo::Arguments),
-    /// Check settings, database and identity providers, or the readiness of one biller
-    Check(check::Check),
+    /// Find what is wrong with settings, files, database, network, mail server and identity providers, or with one biller
+    ///
+    /// Each finding has the command that repairs it.
+    #[command(
+        alias = "check",
+        after_help = "Examples:\n  signpost doctor\n  signpost doctor --biller riverside-water --format json"
+    )]
+    Doctor(doctor::Doctor),
     /// Create the database or update its schema; `serve` does this too
-    Migrate,
+    #[command(after_help = "Example: signpost migrate")]
+    Migrate {
+        #[command(flatten)]
+        output: Output,
+    },
     /// Ask the running gateway of these settings whether it is ready; fails if it is not
-    Health,
+    #[command(after_help = "Example: signpost health")]
+    Health {
+        #[command(flatten)]
+        output: Output,
+    },
     /// Have the running gateway of these settings read its settings and key files again
     ///
-    /// It applies all of them or none, and exits with 1 if they are invalid. Requests and sign-ins under way are not disturbed.
+    /// It applies all of them or none, and exits with 3 if they are invalid. Requests and sign-ins under way are not disturbed.
     /// The report names settings that differ and need a restart.
+    #[command(after_help = "Example: signpost reload")]
     Reload(reload::Reload),
     /// Copy the SQLite database into a new file, while the gateway runs
-    ///
-    /// Example: signpost backup /var/backups/signpost-2026-11-27.db
-    Backup {
-        /// The new file
-        file: PathBuf,
-    },
+    #[command(after_help = "Example: signpost backup /var/backups/signpost-2026-11-27.db")]
+    Backup(backup::Backup),
     /// Replace the SQLite database by a backup and end all sessions; the gateway must be stopped
     ///
     /// The earlier database is kept beside the new one.
-    Restore {
-        /// A file that `backup` has written
-        file: PathBuf,
-    },
+    #[command(after_help = "Example: signpost restore /var/backups/signpost-2026-11-27.db --yes")]
+    Restore(backup::Restore),
     /// Show the routing decision for a username or an address, without side effects
-    ///
-    /// Example: signpost simulate --username alice --issuer riverside-water=down
+    #[command(after_help = "Example: signpost simulate --username alice --issuer riverside-water=down")]
     Simulate(simulate::Arguments),
     /// Preview the effect of a change on the routing of all users
-    ///
-    /// Example: signpost impact enable pinehill-gas
     Impact(impact::Arguments),
     /// Import billers or users from a file
     #[command(subcommand)]
     Import(import::Arguments),
-    /// Decide pending approvals, mail a biller's login address, compare a biller's settings with SecureAuth
+    /// List and show billers, decide pending approvals, compare a biller's settings with SecureAuth
     #[command(subcommand)]
     Billers(billers::Arguments),
+    /// List, show, suspend and reactivate users
+    #[command(subcommand)]
+    Users(users::Arguments),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Arguments),
     /// Show or set the kill switch
-    ///
-    /// Examples: signpost kill-switch all-legacy, signpost kill-switch riverside-water=legacy, signpost kill-switch off
+    #[command(
+        after_help = "Examples:\n  signpost kill-switch all-legacy\n  signpost kill-switch riverside-water=legacy\n  \
+                            signpost kill-switch off"
+    )]
     KillSwitch(controls::KillSwitch),
     /// Pause a biller: its users see the maintenance page
-    Pause {
-        /// Slug of the biller
-        slug: Slug,
-    },
+    #[command(after_help = "Example: signpost pause riverside-water")]
+    Pause(controls::Pause),
     /// Unpause a biller
-    Unpause {
-        /// Slug of the biller
-        slug: Slug,
-    },
+    #[command(after_help = "Example: signpost unpause riverside-water")]
+    Unpause(billers::OneBiller),
     /// Show, announce or cancel a maintenance window of a biller's identity provider
+    #[command(after_help = "Example: signpost maintenance riverside-water --from 2026-11-28T06:00:00-05:00 --until \
+                            2026-11-28T07:00:00-05:00")]
     Maintenance(maintenance::Arguments),
     /// Set a biller's activation date and rollout
-    ///
-    /// Example: signpost rollout riverside-water --from now --percent 10
+    #[command(after_help = "Example: signpost rollout riverside-water --from now --percent 10")]
     Rollout(controls::RolloutArguments),
     /// End sessions of a biller: all of them, those of a user, or those of one session at the issuer
+    #[command(after_help = "Examples:\n  signpost end-sessions riverside-water --username ann\n  \
+                            signpost end-sessions riverside-water --yes")]
     EndSessions(controls::EndSessions),
     /// Enable SecureAuth for a biller: create its organization, pool and client, import its users, activate it
-    ///
-    /// Example: signpost enable pinehill-gas --watch
+    #[command(after_help = "Example: signpost enable pinehill-gas --watch")]
     Enable(enable::Enable),
     /// Suspend an active biller; its users go to the legacy login, nothing is deleted
-    Suspend {
-        /// Slug of the biller
-        slug: Slug,
-    },
+    #[command(after_help = "Example: signpost suspend riverside-water")]
+    Suspend(enable::Suspend),
     /// Resume a suspended biller
-    Resume {
-        /// Slug of the biller
-        slug: Slug,
-    },
-    /// List enablement jobs with the resources that they created
-    Jobs,
+    #[command(after_help = "Example: signpost resume riverside-water")]
+    Resume(billers::OneBiller),
+    /// List, show, retry and cancel enablement jobs
+    #[command(after_help = "Examples:\n  signpost jobs\n  signpost jobs --biller pinehill-gas --format json")]
+    Jobs(jobs::Arguments),
     /// Compare a biller's users with SecureAuth and repair differences
+    #[command(after_help = "Example: signpost sync riverside-water --dry-run")]
     Sync(sync::Sync),
     /// Export a biller's users from SecureAuth as JSON
+    #[command(after_help = "Example: signpost export riverside-water --output users.json")]
     Export(sync::Export),
     /// Show the user changes that wait to reach SecureAuth, and why they fail
-    Outbox,
-    /// Rotate the secret keys
+    #[command(after_help = "Example: signpost outbox --biller riverside-water")]
+    Outbox(sync::Outbox),
+    /// Show the settings in effect
+    #[command(subcommand)]
+    Config(config::Arguments),
+    /// Create key files and rotate the secret keys
     #[command(subcommand)]
     Secrets(secrets::Arguments),
     /// Show or export audit events
+    #[command(after_help = "Example: signpost audit --biller riverside-water --since 2026-11-01 --format csv")]
     Audit(audit::Arguments),
     /// Show the decision record of a reference code
+    #[command(after_help = "Example: signpost decision 7K3M-9QXD-R2WA-5HTC --reason \"ticket 4711\"")]
     Decision(decision::Arguments),
-    /// Generate the rule table and the OpenAPI document
+    /// Generate the documents that must match the code
+    #[command(after_help = "Example: signpost generate --check")]
     Generate(generate::Arguments),
     /// Print the completion script of a shell
-    ///
-    /// Example: signpost completions bash > /etc/bash_completion.d/signpost
+    #[command(after_help = "Example: signpost completions bash > /etc/bash_completion.d/signpost")]
     Completions { shell: clap_complete::Shell },
     /// Write the manual pages into a folder
-    ///
-    /// Example: signpost man /usr/local/share/man/man1
+    #[command(after_help = "Example: signpost man /usr/local/share/man/man1")]
     Man { folder: PathBuf },
 }
 
@@ -181,8 +201,19 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("signpost: {}", error_message(&error));
-            ExitCode::FAILURE
+            exit_code(&error)
         }
+    }
+}
+
+/// As docs/reference/cli.md lists them; clap ends the process with 2.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<Problems>() {
+        ExitCode::from(3)
+    } else if error.is::<NotConfirmed>() {
+        ExitCode::from(4)
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -192,30 +223,32 @@ async fn run(cli: Cli) -> CliResult {
         Command::Serve(arguments) => serve::run(&global.config, &arguments).await,
         #[cfg(feature = "standin")]
         Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Check(arguments) => check::run(&global, arguments).await,
-        Command::Migrate => migrate(&global.config).await,
-        Command::Health => health::run(&global).await,
+        Command::Doctor(arguments) => doctor::run(&global, arguments).await,
+        Command::Migrate { output } => migrate(&global.config, output).await,
+        Command::Health { output } => health::run(&global, output).await,
         Command::Reload(arguments) => reload::run(&global, &arguments).await,
-        Command::Backup { file } => backup::back_up(&global, &file).await,
-        Command::Restore { file } => backup::restore(&global, &file).await,
+        Command::Backup(arguments) => backup::back_up(&global, arguments).await,
+        Command::Restore(arguments) => backup::restore(&global, arguments).await,
         Command::Simulate(arguments) => simulate::run(&global, arguments).await,
         Command::Impact(arguments) => impact::run(&global, arguments).await,
         Command::Import(arguments) => import::run(&global, arguments).await,
         Command::Billers(arguments) => billers::run(&global, arguments).await,
+        Command::Users(arguments) => users::run(&global, arguments).await,
         Command::Keys(arguments) => keys::run(&global, arguments).await,
         Command::KillSwitch(arguments) => controls::kill_switch(&global, arguments).await,
-        Command::Pause { slug } => controls::set_paused(&global, &slug, true).await,
-        Command::Unpause { slug } => controls::set_paused(&global, &slug, false).await,
+        Command::Pause(arguments) => controls::pause(&global, arguments).await,
+        Command::Unpause(arguments) => controls::unpause(&global, arguments).await,
         Command::Maintenance(arguments) => maintenance::run(&global, arguments).await,
         Command::Rollout(arguments) => controls::rollout(&global, arguments).await,
         Command::EndSessions(arguments) => controls::end_sessions(&global, arguments).await,
         Command::Enable(arguments) => enable::run(&global, arguments).await,
-        Command::Suspend { slug } => enable::suspend(&global, &slug).await,
-        Command::Resume { slug } => enable::resume(&global, &slug).await,
-        Command::Jobs => enable::jobs(&global).await,
+        Command::Suspend(arguments) => enable::suspend(&global, arguments).await,
+        Command::Resume(arguments) => enable::resume(&global, arguments).await,
+        Command::Jobs(arguments) => jobs::run(&global, arguments).await,
         Command::Sync(arguments) => sync::run(&global, arguments).await,
         Command::Export(arguments) => sync::export(&global, arguments).await,
-        Command::Outbox => sync::outbox(&global).await,
+        Command::Outbox(arguments) => sync::outbox(&global, arguments).await,
+        Command::Config(arguments) => config::run(&global, arguments),
         Command::Secrets(arguments) => secrets::run(&global, arguments).await,
         Command::Audit(arguments) => audit::run(&global, arguments).await,
         Command::Decision(arguments) => decision::run(&global, arguments).await,
@@ -280,8 +313,8 @@ fn manual_pages(folder: &std::path::Path) -> CliResult {
     clap_mangen::generate_to(Cli::command(), folder).with_context(cannot_write)
 }
 
-async fn migrate(path: &std::path::Path) -> CliResult {
-    App::build(load(path)?, Schema::Migrate, Clock::System, Random::system()).await?;
-    outln!("the schema is up to date");
-    Ok(())
+async fn migrate(path: &std::path::Path, output: Output) -> CliResult {
+    let app = App::build(load(path)?, Schema::Migrate, Clock::System, Random::system()).await?;
+    let (version, _) = app.state.db.schema_versions().await?;
+    output.print(&serde_json::json!({ "schema_version": version }), || outln!("the schema is up to date"))
 }

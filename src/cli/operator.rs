@@ -101,6 +101,14 @@ impl Session {
         self.key.as_ref()
     }
 
+    pub(super) fn permits_biller(&self, slug: &Slug) -> bool {
+        self.key.as_ref().is_none_or(|key| key.permits_biller(slug))
+    }
+
+    pub(super) fn require_biller(&self, slug: &Slug) -> CliResult {
+        self.key.as_ref().map_or(Ok(()), |key| require(key, None, Concerned::One(slug)))
+    }
+
     /// The billers that the operator may see; `None`: all.
     pub(super) fn biller_scope(&self) -> Option<&[Slug]> {
         self.key.as_ref()?.billers.as_deref()

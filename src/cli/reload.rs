@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::operator::Global;
+use super::output::Output;
 use super::{CliResult, management};
 use crate::config::Problems;
 use crate::state::ReloadReport;
@@ -16,9 +17,10 @@ pub(super) struct Reload {
     /// Address of the running gateway's management listener [default: server.management_listen of the settings]
     #[arg(long, value_name = "ADDRESS")]
     management: Option<SocketAddr>,
-    /// Print the report as one line of JSON
-    #[arg(long)]
+    #[arg(long, hide = true)]
     json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(super) async fn run(global: &Global, arguments: &Reload) -> CliResult {
@@ -32,20 +34,16 @@ pub(super) async fn run(global: &Global, arguments: &Reload) -> CliResult {
     }
     let report: ReloadReport = serde_json::from_str(&answer.body)
         .with_context(|| format!("the gateway at {listen} cannot reload its settings: {}", answer.status))?;
-    if arguments.json {
-        outln!("{}", serde_json::to_string(&report)?);
-    }
-    match report {
-        ReloadReport::Applied { changed, needs_restart } => {
-            if !arguments.json {
-                let changed = if changed.is_empty() { "none".to_owned() } else { changed.join(", ") };
-                outln!("The settings were reloaded. Sections that changed: {changed}");
-                if !needs_restart.is_empty() {
-                    outln!("Restart Signpost to apply: {}", needs_restart.join(", "));
-                }
-            }
-            Ok(())
+    arguments.output.or_json(arguments.json).print(&report, || {
+        let ReloadReport::Applied { changed, needs_restart } = &report else { return };
+        let changed = if changed.is_empty() { "none".to_owned() } else { changed.join(", ") };
+        outln!("The settings were reloaded. Sections that changed: {changed}");
+        if !needs_restart.is_empty() {
+            outln!("Restart Signpost to apply: {}", needs_restart.join(", "));
         }
+    })?;
+    match report {
+        ReloadReport::Applied { .. } => Ok(()),
         ReloadReport::Rejected { problems } => {
             Err(Problems(problems)).context("nothing was reloaded; the previous settings stay in effect")
         }

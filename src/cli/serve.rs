@@ -28,6 +28,13 @@ pub(super) async fn run(path: &Path, arguments: &Serve) -> CliResult {
     let config = super::load(path)?;
     telemetry::init(&config.log);
     let signals = Signals::listen()?;
+    for file in config.exposed_files(path) {
+        tracing::warn!(
+            file = %file.path.display(),
+            mode = format!("{:o}", file.mode),
+            "others can read this file or its group can change it: `signpost doctor` has the command that protects it"
+        );
+    }
     if config.oidc.allow_loopback_issuers {
         tracing::warn!("oidc.allow_loopback_issuers is on; turn it off in production");
     }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::CliResult;
 use super::operator::{Concerned, Global};
+use super::output::Output;
 use crate::access::Scope;
 use crate::routing::{DirectoryAvailability, SimulationError, SimulationRequest, SimulationResult};
 use crate::state::AppState;
@@ -25,9 +26,8 @@ pub(super) struct Arguments {
     /// Entry point [default: the shared sign-in page]
     #[arg(long, value_name = "URL")]
     entry: Option<String>,
-    /// Readable text or JSON
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    #[command(flatten)]
+    output: Output,
     /// Read simulations from a file (`-`: standard input), one JSON object per line as for POST /api/v1/simulations
     ///
     /// The results have the same order, one JSON object per line.
@@ -54,12 +54,6 @@ pub(super) struct Arguments {
     /// Override the billers that the device remembers
     #[arg(long, value_name = "SLUG,…", value_delimiter = ',', value_parser = slug)]
     remembered: Vec<Slug>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -131,14 +125,10 @@ async fn simulate(state: &AppState, biller_scope: Option<&[Slug]>, arguments: Ar
     if let Some(file) = &arguments.batch {
         return batch(state, biller_scope, file).await;
     }
-    let format = arguments.format;
+    let output = arguments.output;
     let answer =
         state.routing.simulate(&arguments.request(), biller_scope).await.map_err(|error| with_option_name(&error))?;
-    match format {
-        Format::Json => outln!("{}", serde_json::to_string(&answer.routing_result.verdict)?),
-        Format::Text => print_text(&answer),
-    }
-    Ok(())
+    output.print(&answer.routing_result.verdict, || print_text(&answer))
 }
 
 /// Prints one result or error per line. Fails at the end if a line was invalid.

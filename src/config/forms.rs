@@ -3,8 +3,12 @@
 use toml::Value;
 
 /// Parts of serde's messages, with the form that is expected. The first match counts.
-const FORMS: [(&str, &str); 12] = [
+const FORMS: [(&str, &str); 16] = [
     ("expected a boolean", "true or false (also yes, no, on, off, 1, 0)"),
+    ("whole number of seconds", "a whole number of seconds, or a duration such as \"30s\""),
+    ("whole number of minutes", "a whole number of minutes, or a duration such as \"30m\""),
+    ("whole number of hours", "a whole number of hours, or a duration such as \"12h\""),
+    ("whole number of days", "a whole number of days, or a duration such as \"90d\""),
     ("expected u16", "a whole number from 0 to 65535"),
     ("expected u32", "a whole number"),
     ("expected u64", "a whole number"),

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::checks::{self, AddressPolicy};
 use super::forms;
+use super::keys::{PREFIX, declared};
 use super::problems::{Problems, toml_problem};
 use super::secret::Secret;
 use super::sections::{
@@ -17,7 +18,7 @@ use super::sections::{
 };
 use signpost_core::{Locale, Random, routes};
 
-const PREFIX: &str = "SIGNPOST__";
+const UNKNOWN: &str = "unknown setting";
 
 pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Problems> {
     let mut table: Table = text.parse().map_err(|error| Problems(vec![toml_problem(text, &error)]))?;
@@ -43,9 +44,39 @@ pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, St
         console: section(&mut table, &mut environment, "console", &mut problems),
         log: section(&mut table, &mut environment, "log", &mut problems),
     };
-    problems.extend(table.keys().chain(environment.keys()).map(|key| format!("{key}: unknown section")));
+    let known: BTreeMap<String, Vec<String>> = declared().into_iter().collect();
+    for name in table.keys() {
+        problems.push(format!("{name}: unknown section{}", did_you_mean(name, known.keys())));
+    }
+    for (name, overrides) in &environment {
+        for (_, _, variable) in overrides {
+            problems.push(format!("{variable}: unknown section {name}{}", did_you_mean(name, known.keys())));
+        }
+    }
+    suggest_keys(&mut problems, &known);
     check(&config, &mut problems);
     if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+}
+
+/// Adds the key that is probably meant to problems with unknown keys.
+fn suggest_keys(problems: &mut [String], known: &BTreeMap<String, Vec<String>>) {
+    for problem in problems {
+        let Some(place) = problem.strip_suffix(UNKNOWN).and_then(|place| place.strip_suffix(": ")) else { continue };
+        // A variable has its key in brackets.
+        let path = place.split_once('(').map_or(place, |(_, path)| path.trim_end_matches(')'));
+        let section = path.split(['.', '[']).next().unwrap_or_default();
+        let key = path.rsplit('.').next().unwrap_or_default();
+        let hint = did_you_mean(key, known.get(section).into_iter().flatten());
+        problem.push_str(&hint);
+    }
+}
+
+fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let similar = known.map(|name| (strsim::jaro_winkler(word, name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match similar {
+        Some((similarity, name)) if similarity > 0.8 => format!("; did you mean {name}?"),
+        _ => String::new(),
+    }
 }
 
 /// Overrides by section: key, value and the name of the variable.
@@ -126,8 +157,8 @@ fn refusal(variable: &str, (section, key): (&str, &str), value: &str, found: Vec
     let found = found.into_iter().next().unwrap_or_default();
     let reason = found.strip_prefix(&path).unwrap_or(&found);
     let place = format!("{variable} ({section}.{key})");
-    if reason == "unknown setting" {
-        return format!("{place}: unknown setting");
+    if reason == UNKNOWN {
+        return format!("{place}: {UNKNOWN}");
     }
     if value.trim().is_empty() {
         let expected = reason.split_once("expected ").map_or("a text", |(_, form)| form);
@@ -179,7 +210,7 @@ fn read<T: DeserializeOwned>(value: Value, name: &str, problems: &mut Vec<String
     let before = problems.len();
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
-    let mut unknown = |path: serde_ignored::Path<'_>| problems.push(format!("{name}.{path}: unknown setting"));
+    let mut unknown = |path: serde_ignored::Path<'_>| problems.push(format!("{name}.{path}: {UNKNOWN}"));
     match T::deserialize(serde_ignored::Deserializer::new(tracked, &mut unknown)) {
         Ok(read) => (problems.len() == before).then_some(read),
         Err(error) => {
@@ -244,7 +275,7 @@ fn check(config: &Config, problems: &mut Vec<String>) {
         ("legacy.handoff_seconds", config.legacy.handoff_seconds),
         ("portal.handoff_seconds", config.portal.handoff_seconds),
     ] {
-        if seconds.is_some_and(|seconds| !(1..=3600).contains(&seconds)) {
+        if !(1..=3600).contains(&seconds) {
             problems.push(format!("{name}: must be 1 to 3600"));
         }
     }

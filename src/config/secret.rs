@@ -3,7 +3,10 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// What is shown of an inline secret.
+pub(super) const MASK: &str = "***";
 
 /// A secret setting: `"text"`, `{ file = "/run/secrets/x" }` or `{ env = "X" }`.
 #[derive(Clone, Deserialize)]
@@ -18,6 +21,17 @@ pub enum Secret {
     Env {
         env: String,
     },
+}
+
+/// Masks an inline secret.
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Inline(_) => serializer.serialize_str(MASK),
+            Self::File { file } => serializer.collect_map([("file", file)]),
+            Self::Env { env } => serializer.collect_map([("env", env)]),
+        }
+    }
 }
 
 impl fmt::Debug for Secret {

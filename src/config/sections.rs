@@ -1,20 +1,25 @@
-//! The sections of the settings. `signpost.example.toml` describes every field.
+//! The sections of the settings. The comments of fields and variants, their examples and defaults are the text of the
+//! configuration reference, of `signpost.example.toml` and of the JSON schema: see `reference`.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 use super::checks::AddressPolicy;
-use super::secret::Secret;
+use super::duration;
+use super::schema::{AddressAndPort, DirectoryDown, Network, TextPerLanguage};
+use super::secret::{MASK, Secret};
 use signpost_core::decision::{DirectoryPolicy, KillSwitchState};
 use signpost_core::{KeyRing, LocalizedText, Random, Slug, Timestamp};
 
-#[derive(Clone, Debug, PartialEq)]
+/// The settings of Signpost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Config {
     pub server: Server,
     pub database: Database,
@@ -36,24 +41,37 @@ pub struct Config {
     pub log: Log,
 }
 
-/// `[server]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// The listeners of the gateway.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Server {
+    /// Listen address and port. Signpost speaks plain HTTP: run it behind a proxy that terminates TLS.
+    #[schemars(with = "AddressAndPort")]
     pub listen: SocketAddr,
-    /// Scheme, host and port only.
+    /// The public URL that customers use: scheme, host and port only. Links, cookies and redirect URIs use it.
+    #[schemars(example = "https://login.example-pay.example")]
     pub public_url: Url,
-    /// Their report of the client's address is trusted.
+    /// Proxies that report the client's address: IP addresses and networks.
     #[serde(deserialize_with = "deserialize_networks")]
+    #[schemars(with = "Vec<Network>", example = ["10.0.0.0/8", "192.0.2.7"])]
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they report it. The other header is not read, because a client can write it.
     pub client_address_header: ClientAddressHeader,
     /// Connections that are served at a time. The next ones wait until one is closed.
     pub max_connections: usize,
     /// Requests that are worked on at a time. The next ones wait up to a second and get 503 with Retry-After then.
     pub max_requests: usize,
-    /// Probes and metrics. Never the address of customers.
+    /// Where probes (/livez, /readyz), Prometheus (/metrics) and `signpost reload` are answered, for any Host. Keep it off
+    /// the public network.
+    #[schemars(with = "AddressAndPort")]
     pub management_listen: SocketAddr,
+    /// How long /readyz answers 503 at a shutdown before connections are refused: give load balancers time to notice.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Seconds")]
     pub shutdown_delay_seconds: u64,
+    /// How long running requests may take to finish at a shutdown.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Seconds")]
     pub drain_seconds: u64,
 }
 
@@ -75,11 +93,12 @@ impl Default for Server {
 }
 
 /// The header in which trusted proxies report the client's address. Only one is read: a client can write the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClientAddressHeader {
+    /// One address per proxy.
     XForwardedFor,
-    /// RFC 7239.
+    /// As in RFC 7239.
     Forwarded,
 }
 
@@ -106,12 +125,14 @@ fn deserialize_networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Re
     texts.into_iter().map(parse).collect()
 }
 
-/// `[database]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// The database.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Database {
-    /// `sqlite:PATH` or `postgres://…`; a secret, because it may contain a password.
+    /// sqlite:PATH, or postgres://user:password@host/name to run several instances. A missing SQLite file is created.
+    #[serde(serialize_with = "serialize_database_url")]
     pub url: Secret,
+    /// Connections for reads.
     pub connections: u32,
 }
 
@@ -121,11 +142,39 @@ impl Default for Database {
     }
 }
 
-/// `[secrets]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+/// Masks the password.
+fn serialize_database_url<S: Serializer>(url: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    match url {
+        Secret::Inline(text) => serializer.serialize_str(&without_password(text.expose_secret())),
+        reference => reference.serialize(serializer),
+    }
+}
+
+/// Masks passwords: in front of the host, and in parameters such as `sslpassword`.
+fn without_password(text: &str) -> String {
+    if text.starts_with("sqlite:") {
+        return text.to_owned();
+    }
+    let Ok(mut url) = Url::parse(text) else { return MASK.to_owned() };
+    if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
+        return MASK.to_owned();
+    }
+    if url.query().is_some() {
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let masked =
+            pairs.iter().map(|(name, value)| (name, if name.contains("password") { MASK } else { value.as_str() }));
+        url.query_pairs_mut().clear().extend_pairs(masked);
+    }
+    url.into()
+}
+
+/// The key ring.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Secrets {
-    /// The first key seals, all keys open. Each text has one key per line; a comment begins with `#`.
+    /// A key is 32 random bytes in base64; `signpost secrets create` makes a file with one. The first key seals, all keys open.
+    /// Each text has one key per line, and a comment begins with `#`.
+    #[schemars(example = [serde_json::json!({ "file": "signpost.key" })])]
     pub keys: Vec<Secret>,
 }
 
@@ -139,36 +188,70 @@ impl Secrets {
     }
 }
 
-/// `[legacy]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+/// The legacy portal.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Legacy {
+    /// The legacy login page. It receives a handoff as ?token= and redeems it by POST /api/v1/handoffs/redeem.
+    #[schemars(example = "https://classic.example-pay.example/login")]
     pub login_url: Option<Url>,
-    /// For a legacy portal that cannot redeem handoffs: a URL with `{username}`, `{locale}` and `{return_to}`.
+    /// Use this instead of login_url if the legacy portal cannot redeem handoffs: a URL with {username}, {locale} and
+    /// {return_to}.
+    #[schemars(example = "https://classic.example-pay.example/login?user={username}&lang={locale}&next={return_to}")]
     pub login_template: Option<String>,
+    /// The legacy password reset page. Without it, users get the recovery page.
+    #[schemars(example = "https://classic.example-pay.example/reset")]
     pub reset_url: Option<Url>,
-    pub handoff_seconds: Option<u64>,
+    /// How long a handoff is valid, 1 to 3600 seconds.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Seconds")]
+    pub handoff_seconds: u64,
 }
 
-/// `[portal]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+impl Default for Legacy {
+    fn default() -> Self {
+        Self { login_url: None, login_template: None, reset_url: None, handoff_seconds: 120 }
+    }
+}
+
+/// The portal of signed-in customers.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Portal {
+    /// The portal page that signed-in users are sent to. It receives a handoff as ?token=. A biller can override it
+    /// (portal_url).
+    #[schemars(example = "https://portal.example-pay.example/handoff")]
     pub handoff_url: Option<Url>,
-    pub handoff_seconds: Option<u64>,
+    /// How long a handoff is valid, 1 to 3600 seconds.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Seconds")]
+    pub handoff_seconds: u64,
 }
 
-/// `[routing]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+impl Default for Portal {
+    fn default() -> Self {
+        Self { handoff_url: None, handoff_seconds: 60 }
+    }
+}
+
+/// Outages and the kill switch.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Routing {
+    /// What to do while the directory is unavailable.
+    #[schemars(with = "DirectoryDown")]
     pub directory_down: DirectoryPolicy,
-    /// While this file exists, it overrides every other kill switch.
+    /// A local file with a kill switch, read on every request. While the file exists, it overrides all other kill switches,
+    /// even if the database is unavailable. `signpost kill-switch` sets the kill switch of all instances.
+    #[schemars(with = "Option<String>", example = "/run/signpost/kill-switch")]
     pub kill_switch_file: Option<PathBuf>,
-    /// What a kill switch file that cannot be understood stands for.
-    #[serde(deserialize_with = "deserialize_kill_switch")]
+    /// What a kill switch file that cannot be understood stands for: off, all-legacy, hold or SLUG=legacy.
+    #[serde(deserialize_with = "deserialize_kill_switch", serialize_with = "serialize_kill_switch")]
+    #[schemars(with = "String")]
     pub invalid_kill_switch_file: KillSwitchState,
-    #[serde(deserialize_with = "deserialize_kill_switch")]
+    /// The kill switch if neither of them is set: off, all-legacy, hold or SLUG=legacy.
+    #[serde(deserialize_with = "deserialize_kill_switch", serialize_with = "serialize_kill_switch")]
+    #[schemars(with = "String")]
     pub kill_switch: KillSwitchState,
 }
 
@@ -187,12 +270,20 @@ fn deserialize_kill_switch<'de, D: serde::Deserializer<'de>>(deserializer: D) ->
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
-/// `[return_to]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+fn serialize_kill_switch<S: Serializer>(setting: &KillSwitchState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(setting)
+}
+
+/// Where ?return_to= may lead.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct ReturnTo {
-    pub ids: BTreeMap<String, String>,
+    /// Portal paths that ?return_to= accepts, with all paths below them.
+    #[schemars(example = ["/bills"])]
     pub paths: Vec<String>,
+    /// Short ids for portal paths.
+    #[schemars(example = serde_json::json!({ "pay": "/bills/pay" }))]
+    pub ids: BTreeMap<String, String>,
 }
 
 impl ReturnTo {
@@ -228,29 +319,42 @@ pub(super) fn is_plain_path(path: &str) -> bool {
         && !path.contains("//")
 }
 
-/// `[[legacy_paths]]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// Old URLs of the legacy site. Each entry maps an exact path, or a path with one query parameter, to a biller.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 pub struct LegacyPath {
-    /// Compared without regard to case and to slashes at the end.
+    /// The path. Case, and slashes at the end, do not matter.
+    #[schemars(example = "/customer/login.aspx")]
     pub path: String,
-    /// A query parameter as `name=value`.
+    /// A query parameter as name=value.
     #[serde(default)]
+    #[schemars(example = "biller=17")]
     pub query: Option<String>,
-    /// `None` leads to the shared login page.
+    /// Slug of the biller. Without it, the entry leads to the shared login page.
     #[serde(default)]
+    #[schemars(with = "Option<String>", example = "riverside-water")]
     pub biller: Option<Slug>,
-    /// An id or a path.
+    /// An id or a path of `[return_to]`.
     #[serde(default)]
+    #[schemars(example = &"pay")]
     pub return_to: Option<String>,
 }
 
-/// `[sessions]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// Sessions of customers.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Sessions {
+    /// A session ends after this time without a request.
+    #[serde(deserialize_with = "duration::minutes")]
+    #[schemars(with = "duration::Minutes")]
     pub idle_minutes: u64,
+    /// A session ends after this time in any case.
+    #[serde(deserialize_with = "duration::hours")]
+    #[schemars(with = "duration::Hours")]
     pub absolute_hours: u64,
-    /// 0 switches it off.
+    /// While the database is away, /auth/verify accepts sessions that this instance verified within this time: 0 to 600
+    /// seconds. 0 switches it off.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Seconds")]
     pub verify_grace_seconds: u64,
 }
 
@@ -260,16 +364,22 @@ impl Default for Sessions {
     }
 }
 
-/// `[limits]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// Rate limits.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Limits {
-    /// For IPv6, the limit applies to each /64.
+    /// Username lookups per client address. An IPv6 /64 counts as one address.
     pub lookups_per_address_per_minute: u32,
+    /// Lookups of one username from one network. It does not apply to devices and networks that signed in with the username
+    /// before.
     pub lookups_per_username_per_hour: u32,
+    /// Simulations per API key and minute. `[console]` has the limits of staff.
     pub simulations_per_minute: u32,
+    /// Simulations per API key and day.
     pub simulations_per_day: u32,
+    /// Lookups of reference codes per API key and minute.
     pub decision_lookups_per_minute: u32,
+    /// Do not limit clients on the same machine.
     pub exempt_loopback: bool,
 }
 
@@ -286,11 +396,17 @@ impl Default for Limits {
     }
 }
 
-/// `[audit]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// How long records are kept.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Audit {
+    /// How long decisions can be looked up by reference code.
+    #[serde(deserialize_with = "duration::days")]
+    #[schemars(with = "duration::Days")]
     pub decision_retention_days: u64,
+    /// How long audit events are kept.
+    #[serde(deserialize_with = "duration::days")]
+    #[schemars(with = "duration::Days")]
     pub event_retention_days: u64,
 }
 
@@ -300,15 +416,24 @@ impl Default for Audit {
     }
 }
 
-/// `[oidc]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// Calls to identity providers.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Oidc {
+    /// Allow issuers that use http or run on the same machine. For trials only.
     pub allow_loopback_issuers: bool,
-    /// Private networks that issuers, portals and SecureAuth may be in.
+    /// Private networks (RFC 1918, RFC 6598, RFC 4193) that issuers, portals and SecureAuth may be in. A host name that
+    /// resolves to another private address is not called. Link-local addresses and cloud metadata services are never called.
     #[serde(deserialize_with = "deserialize_networks")]
+    #[schemars(with = "Vec<Network>", example = ["10.20.0.0/16"])]
     pub allow_private_networks: Vec<IpNet>,
+    /// How long a call to an identity provider may take.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Seconds")]
     pub timeout_seconds: u64,
+    /// How often failing issuers are checked.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Seconds")]
     pub probe_seconds: u64,
 }
 
@@ -332,20 +457,43 @@ impl Default for Oidc {
     }
 }
 
-/// `[secureauth]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// SecureAuth's management API, which `signpost enable` uses to migrate billers. Its System and Admin workspaces must be
+/// enabled. Without base_url it is off.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct SecureAuth {
+    /// The URL of the management API; with paths = "server", of the System workspace.
+    #[schemars(example = "https://tenant.us.connect.secureauth.com")]
     pub base_url: Option<Url>,
+    /// The URL of the Admin workspace, with paths = "server".
+    #[schemars(example = "https://admin.example.com")]
     pub admin_base_url: Option<Url>,
+    /// The name of the tenant.
+    #[schemars(example = &"tenant")]
     pub tenant: String,
+    /// The form of its URLs.
     pub paths: PathMode,
+    /// Where users are imported. The vendor's documents disagree.
     pub import_path: ImportPath,
+    /// The client of the System workspace.
+    #[schemars(example = "signpost-system")]
     pub system_client_id: String,
+    /// Its secret.
+    #[schemars(example = serde_json::json!({ "env": "SECUREAUTH_SYSTEM_SECRET" }))]
     pub system_client_secret: Option<Secret>,
+    /// The client of the Admin workspace.
+    #[schemars(example = "signpost-admin")]
     pub admin_client_id: String,
+    /// Its secret.
+    #[schemars(example = serde_json::json!({ "env": "SECUREAUTH_ADMIN_SECRET" }))]
     pub admin_client_secret: Option<Secret>,
+    /// When another instance takes over the jobs of an instance that has stopped: 2 to 3600 seconds.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Seconds")]
     pub lease_seconds: u64,
+    /// How long a call of a job may take: 1 to 600 seconds.
+    #[serde(deserialize_with = "duration::seconds")]
+    #[schemars(with = "duration::Seconds")]
     pub timeout_seconds: u64,
 }
 
@@ -368,7 +516,7 @@ impl Default for SecureAuth {
 }
 
 /// Which form the URLs of SecureAuth's management API have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PathMode {
     /// Every path contains the tenant.
@@ -382,7 +530,7 @@ pub enum PathMode {
 }
 
 /// Where users are imported. The vendor's documents disagree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportPath {
     /// `/api/identity/{tenant}/configuration`, as in the vendor's OpenAPI files.
@@ -392,18 +540,34 @@ pub enum ImportPath {
     System,
 }
 
-/// `[mail]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// Email to customers: login links and forgotten usernames. Without a server, no page offers them.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Mail {
+    /// Host name of the SMTP server.
+    #[schemars(example = "smtp.example-pay.example")]
     pub server: Option<String>,
+    /// Port of the SMTP server. Without it, the usual port of the encryption.
+    #[schemars(example = 587)]
     pub port: Option<u16>,
+    /// How the connection is encrypted.
     pub tls: MailTls,
+    /// User name at the SMTP server.
+    #[schemars(example = &"signpost")]
     pub username: Option<String>,
+    /// Password at the SMTP server. It requires encryption.
+    #[schemars(example = serde_json::json!({ "env": "SMTP_PASSWORD" }))]
     pub password: Option<Secret>,
+    /// The sender.
+    #[schemars(example = "Example Pay <no-reply@example-pay.example>")]
     pub from: String,
+    /// Emails per recipient and hour.
     pub per_address_per_hour: u32,
+    /// Requests for emails and password resets per client address and hour.
     pub per_client_per_hour: u32,
+    /// When Signpost stops retrying to send an email.
+    #[serde(deserialize_with = "duration::hours")]
+    #[schemars(with = "duration::Hours")]
     pub max_retry_hours: u64,
 }
 
@@ -424,25 +588,32 @@ impl Default for Mail {
 }
 
 /// How the connection to the SMTP server is encrypted (RFC 8314, RFC 3207).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MailTls {
     /// Implicit TLS, usually on port 465.
     Tls,
-    /// STARTTLS is required; usually on port 587.
+    /// STARTTLS is required, usually on port 587.
     #[default]
     Starttls,
     /// Plaintext, usually on port 25, for a server on the same machine.
     None,
 }
 
-/// `[help]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// Support contacts on customer pages.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Help {
+    /// The name of the company.
     pub company: String,
+    /// A telephone number.
+    #[schemars(example = "+1 555 010 0100")]
     pub phone: Option<String>,
+    /// An email address.
+    #[schemars(example = "help@example-pay.example")]
     pub email: Option<String>,
+    /// Opening hours, as a text or one per language.
+    #[schemars(with = "Option<TextPerLanguage>", example = "Monday to Friday, 8 am to 6 pm")]
     pub hours: Option<LocalizedText>,
 }
 
@@ -452,16 +623,25 @@ impl Default for Help {
     }
 }
 
-/// `[security_txt]` (RFC 9116)
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+/// Whom security researchers may contact: /.well-known/security.txt (RFC 9116).
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct SecurityTxt {
-    /// Without a contact the file is off.
+    /// mailto:, tel: or https: addresses, the preferred one first. Without a contact the file is off.
+    #[schemars(example = ["mailto:security@example-pay.example", "https://example-pay.example/security"])]
     pub contact: Vec<Url>,
-    #[serde(deserialize_with = "deserialize_time")]
+    /// When the file is no longer trustworthy (RFC 3339). Required; renew it within a year.
+    #[serde(deserialize_with = "deserialize_time", serialize_with = "serialize_time")]
+    #[schemars(with = "Option<String>", example = "2027-12-31T00:00:00Z")]
     pub expires: Option<Timestamp>,
+    /// The policy for reports.
+    #[schemars(example = "https://example-pay.example/security/policy")]
     pub policy: Option<Url>,
+    /// The key for encrypted reports.
+    #[schemars(example = "https://example-pay.example/security/pgp-key.txt")]
     pub encryption: Option<Url>,
+    /// Languages of reports.
+    #[schemars(example = ["en", "es"])]
     pub preferred_languages: Vec<String>,
 }
 
@@ -472,32 +652,61 @@ fn deserialize_time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
     time.map(Some).ok_or_else(problem)
 }
 
-/// `[console]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+fn serialize_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.to_string()).serialize(serializer)
+}
+
+/// The console for staff, on its own listener. Staff sign in at their own identity provider.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Console {
+    /// Listen address and port. Without it the console is off.
+    #[schemars(with = "Option<AddressAndPort>", example = "127.0.0.1:8084")]
     pub listen: Option<SocketAddr>,
+    /// The URL that staff use: scheme, host and port only. Register its path /callback at the provider as the redirect URI.
+    #[schemars(example = "https://console.example-pay.example")]
     pub public_url: Option<Url>,
+    /// The issuer of the identity provider of staff.
+    #[schemars(example = "https://staff.example-pay.example")]
     pub issuer: String,
+    /// The client at the provider.
+    #[schemars(example = "signpost-console")]
     pub client_id: String,
+    /// Its secret.
+    #[schemars(example = serde_json::json!({ "env": "CONSOLE_CLIENT_SECRET" }))]
     pub client_secret: Option<Secret>,
+    /// Scopes in addition to openid.
     pub scopes: Vec<String>,
+    /// The claim of the ID token with a person's name.
     pub name_claim: String,
-    /// The claim has a text or a list of texts, which `roles` maps.
+    /// The claim of the ID token with a person's roles: a text or a list of texts.
     pub role_claim: String,
+    /// Which values of the role claim grant which role. Support runs simulations and looks decisions up, operators change
+    /// billers, auditors read everything.
     pub roles: StaffRoles,
+    /// A session ends after this time without a request.
+    #[serde(deserialize_with = "duration::minutes")]
+    #[schemars(with = "duration::Minutes")]
     pub idle_minutes: u64,
+    /// A session ends after this time in any case.
+    #[serde(deserialize_with = "duration::hours")]
+    #[schemars(with = "duration::Hours")]
     pub absolute_hours: u64,
+    /// Simulations and lookups per person and minute.
     pub lookups_per_minute: u32,
+    /// Simulations and lookups per person and day.
     pub lookups_per_day: u32,
 }
 
 /// Values of the role claim, by role.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StaffRoles {
+    /// Values that grant the role of support.
     pub support: Vec<String>,
+    /// Values that grant the role of an operator.
     pub operator: Vec<String>,
+    /// Values that grant the role of an auditor.
     pub auditor: Vec<String>,
 }
 
@@ -528,11 +737,14 @@ impl Default for Console {
     }
 }
 
-/// `[log]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// Logs on standard output.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Log {
+    /// The format of a line.
     pub format: LogFormat,
+    /// Which lines are logged, in the syntax of the `tracing` crate: a level, or levels by target.
+    #[schemars(example = "info,signpost::login=debug")]
     pub filter: String,
 }
 
@@ -542,9 +754,11 @@ impl Default for Log {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
+    /// For people.
     Text,
+    /// For machines.
     Json,
 }

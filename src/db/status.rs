@@ -5,7 +5,12 @@ use std::io::ErrorKind;
 use super::error::DbError;
 use super::handle::Db;
 use super::migrations;
+use super::statement::Sql;
 use crate::telemetry::metrics::PoolWaits;
+use crate::{sql, values};
+use signpost_core::Timestamp;
+
+const CLOCK: Sql = sql!("SELECT CAST(CURRENT_TIMESTAMP AS TEXT) AS now");
 
 /// A pool of connections at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,18 @@ impl Db {
     /// The schema of the database and the one of this program, read anew.
     pub async fn schema_versions(&self) -> Result<(i64, i64), DbError> {
         Ok((self.schema_version().await?, migrations::LATEST))
+    }
+
+    /// The time of the database server. `None`: the database is a file on this machine.
+    pub async fn clock(&self) -> Result<Option<Timestamp>, DbError> {
+        if let Self::Sqlite(_) = self {
+            return Ok(None);
+        }
+        let row = self.one(CLOCK, values![]).await?;
+        let text = row.map(|row| row.text("now")).transpose()?.unwrap_or_default();
+        // An offset of whole hours has no minutes.
+        let has_hours_only = text.as_bytes().iter().rev().nth(2).is_some_and(|sign| b"+-".contains(sign));
+        Ok(Timestamp::parse(&if has_hours_only { format!("{text}:00") } else { text }))
     }
 
     /// How long callers wait for connections.

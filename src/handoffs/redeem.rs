@@ -16,9 +16,6 @@ use crate::telemetry::metrics::HandoffKind;
 use crate::telemetry::{note_biller, note_reference};
 use signpost_core::{Locale, Purpose, Slug};
 
-const DEFAULT_LEGACY_SECONDS: u64 = 120;
-const DEFAULT_PORTAL_SECONDS: u64 = 60;
-
 /// A redeemed handoff: who is coming, and why.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RedeemedHandoff {
@@ -96,7 +93,7 @@ impl Handoffs {
             return Ok(None);
         };
         note_flow(&portal.content.flow);
-        let lifetime = Duration::from_secs(self.config.portal.handoff_seconds.unwrap_or(DEFAULT_PORTAL_SECONDS));
+        let lifetime = Duration::from_secs(self.config.portal.handoff_seconds);
         let biller = portal.content.flow.biller.as_ref();
         let is_foreign =
             key.audience == Some(Audience::Legacy) || !biller.is_some_and(|biller| key.permits_biller(biller));
@@ -114,7 +111,7 @@ impl Handoffs {
         key: &ApiKey,
         token: Envelope<LegacyHandoff>,
     ) -> Result<Option<RedeemedHandoff>, DirectoryError> {
-        let lifetime = Duration::from_secs(self.config.legacy.handoff_seconds.unwrap_or(DEFAULT_LEGACY_SECONDS));
+        let lifetime = Duration::from_secs(self.config.legacy.handoff_seconds);
         let biller = token.content.flow.biller.as_ref();
         let is_foreign = key.audience == Some(Audience::Portal)
             || key.billers.is_some() && !biller.is_some_and(|biller| key.permits_biller(biller));

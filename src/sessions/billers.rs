@@ -44,6 +44,7 @@ const END_USER: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE user_i
 const END_MEMBER: Sql =
     sql!("UPDATE biller_session SET ended_at = $3 WHERE biller_id = $1 AND user_id = $2 AND ended_at IS NULL");
 const END_BILLER: Sql = sql!("UPDATE biller_session SET ended_at = $2 WHERE biller_id = $1 AND ended_at IS NULL");
+const COUNT_OPEN: Sql = sql!("SELECT count(*) AS count FROM biller_session WHERE biller_id = $1 AND ended_at IS NULL");
 const END_ALL: Sql = sql!("UPDATE biller_session SET ended_at = $1 WHERE ended_at IS NULL");
 const END_SUBJECT: Sql = sql!(
     "UPDATE biller_session SET ended_at = $4 \
@@ -247,6 +248,12 @@ impl BillerSessions {
         tx.commit().await?;
         self.verified.clear();
         Ok(ended)
+    }
+
+    /// How many sessions of a biller [`SessionFilter::All`] would end.
+    pub async fn count_open(&self, biller: &BillerId) -> Result<i64, DbError> {
+        let row = self.db.one(COUNT_OPEN, values![biller.as_str()]).await?;
+        row.map_or(Ok(0), |row| row.int("count"))
     }
 
     /// Deletes rows older than the retention whose browser session is idle or has ended.

@@ -46,7 +46,7 @@ async fn backup_is_taken_while_the_gateway_runs_and_restored_while_it_is_stopped
 
     world.state.decisions.flush().await;
     world.state.db.close().await;
-    let (code, output, error) = world.command(&["restore", backup]).await;
+    let (code, output, error) = world.command(&["restore", backup, "--yes"]).await;
     assert_eq!(code, 0, "{error}");
     assert!(output.contains("All 1 sessions"), "{output}");
     assert_eq!(names_of(&world, &folder.join("test.db")).await, [""; 0]);
@@ -116,24 +116,26 @@ async fn health_asks_the_management_listener() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let settings = world.settings_file();
-    let health = || {
+    let health = |format: &'static str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_signpost"));
-        command.arg("--config").arg(&settings).arg("health");
+        command.arg("--config").arg(&settings).args(["health", "--format", format]);
         command.env("SIGNPOST__SERVER__MANAGEMENT_LISTEN", address.to_string());
         async move { tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap() }
     };
     let router = management_router(world.state.clone());
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
-    let output = health().await;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && text.contains("\"status\":\"ready\""), "{text}");
+    let output = health("json").await;
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success() && answer["status"] == "ready", "{answer}");
+    let text = String::from_utf8_lossy(&health("text").await.stdout).into_owned();
+    assert!(text.contains("status: ready\n"), "{text}");
     world.state.stopping.cancel();
-    let output = health().await;
+    let output = health("text").await;
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("not ready: HTTP/1.1 503"));
     serving.abort();
     assert!(serving.await.is_err());
-    let output = health().await;
+    let output = health("text").await;
     assert!(!output.status.success());
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.contains(&address.to_string()) && error.contains("server.management_listen"), "{error}");

@@ -153,3 +153,42 @@ fn a_broken_pipe_exits_quietly() {
     let output = Command::new("bash").args(["-c", &command]).output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
 }
+
+#[test]
+fn config_show_names_the_source_and_masks_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signpost.toml");
+    let settings = "[server]\npublic_url = \"https://login.example.com\"\n[secrets]\nkeys = [\"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\"]\n\
+        [legacy]\nlogin_url = \"https://classic.example.com/login\"\n[portal]\nhandoff_url = \"https://portal.example.com/handoff\"\n";
+    std::fs::write(&file, settings).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_signpost"))
+            .args(["config", "show", "--config", file.to_str().unwrap()])
+            .args(arguments)
+            .env(
+                "SIGNPOST__DATABASE__URL",
+                "postgres://gateway:s3cr3t@db.example.com/signpost?sslmode=require&sslpassword=s3cr3t",
+            )
+            .env("SIGNPOST__SESSIONS__IDLE_MINUTES", "20m")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let shown: Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
+    let setting =
+        |key: &str| shown["settings"].as_array().unwrap().iter().find(|one| one["key"] == key).unwrap().clone();
+    assert_eq!(setting("server.listen")["source"], "default");
+    assert_eq!(setting("server.public_url")["source"], "file");
+    assert_eq!(setting("sessions.idle_minutes")["value"], 20);
+    assert_eq!(setting("sessions.idle_minutes")["variable"], "SIGNPOST__SESSIONS__IDLE_MINUTES");
+    assert_eq!(
+        setting("database.url")["value"],
+        "postgres://gateway:***@db.example.com/signpost?sslmode=require&sslpassword=***"
+    );
+    assert_eq!(setting("secrets.keys")["value"], serde_json::json!(["***"]));
+    let changed = run(&["--changed"]);
+    assert!(!changed.contains("s3cr3t") && !changed.contains("q83v"), "{changed}");
+    assert!(changed.contains("[SIGNPOST__DATABASE__URL]") && !changed.contains("[default]"), "{changed}");
+    assert_eq!(run(&["server.listen"]), "server.listen  \"127.0.0.1:8080\"  [default]\n");
+}

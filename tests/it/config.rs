@@ -63,7 +63,7 @@ fn all_problems_are_reported_at_once() {
     );
     for expected in [
         "server.listen",
-        "server.pubic_url",
+        "server.pubic_url: unknown setting; did you mean public_url?",
         "secrets.keys[0]",
         "legacy.login_url",
         "portal.handoff_url",
@@ -244,4 +244,57 @@ fn mail_and_private_networks_are_checked() {
     assert!(problems(&internal, &[])[0].contains("oidc.allow_private_networks"));
     let allowed = format!("{internal}\n[oidc]\nallow_private_networks = [\"10.20.0.0/16\"]");
     assert_eq!(problems(&allowed, &[]), Vec::<String>::new());
+}
+
+#[test]
+fn durations_are_numbers_in_the_unit_of_the_key_or_texts() {
+    let minutes = |value: &str| {
+        Config::from_text(&format!("{GOOD}\n[sessions]\nidle_minutes = {value}"), [])
+            .map(|config| config.sessions.idle_minutes)
+            .map_err(|problems| problems.0)
+    };
+    for (value, expected) in [("45", 45), ("\"45m\"", 45), ("\"120s\"", 2), ("\"2h\"", 120), ("\"1d\"", 1440)] {
+        assert_eq!(minutes(value).unwrap(), expected, "{value}");
+    }
+    for value in ["\"90s\"", "\"soon\"", "\"5\"", "\"5w\"", "\"-5m\"", "-5", "true", "\"99999999999999999999d\""] {
+        let found = minutes(value).unwrap_err();
+        let form = "sessions.idle_minutes: expected a whole number of minutes, or a duration such as \"30m\"";
+        assert!(found[0].starts_with(form), "{value}: {found:?}");
+    }
+    let variable = [("SIGNPOST__AUDIT__EVENT_RETENTION_DAYS".to_owned(), "30d".to_owned())];
+    assert_eq!(Config::from_text(GOOD, variable).unwrap().audit.event_retention_days, 30);
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_similar_one() {
+    for (variable, expected) in [
+        ("SIGNPOST__SERVER__LISTN", "SIGNPOST__SERVER__LISTN (server.listn): unknown setting; did you mean listen?"),
+        ("SIGNPOST__SEVER__LISTEN", "SIGNPOST__SEVER__LISTEN: unknown section sever; did you mean server?"),
+        ("SIGNPOST__SERVER__ZZZ", "SIGNPOST__SERVER__ZZZ (server.zzz): unknown setting"),
+    ] {
+        assert_eq!(problems(GOOD, &[(variable, "127.0.0.1:9")]), [expected]);
+    }
+    assert_eq!(problems(&format!("{GOOD}\n[sesions]"), &[]), ["sesions: unknown section; did you mean sessions?"]);
+    let found = problems(&format!("{GOOD}\n[[legacy_paths]]\npath = \"/old\"\nbiler = \"x\""), &[]);
+    assert_eq!(found, ["legacy_paths.0.biler: unknown setting; did you mean biller?"]);
+}
+
+#[test]
+fn every_default_of_the_reference_is_a_valid_setting() {
+    let sections = signpost::config::reference();
+    assert_eq!(sections.len(), 18);
+    for section in sections {
+        for setting in section.settings {
+            let name = format!("{}.{}", section.name, setting.key);
+            assert!(setting.meaning.len() > 10 && !setting.kind.is_empty(), "{name} is not described");
+            assert!(
+                setting.default.is_some() || setting.example.is_some() || section.is_list || name.contains("trusted"),
+                "{name}"
+            );
+            let (Some(default), false) = (setting.default, section.is_list) else { continue };
+            let text = signpost::config::toml_text(&default);
+            let variable = setting.variable.unwrap();
+            assert_eq!(problems(GOOD, &[(&variable, &text)]), Vec::<String>::new(), "{variable}={text}");
+        }
+    }
 }

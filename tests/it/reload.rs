@@ -385,7 +385,7 @@ async fn the_reload_command_reports_and_fails_with_the_reload() {
 
     rewrite(&mut world, "company = \"Second Pay\"", "company = \"Third Pay\"\nphone = \"call us\"");
     let (code, _, error) = world.command(&reload).await;
-    assert_eq!(code, 1);
+    assert_eq!(code, 3);
     for part in ["the previous settings stay in effect", "help.phone", "call us"] {
         assert!(error.contains(part), "{part} in {error}");
     }

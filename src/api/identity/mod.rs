@@ -5,6 +5,8 @@ mod errors;
 mod teams;
 mod users;
 
+pub(crate) use users::User;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::routing::any;

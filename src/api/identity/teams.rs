@@ -21,11 +21,11 @@ use crate::api::problem::not_found;
 use crate::directory::{Biller, Billers, MembershipChange, UserFilter, UserRecord, UserStatus};
 use crate::web::HttpError;
 use signpost_core::paths::identity as paths;
-use signpost_core::{BillerId, UserId};
+use signpost_core::{BillerId, Slug, UserId};
 
 /// A team, which is a biller.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Team {
+pub(crate) struct Team {
     pub id: BillerId,
     pub name: String,
 }
@@ -260,11 +260,15 @@ pub(super) fn team_ids(key: &ApiKey, billers: &Billers, ids: &[&BillerId]) -> Re
     ids.iter().enumerate().map(one).collect()
 }
 
-/// The teams of a user that the key has access to, in the order of the list.
-pub(super) fn visible_teams<'b>(key: &ApiKey, billers: &'b Billers, record: &UserRecord) -> Vec<&'b Arc<Biller>> {
+/// The teams of a user that are visible, in the order of the list.
+pub(super) fn visible_teams<'b>(
+    is_visible: impl Fn(&Slug) -> bool,
+    billers: &'b Billers,
+    record: &UserRecord,
+) -> Vec<&'b Arc<Biller>> {
     let is_deleted = record.status == UserStatus::Deleted;
     let belongs = |biller: &&Arc<Biller>| {
-        !is_deleted && key.permits_biller(&biller.slug) && record.billers.iter().any(|(id, _)| *id == biller.id)
+        !is_deleted && is_visible(&biller.slug) && record.billers.iter().any(|(id, _)| *id == biller.id)
     };
     billers.iter().filter(belongs).collect()
 }

@@ -22,7 +22,7 @@ use crate::api::problem::{invalid_parameter, not_found, validation_failed};
 use crate::directory::{Biller, Billers, NewUser, UserFilter, UserRecord, UserStatus, UserUpdate, is_mail_address};
 use crate::web::HttpError;
 use signpost_core::paths::identity as paths;
-use signpost_core::{BillerId, UserId};
+use signpost_core::{BillerId, Slug, UserId};
 
 /// The most teams that the representation of a user embeds.
 const MAX_EMBEDDED_TEAMS: usize = 20;
@@ -81,7 +81,7 @@ enum StatusAction {
 
 /// A user.
 #[derive(Serialize, ToSchema)]
-pub(super) struct User {
+pub(crate) struct User {
     id: UserId,
     username: String,
     email: String,
@@ -340,7 +340,7 @@ pub(super) async fn teams(
 ) -> Result<Json<TeamPage>, HttpError> {
     let query = ListQuery::parse(identity.cursors.clone(), &key, &uri, &[])?;
     let (billers, record) = identity.find(&key, &id).await?;
-    Ok(Json(teams::page(&query, visible_teams(&key, &billers, &record))))
+    Ok(Json(teams::page(&query, visible_teams(|slug| key.permits_biller(slug), &billers, &record))))
 }
 
 impl Identity {
@@ -427,29 +427,47 @@ fn parent(path: &str) -> &str {
 
 /// `users_path` is the path of all users, at the mount that the client uses.
 fn user_response(cursors: &Cursors, key: &ApiKey, billers: &Billers, record: &UserRecord, users_path: &str) -> User {
-    let mut teams = visible_teams(key, billers, record);
-    let own = |id: &BillerId| billers.by_id(id).is_some_and(|biller| key.permits_biller(&biller.slug));
-    let is_whole = teams.len() <= MAX_EMBEDDED_TEAMS;
-    teams.truncate(MAX_EMBEDDED_TEAMS);
-    let last = teams.last().filter(|_| !is_whole);
-    let next =
-        last.map(|last| cursors.next_page_url(key, &format!("{users_path}/{}/teams", record.id), last.slug.as_str()));
-    let name = format!("{} {}", record.first_name, record.last_name).trim().to_owned();
-    User {
-        id: record.id.clone(),
-        username: record.username.clone(),
-        email: record.email.clone(),
-        name: Some(name).filter(|name| !name.is_empty()),
-        status: record.status.as_str(),
-        teams: UserTeams {
-            teams: teams.iter().map(|biller| teams::team_response(biller)).collect(),
-            links: Links { next },
-        },
-        attributes: record.attributes.clone(),
-        created_at: record.created_at.to_string(),
-        updated_at: record.updated_at.to_string(),
-        deleted_at: record.deleted_at.map(|at| at.to_string()),
-        pending: record.billers.iter().any(|(id, is_pending)| *is_pending && own(id)) || record.left.iter().any(own),
+    let path = format!("{users_path}/{}/teams", record.id);
+    let next = |last: &Biller| cursors.next_page_url(key, &path, last.slug.as_str());
+    User::new(record, billers, |slug| key.permits_biller(slug), Some(&next))
+}
+
+/// The URL of the teams after this one.
+type NextTeams<'n> = &'n dyn Fn(&Biller) -> String;
+
+impl User {
+    /// Without `next` it embeds all teams.
+    pub(crate) fn new(
+        record: &UserRecord,
+        billers: &Billers,
+        is_visible: impl Fn(&Slug) -> bool,
+        next: Option<NextTeams<'_>>,
+    ) -> Self {
+        let mut teams = visible_teams(&is_visible, billers, record);
+        let own = |id: &BillerId| billers.by_id(id).is_some_and(|biller| is_visible(&biller.slug));
+        let next = next.filter(|_| teams.len() > MAX_EMBEDDED_TEAMS);
+        if next.is_some() {
+            teams.truncate(MAX_EMBEDDED_TEAMS);
+        }
+        let next = next.and_then(|url| Some(url(teams.last()?)));
+        let name = format!("{} {}", record.first_name, record.last_name).trim().to_owned();
+        Self {
+            id: record.id.clone(),
+            username: record.username.clone(),
+            email: record.email.clone(),
+            name: Some(name).filter(|name| !name.is_empty()),
+            status: record.status.as_str(),
+            teams: UserTeams {
+                teams: teams.iter().map(|biller| teams::team_response(biller)).collect(),
+                links: Links { next },
+            },
+            attributes: record.attributes.clone(),
+            created_at: record.created_at.to_string(),
+            updated_at: record.updated_at.to_string(),
+            deleted_at: record.deleted_at.map(|at| at.to_string()),
+            pending: record.billers.iter().any(|(id, is_pending)| *is_pending && own(id))
+                || record.left.iter().any(own),
+        }
     }
 }
 

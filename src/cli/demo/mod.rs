@@ -1,6 +1,6 @@
 //! `signpost demo`: the gateway and the stand-ins around it in one process, on loopback, without any setup.
 
-mod output;
+mod description;
 mod seed;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use secureauth_standin::{Deps, Mailbox};
 use tokio::net::TcpListener;
 
 use super::CliResult;
+use super::output::Output;
 use super::serve::Signals;
 use crate::app::App;
 use crate::config::Config;
@@ -31,9 +32,11 @@ pub(super) struct Arguments {
     /// Keep the data in this folder [default: a temporary folder that is deleted at the end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Print one line of JSON once everything answers
-    #[arg(long)]
+    #[arg(long, hide = true)]
     json: bool,
+    /// What it prints once everything answers
+    #[command(flatten)]
+    output: Output,
     /// Log filter, in the syntax of the `tracing` crate
     #[arg(long, default_value = "warn")]
     log: String,
@@ -69,11 +72,10 @@ pub(super) async fn run(arguments: Arguments) -> CliResult {
     let read = file.clone();
     let app = app.reloading(move || Config::load(&read, []));
     let serving = tokio::spawn(app.serve(gateway, stop));
-    if arguments.json {
-        outln!("{}", output::description(&world, ports, &keys.all_scopes, &file));
-    } else {
-        super::out(format_args!("{}", output::banner(&world, ports, &keys.all_scopes, &file)));
-    }
+    let description = description::json(&world, ports, &keys.all_scopes, &file);
+    arguments.output.or_json(arguments.json).print(&description, || {
+        super::out(format_args!("{}", description::banner(&world, ports, &keys.all_scopes, &file)));
+    })?;
     serving.await?;
     Ok(())
 }

@@ -29,7 +29,7 @@ pub enum JobState {
 }
 
 impl JobState {
-    pub(super) const ALL: [Self; 6] =
+    pub const ALL: [Self; 6] =
         [Self::Queued, Self::Running, Self::RollingBack, Self::Active, Self::RolledBack, Self::NeedsAttention];
 
     pub fn as_str(self) -> &'static str {

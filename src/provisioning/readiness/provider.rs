@@ -196,7 +196,7 @@ pub fn advice(reason: &str) -> &'static str {
         }
         "unauthorized_client" => "Allow the client the authorization code flow at the provider.",
         "invalid_redirect_uri" => {
-            "Register the redirect URI at the provider, exactly as `signpost check --biller` prints it."
+            "Register the redirect URI at the provider, exactly as `signpost doctor --biller` prints it."
         }
         "par_rejected" | "invalid_request" => {
             "Compare client id, secret, redirect URI and token_auth with the client at the provider."

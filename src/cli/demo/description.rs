@@ -6,8 +6,8 @@ use std::path::Path;
 use secureauth_standin::world::{PASSWORD, Ports, STAFF_ROLES, World};
 use serde_json::{Value, json};
 
-/// The JSON of `demo --json`.
-pub(super) fn description(world: &World, ports: Ports, api_key: &str, settings: &Path) -> Value {
+/// The JSON of `demo --format json`.
+pub(super) fn json(world: &World, ports: Ports, api_key: &str, settings: &Path) -> Value {
     let at = &world.addresses;
     let listed = world.users.iter().filter_map(|user| Some((user, user.expectation?)));
     let people: Vec<Value> = listed
