@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{Request, StatusCode};
 use secureauth_standin::{Fault, FaultRule};
 use serde_json::json;
+use signpost::access::{ExhaustedLimits, RateLimits};
 use signpost::config::Config;
 use signpost::handoffs::FlowContext;
 use signpost::provisioning::{CiamMode, EnablementOptions, JobState};
@@ -228,8 +229,11 @@ fn with_fresh_limits(world: &World) -> World {
 }
 
 fn with_limits(world: &World, config: &Config) -> World {
-    let limits = std::sync::Arc::new(signpost::access::RateLimits::new(&config.limits, &config.mail));
-    let state = world.state.with(|services| services.limits = limits);
+    let limits = std::sync::Arc::new(RateLimits::new(&config.limits, &config.mail));
+    let state = world.state.with(|services| {
+        services.exhausted_limits = ExhaustedLimits::new(services.db.clone(), services.clock.clone(), &services.keys);
+        services.limits = limits;
+    });
     World { router: signpost::app::router(state.clone()), state, ..world.clone() }
 }
 
