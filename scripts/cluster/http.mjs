@@ -10,8 +10,18 @@ export function closeConnections() {
   agent.destroy();
 }
 
-/** Sends a request. `socketPath` replaces host and port of the URL. */
-export function send(url, { method = "GET", form, json, headers = {}, socketPath, timeout = TIMEOUT_MS } = {}) {
+/** Sends a request. As browsers do, it repeats a GET if a connection that served others before breaks without a response. */
+export async function send(url, options = {}) {
+  try {
+    return await sendOnce(url, options);
+  } catch (error) {
+    if (!error.isReusedSocket || error.code !== "ECONNRESET" || (options.method ?? "GET") !== "GET") throw error;
+    return sendOnce(url, options);
+  }
+}
+
+/** `socketPath` replaces host and port of the URL. */
+function sendOnce(url, { method = "GET", form, json, headers = {}, socketPath, timeout = TIMEOUT_MS }) {
   const body = form ? new URLSearchParams(form).toString() : json && JSON.stringify(json);
   const type = form ? "application/x-www-form-urlencoded" : "application/json";
   const bodyHeaders = body === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(body) };
@@ -26,7 +36,7 @@ export function send(url, { method = "GET", form, json, headers = {}, socketPath
         done({ status: response.statusCode, headers: response.headers, body: Buffer.concat(parts).toString() });
       });
     });
-    request.on("error", fail);
+    request.on("error", (error) => fail(Object.assign(error, { isReusedSocket: request.reusedSocket })));
     request.end(body);
   });
 }

@@ -27,7 +27,7 @@ ${rows.map(row).join("\n")}`;
 Three instances behind HAProxy ${versions.haproxy} with the files of \`contrib/haproxy\`, PostgreSQL ${versions.postgres} with a synchronous standby, and the
 stand-ins, measured on ${on}. Eight complete sign-ins start each second, whatever happens; requests go to the instances in
 turn. Under quiet load ${cases.quiet?.crossings} of ${cases.quiet?.attempts} started at one instance and returned at another. One user is created through the API each second. A fault begins after five seconds of load. A service manager, which the script plays, starts
-an instance again one second after its end. Other programs ran on the machine, so read seconds as upper bounds.
+an instance again one second after its end. As browsers do, customers repeat a GET whose kept connection broke. Other programs ran on the machine, so read seconds as upper bounds.
 
 - Lost: what was acknowledged and was gone afterwards at any instance. In all cases together ${sum("sessions")} sign-ins, ${sum("redeemed")} redeemed
   handoffs, which must not work twice, and ${sum("users")} created users were checked.
