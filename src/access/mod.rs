@@ -6,7 +6,7 @@ mod known_networks;
 mod limits;
 mod staff;
 
-pub use idempotency::{IdempotencyKey, Replay};
+pub use idempotency::{IDEMPOTENCY_RETENTION, IdempotencyKey, Replay, StoredResponse};
 pub use keys::{ApiKey, ApiKeys, Audience, CreatedApiKey, KeyError, NewApiKey};
 pub use known_networks::KnownNetworks;
 pub use limits::{Client, LookupRefusal, RateLimits, Requester, Throttled};

@@ -157,7 +157,7 @@ pub async fn sweep_events(db: &Db, before: Timestamp) -> Result<u64, DbError> {
     db.run(SWEEP, values![before]).await
 }
 
-fn parse_row(row: &Row) -> Result<StoredEvent, DbError> {
+pub(super) fn parse_row(row: &Row) -> Result<StoredEvent, DbError> {
     Ok(StoredEvent {
         id: row.text("id")?,
         at: row.time("at")?,

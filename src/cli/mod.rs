@@ -29,6 +29,7 @@ mod serve;
 mod service_manager;
 mod simulate;
 mod sync;
+mod user_data;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -98,6 +99,9 @@ enum Command {
     /// Decide pending approvals, mail a biller's login address, compare a biller's settings with SecureAuth
     #[command(subcommand)]
     Billers(billers::Arguments),
+    /// Erase users, export what is stored about them
+    #[command(subcommand)]
+    Users(user_data::Arguments),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Arguments),
@@ -202,6 +206,7 @@ async fn run(cli: Cli) -> CliResult {
         Command::Impact(arguments) => impact::run(&global, arguments).await,
         Command::Import(arguments) => import::run(&global, arguments).await,
         Command::Billers(arguments) => billers::run(&global, arguments).await,
+        Command::Users(arguments) => user_data::run(&global, arguments).await,
         Command::Keys(arguments) => keys::run(&global, arguments).await,
         Command::KillSwitch(arguments) => controls::kill_switch(&global, arguments).await,
         Command::Pause { slug } => controls::set_paused(&global, &slug, true).await,

@@ -292,11 +292,12 @@ impl Default for Limits {
 pub struct Audit {
     pub decision_retention_days: u64,
     pub event_retention_days: u64,
+    pub deleted_user_retention_days: u64,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { decision_retention_days: 90, event_retention_days: 730 }
+        Self { decision_retention_days: 90, event_retention_days: 730, deleted_user_retention_days: 30 }
     }
 }
 

@@ -48,6 +48,7 @@ mod openapi;
 mod operators;
 mod outages;
 mod outbox;
+mod personal_data;
 mod protocol;
 mod provisioning;
 mod query_plans;
