@@ -235,6 +235,16 @@ CREATE TABLE known_network (
 
 CREATE INDEX known_network_last_day ON known_network (last_day);
 
+-- Limits per network and username that are exhausted, as a keyed hash of both: all instances apply them. Times are in milliseconds
+-- since 1970.
+CREATE TABLE exhausted_limit (
+    id          TEXT PRIMARY KEY,
+    next_try_at BIGINT NOT NULL,
+    recorded_at BIGINT NOT NULL
+);
+
+CREATE INDEX exhausted_limit_recorded_at ON exhausted_limit (recorded_at);
+
 -- API access ----------------------------------------------------------------------------------------------------------
 
 -- API keys; only a hash of the secret is stored.

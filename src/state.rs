@@ -10,7 +10,7 @@ use axum::extract::FromRef;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{ApiKeys, KnownNetworks, RateLimits};
+use crate::access::{ApiKeys, ExhaustedLimits, KnownNetworks, RateLimits};
 use crate::audit::{Actor, ActorContext, DecisionLog};
 use crate::config::Config;
 use crate::db::Db;
@@ -90,6 +90,7 @@ pub struct Services {
     pub consumed_tokens: ConsumedTokens,
     pub limits: Arc<RateLimits>,
     pub known_networks: Arc<KnownNetworks>,
+    pub exhausted_limits: ExhaustedLimits,
 }
 
 impl Services {

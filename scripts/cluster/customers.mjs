@@ -1,5 +1,7 @@
 // A steady load of whole sign-ins, and what is acknowledged to customers and machines meanwhile.
 
+import { readFileSync } from "node:fs";
+
 import { cookies, send } from "./http.mjs";
 import { pause } from "./processes.mjs";
 import { BILLER, USERS } from "./world.mjs";
@@ -50,12 +52,14 @@ export class Customers {
     };
     try {
       const isRedirectTo = (place) => ({ status, headers }) => status === 303 && headers.location.startsWith(place);
-      const started = await step("start", () => send(`${cluster.gateway}/b/${BILLER}`, { headers }), isRedirectTo(cluster.secureauth));
+      const begin = () => send(`${cluster.gateway}/b/${BILLER}`, { headers });
+      const started = await step("start", begin, isRedirectTo(cluster.secureauth));
       const username = USERS[this.attempts.length % USERS.length];
       const authorize = new URL(started.headers.location);
       const agreed = await step("SecureAuth", () => cluster.standins.signIn(authorize, username), isRedirectTo(cluster.gateway));
       const back = { headers: { ...headers, cookie: cookies(started) } };
       const returned = await step("return", () => send(agreed.headers.location, back), isRedirectTo(cluster.portal));
+      attempt.requests = [started, returned].map((answer) => answer.headers["x-request-id"]);
       const cookie = cookies(returned);
       this.sessions.push(cookie);
       const json = { token: new URL(returned.headers.location).searchParams.get("token") };
@@ -79,6 +83,16 @@ export class Customers {
   /** Sign-ins that failed, oldest first. */
   get failures() {
     return this.attempts.filter(({ failure }) => failure);
+  }
+
+  /** How many sign-ins started at one instance and returned at another, by the logs. */
+  crossings() {
+    const instanceOf = new Map();
+    for (const { name, log } of this.cluster.instances) {
+      for (const [, id] of readFileSync(log, "utf8").matchAll(/"request":"([^"]+)"/g)) instanceOf.set(id, name);
+    }
+    const places = this.attempts.filter(({ requests }) => requests).map(({ requests }) => requests.map((id) => instanceOf.get(id)));
+    return places.filter(([started, returned]) => started && returned && started !== returned).length;
   }
 
   /** Checks at every instance what was acknowledged. Returns how much of it is gone. */
@@ -110,11 +124,15 @@ export class Customers {
 
 /** What a customer sees instead of what was expected. */
 function describe({ error, status, headers, body }) {
-  if (error) return { status: 0, by: "none", title: error.name === "AbortError" || error.name === "TimeoutError" ? "no answer" : "connection lost", isWayOn: false };
-  const title = /<title>([^<]*)<\/title>/.exec(body)?.[1] ?? (status < 400 ? `redirect to ${new URL(headers.location).pathname}` : JSON.parse(body || "{}").title);
+  if (error) {
+    const isTimeout = ["AbortError", "TimeoutError"].includes(error.name);
+    return { status: 0, by: "none", title: isTimeout ? "no answer" : "connection lost", isWayOn: false };
+  }
+  const by = headers["x-request-id"] ? "Signpost" : "HAProxy";
+  if (status < 400) return { status, by, title: `redirect to ${new URL(headers.location).pathname}`, isWayOn: true };
   const isPage = (headers["content-type"] ?? "").startsWith("text/html");
-  const isWayOn = status < 400 || (isPage && /<a [^>]*href=|<form /.test(body));
-  return { status, by: headers["x-request-id"] ? "Signpost" : "HAProxy", title: title ?? body.slice(0, 60), isWayOn };
+  const title = isPage ? /<title>([^<]*)<\/title>/.exec(body)?.[1] : JSON.parse(body).title;
+  return { status, by, title, isWayOn: isPage && /<a [^>]*href=|<form /.test(body) };
 }
 
 /** Measures until customers and instances have been well for some seconds. */
@@ -153,6 +171,7 @@ export async function measureCase(cluster, { fault, settleSeconds = 8, maxSecond
     faultSeconds: (end - begin) / 1000,
     attempts: attempts.length,
     failed: failures.length,
+    crossings: customers.crossings(),
     acknowledged: { sessions: customers.sessions.length, redeemed: customers.redeemed.length, users: customers.users.length },
     lost,
     unavailableSeconds: slots.size,

@@ -51,13 +51,16 @@ export class Postgres {
   async start() {
     const { primary, standby } = this;
     if (IS_ROOT) await run("chown", ["postgres:", primary.folder]);
-    await primary.run("initdb", `--pgdata=${primary.data}`, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync");
+    const options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
+    await primary.run("initdb", `--pgdata=${primary.data}`, ...options);
     this.#configure(primary);
     // The standby that it waits for does not exist yet.
     await primary.control("start");
     for (const role of ["signpost", "haproxy_check"]) await primary.query(`CREATE ROLE ${role} LOGIN`);
     await primary.query("CREATE DATABASE signpost OWNER signpost");
-    await standby.run("pg_basebackup", "-h", "127.0.0.1", "-p", String(primary.port), "-U", "postgres", "-D", standby.data, "-R", "--checkpoint=fast", "--no-sync");
+    const source = ["--host=127.0.0.1", `--port=${primary.port}`, "--username=postgres"];
+    const copy = [`--pgdata=${standby.data}`, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
+    await standby.run("pg_basebackup", ...source, ...copy);
     this.#configure(standby);
     await standby.control("start");
     await primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'");

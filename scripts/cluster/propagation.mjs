@@ -37,7 +37,7 @@ async function expectSuccess(call) {
 }
 
 /** A change of the biller's routing through the API of one instance. */
-function routingControl(title, method, path, on, off) {
+function routingControl(title, { method, path, on, off }) {
   return {
     title,
     set: (cluster, at) => expectSuccess(cluster.call(method, path, { json: on, base: at.url })),
@@ -52,13 +52,31 @@ async function isSignedOut(cluster, instance, cookie) {
 }
 
 const CONTROLS = {
-  killSwitch: routingControl("Kill switch (`PUT /api/v1/kill-switch`)", "PUT", "/api/v1/kill-switch", { kill_switch: "all-legacy" }, { kill_switch: "off" }),
-  pause: routingControl("Pause of a biller (`PATCH /api/v1/billers/…`)", "PATCH", `/api/v1/billers/${BILLER}`, { paused: true }, { paused: false }),
-  suspension: routingControl("Suspension of a biller (`PUT …/ciam`)", "PUT", `/api/v1/billers/${BILLER}/ciam`, { active: false }, { active: true }),
+  killSwitch: routingControl("Kill switch (`PUT /api/v1/kill-switch`)", {
+    method: "PUT",
+    path: "/api/v1/kill-switch",
+    on: { kill_switch: "all-legacy" },
+    off: { kill_switch: "off" },
+  }),
+  pause: routingControl("Pause of a biller (`PATCH /api/v1/billers/…`)", {
+    method: "PATCH",
+    path: `/api/v1/billers/${BILLER}`,
+    on: { paused: true },
+    off: { paused: false },
+  }),
+  suspension: routingControl("Suspension of a biller (`PUT …/ciam`)", {
+    method: "PUT",
+    path: `/api/v1/billers/${BILLER}/ciam`,
+    on: { active: false },
+    off: { active: true },
+  }),
   signOut: {
     title: "Sign-out by the customer (`POST /logout`)",
     prepare: signIn,
-    set: (cluster, at, cookie) => expectSuccess(sendTo(cluster, at, "/logout", { method: "POST", form: { biller: BILLER }, headers: { cookie } })),
+    set: (cluster, at, cookie) => {
+      const request = { method: "POST", form: { biller: BILLER }, headers: { cookie } };
+      return expectSuccess(sendTo(cluster, at, "/logout", request));
+    },
     isSeen: isSignedOut,
   },
   endSessions: {
@@ -132,7 +150,8 @@ async function usernameLimit(cluster) {
   const [first, ...others] = cluster.instances;
   const headers = { "x-forwarded-for": `198.51.100.${1 + Math.floor(250 * Math.random())}` };
   const form = { username: "one-username" };
-  const isRefused = async (instance) => (await sendTo(cluster, instance, "/login", { method: "POST", form, headers })).status === 429;
+  const request = { method: "POST", form, headers };
+  const isRefused = async (instance) => (await sendTo(cluster, instance, "/login", request)).status === 429;
   let count = 0;
   while (!(await isRefused(first))) {
     count += 1;

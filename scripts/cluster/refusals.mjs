@@ -24,9 +24,11 @@ export async function measureReadOnlyDisk(cluster) {
   await cluster.disk.remount("rw");
   instance.start();
   await until("the instance is ready again", () => instance.isReady());
-  const kept = await send(`${instance.url}/auth/verify?biller=${BILLER}`, { headers: { cookie, host: new URL(cluster.gateway).host } });
+  const headers = { cookie, host: new URL(cluster.gateway).host };
+  const isKept = (await send(`${instance.url}/auth/verify?biller=${BILLER}`, { headers })).status === 200;
+  const title = "`signpost serve` on an SQLite file on a read-only file system";
   const message = said.replaceAll(cluster.folder, "…");
-  return { title: "`signpost serve` on an SQLite file on a read-only file system", isServing, exit: ended?.code ?? null, seconds, message, isKept: kept.status === 200 };
+  return { title, isServing, exit: ended?.code ?? null, seconds, message, isKept };
 }
 
 async function signIn(cluster) {

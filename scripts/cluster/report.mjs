@@ -12,9 +12,10 @@ export function clusterText({ cases, propagation, readOnlyDisk: disk, versions, 
   const measured = Object.entries(CASES).filter(([name]) => cases[name]);
   const row = ([name, { title }]) => {
     const { attempts, failed, lost, unavailableSeconds, healthyAfter, slowestMs, saw } = cases[name];
-    const gone = Object.entries(lost).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${LOST[what]}`);
     const healthy = healthyAfter === null ? "never" : healthyAfter.toFixed(1);
-    return `| ${title} | ${failed} of ${attempts} | ${gone.join(", ") || "nothing"} | ${sawText(saw)} | ${(slowestMs / 1000).toFixed(1)} | ${unavailableSeconds} | ${healthy} |`;
+    const longest = (slowestMs / 1000).toFixed(1);
+    const cells = [title, `${failed} of ${attempts}`, lostText(lost) || "nothing", sawText(saw), longest, unavailableSeconds, healthy];
+    return `| ${cells.join(" | ")} |`;
   };
   const table = (rows) => `| fault | failed sign-ins | lost | what customers saw | longest, s | failing, s | healthy, s |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -25,7 +26,7 @@ ${rows.map(row).join("\n")}`;
 
 Three instances behind HAProxy ${versions.haproxy} with the files of \`contrib/haproxy\`, PostgreSQL ${versions.postgres} with a synchronous standby, and the
 stand-ins, measured on ${on}. Eight complete sign-ins start each second, whatever happens; requests go to the instances in
-turn. One user is created through the API each second. A fault begins after five seconds of load. A service manager, which the script plays, starts
+turn. Under quiet load ${cases.quiet?.crossings} of ${cases.quiet?.attempts} started at one instance and returned at another. One user is created through the API each second. A fault begins after five seconds of load. A service manager, which the script plays, starts
 an instance again one second after its end. Other programs ran on the machine, so read seconds as upper bounds.
 
 - Lost: what was acknowledged and was gone afterwards at any instance. In all cases together ${sum("sessions")} sign-ins, ${sum("redeemed")} redeemed
@@ -54,6 +55,10 @@ ${Object.values(propagation).map(({ title, worst }) => `| ${title} | ${worst ===
 `;
 }
 
+function lostText(lost) {
+  return Object.entries(lost).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${LOST[what]}`).join(", ");
+}
+
 function sawText(saw) {
   const text = ({ step, status, by, title, isWayOn, count, slowestMs }) => {
     const what = status === 0 ? title : `${status} of ${by}: ${title}`;
@@ -67,8 +72,7 @@ function sawText(saw) {
 export function checkCluster({ cases, propagation, readOnlyDisk }) {
   const problems = [];
   for (const [name, { lost, healthyAfter, slowestMs, saw }] of Object.entries(cases)) {
-    const gone = Object.entries(lost).filter(([, count]) => count > 0);
-    if (gone.length > 0) problems.push(`${name}: lost ${gone.map(([what, count]) => `${count} ${LOST[what]}`).join(", ")}`);
+    if (lostText(lost)) problems.push(`${name}: lost ${lostText(lost)}`);
     if (healthyAfter === null) problems.push(`${name}: not healthy without a person`);
     if (slowestMs > MAX_WAIT * 1000) problems.push(`${name}: a response took ${(slowestMs / 1000).toFixed(1)} s`);
     const isDeadEnd = ({ step, isWayOn }) => ["start", "return"].includes(step) && !isWayOn;

@@ -25,7 +25,7 @@ const PASSWORD = "demo-password";
 /** Like systemd's RestartSec. */
 const RESTART_MS = 1000;
 const HAPROXY = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].find(existsSync) ?? "haproxy";
-const FAKETIME = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"].map((folder) => join(folder, "faketime/libfaketimeMT.so.1"));
+const FAKETIME = ["x86_64", "aarch64"].map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`);
 
 /** The port of the demo's gateway; the next ones are the stand-ins, PostgreSQL and the instances. */
 const BASE = 33_000 + 20 * Math.floor(Math.random() * 300);
@@ -126,10 +126,6 @@ class Instance {
     this.isWanted = false;
     await stop(this.process);
   }
-
-  logText() {
-    return readFileSync(this.log, "utf8");
-  }
 }
 
 /** A small file system in memory. */
@@ -189,11 +185,14 @@ export class Cluster {
     prepare(this);
     for (const instance of this.instances) instance.start();
     await until("the instances are ready", async () => (await this.unhealthy()).length === 0);
-    this.apiKey = await this.createKey("all", "billers:read", "billers:write", "ciam:write", "identity:read", "identity:write", "keys:write");
-    this.portalKey = await this.createKey("portal", "handoff:redeem", "--audience", "portal");
+    const scopes = ["billers:read", "billers:write", "ciam:write", "identity:read", "identity:write", "keys:write"];
+    this.apiKey = await this.createKey("all", scopes);
+    this.portalKey = await this.createKey("portal", ["handoff:redeem"], "--audience", "portal");
   }
 
   settingsOf(instance) {
+    const sqlite = `sqlite:${join(this.folder, "disk/signpost.db")}`;
+    const postgres = `postgres://signpost@127.0.0.1:${PORTS.slowDatabase}/signpost`;
     return `
       [server]
       listen = "${instance.address}:${PORTS.instance}"
@@ -204,7 +203,7 @@ export class Cluster {
       shutdown_delay_seconds = 3
       drain_seconds = 5
       [database]
-      url = "${this.sqlite ? `sqlite:${join(this.folder, "disk/signpost.db")}` : `postgres://signpost@127.0.0.1:${PORTS.slowDatabase}/signpost`}"
+      url = "${this.sqlite ? sqlite : postgres}"
       connections = 30
       [secrets]
       keys = [{ file = "${join(this.folder, "signpost.key")}" }]
@@ -290,10 +289,8 @@ export class Cluster {
     return run(this.binary, [...args, "--config", this.instances[0].settings]);
   }
 
-  createKey(name, ...args) {
-    const scopes = args.filter((arg) => arg.includes(":")).flatMap((scope) => ["--scope", scope]);
-    const options = args.includes("--audience") ? args.slice(args.indexOf("--audience")) : [];
-    return this.signpost("keys", "create", "--name", name, ...scopes, ...options);
+  createKey(name, scopes, ...options) {
+    return this.signpost("keys", "create", "--name", name, ...scopes.flatMap((scope) => ["--scope", scope]), ...options);
   }
 
   /** A call of the API; through HAProxy unless an instance is named. */

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{ApiKeys, KnownNetworks, RateLimits};
+use crate::access::{ApiKeys, ExhaustedLimits, KnownNetworks, RateLimits};
 use crate::audit::DecisionLog;
 use crate::config::{Config, Secret};
 use crate::db::{Db, DbError, Schema};
@@ -72,6 +72,7 @@ pub(super) async fn assemble(
         biller_sessions: BillerSessions::new(db.clone(), clock.clone(), random.clone(), &config.sessions),
         consumed_tokens: ConsumedTokens::new(db.clone(), clock.clone()),
         known_networks: Arc::new(KnownNetworks::new(db.clone(), clock.clone(), &keys)),
+        exhausted_limits: ExhaustedLimits::new(db.clone(), clock.clone(), &keys),
         configured_at: clock.now(),
         stopping: CancellationToken::new(),
         shutdown: CancellationToken::new(),
@@ -131,6 +132,7 @@ pub(super) fn reassemble(running: &AppState, config: Config) -> Result<AppState,
     let Configured { routing, provisioning, mail } = configured;
     Ok(running.with(|services| {
         services.decisions = services.decisions.with_keys(&keys);
+        services.exhausted_limits = services.exhausted_limits.with_keys(&keys);
         services.known_networks = Arc::new(services.known_networks.with_keys(&keys));
         services.biller_sessions = services.biller_sessions.with_lifetime(&config.sessions);
         services.configured_at = services.clock.now();

@@ -23,6 +23,7 @@ const KEY_RELOAD_INTERVAL: Duration = Duration::from_millis(500);
 const RETURN_REPORT_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// A key that was revoked this long before an outage of the database may redeem legacy handoffs during it.
 const OUTAGE_DATA_INTERVAL: Duration = Duration::from_secs(10);
+const LIMIT_REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
 const SECONDS_PER_DAY: u64 = 24 * 3600;
 
@@ -33,6 +34,7 @@ pub(super) fn start(current: &CurrentState, stop: &CancellationToken) -> TaskTra
     background.spawn(run_until(stop.clone(), probe_issuers(current.clone())));
     background.spawn(run_until(stop.clone(), reload_keys(current.clone())));
     background.spawn(run_until(stop.clone(), prepare_for_outages(current.clone())));
+    background.spawn(run_until(stop.clone(), share_limits(current.clone())));
     background.spawn(run_until(stop.clone(), report_returns(current.clone())));
     let (provisioning, stopped) = (current.clone(), stop.clone());
     background.spawn(Provisioning::run_job_worker(move || provisioning.get().provisioning.clone(), stopped));
@@ -81,6 +83,7 @@ pub async fn sweep_once(state: &AppState) -> Result<(), DbError> {
     let done = [
         state.consumed_tokens().sweep().await,
         state.known_networks.sweep().await,
+        state.exhausted_limits.sweep().await,
         customer_sessions(state).sweep().await,
         state.biller_sessions.sweep().await,
         console::staff_sessions(state).sweep().await,
@@ -142,6 +145,16 @@ async fn prepare_for_outages(current: CurrentState) {
             log_change(condition, what, done);
         }
         tokio::time::sleep(OUTAGE_DATA_INTERVAL).await;
+    }
+}
+
+/// Applies the limits that other instances have seen exhausted.
+async fn share_limits(current: CurrentState) {
+    let failing = Condition::new();
+    loop {
+        tokio::time::sleep(LIMIT_REFRESH_INTERVAL).await;
+        let done = current.get().exhausted_limits.refresh().await;
+        log_change(&failing, "limits of other instances are not read", done);
     }
 }
 

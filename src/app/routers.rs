@@ -27,7 +27,8 @@ const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Every route of the public listener, with its layers.
 pub fn router(state: AppState) -> Router {
     let within = |limit| TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limit);
-    let slow = api::slow_router().layer((within(SLOW_REQUEST_TIMEOUT), RequestBodyLimitLayer::new(admission::MAX_BODY)));
+    let slow =
+        api::slow_router().layer((within(SLOW_REQUEST_TIMEOUT), RequestBodyLimitLayer::new(admission::MAX_BODY)));
     let customers = login::router().layer((
         middleware::from_fn(session_cookie::require_single),
         CsrfLayer::new(),

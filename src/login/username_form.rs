@@ -26,11 +26,21 @@ pub(super) async fn check_lookup_limit(
 ) -> Result<(), HttpError> {
     let counted = counted(name);
     let has_signed_in = device.has_signed_in(counted) || state.known_networks.is_remembered(client, counted);
-    match state.limits.check_lookup(client, counted, has_signed_in) {
-        Ok(()) => Ok(()),
-        // Another instance may have seen the sign-in, or this one before it was restarted.
-        Err(LookupRefusal::Username(_)) if state.known_networks.contains(client, counted).await? => Ok(()),
-        Err(LookupRefusal::Username(limit) | LookupRefusal::Network(limit)) => Err(throttled(limit)),
+    let limit = match state.limits.check_lookup(client, counted, has_signed_in) {
+        Ok(()) if has_signed_in => None,
+        Ok(()) => state.exhausted_limits.throttled(client, counted),
+        Err(LookupRefusal::Username(limit)) => {
+            // Without the database each instance applies its own limit.
+            let _ = state.exhausted_limits.record(client, counted, limit).await;
+            Some(limit)
+        }
+        Err(LookupRefusal::Network(limit)) => return Err(throttled(limit)),
+    };
+    match limit {
+        None => Ok(()),
+        // Another instance may have seen a sign-in, or this one before it was restarted.
+        Some(_) if state.known_networks.contains(client, counted).await? => Ok(()),
+        Some(limit) => Err(throttled(limit)),
     }
 }
 

@@ -336,6 +336,33 @@ async fn strangers_cannot_lock_a_username_out() {
     assert_eq!(other, StatusCode::TOO_MANY_REQUESTS, "another username on this device");
 }
 
+#[tokio::test]
+async fn exhausted_limits_apply_at_every_instance() {
+    each_database(|world| async move {
+        let (attacker, neighbour, elsewhere) = ("198.51.100.9:1", "198.51.100.9:2", "203.0.113.5:1");
+        let (other, stranger) = world.another_instance().await;
+        let refused = StatusCode::TOO_MANY_REQUESTS;
+        for name in ["one-moved", "nobody"] {
+            assert_eq!(exhaust(&mut world.browser(), attacker, name).await, refused);
+            assert_ne!(submit_from(&mut stranger.clone(), neighbour, None, name).await, refused, "not read yet");
+            other.state.exhausted_limits.refresh().await.unwrap();
+            let answer = submit_from(&mut stranger.clone(), neighbour, None, &name.to_uppercase()).await;
+            assert_eq!(answer, refused, "{name}, in another spelling");
+            assert_ne!(submit_from(&mut stranger.clone(), elsewhere, None, name).await, refused, "another network");
+            assert_ne!(submit_from(&mut stranger.clone(), neighbour, None, "two-moved").await, refused, "another name");
+        }
+        let rows = world.dump_tables().await.remove("exhausted_limit").unwrap();
+        assert_eq!(rows.len(), 2, "one row for each, however often it is tried: {rows:?}");
+        assert!(rows.iter().all(|row| !row.contains("one-moved") && !row.contains("198.51")), "{rows:?}");
+        world.advance(Duration::from_secs(3600)).await;
+        assert_ne!(submit_from(&mut stranger.clone(), neighbour, None, "nobody").await, refused, "it is over");
+        world.advance(Duration::from_secs(1)).await;
+        other.state.exhausted_limits.sweep().await.unwrap();
+        assert!(world.dump_tables().await["exhausted_limit"].is_empty());
+    })
+    .await;
+}
+
 /// Uses up the limit of a username for a network. Returns the refusal.
 async fn exhaust(stranger: &mut Browser, peer: &str, name: &str) -> StatusCode {
     for _ in 0..10 {
