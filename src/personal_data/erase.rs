@@ -16,10 +16,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Decisions reach the log within this time. Those that did while the data was collected are erased as well.
 const LOG_DELAY: Duration = Duration::from_secs(60);
 
-/// Erases all that [`collect`] found, in one transaction with its audit event. Erased data is not erased again.
-pub async fn erase(state: &AppState, data: &PersonalData, actor: &ActorContext) -> Result<(), DirectoryError> {
+/// Erases all that [`collect`] found, in one transaction with its audit event. Returns whether it did: erased data is not erased
+/// again, not even by two instances at a time.
+pub async fn erase(state: &AppState, data: &PersonalData, actor: &ActorContext) -> Result<bool, DirectoryError> {
     if data.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let (now, subject) = (actor.now(), &data.subject);
     let mut tx = state.db.begin().await?;
@@ -35,7 +36,10 @@ pub async fn erase(state: &AppState, data: &PersonalData, actor: &ActorContext) 
         state.directory.update_biller_in(&mut tx, slug, (actor, event), change).await?;
     }
     if let Some(user) = &subject.user {
-        state.directory.erase_user_in(&mut tx, user, now, &state.random).await?;
+        let had_record = state.directory.erase_user_in(&mut tx, user, now, &state.random).await?;
+        if subject.record.is_some() && !had_record {
+            return Ok(false);
+        }
         sessions::delete_for_user(&mut tx, user).await?;
     }
     let codes: Vec<&str> = data.decisions.iter().map(|entry| entry.code.as_str()).collect();
@@ -61,7 +65,7 @@ pub async fn erase(state: &AppState, data: &PersonalData, actor: &ActorContext) 
     actor.record(&mut tx, event).await?;
     tx.commit().await?;
     state.biller_sessions.verified.clear();
-    Ok(())
+    Ok(true)
 }
 
 /// Erases users who were deleted longer ago than the retention. Returns how many.
@@ -81,8 +85,7 @@ pub async fn erase_deleted_users(state: &AppState) -> Result<usize, DirectoryErr
         }
         for data in collect(state, subjects).await? {
             state.db.yield_to_waiters().await;
-            erase(state, &data, &actor).await?;
-            erased += 1;
+            erased += usize::from(erase(state, &data, &actor).await?);
         }
     }
 }

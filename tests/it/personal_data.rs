@@ -125,7 +125,9 @@ async fn no_trace_of_an_erased_user_is_left() {
         assert_eq!(tables_with(&after, user.as_str()), ["audit_event", "user_change", "users"], "the id stays");
         assert_eq!(before["session"].len() - after["session"].len(), 1, "the shared browser session stays");
         assert!(after["idempotency"][0].contains("{}"), "{:?}", after["idempotency"]);
-        assert!(after["biller"].iter().any(|row| row.contains(r#""allow":["two-moved"]"#)), "{:?}", after["biller"]);
+        // PostgreSQL doubles the quotes.
+        let settings = after["biller"].join("").replace(r#""""#, r#"""#);
+        assert!(settings.contains(r#""allow":["two-moved"]"#), "{settings}");
 
         let events = list_events(&world.state.db, &EventFilter::default(), None, 100).await.unwrap();
         let event = |action: Action| events.iter().find(|event| event.action == action.as_str()).unwrap();
@@ -137,6 +139,7 @@ async fn no_trace_of_an_erased_user_is_left() {
         assert_eq!((looked_up.actor.name.as_str(), looked_up.at), ("tester", world.state.clock.now()));
         assert_eq!(event(Action::UserUpdated).reason.as_deref(), Some("Ms. [erased] asked"));
 
+        assert!(!erase(&world.state, &data, &world.actor()).await.unwrap(), "another instance was faster");
         for again in [found(&world, &user).await, found_by_name(&world).await] {
             assert!(again.is_empty(), "{:?}", counts(&again));
             erase(&world.state, &again, &world.actor()).await.unwrap();

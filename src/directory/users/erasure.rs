@@ -107,21 +107,22 @@ impl Directory {
     }
 
     /// Erases record, memberships, pinned subjects and password hash, and queues the deletion for SecureAuth. It writes first.
+    /// Returns whether there was a record.
     pub async fn erase_user_in(
         &self,
         tx: &mut Tx,
         user: &UserId,
         now: Timestamp,
         random: &Random,
-    ) -> Result<(), DbError> {
+    ) -> Result<bool, DbError> {
         let id = user.as_str();
-        tx.run(ERASE_RECORD, values![id, now, UserStatus::Deleted.as_str()]).await?;
+        let had_record = tx.run(ERASE_RECORD, values![id, now, UserStatus::Deleted.as_str()]).await? > 0;
         // The queue reads the memberships.
         outbox::enqueue_user(tx, user, now, random).await?;
         for statement in [CLEAR_PROBLEMS, DELETE_MEMBERSHIPS, DELETE_PASSWORD, DELETE_PINS] {
             tx.run(statement, values![id]).await?;
         }
-        Ok(())
+        Ok(had_record)
     }
 
     /// Users who were deleted before a time and are not erased yet, at most `limit`.
