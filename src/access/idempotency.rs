@@ -19,7 +19,10 @@ const BODIES_OF_HOUR: Sql = sql!(
      WHERE created_at >= $1 AND created_at < $1 + 3600000 AND body IS NOT NULL"
 );
 const CLEAR_BODY: Sql = sql!("UPDATE idempotency SET body = '{}' WHERE api_key = $1 AND name = $2");
-const SWEEP: Sql = sql!("DELETE FROM idempotency WHERE created_at < $1");
+const SWEEP: Sql = sql!(
+    "DELETE FROM idempotency WHERE (api_key, name) IN \
+     (SELECT api_key, name FROM idempotency WHERE created_at < $1 LIMIT 500)"
+);
 
 /// How long a retry gets the response of the first request.
 pub const IDEMPOTENCY_RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -126,7 +129,7 @@ impl IdempotencyKey {
     }
 
     pub async fn sweep(db: &Db, before: Timestamp) -> Result<(), DbError> {
-        db.run(SWEEP, values![before]).await.map(|_| ())
+        db.sweep(SWEEP, values![before]).await.map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::{self, Lifetime, RETENTION, SWEEP_BATCH, SessionKind};
+use super::store::{self, Lifetime, RETENTION, SessionKind};
 use super::verified::VerifiedSessions;
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::{Db, DbError, Row, Sql, Tx, Value};
@@ -304,8 +304,7 @@ impl BillerSessions {
     /// Deletes rows older than the retention whose browser session is idle or has ended.
     pub async fn sweep(&self) -> Result<(), DbError> {
         let before = self.clock.now().minus(RETENTION.max(self.lifetime.idle));
-        while self.db.run(SWEEP, values![before, SessionKind::Customer.as_str()]).await? >= SWEEP_BATCH {}
-        Ok(())
+        self.db.sweep(SWEEP, values![before, SessionKind::Customer.as_str()]).await.map(drop)
     }
 }
 

@@ -68,6 +68,7 @@ mod site_files;
 mod standin_api;
 mod statements;
 mod storage_faults;
+mod sweeps;
 mod user_files;
 mod verify;
 mod wording;
