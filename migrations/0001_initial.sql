@@ -83,7 +83,7 @@ CREATE TABLE iss_pin (
 -- Users ---------------------------------------------------------------------------------------------------------------
 
 -- One row per user. `username_key` and `email_key` are the normalised forms. `attributes` is a JSON object.
--- Deleted users keep their row.
+-- Deleted users keep their row. Erased users too, with an empty `username_key` and without personal data.
 CREATE TABLE users (
     id           TEXT PRIMARY KEY,
     username     TEXT NOT NULL,
@@ -101,6 +101,9 @@ CREATE TABLE users (
 
 -- Login links are requested by email address. Usernames are found through `membership`: one index less halves an import's work.
 CREATE INDEX users_email ON users (email_key) WHERE email_key <> '';
+
+-- Deleted users who are not erased yet.
+CREATE INDEX users_deleted ON users (deleted_at) WHERE deleted_at IS NOT NULL AND username_key <> '';
 
 -- Which users belong to which billers. A username is unique within a biller, not across billers; the primary key answers the
 -- lookup of a username.
@@ -127,6 +130,9 @@ CREATE TABLE subject_pin (
     PRIMARY KEY (biller_id, generation, issuer, user_id),
     UNIQUE (biller_id, generation, issuer, subject)
 );
+
+-- An erasure deletes the pins of a user.
+CREATE INDEX subject_pin_user ON subject_pin (user_id);
 
 -- Password hashes from user files, sealed, until they are sent to SecureAuth.
 CREATE TABLE user_password (
@@ -335,7 +341,8 @@ CREATE TABLE decision_log (
 
 CREATE INDEX decision_log_at ON decision_log (at);
 
--- Audit events: one row per administrative action, written in the transaction of the change itself. Rows are never updated.
+-- Audit events: one row per administrative action, written in the transaction of the change itself. Only an erasure
+-- updates rows: it removes the name of a person.
 CREATE TABLE audit_event (
     id         TEXT PRIMARY KEY,
     at         BIGINT NOT NULL,

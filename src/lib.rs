@@ -30,6 +30,8 @@ pub mod mail;
 
 pub mod state;
 
+pub mod personal_data;
+
 pub mod web;
 
 pub mod login;

@@ -23,7 +23,6 @@ const RECENT: Sql =
 const SWEEP: Sql =
     sql!("DELETE FROM exhausted_limit WHERE id IN (SELECT id FROM exhausted_limit WHERE recorded_at < $1 LIMIT 500)");
 
-const SWEEP_BATCH: u64 = 500;
 /// Each refresh reads what was recorded since then: more than instances' clocks may differ.
 const REFRESH_WINDOW: Duration = Duration::from_secs(60);
 /// Longer than any limit lasts.
@@ -96,8 +95,7 @@ impl ExhaustedLimits {
     /// Deletes limits that are over.
     pub async fn sweep(&self) -> Result<(), DbError> {
         let before = self.clock.now().minus(RETENTION);
-        while self.db.run(SWEEP, values![before]).await? >= SWEEP_BATCH {}
-        Ok(())
+        self.db.sweep(SWEEP, values![before]).await.map(drop)
     }
 
     /// `None`: the proxy does not say which network it is.

@@ -3,6 +3,8 @@
 //! The transaction of the change also claims the key, so both are committed or neither. The response is stored afterwards. If the
 //! process dies in between, a retry finds a claim without a response and completes the request.
 
+use std::time::Duration;
+
 use crate::db::{Db, DbError, Sql, Tx};
 use crate::{sql, values};
 use signpost_core::Timestamp;
@@ -12,8 +14,19 @@ const CLAIM: Sql = sql!("INSERT INTO idempotency (api_key, name, request, create
 const FIND: Sql = sql!("SELECT request, status, body FROM idempotency WHERE api_key = $1 AND name = $2");
 const STORE_RESPONSE: Sql =
     sql!("UPDATE idempotency SET status = $3, body = $4 WHERE api_key = $1 AND name = $2 AND status IS NULL");
-const SWEEP: Sql = sql!("DELETE FROM idempotency WHERE created_at < $1");
+const BODIES_OF_HOUR: Sql = sql!(
+    "SELECT api_key, name, body, created_at FROM idempotency \
+     WHERE created_at >= $1 AND created_at < $1 + 3600000 AND body IS NOT NULL"
+);
+const CLEAR_BODY: Sql = sql!("UPDATE idempotency SET body = '{}' WHERE api_key = $1 AND name = $2");
+const SWEEP: Sql = sql!(
+    "DELETE FROM idempotency WHERE (api_key, name) IN \
+     (SELECT api_key, name FROM idempotency WHERE created_at < $1 LIMIT 500)"
+);
 
+/// How long a retry gets the response of the first request.
+pub const IDEMPOTENCY_RETENTION: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
 /// In bytes.
 const MAX_KEY_LENGTH: usize = 255;
 
@@ -36,6 +49,41 @@ pub enum Replay {
     Incomplete,
     /// Status and body of its response.
     Completed(i64, String),
+}
+
+/// A stored response, for exports and erasures.
+#[derive(Clone, Debug)]
+pub struct StoredResponse {
+    pub api_key: String,
+    pub name: String,
+    pub body: String,
+    pub created_at: Timestamp,
+}
+
+impl StoredResponse {
+    /// Stored responses whose body fits, hour by hour: no index serves the search.
+    pub async fn find(db: &Db, now: Timestamp, fits: impl Fn(&str) -> bool) -> Result<Vec<Self>, DbError> {
+        let mut found = Vec::new();
+        // An hour more, because the sweep may be late.
+        let mut hour = now.minus(IDEMPOTENCY_RETENTION + HOUR);
+        while hour <= now {
+            for row in db.all(BODIES_OF_HOUR, values![hour]).await? {
+                let body = row.text("body")?;
+                if fits(&body) {
+                    let (api_key, name, created_at) =
+                        (row.text("api_key")?, row.text("name")?, row.time("created_at")?);
+                    found.push(Self { api_key, name, body, created_at });
+                }
+            }
+            hour = hour.plus(HOUR);
+        }
+        Ok(found)
+    }
+
+    /// A retry then gets an empty object, and changes nothing.
+    pub async fn clear(&self, tx: &mut Tx) -> Result<(), DbError> {
+        tx.run(CLEAR_BODY, values![&self.api_key, &self.name]).await.map(drop)
+    }
 }
 
 impl IdempotencyKey {
@@ -81,7 +129,7 @@ impl IdempotencyKey {
     }
 
     pub async fn sweep(db: &Db, before: Timestamp) -> Result<(), DbError> {
-        db.run(SWEEP, values![before]).await.map(|_| ())
+        db.sweep(SWEEP, values![before]).await.map(drop)
     }
 }
 

@@ -20,8 +20,6 @@ const FIND: Sql = sql!("SELECT last_day FROM known_network WHERE id = $1 AND las
 const SWEEP: Sql =
     sql!("DELETE FROM known_network WHERE id IN (SELECT id FROM known_network WHERE last_day < $1 LIMIT 500)");
 
-/// Rows that one statement of a sweep deletes: between two of them other writers get their turn.
-const SWEEP_BATCH: u64 = 500;
 /// As long as the cookie of a device that signed in.
 const RETENTION_DAYS: i64 = 180;
 /// A row is written again after this time at the earliest, not by each sign-in.
@@ -103,7 +101,7 @@ impl KnownNetworks {
     /// Deletes networks without a sign-in during the retention.
     pub async fn sweep(&self) -> Result<(), DbError> {
         let oldest = self.today() - RETENTION_DAYS;
-        while self.db.run(SWEEP, values![oldest]).await? >= SWEEP_BATCH {}
+        self.db.sweep(SWEEP, values![oldest]).await?;
         self.recent().retain(|_, day| *day >= oldest);
         Ok(())
     }

@@ -8,7 +8,7 @@ mod limits;
 mod staff;
 
 pub use exhausted_limits::ExhaustedLimits;
-pub use idempotency::{IdempotencyKey, Replay};
+pub use idempotency::{IDEMPOTENCY_RETENTION, IdempotencyKey, Replay, StoredResponse};
 pub use keys::{ApiKey, ApiKeys, Audience, CreatedApiKey, KeyError, NewApiKey};
 pub use known_networks::KnownNetworks;
 pub use limits::{Client, LookupRefusal, RateLimits, Requester, Throttled};

@@ -5,11 +5,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::IdempotencyKey;
+use crate::access::{IDEMPOTENCY_RETENTION, IdempotencyKey};
 use crate::audit;
 use crate::console;
 use crate::db::DbError;
+use crate::directory::DirectoryError;
 use crate::mail::Mail;
+use crate::personal_data;
 use crate::provisioning::Provisioning;
 use crate::sessions::{SessionKind, Sessions};
 use crate::state::{AppState, CurrentState};
@@ -24,7 +26,6 @@ const OUTAGE_DATA_INTERVAL: Duration = Duration::from_secs(10);
 const LIMIT_REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
 const SECONDS_PER_DAY: u64 = 24 * 3600;
-const IDEMPOTENCY_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 /// Starts everything. It ends with `stop`.
 pub(super) fn start(current: &CurrentState, stop: &CancellationToken) -> TaskTracker {
@@ -89,8 +90,24 @@ pub async fn sweep_once(state: &AppState) -> Result<(), DbError> {
         state.decisions.sweep(days(retention.decision_retention_days)).await.map(drop),
         audit::sweep_events(&state.db, now.minus(days(retention.event_retention_days))).await.map(drop),
         IdempotencyKey::sweep(&state.db, now.minus(IDEMPOTENCY_RETENTION)).await,
+        erase_deleted_users(state).await,
     ];
     done.into_iter().collect()
+}
+
+async fn erase_deleted_users(state: &AppState) -> Result<(), DbError> {
+    match personal_data::erase_deleted_users(state).await {
+        Ok(0) => Ok(()),
+        Ok(users) => {
+            tracing::info!(users, "deleted users were erased");
+            Ok(())
+        }
+        Err(DirectoryError::Db(error)) => Err(error),
+        Err(error) => {
+            tracing::error!(error = %error, "deleted users are not erased");
+            Ok(())
+        }
+    }
 }
 
 /// Reloads the key ring when its files change. An invalid file leaves the keys as they are.

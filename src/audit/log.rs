@@ -133,7 +133,6 @@ impl DecisionLog {
         if let Some(biller) = &entry.biller {
             note_biller(biller);
         }
-        let key = entry.name.as_ref().map(|name| name.username().map_or(name.raw(), |username| username.as_str()));
         let stored = PendingEntry {
             code: code.to_string(),
             at: now,
@@ -143,7 +142,7 @@ impl DecisionLog {
                 CodeKind::Error => "error".to_owned(),
             },
             biller: entry.biller,
-            username_hash: key.map(|key| self.username_hash(key)),
+            username_hash: entry.name.as_ref().map(|name| self.hash_of(name)),
             username_mask: entry.name.as_ref().map(|name| mask(name.raw())),
             response: entry.response.to_owned(),
             metric: entry.metric,
@@ -154,6 +153,11 @@ impl DecisionLog {
             self.metrics.record_dropped_decisions(1);
         }
         code
+    }
+
+    /// What the log has in place of a username, whether or not a user has it.
+    pub fn hash_of(&self, name: &UsernameInput) -> String {
+        self.username_hash(name.username().map_or(name.raw(), |username| username.as_str()))
     }
 
     /// 96 bits tell usernames apart and keep the log small.

@@ -5,6 +5,7 @@
 
 pub mod csv_export;
 mod daily_stats;
+mod erasure;
 mod events;
 mod log;
 mod look_up;
@@ -12,6 +13,7 @@ mod store;
 mod trail;
 
 pub use daily_stats::{DailyCounts, Metric, count, daily_stats_since, day_of, increment, start_of_day};
+pub use erasure::{for_each_event, rewrite_event};
 pub use events::{EventFilter, StoredActor, StoredEvent, count_events, list_events, sweep_events};
 pub use log::{DecisionLog, LogBacklog, LogEntry, LogWriter, find};
 pub use store::{LookupResult, StoredEntry};

@@ -18,7 +18,8 @@ const INSERT: Sql = sql!(
 );
 const BY_CODE: Sql =
     sql!("SELECT at, kind, biller, username_mask, response, details FROM decision_log WHERE code = $1");
-const SWEEP: Sql = sql!("DELETE FROM decision_log WHERE at < $1");
+const SWEEP: Sql =
+    sql!("DELETE FROM decision_log WHERE code IN (SELECT code FROM decision_log WHERE at < $1 LIMIT 500)");
 
 #[derive(Debug)]
 pub(super) struct PendingEntry {
@@ -149,5 +150,5 @@ pub(super) async fn find(db: &Db, code: &ReferenceCode, key: &[u8; 32]) -> Resul
 }
 
 pub(super) async fn sweep(db: &Db, before: Timestamp) -> Result<u64, DbError> {
-    db.run(SWEEP, values![before]).await
+    db.sweep(SWEEP, values![before]).await
 }

@@ -143,6 +143,8 @@ actions! {
     KeyRevoked "key.revoked" "An API key was revoked.";
     UserCreated "user.created" "A user was created.";
     UserUpdated "user.updated" "A user was changed, suspended or deleted.";
+    UserErased "user.erased" "The personal data of a user was erased.";
+    UserDataExported "user.data_exported" "All data about a user was exported.";
     MembersUpdated "members.updated" "The memberships of a biller were changed.";
     UsersImported "users.imported" "A user file was imported.";
     LoginAddressSent "login_address.sent" "The login address was mailed to a biller's contact.";

@@ -32,6 +32,7 @@ mod serve;
 mod service_manager;
 mod simulate;
 mod sync;
+mod user_data;
 mod users;
 
 use std::path::PathBuf;
@@ -111,7 +112,7 @@ enum Command {
     /// List and show billers, decide pending approvals, compare a biller's settings with SecureAuth
     #[command(subcommand)]
     Billers(billers::Arguments),
-    /// List, show, suspend and reactivate users
+    /// List, show, suspend and reactivate users, erase them, export what is stored about them
     #[command(subcommand)]
     Users(users::Arguments),
     /// Create, list and revoke API keys

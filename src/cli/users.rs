@@ -4,9 +4,9 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::CliResult;
 use super::operator::{Concerned, Global, Session};
 use super::output::Output;
+use super::{CliResult, user_data};
 use crate::access::Scope;
 use crate::api::responses::User;
 use crate::directory::{Billers, UserFilter, UserRecord, UserStatus, UserUpdate};
@@ -27,6 +27,14 @@ pub(super) enum Arguments {
     /// Reactivate a suspended user
     #[command(after_help = "Example: signpost users reactivate ann")]
     Reactivate(OneUser),
+    /// Erase all data about a user, also at SecureAuth, for good
+    ///
+    /// It shows first how many rows of each table are erased, and asks. The audit event names the user by id.
+    #[command(after_help = "Example: signpost users erase ann --reason 'request 4711' --dry-run")]
+    Erase(user_data::Erase),
+    /// Export all data about a user as one JSON document
+    #[command(after_help = "Example: signpost users export-data ann --output ann.json")]
+    ExportData(user_data::ExportData),
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +85,8 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> CliResult {
         }
         Arguments::Suspend(one) => set_status(global, one, UserStatus::Suspended).await,
         Arguments::Reactivate(one) => set_status(global, one, UserStatus::Active).await,
+        Arguments::Erase(erase) => user_data::erase(global, erase).await,
+        Arguments::ExportData(export) => user_data::export(global, export).await,
     }
 }
 

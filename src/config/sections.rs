@@ -408,11 +408,15 @@ pub struct Audit {
     #[serde(deserialize_with = "duration::days")]
     #[schemars(with = "duration::Days")]
     pub event_retention_days: u64,
+    /// How long the data of deleted users is kept before it is erased. docs/guides/personal-data.md describes what that means.
+    #[serde(deserialize_with = "duration::days")]
+    #[schemars(with = "duration::Days")]
+    pub deleted_user_retention_days: u64,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { decision_retention_days: 90, event_retention_days: 730 }
+        Self { decision_retention_days: 90, event_retention_days: 730, deleted_user_retention_days: 30 }
     }
 }
 

@@ -17,6 +17,7 @@ mod row;
 mod sqlite;
 mod statement;
 mod status;
+mod sweep;
 mod writer_queue;
 
 pub use backup::{BackupError, Restored};
@@ -28,3 +29,4 @@ pub use row::{Row, Value};
 pub use sqlite::SqliteFile;
 pub use statement::Sql;
 pub use status::PoolStatus;
+pub use sweep::ROWS_PER_SWEEP_STATEMENT;

@@ -24,9 +24,9 @@ pub use lookup::UsernameLookup;
 pub use outbox::{Backlog, LeasedUserChange, UserChangeQueue};
 pub use users::import::is_mail_address;
 pub use users::{
-    BillerScope, IdentityError, MemberRange, MembershipChange, NewUser, SubjectMatch, Tally, User, UserContact,
-    UserFilter, UserRecord, UserStatus, UserUpdate, UserWriteError, UsernameMemberships, UsernamePage, WriteContext,
-    import as import_users, pin_subject,
+    BillerScope, IdentityError, MemberRange, Membership, MembershipChange, NewUser, PinnedSubject, QueuedChange,
+    SubjectMatch, Tally, User, UserContact, UserFilter, UserRecord, UserStatus, UserTraces, UserUpdate, UserWriteError,
+    UsernameMemberships, UsernamePage, WriteContext, import as import_users, pin_subject,
 };
 
 use crate::db::{ChangeCounter, Db, DbError, Tx};

@@ -11,7 +11,10 @@ use signpost_core::{Clock, Timestamp};
 const FIND: Sql = sql!("SELECT 1 FROM consumed_token WHERE kind = $1 AND id = $2");
 const INSERT: Sql =
     sql!("INSERT INTO consumed_token (kind, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
-const SWEEP: Sql = sql!("DELETE FROM consumed_token WHERE expires_at < $1");
+const SWEEP: Sql = sql!(
+    "DELETE FROM consumed_token WHERE (kind, id) IN \
+     (SELECT kind, id FROM consumed_token WHERE expires_at < $1 LIMIT 500)"
+);
 
 /// Longer than any token lives: the settings allow an hour.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -119,6 +122,6 @@ impl ConsumedTokens {
 
     /// Deletes the ids of tokens that have expired.
     pub async fn sweep(&self) -> Result<(), DbError> {
-        self.db.run(SWEEP, values![self.clock.now()]).await.map(|_| ())
+        self.db.sweep(SWEEP, values![self.clock.now()]).await.map(drop)
     }
 }

@@ -3,6 +3,7 @@
 
 mod address;
 mod context;
+mod erasure;
 mod links;
 mod login_address;
 mod messages;
@@ -15,6 +16,6 @@ mod worker;
 
 pub use context::{Deps, Mail};
 pub use login_address::LoginAddressError;
-pub use queue::TaskBacklog;
+pub use queue::{TaskBacklog, WaitingTask};
 
 use task::{Email, QueuedTask, TaskError};

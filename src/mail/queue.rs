@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::QueuedTask;
 use crate::audit::{ActorContext, AuditEvent};
-use crate::db::{Db, DbError, Sql, Value};
+use crate::db::{Db, DbError, Sql, Tx, Value};
 use crate::queue::{Lease, Queue, Statements};
 use crate::{sql, values};
 use signpost_core::{Clock, KeyRing, Purpose, Random, Timestamp, ids};
@@ -29,10 +29,21 @@ const RESCHEDULE_TASK: Sql = sql!(
     "UPDATE queued_task SET fencing_token = '', lease_until = 0, due_at = $3 WHERE id = $1 AND fencing_token = $2"
 );
 const DELETE_TASK: Sql = sql!("DELETE FROM queued_task WHERE id = $1 AND fencing_token = $2");
+const ALL_TASKS: Sql = sql!("SELECT id, sealed, attempts, created_at FROM queued_task ORDER BY id");
+const REMOVE_TASK: Sql = sql!("DELETE FROM queued_task WHERE id = $1");
 const BACKLOG: Sql = sql!(
     "SELECT count(*) AS total, count(CASE WHEN attempts > 0 THEN 1 END) AS attempted, min(created_at) AS oldest \
      FROM queued_task"
 );
+
+/// A task that waits, for exports and erasures.
+#[derive(Clone, Debug)]
+pub struct WaitingTask {
+    pub id: String,
+    pub kind: &'static str,
+    pub attempts: i64,
+    pub created_at: Timestamp,
+}
 
 /// The tasks that wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,9 +132,31 @@ impl TaskQueue {
         Ok(TaskBacklog { pending: row.int("total")?, failing: row.int("attempted")?, oldest: row.opt_time("oldest")? })
     }
 
+    /// The tasks that concern a user or one of these names. The queue is short: done tasks are deleted.
+    pub(super) async fn concerning(
+        &self,
+        is_concerned: impl Fn(&QueuedTask) -> bool,
+    ) -> Result<Vec<WaitingTask>, DbError> {
+        let mut found = Vec::new();
+        for row in self.db.all(ALL_TASKS, values![]).await? {
+            let id = row.text("id")?;
+            let Ok(task) = self.keys.open::<QueuedTask>(Purpose::Storage, &id, &row.text("sealed")?) else { continue };
+            if is_concerned(&task) {
+                let (attempts, created_at) = (row.int("attempts")?, row.time("created_at")?);
+                found.push(WaitingTask { id, kind: task.kind(), attempts, created_at });
+            }
+        }
+        Ok(found)
+    }
+
     fn row(&self, task: &QueuedTask, now: Timestamp) -> Vec<Value> {
         let id = ids::uuid_v7(now, &self.random);
         let sealed = self.keys.seal(Purpose::Storage, &id, task);
         values![id, sealed, now]
     }
+}
+
+/// Deletes a task, whether or not a worker has claimed it: the worker then completes nothing.
+pub(super) async fn remove(tx: &mut Tx, id: &str) -> Result<(), DbError> {
+    tx.run(REMOVE_TASK, values![id]).await.map(drop)
 }

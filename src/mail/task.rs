@@ -6,7 +6,7 @@ use crate::access::Requester;
 use crate::directory::{DirectoryError, UserContact};
 use crate::provisioning::ProvisioningError;
 use crate::secureauth::management::CallError;
-use signpost_core::{Locale, Slug};
+use signpost_core::{Locale, Slug, UserId};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +32,16 @@ pub(super) enum QueuedTask {
 }
 
 impl QueuedTask {
+    /// Whether it concerns the user with this id, or one of these lower-case usernames and mail addresses.
+    pub(super) fn concerns(&self, user: Option<&UserId>, names: &[String]) -> bool {
+        let is_named = |text: &str| names.contains(&text.trim().to_lowercase());
+        match self {
+            Self::SignInLinks { input, .. } | Self::PasswordReset { input, .. } => is_named(input),
+            Self::SecureauthReset(contact) => user == Some(&contact.user) || is_named(&contact.email),
+            Self::Email(email) => is_named(&email.to),
+        }
+    }
+
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::SignInLinks { .. } => "sign_in_links",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::{self, Lifetime, RETENTION, SWEEP_BATCH, SessionKind};
+use super::store::{self, Lifetime, RETENTION, SessionKind};
 use super::verified::VerifiedSessions;
 use crate::audit::{Action, ActorContext, AuditEvent};
 use crate::db::{Db, DbError, Row, Sql, Tx, Value};
@@ -55,6 +55,24 @@ const END_SID: Sql = sql!(
      WHERE biller_id = $1 AND issuer = $2 AND sid = $3 AND subject = COALESCE($4, subject) AND ended_at IS NULL"
 );
 
+const OF_USER: Sql = sql!(
+    "SELECT id, biller_id, user_id, issuer, subject, auth_time, details, created_at, ended_at FROM biller_session \
+     WHERE user_id = $1 ORDER BY created_at, id"
+);
+/// Another user may be signed in under the same browser session, at another biller: it stays then.
+macro_rules! browsers_of_user {
+    ($start:literal) => {
+        concat!(
+            $start,
+            " FROM session WHERE kind = $2 AND owner IN (SELECT b.browser_session_id FROM biller_session b WHERE b.user_id = $1) ",
+            "AND NOT EXISTS (SELECT 1 FROM biller_session o WHERE o.browser_session_id = session.owner AND o.ended_at IS NULL ",
+            "AND o.user_id <> $1)"
+        )
+    };
+}
+const BROWSERS_OF_USER: Sql = sql!(browsers_of_user!("SELECT created_at, last_seen, ended_at"));
+const DELETE_BROWSERS_OF_USER: Sql = sql!(browsers_of_user!("DELETE"));
+const DELETE_OF_USER: Sql = sql!("DELETE FROM biller_session WHERE user_id = $1");
 const SWEEP: Sql = sql!(
     "DELETE FROM biller_session WHERE id IN \
      (SELECT b.id FROM biller_session b WHERE b.created_at < $1 AND NOT EXISTS \
@@ -92,6 +110,22 @@ pub struct SessionDetails {
     pub sid: Option<String>,
     /// The ID token, sealed: a hint for logout.
     pub id_token: String,
+}
+
+/// A session of a user, which may have ended.
+#[derive(Clone, Debug)]
+pub struct PastSession {
+    pub session: BillerSession,
+    pub created_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A browser session that holds sessions of a user, which may have ended.
+#[derive(Clone, Copy, Debug)]
+pub struct PastBrowserSession {
+    pub created_at: Timestamp,
+    pub last_seen: Timestamp,
+    pub ended_at: Option<Timestamp>,
 }
 
 /// What a new sign-in says.
@@ -256,11 +290,28 @@ impl BillerSessions {
         row.map_or(Ok(0), |row| row.int("count"))
     }
 
+    /// All stored sessions of a user.
+    pub async fn of_user(&self, user: &UserId) -> Result<(Vec<PastSession>, Vec<PastBrowserSession>), DbError> {
+        let sessions = self.db.all(OF_USER, values![user.as_str()]).await?;
+        let sessions = sessions.iter().map(|row| {
+            let (created_at, ended_at) = (row.time("created_at")?, row.opt_time("ended_at")?);
+            Ok(PastSession { session: read(row)?, created_at, ended_at })
+        });
+        let browsers = self.db.all(BROWSERS_OF_USER, values![user.as_str(), SessionKind::Customer.as_str()]).await?;
+        let browsers = browsers.iter().map(|row| {
+            Ok(PastBrowserSession {
+                created_at: row.time("created_at")?,
+                last_seen: row.time("last_seen")?,
+                ended_at: row.opt_time("ended_at")?,
+            })
+        });
+        Ok((sessions.collect::<Result<_, DbError>>()?, browsers.collect::<Result<_, DbError>>()?))
+    }
+
     /// Deletes rows older than the retention whose browser session is idle or has ended.
     pub async fn sweep(&self) -> Result<(), DbError> {
         let before = self.clock.now().minus(RETENTION.max(self.lifetime.idle));
-        while self.db.run(SWEEP, values![before, SessionKind::Customer.as_str()]).await? >= SWEEP_BATCH {}
-        Ok(())
+        self.db.sweep(SWEEP, values![before, SessionKind::Customer.as_str()]).await.map(drop)
     }
 }
 
@@ -316,6 +367,12 @@ pub async fn end_for_user(tx: &mut Tx, user: &str, now: Timestamp) -> Result<(),
 /// Ends a user's sessions at one biller, in the transaction that removes the membership.
 pub async fn end_for_member(tx: &mut Tx, biller: &str, user: &str, now: Timestamp) -> Result<(), DbError> {
     tx.run(END_MEMBER, values![biller, user, now]).await.map(drop)
+}
+
+/// Deletes all sessions of a user, so that nothing about them is left. Clear [`BillerSessions::verified`] after the commit.
+pub async fn delete_for_user(tx: &mut Tx, user: &UserId) -> Result<(), DbError> {
+    tx.run(DELETE_BROWSERS_OF_USER, values![user.as_str(), SessionKind::Customer.as_str()]).await?;
+    tx.run(DELETE_OF_USER, values![user.as_str()]).await.map(drop)
 }
 
 fn read(row: &Row) -> Result<BillerSession, DbError> {

@@ -5,8 +5,8 @@ mod store;
 mod verified;
 
 pub use billers::{
-    BillerSession, BillerSessions, NewBillerSession, SessionDetails, SessionFilter, end_all, end_for_member,
-    end_for_user,
+    BillerSession, BillerSessions, NewBillerSession, PastBrowserSession, PastSession, SessionDetails, SessionFilter,
+    delete_for_user, end_all, end_for_member, end_for_user,
 };
 pub use store::{Lifetime, SessionKind, Sessions, StoredSession};
 pub use verified::{VerifiedSessions, VerifiedUser};

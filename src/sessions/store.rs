@@ -38,8 +38,6 @@ const END_ALL: Sql = sql!("UPDATE session SET ended_at = $1 WHERE ended_at IS NU
 const TOUCH_INTERVAL: Duration = Duration::from_secs(30);
 /// Retention of ended and idle sessions, at least.
 pub(super) const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Rows that one statement of a sweep deletes: between two of them other writers get their turn.
-pub(super) const SWEEP_BATCH: u64 = 500;
 
 /// Whose sessions a [`Sessions`] holds. A session id of one kind is unknown to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +157,7 @@ impl Sessions {
     /// Deletes sessions that were last seen before the retention.
     pub async fn sweep(&self) -> Result<(), DbError> {
         let before = self.clock.now().minus(RETENTION.max(self.lifetime.idle));
-        while self.db.run(SWEEP, values![self.kind.as_str(), before]).await? >= SWEEP_BATCH {}
-        Ok(())
+        self.db.sweep(SWEEP, values![self.kind.as_str(), before]).await.map(drop)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Top-level modules and their layers.
-const LAYERS: [(&str, u8); 23] = [
+const LAYERS: [(&str, u8); 24] = [
     ("config", 2),
     ("telemetry", 3),
     ("i18n", 3),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, u8); 23] = [
     ("provisioning", 10),
     ("mail", 11),
     ("state", 12),
+    ("personal_data", 13),
     ("web", 13),
     ("login", 14),
     ("api", 14),

@@ -10,7 +10,7 @@ use crate::billers_api::ApiClient;
 use crate::harness::World;
 
 /// Commands that print no result: logs, a script, files, or the vendor's JSON.
-const WITHOUT_RESULT: [&str; 5] = ["serve", "generate", "completions", "man", "export"];
+const WITHOUT_RESULT: [&str; 6] = ["serve", "generate", "completions", "man", "export", "users export-data"];
 
 fn signpost(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_signpost")).args(arguments).stdin(Stdio::null()).output().unwrap()
@@ -108,6 +108,7 @@ async fn every_json_answer_parses_and_has_the_names_of_the_api() {
             (&["users", "show", "ann"], "/pending"),
             (&["users", "suspend", "ann"], "/status"),
             (&["users", "reactivate", "ann"], "/status"),
+            (&["users", "erase", "one-legacy", "--reason", "request 4711", "--yes"], "/rows/users"),
             (&["keys", "create", "--name", "crm", "--scope", "billers:read"], "/key"),
             (&["keys", "list", "--valid"], "/keys/0/scopes"),
             (&["simulate", "--username", "one-moved"], "/row"),

@@ -89,6 +89,10 @@ async fn pool_state(world: &World, id: &UserId) -> Value {
     })
 }
 
+pub(crate) async fn is_in_pool(world: &World, id: &UserId) -> bool {
+    !pool_state(world, id).await.is_null()
+}
+
 #[tokio::test]
 async fn user_changes_are_pushed_to_secureauth() {
     each_database(|world| async move {

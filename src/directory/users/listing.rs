@@ -21,13 +21,15 @@ macro_rules! columns {
     };
 }
 
-const ONE: Sql = sql!(columns!("FROM users u WHERE u.id = $1"));
+/// Erased users have no username; like the other statements, this one does not find them.
+const ONE: Sql = sql!(columns!("FROM users u WHERE u.id = $1 AND u.username_key <> ''"));
 /// One statement finds neither an unknown user nor one of other billers, so that its time does not tell them apart.
 const ONE_IN_SCOPE: Sql = sql!(columns!(
     "FROM users u WHERE u.id = $1 AND u.id IN (SELECT m.user_id FROM membership m WHERE m.user_id = $1 AND m.biller_id IN {keys})"
 ));
-const ALL: Sql =
-    sql!(columns!("FROM users u WHERE u.id > $1 AND $2 LIKE '%,' || u.status || ',%' ORDER BY u.id LIMIT $3"));
+const ALL: Sql = sql!(columns!(
+    "FROM users u WHERE u.id > $1 AND u.username_key <> '' AND $2 LIKE '%,' || u.status || ',%' ORDER BY u.id LIMIT $3"
+));
 /// The condition on empty addresses lets SQLite use its partial index.
 const BY_EMAIL: Sql = sql!(columns!(
     "FROM users u WHERE u.id > $1 AND $2 LIKE '%,' || u.status || ',%' AND u.email_key = $4 AND u.email_key <> '' ORDER BY u.id LIMIT $3"
@@ -51,7 +53,8 @@ const BILLERS: Sql = sql!(
 const BY_USERNAME: Sql = sql!(columns!(
     "FROM users u WHERE u.id IN (SELECT m.user_id FROM membership m WHERE m.username_key = $1) ORDER BY u.id LIMIT 50"
 ));
-const COUNT_ALL: Sql = sql!("SELECT count(*) AS count FROM users u WHERE $1 LIKE '%,' || u.status || ',%'");
+const COUNT_ALL: Sql =
+    sql!("SELECT count(*) AS count FROM users u WHERE u.username_key <> '' AND $1 LIKE '%,' || u.status || ',%'");
 /// A user of several billers counts once.
 const COUNT_OF_BILLERS: Sql = sql!(
     "SELECT count(DISTINCT u.id) AS count FROM membership m JOIN users u ON u.id = m.user_id \

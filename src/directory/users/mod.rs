@@ -1,6 +1,7 @@
 //! Users and their memberships.
 
 mod contacts;
+mod erasure;
 pub mod import;
 mod integrity;
 mod listing;
@@ -11,6 +12,7 @@ mod user;
 mod writes;
 
 pub use contacts::UserContact;
+pub use erasure::{Membership, PinnedSubject, QueuedChange, UserTraces};
 pub use listing::{UserFilter, UserRecord};
 pub use member_pages::{MemberRange, UsernameMemberships, UsernamePage};
 pub use members::{BillerScope, IdentityError, MembershipChange, Tally};
