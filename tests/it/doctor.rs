@@ -179,6 +179,15 @@ fn a_broken_installation_is_described() {
         let command = format!("chmod 600 {}", path(file).display());
         assert_finding(&report, "warning", "permissions", "has mode 0644", &command);
     }
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_signpost"));
+    serve.arg("serve").arg("--config").arg(&settings);
+    // It warns before it fails to listen on an address of documentation (RFC 5737).
+    let output = serve.env("SIGNPOST__SERVER__LISTEN", "192.0.2.1:1").output().unwrap();
+    let log = [output.stdout, output.stderr].concat();
+    let log = String::from_utf8_lossy(&log);
+    for file in ["signpost.key", "s.db"] {
+        assert!(log.lines().any(|line| line.contains("others can read this file") && line.contains(file)), "{log}");
+    }
     std::fs::set_permissions(path("s.db"), std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert_finding(&doctor(&settings, &[]).1, "pass", "permissions", "no access", "");
