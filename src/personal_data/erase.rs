@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::collect::{PersonalData, Subject, collect};
 use crate::audit::{Action, Actor, ActorContext, AuditEvent, DecisionLog, rewrite_event};
-use crate::directory::DirectoryError;
+use crate::directory::{Biller, DirectoryError};
 use crate::mail::Mail;
 use crate::sessions;
 use crate::state::AppState;
@@ -28,7 +28,7 @@ pub async fn erase(state: &AppState, data: &PersonalData, actor: &ActorContext) 
     // Changes of billers are the first statements, as everywhere.
     for slug in &data.allow_lists {
         let event = AuditEvent::new(Action::RolloutUpdated);
-        let change = |biller: &mut crate::directory::Biller| {
+        let change = |biller: &mut Biller| {
             if let (Some(allow), Some(username)) = (&mut biller.settings.rollout.allow, &username) {
                 allow.retain(|name| name != username.as_str());
             }

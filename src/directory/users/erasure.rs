@@ -2,7 +2,7 @@
 //! table is searched for references.
 
 use super::user::UserStatus;
-use crate::db::{DbError, Sql, Tx};
+use crate::db::{DbError, Row, Sql, Tx};
 use crate::directory::{Directory, DirectoryError, outbox};
 use crate::{sql, values};
 use signpost_core::{BillerId, Random, Timestamp, UserId};
@@ -72,7 +72,7 @@ pub struct QueuedChange {
 
 impl Directory {
     pub async fn traces_of(&self, user: &UserId) -> Result<UserTraces, DirectoryError> {
-        let biller = |row: &crate::db::Row| row.text("biller_id").map(BillerId::from_stored);
+        let biller = |row: &Row| row.text("biller_id").map(BillerId::from_stored);
         let memberships = self.db.all(MEMBERSHIPS, values![user.as_str()]).await?;
         let memberships = memberships.iter().map(|row| {
             let (legacy_account, created_at) = (row.flag("legacy_account")?, row.time("created_at")?);
