@@ -7,8 +7,9 @@ use super::CliResult;
 use super::operator::{Concerned, Global};
 use crate::access::Scope;
 use crate::provisioning::CheckStatus;
-use signpost_core::Slug;
+use crate::web::tls::Tls;
 use signpost_core::decision::{CiamState, KillSwitchState};
+use signpost_core::{Clock, Slug};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
@@ -58,6 +59,18 @@ async fn check_installation(global: &Global) -> CliResult {
     }
     if settings.legacy.reset_url.is_none() {
         outln!("warn  legacy.reset_url is missing: users who forgot a legacy password get the recovery page.");
+    }
+    match Tls::load(&settings.server) {
+        Ok(None) => {}
+        Ok(Some(tls)) => match (tls.expiry_problem(Clock::System.now()), tls.expires()) {
+            (Some(problem), _) => outln!("warn  {problem}."),
+            (None, Some(expires)) => outln!("ok    server.tls_certificate: valid until {expires}"),
+            (None, None) => outln!("ok    server.tls_certificate: matches its key"),
+        },
+        Err(problem) => {
+            failures += 1;
+            outln!("fail  {problem}.");
+        }
     }
     let state = global.open(None, Concerned::All).await?.state;
     outln!("ok    database: reachable, schema up to date");

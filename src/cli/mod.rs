@@ -281,7 +281,7 @@ fn manual_pages(folder: &std::path::Path) -> CliResult {
 }
 
 async fn migrate(path: &std::path::Path) -> CliResult {
-    App::build(load(path)?, Schema::Migrate, Clock::System, Random::system()).await?;
+    App::open(load(path)?, Schema::Migrate, Clock::System, Random::system()).await?;
     outln!("the schema is up to date");
     Ok(())
 }

@@ -55,6 +55,26 @@ pub struct Server {
     pub management_listen: SocketAddr,
     pub shutdown_delay_seconds: u64,
     pub drain_seconds: u64,
+    /// PEM file with the server's certificate and the intermediate ones. With it, the public listener speaks TLS; without it, plain
+    /// HTTP.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with the private key of `tls_certificate`.
+    pub tls_key: Option<PathBuf>,
+}
+
+/// The files of the public listener's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Server {
+    /// `None`: the public listener speaks plain HTTP.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = self.tls_certificate.clone().zip(self.tls_key.clone())?;
+        Some(TlsFiles { certificate, key })
+    }
 }
 
 impl Default for Server {
@@ -70,6 +90,8 @@ impl Default for Server {
             management_listen: SocketAddr::from(([127, 0, 0, 1], 8086)),
             shutdown_delay_seconds: 0,
             drain_seconds: 10,
+            tls_certificate: None,
+            tls_key: None,
         }
     }
 }

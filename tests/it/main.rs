@@ -67,6 +67,7 @@ mod site_files;
 mod standin_api;
 mod statements;
 mod storage_faults;
+mod tls;
 mod user_files;
 mod verify;
 mod wording;
