@@ -125,7 +125,11 @@ fn a_certificate_needs_its_key_and_https() {
         ("https://login.example.com", &[certificate, key][..], None),
         ("https://login.example.com", &[certificate], Some("server.tls_key: missing")),
         ("https://login.example.com", &[key], Some("server.tls_certificate: missing")),
-        ("http://localhost:8080", &[certificate, key], Some("server.public_url: http://localhost:8080/ must be an https")),
+        (
+            "http://localhost:8080",
+            &[certificate, key],
+            Some("server.public_url: http://localhost:8080/ must be an https"),
+        ),
     ] {
         let environment = [&[("SIGNPOST__SERVER__PUBLIC_URL", url)], environment].concat();
         let found = problems(GOOD, &environment);
