@@ -17,6 +17,7 @@ use crate::config::{Config, Problems};
 use crate::db::Schema;
 use crate::state::{AppState, CurrentState, ReloadQueue, ReloadReport, ReloadRequests};
 use crate::web::serve::{LiveRouter, serve};
+use crate::web::transport::{LiveTransport, Transport};
 use reload::{Live, Source};
 use signpost_core::{Clock, Random};
 
@@ -32,6 +33,7 @@ pub struct App {
     /// The console's listener, if the configuration has one.
     console: Option<TcpListener>,
     management: Option<TcpListener>,
+    transport: Transport,
     reloads: ReloadQueue,
     source: Source,
     observer: Observer,
@@ -69,13 +71,20 @@ pub struct ListenError {
 }
 
 impl App {
-    /// Opens the database and creates the services.
+    /// Reads the certificate, opens the database and creates the services.
     pub async fn build(config: Config, schema: Schema, clock: Clock, random: Random) -> Result<Self, BuildError> {
+        let transport = Transport::new(&config.server, &clock)?;
         let (requests, reloads) = ReloadRequests::new();
         let read = config.clone();
         let state = assembly::assemble(config, schema, (clock, random), requests).await?;
         let source: Source = Arc::new(move || Ok(read.clone()));
-        Ok(Self { state, console: None, management: None, reloads, source, observer: Arc::new(|_| {}) })
+        Ok(Self { state, console: None, management: None, transport, reloads, source, observer: Arc::new(|_| {}) })
+    }
+
+    /// Opens the database and creates the services for a command, which serves no connections.
+    pub async fn open(config: Config, schema: Schema, clock: Clock, random: Random) -> Result<AppState, BuildError> {
+        let (requests, _) = ReloadRequests::new();
+        assembly::assemble(config, schema, (clock, random), requests).await
     }
 
     /// Reloads read the settings from `source`. Without it, they read the files again that the settings name.
@@ -125,7 +134,7 @@ impl App {
     /// listener is the last one.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let state = self.state;
-        let mut live = Live::new(&state);
+        let mut live = Live::new(&state, self.transport);
         let current = live.current.clone();
         let observer = self.observer;
         let stop = after_notice(&current, stop, Arc::clone(&observer));
@@ -134,9 +143,11 @@ impl App {
         let max_connections = state.config.server.max_connections;
         let drain = move || Duration::from_secs(current.get().config.server.drain_seconds);
         if let (Some(listener), Some(router)) = (self.console, live.console_router()) {
-            background.spawn(serve(listener, router, max_connections, drain.clone(), stop.clone()));
+            let plain = LiveTransport::default();
+            background.spawn(serve(listener, router, plain, max_connections, drain.clone(), stop.clone()));
         }
-        let public = live.public.clone();
+        let (public, transport) = (live.public.clone(), live.transport.clone());
+        background.spawn(background::run_until(stop.clone(), transport.clone().follow_files(state.clock.clone())));
         let (queue, source) = (self.reloads, self.source);
         let observed = Arc::clone(&observer);
         let stopping = state.stopping.clone();
@@ -151,7 +162,7 @@ impl App {
         }));
         background.close();
         observer(Lifecycle::Serving);
-        serve(listener, public, max_connections, drain.clone(), stop).await;
+        serve(listener, public, transport, max_connections, drain.clone(), stop).await;
         reloads.abort();
         if tokio::time::timeout(drain(), background.wait()).await.is_err() {
             tracing::warn!("the shutdown timeout has passed; unfinished work resumes after the next start");
@@ -197,7 +208,8 @@ struct ManagementServer {
 impl ManagementServer {
     fn start(listener: TcpListener, router: LiveRouter) -> Self {
         let stop = CancellationToken::new();
-        let serving = serve(listener, router, MAX_MANAGEMENT_CONNECTIONS, || MANAGEMENT_DRAIN, stop.clone());
+        let (plain, drain) = (LiveTransport::default(), || MANAGEMENT_DRAIN);
+        let serving = serve(listener, router, plain, MAX_MANAGEMENT_CONNECTIONS, drain, stop.clone());
         Self { stop, serving: tokio::spawn(serving) }
     }
 

@@ -21,6 +21,7 @@ use crate::secureauth::{Http, Providers};
 use crate::sessions::BillerSessions;
 use crate::state::{AppState, IntegrityCache, ReloadRequests, Services};
 use crate::telemetry::Metrics;
+use crate::web::tls::TlsError;
 use signpost_core::{Clock, KeyRing, Random};
 
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,8 @@ pub enum BuildError {
     Secret(String),
     #[error("{0}")]
     Setting(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the HTTP client could not be set up: {0}")]
     Http(String),
 }

@@ -54,7 +54,7 @@ fn customer_sessions(state: &AppState) -> Sessions {
     Sessions::new(state.db.clone(), state.clock.clone(), SessionKind::Customer, &state.config.sessions)
 }
 
-async fn run_until(stop: CancellationToken, work: impl Future<Output = ()>) {
+pub(super) async fn run_until(stop: CancellationToken, work: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
         () = stop.cancelled() => {}

@@ -12,6 +12,7 @@ use crate::login;
 use crate::state::{AppState, CurrentState, ReloadReport};
 use crate::telemetry;
 use crate::web::serve::LiveRouter;
+use crate::web::transport::{LiveTransport, Transport};
 
 /// Reads the settings again.
 pub(super) type Source = Arc<dyn Fn() -> Result<Config, Problems> + Send + Sync>;
@@ -23,18 +24,20 @@ pub(super) struct Live {
     pub(super) current: CurrentState,
     pub(super) public: LiveRouter,
     pub(super) management: LiveRouter,
+    pub(super) transport: LiveTransport,
     console: Option<(Console, LiveRouter)>,
     /// What the setting stood for at the start: it may name a file that has another content now.
     database_url: Option<SecretString>,
 }
 
 impl Live {
-    pub(super) fn new(state: &AppState) -> Self {
+    pub(super) fn new(state: &AppState, transport: Transport) -> Self {
         let console = Console::new(state, login::preview);
         Self {
             current: CurrentState::new(state),
             public: LiveRouter::new(router(state.clone())),
             management: LiveRouter::new(management_router(state.clone())),
+            transport: LiveTransport::new(transport),
             console: console.map(|console| {
                 let router = router_of_console(&console);
                 (console, LiveRouter::new(router))
@@ -90,6 +93,7 @@ impl Live {
             needs_restart.push("database.url");
         }
         let changed = config.changed_sections(&running.config);
+        let transport = Transport::new(&config.server, &running.clock)?;
         let state = reassemble(running, config)?;
         if let Some((console, live)) = &mut self.console {
             // Its listener and its address stay, or the settings would have been rejected.
@@ -100,6 +104,7 @@ impl Live {
         }
         self.public.replace(router(state.clone()));
         self.management.replace(management_router(state.clone()));
+        self.transport.replace(transport);
         telemetry::set_filter(&state.config.log);
         self.current.replace(&state);
         Ok((changed, needs_restart))

@@ -19,8 +19,9 @@ use crate::db::DbError;
 use crate::directory::{Biller, Billers};
 use crate::provisioning::{CheckStatus, ReadinessCheck};
 use crate::state::AppState;
+use crate::web::tls::Tls;
 use signpost_core::decision::{CiamState, KillSwitchState};
-use signpost_core::{Slug, Timestamp};
+use signpost_core::{Clock, Slug, Timestamp};
 
 /// A difference of clocks that makes tokens and leases fail, in milliseconds.
 const MAX_CLOCK_DIFFERENCE: i64 = 5_000;
@@ -167,6 +168,19 @@ fn repair_of_setting(problem: &str, edit: &str) -> String {
     file.map_or_else(|| edit.to_owned(), |file| format!("signpost secrets create {file}"))
 }
 
+/// The certificate of the public listener, if it has one.
+fn certificate(config: &Config, edit: &str) -> Option<Finding> {
+    let tls = match Tls::load(&config.server) {
+        Ok(tls) => tls?,
+        Err(problem) => return Some(Finding::fail("certificate", problem.to_string(), edit)),
+    };
+    Some(match (tls.expiry_problem(Clock::System.now()), tls.expires()) {
+        (Some(problem), _) => Finding::warning("certificate", problem, edit),
+        (None, Some(expires)) => Finding::pass("certificate", format!("valid until {expires}")),
+        (None, None) => Finding::pass("certificate", "matches its key"),
+    })
+}
+
 /// What the settings and the files that they name tell.
 fn settings(config: &Config, global: &Global, edit: &str) -> Vec<Finding> {
     let mut findings = vec![Finding::pass("settings", format!("{} is valid.", global.config.display()))];
@@ -183,6 +197,7 @@ fn settings(config: &Config, global: &Global, edit: &str) -> Vec<Finding> {
         let advice = "legacy.reset_url is missing: users who forgot a legacy password get the recovery page.";
         findings.push(Finding::warning("settings", advice, edit));
     }
+    findings.extend(certificate(config, edit));
     let exposed = config.exposed_files(&global.config);
     if exposed.is_empty() {
         findings.push(Finding::pass("permissions", "Others have no access to secrets and database files."));

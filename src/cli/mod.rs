@@ -315,7 +315,7 @@ fn manual_pages(folder: &std::path::Path) -> CliResult {
 }
 
 async fn migrate(path: &std::path::Path, output: Output) -> CliResult {
-    let app = App::build(load(path)?, Schema::Migrate, Clock::System, Random::system()).await?;
-    let (version, _) = app.state.db.schema_versions().await?;
+    let state = App::open(load(path)?, Schema::Migrate, Clock::System, Random::system()).await?;
+    let (version, _) = state.db.schema_versions().await?;
     output.print(&serde_json::json!({ "schema_version": version }), || outln!("the schema is up to date"))
 }

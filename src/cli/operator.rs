@@ -45,7 +45,7 @@ impl Global {
     /// With `--as`, refuses a key without `scope`, which is what the API requires, or without access to the billers.
     pub(super) async fn open(&self, scope: Option<Scope>, concerned: Concerned<'_>) -> Result<Session, anyhow::Error> {
         let settings = super::load(&self.config)?;
-        let state = App::build(settings, Schema::RequireCurrent, Clock::System, Random::system()).await?.state;
+        let state = App::open(settings, Schema::RequireCurrent, Clock::System, Random::system()).await?;
         let key = match &self.key_file {
             Some(file) => Some(authenticate(&state, file).await?),
             None => None,

@@ -377,6 +377,17 @@ fn check_mail(mail: &Mail, problems: &mut Vec<String>) {
 fn check_server(config: &Config, problems: &mut Vec<String>) {
     let server = &config.server;
     check_public_url("server.public_url", &server.public_url, problems);
+    match (&server.tls_certificate, &server.tls_key) {
+        (Some(_), Some(_)) if server.public_url.scheme() != "https" => problems
+            .push(format!("server.public_url: {} must be an https URL with server.tls_certificate", server.public_url)),
+        (Some(_), None) => {
+            problems.push("server.tls_key: missing; server.tls_certificate needs its private key".into())
+        }
+        (None, Some(_)) => {
+            problems.push("server.tls_certificate: missing; server.tls_key needs its certificate".into())
+        }
+        _ => {}
+    }
     // With port 0 the system chooses one that is free.
     let others = [Some(("server.listen", server.listen)), config.console.listen.map(|at| ("console.listen", at))];
     for (name, other) in others.into_iter().flatten() {

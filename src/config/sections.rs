@@ -45,7 +45,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Server {
-    /// Listen address and port. Signpost speaks plain HTTP: run it behind a proxy that terminates TLS.
+    /// Listen address and port. Without tls_certificate, Signpost speaks plain HTTP: run it behind a proxy that terminates TLS.
     #[schemars(with = "AddressAndPort")]
     pub listen: SocketAddr,
     /// The public URL that customers use: scheme, host and port only. Links, cookies and redirect URIs use it.
@@ -73,6 +73,28 @@ pub struct Server {
     #[serde(deserialize_with = "duration::seconds")]
     #[schemars(with = "duration::Seconds")]
     pub drain_seconds: u64,
+    /// PEM file of the server's certificate, followed by the intermediate ones. With it, customers' connections use TLS 1.2 or 1.3
+    /// with HTTP/2 or HTTP/1.1, and public_url must be https. A file that changes is served within a second.
+    #[schemars(example = "/etc/signpost/tls/fullchain.pem")]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of the certificate's private key, without a passphrase.
+    #[schemars(example = "/etc/signpost/tls/privkey.pem")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// The files of the public listener's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Server {
+    /// `None`: the public listener speaks plain HTTP.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = self.tls_certificate.clone().zip(self.tls_key.clone())?;
+        Some(TlsFiles { certificate, key })
+    }
 }
 
 impl Default for Server {
@@ -88,6 +110,8 @@ impl Default for Server {
             management_listen: SocketAddr::from(([127, 0, 0, 1], 8086)),
             shutdown_delay_seconds: 0,
             drain_seconds: 10,
+            tls_certificate: None,
+            tls_key: None,
         }
     }
 }

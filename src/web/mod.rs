@@ -5,6 +5,7 @@ pub mod assets;
 pub mod brand;
 pub mod browser_session;
 pub mod client;
+mod connection;
 pub mod cookies;
 pub mod device;
 pub mod error;
@@ -22,5 +23,7 @@ pub mod routes;
 pub mod serve;
 pub mod session_cookie;
 pub mod site_files;
+pub mod tls;
+pub mod transport;
 
 pub use error::HttpError;

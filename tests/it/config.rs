@@ -119,6 +119,26 @@ fn security_contacts_and_management_listener_are_checked() {
 }
 
 #[test]
+fn a_certificate_needs_its_key_and_https() {
+    let (certificate, key) = (("SIGNPOST__SERVER__TLS_CERTIFICATE", "a.pem"), ("SIGNPOST__SERVER__TLS_KEY", "a.key"));
+    for (url, environment, problem) in [
+        ("https://login.example.com", &[certificate, key][..], None),
+        ("https://login.example.com", &[certificate], Some("server.tls_key: missing")),
+        ("https://login.example.com", &[key], Some("server.tls_certificate: missing")),
+        (
+            "http://localhost:8080",
+            &[certificate, key],
+            Some("server.public_url: http://localhost:8080/ must be an https"),
+        ),
+    ] {
+        let environment = [&[("SIGNPOST__SERVER__PUBLIC_URL", url)], environment].concat();
+        let found = problems(GOOD, &environment);
+        assert_eq!(found.len(), usize::from(problem.is_some()), "{environment:?}: {found:?}");
+        assert!(problem.is_none_or(|problem| found[0].starts_with(problem)), "{environment:?}: {found:?}");
+    }
+}
+
+#[test]
 fn environment_overrides_file() {
     assert_eq!(problems(GOOD, &[]), Vec::<String>::new());
     let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());

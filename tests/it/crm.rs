@@ -8,6 +8,7 @@ use secureauth_standin::{Fault, FaultRule};
 use serde_json::{Value, json};
 use signpost::access::Scope;
 use signpost::web::serve::{LiveRouter, serve};
+use signpost::web::transport::LiveTransport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -206,7 +207,10 @@ async fn job_events_are_streamed_to_the_end() {
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let serving = tokio::spawn({
         let (router, stop) = (world.router.clone(), stop.clone());
-        async move { serve(listener, LiveRouter::new(router), 64, || Duration::from_secs(5), stop).await }
+        async move {
+            serve(listener, LiveRouter::new(router), LiveTransport::default(), 64, || Duration::from_secs(5), stop)
+                .await
+        }
     });
 
     // Before there is any news: the confirmation. The client goes away and comes back with the event's id.
@@ -244,7 +248,10 @@ async fn shutdown_closes_event_streams() {
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn({
         let (router, stop) = (world.router.clone(), world.state.shutdown.clone());
-        async move { serve(listener, LiveRouter::new(router), 64, || Duration::from_secs(600), stop).await }
+        async move {
+            serve(listener, LiveRouter::new(router), LiveTransport::default(), 64, || Duration::from_secs(600), stop)
+                .await
+        }
     });
     let told = std::sync::Arc::new(tokio::sync::Notify::new());
     let watching = tokio::spawn({

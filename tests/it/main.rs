@@ -71,6 +71,7 @@ mod standin_api;
 mod statements;
 mod storage_faults;
 mod sweeps;
+mod tls;
 mod user_files;
 mod verify;
 mod wording;

@@ -85,6 +85,12 @@ impl Process {
         self.lines.lock().unwrap().iter().filter(|line| line["fields"]["message"] == message).count()
     }
 
+    /// How much memory it uses.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let process = procfs::process::Process::new(i32::try_from(self.child.id()).unwrap()).unwrap();
+        process.statm().unwrap().resident * procfs::page_size()
+    }
+
     /// Shuts the process down and returns its exit code.
     pub(crate) async fn stop(mut self) -> Option<i32> {
         self.signal(Signal::TERM);
