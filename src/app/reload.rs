@@ -11,7 +11,7 @@ use crate::console::Console;
 use crate::login;
 use crate::state::{AppState, CurrentState, ReloadReport};
 use crate::telemetry;
-use crate::web::serve::LiveRouter;
+use crate::web::live_router::LiveRouter;
 use crate::web::transport::{LiveTransport, Transport};
 
 /// Reads the settings again.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::client::Peer;
-use super::serve::LiveRouter;
+use super::live_router::LiveRouter;
 use super::tls;
 use super::transport::Transport;
 

@@ -15,6 +15,7 @@ pub mod fields;
 pub mod headers;
 pub mod language;
 pub mod layers;
+pub mod live_router;
 pub mod paths;
 pub mod preview;
 pub mod registrations;

@@ -5,8 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -14,26 +12,9 @@ use tokio_util::task::TaskTracker;
 
 use super::client::Peer;
 use super::connection;
+use super::live_router::LiveRouter;
 use super::transport::LiveTransport;
 use crate::telemetry::Condition;
-
-/// The router of a listener. Requests that have begun keep the one that they began with. Clones share it.
-#[derive(Clone, Debug)]
-pub struct LiveRouter(Arc<ArcSwap<Router>>);
-
-impl LiveRouter {
-    pub fn new(router: Router) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(router)))
-    }
-
-    pub fn replace(&self, router: Router) {
-        self.0.store(Arc::new(router));
-    }
-
-    pub(super) fn get(&self) -> Router {
-        Router::clone(&self.0.load())
-    }
-}
 
 /// Serves until `stop`, then drains: running requests have `drain` to finish.
 pub async fn serve(

@@ -61,7 +61,7 @@ impl LiveTransport {
                 Ok(Some(tls)) => {
                     rejected = None;
                     tls.log_renewal(clock.now());
-                    let transport = Transport { tls: Some(tls), ..Transport::clone(&before) };
+                    let transport = Transport { tls: Some(tls) };
                     // A reload may have been faster.
                     self.0.compare_and_swap(&before, Arc::new(transport));
                 }
