@@ -29,12 +29,12 @@ export function logLength() {
 export async function reasonInRecord(world, page) {
   const [code] = (await page.locator("footer code").innerText()).match(REFERENCE);
   let record;
-  // Records are written after the response; until then the answer is a line of text.
+  // Records are written after the response; until then the answer has no details.
   await waitUntil(async () => {
-    record = await world.command("decision", code, "--json");
-    return record.startsWith("{");
+    record = JSON.parse(await world.command("decision", code, "--format", "json"));
+    return record.details !== undefined;
   }, `the record of ${code} is written`);
-  return JSON.parse(record).details.reason ?? null;
+  return record.details.reason ?? null;
 }
 
 /** The word for the setup fault in the report of service health; null if there is none. */
