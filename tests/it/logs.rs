@@ -24,6 +24,13 @@ impl Captured {
         tracing::subscriber::set_default(lines.finish())
     }
 
+    /// As `subscribe`, in the form of `log.format = "json"`.
+    fn subscribe_json(&self, filter: &str) -> tracing::subscriber::DefaultGuard {
+        let filter = tracing_subscriber::EnvFilter::new(filter);
+        let lines = tracing_subscriber::fmt().json().with_span_list(false).with_env_filter(filter);
+        tracing::subscriber::set_default(lines.with_writer(self.clone()).finish())
+    }
+
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap().clear();
     }
@@ -110,13 +117,7 @@ async fn secrets_are_not_logged() {
 #[tokio::test]
 async fn every_line_of_a_request_carries_its_fields() {
     let captured = Captured::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_span_list(false)
-        .with_env_filter(tracing_subscriber::EnvFilter::new("off,signpost=info"))
-        .with_writer(captured.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = captured.subscribe_json("off,signpost=info");
     let world = World::start().await;
     let state = world.state.with(|services| {
         let mut config = (*services.config).clone();
@@ -344,13 +345,7 @@ async fn log_every_kind(world: &World) {
 #[tokio::test]
 async fn log_lines_have_the_documented_names() {
     let captured = Captured::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_span_list(false)
-        .with_env_filter(tracing_subscriber::EnvFilter::new("off,signpost=info"))
-        .with_writer(captured.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = captured.subscribe_json("off,signpost=info");
     let world = World::start().await;
     captured.clear();
     log_every_kind(&world).await;
