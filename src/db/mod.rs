@@ -19,6 +19,7 @@ mod statement;
 mod status;
 mod sweep;
 mod write_health;
+mod write_probe;
 mod writer_queue;
 
 pub use backup::{BackupError, Restored};
