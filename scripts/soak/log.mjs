@@ -1,0 +1,23 @@
+// How much a process logs, and what it warns of.
+
+import { createInterface } from "node:readline";
+
+export class LogMeter {
+  bytes = 0;
+  lines = 0;
+  /** Warnings and errors, by level and message. */
+  alarms = {};
+
+  read(stream) {
+    createInterface({ input: stream }).on("line", (line) => {
+      this.bytes += Buffer.byteLength(line) + 1;
+      this.lines += 1;
+      if (!line.includes('"level":"INFO"')) this.#note(line);
+    });
+  }
+
+  #note(line) {
+    const key = /^\{/.test(line) ? (({ level, fields: { message } }) => `${level} ${message}`)(JSON.parse(line)) : line;
+    this.alarms[key] = (this.alarms[key] ?? 0) + 1;
+  }
+}
