@@ -33,6 +33,12 @@ function percentile(sorted, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
 }
 
+function progress({ at, memoryMib, descriptors, threads, medianMs, rows }, { requests, failures }) {
+  const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+  const state = [`${memoryMib.toFixed(1)} MiB`, `${descriptors} descriptors`, `${threads} threads`, `${rows.decision_log} decisions`];
+  return `${Math.round(at / 60)} min: ${[...state, `${medianMs.toFixed(1)} ms`, `${requests} requests, ${failed} failed`].join(", ")}`;
+}
+
 /** Samples until `isOver`. Latencies, logs and requests are those since the sample before. */
 export async function sample(world, load, tables, isOver) {
   const samples = [];
@@ -63,5 +69,6 @@ export async function sample(world, load, tables, isOver) {
       ...(await world.database.sizes()),
     });
     before = now;
+    if (number % 6 === 0) console.log(progress(samples.at(-1), load));
   }
 }
