@@ -10,6 +10,12 @@ export function closeConnections() {
   agent.destroy();
 }
 
+/** How many connections to a port are open. */
+export function connectionsTo(port) {
+  const all = [agent.sockets, agent.freeSockets].flatMap((byName) => Object.entries(byName));
+  return all.filter(([name]) => name.split(":")[1] === String(port)).reduce((sum, [, sockets]) => sum + sockets.length, 0);
+}
+
 /** Sends a request. As browsers do, it repeats a GET if a connection that served others before breaks without a response. */
 export async function send(url, options = {}) {
   try {

@@ -42,7 +42,7 @@ export function judge(samples, { form, seconds, addedPerSecond }) {
   add("Resident memory, MiB", each(({ memoryMib }) => memoryMib, median), "", null);
   const growthLimit = `${MAX_MEMORY_GROWTH_MIB_PER_HOUR} MiB an hour`;
   add("Its growth after the first third, MiB an hour", [null, null, growth], growthLimit, isLong ? growth <= MAX_MEMORY_GROWTH_MIB_PER_HOUR : null);
-  addRatio("Open descriptors", each(({ descriptors }) => descriptors, median), 1, 4);
+  addRatio("Open descriptors without connections of the load", each(({ descriptors }) => descriptors, median), 1, 4);
   addRatio("Threads", each(({ threads }) => threads, median), 1, 2);
   addRatio("CPU, ms a request", each(({ cpuMsPerRequest }) => cpuMsPerRequest, median), 1.2, 0);
   addRatio("Response time, median, ms", each(({ medianMs }) => medianMs, median), 1.5, 0);
@@ -72,8 +72,8 @@ export function judge(samples, { form, seconds, addedPerSecond }) {
   return lines;
 }
 
-/** When rows of a table were swept, in seconds: falls below the sample before. With the rows left. */
+/** When sweeps of a table ended, in seconds, and the rows that they left. A sweep is a fall of the number of rows. */
 export function sweeps(samples, table) {
-  const after = samples.filter(({ rows }, at) => at > 0 && rows[table] < samples[at - 1].rows[table] * 0.98);
-  return after.map(({ at, rows }) => ({ at, rows: rows[table] }));
+  const isFall = (at) => at > 0 && at < samples.length && samples[at].rows[table] < samples[at - 1].rows[table] * 0.99;
+  return samples.filter((_, at) => isFall(at) && !isFall(at + 1)).map(({ at, rows }) => ({ at, rows: rows[table] }));
 }

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 export class LogMeter {
   bytes = 0;
   lines = 0;
-  /** Warnings and errors, by level and message. */
+  /** Warnings and errors, by level, message and cause. */
   alarms = {};
 
   read(stream) {
@@ -17,7 +17,11 @@ export class LogMeter {
   }
 
   #note(line) {
-    const key = /^\{/.test(line) ? (({ level, fields: { message } }) => `${level} ${message}`)(JSON.parse(line)) : line;
+    const key = line.startsWith("{") ? summary(JSON.parse(line)) : line;
     this.alarms[key] = (this.alarms[key] ?? 0) + 1;
   }
+}
+
+function summary({ level, fields: { message, error, cause } }) {
+  return [level, message, error ?? cause].filter(Boolean).join(" ").slice(0, 300);
 }

@@ -2,7 +2,7 @@
 
 import { readFileSync, readdirSync } from "node:fs";
 
-import { send } from "../cluster/http.mjs";
+import { connectionsTo, send } from "../cluster/http.mjs";
 import { pause } from "../cluster/processes.mjs";
 import { countRows } from "./databases.mjs";
 
@@ -23,6 +23,14 @@ function usage(pid) {
   };
 }
 
+/** The state of the process. Connections of the load come and go with its speed, so they are counted apart. */
+function moment(world, load) {
+  const { gateway, console: staff, management } = world.ports;
+  const connections = [gateway, staff, management].reduce((sum, port) => sum + connectionsTo(port), 0);
+  const { descriptors, ...rest } = usage(world.process.pid);
+  return { ...rest, connections, descriptors: descriptors - connections, requests: load.requests, logBytes: world.log.bytes };
+}
+
 /** Values of a metric, by the value of a label. */
 function metric(text, name, label) {
   const lines = text.matchAll(new RegExp(`^${name}\\{${label}="([^"]+)"\\} (\\S+)$`, "gm"));
@@ -33,8 +41,12 @@ function percentile(sorted, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
 }
 
-function progress({ at, memoryMib, descriptors, threads, medianMs, rows }, { requests, failures }) {
-  const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+/** Since the start. */
+function failedRequests({ failures }) {
+  return Object.values(failures).reduce((sum, count) => sum + count, 0);
+}
+
+function progress({ at, memoryMib, descriptors, threads, medianMs, rows, failed }, { requests }) {
   const state = [`${memoryMib.toFixed(1)} MiB`, `${descriptors} descriptors`, `${threads} threads`, `${rows.decision_log} decisions`];
   return `${Math.round(at / 60)} min: ${[...state, `${medianMs.toFixed(1)} ms`, `${requests} requests, ${failed} failed`].join(", ")}`;
 }
@@ -43,12 +55,12 @@ function progress({ at, memoryMib, descriptors, threads, medianMs, rows }, { req
 export async function sample(world, load, tables, isOver) {
   const samples = [];
   const begin = performance.now();
-  let before = { ...usage(world.process.pid), requests: load.requests, logBytes: world.log.bytes };
+  let before = moment(world, load);
   load.latencies = [];
   for (let number = 1; ; number += 1) {
     await pause(begin + number * INTERVAL_MS - performance.now());
     if (isOver()) return samples;
-    const now = { ...usage(world.process.pid), requests: load.requests, logBytes: world.log.bytes };
+    const now = moment(world, load);
     const latencies = load.latencies.sort((a, b) => a - b);
     load.latencies = [];
     const requests = now.requests - before.requests;
@@ -57,8 +69,10 @@ export async function sample(world, load, tables, isOver) {
       at: (performance.now() - begin) / 1000,
       memoryMib: now.memoryMib,
       descriptors: now.descriptors,
+      connections: now.connections,
       threads: now.threads,
       requests,
+      failed: failedRequests(load),
       cpuMsPerRequest: (1000 * (now.cpuSeconds - before.cpuSeconds)) / requests,
       logBytesPerRequest: (now.logBytes - before.logBytes) / requests,
       medianMs: percentile(latencies, 0.5),
