@@ -162,7 +162,7 @@ pub struct Database {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: Secret::Inline("sqlite:signpost.db".to_owned().into()), connections: 8 }
+        Self { url: Secret::Inline("sqlite:signpost.db".to_owned().into()), connections: 16 }
     }
 }
 
@@ -455,7 +455,8 @@ pub struct Oidc {
     #[serde(deserialize_with = "deserialize_networks")]
     #[schemars(with = "Vec<Network>", example = ["10.20.0.0/16"])]
     pub allow_private_networks: Vec<IpNet>,
-    /// How long a call to an identity provider may take.
+    /// How long a call to an identity provider may take. Customers wait a second longer for the page that follows, and at least 4
+    /// seconds.
     #[serde(deserialize_with = "duration::seconds")]
     #[schemars(with = "duration::Seconds")]
     pub timeout_seconds: u64,
@@ -479,7 +480,7 @@ impl Default for Oidc {
         Self {
             allow_loopback_issuers: false,
             allow_private_networks: Vec::new(),
-            timeout_seconds: 5,
+            timeout_seconds: 3,
             probe_seconds: 15,
         }
     }
