@@ -2,7 +2,8 @@
 
 import http from "node:http";
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+/** Signpost closes an idle connection after ten seconds; a request that starts at that moment would be lost. */
+const agent = new http.Agent({ keepAlive: true, maxSockets: 256, timeout: 5_000 });
 /** A customer has long given up by then. */
 const TIMEOUT_MS = 30_000;
 
