@@ -101,7 +101,9 @@ export function checkCluster({ cases, propagation, readOnlyDisk }) {
 
 function upgradeProblems({ upgrade, upgradeIncompatible: incompatible }) {
   const problems = [];
-  if (upgrade?.failed > 0) problems.push(`upgrade: ${upgrade.failed} sign-ins failed`);
+  // A kill breaks the connections of the requests that it interrupts.
+  const failures = (upgrade?.saw ?? []).filter(({ title }) => title !== "connection lost");
+  for (const { step, status, title, count } of failures) problems.push(`upgrade: ${count} sign-ins failed: ${step}, ${status} ${title}`);
   const steps = upgrade?.details;
   if (steps && (steps.after !== steps.before + 1 || steps.end !== steps.after)) problems.push("upgrade: the schema is not the expected one");
   if (steps && (steps.killed !== 2 || steps.rolledBack !== 3)) problems.push("upgrade: an older program did not start on the newer schema");

@@ -4,14 +4,13 @@ import { createInterface } from "node:readline";
 
 export class LogMeter {
   bytes = 0;
-  lines = 0;
   /** Warnings and errors, by level, message and cause. */
   alarms = {};
 
   read(stream) {
     createInterface({ input: stream }).on("line", (line) => {
       this.bytes += Buffer.byteLength(line) + 1;
-      this.lines += 1;
+      this.last = line;
       if (!line.includes('"level":"INFO"')) this.#note(line);
     });
   }

@@ -27,7 +27,8 @@ export class World {
     Object.assign(this, { binary, form });
     this.folder = mkdtempSync(join(tmpdir(), "signpost-soak-"));
     chmodSync(this.folder, 0o755);
-    const base = 39_000 + 20 * Math.floor(Math.random() * 300);
+    // Below the ports that the system gives to outgoing connections.
+    const base = 24_000 + 20 * Math.floor(Math.random() * 300);
     this.ports = { demo: base, gateway: base + 10, management: base + 11, console: base + 12, postgres: base + 13 };
     this.gateway = `http://localhost:${this.ports.gateway}`;
     this.management = `http://127.0.0.1:${this.ports.management}`;
@@ -139,7 +140,7 @@ export class World {
     this.log.read(this.process.stderr);
     const isReady = async () => (await send(`${this.management}/readyz`)).status === 200;
     await until("the gateway is ready", () => {
-      if (!isRunning(this.process)) throw new Error("the gateway ended");
+      if (!isRunning(this.process)) throw new Error(`the gateway ended: ${this.log.last}`);
       return isReady();
     });
   }
