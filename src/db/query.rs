@@ -8,6 +8,7 @@ use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, Type};
 use super::bulk_insert::ROWS_PER_STATEMENT;
 use super::connection::PostgresTransaction;
 use super::error::{DbError, is_busy};
+use super::group_commit::WriteTransaction;
 use super::handle::{Db, Open, Tx};
 use super::row::{Row, Value};
 use super::sqlite::SqliteFile;
@@ -181,13 +182,13 @@ impl Db {
                             ticket = ticket.or_else(|| file.writer_queue.enqueue());
                             wait_before_retry().await;
                         }
-                        other => return other,
+                        other => return other.map_err(|error| self.note_write_failure(error)),
                     }
                 }
             }
             Self::Postgres(pool) => {
                 let done: Result<u64, DbError> = run!(Postgres, text, values, &mut pool.acquire_tested().await?);
-                done.map_err(|error| pool.report(error))
+                done.map_err(|error| self.note_write_failure(pool.report(error)))
             }
         }
     }
@@ -206,7 +207,11 @@ impl Db {
 
     async fn begin_as(&self, is_shared: bool) -> Result<Tx, DbError> {
         match self {
-            Self::Sqlite(file) => file.waits.write.measure(begin_immediate(file, is_shared)).await,
+            Self::Sqlite(file) => {
+                let begun = file.waits.write.measure(begin_immediate(file, is_shared)).await;
+                let begun = begun.map_err(|error| self.note_write_failure(error))?;
+                Ok(Tx::new(self, Open::Sqlite(begun)))
+            }
             Self::Postgres(pool) => {
                 let begun = match PostgresTransaction::begin(pool.acquire().await?).await {
                     Err(error) if error.is_broken_connection() => {
@@ -215,14 +220,14 @@ impl Db {
                     }
                     begun => begun,
                 };
-                begun.map(|tx| Tx::new(Open::Postgres(tx))).map_err(|error| pool.report(error))
+                begun.map(|tx| Tx::new(self, Open::Postgres(tx))).map_err(|error| pool.report(error))
             }
         }
     }
 }
 
 /// Begins a transaction that holds the write lock from the start.
-async fn begin_immediate(file: &SqliteFile, is_shared: bool) -> Result<Tx, DbError> {
+async fn begin_immediate(file: &SqliteFile, is_shared: bool) -> Result<WriteTransaction, DbError> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     let mut ticket = None;
     loop {
@@ -232,7 +237,7 @@ async fn begin_immediate(file: &SqliteFile, is_shared: bool) -> Result<Tx, DbErr
                 ticket = ticket.or_else(|| file.writer_queue.enqueue());
                 wait_before_retry().await;
             }
-            begun => return Ok(Tx::new(Open::Sqlite(begun?))),
+            begun => return begun,
         }
     }
 }
@@ -263,10 +268,11 @@ impl Tx {
     /// Returns how many rows the statement affected.
     pub async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = traced(sql);
-        match &mut self.open {
+        let done = match &mut self.open {
             Open::Sqlite(tx) => run!(Sqlite, text, values, tx.connection()?),
             Open::Postgres(tx) => run!(Postgres, text, values, tx.connection()?),
-        }
+        };
+        done.map_err(|error| self.db.note_write_failure(error))
     }
 
     /// The rows of a statement with a text of this module, all at once.
@@ -302,9 +308,10 @@ impl Tx {
     /// # Errors
     /// After an error the caller cannot know whether the transaction was committed.
     pub async fn commit(self) -> Result<(), DbError> {
-        match self.open {
+        let done = match self.open {
             Open::Sqlite(tx) => tx.commit().await,
             Open::Postgres(tx) => tx.commit().await,
-        }
+        };
+        done.map_err(|error| self.db.note_write_failure(error))
     }
 }

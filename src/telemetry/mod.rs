@@ -5,6 +5,7 @@ mod causes;
 mod condition;
 mod issuer_calls;
 pub mod metrics;
+mod once_per_minute;
 mod reachability;
 mod request_span;
 
@@ -21,6 +22,7 @@ pub use causes::{causes, root_cause};
 pub use condition::Condition;
 pub use issuer_calls::{CallStats, IssuerCalls};
 pub use metrics::Metrics;
+pub use once_per_minute::OncePerMinute;
 pub use reachability::Reachability;
 pub use request_span::{in_request_span, note_biller, note_decision, note_reference, request_span};
 
