@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt;
 use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, Type};
 
-use super::bulk_insert::ROWS_PER_STATEMENT;
 use super::connection::PostgresTransaction;
 use super::error::{DbError, is_busy};
 use super::group_commit::WriteTransaction;
@@ -16,6 +15,9 @@ use super::statement::Sql;
 
 /// How long a writer waits for another process that writes to the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rows that [`Tx::for_each_chunk`] hands over at a time: as many as one bulk insert takes.
+const ROWS_PER_CHUNK: usize = 100;
 
 /// Short, because a bulk import leaves short gaps.
 async fn wait_before_retry() {
@@ -66,14 +68,14 @@ macro_rules! chunks {
     ($sql:expr, $on:expr, $act:expr) => {{
         let on = $on;
         let mut rows = sqlx::query(AssertSqlSafe($sql)).fetch(on.executor()?);
-        let mut chunk = Vec::with_capacity(ROWS_PER_STATEMENT);
+        let mut chunk = Vec::with_capacity(ROWS_PER_CHUNK);
         let result = loop {
             match rows.try_next().await {
                 Ok(Some(row)) => chunk.push(Row::from(row)),
                 ended => break ended.map(drop),
             }
-            if chunk.len() == ROWS_PER_STATEMENT {
-                $act(std::mem::replace(&mut chunk, Vec::with_capacity(ROWS_PER_STATEMENT))).await?;
+            if chunk.len() == ROWS_PER_CHUNK {
+                $act(std::mem::replace(&mut chunk, Vec::with_capacity(ROWS_PER_CHUNK))).await?;
             }
         };
         drop(rows);
@@ -293,7 +295,7 @@ impl Tx {
         }
     }
 
-    /// Reads any number of rows in constant memory: at most [`ROWS_PER_STATEMENT`] at a time.
+    /// Reads any number of rows in constant memory: at most [`ROWS_PER_CHUNK`] at a time.
     pub(super) async fn for_each_chunk<E: From<DbError>>(
         &mut self,
         text: String,
