@@ -38,6 +38,10 @@ pub enum DbError {
         migrations::LATEST
     )]
     SchemaNewer { found: i64 },
+    #[error(
+        "the database is an unfinished copy of {origin}: run `signpost copy` again, which continues, or name another database"
+    )]
+    UnfinishedCopy { origin: String },
     #[error("the database schema could not be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
 }

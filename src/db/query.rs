@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::TryStreamExt;
 use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, Type};
 
 use super::connection::PostgresTransaction;
@@ -14,6 +15,9 @@ use super::statement::Sql;
 
 /// How long a writer waits for another process that writes to the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rows that [`Tx::for_each_chunk`] hands over at a time: as many as one bulk insert takes.
+const ROWS_PER_CHUNK: usize = 100;
 
 /// Short, because a bulk import leaves short gaps.
 async fn wait_before_retry() {
@@ -56,6 +60,27 @@ macro_rules! run {
         let on = $on;
         let result = sqlx::query_with($sql, arguments::<$kind, _>($values)?).execute(on.executor()?).await;
         on.check(result).map(|done| done.rows_affected())
+    }};
+}
+
+/// Reads rows while the database produces them.
+macro_rules! chunks {
+    ($sql:expr, $on:expr, $act:expr) => {{
+        let on = $on;
+        let mut rows = sqlx::query(AssertSqlSafe($sql)).fetch(on.executor()?);
+        let mut chunk = Vec::with_capacity(ROWS_PER_CHUNK);
+        let result = loop {
+            match rows.try_next().await {
+                Ok(Some(row)) => chunk.push(Row::from(row)),
+                ended => break ended.map(drop),
+            }
+            if chunk.len() == ROWS_PER_CHUNK {
+                $act(std::mem::replace(&mut chunk, Vec::with_capacity(ROWS_PER_CHUNK))).await?;
+            }
+        };
+        drop(rows);
+        on.check(result)?;
+        if chunk.is_empty() { Ok(()) } else { $act(chunk).await }
     }};
 }
 
@@ -250,6 +275,36 @@ impl Tx {
             Open::Postgres(tx) => run!(Postgres, text, values, tx.connection()?),
         };
         done.map_err(|error| self.db.note_write_failure(error))
+    }
+
+    /// The rows of a statement with a text of this module, all at once.
+    pub(super) async fn all_by_text(&mut self, text: String) -> Result<Vec<Row>, DbError> {
+        let none = Vec::<Value>::new();
+        match &mut self.open {
+            Open::Sqlite(tx) => all!(Sqlite, AssertSqlSafe(text), none, tx.connection()?),
+            Open::Postgres(tx) => all!(Postgres, AssertSqlSafe(text), none, tx.connection()?),
+        }
+    }
+
+    /// The same, for a statement that writes. Returns how many rows it affected.
+    pub(super) async fn run_by_text(&mut self, text: String) -> Result<u64, DbError> {
+        let none = Vec::<Value>::new();
+        match &mut self.open {
+            Open::Sqlite(tx) => run!(Sqlite, AssertSqlSafe(text), none, tx.connection()?),
+            Open::Postgres(tx) => run!(Postgres, AssertSqlSafe(text), none, tx.connection()?),
+        }
+    }
+
+    /// Reads any number of rows in constant memory: at most [`ROWS_PER_CHUNK`] at a time.
+    pub(super) async fn for_each_chunk<E: From<DbError>>(
+        &mut self,
+        text: String,
+        mut act: impl AsyncFnMut(Vec<Row>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match &mut self.open {
+            Open::Sqlite(tx) => chunks!(text, tx.connection()?, act),
+            Open::Postgres(tx) => chunks!(text, tx.connection()?, act),
+        }
     }
 
     /// # Errors

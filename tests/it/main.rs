@@ -17,6 +17,7 @@ mod console_impact;
 mod console_settings;
 mod contract;
 mod controls;
+mod copies;
 mod crash_recovery;
 mod crawl;
 mod crm;

@@ -31,7 +31,7 @@ use tempfile::TempDir;
 
 pub(crate) use browser::{Browser, TestResponse};
 pub(crate) use database_proxy::{DatabaseProxy, Outage};
-pub(crate) use databases::each_database;
+pub(crate) use databases::{create_postgres_database, each_database};
 pub(crate) use network::{external_get, external_post, forward, hidden_fields};
 pub(crate) use process::Process;
 pub(crate) use secureauth_standin::world::PASSWORD;
