@@ -1,4 +1,4 @@
-//! Logs and metrics. A log line never contains a query string, a token, a cookie, a username or an email address.
+//! Logs, metrics and traces. A log line never contains a query string, a token, a cookie, a username or an email address.
 
 mod callback_returns;
 mod causes;
@@ -7,6 +7,7 @@ mod issuer_calls;
 pub mod metrics;
 mod reachability;
 mod request_span;
+pub mod traces;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -23,6 +24,7 @@ pub use issuer_calls::{CallStats, IssuerCalls};
 pub use metrics::Metrics;
 pub use reachability::Reachability;
 pub use request_span::{in_request_span, note_biller, note_decision, note_reference, request_span};
+pub use traces::Traces;
 
 use crate::config::{Log, LogFormat};
 
