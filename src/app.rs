@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Problems};
 use crate::db::Schema;
 use crate::state::{AppState, CurrentState, ReloadQueue, ReloadReport, ReloadRequests};
+use crate::web::listener::Listener;
 use crate::web::live_router::LiveRouter;
 use crate::web::serve::serve;
 use crate::web::transport::{LiveTransport, Transport};
@@ -57,7 +58,7 @@ type Observer = Arc<dyn Fn(Lifecycle<'_>) + Send + Sync>;
 /// Sockets that the service manager has bound. They replace the addresses of the settings.
 #[derive(Debug, Default)]
 pub struct PassedSockets {
-    pub public: Option<TcpListener>,
+    pub public: Option<Listener>,
     pub console: Option<TcpListener>,
     pub management: Option<TcpListener>,
 }
@@ -108,7 +109,7 @@ impl App {
     }
 
     /// The same with sockets of the service manager. Returns the one for customers, if it is among them.
-    pub async fn with_listeners(mut self, passed: PassedSockets) -> Result<(Self, Option<TcpListener>), ListenError> {
+    pub async fn with_listeners(mut self, passed: PassedSockets) -> Result<(Self, Option<Listener>), ListenError> {
         let config = &self.state.config;
         self.management = Some(match passed.management {
             Some(socket) => socket,
@@ -134,7 +135,7 @@ impl App {
 
     /// Serves until `stop`, then shuts down gracefully: `/readyz` answers 503 first, then the listeners close, and the management
     /// listener is the last one.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+    pub async fn serve(self, listener: impl Into<Listener>, stop: CancellationToken) {
         let state = self.state;
         let mut live = Live::new(&state, self.transport);
         let current = live.current.clone();

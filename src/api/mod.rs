@@ -54,6 +54,11 @@ pub fn slow_router() -> Router<AppState> {
     Router::from(operations::slow_routes())
 }
 
+/// Operations of portals that customers wait for.
+pub fn customer_router() -> Router<AppState> {
+    Router::from(operations::customer_routes())
+}
+
 /// All other operations, and routes that standards describe.
 pub fn router() -> Router<AppState> {
     Routes::new(routes::gateway())

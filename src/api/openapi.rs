@@ -71,7 +71,8 @@ const RESPONSES_WITH_IDEMPOTENCY_KEY: [CommonResponse; 3] = [
 
 fn document() -> Value {
     let routes = OpenApiRouter::with_openapi(BaseDocument::openapi()).merge(operations::standard_routes());
-    let routes = routes.merge(operations::slow_routes()).nest(paths::IDENTITY, identity::described_routes());
+    let routes = routes.merge(operations::customer_routes()).merge(operations::slow_routes());
+    let routes = routes.nest(paths::IDENTITY, identity::described_routes());
     let mut document = json!(routes.into_openapi());
     let key = "An API key, which begins with `sp_`. Each operation lists the scope that the key needs.";
     document["components"]["securitySchemes"] =

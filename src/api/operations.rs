@@ -15,9 +15,13 @@ pub(super) fn slow_routes() -> OpenApiRouter<AppState> {
     collect_routes([routes!(impact::preview)])
 }
 
+/// Operations that customers wait for.
+pub(super) fn customer_routes() -> OpenApiRouter<AppState> {
+    collect_routes([routes!(handoffs::redeem)])
+}
+
 pub(super) fn standard_routes() -> OpenApiRouter<AppState> {
     collect_routes([
-        routes!(handoffs::redeem),
         routes!(kill_switch::get, kill_switch::put),
         routes!(billers::list, billers::create),
         routes!(billers::get, billers::update),

@@ -37,7 +37,7 @@ impl Live {
             current: CurrentState::new(state),
             public: LiveRouter::new(router(state.clone())),
             management: LiveRouter::new(management_router(state.clone())),
-            transport: LiveTransport::new(transport),
+            transport: LiveTransport::new(transport, state.metrics.refused_connections()),
             console: console.map(|console| {
                 let router = router_of_console(&console);
                 (console, LiveRouter::new(router))

@@ -12,6 +12,7 @@ use tower_http::csrf::CsrfLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::config::Config;
 use crate::state::AppState;
 use crate::telemetry::metrics::Listener;
 use crate::web::{admission, headers, language, layers, session_cookie};
@@ -20,6 +21,8 @@ use signpost_core::routes::{self, ErrorFormat};
 
 /// Enough for a list of about 200,000 users.
 const MAX_IDENTITY_BODY: usize = 8 * 1024 * 1024;
+/// Customers do not wait longer, whatever hangs; then they get a page that says how to go on.
+const MAX_CUSTOMER_WAIT: Duration = Duration::from_secs(4);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// For requests that read the whole directory, which may hold several million users.
 const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -38,8 +41,10 @@ pub fn router(state: AppState) -> Router {
         api::identity::router().layer((within(REQUEST_TIMEOUT), RequestBodyLimitLayer::new(MAX_IDENTITY_BODY)));
     customers
         .merge(login::cross_site_router())
-        .merge(api::router())
-        .layer((within(REQUEST_TIMEOUT), middleware::from_fn_with_state(state.clone(), admission::admit)))
+        .merge(api::customer_router())
+        .layer(within(customer_timeout(&state.config)))
+        .merge(api::router().layer(within(REQUEST_TIMEOUT)))
+        .layer(middleware::from_fn_with_state(state.clone(), admission::admit))
         .merge(identity)
         .merge(slow)
         // The outermost layer first. Each call of `layer` would cost a copy of all inner ones with every request.
@@ -49,6 +54,11 @@ pub fn router(state: AppState) -> Router {
             middleware::from_fn_with_state(state.clone(), layers::host),
         ))
         .with_state(state)
+}
+
+/// A call to an identity provider has all the time that it may take.
+fn customer_timeout(config: &Config) -> Duration {
+    MAX_CUSTOMER_WAIT.max(Duration::from_secs(config.oidc.timeout_seconds + 1))
 }
 
 /// Every route of the management listener. Probes write no log lines, and any `Host` is answered.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory};
 use serde_json::json;
 
-use super::{Cli, CliResult};
+use super::{Cli, CliResult, biller_settings};
 use crate::api::openapi::DOCUMENT;
 use crate::audit::Action;
 use crate::config;
@@ -30,6 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> CliResult {
         ("docs/decisions.md", decisions()),
         ("docs/openapi.json", openapi()?),
         ("docs/reference/audit-events.md", audit_events()),
+        ("docs/reference/biller-settings.md", biller_settings::reference()),
         ("docs/reference/cli.md", command_line()),
         ("docs/reference/config.schema.json", serde_json::to_string_pretty(&config::schema())? + "\n"),
         ("docs/reference/configuration.md", configuration()),

@@ -8,6 +8,7 @@ macro_rules! outln {
 
 mod audit;
 mod backup;
+mod biller_settings;
 mod billers;
 mod config;
 mod controls;

@@ -395,8 +395,15 @@ fn check_server(config: &Config, problems: &mut Vec<String>) {
         }
         _ => {}
     }
+    if server.proxy_protocol && server.trusted_proxies.is_empty() && server.listen.tcp().is_some() {
+        problems.push(
+            "server.trusted_proxies: missing; with server.proxy_protocol, only trusted proxies may connect. List their addresses"
+                .into(),
+        );
+    }
     // With port 0 the system chooses one that is free.
-    let others = [Some(("server.listen", server.listen)), config.console.listen.map(|at| ("console.listen", at))];
+    let others =
+        [server.listen.tcp().map(|at| ("server.listen", at)), config.console.listen.map(|at| ("console.listen", at))];
     for (name, other) in others.into_iter().flatten() {
         let overlap = other.ip() == server.management_listen.ip() || other.ip().is_unspecified();
         let overlap = overlap || server.management_listen.ip().is_unspecified();

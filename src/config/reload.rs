@@ -31,6 +31,7 @@ macro_rules! restart_only {
 
 restart_only! {
     server.listen,
+    server.unix_socket_mode,
     server.management_listen,
     server.max_connections,
     database.url,

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::checks::AddressPolicy;
 use super::duration;
+use super::listen::{ListenAddress, SocketMode};
 use super::schema::{AddressAndPort, DirectoryDown, Network, TextPerLanguage};
 use super::secret::{MASK, Secret};
 use signpost_core::decision::{DirectoryPolicy, KillSwitchState};
@@ -47,9 +48,11 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Server {
-    /// Listen address and port. Without tls_certificate, Signpost speaks plain HTTP: run it behind a proxy that terminates TLS.
-    #[schemars(with = "AddressAndPort")]
-    pub listen: SocketAddr,
+    /// Listen address and port, or a Unix socket as "unix:/run/signpost/http.sock". Without tls_certificate, Signpost speaks plain
+    /// HTTP: run it behind a proxy that terminates TLS.
+    pub listen: ListenAddress,
+    /// The permissions of the Unix socket, in octal digits. Who may connect to it is trusted like trusted_proxies.
+    pub unix_socket_mode: SocketMode,
     /// The public URL that customers use: scheme, host and port only. Links, cookies and redirect URIs use it.
     #[schemars(example = "https://login.example-pay.example")]
     pub public_url: Url,
@@ -59,6 +62,9 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which they report it. The other header is not read, because a client can write it.
     pub client_address_header: ClientAddressHeader,
+    /// Whether every connection begins with a header of the PROXY protocol, version 1 or 2, that names the client. Only
+    /// trusted_proxies may connect then.
+    pub proxy_protocol: bool,
     /// Connections that are served at a time. The next ones wait until one is closed.
     pub max_connections: usize,
     /// Requests that are worked on at a time. The next ones wait up to a second and get 503 with Retry-After then.
@@ -103,10 +109,12 @@ impl Default for Server {
     #[expect(clippy::expect_used, reason = "a constant address")]
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            listen: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            unix_socket_mode: SocketMode::default(),
             public_url: Url::parse("http://localhost:8080").expect("a constant address"),
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
+            proxy_protocol: false,
             max_connections: 10_000,
             max_requests: 2000,
             management_listen: SocketAddr::from(([127, 0, 0, 1], 8086)),
@@ -164,7 +172,7 @@ pub struct Database {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: Secret::Inline("sqlite:signpost.db".to_owned().into()), connections: 8 }
+        Self { url: Secret::Inline("sqlite:signpost.db".to_owned().into()), connections: 16 }
     }
 }
 
@@ -457,7 +465,8 @@ pub struct Oidc {
     #[serde(deserialize_with = "deserialize_networks")]
     #[schemars(with = "Vec<Network>", example = ["10.20.0.0/16"])]
     pub allow_private_networks: Vec<IpNet>,
-    /// How long a call to an identity provider may take.
+    /// How long a call to an identity provider may take. Customers wait a second longer for the page that follows, and at least 4
+    /// seconds.
     #[serde(deserialize_with = "duration::seconds")]
     #[schemars(with = "duration::Seconds")]
     pub timeout_seconds: u64,
@@ -481,7 +490,7 @@ impl Default for Oidc {
         Self {
             allow_loopback_issuers: false,
             allow_private_networks: Vec::new(),
-            timeout_seconds: 5,
+            timeout_seconds: 3,
             probe_seconds: 15,
         }
     }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::SqliteError;
+
 use super::migrations;
 
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +12,7 @@ pub enum DbError {
     /// A unique key is taken.
     #[error("a row with this key already exists")]
     Conflict(#[source] sqlx::Error),
-    #[error("the database failed: {0}")]
+    #[error("the database failed: {}{}", .0, next_step(.0))]
     Failed(#[from] sqlx::Error),
     /// The circuit breaker is open: no connection was attempted. It is logged when it opens and closes, not by each request.
     #[error("{AWAY}: {0}")]
@@ -60,6 +63,16 @@ impl DbError {
         }
     }
 
+    /// Why the database refuses writes, if it does so whatever is written: it is read-only or its disk is full.
+    pub(super) fn refused_write(&self) -> Option<&'static str> {
+        let Self::Failed(error) = self else { return None };
+        match &*error.as_database_error()?.code()? {
+            "13" | "53100" => Some("the disk is full"),
+            code if code == "25006" || primary_code(code) == Some(8) => Some("it is read-only"),
+            _ => None,
+        }
+    }
+
     /// Whether the connection broke, perhaps while it was idle. Another one may work.
     pub(super) fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Failed(error) if is_connection_failure(error) && !matches!(error, sqlx::Error::PoolTimedOut))
@@ -101,11 +114,31 @@ pub(super) fn is_busy(error: &DbError) -> bool {
     error.code().is_some_and(|code| matches!(&*code, "5" | "261" | "517"))
 }
 
+/// The lower eight bits of SQLite's extended result codes.
+fn primary_code(code: &str) -> Option<i32> {
+    code.parse().ok().map(|code: i32| code & 0xff)
+}
+
+/// What to do about an error of SQLite that does not say so itself.
+fn next_step(error: &sqlx::Error) -> &'static str {
+    let sqlite = error.as_database_error().and_then(|error| error.try_downcast_ref::<SqliteError>());
+    match sqlite.and_then(|error| primary_code(&error.code()?)) {
+        Some(8 | 14) => {
+            ": SQLite needs to write the file, its folder, and the files with -wal and -shm beside it; check their owner and \
+             permissions, and whether the file system is mounted read-only"
+        }
+        Some(13) => ": free space on its file system",
+        _ => "",
+    }
+}
+
 /// No connection, or a connection that broke: never the fault of a statement.
 pub(super) fn is_connection_failure(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
+        // What arrived is not PostgreSQL's: a proxy in between closed the connection, or answered by itself.
+        | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,

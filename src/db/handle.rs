@@ -22,8 +22,8 @@ use crate::{sql, values};
 
 #[derive(Clone, Debug)]
 pub enum Db {
-    Sqlite(SqliteFile),
-    Postgres(PostgresPool),
+    Sqlite(Arc<SqliteFile>),
+    Postgres(Arc<PostgresPool>),
 }
 
 const OLDEST_PROGRAM: Sql = sql!("SELECT oldest_program FROM schema_compatibility WHERE version = $1");
@@ -41,6 +41,7 @@ pub enum Schema {
 #[derive(Debug)]
 pub struct Tx {
     pub(super) open: Open,
+    pub(super) db: Db,
     /// Dropped after a commit has ended.
     change: Option<Change>,
 }
@@ -88,8 +89,8 @@ impl Drop for Change {
 }
 
 impl Tx {
-    pub(super) fn new(open: Open) -> Self {
-        Self { open, change: None }
+    pub(super) fn new(db: &Db, open: Open) -> Self {
+        Self { open, db: db.clone(), change: None }
     }
 
     /// Counts this transaction until it has ended, however it ends. Copies of what it changes are outdated then.
@@ -134,7 +135,7 @@ impl Db {
 
     async fn connect(url: &str, connections: u32) -> Result<Self, DbError> {
         if !url.starts_with("sqlite:") {
-            return Ok(Self::Postgres(PostgresPool::connect(url, connections.max(2)).await?));
+            return Ok(Self::Postgres(Arc::new(PostgresPool::connect(url, connections.max(2)).await?)));
         }
         let options = SqliteConnectOptions::from_str(url)?
             .journal_mode(SqliteJournalMode::Wal)
@@ -144,7 +145,7 @@ impl Db {
         if !options.get_filename().exists() {
             return Err(DbError::DatabaseNotFound);
         }
-        Ok(Self::Sqlite(SqliteFile::open(&options, connections.max(1)).await?))
+        Ok(Self::Sqlite(Arc::new(SqliteFile::open(&options, connections.max(1)).await?)))
     }
 
     /// The database serialises concurrent migrations.

@@ -18,6 +18,7 @@ mod sqlite;
 mod statement;
 mod status;
 mod sweep;
+mod write_health;
 mod writer_queue;
 
 pub use backup::{BackupError, Restored};

@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::sync::{Mutex, watch};
 
 use super::connection::{ACQUIRE_TIMEOUT, Checked};
 use super::error::{DbError, classify, is_connection_failure};
+use super::write_health::WriteHealth;
 use crate::telemetry::metrics::{PoolWait, PoolWaits};
 
 /// Failed probes in a row after which the breaker opens.
@@ -35,6 +37,7 @@ pub struct PostgresPool {
     /// Held while a request finds out why the pool timed out.
     diagnosis: Arc<Mutex<()>>,
     pub(super) waits: PoolWaits,
+    pub(super) write_health: WriteHealth,
     wait: PoolWait,
 }
 
@@ -62,6 +65,7 @@ impl PostgresPool {
         Ok(Self {
             wait: waits.of("postgres"),
             waits,
+            write_health: WriteHealth::default(),
             pool: pool.connect_lazy_with(options),
             outage,
             is_probing: Arc::default(),
@@ -92,7 +96,7 @@ impl PostgresPool {
         tokio::select! {
             biased;
             away = self.opened() => Err(away),
-            acquired = self.pool.acquire() => match acquired {
+            acquired = self.acquire_patiently() => match acquired {
                 Ok(connection) => Ok(Checked::new(connection)),
                 Err(error @ sqlx::Error::PoolTimedOut) => {
                     self.report(classify(error));
@@ -100,6 +104,20 @@ impl PostgresPool {
                 }
                 Err(error) => Err(self.report(classify(error))),
             },
+        }
+    }
+
+    /// The pool connects again after a refusal, but not if a connection breaks while it is opened, as one does whose proxy has no
+    /// server.
+    async fn acquire_patiently(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let started = Instant::now();
+        loop {
+            match self.pool.acquire().await {
+                Err(error) if is_interrupted(&error) && started.elapsed() < ACQUIRE_TIMEOUT => {
+                    tokio::time::sleep(PROBE_INTERVAL).await;
+                }
+                acquired => return acquired,
+            }
         }
     }
 
@@ -176,6 +194,10 @@ async fn connect(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
     // The server notices by itself if the farewell does not arrive.
     drop(tokio::time::timeout(PROBE_TIMEOUT, connection.close()).await);
     Ok(())
+}
+
+fn is_interrupted(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
 }
 
 /// Waits for a server that is starting, at most [`ACQUIRE_TIMEOUT`].

@@ -6,6 +6,7 @@ use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, Type};
 
 use super::connection::PostgresTransaction;
 use super::error::{DbError, is_busy};
+use super::group_commit::WriteTransaction;
 use super::handle::{Db, Open, Tx};
 use super::row::{Row, Value};
 use super::sqlite::SqliteFile;
@@ -198,13 +199,13 @@ impl Db {
                             ticket = ticket.or_else(|| file.writer_queue.enqueue());
                             wait_before_retry().await;
                         }
-                        other => return other,
+                        other => return other.map_err(|error| self.note_write_failure(error)),
                     }
                 }
             }
             Self::Postgres(pool) => {
                 let done: Result<u64, DbError> = run!(Postgres, text, values, &mut pool.acquire_tested().await?);
-                done.map_err(|error| pool.report(error))
+                done.map_err(|error| self.note_write_failure(pool.report(error)))
             }
         }
     }
@@ -228,7 +229,11 @@ impl Db {
 
     async fn open_transaction(&self, is_shared: bool) -> Result<Tx, DbError> {
         match self {
-            Self::Sqlite(file) => file.waits.write.measure(begin_immediate(file, is_shared)).await,
+            Self::Sqlite(file) => {
+                let begun = file.waits.write.measure(begin_immediate(file, is_shared)).await;
+                let begun = begun.map_err(|error| self.note_write_failure(error))?;
+                Ok(Tx::new(self, Open::Sqlite(begun)))
+            }
             Self::Postgres(pool) => {
                 let begun = match PostgresTransaction::begin(pool.acquire().await?).await {
                     Err(error) if error.is_broken_connection() => {
@@ -237,14 +242,14 @@ impl Db {
                     }
                     begun => begun,
                 };
-                begun.map(|tx| Tx::new(Open::Postgres(tx))).map_err(|error| pool.report(error))
+                begun.map(|tx| Tx::new(self, Open::Postgres(tx))).map_err(|error| pool.report(error))
             }
         }
     }
 }
 
 /// Begins a transaction that holds the write lock from the start.
-async fn begin_immediate(file: &SqliteFile, is_shared: bool) -> Result<Tx, DbError> {
+async fn begin_immediate(file: &SqliteFile, is_shared: bool) -> Result<WriteTransaction, DbError> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     let mut ticket = None;
     loop {
@@ -254,7 +259,7 @@ async fn begin_immediate(file: &SqliteFile, is_shared: bool) -> Result<Tx, DbErr
                 ticket = ticket.or_else(|| file.writer_queue.enqueue());
                 wait_before_retry().await;
             }
-            begun => return Ok(Tx::new(Open::Sqlite(begun?))),
+            begun => return begun,
         }
     }
 }
@@ -307,10 +312,11 @@ impl Tx {
 
     async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = traced(sql);
-        match &mut self.open {
+        let done = match &mut self.open {
             Open::Sqlite(tx) => run!(Sqlite, text, values, tx.connection()?),
             Open::Postgres(tx) => run!(Postgres, text, values, tx.connection()?),
-        }
+        };
+        done.map_err(|error| self.db.note_write_failure(error))
     }
 
     /// # Errors
@@ -321,6 +327,6 @@ impl Tx {
             Open::Sqlite(tx) => tx.commit().await,
             Open::Postgres(tx) => tx.commit().await,
         };
-        end_span(&span, done)
+        end_span(&span, done.map_err(|error| self.db.note_write_failure(error)))
     }
 }

@@ -12,6 +12,7 @@ use super::connection::{ACQUIRE_TIMEOUT, Checked, Driver};
 use super::error::{DbError, classify};
 use super::file_identity::FileIdentity;
 use super::group_commit::Writer;
+use super::write_health::WriteHealth;
 use super::writer_queue::WriterQueue;
 use crate::telemetry::metrics::{PoolWait, PoolWaits};
 
@@ -21,6 +22,7 @@ pub struct SqliteFile {
     pub(super) writer: Writer,
     pub(super) writer_queue: WriterQueue,
     pub(super) waits: SqliteWaits,
+    pub(super) write_health: WriteHealth,
     path: PathBuf,
 }
 
@@ -83,7 +85,14 @@ impl SqliteFile {
             .map_err(|error| DbError::Failed(sqlx::Error::Configuration(error.into())))?;
         let path = options.get_filename();
         let writer_queue = WriterQueue::for_database(path);
-        Ok(Self { readers, writer, writer_queue, waits: SqliteWaits::new(), path: path.to_owned() })
+        Ok(Self {
+            readers,
+            writer,
+            writer_queue,
+            waits: SqliteWaits::new(),
+            write_health: WriteHealth::default(),
+            path: path.to_owned(),
+        })
     }
 
     /// Waits for a connection that reads.

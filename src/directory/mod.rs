@@ -105,6 +105,11 @@ impl Directory {
         self.billers().await.unwrap_or_else(|_| self.last_known_billers())
     }
 
+    /// Why nothing can be written, although everything can be read.
+    pub fn write_refusal(&self) -> Option<Arc<str>> {
+        self.db.write_refusal()
+    }
+
     /// Begins a check of the snapshot, before the revision is read.
     fn begin_check(&self) -> Check {
         Check { changes: self.changes.settled(), at: Instant::now() }

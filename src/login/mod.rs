@@ -71,6 +71,8 @@ pub fn router() -> Router<AppState> {
         .route(paths::STATIC, get(assets::get))
         .route(paths::ROBOTS, get(site_files::robots))
         .route(paths::FAVICON, get(site_files::favicon))
+        .route(paths::TOUCH_ICON, get(site_files::touch_icon))
+        .route(paths::PRECOMPOSED_TOUCH_ICON, get(site_files::touch_icon))
         .route(paths::SECURITY_TXT, get(site_files::security_txt))
         .route(paths::VERIFY, get(verify::verify))
         .into_router()

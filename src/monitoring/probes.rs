@@ -28,6 +28,7 @@ pub(super) struct Readiness {
 
 #[derive(Serialize)]
 struct DatabaseCheck {
+    /// `up`, `down`, or `read_only`: sign-ins cannot be completed.
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     schema_version: Option<i64>,
@@ -60,7 +61,7 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: 503 while the database is away and after a shutdown has begun.
+/// `GET /readyz`: 503 while the database is away or refuses writes, and after a shutdown has begun.
 pub(super) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
     let database = database(&state).await;
     let is_up = database.error.is_none();
@@ -79,19 +80,16 @@ pub(super) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<R
 
 async fn database(state: &AppState) -> DatabaseCheck {
     let read = tokio::time::timeout(DATABASE_TIMEOUT, state.db.schema_versions()).await;
-    let error = match read {
-        Ok(Ok((found, expected))) => {
-            return DatabaseCheck {
-                status: "up",
-                schema_version: Some(found),
-                expected_schema_version: Some(expected),
-                error: None,
-            };
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no response within {} s", DATABASE_TIMEOUT.as_secs()),
+    let (status, versions, error) = match read {
+        Ok(Ok(versions)) => match state.db.write_refusal() {
+            None => ("up", Some(versions), None),
+            Some(refusal) => ("read_only", Some(versions), Some(format!("writes are refused: {refusal}"))),
+        },
+        Ok(Err(error)) => ("down", None, Some(error.to_string())),
+        Err(_) => ("down", None, Some(format!("no response within {} s", DATABASE_TIMEOUT.as_secs()))),
     };
-    DatabaseCheck { status: "down", schema_version: None, expected_schema_version: None, error: Some(error) }
+    let (schema_version, expected_schema_version) = versions.unzip();
+    DatabaseCheck { status, schema_version, expected_schema_version, error }
 }
 
 fn key_ring(state: &AppState) -> KeyRingCheck {

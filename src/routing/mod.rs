@@ -169,6 +169,8 @@ impl Routing {
         let file = if overrides.kill_switch.is_none() { self.kill_switch.in_file() } else { None };
         let (directory, billers) = match file {
             _ if overrides.directory_down => unread(),
+            // A sign-in could not be completed.
+            _ if self.directory.write_refusal().is_some() => unread(),
             Some(KillSwitchState::Hold) => unread(),
             Some(KillSwitchState::AllLegacy) => self.read(routing_request, OVERRIDDEN_TIMEOUT).await,
             _ => self.read(routing_request, DIRECTORY_TIMEOUT).await,

@@ -26,8 +26,7 @@ pub(super) struct IncomingIds {
 
 impl IncomingIds {
     pub(super) fn of<B>(request: &Request<B>, trusted: &[IpNet]) -> Self {
-        let peer = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip().to_canonical());
-        if !peer.is_some_and(|ip| trusted.iter().any(|net| net.contains(&ip))) {
+        if !request.extensions().get::<Peer>().is_some_and(|peer| peer.is_trusted(trusted)) {
             return Self::default();
         }
         let request_id = only(request.headers(), HEADER).filter(|id| is_request_id(id));
@@ -90,7 +89,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let mut request = request.body(()).unwrap();
-        request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+        request.extensions_mut().insert(Peer::Address(peer.parse().unwrap()));
         IncomingIds::of(&request, &["10.0.0.0/8".parse().unwrap()])
     }
 

@@ -26,6 +26,11 @@ pub async fn favicon() -> Response {
     respond("image/vnd.microsoft.icon", include_bytes!("../../static/favicon.ico").as_slice())
 }
 
+/// `GET /apple-touch-icon.png`: for home screens.
+pub async fn touch_icon() -> Response {
+    respond("image/png", include_bytes!("../../static/apple-touch-icon.png").as_slice())
+}
+
 /// `GET /.well-known/security.txt` (RFC 9116). 404 unless the settings have it.
 pub async fn security_txt(State(config): State<Arc<Config>>) -> Response {
     match security_text(&config) {

@@ -6,11 +6,12 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use serde_json::json;
 use signpost::access::{NewApiKey, Scope};
+use signpost::app::management_router;
 use signpost::audit::LogEntry;
 use signpost::db::Db;
 use signpost_core::reference::CodeKind;
 
-use crate::harness::{Browser, PROPAGATION_TIMEOUT, TestResponse, World, each_database, wait_for};
+use crate::harness::{Browser, LEGACY, Outage, PROPAGATION_TIMEOUT, TestResponse, World, each_database, wait_for};
 
 const VERIFY: &str = "/auth/verify?biller=riverside-water";
 /// Far less than the time that a request waits for a connection.
@@ -173,4 +174,74 @@ async fn short_outage_costs_only_a_wait() {
     tokio::task::yield_now().await;
     proxy.resume().await;
     assert_eq!(waiting.await.unwrap(), StatusCode::SEE_OTHER);
+}
+
+/// A proxy that stays while its server is away accepts connections and closes them.
+#[tokio::test]
+#[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set")]
+async fn short_outage_behind_a_proxy_costs_only_a_wait() {
+    let (world, mut proxy) = World::behind_proxy("").await.unwrap();
+    for outage in [Outage::Close, Outage::AnswerNonsense] {
+        let mut browser = signed_in(&world).await;
+        let mut refused = proxy.accept_without_server(outage).await;
+        let waiting = tokio::spawn(async move { browser.get("/go/riverside-water").await.status });
+        refused.recv().await.expect("a connection was accepted");
+        proxy.resume().await;
+        assert_eq!(waiting.await.unwrap(), StatusCode::SEE_OTHER, "{outage:?}");
+    }
+}
+
+/// As with a commit that waits for a synchronous standby: the server is there, and does not respond.
+#[tokio::test]
+#[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set")]
+async fn customers_get_a_page_while_a_write_waits() {
+    let world = World::on_postgres("").await.unwrap();
+    let mut browser = world.browser();
+    let start = browser.get("/b/riverside-water").await;
+    let callback = world.authenticate(&start.location(), "one-moved").await;
+    let lock = world.lock_table("session").await;
+    let page = browser.get(&callback).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(page.body.contains("href="), "a way on: {}", page.body);
+    lock.rollback().await.unwrap();
+    signed_in(&world).await;
+}
+
+/// A primary that was demoted, or a full disk of its own.
+#[tokio::test]
+#[cfg_attr(not(test_postgres), ignore = "SIGNPOST_TEST_POSTGRES is not set")]
+async fn customers_are_routed_without_a_database_that_refuses_writes() {
+    let world = World::on_postgres("").await.unwrap();
+    let mut browser = signed_in(&world).await;
+    let start = world.browser().get("/b/riverside-water").await;
+    assert!(start.location().starts_with(&world.issuer("riverside-water")), "{}", start.location());
+    set_read_only(&world, true).await;
+    let write = signpost::sql!("DELETE FROM consumed_token WHERE kind = 'fault'");
+    world.state.db.run(write, vec![]).await.unwrap_err();
+
+    let ready = Browser::new(management_router(world.state.clone())).get("/readyz").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE, "{}", ready.body);
+    assert!(ready.body.contains(r#""status":"read_only""#), "{}", ready.body);
+    assert!(ready.body.contains("writes are refused: it is read-only"), "{}", ready.body);
+    let start = world.browser().get("/b/riverside-water").await;
+    assert!(start.location().starts_with(LEGACY), "a sign-in could not be completed: {}", start.location());
+    assert_eq!(browser.get(VERIFY).await.status, StatusCode::OK, "what is signed in stays signed in");
+
+    set_read_only(&world, false).await;
+    let accepts_writes = async || world.state.db.write_refusal().is_none().then_some(());
+    wait_for(Duration::from_secs(10), "the database accepts writes", accepts_writes).await;
+    assert_eq!(Browser::new(management_router(world.state.clone())).get("/readyz").await.status, StatusCode::OK);
+    signed_in(&world).await;
+}
+
+/// As an administrator does it: for new connections, and by ending the others.
+async fn set_read_only(world: &World, is_read_only: bool) {
+    let Db::Postgres(postgres) = &world.state.db else { panic!("on PostgreSQL only") };
+    let options = (*postgres.pool.connect_options()).clone();
+    let database = options.get_database().unwrap().to_owned();
+    let server = sqlx::PgPool::connect_with(options.database("postgres")).await.unwrap();
+    let alter = format!("ALTER DATABASE \"{database}\" SET default_transaction_read_only = {is_read_only}");
+    sqlx::query(sqlx::AssertSqlSafe(alter)).execute(&server).await.unwrap();
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1";
+    sqlx::query(end).bind(database).execute(&server).await.unwrap();
 }

@@ -40,6 +40,7 @@ mod impact;
 mod isolation;
 mod keys;
 mod languages;
+mod listeners;
 mod logout_tokens;
 mod logs;
 mod mail;

@@ -17,6 +17,11 @@ async fn crawlers_and_browsers_find_their_files_on_every_host() {
         let icon = browser.send(Request::get("/favicon.ico").header("sec-fetch-dest", "image")).await;
         assert_eq!((icon.status, icon.header("content-type")), (StatusCode::OK, "image/vnd.microsoft.icon"), "{host}");
         assert!(icon.body.contains("PNG"), "an image");
+        for path in ["/apple-touch-icon.png", "/apple-touch-icon-precomposed.png"] {
+            let icon = browser.send(Request::get(path).header("sec-fetch-dest", "image")).await;
+            assert_eq!((icon.status, icon.header("content-type")), (StatusCode::OK, "image/png"), "{host}{path}");
+            assert!(icon.body.contains("PNG"), "an image");
+        }
     }
     let mut foreign = world.browser();
     foreign.host = "evil.example";

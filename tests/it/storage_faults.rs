@@ -5,9 +5,11 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use http::StatusCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signpost::app::management_router;
 use signpost::audit::LookupResult;
 use signpost::db::{Db, DbError, Sql, Tx};
 use signpost::{sql, values};
@@ -16,7 +18,7 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, yield_now};
 
-use crate::harness::{Browser, World};
+use crate::harness::{Browser, LEGACY, World, wait_for};
 
 const ADD: Sql = sql!("INSERT INTO consumed_token (kind, id, expires_at) VALUES ('fault', $1, 9223372036854775807)");
 const ADDED: Sql = sql!("SELECT id FROM consumed_token WHERE kind = 'fault' ORDER BY id");
@@ -407,10 +409,24 @@ async fn sign_ins_resume_when_a_full_file_system_has_space_again() {
         let error = write(&world.state.db, "refused").await.unwrap_err();
         assert_eq!(result_code(&error), Some(13), "FULL: {error}");
         let code = witness.expect_outage().await;
+        let start = world.browser().get("/b/riverside-water").await;
+        assert!(start.location().starts_with(LEGACY), "a sign-in could not be completed: {}", start.location());
+        let ready = Browser::new(management_router(world.state.clone())).get("/readyz").await;
+        assert!(ready.body.contains("writes are refused: the disk is full"), "{}", ready.body);
         std::fs::remove_file(filler).unwrap();
+        let accepts_writes = async || world.state.db.write_refusal().is_none().then_some(());
+        wait_for(Duration::from_secs(10), "the database accepts writes", accepts_writes).await;
         witness.expect_recovery(&world, &code).await;
         let cleared =
             world.state.db.run(unchecked("DELETE FROM consumed_token WHERE kind = 'fault'"), Vec::new()).await;
         assert_eq!(cleared.unwrap(), 2, "round {round}");
     }
+}
+
+#[tokio::test]
+async fn file_that_cannot_be_opened_says_what_to_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().display());
+    let error = Db::open(&url, 1, signpost::db::Schema::Migrate).await.unwrap_err().to_string();
+    assert!(error.contains("(code: 14)") && error.contains("mounted read-only"), "{error}");
 }

@@ -168,7 +168,7 @@ fn behind_proxy(world: &World) -> Browser {
 }
 
 fn traced_request(path: &str, peer: &str, parent: &str) -> http::request::Builder {
-    let peer = Peer(peer.parse().unwrap());
+    let peer = Peer::Address(peer.parse().unwrap());
     Request::get(path).header("traceparent", parent).header("tracestate", "vendor=1").extension(peer)
 }
 
@@ -426,7 +426,7 @@ async fn spans_hold_no_personal_data() {
     let refused = world.browser().get("/b/riverside-water").await;
     let refused = world.authenticate(&refused.location(), "stranger").await;
     world.browser().get(&refused).await;
-    let peer = Peer("203.0.113.77:9".parse().unwrap());
+    let peer = Peer::Address("203.0.113.77:9".parse().unwrap());
     for path in ["/b/no-such-biller?canary-query=1", "/canary-path", "/reset?username=canary-query"] {
         world.browser().send(Request::get(path).header(header::HOST, "canary-host").extension(peer)).await;
         world.browser().send(Request::get(path).extension(peer)).await;

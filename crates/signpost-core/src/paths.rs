@@ -40,6 +40,9 @@ pub const STATIC: &str = "/static/{file}";
 /// RFC 9309.
 pub const ROBOTS: &str = "/robots.txt";
 pub const FAVICON: &str = "/favicon.ico";
+/// The icon of home screens. iOS asks for both names.
+pub const TOUCH_ICON: &str = "/apple-touch-icon.png";
+pub const PRECOMPOSED_TOUCH_ICON: &str = "/apple-touch-icon-precomposed.png";
 /// RFC 9116.
 pub const SECURITY_TXT: &str = "/.well-known/security.txt";
 
@@ -158,7 +161,7 @@ pub fn is_local_path(path: &str) -> bool {
 
 /// Whether a path has the same file on every host that is served.
 pub fn is_site_file(path: &str) -> bool {
-    matches!(path, ROBOTS | FAVICON)
+    matches!(path, ROBOTS | FAVICON | TOUCH_ICON | PRECOMPOSED_TOUCH_ICON)
 }
 
 /// Whether load balancers and orchestrators probe this path, by the address of an instance instead of a host name.

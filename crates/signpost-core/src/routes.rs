@@ -255,6 +255,8 @@ fn integration_routes() -> Vec<Route> {
         Route::new(paths::STATIC, Audience::Asset, &[(Get, Authentication::None)]),
         Route::new(paths::ROBOTS, Audience::Crawler, &[(Get, Authentication::None)]),
         Route::new(paths::FAVICON, Audience::Crawler, &[(Get, Authentication::None)]),
+        Route::new(paths::TOUCH_ICON, Audience::Crawler, &[(Get, Authentication::None)]),
+        Route::new(paths::PRECOMPOSED_TOUCH_ICON, Audience::Crawler, &[(Get, Authentication::None)]),
         Route::new(paths::SECURITY_TXT, Audience::Crawler, &[(Get, Authentication::None)]),
         Route::new(paths::VERIFY, Audience::Proxy, &[(Get, Authentication::Session)]),
         Route::new(paths::BACKCHANNEL_LOGOUT, Audience::Provider, &[(Post, Authentication::LogoutToken)]),

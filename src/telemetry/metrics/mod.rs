@@ -109,11 +109,6 @@ impl DroppedSpans {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
     listener: &'static str,
     route: String,
@@ -216,6 +211,39 @@ impl PoolWait {
     }
 }
 
+/// Why a connection to the public listener was closed before its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionRefusal {
+    UntrustedPeer,
+    ProxyHeader,
+}
+
+impl ConnectionRefusal {
+    const ALL: [Self; 2] = [Self::UntrustedPeer, Self::ProxyHeader];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::UntrustedPeer => "untrusted_peer",
+            Self::ProxyHeader => "proxy_header",
+        }
+    }
+}
+
+/// The connections that were refused, by reason.
+#[derive(Clone, Debug, Default)]
+pub struct RefusedConnections(Family<ReasonLabels, Counter>);
+
+impl RefusedConnections {
+    pub fn record(&self, refusal: ConnectionRefusal) {
+        self.0.get_or_create(&ReasonLabels { reason: refusal.as_str() }).inc();
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct SourceLabels {
     source: &'static str,
@@ -238,6 +266,7 @@ pub struct Metrics {
     handoffs_issued: Family<KindLabels, Counter>,
     handoffs_redeemed: Family<KindLabels, Counter>,
     handoffs_rejected: Counter,
+    refused_connections: RefusedConnections,
     shed: Counter,
     decision_log_dropped: Counter,
     scrape_failures: Family<SourceLabels, Counter>,
@@ -277,6 +306,11 @@ impl Metrics {
             handoffs_issued: register(registry_ref, &series::HANDOFFS_ISSUED, Family::default()),
             handoffs_redeemed: register(registry_ref, &series::HANDOFFS_REDEEMED, Family::default()),
             handoffs_rejected: register(registry_ref, &series::HANDOFFS_REJECTED, Counter::default()),
+            refused_connections: RefusedConnections(register(
+                registry_ref,
+                &series::CONNECTIONS_REFUSED,
+                Family::default(),
+            )),
             shed: register(registry_ref, &series::HTTP_SHED, Counter::default()),
             decision_log_dropped: register(registry_ref, &series::DECISION_LOG_DROPPED, Counter::default()),
             scrape_failures: register(registry_ref, &series::SCRAPE_FAILURES, Family::default()),
@@ -291,6 +325,9 @@ impl Metrics {
         }
         for reason in DroppedSpans::ALL {
             metrics.record_dropped_spans(reason, 0);
+        }
+        for refusal in ConnectionRefusal::ALL {
+            drop(metrics.refused_connections.0.get_or_create(&ReasonLabels { reason: refusal.as_str() }));
         }
         for is_success in [true, false] {
             drop(metrics.reloads.get_or_create(&reload_outcome(is_success)));
@@ -354,6 +391,10 @@ impl Metrics {
             Some(kind) => self.handoffs_redeemed.get_or_create(&KindLabels { kind: kind.as_str() }).inc(),
             None => self.handoffs_rejected.inc(),
         };
+    }
+
+    pub fn refused_connections(&self) -> RefusedConnections {
+        self.refused_connections.clone()
     }
 
     pub fn record_shed_request(&self) {

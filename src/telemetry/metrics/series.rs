@@ -144,6 +144,12 @@ pub const QUEUE_OLDEST_AGE: Series = Series::gauge(
     &["queue"],
     "Age of the oldest waiting entry; 0 while the queue is empty",
 );
+pub const CONNECTIONS_REFUSED: Series = Series::counter(
+    "signpost_connections_refused",
+    &["reason"],
+    "Connections closed before their first request with server.proxy_protocol: `untrusted_peer` (not in server.trusted_proxies) or \
+     `proxy_header` (a trusted proxy sent no valid PROXY header in time)",
+);
 pub const HTTP_SHED: Series = Series::counter(
     "signpost_http_requests_shed",
     &[],
@@ -202,7 +208,7 @@ pub const PROCESS_START_TIME: Series =
     Series::gauge("process_start_time_seconds", &[], "When the process started, in Unix time");
 
 /// Every series, in the order of the documentation.
-pub const ALL: [&Series; 37] = [
+pub const ALL: [&Series; 38] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_DURATION,
@@ -224,6 +230,7 @@ pub const ALL: [&Series; 37] = [
     &QUEUE_ENTRIES,
     &QUEUE_FAILING,
     &QUEUE_OLDEST_AGE,
+    &CONNECTIONS_REFUSED,
     &HTTP_SHED,
     &DECISION_LOG_DROPPED,
     &TRACE_SPANS_EXPORTED,

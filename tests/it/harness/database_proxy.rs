@@ -2,8 +2,17 @@
 
 use std::net::SocketAddr;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
+
+/// What a proxy does with connections while its server is away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outage {
+    Close,
+    AnswerNonsense,
+}
 
 pub(crate) struct DatabaseProxy {
     address: SocketAddr,
@@ -49,7 +58,25 @@ impl DatabaseProxy {
         }
     }
 
+    /// Ends all connections, and accepts new ones without forwarding them. Returns a message for each.
+    pub(crate) async fn accept_without_server(&mut self, outage: Outage) -> mpsc::UnboundedReceiver<()> {
+        self.stop().await;
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let (sender, accepted) = mpsc::unbounded_channel();
+        self.running = Some(tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                if let Outage::AnswerNonsense = outage {
+                    let _ = client.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").await;
+                }
+                drop(client);
+                let _ = sender.send(());
+            }
+        }));
+        accepted
+    }
+
     pub(crate) async fn resume(&mut self) {
+        self.stop().await;
         self.run(TcpListener::bind(self.address).await.unwrap());
     }
 }

@@ -30,7 +30,7 @@ use signpost_core::{Clock, Random, ReferenceCode, Slug, Timestamp};
 use tempfile::TempDir;
 
 pub(crate) use browser::{Browser, TestResponse};
-pub(crate) use database_proxy::DatabaseProxy;
+pub(crate) use database_proxy::{DatabaseProxy, Outage};
 pub(crate) use databases::each_database;
 pub(crate) use network::{external_get, external_post, forward, hidden_fields};
 pub(crate) use process::Process;
