@@ -20,6 +20,7 @@ use crate::web::listener::Listener;
 use crate::web::live_router::LiveRouter;
 use crate::web::serve::serve;
 use crate::web::transport::{LiveTransport, Transport};
+use assembly::Purpose;
 use reload::{Live, Source};
 use signpost_core::{Clock, Random};
 
@@ -78,7 +79,7 @@ impl App {
         let transport = Transport::new(&config.server, &clock)?;
         let (requests, reloads) = ReloadRequests::new();
         let read = config.clone();
-        let state = assembly::assemble(config, schema, (clock, random), requests).await?;
+        let state = assembly::assemble(config, schema, (clock, random), requests, Purpose::Serve).await?;
         let source: Source = Arc::new(move || Ok(read.clone()));
         Ok(Self { state, console: None, management: None, transport, reloads, source, observer: Arc::new(|_| {}) })
     }
@@ -86,7 +87,7 @@ impl App {
     /// Opens the database and creates the services for a command, which serves no connections.
     pub async fn open(config: Config, schema: Schema, clock: Clock, random: Random) -> Result<AppState, BuildError> {
         let (requests, _) = ReloadRequests::new();
-        assembly::assemble(config, schema, (clock, random), requests).await
+        assembly::assemble(config, schema, (clock, random), requests, Purpose::Command).await
     }
 
     /// Reloads read the settings from `source`. Without it, they read the files again that the settings name.
@@ -170,6 +171,7 @@ impl App {
             tracing::warn!("the shutdown timeout has passed; unfinished work resumes after the next start");
         }
         state.decisions.flush().await;
+        state.traces.shut_down().await;
         if let Some(management) = management {
             management.stop().await;
         }

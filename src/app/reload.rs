@@ -106,6 +106,7 @@ impl Live {
         self.management.replace(management_router(state.clone()));
         self.transport.replace(transport);
         telemetry::set_filter(&state.config.log);
+        state.traces.set_sample_ratio(state.config.traces.sample_ratio);
         self.current.replace(&state);
         Ok((changed, needs_restart))
     }

@@ -32,7 +32,7 @@ pub use secret::Secret;
 pub use sections::{
     Audit, ClientAddressHeader, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log,
     LogFormat, Mail, MailTls, Oidc, PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, SecurityTxt, Server,
-    Sessions, StaffRoles, TlsFiles,
+    Sessions, StaffRoles, TlsFiles, Traces,
 };
 
 impl Config {

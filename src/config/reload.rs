@@ -38,6 +38,9 @@ restart_only! {
     database.connections,
     console.listen,
     log.format,
+    traces.endpoint,
+    traces.headers,
+    traces.environment,
 }
 
 /// Compares every section by name.
@@ -62,5 +65,5 @@ macro_rules! sections {
 
 sections! {
     server, database, secrets, legacy, portal, routing, return_to, legacy_paths, sessions, limits, audit, oidc, secureauth,
-    mail, help, security_txt, console, log,
+    mail, help, security_txt, console, log, traces,
 }

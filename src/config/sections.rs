@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
@@ -40,6 +41,7 @@ pub struct Config {
     pub security_txt: SecurityTxt,
     pub console: Console,
     pub log: Log,
+    pub traces: Traces,
 }
 
 /// The listeners of the gateway.
@@ -798,4 +800,46 @@ pub enum LogFormat {
     Text,
     /// For machines.
     Json,
+}
+
+/// Traces for OpenTelemetry, exported over OTLP/HTTP with protobuf. Without endpoint they are off. Variables of OpenTelemetry (OTEL_*) are not
+/// read.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct Traces {
+    /// Where the collector takes traces: its address with the path, usually /v1/traces on port 4318.
+    #[schemars(example = "http://127.0.0.1:4318/v1/traces")]
+    pub endpoint: Option<Url>,
+    /// The share of requests and background tasks that are traced, 0 to 1. If a trusted proxy sends a traceparent, its flag decides
+    /// instead.
+    pub sample_ratio: f64,
+    /// Headers of the calls to the collector. Each value is a secret.
+    #[schemars(example = serde_json::json!({ "authorization": { "file": "/etc/signpost/collector-token" } }))]
+    pub headers: BTreeMap<String, Secret>,
+    /// The name of this environment: the attribute deployment.environment.name.
+    #[schemars(example = &"production")]
+    pub environment: Option<String>,
+}
+
+impl Traces {
+    /// Reads the values of the headers. The error names the setting.
+    pub fn revealed_headers(&self) -> Result<HeaderMap, String> {
+        let reveal = |(name, value): (&String, &Secret)| {
+            let setting = || format!("traces.headers.{name}");
+            let header = HeaderName::try_from(name);
+            let header = header.map_err(|_| format!("{}: is not the name of a header such as \"authorization\"", setting()))?;
+            let value = value.reveal().map_err(|problem| format!("{}: {problem}", setting()))?;
+            let value = HeaderValue::try_from(value.expose_secret());
+            let mut value = value.map_err(|_| format!("{}: the value has characters that no header can have", setting()))?;
+            value.set_sensitive(true);
+            Ok((header, value))
+        };
+        self.headers.iter().map(reveal).collect()
+    }
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self { endpoint: None, sample_ratio: 0.1, headers: BTreeMap::new(), environment: None }
+    }
 }

@@ -49,6 +49,15 @@ pub enum DbError {
 const AWAY: &str = "the database is away";
 
 impl DbError {
+    /// What kind of error it is, in a word.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Conflict(_) => "conflict",
+            error if error.is_unreachable() => "unavailable",
+            _ => "failed",
+        }
+    }
+
     /// Whether the database could not be reached, as opposed to a statement that failed.
     pub fn is_unreachable(&self) -> bool {
         match self {

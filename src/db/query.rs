@@ -12,6 +12,7 @@ use super::handle::{Db, Open, Tx};
 use super::row::{Row, Value};
 use super::sqlite::SqliteFile;
 use super::statement::Sql;
+use crate::telemetry::traces::{self, NewSpan, OpenSpan};
 
 /// How long a writer waits for another process that writes to the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -114,6 +115,19 @@ macro_rules! read {
 const SQLITE_LIST: &str = "(SELECT value FROM json_each($2))";
 const POSTGRES_LIST: &str = "(SELECT value FROM json_array_elements_text($2::json))";
 
+/// Begins the span of a statement.
+fn begin_span(system: &'static str, statement: &'static str) -> OpenSpan {
+    traces::begin(|| NewSpan::statement(system, statement))
+}
+
+/// Ends the span of a statement.
+fn end_span<T>(span: &OpenSpan, done: Result<T, DbError>) -> Result<T, DbError> {
+    if let Err(error) = &done {
+        span.fail(error.kind());
+    }
+    done
+}
+
 /// The text of a statement that is about to run, as a trace event of the caller's thread. It has no values.
 fn traced(sql: Sql) -> &'static str {
     tracing::trace!(target: "signpost::statements", statement = sql.text());
@@ -148,8 +162,24 @@ async fn run_alone_or_in_group(file: &SqliteFile, text: &'static str, values: Ve
     Ok(affected)
 }
 
+const SQLITE: &str = "sqlite";
+const POSTGRES: &str = "postgresql";
+
 impl Db {
+    /// The name by the semantic conventions of OpenTelemetry.
+    fn system(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => SQLITE,
+            Self::Postgres(_) => POSTGRES,
+        }
+    }
+
     pub async fn all(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.fetch(sql, values).await)
+    }
+
+    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let text = traced(sql);
         match self {
             Self::Sqlite(file) => all!(Sqlite, text, values, &mut file.reader().await?),
@@ -164,6 +194,11 @@ impl Db {
 
     /// Reads rows by a list of keys of any length. The statement has `$1` for `value` and `{keys}` for the list.
     pub async fn all_in(&self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.fetch_in(sql, value, keys).await)
+    }
+
+    async fn fetch_in(&self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
         let values = list_values(value, keys);
         match self {
             Self::Sqlite(file) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut file.reader().await?),
@@ -173,6 +208,11 @@ impl Db {
 
     /// Runs one statement that writes, without a transaction of its own. Returns how many rows it affected.
     pub async fn run(&self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.execute(sql, values).await)
+    }
+
+    async fn execute(&self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = traced(sql);
         match self {
             Self::Sqlite(file) => {
@@ -208,6 +248,11 @@ impl Db {
     }
 
     async fn begin_as(&self, is_shared: bool) -> Result<Tx, DbError> {
+        let span = begin_span(self.system(), "BEGIN");
+        end_span(&span, self.open_transaction(is_shared).await)
+    }
+
+    async fn open_transaction(&self, is_shared: bool) -> Result<Tx, DbError> {
         match self {
             Self::Sqlite(file) => {
                 let begun = file.waits.write.measure(begin_immediate(file, is_shared)).await;
@@ -245,7 +290,19 @@ async fn begin_immediate(file: &SqliteFile, is_shared: bool) -> Result<WriteTran
 }
 
 impl Tx {
+    fn system(&self) -> &'static str {
+        match self.open {
+            Open::Sqlite(_) => SQLITE,
+            Open::Postgres(_) => POSTGRES,
+        }
+    }
+
     pub async fn all(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.fetch(sql, values).await)
+    }
+
+    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let text = traced(sql);
         match &mut self.open {
             Open::Sqlite(tx) => all!(Sqlite, text, values, tx.connection()?),
@@ -260,6 +317,11 @@ impl Tx {
 
     /// Reads rows by a list of keys, as [`Db::all_in`] does.
     pub async fn all_in(&mut self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.fetch_in(sql, value, keys).await)
+    }
+
+    async fn fetch_in(&mut self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
         let values = list_values(value, keys);
         match &mut self.open {
             Open::Sqlite(tx) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, tx.connection()?),
@@ -269,6 +331,11 @@ impl Tx {
 
     /// Returns how many rows the statement affected.
     pub async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.execute(sql, values).await)
+    }
+
+    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = traced(sql);
         let done = match &mut self.open {
             Open::Sqlite(tx) => run!(Sqlite, text, values, tx.connection()?),
@@ -310,10 +377,11 @@ impl Tx {
     /// # Errors
     /// After an error the caller cannot know whether the transaction was committed.
     pub async fn commit(self) -> Result<(), DbError> {
+        let span = begin_span(self.system(), "COMMIT");
         let done = match self.open {
             Open::Sqlite(tx) => tx.commit().await,
             Open::Postgres(tx) => tx.commit().await,
         };
-        done.map_err(|error| self.db.note_write_failure(error))
+        end_span(&span, done.map_err(|error| self.db.note_write_failure(error)))
     }
 }

@@ -1,4 +1,4 @@
-//! Logs and metrics. A log line never contains a query string, a token, a cookie, a username or an email address.
+//! Logs, metrics and traces. A log line never contains a query string, a token, a cookie, a username or an email address.
 
 mod callback_returns;
 mod causes;
@@ -8,6 +8,7 @@ pub mod metrics;
 mod once_per_minute;
 mod reachability;
 mod request_span;
+pub mod traces;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -25,6 +26,7 @@ pub use metrics::Metrics;
 pub use once_per_minute::OncePerMinute;
 pub use reachability::Reachability;
 pub use request_span::{in_request_span, note_biller, note_decision, note_reference, request_span};
+pub use traces::Traces;
 
 use crate::config::{Log, LogFormat};
 

@@ -310,7 +310,7 @@ fn unknown_names_are_refused_with_the_similar_one() {
 #[test]
 fn every_default_of_the_reference_is_a_valid_setting() {
     let sections = signpost::config::reference();
-    assert_eq!(sections.len(), 18);
+    assert_eq!(sections.len(), 19);
     for section in sections {
         for setting in section.settings {
             let name = format!("{}.{}", section.name, setting.key);

@@ -74,6 +74,7 @@ mod statements;
 mod storage_faults;
 mod sweeps;
 mod tls;
+mod traces;
 mod user_files;
 mod verify;
 mod wording;

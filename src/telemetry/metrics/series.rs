@@ -160,6 +160,13 @@ pub const DECISION_LOG_DROPPED: Series = Series::counter(
     &[],
     "Decisions that were not recorded because the queue of this instance was full",
 );
+pub const TRACE_SPANS_EXPORTED: Series =
+    Series::counter("signpost_trace_spans_exported", &[], "Spans that the collector of traces took");
+pub const TRACE_SPANS_DROPPED: Series = Series::counter(
+    "signpost_trace_spans_dropped",
+    &["reason"],
+    "Spans that were not exported: `queue_full`, `export_failed` if the collector took no batch, or `rejected` by it",
+);
 pub const DATABASE_CONNECTIONS: Series = Series::gauge(
     "signpost_database_connections",
     &["pool", "state"],
@@ -201,7 +208,7 @@ pub const PROCESS_START_TIME: Series =
     Series::gauge("process_start_time_seconds", &[], "When the process started, in Unix time");
 
 /// Every series, in the order of the documentation.
-pub const ALL: [&Series; 36] = [
+pub const ALL: [&Series; 38] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_DURATION,
@@ -226,6 +233,8 @@ pub const ALL: [&Series; 36] = [
     &CONNECTIONS_REFUSED,
     &HTTP_SHED,
     &DECISION_LOG_DROPPED,
+    &TRACE_SPANS_EXPORTED,
+    &TRACE_SPANS_DROPPED,
     &DATABASE_CONNECTIONS,
     &DATABASE_MAX_CONNECTIONS,
     &DATABASE_WAIT,
