@@ -70,21 +70,13 @@ pub(super) async fn assemble(
     let (decisions, log_writer) =
         DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone(), Arc::clone(&metrics));
     let traces = match purpose {
-        Purpose::Serve => {
-            Traces::start(&config.traces, random.token::<12>(), &metrics).map_err(BuildError::Setting)?
-        }
+        Purpose::Serve => Traces::start(&config.traces, random.token::<12>(), &metrics).map_err(BuildError::Setting)?,
         Purpose::Command => Traces::default(),
     };
     let providers = Providers::new(http_client(&config)?, clock.clone(), random.clone(), Arc::clone(&metrics));
     let limits = Arc::new(RateLimits::new(&config.limits, &config.mail));
-    let basis = Basis {
-        db: &db,
-        directory: &directory,
-        clock: &clock,
-        random: &random,
-        metrics: &metrics,
-        traces: &traces,
-    };
+    let basis =
+        Basis { db: &db, directory: &directory, clock: &clock, random: &random, metrics: &metrics, traces: &traces };
     let config = Arc::new(config);
     let Configured { routing, provisioning, mail } = configure(&basis, &config, &keys, &providers, &limits, None)?;
     let services = Services {

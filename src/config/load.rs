@@ -461,7 +461,8 @@ fn check_console(console: &Console, problems: &mut Vec<String>) {
 
 fn check_traces(traces: &Traces, problems: &mut Vec<String>) {
     if let Some(url) = &traces.endpoint {
-        let is_plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+        let is_plain =
+            matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
         if !is_plain || url.query().is_some() || url.fragment().is_some() {
             problems.push(
                 "traces.endpoint: expected an http or https address such as \"http://127.0.0.1:4318/v1/traces\"; credentials go \

@@ -827,10 +827,12 @@ impl Traces {
         let reveal = |(name, value): (&String, &Secret)| {
             let setting = || format!("traces.headers.{name}");
             let header = HeaderName::try_from(name);
-            let header = header.map_err(|_| format!("{}: is not the name of a header such as \"authorization\"", setting()))?;
+            let header =
+                header.map_err(|_| format!("{}: is not the name of a header such as \"authorization\"", setting()))?;
             let value = value.reveal().map_err(|problem| format!("{}: {problem}", setting()))?;
             let value = HeaderValue::try_from(value.expose_secret());
-            let mut value = value.map_err(|_| format!("{}: the value has characters that no header can have", setting()))?;
+            let mut value =
+                value.map_err(|_| format!("{}: the value has characters that no header can have", setting()))?;
             value.set_sensitive(true);
             Ok((header, value))
         };

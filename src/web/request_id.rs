@@ -32,7 +32,11 @@ impl IncomingIds {
         let request_id = only(request.headers(), HEADER).filter(|id| is_request_id(id));
         let parent = only(request.headers(), "traceparent").filter(|header| trace_id(header).is_some());
         let state = parent.and_then(|_| only(request.headers(), "tracestate"));
-        Self { request: request_id.map(str::to_owned), parent: parent.map(str::to_owned), state: state.map(str::to_owned) }
+        Self {
+            request: request_id.map(str::to_owned),
+            parent: parent.map(str::to_owned),
+            state: state.map(str::to_owned),
+        }
     }
 
     /// 32 hexadecimal digits.

@@ -162,7 +162,8 @@ impl Exporter {
             // OTLP 1.x, "OTLP/HTTP Response": these can be retried, no other.
             let is_retryable = matches!(status.as_u16(), 429 | 502..=504);
             let asked = response.headers().get(header::RETRY_AFTER);
-            let asked = asked.and_then(|value| value.to_str().ok()?.parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
+            let asked =
+                asked.and_then(|value| value.to_str().ok()?.parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
             return Err(Failure {
                 cause: format!("it answered {}", status.as_u16()),
                 retry: is_retryable.then(|| asked.min(MAX_RETRY_AFTER)),
@@ -183,9 +184,8 @@ impl Exporter {
 /// Waits for a span, and then a moment for others.
 async fn fill(batch: &mut Vec<SpanData>, spans: &mut mpsc::Receiver<SpanData>) {
     spans.recv_many(batch, BATCH_SIZE - batch.len()).await;
-    let others = async {
-        while batch.len() < BATCH_SIZE && spans.recv_many(batch, BATCH_SIZE - batch.len()).await > 0 {}
-    };
+    let others =
+        async { while batch.len() < BATCH_SIZE && spans.recv_many(batch, BATCH_SIZE - batch.len()).await > 0 {} };
     // Either way the batch has what has come.
     let _ = tokio::time::timeout(BATCH_DELAY, others).await;
 }

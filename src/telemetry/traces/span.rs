@@ -60,7 +60,9 @@ impl NewSpan {
     pub fn statement(system: &'static str, text: &'static str) -> Self {
         let (operation, table) = summary(text);
         let span = match table {
-            Some(table) => Self::new(format!("{operation} {table}"), SpanKind::Client).with("db.collection.name", table),
+            Some(table) => {
+                Self::new(format!("{operation} {table}"), SpanKind::Client).with("db.collection.name", table)
+            }
             None => Self::new(operation, SpanKind::Client),
         };
         span.with("db.system.name", system).with("db.operation.name", operation)
