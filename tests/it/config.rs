@@ -35,12 +35,9 @@ fn example_config_is_valid_except_for_its_secret_file() {
         .filter(|line| !line.starts_with("login_template"))
         .collect::<Vec<_>>()
         .join("\n");
-    assert_eq!(
-        problems(&uncommented, &[]).len(),
-        5,
-        "every setting that is commented out exists: {:?}",
-        problems(&uncommented, &[])
-    );
+    let found = problems(&uncommented, &[]);
+    let is_secret = |problem: &String| problem.contains("environment variable") || problem.contains("secret file");
+    assert!(found.iter().all(is_secret), "every setting that is commented out exists: {found:?}");
 }
 
 #[test]
