@@ -14,6 +14,8 @@ import { fileURLToPath } from "node:url";
 
 import { measureCluster } from "./cluster/index.mjs";
 import { checkCluster, clusterText } from "./cluster/report.mjs";
+import { measureGrowth } from "./growth/index.mjs";
+import { checkGrowth, growthText } from "./growth/report.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BINARY = process.env.SIGNPOST_BIN ?? join(ROOT, "target/release/signpost");
@@ -522,7 +524,7 @@ function cargo(...args) {
 
 function write(figures) {
   const found = Object.fromEntries(Object.entries(figures).map(([part, { found }]) => [part, found]));
-  const { starts, answers, rate, runs, killed, meanwhile, equal, enabled, kills, impacts: previews, sets, cluster } = found;
+  const { starts, answers, rate, runs, killed, meanwhile, equal, enabled, kills, impacts: previews, sets, cluster, growth: sizes } = found;
   const days = Object.entries(PARTS).map(([part, { title }]) => `${title} ${figures[part]?.on ?? "not yet"}`);
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const ours = rate.parts.filter(([name]) => name !== "authorize").reduce((sum, [, ms]) => sum + ms, 0);
@@ -639,7 +641,8 @@ ${previews.map(({ change, changed, seconds, peak }) => `| \`signpost impact ${ch
 Two concurrent calls of \`POST /identity/v1/teams/{id}/members/set\` with different lists: ${sets}.
 Each time the team had one of the two lists, complete.
 
-${clusterText(cluster)}`;
+${clusterText(cluster)}
+${growthText(sizes)}`;
   writeFileSync(REPORT, text);
   console.log(text);
   if (growth > MAX_GROWTH_MIB) throw new Error(`memory grew by ${growth.toFixed(1)} MiB`);
@@ -651,6 +654,7 @@ ${clusterText(cluster)}`;
   if (slowed > MAX_SIGN_IN_MS) throw new Error(`sign-ins took ${slowed.toFixed(1)} ms while users were imported`);
   checkImpacts(previews);
   checkCluster(cluster);
+  checkGrowth(sizes);
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
 
@@ -810,6 +814,7 @@ const PARTS = {
   sets: { title: "concurrent member lists", measure: concurrentMemberLists },
   killed: { title: "interrupted imports", measure: interruptedImports },
   cluster: { title: "several instances", measure: (_demo, earlier, save) => measureCluster(BINARY, ROOT, earlier, save) },
+  growth: { title: "growth", measure: (_demo, earlier, save) => measureGrowth(BINARY, earlier, save) },
 };
 
 const selected = process.argv.slice(2);

@@ -17,7 +17,7 @@ function serverPrograms() {
 }
 
 /** One server. It refuses to run as root. */
-class Server {
+export class Server {
   constructor(name, folder, port) {
     Object.assign(this, { name, port, data: join(folder, name), log: join(folder, `${name}.log`), folder });
     this.programs = serverPrograms();
