@@ -16,7 +16,7 @@ import { measureDecisions } from "./decisions.mjs";
 import { Installation, peakMemory } from "./installation.mjs";
 import { OPERATIONS, measureOperation, prepareRequests } from "./operations.mjs";
 import { median, shuffle } from "./statistics.mjs";
-import { BIG, World } from "./world.mjs";
+import { BIG, MAX_USERS, World } from "./world.mjs";
 
 const STARTS = 7;
 /** Below it, requests would have to repeat usernames. */
@@ -33,6 +33,7 @@ function selection() {
   const unknown = databases.find((name) => !DATABASES[name]);
   if (unknown) throw new Error(`DATABASES: unknown database ${unknown}; expected ${Object.keys(DATABASES).join(", ")}`);
   const sizes = list("SIZES", "10000,1000000,10000000").map((size) => number("SIZES", size, MIN_SIZE)).sort((a, b) => a - b);
+  if (sizes.at(-1) > MAX_USERS) throw new Error(`SIZES: at most ${MAX_USERS} users can be made`);
   if (sizes.length < 2) throw new Error("SIZES: name at least two sizes, the smallest is what the others are compared with");
   return {
     databases,

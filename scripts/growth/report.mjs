@@ -13,7 +13,7 @@ const MAX_EXTRA_MIB = 64;
 const whole = (value) => Math.round(value).toLocaleString("en-US");
 const ms = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
 
-/** Growth is proven if an interval is above the limit as a whole, and open if only a median is. */
+/** Growth is proven if an interval is above the limit as a whole, and open if only a ratio is. */
 function verdict({ msRatio, cpuRatio }) {
   const both = [msRatio, cpuRatio];
   if (both.some(({ interval }) => interval[0] > MAX_RATIO)) return "exceeded";
@@ -88,10 +88,10 @@ the operations below. The impact preview enables the largest biller and reads al
 | --- | --- | --- | --- | --- | --- | --- | --- |
 ${all.map(sizesText).join("\n")}
 
-Operations, one request at a time, in shuffled order over the sizes, each with a username of its own. The ratios are those of the
-medians to the smallest size, with 95 % bootstrap intervals. CPU is that of \`signpost serve\` and of the database's processes that work for
-it, which waiting for other programs does not change; latency is the client's and contains the client's own work. The limit is
-${MAX_RATIO} for both: *exceeded* means that an interval is above it as a whole, *open* that only a median is.
+Operations, one request at a time, in shuffled order over the sizes, each with a username of its own. The ratios to the smallest
+size are those of the median latency and of the mean CPU time, with 95 % bootstrap intervals. CPU is that of \`signpost serve\` and of the
+database's processes that work for it, which waiting for other programs does not change; latency is the client's and contains the
+client's own work. The limit is ${MAX_RATIO} for both: *exceeded* means that an interval is above it as a whole, *open* that only a ratio is.
 
 | database | operation | size | latency at the smallest, ms | ratio | CPU at the smallest, ms | ratio | limit |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -1,4 +1,4 @@
-// Medians, and ratios of medians with their uncertainty.
+// Medians and means, and their ratios with the uncertainty.
 
 const RESAMPLES = 2000;
 
@@ -11,16 +11,16 @@ export function quantile(values, part) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
 }
 
-/** The ratio of two medians and its 95 % interval, by the percentile bootstrap (Efron and Tibshirani, 1993, chapter 13). */
-export function ratioOfMedians(values, reference) {
-  const resampled = (from) => {
-    const sample = new Float64Array(from.length);
-    for (let at = 0; at < sample.length; at += 1) sample[at] = from[Math.floor(Math.random() * from.length)];
-    return sample.sort()[Math.floor(sample.length / 2)];
-  };
+export function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** The ratio of medians or means and its 95 % interval, by the percentile bootstrap (Efron and Tibshirani, 1993, chapter 13). */
+export function ratioOf(statistic, values, reference) {
+  const resampled = (from) => statistic(Float64Array.from(from, () => from[Math.floor(Math.random() * from.length)]));
   const ratios = Float64Array.from({ length: RESAMPLES }, () => resampled(values) / resampled(reference)).sort();
   const interval = [ratios[Math.floor(RESAMPLES * 0.025)], ratios[Math.floor(RESAMPLES * 0.975)]];
-  return { ratio: median(values) / median(reference), interval };
+  return { ratio: statistic(values) / statistic(reference), interval };
 }
 
 export function shuffle(list) {

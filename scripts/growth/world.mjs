@@ -13,6 +13,9 @@ const MIGRATED_USERS_IN = 10;
 const PRIME = 100_000_007;
 const MULTIPLIER = 61_803_399;
 
+/** Larger numbers are those of unknown usernames. */
+export const MAX_USERS = 90_000_000;
+
 export class World {
   constructor(users, billers) {
     const legacy = users - Math.floor(users / MIGRATED_USERS_IN);
@@ -35,6 +38,11 @@ export class World {
     if ((to - from) / shares < count) throw new Error(`${this.users} users are too few: ${slug} needs ${count * shares} usernames`);
     const stride = (to - from) / (count * shares);
     return Array.from({ length: count }, (_, at) => username(from + Math.floor((at * shares + share) * stride)));
+  }
+
+  /** Usernames that no user has. They sort among those of the users. */
+  unknownUsernames(count) {
+    return Array.from({ length: count }, (_, at) => username(MAX_USERS + at));
   }
 
   /** A file for `import billers`. */
