@@ -168,12 +168,14 @@ export function simulatedCode(row) {
 
 /**
  * Moves half of the memberships of each of these billers to all others in the same state. An import is the work of one biller, and
- * thousands of them take long. Usernames end with digits in random order, which select the biller.
+ * thousands of them take long. Usernames end with digits in random order, which select the biller. The queue of changes is emptied, as
+ * if SecureAuth had them.
  */
 function spreadStatements(slugs, scan) {
   const digits = "CAST(substr(membership.username_key, 8, 5) AS BIGINT)";
   const others = slugs.map((slug) => `'${slug}'`).join(", ");
-  return slugs.flatMap((slug) => {
+  const queued = "DELETE FROM user_change";
+  const moved = slugs.flatMap((slug) => {
     const biller = `(SELECT id FROM biller WHERE slug = '${slug}')`;
     const state = `(SELECT state FROM biller WHERE slug = '${slug}')`;
     const target = `
@@ -185,6 +187,7 @@ function spreadStatements(slugs, scan) {
     const prepare = ["DROP TABLE IF EXISTS target", `CREATE TEMP TABLE target AS ${target}`];
     return [...prepare, "CREATE INDEX target_number ON target (number)", ...parts];
   });
+  return [queued, ...moved];
 }
 
 /** Copies the newest decision of a username under other codes, evenly over a time that begins at `from`. */

@@ -32,7 +32,7 @@ export class World {
     return this.billers.filter((biller) => biller.isMigrated === isMigrated).map(({ slug }) => slug);
   }
 
-/** `count` usernames of a file, spread over all of it. `share` of `shares` picks disjoint ones. */
+  /** `count` usernames of a file, spread over all of it. `share` of `shares` picks disjoint ones. */
   usernames(slug, count, [share, shares] = [0, 1]) {
     const { from, to } = this.files.find((file) => file.slug === slug);
     if ((to - from) / shares < count) throw new Error(`${this.users} users are too few: ${slug} needs ${count * shares} usernames`);
