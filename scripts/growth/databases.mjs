@@ -31,8 +31,10 @@ class Sqlite {
     return ["", "-wal"].reduce((sum, end) => sum + (existsSync(path + end) ? statSync(path + end).size : 0), 0);
   }
 
-  /** Planner statistics; SQLite's plans do not depend on them here. */
-  async settle() {}
+  /** What was written without waiting for the disk must not slow the measurements. SQLite's plans need no statistics here. */
+  async settle() {
+    await run("sync", []);
+  }
 
   processes() {
     return [];
@@ -120,9 +122,11 @@ class Postgres {
     return Number(await this.server.query(`SELECT pg_database_size('${database}')`));
   }
 
-  /** What autovacuum does by itself within minutes. */
+  /** What the server does by itself within minutes. */
   async settle({ database }) {
     await this.server.query("VACUUM (ANALYZE)", database);
+    await this.server.query("CHECKPOINT");
+    await run("sync", []);
   }
 
   /** The server's processes that work for an installation. */
@@ -142,7 +146,6 @@ class Postgres {
       const series = `WITH series AS (SELECT generate_series(${start}::bigint, ${end - 1}) AS n)`;
       await this.server.query(`SET synchronous_commit = off; ${series} ${insertLog(hex, count, from, spanMs)}`, database);
     }
-    await this.server.query("VACUUM (ANALYZE) decision_log", database);
   }
 
   async drop({ database }) {

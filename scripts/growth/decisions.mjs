@@ -76,6 +76,7 @@ async function create(world, count) {
   const begin = performance.now();
   await world.database.fillLog(installation.at, count, Date.now() - DAYS * DAY_MS, DAYS * DAY_MS);
   installation.bytes = (await installation.size()) - before;
+  await world.database.settle(installation.at);
   console.log(world.database.title, count, "decisions inserted in", ((performance.now() - begin) / 1000).toFixed(1), "s");
   // From the rows that are not swept.
   const oldest = Math.ceil((count * (DAYS - RETENTION_DAYS + 1)) / DAYS);
