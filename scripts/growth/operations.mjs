@@ -96,6 +96,8 @@ export const OPERATIONS = {
   },
 };
 
+class UnexpectedResponse extends Error {}
+
 function isFullPage({ body }) {
   return JSON.parse(body).users.length === PAGE_SIZE;
 }
@@ -128,8 +130,9 @@ async function findThousandthPage(installation) {
   let path = "/identity/v1/users?";
   for (let rest = 999 * PAGE_SIZE; rest > 0; rest -= MAX_PAGE_SIZE) {
     const size = Math.min(rest, MAX_PAGE_SIZE);
-    const { status, body } = await installation.send(`${path}&page_size=${size}`, { key: installation.key });
-    if (status !== 200) throw new Error(`${path}: ${status}: ${body}`);
+    path += `&page_size=${size}`;
+    const { status, body } = await installation.send(path, { key: installation.key });
+    if (status !== 200) throw new UnexpectedResponse(`${path} at ${installation.name}: ${status}: ${body.slice(0, 300)}`);
     const token = new URL(JSON.parse(body).links.next).searchParams.get("start_token");
     path = `/identity/v1/users?start_token=${encodeURIComponent(token)}`;
   }
@@ -145,8 +148,6 @@ export async function measureOperation(operation, installations) {
     return { failure: error.message };
   }
 }
-
-class UnexpectedResponse extends Error {}
 
 async function measure(operation, installations) {
   for (const to of installations) await operation.prepare?.(to);
