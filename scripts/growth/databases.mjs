@@ -1,6 +1,6 @@
 // SQLite and PostgreSQL: what the measurements need of them besides Signpost.
 
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 
@@ -88,6 +88,8 @@ class Postgres {
   }
 
   async #startServer() {
+    // The server runs as another user.
+    chmodSync(this.folder, 0o755);
     const home = join(this.folder, "postgres");
     mkdirSync(home);
     if (process.getuid() === 0) await run("chown", ["postgres:", home]);
