@@ -89,6 +89,12 @@ export const OPERATIONS = {
     ask: (to, at) => to.send(`/identity/v1/users?email=${to.names.email[at]}@mail.example`, { key: to.key }),
     check: ({ body }) => JSON.parse(body).users.length === 1,
   },
+  userUpdate: {
+    title: "`PATCH /identity/v1/users/{id}`",
+    status: 200,
+    prepare: findUsers,
+    ask: (to, at) => to.send(`/identity/v1/users/${to.users[at]}`, { method: "PATCH", key: to.key, json: { name: "Ann van Dyk" } }),
+  },
   billers: {
     title: "`GET /api/v1/billers`",
     status: 200,
@@ -105,7 +111,7 @@ function isFullPage({ body }) {
 /** Names, keys and a member of staff for one installation. */
 export async function prepareRequests(installation) {
   const count = (ROUNDS + 1) * PER_ROUND;
-  const scopes = ["simulate", "decisions:read", "billers:read", "identity:read"];
+  const scopes = ["simulate", "decisions:read", "billers:read", "identity:read", "identity:write"];
   installation.key = await installation.createKey("--name", "growth", ...scopes.flatMap((scope) => ["--scope", scope]));
   installation.cookie = await installation.signInStaff();
   const { world } = installation;
@@ -125,6 +131,11 @@ async function findCodes(installation) {
   if (installation.codes.length < count) throw new Error(`${installation.codes.length} decisions were recorded, expected ${count}`);
 }
 
+async function findUsers(installation) {
+  const text = await installation.query(`SELECT id FROM users WHERE status = 'active' LIMIT ${(ROUNDS + 1) * PER_ROUND}`);
+  installation.users = shuffle(text.split("\n"));
+}
+
 /** Follows the links in large steps: a token does not depend on the size of the page. */
 async function findThousandthPage(installation) {
   let path = "/identity/v1/users?";
@@ -132,7 +143,7 @@ async function findThousandthPage(installation) {
     const size = Math.min(rest, MAX_PAGE_SIZE);
     path += `&page_size=${size}`;
     const { status, body } = await installation.send(path, { key: installation.key });
-    if (status !== 200) throw new UnexpectedResponse(`${path} at ${installation.name}: ${status}: ${body.slice(0, 300)}`);
+    if (status !== 200) throw new UnexpectedResponse(`a page of ${size} users at ${installation.name}: ${status}: ${body.slice(0, 300)}`);
     const token = new URL(JSON.parse(body).links.next).searchParams.get("start_token");
     path = `/identity/v1/users?start_token=${encodeURIComponent(token)}`;
   }
