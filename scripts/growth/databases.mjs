@@ -133,7 +133,10 @@ class Postgres {
 
   /** The server's processes that work for an installation. */
   async processes({ database }) {
-    const text = await this.server.query(`SELECT pid FROM pg_stat_activity WHERE datname = '${database}'`);
+    // Without autovacuum.
+    const types = "'client backend', 'parallel worker'";
+    const sql = `SELECT pid FROM pg_stat_activity WHERE datname = '${database}' AND backend_type IN (${types})`;
+    const text = await this.server.query(sql);
     return text.split("\n").filter(Boolean).map(Number);
   }
 
