@@ -2,6 +2,8 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+# For `signpost --version`: --build-arg SIGNPOST_COMMIT=$(git rev-parse HEAD)
+ARG SIGNPOST_COMMIT=
 RUN cargo build --package signpost --profile dist --no-default-features --locked
 
 FROM debian:bookworm-slim

@@ -16,6 +16,8 @@ import { measureCluster } from "./cluster/index.mjs";
 import { checkCluster, clusterText } from "./cluster/report.mjs";
 import { measureGrowth } from "./growth/index.mjs";
 import { checkGrowth, growthText } from "./growth/report.mjs";
+import { measureSoak } from "./soak/index.mjs";
+import { checkSoak, soakText } from "./soak/report.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BINARY = process.env.SIGNPOST_BIN ?? join(ROOT, "target/release/signpost");
@@ -524,7 +526,7 @@ function cargo(...args) {
 
 function write(figures) {
   const found = Object.fromEntries(Object.entries(figures).map(([part, { found }]) => [part, found]));
-  const { starts, answers, rate, runs, killed, meanwhile, equal, enabled, kills, impacts: previews, sets, cluster, growth: sizes } = found;
+  const { starts, answers, rate, runs, killed, meanwhile, equal, enabled, kills, impacts: previews, sets, cluster, soak, growth: sizes } = found;
   const days = Object.entries(PARTS).map(([part, { title }]) => `${title} ${figures[part]?.on ?? "not yet"}`);
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const ours = rate.parts.filter(([name]) => name !== "authorize").reduce((sum, [, ms]) => sum + ms, 0);
@@ -642,6 +644,7 @@ Two concurrent calls of \`POST /identity/v1/teams/{id}/members/set\` with differ
 Each time the team had one of the two lists, complete.
 
 ${clusterText(cluster)}
+${soakText(soak)}
 ${growthText(sizes)}`;
   writeFileSync(REPORT, text);
   console.log(text);
@@ -654,6 +657,7 @@ ${growthText(sizes)}`;
   if (slowed > MAX_SIGN_IN_MS) throw new Error(`sign-ins took ${slowed.toFixed(1)} ms while users were imported`);
   checkImpacts(previews);
   checkCluster(cluster);
+  checkSoak(soak);
   checkGrowth(sizes);
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
@@ -814,7 +818,8 @@ const PARTS = {
   sets: { title: "concurrent member lists", measure: concurrentMemberLists },
   killed: { title: "interrupted imports", measure: interruptedImports },
   cluster: { title: "several instances", measure: (_demo, earlier, save) => measureCluster(BINARY, ROOT, earlier, save) },
-  growth: { title: "growth", measure: (_demo, earlier, save) => measureGrowth(BINARY, earlier, save) },
+  soak: { title: "half load for 30 minutes", isOptional: true, measure: (_demo, earlier, save) => measureSoak(BINARY, earlier, save) },
+  growth: { title: "growth", isOptional: true, measure: (_demo, earlier, save) => measureGrowth(BINARY, earlier, save) },
 };
 
 const selected = process.argv.slice(2);
@@ -838,6 +843,6 @@ try {
   agent.destroy();
   if (demo?.isRunning) await demo.stop();
 }
-const missing = Object.keys(PARTS).filter((part) => !figures[part]);
+const missing = Object.keys(PARTS).filter((part) => !figures[part] && !PARTS[part].isOptional);
 if (missing.length > 0) console.log(`no report yet: ${missing.join(", ")} not measured`);
 else write(figures);

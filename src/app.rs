@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Problems};
 use crate::db::Schema;
 use crate::state::{AppState, CurrentState, ReloadQueue, ReloadReport, ReloadRequests};
+use crate::web::listener::Listener;
 use crate::web::live_router::LiveRouter;
 use crate::web::serve::serve;
 use crate::web::transport::{LiveTransport, Transport};
+use assembly::Purpose;
 use reload::{Live, Source};
 use signpost_core::{Clock, Random};
 
@@ -56,7 +58,7 @@ type Observer = Arc<dyn Fn(Lifecycle<'_>) + Send + Sync>;
 /// Sockets that the service manager has bound. They replace the addresses of the settings.
 #[derive(Debug, Default)]
 pub struct PassedSockets {
-    pub public: Option<TcpListener>,
+    pub public: Option<Listener>,
     pub console: Option<TcpListener>,
     pub management: Option<TcpListener>,
 }
@@ -77,7 +79,7 @@ impl App {
         let transport = Transport::new(&config.server, &clock)?;
         let (requests, reloads) = ReloadRequests::new();
         let read = config.clone();
-        let state = assembly::assemble(config, schema, (clock, random), requests).await?;
+        let state = assembly::assemble(config, schema, (clock, random), requests, Purpose::Serve).await?;
         let source: Source = Arc::new(move || Ok(read.clone()));
         Ok(Self { state, console: None, management: None, transport, reloads, source, observer: Arc::new(|_| {}) })
     }
@@ -85,7 +87,7 @@ impl App {
     /// Opens the database and creates the services for a command, which serves no connections.
     pub async fn open(config: Config, schema: Schema, clock: Clock, random: Random) -> Result<AppState, BuildError> {
         let (requests, _) = ReloadRequests::new();
-        assembly::assemble(config, schema, (clock, random), requests).await
+        assembly::assemble(config, schema, (clock, random), requests, Purpose::Command).await
     }
 
     /// Reloads read the settings from `source`. Without it, they read the files again that the settings name.
@@ -107,7 +109,7 @@ impl App {
     }
 
     /// The same with sockets of the service manager. Returns the one for customers, if it is among them.
-    pub async fn with_listeners(mut self, passed: PassedSockets) -> Result<(Self, Option<TcpListener>), ListenError> {
+    pub async fn with_listeners(mut self, passed: PassedSockets) -> Result<(Self, Option<Listener>), ListenError> {
         let config = &self.state.config;
         self.management = Some(match passed.management {
             Some(socket) => socket,
@@ -133,7 +135,7 @@ impl App {
 
     /// Serves until `stop`, then shuts down gracefully: `/readyz` answers 503 first, then the listeners close, and the management
     /// listener is the last one.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+    pub async fn serve(self, listener: impl Into<Listener>, stop: CancellationToken) {
         let state = self.state;
         let mut live = Live::new(&state, self.transport);
         let current = live.current.clone();
@@ -169,6 +171,7 @@ impl App {
             tracing::warn!("the shutdown timeout has passed; unfinished work resumes after the next start");
         }
         state.decisions.flush().await;
+        state.traces.shut_down().await;
         if let Some(management) = management {
             management.stop().await;
         }

@@ -21,7 +21,7 @@ use crate::provisioning::Provisioning;
 use crate::routing::Routing;
 use crate::secureauth::Providers;
 use crate::sessions::BillerSessions;
-use crate::telemetry::{CallbackReturns, IssuerCalls, Metrics, Reachability};
+use crate::telemetry::{CallbackReturns, IssuerCalls, Metrics, Reachability, Traces};
 use signpost_core::{Clock, KeyRing, Random, Timestamp};
 
 pub use health::{
@@ -85,6 +85,7 @@ pub struct Services {
     /// Of requests that may be worked on at a time.
     pub turns: Arc<Semaphore>,
     pub metrics: Arc<Metrics>,
+    pub traces: Traces,
     pub integrity_cache: IntegrityCache,
     pub biller_sessions: BillerSessions,
     pub consumed_tokens: ConsumedTokens,

@@ -1,11 +1,12 @@
 // What happens to a cluster under load, one case at a time.
 
 import { pause, until } from "./processes.mjs";
+import { upgradeAndRollBack, upgradeIncompatibly } from "./upgrade.mjs";
 
 const seconds = (count) => pause(count * 1000);
 
-/** `fault` resolves when the fault is over, or at once if nothing but the system itself ends it. `prepare` runs before the start.
- *  `sqlite` is the number of instances on one SQLite file instead of PostgreSQL. */
+/** `fault` resolves when the fault is over, or at once if nothing but the system itself ends it; it may return what else it found.
+ *  `prepare` runs before the start. `sqlite` is the number of instances on one SQLite file instead of PostgreSQL. */
 export const CASES = {
   quiet: { title: "Quiet load", fault: () => seconds(20) },
   rolling: {
@@ -109,6 +110,16 @@ export const CASES = {
       await seconds(40);
       await secureauth.listen();
     },
+  },
+  upgrade: {
+    title: "Rolling upgrade to a newer schema, older instances killed between the steps, then rolled back",
+    isUpgrade: true,
+    fault: upgradeAndRollBack,
+  },
+  upgradeIncompatible: {
+    title: "Rolling upgrade to a schema that the older release cannot use",
+    isUpgrade: true,
+    fault: upgradeIncompatibly,
   },
   sqliteTwo: {
     title: "Two `signpost serve` on one SQLite file",

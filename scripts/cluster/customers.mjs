@@ -151,7 +151,7 @@ export async function measureCase(cluster, { fault, settleSeconds = 8, maxSecond
   customers.start();
   await pause(5000);
   const begin = performance.now();
-  await fault(cluster);
+  const details = await fault(cluster);
   const end = performance.now();
   const lastTrouble = () => Math.max(
     customers.failures.at(-1)?.at ?? 0,
@@ -178,6 +178,7 @@ export async function measureCase(cluster, { fault, settleSeconds = 8, maxSecond
     healthyAfter,
     slowestMs: Math.max(...attempts.map(({ slowest }) => slowest)),
     saw: summary(failures),
+    details,
     unhealthy: [...new Set(samples.flatMap(({ unhealthy }) => unhealthy))].sort(),
   };
 }

@@ -2,12 +2,19 @@
 
 import http from "node:http";
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+/** Signpost closes an idle connection after ten seconds; a request that starts at that moment would be lost. */
+const agent = new http.Agent({ keepAlive: true, maxSockets: 256, timeout: 5_000 });
 /** A customer has long given up by then. */
 const TIMEOUT_MS = 30_000;
 
 export function closeConnections() {
   agent.destroy();
+}
+
+/** How many connections to a port are open. */
+export function connectionsTo(port) {
+  const all = [agent.sockets, agent.freeSockets].flatMap((byName) => Object.entries(byName));
+  return all.filter(([name]) => name.split(":")[1] === String(port)).reduce((sum, [, sockets]) => sum + sockets.length, 0);
 }
 
 /** Sends a request. As browsers do, it repeats a GET if a connection that served others before breaks without a response. */

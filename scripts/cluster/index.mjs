@@ -9,6 +9,7 @@ import { measureCase } from "./customers.mjs";
 import { closeConnections } from "./http.mjs";
 import { measurePropagation } from "./propagation.mjs";
 import { measureReadOnlyDisk } from "./refusals.mjs";
+import { upgradeBinaries } from "./upgrade.mjs";
 import { Cluster, StandIns } from "./world.mjs";
 
 const OTHERS = { propagation: {}, readOnlyDisk: { sqlite: 1 } };
@@ -25,7 +26,8 @@ export async function measureCluster(binary, root, earlier = { cases: {} }, save
   try {
     standins = await StandIns.start(binary, folder);
     for (const name of selected) {
-      const cluster = new Cluster(binary, root, standins, CASES[name] ?? OTHERS[name]);
+      const upgrade = CASES[name]?.isUpgrade ? await upgradeBinaries(binary, root) : undefined;
+      const cluster = new Cluster(binary, root, standins, CASES[name] ?? OTHERS[name], upgrade);
       try {
         await cluster.start(CASES[name]?.prepare);
         found.versions = { ...found.versions, ...(await cluster.versions()) };

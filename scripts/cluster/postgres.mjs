@@ -23,6 +23,19 @@ export class Server {
     this.programs = serverPrograms();
   }
 
+  /** Creates the files of an empty server. */
+  async initialize() {
+    if (IS_ROOT) await run("chown", ["postgres:", this.folder]);
+    const options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
+    await this.run("initdb", `--pgdata=${this.data}`, ...options);
+  }
+
+  /** Adds lines to its settings. */
+  configure(more = []) {
+    const lines = ["listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", `port = ${this.port}`, ...more];
+    appendFileSync(join(this.data, "postgresql.conf"), `\n${lines.join("\n")}\n`);
+  }
+
   run(program, ...args) {
     const path = join(this.programs, program);
     const [command, ...all] = IS_ROOT ? ["runuser", "-u", "postgres", "--", path, ...args] : [path, ...args];
@@ -39,6 +52,12 @@ export class Server {
   }
 }
 
+const SETTINGS = [
+  "max_connections = 120",
+  // While the standby waits to reconnect after a restart of the primary, commits wait with it.
+  "wal_retrieve_retry_interval = '200ms'",
+];
+
 export class Postgres {
   constructor(folder, [first, second]) {
     const home = join(folder, "postgres");
@@ -50,10 +69,8 @@ export class Postgres {
   /** The primary confirms a commit when the standby has it, so a failover loses nothing that was confirmed. */
   async start() {
     const { primary, standby } = this;
-    if (IS_ROOT) await run("chown", ["postgres:", primary.folder]);
-    const options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
-    await primary.run("initdb", `--pgdata=${primary.data}`, ...options);
-    this.#configure(primary);
+    await primary.initialize();
+    primary.configure(SETTINGS);
     // The standby that it waits for does not exist yet.
     await primary.control("start");
     for (const role of ["signpost", "haproxy_check"]) await primary.query(`CREATE ROLE ${role} LOGIN`);
@@ -61,23 +78,11 @@ export class Postgres {
     const source = ["--host=127.0.0.1", `--port=${primary.port}`, "--username=postgres"];
     const copy = [`--pgdata=${standby.data}`, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
     await standby.run("pg_basebackup", ...source, ...copy);
-    this.#configure(standby);
+    standby.configure(SETTINGS);
     await standby.control("start");
     await primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'");
     await primary.query("SELECT pg_reload_conf()");
     await until("the standby streams", async () => (await primary.query("SELECT sync_state FROM pg_stat_replication")) === "sync");
-  }
-
-  #configure(server) {
-    const lines = [
-      "listen_addresses = '127.0.0.1'",
-      "unix_socket_directories = ''",
-      `port = ${server.port}`,
-      "max_connections = 120",
-      // While the standby waits to reconnect after a restart of the primary, commits wait with it.
-      "wal_retrieve_retry_interval = '200ms'",
-    ];
-    appendFileSync(join(server.data, "postgresql.conf"), `\n${lines.join("\n")}\n`);
   }
 
   restart() {

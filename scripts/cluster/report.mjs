@@ -8,6 +8,18 @@ const MAX_WAIT = 5;
 /** The longest until all instances follow a change, in seconds. */
 const MAX_PROPAGATION = 1;
 
+/** What an upgrade found besides. */
+function upgradeText({ upgrade, upgradeIncompatible: incompatible }) {
+  if (!upgrade || !incompatible) return "";
+  const { before, after, end, killed, rolledBack } = upgrade.details;
+  const { running, isServing, exit, seconds, message } = incompatible.details;
+  const refusal = isServing ? "served" : `ended with exit code ${exit} after ${seconds.toFixed(1)} s`;
+  return `Rolling upgrade: the first new instance took the schema from ${before} to ${after}. Older programs started on it ${killed} times after a kill and
+${rolledBack} times when they were rolled back; the schema stayed at ${end}. With a migration that is not marked as compatible, ${running} of 2 older
+instances that were running were still ready after ten seconds. One that was started again ${refusal} and said \`${message}\`.
+`;
+}
+
 export function clusterText({ cases, propagation, readOnlyDisk: disk, versions, on }) {
   const measured = Object.entries(CASES).filter(([name]) => cases[name]);
   const row = ([name, { title }]) => {
@@ -39,6 +51,7 @@ an instance again one second after its end. As browsers do, customers repeat a G
 
 ${table(measured.filter(([, { sqlite }]) => !sqlite))}
 
+${upgradeText(cases)}
 Instances behind HAProxy with one SQLite file:
 
 ${table(measured.filter(([, { sqlite }]) => sqlite))}
@@ -78,9 +91,22 @@ export function checkCluster({ cases, propagation, readOnlyDisk }) {
     const isDeadEnd = ({ step, isWayOn }) => ["start", "return"].includes(step) && !isWayOn;
     for (const { status, title } of saw.filter(isDeadEnd)) problems.push(`${name}: no way on from ${status} ${title}`);
   }
+  problems.push(...upgradeProblems(cases));
   for (const { title, worst } of Object.values(propagation)) {
     if (worst === null || worst > MAX_PROPAGATION) problems.push(`${title}: not seen by all instances within ${MAX_PROPAGATION} s`);
   }
   if (readOnlyDisk.isServing || !readOnlyDisk.isKept) problems.push("an SQLite file on a read-only file system was not refused");
   if (problems.length > 0) throw new Error(problems.join("\n"));
+}
+
+function upgradeProblems({ upgrade, upgradeIncompatible: incompatible }) {
+  const problems = [];
+  // A kill breaks the connections of the requests that it interrupts.
+  const failures = (upgrade?.saw ?? []).filter(({ title }) => title !== "connection lost");
+  for (const { step, status, title, count } of failures) problems.push(`upgrade: ${count} sign-ins failed: ${step}, ${status} ${title}`);
+  const steps = upgrade?.details;
+  if (steps && (steps.after !== steps.before + 1 || steps.end !== steps.after)) problems.push("upgrade: the schema is not the expected one");
+  if (steps && (steps.killed !== 2 || steps.rolledBack !== 3)) problems.push("upgrade: an older program did not start on the newer schema");
+  if (incompatible?.details.isServing) problems.push("upgradeIncompatible: an older program served an incompatible schema");
+  return problems;
 }

@@ -93,13 +93,14 @@ class Instance {
     this.settings = join(cluster.folder, `${this.name}.toml`);
     this.log = join(cluster.folder, `${this.name}.log`);
     this.env = {};
+    this.binary = cluster.binary;
     writeFileSync(this.settings, cluster.settingsOf(this));
   }
 
   start() {
     this.isWanted = true;
     const env = { ...process.env, ...this.env };
-    this.process = start(this.cluster.binary, ["serve", "--config", this.settings], this.log, { env });
+    this.process = start(this.binary, ["serve", "--config", this.settings], this.log, { env });
     this.process.ended.then(async () => {
       await pause(RESTART_MS);
       if (this.isWanted && !isRunning(this.process)) this.start();
@@ -155,9 +156,10 @@ class Disk {
 }
 
 export class Cluster {
-  /** With `sqlite`, that many instances share one SQLite file on a small disk of its own instead. */
-  constructor(binary, root, standins, { sqlite } = {}) {
-    Object.assign(this, { binary, root, standins, sqlite });
+  /** With `sqlite`, that many instances share one SQLite file on a small disk of its own instead. `upgrade` has the programs of two
+   *  releases. */
+  constructor(binary, root, standins, { sqlite } = {}, upgrade = undefined) {
+    Object.assign(this, { binary: upgrade?.previous ?? binary, root, standins, sqlite, upgrade });
     this.folder = mkdtempSync(join(tmpdir(), "signpost-cluster-"));
     chmodSync(this.folder, 0o755);
     this.gateway = `http://localhost:${PORTS.gateway}`;
@@ -282,6 +284,11 @@ export class Cluster {
     const rows = USERS.map((name) => `${name},${name}@mail.example,Demo,${name},active`);
     writeFileSync(users, `username,email,first_name,last_name,status\n${rows.join("\n")}\n`);
     await this.signpost("import", "users", users, "--biller", BILLER);
+  }
+
+  /** Asks the database of PostgreSQL. */
+  query(sql) {
+    return this.postgres.primary.query(sql, "signpost");
   }
 
   /** Runs a command of the operator. */

@@ -25,7 +25,7 @@ function ratioText({ ratio, interval: [low, high] }) {
 }
 
 function measured(growth) {
-  return Object.values(growth);
+  return Object.values(growth ?? {});
 }
 
 function compared({ title, operations, decisions: { rows, lookup } }) {
@@ -74,6 +74,7 @@ function waitsText({ title, decisions: { sweep } }) {
 
 export function growthText(growth) {
   const all = measured(growth);
+  if (all.length === 0) return "## Growth\n\nNot measured yet.\n";
   const on = all.map(({ title, version, on: day, billers }) => `${title} ${version} on ${day} with ${whole(billers)} billers`);
   return `## Growth
 

@@ -20,6 +20,8 @@ pub enum Client {
     Address(IpAddr),
     /// A connection of a proxy that does not say for whom. Its requests never count against other customers.
     Connection(SocketAddr),
+    /// The same at a Unix socket, by number.
+    UnixConnection(u64),
 }
 
 impl Client {
@@ -30,7 +32,7 @@ impl Client {
                 IpAddr::V6(v6) => Self::Address(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))),
                 v4 @ IpAddr::V4(_) => Self::Address(v4),
             },
-            Self::Connection(_) => self,
+            Self::Connection(_) | Self::UnixConnection(_) => self,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::secureauth::management::{Management, ManagementConfig, ServiceClient}
 use crate::secureauth::{Http, Providers};
 use crate::sessions::BillerSessions;
 use crate::state::{AppState, IntegrityCache, ReloadRequests, Services};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::web::tls::TlsError;
 use signpost_core::{Clock, KeyRing, Random};
 
@@ -43,12 +43,21 @@ pub enum BuildError {
     Http(String),
 }
 
+/// What the services are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Serve,
+    /// A command exports no traces.
+    Command,
+}
+
 /// Opens the database and creates the services.
 pub(super) async fn assemble(
     config: Config,
     schema: Schema,
     (clock, random): (Clock, Random),
     reloads: ReloadRequests,
+    purpose: Purpose,
 ) -> Result<AppState, BuildError> {
     let url = config.database.url.reveal().map_err(BuildError::Secret)?;
     let url = url.expose_secret();
@@ -60,9 +69,14 @@ pub(super) async fn assemble(
     let metrics = Arc::new(Metrics::new(db.waits()));
     let (decisions, log_writer) =
         DecisionLog::new(db.clone(), &keys, clock.clone(), random.clone(), Arc::clone(&metrics));
+    let traces = match purpose {
+        Purpose::Serve => Traces::start(&config.traces, random.token::<12>(), &metrics).map_err(BuildError::Setting)?,
+        Purpose::Command => Traces::default(),
+    };
     let providers = Providers::new(http_client(&config)?, clock.clone(), random.clone(), Arc::clone(&metrics));
     let limits = Arc::new(RateLimits::new(&config.limits, &config.mail));
-    let basis = Basis { db: &db, directory: &directory, clock: &clock, random: &random, metrics: &metrics };
+    let basis =
+        Basis { db: &db, directory: &directory, clock: &clock, random: &random, metrics: &metrics, traces: &traces };
     let config = Arc::new(config);
     let Configured { routing, provisioning, mail } = configure(&basis, &config, &keys, &providers, &limits, None)?;
     let services = Services {
@@ -92,6 +106,7 @@ pub(super) async fn assemble(
         mail,
         providers,
         metrics,
+        traces,
         limits,
     };
     tokio::spawn(log_writer.run());
@@ -129,6 +144,7 @@ pub(super) fn reassemble(running: &AppState, config: Config) -> Result<AppState,
         clock: &running.clock,
         random: &running.random,
         metrics: &running.metrics,
+        traces: &running.traces,
     };
     let config = Arc::new(config);
     let configured = configure(&basis, &config, &keys, &providers, &limits, Some(running))?;
@@ -157,6 +173,7 @@ struct Basis<'a> {
     clock: &'a Clock,
     random: &'a Random,
     metrics: &'a Arc<Metrics>,
+    traces: &'a Traces,
 }
 
 /// The services that are made anew whenever settings are read.
@@ -174,7 +191,7 @@ fn configure(
     limits: &Arc<RateLimits>,
     running: Option<&AppState>,
 ) -> Result<Configured, BuildError> {
-    let Basis { db, directory, clock, random, .. } = *basis;
+    let Basis { db, directory, clock, random, traces, .. } = *basis;
     let provisioning_deps = provisioning::Deps {
         db: db.clone(),
         directory: directory.clone(),
@@ -183,6 +200,7 @@ fn configure(
         keys: keys.clone(),
         clock: clock.clone(),
         random: random.clone(),
+        traces: traces.clone(),
     };
     let mut provisioning = Provisioning::new(provisioning_deps, config);
     let mut routing = Routing::new(directory.clone(), Arc::clone(config), clock.clone());
@@ -200,6 +218,7 @@ fn configure(
         provisioning: provisioning.clone(),
         limits: Arc::clone(limits),
         config: Arc::clone(config),
+        traces: traces.clone(),
     };
     let mail = Mail::new(mail_deps).map_err(BuildError::Setting)?;
     Ok(Configured { routing, provisioning, mail })

@@ -144,6 +144,8 @@ async fn prepare_for_outages(current: CurrentState) {
         for (condition, (what, done)) in failing.iter().zip(done) {
             log_change(condition, what, done);
         }
+        let grace = Duration::from_secs(state.config.sessions.verify_grace_seconds);
+        state.biller_sessions.verified.purge((state.clock.now(), grace));
         tokio::time::sleep(OUTAGE_DATA_INTERVAL).await;
     }
 }

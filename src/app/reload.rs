@@ -37,7 +37,7 @@ impl Live {
             current: CurrentState::new(state),
             public: LiveRouter::new(router(state.clone())),
             management: LiveRouter::new(management_router(state.clone())),
-            transport: LiveTransport::new(transport),
+            transport: LiveTransport::new(transport, state.metrics.refused_connections()),
             console: console.map(|console| {
                 let router = router_of_console(&console);
                 (console, LiveRouter::new(router))
@@ -106,6 +106,7 @@ impl Live {
         self.management.replace(management_router(state.clone()));
         self.transport.replace(transport);
         telemetry::set_filter(&state.config.log);
+        state.traces.set_sample_ratio(state.config.traces.sample_ratio);
         self.current.replace(&state);
         Ok((changed, needs_restart))
     }

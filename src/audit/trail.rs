@@ -130,6 +130,7 @@ actions! {
     MaintenanceUpdated "maintenance.updated" "A maintenance window was set or removed.";
     KillSwitchSet "kill_switch.set" "The kill switch was set.";
     DatabaseRestored "database.restored" "The database was restored from a backup, and all sessions were ended.";
+    DatabaseCopied "database.copied" "The database was copied from another one.";
     ChangeRequested "change.requested" "A change was requested and needs an approval.";
     ChangeApproved "change.approved" "An approver approved a change.";
     ChangeRejected "change.rejected" "A change was rejected or withdrawn.";

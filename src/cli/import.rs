@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::CliResult;
 use super::operator::{Concerned, Global, Session};
-use super::output::Output;
+use super::output::{Output, progress_bar};
 use crate::access::Scope;
 use crate::directory::{import_billers, import_users};
 use signpost_core::Slug;
@@ -126,10 +125,7 @@ async fn import(session: &Session, slug: &Slug, users: Users) -> CliResult {
         dry_run: users.dry_run,
         refuse_plain_passwords: users.plain_passwords == PlainPasswords::Refuse,
     };
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg:>8} {wide_bar} {percent:>3} %  {elapsed}, {eta} to go") {
-        bar.set_style(style);
-    }
+    let bar = progress_bar();
     let progress = |step: import_users::Progress| {
         bar.set_message(step.phase);
         bar.set_length(step.total);

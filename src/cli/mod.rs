@@ -12,6 +12,7 @@ mod biller_settings;
 mod billers;
 mod config;
 mod controls;
+mod copy;
 mod decision;
 #[cfg(feature = "standin")]
 mod demo;
@@ -51,7 +52,7 @@ use signpost_core::{Clock, Random};
 
 /// Authentication gateway and login router for billers
 #[derive(Debug, Parser)]
-#[command(name = "signpost", version, max_term_width = 100)]
+#[command(name = "signpost", version = env!("SIGNPOST_VERSION"), max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -102,6 +103,15 @@ enum Command {
     /// The earlier database is kept beside the new one.
     #[command(after_help = "Example: signpost restore /var/backups/signpost-2026-11-27.db --yes")]
     Restore(backup::Restore),
+    /// Copy the database into another one, such as SQLite into PostgreSQL; every gateway that uses either must be stopped
+    ///
+    /// Everything is copied, sessions and consumed single-use tokens too, so customers stay signed in. While it runs, nothing
+    /// can write to the source; what is written to it later is not copied. Row counts and hashes of every table are compared. A
+    /// copy that was interrupted continues when the command is run again, and no gateway starts on it before it is complete. The
+    /// secrets in the database stay sealed: the copy needs the same key files.
+    #[command(after_help = "Example: signpost copy --from sqlite:/var/lib/signpost/signpost.db --to \
+                      postgres://signpost@db.internal/signpost")]
+    Copy(copy::Copy),
     /// Show the routing decision for a username or an address, without side effects
     #[command(after_help = "Example: signpost simulate --username alice --issuer riverside-water=down")]
     Simulate(simulate::Arguments),
@@ -231,6 +241,7 @@ async fn run(cli: Cli) -> CliResult {
         Command::Reload(arguments) => reload::run(&global, &arguments).await,
         Command::Backup(arguments) => backup::back_up(&global, arguments).await,
         Command::Restore(arguments) => backup::restore(&global, arguments).await,
+        Command::Copy(arguments) => copy::run(&global, arguments).await,
         Command::Simulate(arguments) => simulate::run(&global, arguments).await,
         Command::Impact(arguments) => impact::run(&global, arguments).await,
         Command::Import(arguments) => import::run(&global, arguments).await,

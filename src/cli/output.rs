@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::CliResult;
@@ -40,6 +41,15 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// Progress on standard error, if that is a terminal. The message names the phase.
+pub(super) fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{msg:>8} {wide_bar} {percent:>3} %  {elapsed}, {eta} to go") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// The option of commands that ask.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::Context;
 use clap::Args;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::field::display;
@@ -15,6 +14,7 @@ use crate::config::Config;
 use crate::db::Schema;
 use crate::state::ReloadRequests;
 use crate::telemetry;
+use crate::web::listener::Listener;
 use signpost_core::{Clock, Random};
 
 #[derive(Debug, Args)]
@@ -41,16 +41,18 @@ pub(super) async fn run(path: &Path, arguments: &Serve) -> CliResult {
     if config.security_txt.expires.is_some_and(|expires| expires < Clock::System.now()) {
         tracing::warn!("security_txt.expires has passed: researchers do not trust /.well-known/security.txt any more");
     }
-    let listen = config.server.listen;
+    let (listen, socket_mode) = (config.server.listen.clone(), config.server.unix_socket_mode);
     let schema = if arguments.no_migrate { Schema::RequireCurrent } else { Schema::Migrate };
     let app = App::build(config, schema, Clock::System, Random::system()).await?;
     let (app, public) = app.with_listeners(service_manager::passed_sockets()?).await?;
     let listener = match public {
         Some(socket) => socket,
-        None => TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?,
+        None => Listener::bind(&listen, socket_mode)
+            .await
+            .with_context(|| format!("cannot listen on {listen} (server.listen)"))?,
     };
     let (console, management) = (app.console_address().map(display), app.management_address().map(display));
-    tracing::info!(listen = %listener.local_addr()?, console, management, "serving");
+    tracing::info!(listen = %listener, console, management, "serving");
     service_manager::keep_watchdog_alive();
     let shutdown = signals.handle(app.state.reloads.clone());
     let path = path.to_owned();

@@ -4,10 +4,11 @@
 use anyhow::{Context, bail};
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::app::{Lifecycle, PassedSockets};
 use crate::state::ReloadReport;
+use crate::web::listener::Listener;
 
 pub(super) fn notify(event: Lifecycle<'_>) {
     match event {
@@ -62,26 +63,37 @@ pub(super) fn passed_sockets() -> Result<PassedSockets, anyhow::Error> {
     let mut sockets = ListenFd::from_env();
     let mut passed = PassedSockets::default();
     for (at, name) in names.iter().enumerate() {
-        let place = match name.as_str() {
-            "public" => &mut passed.public,
-            "console" => &mut passed.console,
-            "management" => &mut passed.management,
+        let is_second = match name.as_str() {
+            "public" => passed.public.replace(public_socket(&mut sockets, at)?).is_some(),
+            "console" => passed.console.replace(tcp_socket(&mut sockets, at, name)?).is_some(),
+            "management" => passed.management.replace(tcp_socket(&mut sockets, at, name)?).is_some(),
             _ => bail!(
                 "the service manager passes a socket with the name {name:?}; expected public, console or management. \
                  Set FileDescriptorName= in its unit"
             ),
         };
-        if place.is_some() {
+        if is_second {
             bail!(
                 "the service manager passes two sockets with the name {name}; Signpost uses one. \
                  Keep one ListenStream=: on [::] it accepts IPv4 as well"
             );
         }
-        let socket =
-            sockets.take_tcp_listener(at).with_context(|| format!("the socket {name} is not a TCP listener"))?;
-        let socket = socket.with_context(|| format!("the socket {name} is missing"))?;
-        socket.set_nonblocking(true)?;
-        *place = Some(TcpListener::from_std(socket)?);
     }
     Ok(passed)
+}
+
+fn public_socket(sockets: &mut ListenFd, at: usize) -> Result<Listener, anyhow::Error> {
+    // A socket of another kind stays where it is.
+    if let Ok(Some(socket)) = sockets.take_unix_listener(at) {
+        socket.set_nonblocking(true)?;
+        return Ok(UnixListener::from_std(socket)?.into());
+    }
+    Ok(tcp_socket(sockets, at, "public")?.into())
+}
+
+fn tcp_socket(sockets: &mut ListenFd, at: usize, name: &str) -> Result<TcpListener, anyhow::Error> {
+    let socket = sockets.take_tcp_listener(at).with_context(|| format!("the socket {name} is not a TCP listener"))?;
+    let socket = socket.with_context(|| format!("the socket {name} is missing"))?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(socket)?)
 }

@@ -2,8 +2,10 @@
 
 use toml::Value;
 
+use super::listen;
+
 /// Parts of serde's messages, with the form that is expected. The first match counts.
-const FORMS: [(&str, &str); 16] = [
+const FORMS: [(&str, &str); 18] = [
     ("expected a boolean", "true or false (also yes, no, on, off, 1, 0)"),
     ("whole number of seconds", "a whole number of seconds, or a duration such as \"30s\""),
     ("whole number of minutes", "a whole number of minutes, or a duration such as \"30m\""),
@@ -13,6 +15,8 @@ const FORMS: [(&str, &str); 16] = [
     ("expected u32", "a whole number"),
     ("expected u64", "a whole number"),
     ("expected usize", "a whole number"),
+    ("or a Unix socket", listen::ADDRESS_FORM),
+    ("permissions in octal", listen::MODE_FORM),
     ("socket address", "an IP address and a port such as \"127.0.0.1:8080\""),
     ("URL", "a URL such as \"https://login.example.com\""),
     ("empty host", "a URL such as \"https://login.example.com\""),

@@ -13,7 +13,7 @@ use super::keys::{PREFIX, declared};
 use super::problems::{Problems, toml_problem};
 use super::secret::Secret;
 use super::sections::{
-    Config, Console, Help, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, SecurityTxt,
+    Config, Console, Help, LegacyPath, Mail, MailTls, PathMode, ReturnTo, Secrets, SecureAuth, SecurityTxt, Traces,
     is_plain_path,
 };
 use signpost_core::{Locale, Random, routes};
@@ -43,6 +43,7 @@ pub(super) fn load(text: &str, environment: impl IntoIterator<Item = (String, St
         security_txt: section(&mut table, &mut environment, "security_txt", &mut problems),
         console: section(&mut table, &mut environment, "console", &mut problems),
         log: section(&mut table, &mut environment, "log", &mut problems),
+        traces: section(&mut table, &mut environment, "traces", &mut problems),
     };
     let known: BTreeMap<String, Vec<String>> = declared().into_iter().collect();
     for name in table.keys() {
@@ -169,7 +170,9 @@ fn refusal(variable: &str, (section, key): (&str, &str), value: &str, found: Vec
 }
 
 fn is_secret(section: &str, key: &str) -> bool {
-    matches!(section, "secrets" | "database") || key.contains("secret") || key.contains("password")
+    matches!((section, key), ("secrets" | "database", _) | ("traces", "headers"))
+        || key.contains("secret")
+        || key.contains("password")
 }
 
 /// How to read the value of a variable, in this order: as TOML, as a text, as a list separated by commas, and as another
@@ -214,14 +217,17 @@ fn read<T: DeserializeOwned>(value: Value, name: &str, problems: &mut Vec<String
     match T::deserialize(serde_ignored::Deserializer::new(tracked, &mut unknown)) {
         Ok(read) => (problems.len() == before).then_some(read),
         Err(error) => {
-            let text = error.to_string();
+            let (text, path) = (error.to_string(), track.path().to_string());
             // The error may quote the value, which may be a secret in these sections.
             let sentence = match name {
                 "secrets" => "expected a list of texts, { file = … } or { env = … }",
                 "database" => "invalid value",
+                "traces" if path.starts_with("headers") => {
+                    "expected a table of secrets such as { authorization = { file = … } }"
+                }
                 _ => text.lines().next().unwrap_or_default(),
             };
-            problems.push(format!("{name}.{}: {sentence}", track.path()));
+            problems.push(format!("{name}.{path}: {sentence}"));
             None
         }
     }
@@ -232,6 +238,7 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     check_secureauth(&config.secureauth, problems);
     check_mail(&config.mail, problems);
     check_console(&config.console, problems);
+    check_traces(&config.traces, problems);
     check_keys(&config.secrets.keys, problems);
     let addresses = config.oidc.address_policy();
     for network in &addresses.private_networks {
@@ -388,8 +395,15 @@ fn check_server(config: &Config, problems: &mut Vec<String>) {
         }
         _ => {}
     }
+    if server.proxy_protocol && server.trusted_proxies.is_empty() && server.listen.tcp().is_some() {
+        problems.push(
+            "server.trusted_proxies: missing; with server.proxy_protocol, only trusted proxies may connect. List their addresses"
+                .into(),
+        );
+    }
     // With port 0 the system chooses one that is free.
-    let others = [Some(("server.listen", server.listen)), config.console.listen.map(|at| ("console.listen", at))];
+    let others =
+        [server.listen.tcp().map(|at| ("server.listen", at)), config.console.listen.map(|at| ("console.listen", at))];
     for (name, other) in others.into_iter().flatten() {
         let overlap = other.ip() == server.management_listen.ip() || other.ip().is_unspecified();
         let overlap = overlap || server.management_listen.ip().is_unspecified();
@@ -443,6 +457,31 @@ fn check_console(console: &Console, problems: &mut Vec<String>) {
     ];
     problems
         .extend(numbers.iter().filter(|(_, n)| *n == 0).map(|(name, _)| format!("console.{name}: must be at least 1")));
+}
+
+fn check_traces(traces: &Traces, problems: &mut Vec<String>) {
+    if let Some(url) = &traces.endpoint {
+        let is_plain =
+            matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+        if !is_plain || url.query().is_some() || url.fragment().is_some() {
+            problems.push(
+                "traces.endpoint: expected an http or https address such as \"http://127.0.0.1:4318/v1/traces\"; credentials go \
+                 into traces.headers"
+                    .to_owned(),
+            );
+        } else if url.path() == "/" {
+            problems.push(format!("traces.endpoint: {url} has no path; collectors take traces at /v1/traces"));
+        }
+    }
+    if !(0.0..=1.0).contains(&traces.sample_ratio) {
+        problems.push(format!("traces.sample_ratio: {} must be 0 to 1, such as 0.1", traces.sample_ratio));
+    }
+    if let Err(problem) = traces.revealed_headers() {
+        problems.push(problem);
+    }
+    if traces.environment.as_ref().is_some_and(|name| name.trim().is_empty()) {
+        problems.push("traces.environment: is empty; leave it out instead".to_owned());
+    }
 }
 
 fn check_keys(keys: &[Secret], problems: &mut Vec<String>) {

@@ -8,6 +8,7 @@ mod duration;
 mod effective;
 mod forms;
 mod keys;
+mod listen;
 mod load;
 mod permissions;
 mod problems;
@@ -21,6 +22,7 @@ use std::path::Path;
 
 pub use checks::{AddressPolicy, check_display_text, check_mail_address, check_phone, check_url, is_host_name};
 pub use effective::{EffectiveSetting, Source};
+pub use listen::{ListenAddress, SocketMode};
 pub use permissions::ExposedFile;
 pub use problems::Problems;
 pub(crate) use problems::toml_problem;
@@ -30,7 +32,7 @@ pub use secret::Secret;
 pub use sections::{
     Audit, ClientAddressHeader, Config, Console, Database, Help, ImportPath, Legacy, LegacyPath, Limits, Log,
     LogFormat, Mail, MailTls, Oidc, PathMode, Portal, ReturnTo, Routing, Secrets, SecureAuth, SecurityTxt, Server,
-    Sessions, StaffRoles, TlsFiles,
+    Sessions, StaffRoles, TlsFiles, Traces,
 };
 
 impl Config {

@@ -49,7 +49,7 @@ impl Config {
             &self.mail.password,
             &self.console.client_secret,
         ];
-        self.secrets.keys.iter().chain(optional.into_iter().flatten()).collect()
+        self.secrets.keys.iter().chain(optional.into_iter().flatten()).chain(self.traces.headers.values()).collect()
     }
 
     fn database_password_is_inline(&self) -> bool {

@@ -31,12 +31,16 @@ macro_rules! restart_only {
 
 restart_only! {
     server.listen,
+    server.unix_socket_mode,
     server.management_listen,
     server.max_connections,
     database.url,
     database.connections,
     console.listen,
     log.format,
+    traces.endpoint,
+    traces.headers,
+    traces.environment,
 }
 
 /// Compares every section by name.
@@ -61,5 +65,5 @@ macro_rules! sections {
 
 sections! {
     server, database, secrets, legacy, portal, routing, return_to, legacy_paths, sessions, limits, audit, oidc, secureauth,
-    mail, help, security_txt, console, log,
+    mail, help, security_txt, console, log, traces,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
@@ -13,6 +14,7 @@ use url::Url;
 
 use super::checks::AddressPolicy;
 use super::duration;
+use super::listen::{ListenAddress, SocketMode};
 use super::schema::{AddressAndPort, DirectoryDown, Network, TextPerLanguage};
 use super::secret::{MASK, Secret};
 use signpost_core::decision::{DirectoryPolicy, KillSwitchState};
@@ -39,15 +41,18 @@ pub struct Config {
     pub security_txt: SecurityTxt,
     pub console: Console,
     pub log: Log,
+    pub traces: Traces,
 }
 
 /// The listeners of the gateway.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Server {
-    /// Listen address and port. Without tls_certificate, Signpost speaks plain HTTP: run it behind a proxy that terminates TLS.
-    #[schemars(with = "AddressAndPort")]
-    pub listen: SocketAddr,
+    /// Listen address and port, or a Unix socket as "unix:/run/signpost/http.sock". Without tls_certificate, Signpost speaks plain
+    /// HTTP: run it behind a proxy that terminates TLS.
+    pub listen: ListenAddress,
+    /// The permissions of the Unix socket, in octal digits. Who may connect to it is trusted like trusted_proxies.
+    pub unix_socket_mode: SocketMode,
     /// The public URL that customers use: scheme, host and port only. Links, cookies and redirect URIs use it.
     #[schemars(example = "https://login.example-pay.example")]
     pub public_url: Url,
@@ -57,6 +62,9 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which they report it. The other header is not read, because a client can write it.
     pub client_address_header: ClientAddressHeader,
+    /// Whether every connection begins with a header of the PROXY protocol, version 1 or 2, that names the client. Only
+    /// trusted_proxies may connect then.
+    pub proxy_protocol: bool,
     /// Connections that are served at a time. The next ones wait until one is closed.
     pub max_connections: usize,
     /// Requests that are worked on at a time. The next ones wait up to a second and get 503 with Retry-After then.
@@ -101,10 +109,12 @@ impl Default for Server {
     #[expect(clippy::expect_used, reason = "a constant address")]
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            listen: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            unix_socket_mode: SocketMode::default(),
             public_url: Url::parse("http://localhost:8080").expect("a constant address"),
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
+            proxy_protocol: false,
             max_connections: 10_000,
             max_requests: 2000,
             management_listen: SocketAddr::from(([127, 0, 0, 1], 8086)),
@@ -790,4 +800,48 @@ pub enum LogFormat {
     Text,
     /// For machines.
     Json,
+}
+
+/// Traces for OpenTelemetry, exported over OTLP/HTTP with protobuf. Without endpoint they are off. Variables of OpenTelemetry (OTEL_*) are not
+/// read.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct Traces {
+    /// Where the collector takes traces: its address with the path, usually /v1/traces on port 4318.
+    #[schemars(example = "http://127.0.0.1:4318/v1/traces")]
+    pub endpoint: Option<Url>,
+    /// The share of requests and background tasks that are traced, 0 to 1. If a trusted proxy sends a traceparent, its flag decides
+    /// instead.
+    pub sample_ratio: f64,
+    /// Headers of the calls to the collector. Each value is a secret.
+    #[schemars(example = serde_json::json!({ "authorization": { "file": "/etc/signpost/collector-token" } }))]
+    pub headers: BTreeMap<String, Secret>,
+    /// The name of this environment: the attribute deployment.environment.name.
+    #[schemars(example = &"production")]
+    pub environment: Option<String>,
+}
+
+impl Traces {
+    /// Reads the values of the headers. The error names the setting.
+    pub fn revealed_headers(&self) -> Result<HeaderMap, String> {
+        let reveal = |(name, value): (&String, &Secret)| {
+            let setting = || format!("traces.headers.{name}");
+            let header = HeaderName::try_from(name);
+            let header =
+                header.map_err(|_| format!("{}: is not the name of a header such as \"authorization\"", setting()))?;
+            let value = value.reveal().map_err(|problem| format!("{}: {problem}", setting()))?;
+            let value = HeaderValue::try_from(value.expose_secret());
+            let mut value =
+                value.map_err(|_| format!("{}: the value has characters that no header can have", setting()))?;
+            value.set_sensitive(true);
+            Ok((header, value))
+        };
+        self.headers.iter().map(reveal).collect()
+    }
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self { endpoint: None, sample_ratio: 0.1, headers: BTreeMap::new(), environment: None }
+    }
 }

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Executor, Row};
@@ -11,11 +10,9 @@ use tempfile::NamedTempFile;
 
 use super::error::DbError;
 use super::handle::{Db, Schema};
+use super::sqlite::lock_file;
 use super::statement::Sql;
 use crate::values;
-
-/// How long a restore waits for processes that are about to end.
-const IN_USE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -108,7 +105,11 @@ impl Restored {
             return Err(BackupError::Same(target));
         }
         check(backup).await?;
-        let replaced = if target.exists() { Some(lock(options, &target).await?) } else { None };
+        let mut replaced = None;
+        if target.exists() {
+            let locked = lock_file(options).await?;
+            replaced = Some(locked.ok_or_else(|| BackupError::InUse(target.clone()))?);
+        }
         let mut file = NamedTempFile::new_in(folder(&target)).map_err(file_error(&target))?;
         let mut source = File::open(backup).map_err(file_error(backup))?;
         std::io::copy(&mut source, file.as_file_mut()).map_err(file_error(file.path()))?;
@@ -151,20 +152,4 @@ async fn check(backup: &Path) -> Result<(), BackupError> {
         return Err(damaged("it is not a database of Signpost".to_owned()));
     }
     Ok(())
-}
-
-/// Writes the log into the database file and locks it, which is possible only while no other process has it open.
-async fn lock(options: SqliteConnectOptions, target: &Path) -> Result<SqliteConnection, BackupError> {
-    let options = options.create_if_missing(false).busy_timeout(IN_USE_TIMEOUT);
-    let mut connection = SqliteConnection::connect_with(&options).await?;
-    let mode = connection.fetch_one("PRAGMA journal_mode = DELETE").await;
-    let is_alone = match mode {
-        Ok(row) => row.try_get::<String, _>(0)? == "delete",
-        Err(_) => false,
-    };
-    if !is_alone {
-        return Err(BackupError::InUse(target.to_owned()));
-    }
-    connection.execute("BEGIN EXCLUSIVE").await?;
-    Ok(connection)
 }

@@ -30,8 +30,13 @@ impl Db {
     /// Prepares an insert of at most [`ROWS_PER_STATEMENT`] rows; `None` without rows. The statement has `{rows}` for the
     /// rows, after `VALUES`.
     pub fn bulk_insert(&self, sql: Sql, rows: Vec<Vec<Value>>) -> Result<Option<BulkInsert>, DbError> {
+        self.bulk_insert_by_text(sql.text(), rows)
+    }
+
+    /// The same, for a statement with a text of this module.
+    pub(super) fn bulk_insert_by_text(&self, sql: &str, rows: Vec<Vec<Value>>) -> Result<Option<BulkInsert>, DbError> {
         let Some(width) = rows.first().map(Vec::len) else { return Ok(None) };
-        let (head, tail) = sql.text().split_once("{rows}").unwrap_or((sql.text(), ""));
+        let (head, tail) = sql.split_once("{rows}").unwrap_or((sql, ""));
         let mut text = String::with_capacity(head.len() + tail.len() + rows.len() * (width * 7 + 4));
         text.push_str(head);
         for row in 0..rows.len() {

@@ -38,6 +38,10 @@ pub enum DbError {
         migrations::LATEST
     )]
     SchemaNewer { found: i64 },
+    #[error(
+        "the database is an unfinished copy of {origin}: run `signpost copy` again, which continues, or name another database"
+    )]
+    UnfinishedCopy { origin: String },
     #[error("the database schema could not be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
 }
@@ -45,6 +49,15 @@ pub enum DbError {
 const AWAY: &str = "the database is away";
 
 impl DbError {
+    /// What kind of error it is, in a word.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Conflict(_) => "conflict",
+            error if error.is_unreachable() => "unavailable",
+            _ => "failed",
+        }
+    }
+
     /// Whether the database could not be reached, as opposed to a statement that failed.
     pub fn is_unreachable(&self) -> bool {
         match self {

@@ -130,10 +130,13 @@ impl Db {
             }
             Self::migrate(url).await?;
         }
-        Ok(db)
+        match db.unfinished_copy_of().await? {
+            Some(origin) => Err(DbError::UnfinishedCopy { origin }),
+            None => Ok(db),
+        }
     }
 
-    async fn connect(url: &str, connections: u32) -> Result<Self, DbError> {
+    pub(super) async fn connect(url: &str, connections: u32) -> Result<Self, DbError> {
         if !url.starts_with("sqlite:") {
             return Ok(Self::Postgres(Arc::new(PostgresPool::connect(url, connections.max(2)).await?)));
         }
@@ -149,7 +152,7 @@ impl Db {
     }
 
     /// The database serialises concurrent migrations.
-    async fn migrate(url: &str) -> Result<(), DbError> {
+    pub(super) async fn migrate(url: &str) -> Result<(), DbError> {
         let migrator = migrations::migrator();
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)?
@@ -180,6 +183,20 @@ impl Db {
             Some(row) => row.int("version"),
             None => Ok(0),
         }
+    }
+
+    /// Where the rows of a copy come from that `signpost copy` has started and not finished (see `copy::target`).
+    pub(super) async fn unfinished_copy_of(&self) -> Result<Option<String>, DbError> {
+        let is_there = match self {
+            Self::Sqlite(_) => "SELECT name FROM sqlite_master WHERE name = 'unfinished_copy'",
+            Self::Postgres(_) => "SELECT to_regclass('unfinished_copy')::text AS name",
+        };
+        let found = self.one(Sql::new_unchecked(is_there), values![]).await?;
+        if found.map(|row| row.opt_text("name")).transpose()?.flatten().is_none() {
+            return Ok(None);
+        }
+        let row = self.one(Sql::new_unchecked("SELECT origin FROM unfinished_copy"), values![]).await?;
+        row.map(|row| row.text("origin")).transpose()
     }
 
     /// Whether the program that wrote this newer schema marked it as usable by programs of our schema.
@@ -228,7 +245,7 @@ impl Db {
 }
 
 /// Creates a missing database file. Only its owner can read it; SQLite gives its other files the same permissions.
-fn create_private(path: &Path) -> Result<(), sqlx::Error> {
+pub(super) fn create_private(path: &Path) -> Result<(), sqlx::Error> {
     match File::options().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

@@ -6,6 +6,7 @@
 mod backup;
 mod bulk_insert;
 mod connection;
+mod copy;
 mod error;
 mod file_identity;
 mod group_commit;
@@ -19,10 +20,12 @@ mod statement;
 mod status;
 mod sweep;
 mod write_health;
+mod write_probe;
 mod writer_queue;
 
 pub use backup::{BackupError, Restored};
 pub use bulk_insert::{BulkInsert, ROWS_PER_STATEMENT};
+pub use copy::{CopiedTable, Copy, CopyError, CopyStep, Fingerprint};
 pub use error::{DbError, is_logged, is_logged_text};
 pub use handle::{ChangeCounter, Db, Schema, Tx};
 pub use postgres::PostgresPool;

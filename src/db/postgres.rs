@@ -18,6 +18,8 @@ use super::error::{DbError, classify, is_connection_failure};
 use super::write_health::WriteHealth;
 use crate::telemetry::metrics::{PoolWait, PoolWaits};
 
+/// What the server calls our connections, unless the URL names them.
+pub(super) const APPLICATION_NAME: &str = "signpost";
 /// Failed probes in a row after which the breaker opens.
 const FAILURES_TO_OPEN: u32 = 3;
 const PROBE_INTERVAL: Duration = Duration::from_millis(200);
@@ -44,7 +46,10 @@ pub struct PostgresPool {
 impl PostgresPool {
     /// Connects once, so that the error names its cause.
     pub(super) async fn connect(url: &str, connections: u32) -> Result<Self, DbError> {
-        let options: PgConnectOptions = url.parse()?;
+        let mut options: PgConnectOptions = url.parse()?;
+        if options.get_application_name().is_none() {
+            options = options.application_name(APPLICATION_NAME);
+        }
         wait_for_server(&options).await?;
         let last_failure = Arc::<std::sync::Mutex<Option<Instant>>>::default();
         let failed = Arc::clone(&last_failure);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::TryStreamExt;
 use sqlx::{Arguments, AssertSqlSafe, Database, Encode, Postgres, Sqlite, Type};
 
 use super::connection::PostgresTransaction;
@@ -11,9 +12,13 @@ use super::handle::{Db, Open, Tx};
 use super::row::{Row, Value};
 use super::sqlite::SqliteFile;
 use super::statement::Sql;
+use crate::telemetry::traces::{self, NewSpan, OpenSpan};
 
 /// How long a writer waits for another process that writes to the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rows that [`Tx::for_each_chunk`] hands over at a time: as many as one bulk insert takes.
+const ROWS_PER_CHUNK: usize = 100;
 
 /// Short, because a bulk import leaves short gaps.
 async fn wait_before_retry() {
@@ -59,6 +64,27 @@ macro_rules! run {
     }};
 }
 
+/// Reads rows while the database produces them.
+macro_rules! chunks {
+    ($sql:expr, $on:expr, $act:expr) => {{
+        let on = $on;
+        let mut rows = sqlx::query(AssertSqlSafe($sql)).fetch(on.executor()?);
+        let mut chunk = Vec::with_capacity(ROWS_PER_CHUNK);
+        let result = loop {
+            match rows.try_next().await {
+                Ok(Some(row)) => chunk.push(Row::from(row)),
+                ended => break ended.map(drop),
+            }
+            if chunk.len() == ROWS_PER_CHUNK {
+                $act(std::mem::replace(&mut chunk, Vec::with_capacity(ROWS_PER_CHUNK))).await?;
+            }
+        };
+        drop(rows);
+        on.check(result)?;
+        if chunk.is_empty() { Ok(()) } else { $act(chunk).await }
+    }};
+}
+
 /// Reads from PostgreSQL. The statement is abandoned when the circuit breaker opens: a server that has stopped never answers. It is
 /// repeated once if its connection had broken while it was idle.
 macro_rules! read {
@@ -88,6 +114,19 @@ macro_rules! read {
 /// The keys of `all_in` as rows; they are the second parameter, a JSON list.
 const SQLITE_LIST: &str = "(SELECT value FROM json_each($2))";
 const POSTGRES_LIST: &str = "(SELECT value FROM json_array_elements_text($2::json))";
+
+/// Begins the span of a statement.
+fn begin_span(system: &'static str, statement: &'static str) -> OpenSpan {
+    traces::begin(|| NewSpan::statement(system, statement))
+}
+
+/// Ends the span of a statement.
+fn end_span<T>(span: &OpenSpan, done: Result<T, DbError>) -> Result<T, DbError> {
+    if let Err(error) = &done {
+        span.fail(error.kind());
+    }
+    done
+}
 
 /// The text of a statement that is about to run, as a trace event of the caller's thread. It has no values.
 fn traced(sql: Sql) -> &'static str {
@@ -123,8 +162,24 @@ async fn run_alone_or_in_group(file: &SqliteFile, text: &'static str, values: Ve
     Ok(affected)
 }
 
+const SQLITE: &str = "sqlite";
+const POSTGRES: &str = "postgresql";
+
 impl Db {
+    /// The name by the semantic conventions of OpenTelemetry.
+    fn system(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => SQLITE,
+            Self::Postgres(_) => POSTGRES,
+        }
+    }
+
     pub async fn all(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.fetch(sql, values).await)
+    }
+
+    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let text = traced(sql);
         match self {
             Self::Sqlite(file) => all!(Sqlite, text, values, &mut file.reader().await?),
@@ -139,6 +194,11 @@ impl Db {
 
     /// Reads rows by a list of keys of any length. The statement has `$1` for `value` and `{keys}` for the list.
     pub async fn all_in(&self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.fetch_in(sql, value, keys).await)
+    }
+
+    async fn fetch_in(&self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
         let values = list_values(value, keys);
         match self {
             Self::Sqlite(file) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, &mut file.reader().await?),
@@ -148,6 +208,11 @@ impl Db {
 
     /// Runs one statement that writes, without a transaction of its own. Returns how many rows it affected.
     pub async fn run(&self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.execute(sql, values).await)
+    }
+
+    async fn execute(&self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = traced(sql);
         match self {
             Self::Sqlite(file) => {
@@ -183,6 +248,11 @@ impl Db {
     }
 
     async fn begin_as(&self, is_shared: bool) -> Result<Tx, DbError> {
+        let span = begin_span(self.system(), "BEGIN");
+        end_span(&span, self.open_transaction(is_shared).await)
+    }
+
+    async fn open_transaction(&self, is_shared: bool) -> Result<Tx, DbError> {
         match self {
             Self::Sqlite(file) => {
                 let begun = file.waits.write.measure(begin_immediate(file, is_shared)).await;
@@ -220,7 +290,19 @@ async fn begin_immediate(file: &SqliteFile, is_shared: bool) -> Result<WriteTran
 }
 
 impl Tx {
+    fn system(&self) -> &'static str {
+        match self.open {
+            Open::Sqlite(_) => SQLITE,
+            Open::Postgres(_) => POSTGRES,
+        }
+    }
+
     pub async fn all(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.fetch(sql, values).await)
+    }
+
+    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let text = traced(sql);
         match &mut self.open {
             Open::Sqlite(tx) => all!(Sqlite, text, values, tx.connection()?),
@@ -235,6 +317,11 @@ impl Tx {
 
     /// Reads rows by a list of keys, as [`Db::all_in`] does.
     pub async fn all_in(&mut self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.fetch_in(sql, value, keys).await)
+    }
+
+    async fn fetch_in(&mut self, sql: Sql, value: Value, keys: &[&str]) -> Result<Vec<Row>, DbError> {
         let values = list_values(value, keys);
         match &mut self.open {
             Open::Sqlite(tx) => all!(Sqlite, with_list(sql, SQLITE_LIST), values, tx.connection()?),
@@ -244,6 +331,11 @@ impl Tx {
 
     /// Returns how many rows the statement affected.
     pub async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
+        let span = begin_span(self.system(), sql.text());
+        end_span(&span, self.execute(sql, values).await)
+    }
+
+    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, DbError> {
         let text = traced(sql);
         let done = match &mut self.open {
             Open::Sqlite(tx) => run!(Sqlite, text, values, tx.connection()?),
@@ -252,13 +344,44 @@ impl Tx {
         done.map_err(|error| self.db.note_write_failure(error))
     }
 
+    /// The rows of a statement with a text of this module, all at once.
+    pub(super) async fn all_by_text(&mut self, text: String) -> Result<Vec<Row>, DbError> {
+        let none = Vec::<Value>::new();
+        match &mut self.open {
+            Open::Sqlite(tx) => all!(Sqlite, AssertSqlSafe(text), none, tx.connection()?),
+            Open::Postgres(tx) => all!(Postgres, AssertSqlSafe(text), none, tx.connection()?),
+        }
+    }
+
+    /// The same, for a statement that writes. Returns how many rows it affected.
+    pub(super) async fn run_by_text(&mut self, text: String) -> Result<u64, DbError> {
+        let none = Vec::<Value>::new();
+        match &mut self.open {
+            Open::Sqlite(tx) => run!(Sqlite, AssertSqlSafe(text), none, tx.connection()?),
+            Open::Postgres(tx) => run!(Postgres, AssertSqlSafe(text), none, tx.connection()?),
+        }
+    }
+
+    /// Reads any number of rows in constant memory: at most [`ROWS_PER_CHUNK`] at a time.
+    pub(super) async fn for_each_chunk<E: From<DbError>>(
+        &mut self,
+        text: String,
+        mut act: impl AsyncFnMut(Vec<Row>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match &mut self.open {
+            Open::Sqlite(tx) => chunks!(text, tx.connection()?, act),
+            Open::Postgres(tx) => chunks!(text, tx.connection()?, act),
+        }
+    }
+
     /// # Errors
     /// After an error the caller cannot know whether the transaction was committed.
     pub async fn commit(self) -> Result<(), DbError> {
+        let span = begin_span(self.system(), "COMMIT");
         let done = match self.open {
             Open::Sqlite(tx) => tx.commit().await,
             Open::Postgres(tx) => tx.commit().await,
         };
-        done.map_err(|error| self.db.note_write_failure(error))
+        end_span(&span, done.map_err(|error| self.db.note_write_failure(error)))
     }
 }

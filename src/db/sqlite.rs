@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, Sqlite};
+use sqlx::{Connection, Executor, Row, Sqlite};
 
 use super::connection::{ACQUIRE_TIMEOUT, Checked, Driver};
 use super::error::{DbError, classify};
@@ -15,6 +16,9 @@ use super::group_commit::Writer;
 use super::write_health::WriteHealth;
 use super::writer_queue::WriterQueue;
 use crate::telemetry::metrics::{PoolWait, PoolWaits};
+
+/// How long a command that needs a database for itself waits for processes that are about to end.
+pub(super) const IN_USE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 pub struct SqliteFile {
@@ -132,6 +136,22 @@ impl SqliteFile {
         }
         self.writer.close().await;
     }
+}
+
+/// Writes the log into the database file and locks it, which is possible only while no other process has it open. `None`: one
+/// has.
+pub(super) async fn lock_file(options: SqliteConnectOptions) -> Result<Option<SqliteConnection>, sqlx::Error> {
+    let options = options.create_if_missing(false).busy_timeout(IN_USE_TIMEOUT);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let is_alone = match connection.fetch_one("PRAGMA journal_mode = DELETE").await {
+        Ok(row) => row.try_get::<String, _>(0)? == "delete",
+        Err(_) => false,
+    };
+    if !is_alone {
+        return Ok(None);
+    }
+    connection.execute("BEGIN EXCLUSIVE").await?;
+    Ok(Some(connection))
 }
 
 impl Driver for Sqlite {

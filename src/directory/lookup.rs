@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Biller, Billers, Directory, DirectoryError, store};
 use crate::db::{Row, Sql};
+use crate::telemetry::traces::{self, NewSpan};
 use crate::{sql, values};
 use signpost_core::decision::{Membership, rollout_bucket};
 use signpost_core::{BillerId, Slug, Username};
@@ -30,6 +31,10 @@ pub struct UsernameLookup {
 impl Directory {
     /// `None` stands for input that cannot be a username.
     pub async fn look_up(&self, username: Option<&Username>) -> Result<UsernameLookup, DirectoryError> {
+        traces::in_span(|| NewSpan::step("look up username"), self.find_memberships(username)).await
+    }
+
+    async fn find_memberships(&self, username: Option<&Username>) -> Result<UsernameLookup, DirectoryError> {
         let key = username.map_or(UNMATCHABLE_KEY, Username::as_str);
         let check = self.begin_check();
         let rows = self.db.all(LOOKUP, values![key]).await?;

@@ -18,8 +18,6 @@ const SWEEP: Sql = sql!(
 
 /// Longer than any token lives: the settings allow an hour.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
-/// Longer than any handoff token lives.
-const HANDOFF_RETENTION: Duration = Duration::from_secs(2 * 3600);
 
 /// Ids are unique within a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,19 +47,19 @@ impl TokenKind {
 pub struct ConsumedTokens {
     db: Db,
     clock: Clock,
-    /// Handoffs that this instance redeemed, for the time without the database.
-    handoffs: Arc<Mutex<HashMap<String, RedeemedHere>>>,
+    /// Handoffs to the legacy login that this instance redeemed, for the time without the database.
+    legacy_handoffs: Arc<Mutex<HashMap<String, RedeemedHere>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct RedeemedHere {
-    at: Timestamp,
+    expires_at: Timestamp,
     is_stored: bool,
 }
 
 impl ConsumedTokens {
     pub fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock, handoffs: Arc::default() }
+        Self { db, clock, legacy_handoffs: Arc::default() }
     }
 
     /// Consumes a token. The answer is true for the first caller only.
@@ -69,38 +67,45 @@ impl ConsumedTokens {
     /// # Errors
     /// The database failed. The caller must treat the token as consumed.
     pub async fn consume(&self, kind: TokenKind, id: &str) -> Result<bool, DbError> {
-        if kind == TokenKind::Handoff && self.handoffs().contains_key(id) {
+        self.store(kind, id).await
+    }
+
+    /// Consumes a handoff to the legacy login, and remembers that in this instance until the handoff expires.
+    pub(super) async fn consume_legacy_handoff(&self, id: &str, expires_at: Timestamp) -> Result<bool, DbError> {
+        if self.legacy_handoffs().contains_key(id) {
             return Ok(false);
         }
-        let is_first = self.store(kind, id).await?;
-        if is_first && kind == TokenKind::Handoff {
-            self.handoffs().insert(id.to_owned(), RedeemedHere { at: self.clock.now(), is_stored: true });
+        let is_first = self.store(TokenKind::Handoff, id).await?;
+        if is_first {
+            self.legacy_handoffs().insert(id.to_owned(), RedeemedHere { expires_at, is_stored: true });
         }
         Ok(is_first)
     }
 
-    /// Consumes a handoff without the database: single use is enforced in the memory of this instance. [`Self::persist`]
-    /// stores it later.
-    pub(super) fn consume_offline(&self, id: &str) -> bool {
-        let mut handoffs = self.handoffs();
+    /// Consumes it without the database: single use is enforced in the memory of this instance. [`Self::persist`] stores it later.
+    pub(super) fn consume_legacy_handoff_offline(&self, id: &str, expires_at: Timestamp) -> bool {
+        let mut handoffs = self.legacy_handoffs();
         if handoffs.contains_key(id) {
             return false;
         }
-        handoffs.insert(id.to_owned(), RedeemedHere { at: self.clock.now(), is_stored: false });
+        handoffs.insert(id.to_owned(), RedeemedHere { expires_at, is_stored: false });
         true
     }
 
     /// Stores what was consumed without the database, and forgets what has expired.
     pub async fn persist(&self) -> Result<(), DbError> {
-        let oldest = self.clock.now().minus(HANDOFF_RETENTION);
+        let now = self.clock.now();
         let missing: Vec<String> = {
-            let mut handoffs = self.handoffs();
-            handoffs.retain(|_, redeemed| redeemed.at > oldest);
+            let mut handoffs = self.legacy_handoffs();
+            handoffs.retain(|_, redeemed| !redeemed.is_stored || redeemed.expires_at > now);
+            // A map does not shrink by itself after a busy hour.
+            let kept = handoffs.len();
+            handoffs.shrink_to(2 * kept);
             handoffs.iter().filter(|(_, redeemed)| !redeemed.is_stored).map(|(id, _)| id.clone()).collect()
         };
         for id in missing {
             self.store(TokenKind::Handoff, &id).await?;
-            if let Some(redeemed) = self.handoffs().get_mut(&id) {
+            if let Some(redeemed) = self.legacy_handoffs().get_mut(&id) {
                 redeemed.is_stored = true;
             }
         }
@@ -112,8 +117,8 @@ impl ConsumedTokens {
         Ok(self.db.run(INSERT, values![kind.as_str(), id, expires_at]).await? > 0)
     }
 
-    fn handoffs(&self) -> MutexGuard<'_, HashMap<String, RedeemedHere>> {
-        self.handoffs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn legacy_handoffs(&self) -> MutexGuard<'_, HashMap<String, RedeemedHere>> {
+        self.legacy_handoffs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn contains(&self, kind: TokenKind, id: &str) -> Result<bool, DbError> {

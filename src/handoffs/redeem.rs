@@ -14,7 +14,7 @@ use crate::directory::DirectoryError;
 use crate::sessions::{BillerSession, BillerSessions};
 use crate::telemetry::metrics::HandoffKind;
 use crate::telemetry::{note_biller, note_reference};
-use signpost_core::{Locale, Purpose, Slug};
+use signpost_core::{Locale, Purpose, Slug, Timestamp};
 
 /// A redeemed handoff: who is coming, and why.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -115,7 +115,10 @@ impl Handoffs {
         let biller = token.content.flow.biller.as_ref();
         let is_foreign = key.audience == Some(Audience::Portal)
             || key.billers.is_some() && !biller.is_some_and(|biller| key.permits_biller(biller));
-        if is_foreign || token.is_expired(lifetime, self.clock.now()) || !self.consume_legacy(&token.id).await? {
+        if is_foreign || token.is_expired(lifetime, self.clock.now()) {
+            return Ok(None);
+        }
+        if !self.consume_legacy(&token.id, token.at.plus(lifetime)).await? {
             return Ok(None);
         }
         let LegacyHandoff { reset, flow } = token.content;
@@ -133,10 +136,10 @@ impl Handoffs {
     }
 
     /// The legacy login must know who is coming also while the database is away: it is where we send everyone then.
-    async fn consume_legacy(&self, id: &str) -> Result<bool, DirectoryError> {
-        match self.consumed.consume(TokenKind::Handoff, id).await {
+    async fn consume_legacy(&self, id: &str, expires_at: Timestamp) -> Result<bool, DirectoryError> {
+        match self.consumed.consume_legacy_handoff(id, expires_at).await {
             Err(error) => {
-                let is_first = self.consumed.consume_offline(id);
+                let is_first = self.consumed.consume_legacy_handoff_offline(id, expires_at);
                 tracing::warn!(
                     is_first,
                     error = %error,

@@ -18,11 +18,21 @@ use crate::handoffs::{Envelope, FlowContext};
 use crate::routing::Overrides;
 use crate::secureauth::{AuthorizationSecrets, IssuerContact, ProviderError, Registration, RequestParams};
 use crate::state::AppState;
+use crate::telemetry::traces::{self, NewSpan};
 use crate::web::{HttpError, cookies, registrations};
 use signpost_core::decision::{Decision, IssuerHealth};
 
 /// Redirects the browser to the biller's identity provider.
 pub(super) async fn begin(
+    state: &AppState,
+    headers: &HeaderMap,
+    request: LoginRequest,
+    biller: &Biller,
+) -> Result<Response, HttpError> {
+    traces::in_span(|| NewSpan::step("begin sign-in"), authorize(state, headers, request, biller)).await
+}
+
+async fn authorize(
     state: &AppState,
     headers: &HeaderMap,
     request: LoginRequest,
@@ -98,7 +108,8 @@ async fn record_contact<T>(state: &AppState, biller: &Biller, registration: &Reg
         Ok((_, _, IssuerContact::RefreshDue)) => {
             if state.providers.claim_refresh(registration).await {
                 let (state, biller) = (state.clone(), biller.clone());
-                tokio::spawn(async move { registrations::probe_and_record(&state, &biller).await }.in_current_span());
+                let probe = async move { registrations::probe_and_record(&state, &biller).await };
+                tokio::spawn(traces::in_current_span(probe.in_current_span()));
             }
         }
         Ok((_, _, IssuerContact::Succeeded)) => {

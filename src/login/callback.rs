@@ -24,6 +24,7 @@ use crate::handoffs::{Envelope, FlowContext, TokenKind};
 use crate::secureauth::{self, ProviderError, Registration, SignIn};
 use crate::sessions::{NewBillerSession, SessionDetails, SessionFilter};
 use crate::state::AppState;
+use crate::telemetry::traces::{self, NewSpan};
 use crate::web::browser_session::BrowserSession;
 use crate::web::client::ClientAddress;
 use crate::web::device::Device;
@@ -176,10 +177,13 @@ impl Callback<'_> {
             return self.already_used().await;
         }
         let code = self.check(&request.content).map_err(|error| self.fail(error))?;
-        let sign_in = self.redeem(&biller, &registration, &request.content, code).await?;
-        let user = self.resolve_user(&biller, oidc, &sign_in).await?;
+        let redeemed = self.redeem(&biller, &registration, &request.content, code);
+        let sign_in = traces::in_span(|| NewSpan::step("redeem code"), redeemed).await?;
+        let resolved = self.resolve_user(&biller, oidc, &sign_in);
+        let user = traces::in_span(|| NewSpan::step("resolve user"), resolved).await?;
         let user = user.map_err(|error| self.fail(error))?;
-        self.complete(&biller, &registration, &user, sign_in).await
+        let completed = self.complete(&biller, &registration, &user, sign_in);
+        traces::in_span(|| NewSpan::step("start session"), completed).await
     }
 
     fn fail(&self, error: CallbackError) -> HttpError {

@@ -12,6 +12,7 @@ use crate::directory::Directory;
 use crate::provisioning::Provisioning;
 use crate::queue::RetryPolicy;
 use crate::routing::Routing;
+use crate::telemetry::Traces;
 use signpost_core::{Clock, KeyRing, Random};
 
 /// The task queue and its workers. Cheap to clone.
@@ -26,6 +27,7 @@ pub struct Mail {
     pub(super) transport: Option<Transport>,
     pub(super) retry_policy: RetryPolicy,
     pub(super) config: Arc<Config>,
+    pub(super) traces: Traces,
 }
 
 #[derive(Clone, Debug)]
@@ -41,13 +43,14 @@ pub struct Deps {
     /// Limits mails to an address.
     pub limits: Arc<RateLimits>,
     pub config: Arc<Config>,
+    pub traces: Traces,
 }
 
 impl Mail {
     /// # Errors
     /// A message that names the setting and its problem.
     pub fn new(deps: Deps) -> Result<Self, String> {
-        let Deps { db, keys, random, clock, directory, routing, provisioning, limits, config } = deps;
+        let Deps { db, keys, random, clock, directory, routing, provisioning, limits, config, traces } = deps;
         let transport = Transport::new(&config.mail)?;
         let retry_policy = RetryPolicy {
             initial_delay: Duration::from_secs(30),
@@ -55,6 +58,6 @@ impl Mail {
             give_up_after: Some(Duration::from_secs(config.mail.max_retry_hours * 3600)),
         };
         let queue = TaskQueue::new(db, keys, clock.clone(), random);
-        Ok(Self { queue, directory, routing, provisioning, limits, clock, transport, retry_policy, config })
+        Ok(Self { queue, directory, routing, provisioning, limits, clock, transport, retry_policy, config, traces })
     }
 }

@@ -11,6 +11,7 @@ use super::{Mail, QueuedTask, TaskError};
 use crate::db::DbError;
 use crate::queue::run_worker;
 use crate::telemetry::Condition;
+use crate::telemetry::traces::NewSpan;
 
 /// Shorter than the lease, so that no other worker runs the same task meanwhile.
 const TASK_TIMEOUT: Duration = Duration::from_secs(25);
@@ -41,7 +42,9 @@ impl Mail {
             return Ok(true);
         };
         let span = tracing::error_span!("task", task = id, kind = task.kind(), attempts);
-        let done = tokio::time::timeout(TASK_TIMEOUT, self.perform(id, task).instrument(span.clone())).await;
+        let trace = || NewSpan::step("task").with("signpost.task", task.kind());
+        let performed = self.traces.task(trace, self.perform(id, task).instrument(span.clone()));
+        let done = tokio::time::timeout(TASK_TIMEOUT, performed).await;
         let now = self.clock.now();
         let reason = match done.unwrap_or_else(|_| Err(TaskError::Retry("timeout".to_owned()))) {
             Ok(next) => {

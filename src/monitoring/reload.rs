@@ -12,8 +12,8 @@ use crate::web::client::Peer;
 
 /// Reads the settings again. Only for requests from this machine, whose operators can change the files.
 pub(super) async fn reload(State(state): State<AppState>, peer: Option<Extension<Peer>>) -> Response {
-    let is_local = peer
-        .is_some_and(|Extension(Peer(peer))| is_this_machine(peer.ip(), state.config.server.management_listen.ip()));
+    let peer = peer.and_then(|Extension(peer)| peer.ip());
+    let is_local = peer.is_some_and(|peer| is_this_machine(peer, state.config.server.management_listen.ip()));
     if !is_local {
         return StatusCode::FORBIDDEN.into_response();
     }
@@ -28,6 +28,5 @@ pub(super) async fn reload(State(state): State<AppState>, peer: Option<Extension
 
 /// A connection to an address of one's own machine comes from that address.
 fn is_this_machine(peer: IpAddr, listen: IpAddr) -> bool {
-    let peer = peer.to_canonical();
     peer.is_loopback() || (peer == listen.to_canonical() && !peer.is_unspecified())
 }

@@ -14,6 +14,7 @@ use crate::db::{Db, DbError, Sql};
 use crate::directory::{Biller, Directory, UserChangeQueue, UserPoolRef};
 use crate::secureauth::Providers;
 use crate::secureauth::management::Management;
+use crate::telemetry::Traces;
 use crate::{sql, values};
 use signpost_core::{BillerId, Clock, KeyRing, Random, Slug};
 
@@ -41,6 +42,7 @@ pub struct Provisioning {
     pub(super) lease_time: Duration,
     /// Wakes the job worker of this process.
     pub(super) wake: Arc<Notify>,
+    pub(super) traces: Traces,
 }
 
 #[derive(Clone, Debug)]
@@ -54,11 +56,12 @@ pub struct Deps {
     pub keys: KeyRing,
     pub clock: Clock,
     pub random: Random,
+    pub traces: Traces,
 }
 
 impl Provisioning {
     pub fn new(deps: Deps, config: &Config) -> Self {
-        let Deps { db, directory, management, providers, keys, clock, random } = deps;
+        let Deps { db, directory, management, providers, keys, clock, random, traces } = deps;
         let lease_time = Duration::from_secs(config.secureauth.lease_seconds);
         let clocks = || (clock.clone(), random.clone());
         Self {
@@ -75,6 +78,7 @@ impl Provisioning {
             random,
             failpoints: Failpoints::default(),
             lease_time,
+            traces,
         }
     }
 

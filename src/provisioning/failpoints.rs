@@ -1,5 +1,5 @@
-//! Failpoints: named places before and after each call and each write of a job. Tests kill a process at one of them and check
-//! that another worker resumes the job. Release images have none.
+//! Failpoints: named places before and after each call and each write of a job, and between the steps of a copy. Tests kill a
+//! process at one of them and check that another one resumes the work. Release images have none.
 
 /// The failpoint at which this process kills itself. The default is none.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +16,7 @@ impl Failpoints {
     }
 
     #[cfg(feature = "standin")]
-    pub(super) fn hit(&self, subject: &str, stage: &str) {
+    pub(crate) fn hit(&self, subject: &str, stage: &str) {
         if self.kill_at.as_ref().is_some_and(|name| *name == format!("{subject}.{stage}")) {
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             // The signal may arrive a moment later.
@@ -27,5 +27,5 @@ impl Failpoints {
     }
 
     #[cfg(not(feature = "standin"))]
-    pub(super) fn hit(&self, _subject: &str, _stage: &str) {}
+    pub(crate) fn hit(&self, _subject: &str, _stage: &str) {}
 }

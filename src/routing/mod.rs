@@ -15,6 +15,7 @@ use crate::config::{Config, LegacyPath};
 use crate::db::is_logged;
 use crate::directory::{Biller, Billers, Directory, DirectoryError};
 use crate::telemetry::Condition;
+use crate::telemetry::traces::{self, NewSpan};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use signpost_core::decision::{
@@ -147,8 +148,14 @@ impl Routing {
 
     /// Decides with some facts replaced. Has no side effects.
     pub async fn route_with_overrides(&self, routing_request: &RoutingRequest, overrides: &Overrides) -> RoutingResult {
-        let (facts, billers) = self.facts(routing_request, overrides).await;
-        self.decide(facts, billers)
+        let decided = async {
+            let (facts, billers) = self.facts(routing_request, overrides).await;
+            let result = self.decide(facts, billers);
+            traces::note("signpost.decision.row", i64::from(result.verdict.row));
+            traces::note("signpost.decision.rule", result.verdict.rule.as_str());
+            result
+        };
+        traces::in_span(|| NewSpan::step("decide"), decided).await
     }
 
     fn decide(&self, facts: Facts, billers: Arc<Billers>) -> RoutingResult {

@@ -18,6 +18,7 @@ use x509_cert::der::Decode;
 
 use super::addresses::{PrivateAddress, PublicResolver, UnknownHost};
 use crate::config::AddressPolicy;
+use crate::telemetry::traces::{self, NewSpan};
 use crate::telemetry::{causes, root_cause};
 use signpost_core::Timestamp;
 
@@ -37,6 +38,15 @@ pub enum HttpClientError {
     /// Signpost does not accept the URL or the response.
     #[error("rejected ({0})")]
     Rejected(&'static str),
+}
+
+impl HttpClientError {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Unavailable(reason) | Self::Rejected(reason) => reason,
+            Self::Throttled { .. } => "throttled",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -67,7 +77,7 @@ impl Http {
     pub async fn get(&self, url: &Url) -> Result<Vec<u8>, HttpClientError> {
         self.check_target(url)?;
         let request = self.client.get(url.clone()).header("accept", "application/json");
-        let response = request.send().await.map_err(|error| classify(&error))?;
+        let response = self.send(request.build()).await?;
         match response.status().as_u16() {
             200 => read_limited(response, MAX_BODY).await,
             // A gateway answers for a server that does not. Any other error is the server's own: it is not down.
@@ -83,7 +93,7 @@ impl Http {
         self.check_target(url)?;
         let request = self.client.get(url.clone()).header(AUTHORIZATION, bearer(token)?);
         let request = request.header("accept", "application/json, application/jwt");
-        let response = request.send().await.map_err(|error| classify(&error))?;
+        let response = self.send(request.build()).await?;
         if let Some(throttled) = throttled(&response) {
             return Err(throttled);
         }
@@ -104,7 +114,7 @@ impl Http {
     /// a cache kept is as much older as its `Age` says (RFC 9111, section 5.1).
     pub async fn server_time(&self, url: &Url) -> Result<Option<i64>, HttpClientError> {
         self.check_target(url)?;
-        let response = self.client.get(url.clone()).send().await.map_err(|error| classify(&error))?;
+        let response = self.send(self.client.get(url.clone()).build()).await?;
         let date = response.headers().get(header::DATE).and_then(|value| value.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let since = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
@@ -115,7 +125,7 @@ impl Http {
     /// Returns the status of a GET, and the target if it is a redirect.
     pub async fn redirect_target(&self, url: &Url) -> Result<(u16, Option<Url>), HttpClientError> {
         self.check_target(url)?;
-        let response = self.client.get(url.clone()).send().await.map_err(|error| classify(&error))?;
+        let response = self.send(self.client.get(url.clone()).build()).await?;
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let location = location.filter(|_| response.status().is_redirection()).and_then(|to| url.join(to).ok());
         Ok((response.status().as_u16(), location))
@@ -124,7 +134,7 @@ impl Http {
     /// Returns when the server's certificate expires, or `None` if it cannot be parsed. The response does not matter.
     pub async fn certificate_expiry(&self, url: &Url) -> Result<Option<Timestamp>, HttpClientError> {
         self.check_target(url)?;
-        let response = self.client.head(url.clone()).send().await.map_err(|error| classify(&error))?;
+        let response = self.send(self.client.head(url.clone()).build()).await?;
         let certificate = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
         let certificate = certificate.and_then(|der| Certificate::from_der(der).ok());
         Ok(certificate.and_then(|found| {
@@ -145,7 +155,7 @@ impl Http {
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value);
         }
-        let response = request.send().await.map_err(|error| classify(&error))?;
+        let response = self.send(request.build()).await?;
         if let Some(throttled) = throttled(&response) {
             return Err(throttled);
         }
@@ -172,7 +182,7 @@ impl Http {
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
-        let response = request.send().await.map_err(|error| classify(&error))?;
+        let response = self.send(request.build()).await?;
         let status = response.status();
         if status.is_redirection() {
             return Err(HttpClientError::Rejected("unexpected_redirect"));
@@ -192,7 +202,7 @@ impl Http {
         self.check_target(url)?;
         let request =
             self.client.get(url.clone()).headers(headers).timeout(timeout).header("accept", "application/json");
-        let mut response = request.send().await.map_err(|error| classify(&error))?;
+        let mut response = self.send(request.build()).await?;
         match response.status() {
             status if status.is_redirection() => Err(HttpClientError::Rejected("unexpected_redirect")),
             status if status != 200 => Ok(status.as_u16()),
@@ -223,12 +233,32 @@ impl Http {
         }
     }
 
+    /// Every call goes through here: in a span, whose trace the server can continue.
+    async fn send(
+        &self,
+        request: Result<reqwest::Request, reqwest::Error>,
+    ) -> Result<reqwest::Response, HttpClientError> {
+        let mut request = request.map_err(|error| classify(&error))?;
+        let span = traces::begin(|| NewSpan::http_call(request.method(), request.url()));
+        span.inject(request.headers_mut());
+        match self.client.execute(request).await {
+            Ok(response) => {
+                span.note_response(response.status());
+                Ok(response)
+            }
+            Err(error) => {
+                let error = classify(&error);
+                span.fail(error.reason());
+                Err(error)
+            }
+        }
+    }
+
     async fn execute(self, request: HttpRequest) -> Result<HttpResponse, HttpClientError> {
         let url =
             Url::parse(&request.uri().to_string()).map_err(|_| HttpClientError::Rejected("invalid_endpoint_url"))?;
         self.check_target(&url)?;
-        let request = reqwest::Request::try_from(request).map_err(|error| classify(&error))?;
-        let response = self.client.execute(request).await.map_err(|error| classify(&error))?;
+        let response = self.send(reqwest::Request::try_from(request)).await?;
         let status = response.status();
         if let Some(throttled) = throttled(&response) {
             return Err(throttled);

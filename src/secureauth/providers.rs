@@ -17,6 +17,7 @@ use super::signing_key::SigningKey;
 use super::{Http, ProviderError, Registration};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Endpoint;
+use crate::telemetry::traces::{self, NewSpan};
 use signpost_core::{Clock, Random, Timestamp};
 
 const FRESH_FOR: Duration = Duration::from_secs(60);
@@ -116,9 +117,16 @@ impl Providers {
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, ProviderError> {
         let started = Instant::now();
-        let done = call.await.map_err(Into::into);
-        let outcome = done.as_ref().map_or_else(ProviderError::reason, |_| "success");
         let biller = registration.biller.as_ref().map_or("", |slug| slug.as_str());
+        let span = traces::begin(|| {
+            let span = NewSpan::step("call issuer").with("signpost.biller", biller.to_owned());
+            span.with("signpost.endpoint", endpoint.as_str())
+        });
+        let done = span.scope(call).await.map_err(Into::into);
+        if let Err(error) = &done {
+            span.fail(error.reason());
+        }
+        let outcome = done.as_ref().map_or_else(ProviderError::reason, |_| "success");
         self.metrics.record_issuer_call(biller, endpoint, outcome, started.elapsed());
         done
     }

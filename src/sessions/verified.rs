@@ -26,12 +26,18 @@ pub struct VerifiedSessions(Mutex<HashMap<(String, Slug), (VerifiedUser, Timesta
 impl VerifiedSessions {
     pub fn remember(&self, session: &str, biller: &Slug, user: VerifiedUser, (now, grace): (Timestamp, Duration)) {
         let mut entries = self.lock();
-        if entries.len() >= MAX_SESSIONS {
-            entries.retain(|_, (_, at)| at.plus(grace) > now);
-        }
         if grace > Duration::ZERO && entries.len() < MAX_SESSIONS {
             entries.insert((sha256(session.as_bytes()), biller.clone()), (user, now));
         }
+    }
+
+    /// Forgets the sessions that were verified longer than `grace` ago.
+    pub fn purge(&self, (now, grace): (Timestamp, Duration)) {
+        let mut entries = self.lock();
+        entries.retain(|_, (_, at)| at.plus(grace) > now);
+        // A map does not shrink by itself after a busy hour.
+        let kept = entries.len();
+        entries.shrink_to(2 * kept);
     }
 
     /// The user, if the session was verified less than `grace` ago.

@@ -1,12 +1,14 @@
-//! Logs and metrics. A log line never contains a query string, a token, a cookie, a username or an email address.
+//! Logs, metrics and traces. A log line never contains a query string, a token, a cookie, a username or an email address.
 
 mod callback_returns;
 mod causes;
 mod condition;
 mod issuer_calls;
 pub mod metrics;
+mod once_per_minute;
 mod reachability;
 mod request_span;
+pub mod traces;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -21,8 +23,10 @@ pub use causes::{causes, root_cause};
 pub use condition::Condition;
 pub use issuer_calls::{CallStats, IssuerCalls};
 pub use metrics::Metrics;
+pub use once_per_minute::OncePerMinute;
 pub use reachability::Reachability;
 pub use request_span::{in_request_span, note_biller, note_decision, note_reference, request_span};
+pub use traces::Traces;
 
 use crate::config::{Log, LogFormat};
 

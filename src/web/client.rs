@@ -1,6 +1,7 @@
 //! The client's address: the peer of the connection or, behind a trusted proxy, the address that the proxy reports.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -12,9 +13,44 @@ use ipnet::IpNet;
 use crate::access::Client;
 use crate::config::{ClientAddressHeader, Config};
 
-/// The peer of the connection. The accept loop sets it.
+/// The peer of the connection, or the client that a proxy connects for (PROXY protocol). The listener sets it.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub enum Peer {
+    Address(SocketAddr),
+    /// A connection to a Unix socket, by its number. The permissions of the socket decide who that can be: a trusted proxy.
+    UnixSocket(u64),
+}
+
+impl Peer {
+    pub fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address.ip().to_canonical()),
+            Self::UnixSocket(_) => None,
+        }
+    }
+
+    /// Whether the peer's report of the client's address is trusted.
+    pub(super) fn is_trusted(self, proxies: &[IpNet]) -> bool {
+        self.ip().is_none_or(|ip| proxies.iter().any(|net| net.contains(&ip)))
+    }
+
+    /// The client of requests without a report that can be read.
+    fn connection(self) -> Client {
+        match self {
+            Self::Address(address) => Client::Connection(address),
+            Self::UnixSocket(number) => Client::UnixConnection(number),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip() {
+            Some(ip) => ip.fmt(f),
+            None => f.write_str("unix"),
+        }
+    }
+}
 
 /// The client that sent the request.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +64,14 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let server = &Arc::<Config>::from_ref(state).server;
-        let Some(Peer(peer)) = parts.extensions.get::<Peer>().copied() else {
+        let Some(peer) = parts.extensions.get::<Peer>().copied() else {
             return Ok(Self(Client::Address(Ipv4Addr::UNSPECIFIED.into())));
         };
         let client = address(peer, &parts.headers, &server.trusted_proxies, server.client_address_header);
         Ok(Self(client.map_or_else(
             |unreadable| {
-                report(peer.ip(), &unreadable, server.client_address_header);
-                Client::Connection(peer)
+                report(peer, &unreadable, server.client_address_header);
+                peer.connection()
             },
             Client::Address,
         )))
@@ -52,18 +88,20 @@ enum Unreadable {
     Entry(String),
     /// The proxy sends this header, which is not the one of the settings.
     OtherHeader(HeaderName),
+    /// The proxy at a Unix socket sends no header.
+    Missing,
 }
 
 /// Reads the header from its end, as long as the sender is a trusted proxy. The first entry from elsewhere is the client: what
 /// precedes it was written by others.
 fn address(
-    peer: SocketAddr,
+    peer: Peer,
     headers: &HeaderMap,
     trusted: &[IpNet],
     header: ClientAddressHeader,
 ) -> Result<IpAddr, Unreadable> {
-    let mut current = peer.ip().to_canonical();
-    let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(&ip));
+    let mut current = peer.ip();
+    let is_trusted = |ip: Option<IpAddr>| ip.is_none_or(|ip| trusted.iter().any(|net| net.contains(&ip)));
     let (read, other) = match header {
         ClientAddressHeader::XForwardedFor => (FORWARDED_FOR, header::FORWARDED),
         ClientAddressHeader::Forwarded => (header::FORWARDED, FORWARDED_FOR),
@@ -82,9 +120,9 @@ fn address(
             ClientAddressHeader::Forwarded => forwarded_for(hop),
         };
         let ip = node.and_then(parse_node).ok_or_else(|| Unreadable::Entry(hop.to_owned()))?;
-        current = ip.to_canonical();
+        current = Some(ip.to_canonical());
     }
-    Ok(current)
+    current.ok_or(Unreadable::Missing)
 }
 
 /// Splits at a separator outside of quoted strings.
@@ -132,10 +170,10 @@ fn parse_node(node: &str) -> Option<IpAddr> {
 }
 
 /// Logs once per proxy what it sends.
-fn report(proxy: IpAddr, unreadable: &Unreadable, expected: ClientAddressHeader) {
-    static REPORTED: LazyLock<Mutex<HashSet<IpAddr>>> = LazyLock::new(Mutex::default);
+fn report(proxy: Peer, unreadable: &Unreadable, expected: ClientAddressHeader) {
+    static REPORTED: LazyLock<Mutex<HashSet<Option<IpAddr>>>> = LazyLock::new(Mutex::default);
     let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if reported.len() >= MAX_REPORTED || !reported.insert(proxy) {
+    if reported.len() >= MAX_REPORTED || !reported.insert(proxy.ip()) {
         return;
     }
     match unreadable {
@@ -145,6 +183,9 @@ fn report(proxy: IpAddr, unreadable: &Unreadable, expected: ClientAddressHeader)
         }
         Unreadable::OtherHeader(sent) => {
             tracing::error!(%proxy, expected = expected.as_str(), sent = sent.as_str(), "a trusted proxy sends another header than server.client_address_header; its requests count per connection");
+        }
+        Unreadable::Missing => {
+            tracing::error!(%proxy, expected = expected.as_str(), "the proxy at the Unix socket does not send server.client_address_header; its requests count per connection");
         }
     }
 }
@@ -161,7 +202,10 @@ mod tests {
         for line in lines {
             headers.append(header.as_str(), line.parse().unwrap());
         }
-        let peer = SocketAddr::new(from.parse().unwrap(), 1);
+        let peer = match from {
+            "unix" => Peer::UnixSocket(1),
+            ip => Peer::Address(SocketAddr::new(ip.parse().unwrap(), 1)),
+        };
         address(peer, &headers, &trusted, header).map_or_else(|error| format!("{error:?}"), |ip| ip.to_string())
     }
 
@@ -177,6 +221,8 @@ mod tests {
         assert_eq!(seen("10.0.0.1", PORTS, &["6.6.6.6", "198.51.100.1:51234", "10.0.0.2:1"]), "198.51.100.1");
         assert_eq!(seen("10.0.0.1", PORTS, &["nonsense, 198.51.100.1"]), "198.51.100.1");
         assert_eq!(seen("10.0.0.1", PORTS, &[]), "10.0.0.1", "the proxy's own requests");
+        assert_eq!(seen("unix", PORTS, &["6.6.6.6, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
+        assert_eq!(seen("unix", PORTS, &[]), "Missing");
     }
 
     #[test]
@@ -215,7 +261,8 @@ mod tests {
             assert!(seen("10.0.0.1", ClientAddressHeader::Forwarded, &[element]).starts_with("Entry"), "{element}");
         }
         let headers = HeaderMap::from_iter([(header::FORWARDED, "for=192.0.2.60".parse().unwrap())]);
-        let read = address("10.0.0.1:9".parse().unwrap(), &headers, &["10.0.0.0/8".parse().unwrap()], PORTS);
+        let read =
+            address(Peer::Address("10.0.0.1:9".parse().unwrap()), &headers, &["10.0.0.0/8".parse().unwrap()], PORTS);
         assert_eq!(read, Err(Unreadable::OtherHeader(header::FORWARDED)));
     }
 }

@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::either::Either;
@@ -18,9 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::client::Peer;
+use super::listener::Stream;
 use super::live_router::LiveRouter;
+use super::proxy_protocol;
 use super::tls;
-use super::transport::Transport;
+use super::transport::LiveTransport;
 
 /// For everything before the first request.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,20 +44,19 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Serves the requests of a connection. At `stop`, the running ones finish.
 pub(super) async fn serve(
-    stream: TcpStream,
+    stream: Stream,
     peer: Peer,
     app: LiveRouter,
-    transport: &Transport,
+    transport: LiveTransport,
     stop: CancellationToken,
 ) {
-    let _ = stream.set_nodelay(true);
     let opened = tokio::select! {
-        opened = timeout(HANDSHAKE_TIMEOUT, open(stream, transport)) => opened,
+        opened = timeout(HANDSHAKE_TIMEOUT, open(stream, peer, &transport)) => opened,
         () = stop.cancelled() => return,
     };
     match opened.map_err(io::Error::from).flatten() {
-        Ok((stream, version)) => requests(stream, version, peer, app, stop).await,
-        Err(error) => tracing::debug!(peer = %peer.0, error = %error, "a connection was closed in its handshake"),
+        Ok((stream, version, client)) => requests(stream, version, client, app, stop).await,
+        Err(error) => tracing::debug!(%peer, error = %error, "a connection was closed in its handshake"),
     }
 }
 
@@ -67,16 +67,22 @@ enum Version {
 }
 
 async fn open(
-    stream: TcpStream,
-    transport: &Transport,
-) -> io::Result<(impl AsyncRead + AsyncWrite + Send + Unpin + 'static, Version)> {
-    let Some(tls) = &transport.tls else { return Ok((Either::Left(stream), Version::Http1)) };
+    mut stream: Stream,
+    peer: Peer,
+    transport: &LiveTransport,
+) -> io::Result<(impl AsyncRead + AsyncWrite + Send + Unpin + 'static, Version, Peer)> {
+    let current = transport.get();
+    let client = match &current.proxies {
+        Some(trusted) => proxy_protocol::client(&mut stream, peer, trusted, &transport.refused).await?,
+        None => peer,
+    };
+    let Some(tls) = &current.tls else { return Ok((Either::Left(stream), Version::Http1, client)) };
     let stream = tls.acceptor().accept(stream).await?;
     let version = match stream.get_ref().1.alpn_protocol() {
         Some(tls::H2) => Version::Http2,
         _ => Version::Http1,
     };
-    Ok((Either::Right(stream), version))
+    Ok((Either::Right(stream), version, client))
 }
 
 async fn requests(

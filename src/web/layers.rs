@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{StatusCode, header};
+use url::Url;
 
 use super::request_id::{self, IncomingIds, RequestId};
 use super::{HttpError, paths};
@@ -14,6 +15,7 @@ use crate::directory::Biller;
 use crate::routing::public_host;
 use crate::state::AppState;
 use crate::telemetry::metrics::Listener;
+use crate::telemetry::traces::ServerRequest;
 use crate::telemetry::{in_request_span, note_biller, request_span};
 use signpost_core::Slug;
 use signpost_core::text::hash64;
@@ -31,14 +33,25 @@ pub async fn log(
 ) -> Response {
     let started = Instant::now();
     let incoming = IncomingIds::of(&request, &state.config.server.trusted_proxies);
-    let id = incoming.request.unwrap_or_else(|| format!("{:012x}", hash64(&state.random.bytes::<16>()) >> 16));
+    let new_id = || format!("{:012x}", hash64(&state.random.bytes::<16>()) >> 16);
+    let id = incoming.request.clone().unwrap_or_else(new_id);
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.as_deref().unwrap_or("-");
     let slug = biller_in_path(route, request.uri().path()).map(str::to_owned);
     let method = request.method().clone();
-    let span = request_span(&id, method.as_str(), route, incoming.trace.as_deref());
+    let own = listener_url(state, listener);
+    let trace = state.traces.begin_request(&ServerRequest {
+        method: &method,
+        route,
+        scheme: own.scheme(),
+        host: own.host_str().unwrap_or_default(),
+        request_id: &id,
+        parent: incoming.trace_parent(),
+    });
+    let own_trace = trace.trace_id();
+    let span = request_span(&id, method.as_str(), route, own_trace.as_deref().or(incoming.trace_id()));
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = in_request_span(span, async {
+    let mut response = in_request_span(span, &trace, async {
         // Only what names a biller is logged: a path can hold anything.
         let billers = state.directory.last_known_billers();
         if let Some(biller) = slug.and_then(|slug| billers.by_slug(&Slug::parse(&slug).ok()?).cloned()) {
@@ -49,6 +62,7 @@ pub async fn log(
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status, millis, "request");
         state.metrics.record_request(listener, route, method.as_str(), status, duration);
+        trace.end(status);
         response
     })
     .await;
@@ -56,6 +70,12 @@ pub async fn log(
         response.headers_mut().insert(request_id::HEADER, value);
     }
     response
+}
+
+/// The address of the settings that a listener serves.
+fn listener_url(state: &AppState, listener: Listener) -> &Url {
+    let console = state.config.console.public_url.as_ref().filter(|_| listener == Listener::Console);
+    console.unwrap_or(&state.config.server.public_url)
 }
 
 /// The segment of a path that stands for the biller in its route.

@@ -14,6 +14,7 @@ use crate::directory::{Biller, IssuerEndpoint, OidcSettings};
 use crate::secureauth::{ProviderError, Registration};
 use crate::state::AppState;
 use crate::telemetry::Condition;
+use crate::telemetry::traces::NewSpan;
 use signpost_core::KeyRing;
 
 /// The pause between probes of an issuer that fails while an instance starts.
@@ -48,7 +49,8 @@ pub async fn record_unreadable_secret(state: &AppState, biller: &Biller) -> bool
 /// The error of the provider, or `None` if the biller is not registered.
 pub async fn probe(state: &AppState, biller: &Biller) -> Result<(), Option<ProviderError>> {
     let Some((registration, _)) = for_biller(&state.keys, &state.config, biller) else { return Err(None) };
-    state.providers.probe(&registration).await.map_err(Some)
+    let span = || NewSpan::step("probe issuer").with("signpost.biller", biller.slug.as_str().to_owned());
+    state.traces.task(span, state.providers.probe(&registration)).await.map_err(Some)
 }
 
 /// Probes the issuers of all active billers, a few at a time. Those that fail are probed again after a pause, until their circuit

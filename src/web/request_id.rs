@@ -5,6 +5,7 @@ use http::{HeaderMap, Request};
 use ipnet::IpNet;
 
 use super::client::Peer;
+use crate::telemetry::traces::TraceParent;
 
 pub const HEADER: &str = "x-request-id";
 const MAX_LEN: usize = 128;
@@ -17,19 +18,34 @@ pub struct RequestId(pub String);
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct IncomingIds {
     pub(super) request: Option<String>,
-    /// The trace id: 32 hexadecimal digits.
-    pub(super) trace: Option<String>,
+    /// `traceparent`.
+    pub(super) parent: Option<String>,
+    /// `tracestate`, which means nothing without the other.
+    pub(super) state: Option<String>,
 }
 
 impl IncomingIds {
     pub(super) fn of<B>(request: &Request<B>, trusted: &[IpNet]) -> Self {
-        let peer = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip().to_canonical());
-        if !peer.is_some_and(|ip| trusted.iter().any(|net| net.contains(&ip))) {
+        if !request.extensions().get::<Peer>().is_some_and(|peer| peer.is_trusted(trusted)) {
             return Self::default();
         }
         let request_id = only(request.headers(), HEADER).filter(|id| is_request_id(id));
-        let trace = only(request.headers(), "traceparent").and_then(trace_id);
-        Self { request: request_id.map(str::to_owned), trace: trace.map(str::to_owned) }
+        let parent = only(request.headers(), "traceparent").filter(|header| trace_id(header).is_some());
+        let state = parent.and_then(|_| only(request.headers(), "tracestate"));
+        Self {
+            request: request_id.map(str::to_owned),
+            parent: parent.map(str::to_owned),
+            state: state.map(str::to_owned),
+        }
+    }
+
+    /// 32 hexadecimal digits.
+    pub(super) fn trace_id(&self) -> Option<&str> {
+        self.parent.as_deref().and_then(trace_id)
+    }
+
+    pub(super) fn trace_parent(&self) -> Option<TraceParent<'_>> {
+        Some(TraceParent { parent: self.parent.as_deref()?, state: self.state.as_deref() })
     }
 }
 
@@ -77,7 +93,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let mut request = request.body(()).unwrap();
-        request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+        request.extensions_mut().insert(Peer::Address(peer.parse().unwrap()));
         IncomingIds::of(&request, &["10.0.0.0/8".parse().unwrap()])
     }
 
@@ -86,7 +102,7 @@ mod tests {
         let parent = format!("00-{TRACE}-1111222233334444-01");
         let sent = [(HEADER, "7d9f-A_1.b:c=+/"), ("traceparent", parent.as_str())];
         let kept = incoming("10.0.0.1:9", &sent);
-        assert_eq!((kept.request.as_deref(), kept.trace.as_deref()), (Some("7d9f-A_1.b:c=+/"), Some(TRACE)));
+        assert_eq!((kept.request.as_deref(), kept.trace_id()), (Some("7d9f-A_1.b:c=+/"), Some(TRACE)));
         assert_eq!(incoming("203.0.113.9:9", &sent), IncomingIds::default());
     }
 

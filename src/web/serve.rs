@@ -5,26 +5,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::client::Peer;
 use super::connection;
+use super::listener::Listener;
 use super::live_router::LiveRouter;
 use super::transport::LiveTransport;
 use crate::telemetry::Condition;
 
 /// Serves until `stop`, then drains: running requests have `drain` to finish.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     app: LiveRouter,
     transport: LiveTransport,
     max_connections: usize,
     drain: impl Fn() -> Duration,
     stop: CancellationToken,
 ) {
+    let listener = listener.into();
     let slots = Arc::new(Semaphore::new(max_connections));
     let connections = TaskTracker::new();
     let refusing = Condition::new();
@@ -39,9 +39,9 @@ pub async fn serve(
                 if let Some(lasted) = refusing.ends() {
                     tracing::info!(seconds = lasted.as_secs(), "connections are accepted again");
                 }
-                let (app, transport, stop) = (app.clone(), transport.get(), stop.clone());
+                let (app, transport, stop) = (app.clone(), transport.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection::serve(stream, Peer(peer), app, &transport, stop).await;
+                    connection::serve(stream, peer, app, transport, stop).await;
                     drop(slot);
                 });
             }
@@ -54,6 +54,8 @@ pub async fn serve(
             }
         }
     }
+    // New connections are refused from here on.
+    drop(listener);
     connections.close();
     if tokio::time::timeout(drain(), connections.wait()).await.is_err() {
         tracing::warn!(left = connections.len(), "shutdown timeout: closing unfinished connections");

@@ -1,12 +1,15 @@
-//! How the bytes of a listener's connections become HTTP: plain or by TLS. A reload and a new certificate apply to new connections.
+//! How the bytes of a listener's connections become HTTP: with or without the PROXY protocol and TLS. A reload and a new
+//! certificate apply to new connections.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 
 use super::tls::{Tls, TlsError};
 use crate::config::Server;
+use crate::telemetry::metrics::RefusedConnections;
 use signpost_core::Clock;
 
 const FILE_INTERVAL: Duration = Duration::from_millis(500);
@@ -14,6 +17,8 @@ const FILE_INTERVAL: Duration = Duration::from_millis(500);
 /// The default is plain HTTP.
 #[derive(Clone, Debug, Default)]
 pub struct Transport {
+    /// Who may connect, and begins each connection with a PROXY header. `None`: anyone, without one.
+    pub(super) proxies: Option<Vec<IpNet>>,
     pub(super) tls: Option<Tls>,
 }
 
@@ -24,25 +29,29 @@ impl Transport {
         if let Some(problem) = tls.as_ref().and_then(|tls| tls.expiry_problem(clock.now())) {
             tracing::warn!("{problem}");
         }
-        Ok(Self { tls })
+        let proxies = settings.proxy_protocol.then(|| settings.trusted_proxies.clone());
+        Ok(Self { proxies, tls })
     }
 }
 
 /// The transport of a listener. Connections keep the one that they began with. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct LiveTransport(Arc<ArcSwap<Transport>>);
+pub struct LiveTransport {
+    current: Arc<ArcSwap<Transport>>,
+    pub(super) refused: RefusedConnections,
+}
 
 impl LiveTransport {
-    pub fn new(transport: Transport) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(transport)))
+    pub fn new(transport: Transport, refused: RefusedConnections) -> Self {
+        Self { current: Arc::new(ArcSwap::from_pointee(transport)), refused }
     }
 
     pub fn replace(&self, transport: Transport) {
-        self.0.store(Arc::new(transport));
+        self.current.store(Arc::new(transport));
     }
 
     pub(super) fn get(&self) -> Arc<Transport> {
-        self.0.load_full()
+        self.current.load_full()
     }
 
     /// Serves a new certificate when the files of the one in use change. Files that cannot be used leave it as it is.
@@ -61,9 +70,9 @@ impl LiveTransport {
                 Ok(Some(tls)) => {
                     rejected = None;
                     tls.log_renewal(clock.now());
-                    let transport = Transport { tls: Some(tls) };
+                    let transport = Transport { tls: Some(tls), ..Transport::clone(&before) };
                     // A reload may have been faster.
-                    self.0.compare_and_swap(&before, Arc::new(transport));
+                    self.current.compare_and_swap(&before, Arc::new(transport));
                 }
                 Err(problem) => rejected = Some(Rejected::note(rejected, problem)),
             }

@@ -31,13 +31,17 @@ const LAYERS: [(&str, u8); 24] = [
 ];
 
 /// Libraries and the modules that may use them.
-const LIBRARIES: [(&str, &[&str]); 11] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("axum", &["state", "web", "login", "api", "console", "monitoring", "app"]),
     ("sqlx", &["db"]),
-    ("reqwest", &["secureauth"]),
+    // In `telemetry` it sends traces to the collector.
+    ("reqwest", &["secureauth", "telemetry"]),
     ("openidconnect", &["secureauth"]),
     ("askama", &["login", "mail", "console", "api"]),
     ("prometheus_client", &["telemetry"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
+    ("opentelemetry_proto", &["telemetry"]),
     ("fluent_bundle", &["i18n"]),
     ("lettre", &["mail"]),
     (

@@ -170,6 +170,8 @@ fn config_show_names_the_source_and_masks_secrets() {
                 "postgres://gateway:s3cr3t@db.example.com/signpost?sslmode=require&sslpassword=s3cr3t",
             )
             .env("SIGNPOST__SESSIONS__IDLE_MINUTES", "20m")
+            .env("SIGNPOST__SERVER__LISTEN", "unix:/run/signpost/http.sock")
+            .env("SIGNPOST__SERVER__UNIX_SOCKET_MODE", "666")
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -178,7 +180,7 @@ fn config_show_names_the_source_and_masks_secrets() {
     let shown: Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
     let setting =
         |key: &str| shown["settings"].as_array().unwrap().iter().find(|one| one["key"] == key).unwrap().clone();
-    assert_eq!(setting("server.listen")["source"], "default");
+    assert_eq!(setting("server.drain_seconds")["source"], "default");
     assert_eq!(setting("server.public_url")["source"], "file");
     assert_eq!(setting("sessions.idle_minutes")["value"], 20);
     assert_eq!(setting("sessions.idle_minutes")["variable"], "SIGNPOST__SESSIONS__IDLE_MINUTES");
@@ -190,5 +192,9 @@ fn config_show_names_the_source_and_masks_secrets() {
     let changed = run(&["--changed"]);
     assert!(!changed.contains("s3cr3t") && !changed.contains("q83v"), "{changed}");
     assert!(changed.contains("[SIGNPOST__DATABASE__URL]") && !changed.contains("[default]"), "{changed}");
-    assert_eq!(run(&["server.listen"]), "server.listen  \"127.0.0.1:8080\"  [default]\n");
+    assert_eq!(run(&["server.proxy_protocol"]), "server.proxy_protocol  false  [default]\n");
+    let socket = "server.listen  \"unix:/run/signpost/http.sock\"  [SIGNPOST__SERVER__LISTEN]\n";
+    assert_eq!(run(&["server.listen"]), socket);
+    let mode = "server.unix_socket_mode  \"0666\"  [SIGNPOST__SERVER__UNIX_SOCKET_MODE]\n";
+    assert_eq!(run(&["server.unix_socket_mode"]), mode);
 }

@@ -161,12 +161,13 @@ async fn every_json_answer_parses_and_has_the_names_of_the_api() {
         &mut seen,
     );
 
-    // A running gateway (`backups`), a stopped one, a failed job and a key file: below. The demo: tests/browser.
+    // A running gateway (`backups`), a stopped one (`copies`), a failed job and a key file: below. The demo: tests/browser.
     let elsewhere = [
         "demo",
         "reload",
         "health",
         "restore",
+        "copy",
         "jobs retry",
         "jobs cancel",
         "billers send-login-url",

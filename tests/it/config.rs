@@ -152,7 +152,7 @@ fn environment_overrides_file() {
         ],
     )
     .unwrap();
-    assert_eq!((config.server.listen.port(), config.sessions.idle_minutes), (9000, 5));
+    assert_eq!((config.server.listen.tcp().unwrap().port(), config.sessions.idle_minutes), (9000, 5));
     assert!(problems(GOOD, &[("SIGNPOST__SERVER__NO_SUCH", "1")])[0].contains("server.no_such"));
     let odd = [set("SIGNPOST__HELP__PHONE", "911"), set("SIGNPOST__RETURN_TO__PATHS", "/bills, /pay")];
     let config = Config::from_text(GOOD, odd).unwrap();
@@ -233,6 +233,14 @@ fn invalid_and_empty_values_are_refused_with_key_value_and_form() {
         ("LOG__FORMAT", "", &["(log.format)", "is empty", "`text` or `json`"]),
         ("SECRETS__KEYS", "", &["(secrets.keys)", "is empty", "a list of texts"]),
         ("SERVER__LISTEN", "nowhere", &["(server.listen)", "\"nowhere\"", "an IP address and a port"]),
+        (
+            "SERVER__LISTEN",
+            "unix:http.sock",
+            &["(server.listen)", "an absolute path of at most 95 bytes", "\"unix:http.sock\""],
+        ),
+        ("SERVER__UNIX_SOCKET_MODE", "rw", &["(server.unix_socket_mode)", "octal digits", "\"0660\"", "not \"rw\""]),
+        ("SERVER__UNIX_SOCKET_MODE", "1777", &["(server.unix_socket_mode)", "from \"0600\" to \"0777\"", "not 1777"]),
+        ("SERVER__PROXY_PROTOCOL", "true", &["server.trusted_proxies: missing", "List their addresses"]),
         ("SESSIONS__IDLE_MINUTES", "soon", &["(sessions.idle_minutes)", "\"soon\"", "a whole number"]),
         ("LIMITS__EXEMPT_LOOPBACK", "maybe", &["(limits.exempt_loopback)", "\"maybe\"", "yes, no, on, off"]),
         ("LEGACY__LOGIN_URL", "classic.example", &["(legacy.login_url)", "\"classic.example\"", "a URL such as"]),
@@ -302,7 +310,7 @@ fn unknown_names_are_refused_with_the_similar_one() {
 #[test]
 fn every_default_of_the_reference_is_a_valid_setting() {
     let sections = signpost::config::reference();
-    assert_eq!(sections.len(), 18);
+    assert_eq!(sections.len(), 19);
     for section in sections {
         for setting in section.settings {
             let name = format!("{}.{}", section.name, setting.key);

@@ -228,8 +228,7 @@ async fn customers_are_routed_without_a_database_that_refuses_writes() {
     assert_eq!(browser.get(VERIFY).await.status, StatusCode::OK, "what is signed in stays signed in");
 
     set_read_only(&world, false).await;
-    let accepts_writes = async || world.state.db.write_refusal().is_none().then_some(());
-    wait_for(Duration::from_secs(10), "the database accepts writes", accepts_writes).await;
+    world.wait_for_writes().await;
     assert_eq!(Browser::new(management_router(world.state.clone())).get("/readyz").await.status, StatusCode::OK);
     signed_in(&world).await;
 }

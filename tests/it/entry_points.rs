@@ -302,7 +302,7 @@ async fn rate_limiting_is_identical_for_all_usernames() {
 async fn submit_from(browser: &mut Browser, peer: &str, forwarded: Option<(&str, &str)>, name: &str) -> StatusCode {
     let mut request = Request::post("/login")
         .header("content-type", "application/x-www-form-urlencoded")
-        .extension(signpost::web::client::Peer(peer.parse().unwrap()));
+        .extension(signpost::web::client::Peer::Address(peer.parse().unwrap()));
     if let Some((header, value)) = forwarded {
         request = request.header(header, value);
     }
@@ -311,7 +311,7 @@ async fn submit_from(browser: &mut Browser, peer: &str, forwarded: Option<(&str,
 
 async fn get_from(browser: &mut Browser, peer: &str, address: &str) -> TestResponse {
     let path = address.strip_prefix(GATEWAY).unwrap_or(address);
-    let request = Request::get(path).extension(signpost::web::client::Peer(peer.parse().unwrap()));
+    let request = Request::get(path).extension(signpost::web::client::Peer::Address(peer.parse().unwrap()));
     browser.send(request).await
 }
 

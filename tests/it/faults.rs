@@ -51,6 +51,7 @@ async fn sign_ins_resume_when_a_full_disk_has_space_again() {
     set_full(&world.state.db, true).await;
     fill(&world.state.db).await;
     set_full(&world.state.db, false).await;
+    world.wait_for_writes().await;
     world.sign_in(&mut world.browser(), "riverside-water", "one-moved").await;
     world.state.decisions.flush().await;
     write(&world.state.db).await.unwrap();

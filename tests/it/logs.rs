@@ -128,7 +128,7 @@ async fn every_line_of_a_request_carries_its_fields() {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for (peer, request_id, is_kept) in [("10.0.0.1:9", "proxy-1", true), ("203.0.113.9:9", "stranger-1", false)] {
         captured.0.lock().unwrap().clear();
-        let peer = Peer(peer.parse().unwrap());
+        let peer = Peer::Address(peer.parse().unwrap());
         let request = Request::get("/b/cedar-county?secret=x")
             .header("x-request-id", request_id)
             .header("traceparent", format!("00-{trace}-1111222233334444-01"))
@@ -328,7 +328,7 @@ async fn log_every_kind(world: &World) {
     });
     let request = Request::get("/b/cedar-county")
         .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-1111222233334444-01")
-        .extension(Peer("10.0.0.1:9".parse().unwrap()));
+        .extension(Peer::Address("10.0.0.1:9".parse().unwrap()));
     Browser::new(signpost::app::router(state)).send(request).await;
     world.browser().get("/nothing").await;
     world.mailbox.set_fault_mode(secureauth_standin::FaultMode::RejectRecipients(451));

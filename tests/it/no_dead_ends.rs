@@ -39,7 +39,7 @@ struct Emitted {
 async fn world() -> World {
     let mut world = World::start().await;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 1));
-    world.router = world.router.layer(axum::Extension(Peer(loopback)));
+    world.router = world.router.layer(axum::Extension(Peer::Address(loopback)));
     world.issuers.set_issuer_state("cedar-county", secureauth_standin::IssuerState::Up);
     world
 }

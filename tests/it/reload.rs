@@ -317,11 +317,11 @@ async fn only_this_machine_can_request_a_reload() {
     let world = World::start().await;
     let mut listener = Browser::new(signpost::app::management_router(world.state.clone()));
     for (peer, status) in [("203.0.113.9:9", StatusCode::FORBIDDEN), ("127.0.0.1:9", StatusCode::SERVICE_UNAVAILABLE)] {
-        let peer = signpost::web::client::Peer(peer.parse().unwrap());
+        let peer = signpost::web::client::Peer::Address(peer.parse().unwrap());
         let request = http::Request::post("/reload").extension(peer);
         assert_eq!(listener.send(request).await.status, status, "{peer:?}; this world serves nothing");
     }
-    let peer = signpost::web::client::Peer("127.0.0.1:9".parse().unwrap());
+    let peer = signpost::web::client::Peer::Address("127.0.0.1:9".parse().unwrap());
     let from_a_page = http::Request::post("/reload").header("sec-fetch-site", "cross-site").extension(peer);
     assert_eq!(listener.send(from_a_page).await.status, StatusCode::FORBIDDEN);
 }

@@ -160,7 +160,7 @@ async fn sign_in_as_browser(world: &World, scenario: &Scenario) {
         (Some(path), _) => browser.get(path).await,
         (None, Some(name)) => {
             // From this machine, which is exempt from limits.
-            let peer = Peer(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+            let peer = Peer::Address(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
             let request = Request::post("/login")
                 .header("content-type", "application/x-www-form-urlencoded")
                 .header("sec-fetch-site", "same-origin")

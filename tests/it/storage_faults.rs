@@ -5,7 +5,6 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use http::StatusCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -18,7 +17,7 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, yield_now};
 
-use crate::harness::{Browser, LEGACY, World, wait_for};
+use crate::harness::{Browser, LEGACY, World};
 
 const ADD: Sql = sql!("INSERT INTO consumed_token (kind, id, expires_at) VALUES ('fault', $1, 9223372036854775807)");
 const ADDED: Sql = sql!("SELECT id FROM consumed_token WHERE kind = 'fault' ORDER BY id");
@@ -414,8 +413,7 @@ async fn sign_ins_resume_when_a_full_file_system_has_space_again() {
         let ready = Browser::new(management_router(world.state.clone())).get("/readyz").await;
         assert!(ready.body.contains("writes are refused: the disk is full"), "{}", ready.body);
         std::fs::remove_file(filler).unwrap();
-        let accepts_writes = async || world.state.db.write_refusal().is_none().then_some(());
-        wait_for(Duration::from_secs(10), "the database accepts writes", accepts_writes).await;
+        world.wait_for_writes().await;
         witness.expect_recovery(&world, &code).await;
         let cleared =
             world.state.db.run(unchecked("DELETE FROM consumed_token WHERE kind = 'fault'"), Vec::new()).await;

@@ -112,13 +112,21 @@ async fn connect(
     protocol: &[u8],
     versions: &[&'static SupportedProtocolVersion],
 ) -> io::Result<TlsStream<TcpStream>> {
+    handshake(TcpStream::connect(address).await?, pair, protocol, versions).await
+}
+
+async fn handshake(
+    stream: TcpStream,
+    pair: &Pair,
+    protocol: &[u8],
+    versions: &[&'static SupportedProtocolVersion],
+) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(pair.der.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
-    let stream = TcpStream::connect(address).await?;
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
 }
 
@@ -225,6 +233,29 @@ async fn slow_handshakes_are_cut_and_block_no_one() {
         let mut rest = Vec::new();
         let _ = tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut rest)).await.expect("it is closed");
         assert_eq!(rest, b"");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_header_comes_before_the_handshake() {
+    let pair = Pair::new();
+    let mut world = world().await;
+    write(&world, &pair);
+    let settings = "[server]\nproxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    world.settings = world.settings.replace("[server]\n", settings);
+    let process = Process::serve(&world).await;
+    let renewed = Pair::new();
+    for pair in [&pair, &renewed] {
+        write(&world, pair);
+        let page = wait_for(TIMEOUT, "the page with this certificate", async || {
+            let mut stream = TcpStream::connect(process.public).await.unwrap();
+            stream.write_all(b"PROXY TCP4 198.51.100.7 192.0.2.1 50001 443\r\n").await.unwrap();
+            let stream = handshake(stream, pair, HTTP1, &[&TLS12, &TLS13]).await.ok()?;
+            Some(get(stream, "/login").await)
+        });
+        let page = page.await;
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        connect(process.public, pair, HTTP1, &[&TLS13]).await.expect_err("without a PROXY header");
     }
 }
 

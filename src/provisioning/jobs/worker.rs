@@ -11,6 +11,7 @@ use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::queue::{LeaseLost, run_worker};
 use crate::secureauth::management::Management;
 use crate::telemetry::Condition;
+use crate::telemetry::traces::{self, NewSpan};
 
 impl Provisioning {
     /// Claims one job and works on it as far as possible. Returns whether there was one.
@@ -19,8 +20,9 @@ impl Provisioning {
         let Some(mut job) = self.ledger.claim().await? else { return Ok(false) };
         let (leased, management) = (job.clone(), management.with_lease(job.lease.clone()));
         let span = tracing::error_span!("job", job = leased.id, biller = Empty);
+        let advanced = self.advance(&management, &mut job).instrument(span.clone());
         let result = tokio::select! {
-            result = self.advance(&management, &mut job).instrument(span.clone()) => result,
+            result = self.traces.task(|| NewSpan::step("job"), advanced) => result,
             lost = self.keep_lease_alive(&leased) => Err(lost.into()),
         };
         match result {
@@ -64,6 +66,7 @@ impl Provisioning {
             return self.mark_needs_attention(job, "The biller no longer exists.").await;
         };
         tracing::Span::current().record("biller", biller.slug.as_str());
+        traces::note("signpost.biller", biller.slug.as_str().to_owned());
         if job.state == JobState::Running {
             match self.provision(management, job, &biller).await {
                 Ok(()) => return Ok(()),

@@ -12,6 +12,7 @@ use crate::provisioning::{Provisioning, ProvisioningError};
 use crate::queue::{RetryPolicy, run_worker};
 use crate::secureauth::management::{CallError, Management};
 use crate::telemetry::Condition;
+use crate::telemetry::traces::NewSpan;
 use signpost_core::decision::CiamState;
 
 const RETRY_POLICY: RetryPolicy =
@@ -54,7 +55,8 @@ impl Provisioning {
         // The push ends with the lease.
         let span = tracing::error_span!("push", biller = biller.slug.as_str(), user = %change.user, attempts = change.attempts);
         let push = self.push_user(management, (biller, &user_pool), &change.user).instrument(span.clone());
-        let problem = match tokio::time::timeout(self.lease_time, push).await {
+        let trace = || NewSpan::step("push").with("signpost.biller", biller.slug.as_str().to_owned());
+        let problem = match tokio::time::timeout(self.lease_time, self.traces.task(trace, push)).await {
             Ok(Ok(())) => return Ok(self.user_changes.complete(change).await?),
             Ok(Err(PushError::Db(error))) => return Err(error.into()),
             Ok(Err(error)) => error,

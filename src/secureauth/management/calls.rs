@@ -12,6 +12,7 @@ use super::endpoints::{endpoint, failure, outcome};
 use super::error::{CallError, Rejection};
 use crate::secureauth::HttpClientError;
 use crate::secureauth::http::bearer;
+use crate::telemetry::traces::{self, NewSpan};
 use signpost_core::Timestamp;
 
 /// Bounds the wait that SecureAuth can ask for.
@@ -148,9 +149,13 @@ impl Management {
         attempt: impl Future<Output = Result<(u16, HeaderMap, T), HttpClientError>>,
     ) -> Result<(u16, HeaderMap, T), HttpClientError> {
         let started = Instant::now();
-        let done = attempt.await;
-        let outcome = done.as_ref().map_or_else(|error| failure(*error), |(status, ..)| outcome(*status));
         let labels = (endpoint(&call.path), call.method.as_str());
+        let span = traces::begin(|| NewSpan::step("call management API").with("signpost.endpoint", labels.0));
+        let done = span.scope(attempt).await;
+        let outcome = done.as_ref().map_or_else(|error| failure(*error), |(status, ..)| outcome(*status));
+        if outcome != "success" {
+            span.fail(outcome);
+        }
         self.metrics.record_management_call(labels, outcome, started.elapsed());
         done
     }

@@ -9,6 +9,7 @@ use super::client::{Management, Token, Workspace};
 use super::endpoints::{failure, outcome};
 use super::error::{CallError, Rejection};
 use crate::secureauth::client_auth::basic;
+use crate::telemetry::traces::{self, NewSpan};
 
 /// A token is renewed this long before it expires.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(30);
@@ -43,8 +44,12 @@ impl Management {
         let url = self.url(workspace, &self.token_path(workspace));
         let proof = basic(&client.client_id, &client.client_secret);
         let started = Instant::now();
-        let answer = self.http.post(&url, &fields, proof).await;
+        let span = traces::begin(|| NewSpan::step("call management API").with("signpost.endpoint", "token"));
+        let answer = span.scope(self.http.post(&url, &fields, proof)).await;
         let counted = answer.as_ref().map_or_else(|error| failure(*error), |(status, _)| outcome(*status));
+        if counted != "success" {
+            span.fail(counted);
+        }
         self.metrics.record_management_call(("token", "POST"), counted, started.elapsed());
         let (status, body) = answer?;
         match status {

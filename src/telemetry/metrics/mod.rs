@@ -54,7 +54,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Discovery => "discovery",
             Self::Jwks => "jwks",
@@ -81,6 +81,29 @@ impl HandoffKind {
             Self::Portal => "portal",
             Self::Legacy => "legacy",
             Self::LegacyReset => "legacy_reset",
+        }
+    }
+}
+
+/// Why spans were not exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DroppedSpans {
+    /// They ended faster than they were exported.
+    QueueFull,
+    /// The collector was away, or refused their batch.
+    Failed,
+    /// The collector took their batch without them.
+    Rejected,
+}
+
+impl DroppedSpans {
+    const ALL: [Self; 3] = [Self::QueueFull, Self::Failed, Self::Rejected];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Failed => "export_failed",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -188,6 +211,39 @@ impl PoolWait {
     }
 }
 
+/// Why a connection to the public listener was closed before its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionRefusal {
+    UntrustedPeer,
+    ProxyHeader,
+}
+
+impl ConnectionRefusal {
+    const ALL: [Self; 2] = [Self::UntrustedPeer, Self::ProxyHeader];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::UntrustedPeer => "untrusted_peer",
+            Self::ProxyHeader => "proxy_header",
+        }
+    }
+}
+
+/// The connections that were refused, by reason.
+#[derive(Clone, Debug, Default)]
+pub struct RefusedConnections(Family<ReasonLabels, Counter>);
+
+impl RefusedConnections {
+    pub fn record(&self, refusal: ConnectionRefusal) {
+        self.0.get_or_create(&ReasonLabels { reason: refusal.as_str() }).inc();
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct SourceLabels {
     source: &'static str,
@@ -210,10 +266,13 @@ pub struct Metrics {
     handoffs_issued: Family<KindLabels, Counter>,
     handoffs_redeemed: Family<KindLabels, Counter>,
     handoffs_rejected: Counter,
+    refused_connections: RefusedConnections,
     shed: Counter,
     decision_log_dropped: Counter,
     scrape_failures: Family<SourceLabels, Counter>,
     reloads: Family<OutcomeLabels, Counter>,
+    trace_spans_exported: Counter,
+    trace_spans_dropped: Family<ReasonLabels, Counter>,
 }
 
 impl Metrics {
@@ -247,15 +306,28 @@ impl Metrics {
             handoffs_issued: register(registry_ref, &series::HANDOFFS_ISSUED, Family::default()),
             handoffs_redeemed: register(registry_ref, &series::HANDOFFS_REDEEMED, Family::default()),
             handoffs_rejected: register(registry_ref, &series::HANDOFFS_REJECTED, Counter::default()),
+            refused_connections: RefusedConnections(register(
+                registry_ref,
+                &series::CONNECTIONS_REFUSED,
+                Family::default(),
+            )),
             shed: register(registry_ref, &series::HTTP_SHED, Counter::default()),
             decision_log_dropped: register(registry_ref, &series::DECISION_LOG_DROPPED, Counter::default()),
             scrape_failures: register(registry_ref, &series::SCRAPE_FAILURES, Family::default()),
             reloads: register(registry_ref, &series::CONFIG_RELOADS, Family::default()),
+            trace_spans_exported: register(registry_ref, &series::TRACE_SPANS_EXPORTED, Counter::default()),
+            trace_spans_dropped: register(registry_ref, &series::TRACE_SPANS_DROPPED, Family::default()),
             registry,
         };
         for kind in HandoffKind::ALL {
             drop(metrics.handoffs_issued.get_or_create(&KindLabels { kind: kind.as_str() }));
             drop(metrics.handoffs_redeemed.get_or_create(&KindLabels { kind: kind.as_str() }));
+        }
+        for reason in DroppedSpans::ALL {
+            metrics.record_dropped_spans(reason, 0);
+        }
+        for refusal in ConnectionRefusal::ALL {
+            drop(metrics.refused_connections.0.get_or_create(&ReasonLabels { reason: refusal.as_str() }));
         }
         for is_success in [true, false] {
             drop(metrics.reloads.get_or_create(&reload_outcome(is_success)));
@@ -321,8 +393,20 @@ impl Metrics {
         };
     }
 
+    pub fn refused_connections(&self) -> RefusedConnections {
+        self.refused_connections.clone()
+    }
+
     pub fn record_shed_request(&self) {
         self.shed.inc();
+    }
+
+    pub(super) fn record_exported_spans(&self, count: u64) {
+        self.trace_spans_exported.inc_by(count);
+    }
+
+    pub(super) fn record_dropped_spans(&self, reason: DroppedSpans, count: u64) {
+        self.trace_spans_dropped.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc_by(count);
     }
 
     pub fn record_dropped_decisions(&self, count: u64) {
@@ -363,7 +447,7 @@ fn register<M: Metric + Clone>(registry: &mut Registry, series: &Series, metric:
 }
 
 /// A client can send any method.
-fn known_method(method: &str) -> &'static str {
+pub(super) fn known_method(method: &str) -> &'static str {
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
         .into_iter()
         .find(|known| *known == method)

@@ -144,6 +144,12 @@ pub const QUEUE_OLDEST_AGE: Series = Series::gauge(
     &["queue"],
     "Age of the oldest waiting entry; 0 while the queue is empty",
 );
+pub const CONNECTIONS_REFUSED: Series = Series::counter(
+    "signpost_connections_refused",
+    &["reason"],
+    "Connections closed before their first request with server.proxy_protocol: `untrusted_peer` (not in server.trusted_proxies) or \
+     `proxy_header` (a trusted proxy sent no valid PROXY header in time)",
+);
 pub const HTTP_SHED: Series = Series::counter(
     "signpost_http_requests_shed",
     &[],
@@ -153,6 +159,13 @@ pub const DECISION_LOG_DROPPED: Series = Series::counter(
     "signpost_decision_log_dropped_entries",
     &[],
     "Decisions that were not recorded because the queue of this instance was full",
+);
+pub const TRACE_SPANS_EXPORTED: Series =
+    Series::counter("signpost_trace_spans_exported", &[], "Spans that the collector of traces took");
+pub const TRACE_SPANS_DROPPED: Series = Series::counter(
+    "signpost_trace_spans_dropped",
+    &["reason"],
+    "Spans that were not exported: `queue_full`, `export_failed` if the collector took no batch, or `rejected` by it",
 );
 pub const DATABASE_CONNECTIONS: Series = Series::gauge(
     "signpost_database_connections",
@@ -195,7 +208,7 @@ pub const PROCESS_START_TIME: Series =
     Series::gauge("process_start_time_seconds", &[], "When the process started, in Unix time");
 
 /// Every series, in the order of the documentation.
-pub const ALL: [&Series; 35] = [
+pub const ALL: [&Series; 38] = [
     &BUILD_INFO,
     &HTTP_REQUESTS,
     &HTTP_DURATION,
@@ -217,8 +230,11 @@ pub const ALL: [&Series; 35] = [
     &QUEUE_ENTRIES,
     &QUEUE_FAILING,
     &QUEUE_OLDEST_AGE,
+    &CONNECTIONS_REFUSED,
     &HTTP_SHED,
     &DECISION_LOG_DROPPED,
+    &TRACE_SPANS_EXPORTED,
+    &TRACE_SPANS_DROPPED,
     &DATABASE_CONNECTIONS,
     &DATABASE_MAX_CONNECTIONS,
     &DATABASE_WAIT,

@@ -28,7 +28,7 @@ where
 }
 
 /// Creates an empty PostgreSQL database and returns its URL. None without a server.
-pub(super) async fn create_postgres_database() -> Option<String> {
+pub(crate) async fn create_postgres_database() -> Option<String> {
     let server = postgres_server()?;
     let name = format!("signpost_test_{}", Random::system().token::<9>().to_lowercase().replace('-', "_"));
     let admin = sqlx::PgPool::connect(&server).await.unwrap();

@@ -31,7 +31,7 @@ use tempfile::TempDir;
 
 pub(crate) use browser::{Browser, TestResponse};
 pub(crate) use database_proxy::{DatabaseProxy, Outage};
-pub(crate) use databases::each_database;
+pub(crate) use databases::{create_postgres_database, each_database};
 pub(crate) use network::{external_get, external_post, forward, hidden_fields};
 pub(crate) use process::Process;
 pub(crate) use secureauth_standin::world::PASSWORD;
@@ -293,6 +293,12 @@ impl World {
     }
 
     /// Runs all tasks of the outbound queue.
+    /// Waits until the gateway has noticed that the database accepts writes again.
+    pub(crate) async fn wait_for_writes(&self) {
+        let accepts_writes = async || self.state.db.write_refusal().is_none().then_some(());
+        wait_for(Duration::from_secs(10), "the database accepts writes", accepts_writes).await;
+    }
+
     pub(crate) async fn run_queued_tasks(&self) {
         while self.state.mail.run_next_task().await.unwrap() {}
     }

@@ -59,7 +59,8 @@ impl Process {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut process = Self { child, lines, public: nowhere, management: nowhere };
         let serving = process.line("serving", |line| line["fields"]["message"] == "serving").await;
-        let address = |name: &str| serving["fields"][name].as_str().unwrap().parse().unwrap();
+        // A Unix socket has no such address.
+        let address = |name: &str| serving["fields"][name].as_str().unwrap().parse().unwrap_or(nowhere);
         (process.public, process.management) = (address("listen"), address("management"));
         process
     }

@@ -29,7 +29,8 @@ struct Inner {
     issuer_base: String,
     organizations: RwLock<HashMap<String, Arc<Issuer>>>,
     api: Api,
-    requests: Mutex<VecDeque<String>>,
+    /// With their `traceparent`.
+    requests: Mutex<VecDeque<(String, Option<String>)>>,
     /// Additional claims of ID tokens, by organization and lower-case username.
     extra_claims: Mutex<HashMap<(String, String), Map<String, Value>>>,
     deps: Deps,
@@ -111,7 +112,13 @@ impl SecureAuthStandIn {
 
     /// Method and path of each request, the oldest first, without queries.
     pub fn requests(&self) -> Vec<String> {
-        lock(&self.0.requests).iter().cloned().collect()
+        lock(&self.0.requests).iter().map(|(request, _)| request.clone()).collect()
+    }
+
+    /// The same with the `traceparent` (W3C Trace Context), of the requests that have one.
+    pub fn traced_requests(&self) -> Vec<(String, String)> {
+        let requests = lock(&self.0.requests);
+        requests.iter().filter_map(|(request, trace)| Some((request.clone(), trace.clone()?))).collect()
     }
 }
 
@@ -147,7 +154,8 @@ impl SecureAuthStandIn {
         if requests.len() >= MAX_RECORDED_REQUESTS {
             requests.pop_front();
         }
-        requests.push_back(format!("{} {}", request.method(), request.uri().path()));
+        let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        requests.push_back((format!("{} {}", request.method(), request.uri().path()), trace.map(str::to_owned)));
     }
 
     /// The issuer of a path.
