@@ -14,6 +14,8 @@ import { fileURLToPath } from "node:url";
 
 import { measureCluster } from "./cluster/index.mjs";
 import { checkCluster, clusterText } from "./cluster/report.mjs";
+import { measureGrowth } from "./growth/index.mjs";
+import { checkGrowth, growthText } from "./growth/report.mjs";
 import { measureSoak } from "./soak/index.mjs";
 import { checkSoak, soakText } from "./soak/report.mjs";
 
@@ -524,7 +526,7 @@ function cargo(...args) {
 
 function write(figures) {
   const found = Object.fromEntries(Object.entries(figures).map(([part, { found }]) => [part, found]));
-  const { starts, answers, rate, runs, killed, meanwhile, equal, enabled, kills, impacts: previews, sets, cluster, soak } = found;
+  const { starts, answers, rate, runs, killed, meanwhile, equal, enabled, kills, impacts: previews, sets, cluster, soak, growth: sizes } = found;
   const days = Object.entries(PARTS).map(([part, { title }]) => `${title} ${figures[part]?.on ?? "not yet"}`);
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const ours = rate.parts.filter(([name]) => name !== "authorize").reduce((sum, [, ms]) => sum + ms, 0);
@@ -642,7 +644,8 @@ Two concurrent calls of \`POST /identity/v1/teams/{id}/members/set\` with differ
 Each time the team had one of the two lists, complete.
 
 ${clusterText(cluster)}
-${soakText(soak)}`;
+${soakText(soak)}
+${growthText(sizes)}`;
   writeFileSync(REPORT, text);
   console.log(text);
   if (growth > MAX_GROWTH_MIB) throw new Error(`memory grew by ${growth.toFixed(1)} MiB`);
@@ -655,6 +658,7 @@ ${soakText(soak)}`;
   checkImpacts(previews);
   checkCluster(cluster);
   checkSoak(soak);
+  checkGrowth(sizes);
   if (failures.length > 0) throw new Error(`sign-ins failed: ${[...new Set(failures)].join("; ")}`);
 }
 
@@ -815,6 +819,7 @@ const PARTS = {
   killed: { title: "interrupted imports", measure: interruptedImports },
   cluster: { title: "several instances", measure: (_demo, earlier, save) => measureCluster(BINARY, ROOT, earlier, save) },
   soak: { title: "half load for 30 minutes", isOptional: true, measure: (_demo, earlier, save) => measureSoak(BINARY, earlier, save) },
+  growth: { title: "growth", isOptional: true, measure: (_demo, earlier, save) => measureGrowth(BINARY, earlier, save) },
 };
 
 const selected = process.argv.slice(2);
