@@ -170,6 +170,9 @@ CREATE TABLE user_change (
 
 CREATE INDEX user_change_due ON user_change (due_at);
 
+-- Lists of users show which billers a change is queued for.
+CREATE INDEX user_change_user ON user_change (user_id);
+
 -- Sessions and tokens -------------------------------------------------------------------------------------------------
 
 -- Sessions of customers and staff, by the hash of the session id. `owner` is the browser session id of a customer's session, or

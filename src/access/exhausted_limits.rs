@@ -21,7 +21,7 @@ const RECORD: Sql = sql!(
 const RECENT: Sql =
     sql!("SELECT id, next_try_at FROM exhausted_limit WHERE recorded_at >= $1 ORDER BY recorded_at DESC LIMIT 10000");
 const SWEEP: Sql =
-    sql!("DELETE FROM exhausted_limit WHERE id IN (SELECT id FROM exhausted_limit WHERE recorded_at < $1 LIMIT 500)");
+    sql!("DELETE FROM exhausted_limit WHERE id IN (SELECT id FROM exhausted_limit WHERE recorded_at < $1 LIMIT 100)");
 
 /// Each refresh reads what was recorded since then: more than instances' clocks may differ.
 const REFRESH_WINDOW: Duration = Duration::from_secs(60);

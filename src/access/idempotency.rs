@@ -21,7 +21,7 @@ const BODIES_OF_HOUR: Sql = sql!(
 const CLEAR_BODY: Sql = sql!("UPDATE idempotency SET body = '{}' WHERE api_key = $1 AND name = $2");
 const SWEEP: Sql = sql!(
     "DELETE FROM idempotency WHERE (api_key, name) IN \
-     (SELECT api_key, name FROM idempotency WHERE created_at < $1 LIMIT 500)"
+     (SELECT api_key, name FROM idempotency WHERE created_at < $1 LIMIT 100)"
 );
 
 /// How long a retry gets the response of the first request.

@@ -18,7 +18,7 @@ const RECORD: Sql = sql!(
 );
 const FIND: Sql = sql!("SELECT last_day FROM known_network WHERE id = $1 AND last_day >= $2");
 const SWEEP: Sql =
-    sql!("DELETE FROM known_network WHERE id IN (SELECT id FROM known_network WHERE last_day < $1 LIMIT 500)");
+    sql!("DELETE FROM known_network WHERE id IN (SELECT id FROM known_network WHERE last_day < $1 LIMIT 100)");
 
 /// As long as the cookie of a device that signed in.
 const RETENTION_DAYS: i64 = 180;

@@ -47,7 +47,7 @@ const OF_ACTION: Sql = sql!(select_events!("action = $3"));
 const COUNT_ALL: Sql = sql!(count_events!("1 = 1"));
 const COUNT_OF_BILLER: Sql = sql!(count_events!("biller = $4"));
 const COUNT_OF_ACTION: Sql = sql!(count_events!("action = $3"));
-const SWEEP: Sql = sql!("DELETE FROM audit_event WHERE id IN (SELECT id FROM audit_event WHERE at < $1 LIMIT 500)");
+const SWEEP: Sql = sql!("DELETE FROM audit_event WHERE id IN (SELECT id FROM audit_event WHERE at < $1 LIMIT 100)");
 
 /// Sorts after every id.
 const MAX_ID: &str = "z";

@@ -19,7 +19,7 @@ const INSERT: Sql = sql!(
 const BY_CODE: Sql =
     sql!("SELECT at, kind, biller, username_mask, response, details FROM decision_log WHERE code = $1");
 const SWEEP: Sql =
-    sql!("DELETE FROM decision_log WHERE code IN (SELECT code FROM decision_log WHERE at < $1 LIMIT 500)");
+    sql!("DELETE FROM decision_log WHERE code IN (SELECT code FROM decision_log WHERE at < $1 LIMIT 100)");
 
 #[derive(Debug)]
 pub(super) struct PendingEntry {

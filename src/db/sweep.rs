@@ -6,7 +6,7 @@ use super::row::Value;
 use super::statement::Sql;
 
 /// Rows that one statement of a sweep deletes. The statements repeat the number.
-pub const ROWS_PER_SWEEP_STATEMENT: u64 = 500;
+pub const ROWS_PER_SWEEP_STATEMENT: u64 = 100;
 
 impl Db {
     /// Repeats a statement that deletes at most [`ROWS_PER_SWEEP_STATEMENT`] rows until there are no more of them. Each is

@@ -13,7 +13,7 @@ const INSERT: Sql =
     sql!("INSERT INTO consumed_token (kind, id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
 const SWEEP: Sql = sql!(
     "DELETE FROM consumed_token WHERE (kind, id) IN \
-     (SELECT kind, id FROM consumed_token WHERE expires_at < $1 LIMIT 500)"
+     (SELECT kind, id FROM consumed_token WHERE expires_at < $1 LIMIT 100)"
 );
 
 /// Longer than any token lives: the settings allow an hour.

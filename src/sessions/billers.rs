@@ -77,7 +77,7 @@ const SWEEP: Sql = sql!(
     "DELETE FROM biller_session WHERE id IN \
      (SELECT b.id FROM biller_session b WHERE b.created_at < $1 AND NOT EXISTS \
      (SELECT 1 FROM session s WHERE s.kind = $2 AND s.owner = b.browser_session_id \
-     AND s.ended_at IS NULL AND s.last_seen >= $1) LIMIT 500)"
+     AND s.ended_at IS NULL AND s.last_seen >= $1) LIMIT 100)"
 );
 
 /// A user signed in at one biller.

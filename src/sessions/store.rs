@@ -29,7 +29,7 @@ const LATEST: Sql =
     sql!("SELECT data FROM session WHERE kind = $1 AND owner = $2 ORDER BY created_at DESC, id_hash LIMIT 1");
 const SWEEP: Sql = sql!(
     "DELETE FROM session WHERE id_hash IN \
-     (SELECT id_hash FROM session WHERE kind = $1 AND last_seen < $2 LIMIT 500)"
+     (SELECT id_hash FROM session WHERE kind = $1 AND last_seen < $2 LIMIT 100)"
 );
 
 const END_ALL: Sql = sql!("UPDATE session SET ended_at = $1 WHERE ended_at IS NULL");

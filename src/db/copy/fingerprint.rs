@@ -84,7 +84,8 @@ mod tests {
             values!["a", None::<i64>],
             values!["a"],
         ];
-        let all: std::collections::BTreeSet<String> = rows.iter().map(|row| of(std::slice::from_ref(row)).hash()).collect();
+        let all: std::collections::BTreeSet<String> =
+            rows.iter().map(|row| of(std::slice::from_ref(row)).hash()).collect();
         assert_eq!(all.len(), rows.len() - 1, "only nulls of different columns are equal");
         let (changed, same) = (values!["a", 2_i64], values!["a", 1_i64]);
         assert_ne!(of(&[same.clone(), changed]), of(&[same.clone(), same]));

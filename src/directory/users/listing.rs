@@ -42,13 +42,16 @@ const OF_BILLER_BY_EMAIL: Sql = sql!(columns!(
     "FROM users u JOIN membership m ON m.user_id = u.id AND m.biller_id = $4 WHERE u.id > $1 \
      AND $2 LIKE '%,' || u.status || ',%' AND u.email_key = $5 AND u.email_key <> '' ORDER BY u.id LIMIT $3"
 ));
-/// Joined from the billers, because the index begins with the biller. Includes billers that the user left while SecureAuth does
-/// not know it yet: they have no `member`.
+/// A membership has its user's name, by which the index finds it; there may be thousands of billers. Includes billers that the user
+/// left while SecureAuth does not know it yet: they have no `member`.
 const BILLERS: Sql = sql!(
-    "SELECT u.id AS user_id, b.id AS biller_id, c.version, m.user_id AS member FROM users u JOIN biller b ON u.status <> $1 \
-     LEFT JOIN membership m ON m.biller_id = b.id AND m.user_id = u.id \
-     LEFT JOIN user_change c ON c.biller_id = b.id AND c.user_id = u.id \
-     WHERE (m.user_id IS NOT NULL OR c.user_id IS NOT NULL) AND u.id IN {keys}"
+    "SELECT u.id AS user_id, m.biller_id, c.version, m.user_id AS member FROM users u \
+     JOIN membership m ON m.username_key = u.username_key AND m.user_id = u.id \
+     LEFT JOIN user_change c ON c.biller_id = m.biller_id AND c.user_id = u.id WHERE u.status <> $1 AND u.id IN {keys} \
+     UNION ALL \
+     SELECT u.id AS user_id, c.biller_id, c.version, NULL AS member FROM users u JOIN user_change c ON c.user_id = u.id \
+     WHERE u.status <> $1 AND u.id IN {keys} AND NOT EXISTS \
+     (SELECT 1 FROM membership m WHERE m.biller_id = c.biller_id AND m.user_id = u.id)"
 );
 const BY_USERNAME: Sql = sql!(columns!(
     "FROM users u WHERE u.id IN (SELECT m.user_id FROM membership m WHERE m.username_key = $1) ORDER BY u.id LIMIT 50"
