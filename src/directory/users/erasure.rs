@@ -17,8 +17,7 @@ const DELETE_MEMBERSHIPS: Sql =
 const DELETE_PASSWORD: Sql = sql!("DELETE FROM user_password WHERE user_id = $1");
 const DELETE_PINS: Sql = sql!("DELETE FROM subject_pin WHERE user_id = $1");
 /// A problem may quote SecureAuth, and SecureAuth may quote the mail address.
-const CLEAR_PROBLEMS: Sql =
-    sql!("UPDATE user_change SET problem = '' WHERE user_id = $1 AND biller_id IN (SELECT id FROM biller)");
+const CLEAR_PROBLEMS: Sql = sql!("UPDATE user_change SET problem = '' WHERE user_id = $1");
 /// Joined from the billers, because the index begins with the biller. SQLite keeps the order of a cross join.
 const MEMBERSHIPS: Sql = sql!(
     "SELECT m.biller_id, m.legacy_account, m.created_at FROM biller b CROSS JOIN membership m \
@@ -28,10 +27,8 @@ const PINS: Sql = sql!(
     "SELECT biller_id, generation, issuer, subject, pinned_at FROM subject_pin WHERE user_id = $1 ORDER BY pinned_at"
 );
 const PASSWORD: Sql = sql!("SELECT set_at FROM user_password WHERE user_id = $1");
-const CHANGES: Sql = sql!(
-    "SELECT c.biller_id, c.queued_at, c.attempts, c.problem FROM biller b CROSS JOIN user_change c \
-     WHERE c.biller_id = b.id AND c.user_id = $1 ORDER BY b.id"
-);
+const CHANGES: Sql =
+    sql!("SELECT biller_id, queued_at, attempts, problem FROM user_change WHERE user_id = $1 ORDER BY biller_id");
 const DUE: Sql = sql!("SELECT id FROM users WHERE deleted_at < $1 AND username_key <> '' ORDER BY deleted_at LIMIT $2");
 
 /// What the directory has about a user besides the record.

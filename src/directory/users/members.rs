@@ -29,8 +29,9 @@ const EMAIL_TAKEN_AT: Sql = sql!(
 );
 const STATUS: Sql = sql!("SELECT status, email_key FROM users WHERE id = $1");
 /// SQLite keeps the order of a cross join: biller by biller, as the index requires.
-const BILLERS_OF: Sql =
-    sql!("SELECT b.id FROM biller b CROSS JOIN membership m WHERE m.biller_id = b.id AND m.user_id = $1");
+const BILLERS_OF: Sql = sql!(
+    "SELECT m.biller_id AS id FROM users u JOIN membership m ON m.username_key = u.username_key AND m.user_id = u.id WHERE u.id = $1"
+);
 const EXISTING_USERS: Sql = sql!("SELECT id, status FROM users WHERE status <> $1 AND id IN {keys}");
 const MEMBERS_AMONG: Sql = sql!("SELECT user_id FROM membership WHERE biller_id = $1 AND user_id IN {keys}");
 const MEMBERS: Sql = sql!(

@@ -15,8 +15,8 @@ const BY_ID: Sql = sql!(
 );
 /// Joined from the billers, because the index begins with the biller. SQLite keeps the order of a cross join.
 const BILLERS_OF: Sql = sql!(
-    "SELECT b.id FROM biller b CROSS JOIN membership m JOIN users u ON u.id = m.user_id \
-     WHERE m.biller_id = b.id AND m.user_id = $1 AND u.status <> 'deleted' ORDER BY b.id"
+    "SELECT m.biller_id AS id FROM users u JOIN membership m ON m.username_key = u.username_key AND m.user_id = u.id \
+     WHERE u.id = $1 AND u.status <> 'deleted' ORDER BY m.biller_id"
 );
 const EMAIL: Sql = sql!("SELECT email FROM users WHERE id = $1");
 

@@ -36,10 +36,9 @@ const UPSERT_PASSWORDS: Sql = sql!(
     "INSERT INTO user_password (user_id, sealed, set_at) VALUES {rows} \
      ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at"
 );
-/// SQLite keeps the order of a cross join: biller by biller, as the index requires.
 const OTHER_MEMBERSHIP: Sql = sql!(
-    "SELECT m.biller_id FROM biller b CROSS JOIN membership m \
-     WHERE m.biller_id = b.id AND m.user_id = $1 AND m.biller_id <> $2 LIMIT 1"
+    "SELECT m.biller_id FROM users u JOIN membership m ON m.username_key = u.username_key AND m.user_id = u.id \
+     WHERE u.id = $1 AND m.biller_id <> $2 LIMIT 1"
 );
 const DELETE_MEMBERSHIP: Sql = sql!("DELETE FROM membership WHERE user_id = $1 AND biller_id = $2");
 
