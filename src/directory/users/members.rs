@@ -28,7 +28,7 @@ const EMAIL_TAKEN_AT: Sql = sql!(
      JOIN membership theirs ON theirs.biller_id = b.id AND theirs.user_id = u.id WHERE me.id = $1 LIMIT 1"
 );
 const STATUS: Sql = sql!("SELECT status, email_key FROM users WHERE id = $1");
-/// SQLite keeps the order of a cross join: biller by biller, as the index requires.
+/// A membership has its user's name: the primary key finds it by that.
 const BILLERS_OF: Sql = sql!(
     "SELECT m.biller_id AS id FROM users u JOIN membership m ON m.username_key = u.username_key AND m.user_id = u.id WHERE u.id = $1"
 );

@@ -13,7 +13,7 @@ const BY_ID: Sql = sql!(
     "SELECT u.id, u.username, u.status FROM membership m JOIN users u ON u.id = m.user_id \
      WHERE m.user_id = $1 AND m.biller_id = $2"
 );
-/// Joined from the billers, because the index begins with the biller. SQLite keeps the order of a cross join.
+/// A membership has its user's name: the primary key finds it by that.
 const BILLERS_OF: Sql = sql!(
     "SELECT m.biller_id AS id FROM users u JOIN membership m ON m.username_key = u.username_key AND m.user_id = u.id \
      WHERE u.id = $1 AND u.status <> 'deleted' ORDER BY m.biller_id"
