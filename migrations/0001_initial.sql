@@ -134,7 +134,7 @@ CREATE TABLE subject_pin (
 -- An erasure deletes the pins of a user.
 CREATE INDEX subject_pin_user ON subject_pin (user_id);
 
--- Password hashes from user files, sealed, until they are sent to SecureAuth.
+-- Password hashes from user files, sealed. Enablements and syncs send them to SecureAuth; an erasure deletes them.
 CREATE TABLE user_password (
     user_id TEXT PRIMARY KEY REFERENCES users (id),
     sealed  TEXT NOT NULL,

@@ -4,15 +4,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// Why writes are refused, while they are.
 #[derive(Clone, Debug, Default)]
-pub(super) struct WriteHealth(Arc<RwLock<Option<Arc<str>>>>);
+pub(super) struct WriteHealth(Arc<RwLock<Option<&'static str>>>);
 
 impl WriteHealth {
-    pub(super) fn refusal(&self) -> Option<Arc<str>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn refusal(&self) -> Option<&'static str> {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what was known before.
-    pub(super) fn replace(&self, refusal: Option<Arc<str>>) -> Option<Arc<str>> {
+    pub(super) fn replace(&self, refusal: Option<&'static str>) -> Option<&'static str> {
         std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), refusal)
     }
 }

@@ -3,7 +3,6 @@
 //! A sign-in that begins then could not be completed, so customers are routed as if the database were away. A task writes at short
 //! intervals, and the first success ends that.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::DbError;
@@ -25,14 +24,14 @@ impl Db {
     }
 
     /// Why the database refuses writes. `None`: as far as is known, it accepts them.
-    pub fn write_refusal(&self) -> Option<Arc<str>> {
+    pub fn write_refusal(&self) -> Option<&'static str> {
         self.write_health().refusal()
     }
 
     /// Notes a write that was refused, and begins to probe. Returns the error.
     pub(super) fn note_write_failure(&self, error: DbError) -> DbError {
         if let Some(cause) = error.refused_write()
-            && self.write_health().replace(Some(cause.into())).is_none()
+            && self.write_health().replace(Some(cause)).is_none()
         {
             tracing::error!(
                 cause = %error,

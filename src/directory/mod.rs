@@ -106,7 +106,7 @@ impl Directory {
     }
 
     /// Why nothing can be written, although everything can be read.
-    pub fn write_refusal(&self) -> Option<Arc<str>> {
+    pub fn write_refusal(&self) -> Option<&'static str> {
         self.db.write_refusal()
     }
 

@@ -1,7 +1,7 @@
 //! The exporter: OTLP over HTTP with protobuf. It slows no request: what does not fit into its queue is dropped and counted.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::telemetry::metrics::{DroppedSpans, Metrics};
-use crate::telemetry::root_cause;
+use crate::telemetry::{OncePerMinute, root_cause};
 
 /// Spans that wait for the exporter.
 const QUEUE_SIZE: usize = 4096;
@@ -29,8 +29,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Before the attempts to send a batch again. Then it is dropped.
 const RETRY_DELAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// An outage of the collector is no news every second.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
 const MAX_RESPONSE: usize = 64 * 1024;
 
 /// Takes the spans of all threads.
@@ -193,17 +191,16 @@ async fn fill(batch: &mut Vec<SpanData>, spans: &mut mpsc::Receiver<SpanData>) {
 /// What the log says of a collector that fails.
 #[derive(Default)]
 struct Outage {
-    reported: Option<Instant>,
+    reports: OncePerMinute,
     is_reported: bool,
 }
 
 impl Outage {
     fn report(&mut self, cause: &str) {
-        if self.reported.is_some_and(|at| at.elapsed() < LOG_INTERVAL) {
-            return;
+        if self.reports.is_due() {
+            tracing::warn!(cause, "the collector of traces does not take spans; requests are not affected");
+            self.is_reported = true;
         }
-        tracing::warn!(cause, "the collector of traces does not take spans; requests are not affected");
-        (self.reported, self.is_reported) = (Some(Instant::now()), true);
     }
 
     fn end(&mut self) {
